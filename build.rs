@@ -1,0 +1,16 @@
+//! Gives the C library its SONAME: `libsealgate.so.0.MINOR` before 1.0, `libsealgate.so.MAJOR` after.
+
+use std::env;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let part = |name: &str| env::var(name).unwrap_or_default();
+    if part("CARGO_CFG_TARGET_OS") != "linux" {
+        return;
+    }
+    let abi = match part("CARGO_PKG_VERSION_MAJOR").as_str() {
+        "0" => format!("0.{}", part("CARGO_PKG_VERSION_MINOR")),
+        major => major.to_owned(),
+    };
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libsealgate.so.{abi}");
+}

@@ -1,0 +1,200 @@
+//! Who is asking: the socket's peer, or whom a trusted proxy says it serves.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::Request;
+use crate::config::AppSettings;
+
+/// The caller's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    Address(IpAddr),
+    /// On a Unix socket, with nothing more known.
+    Unix,
+}
+
+impl Caller {
+    /// The socket's peer; where that is a trusted proxy, the one configured header is walked from the right, where each
+    /// proxy adds, to the first address that is not a proxy's. What cannot be read ends the walk.
+    pub(super) fn of(request: &Request<'_>, settings: &AppSettings) -> Caller {
+        let mut caller = request.peer.address.map_or(Caller::Unix, |address| {
+            Caller::Address(address.to_canonical())
+        });
+        if !caller.is_trusted(settings) {
+            return caller;
+        }
+        let hops: Vec<&[u8]> = request
+            .headers
+            .all(&settings.forwarded_header)
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .collect();
+        let standard = settings.forwarded_header.eq_ignore_ascii_case("Forwarded");
+        for hop in hops.into_iter().rev() {
+            let address = std::str::from_utf8(hop)
+                .ok()
+                .and_then(|hop| {
+                    if standard {
+                        forwarded_for(hop)
+                    } else {
+                        Some(hop.trim())
+                    }
+                })
+                .and_then(address);
+            let Some(address) = address else {
+                break;
+            };
+            caller = Caller::Address(address);
+            if !caller.is_trusted(settings) {
+                break;
+            }
+        }
+        caller
+    }
+
+    /// What a limit counts by: an address, for IPv6 its /64, which is what one customer has.
+    pub(super) fn limit_key(self) -> [u8; 17] {
+        let mut key = [0; 17];
+        match self {
+            Caller::Unix => {}
+            Caller::Address(IpAddr::V4(address)) => {
+                key[0] = 4;
+                key[1..5].copy_from_slice(&address.octets());
+            }
+            Caller::Address(IpAddr::V6(address)) => {
+                key[0] = 6;
+                key[1..9].copy_from_slice(&address.octets()[..8]);
+            }
+        }
+        key
+    }
+
+    fn is_trusted(self, settings: &AppSettings) -> bool {
+        match self {
+            Caller::Unix => settings.trust_unix_peers,
+            Caller::Address(address) => settings
+                .trusted_proxies
+                .iter()
+                .any(|range| range.contains(&address)),
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Caller::Address(address) => address.fmt(f),
+            Caller::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// The parameter `for` of one element of `Forwarded` (RFC 7239, section 4).
+fn forwarded_for(element: &str) -> Option<&str> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("for")
+            .then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// An address as proxies write it: with a port or without, IPv6 in brackets or not.
+fn address(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text
+        .parse()
+        .ok()
+        .or_else(|| {
+            text.parse()
+                .ok()
+                .map(|with_port: SocketAddr| with_port.ip())
+        })
+        .or_else(|| {
+            let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+            inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        })?;
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Headers, Method, Peer};
+
+    fn caller(peer: &str, header: &str, values: &[&str], trusted: &str) -> String {
+        let mut config = crate::Config::new();
+        config.set("trusted_proxies", trusted).unwrap();
+        config.set("forwarded_header", header).unwrap();
+        let settings = config.settings().unwrap().app;
+        let request = Request {
+            method: &Method::Get,
+            target: "/",
+            headers: Headers(
+                values
+                    .iter()
+                    .map(|value| (header, value.as_bytes()))
+                    .collect(),
+            ),
+            body: b"",
+            peer: Peer {
+                address: peer.parse().ok(),
+                local: false,
+            },
+        };
+        Caller::of(&request, &settings).to_string()
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed() {
+        assert_eq!(
+            caller("192.0.2.1", "X-Forwarded-For", &["1.1.1.1"], "10.0.0.0/8"),
+            "192.0.2.1"
+        );
+        assert_eq!(
+            caller("unix", "X-Forwarded-For", &["1.1.1.1"], "10.0.0.0/8"),
+            "unix"
+        );
+        assert_eq!(
+            caller("192.0.2.1", "X-Forwarded-For", &["1.1.1.1"], ""),
+            "192.0.2.1"
+        );
+    }
+
+    #[test]
+    fn the_walk_goes_from_the_right_to_the_first_that_is_no_proxy() {
+        let walk =
+            |values: &[&str]| caller("10.0.0.1", "X-Forwarded-For", values, "10.0.0.0/8, unix");
+        assert_eq!(walk(&["6.6.6.6, 1.2.3.4, 10.0.0.2"]), "1.2.3.4");
+        assert_eq!(walk(&["6.6.6.6", "1.2.3.4", "10.0.0.2:80"]), "1.2.3.4");
+        assert_eq!(walk(&["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+        assert_eq!(walk(&["6.6.6.6, nonsense, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(walk(&[]), "10.0.0.1");
+        assert_eq!(walk(&["::ffff:1.2.3.4"]), "1.2.3.4");
+        assert_eq!(walk(&["[2001:db8::1]:99"]), "2001:db8::1");
+        assert_eq!(
+            caller("unix", "X-Forwarded-For", &["9.9.9.9"], "unix"),
+            "9.9.9.9"
+        );
+        assert_eq!(
+            caller("::ffff:10.0.0.1", "X-Real-IP", &["9.9.9.9"], "10.0.0.0/8"),
+            "9.9.9.9"
+        );
+        let forwarded = r#"for=6.6.6.6, For="[2001:db8::7]:4711";proto=https;by=10.0.0.1"#;
+        assert_eq!(
+            caller("10.0.0.1", "Forwarded", &[forwarded], "10.0.0.1"),
+            "2001:db8::7"
+        );
+        assert_eq!(
+            caller("10.0.0.1", "Forwarded", &["for=_hidden"], "10.0.0.1"),
+            "10.0.0.1"
+        );
+    }
+
+    #[test]
+    fn an_ipv6_customer_is_one_caller() {
+        let key = |text: &str| Caller::Address(text.parse().unwrap()).limit_key();
+        assert_eq!(key("2001:db8::1"), key("2001:db8::2:3:4:5"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_ne!(key("10.0.0.1"), key("10.0.0.2"));
+    }
+}

@@ -1,0 +1,157 @@
+//! The HTTP API without sockets: a [`Request`] in, a [`Response`] out. Engines and tests call [`App::handle`].
+//!
+//! `router` finds the route and walks its gates (token, scope, limit), `routes` has one file for each, `problem` all the
+//! errors, `caller` who is asking. Bytes on a wire are the engines' business.
+
+mod caller;
+mod problem;
+mod request;
+mod request_id;
+mod response;
+mod router;
+mod routes;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::config::AppSettings;
+use crate::limiter::Limiter;
+use crate::mask::mask_for_log;
+use crate::{Error, Gate};
+
+pub use problem::Problem;
+pub use request::{Headers, Method, Peer, Request};
+pub use response::{Response, StatusCode};
+
+use caller::Caller;
+use request_id::RequestId;
+use routes::SecureData;
+
+/// The API over a gate. Cheap to clone; `Send` and `Sync`.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<AppInner>,
+}
+
+struct AppInner {
+    gate: Gate,
+    settings: AppSettings,
+    secure_data: SecureData,
+    /// `None`: logins are not limited.
+    login_limiter: Option<Limiter>,
+}
+
+/// What the log says of one request beside what the request itself says.
+#[derive(Default)]
+struct Seen {
+    route: Option<&'static str>,
+    user: Option<String>,
+}
+
+impl App {
+    /// Mounts the API on a gate.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
+    pub fn new(gate: Gate, settings: &AppSettings) -> Result<Self, Error> {
+        let login_limiter = match settings.login_max_requests {
+            0 => None,
+            limit => Some(Limiter::new(
+                limit,
+                settings.login_window,
+                settings.limiter_memory,
+            )?),
+        };
+        Ok(App {
+            inner: Arc::new(AppInner {
+                gate,
+                secure_data: SecureData::new(settings)?,
+                settings: settings.clone(),
+                login_limiter,
+            }),
+        })
+    }
+
+    /// The gate that the API stands on.
+    pub fn gate(&self) -> &Gate {
+        &self.inner.gate
+    }
+
+    /// Answers a request. Never panics: a panic in a route is answered with 500.
+    ///
+    /// The answer to HEAD carries the body that GET would get; it is the engine's part not to send it.
+    pub fn handle(&self, request: &Request<'_>) -> Response {
+        let started = Instant::now();
+        let id = RequestId::of(request);
+        let mut seen = Seen::default();
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            router::answer(&self.inner, request, &mut seen)
+        }));
+        let response = match answer {
+            Ok(Ok(response)) => response,
+            Ok(Err(problem)) => problem.into_response(&id),
+            Err(_panic) => {
+                log::error!(id = id.as_str(); "a route panicked");
+                Problem::internal().into_response(&id)
+            }
+        };
+        self.finish(request, &seen, &id, started, response)
+    }
+
+    /// Answers a request that an engine cannot hand over: too large, cut short, not HTTP. `request` holds what is known.
+    pub fn refuse(&self, request: &Request<'_>, problem: Problem) -> Response {
+        let id = RequestId::of(request);
+        let response = problem.into_response(&id);
+        self.finish(request, &Seen::default(), &id, Instant::now(), response)
+    }
+
+    /// Adds what every answer carries, and writes the line of the log.
+    fn finish(
+        &self,
+        request: &Request<'_>,
+        seen: &Seen,
+        id: &RequestId,
+        started: Instant,
+        mut response: Response,
+    ) -> Response {
+        response.set("X-Request-Id", id.as_str().to_owned());
+        response.set("X-Content-Type-Options", "nosniff");
+        if log::log_enabled!(target: ACCESS, log::Level::Info) {
+            let caller = Caller::of(request, &self.inner.settings);
+            // Only what is known to be harmless is shown as it came: an unknown path or method may be a misplaced secret.
+            let path = match seen.route {
+                Some(path) => path.to_owned(),
+                None => mask_for_log(request.path()),
+            };
+            let user = seen.user.as_deref().map_or("-".to_owned(), mask_for_log);
+            log::info!(
+                target: ACCESS,
+                id = id.as_str(),
+                peer:% = caller,
+                user = user.as_str(),
+                method = request.method_for_log(),
+                path = path.as_str(),
+                status = response.status().0,
+                us = started.elapsed().as_micros() as u64;
+                "request"
+            );
+        }
+        response
+    }
+}
+
+/// The log target of the line that each request gets.
+pub const ACCESS: &str = "sealgate::access";
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("gate", &self.inner.gate)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! All errors of the API: `application/problem+json` (RFC 9457) with the member `error` that the original's clients read.
+
+use serde_json::json;
+
+use super::request_id::RequestId;
+use super::response::Response;
+use crate::{Error, TokenError, whole_seconds};
+
+/// An error answer in the making.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: u16,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Problem {
+    fn new(
+        status: u16,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Problem {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            headers: Vec::new(),
+        }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// 400: the request itself cannot be understood.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Problem::new(400, "bad_request", "The request is malformed.", detail)
+    }
+
+    /// 400: the body is not acceptable JSON.
+    pub(super) fn bad_json(detail: impl Into<String>) -> Self {
+        Problem::new(
+            400,
+            "bad_json",
+            "The body is not a valid JSON object.",
+            detail,
+        )
+    }
+
+    /// 400: a member is missing or has the wrong type or value.
+    pub(super) fn bad_member(title: &'static str, detail: impl Into<String>) -> Self {
+        Problem::new(400, "bad_member", title, detail)
+    }
+
+    /// 401: no token, or one that is refused (RFC 6750, section 3).
+    pub(super) fn unauthorized(error: TokenError) -> Self {
+        let (title, challenge) = match error {
+            TokenError::Missing => ("Token is missing.", "Bearer".to_owned()),
+            _ => {
+                let title = match error {
+                    TokenError::Expired => "Token has expired.",
+                    TokenError::NotYetValid => "Token is not valid yet.",
+                    TokenError::Malformed => "Token is malformed.",
+                    _ => "Token is invalid.",
+                };
+                let challenge = format!(
+                    r#"Bearer error="invalid_token", error_description="{}""#,
+                    title.trim_end_matches('.')
+                );
+                (title, challenge)
+            }
+        };
+        let detail = match error {
+            TokenError::Missing => {
+                "Send the header: Authorization: Bearer <token>. POST /login gives a token."
+            }
+            TokenError::Expired => "Log in again for a new one.",
+            TokenError::NotYetValid => "Its time has not begun; check the clocks.",
+            TokenError::Malformed => "It is not a token of this server's form.",
+            _ => "It was not signed by this server, or not for it.",
+        };
+        Problem::new(401, error.code(), title, detail).with("WWW-Authenticate", challenge)
+    }
+
+    /// 403: the token lacks a scope (RFC 6750, section 3.1).
+    pub(super) fn insufficient_scope(scope: &'static str) -> Self {
+        Problem::new(
+            403,
+            "insufficient_scope",
+            "The token does not permit this.",
+            format!("It needs the scope {scope}."),
+        )
+        .with(
+            "WWW-Authenticate",
+            format!(r#"Bearer error="insufficient_scope", scope="{scope}""#),
+        )
+    }
+
+    /// 403: logging in is not offered here.
+    pub(super) fn login_refused(detail: impl Into<String>) -> Self {
+        Problem::new(
+            403,
+            "login_refused",
+            "Logging in is not permitted here.",
+            detail,
+        )
+    }
+
+    /// 404.
+    pub(super) fn not_found() -> Self {
+        Problem::new(
+            404,
+            "not_found",
+            "There is nothing at this path.",
+            "GET / lists the endpoints.",
+        )
+    }
+
+    /// 405.
+    pub(super) fn method_not_allowed(allowed: String) -> Self {
+        let detail = format!("This path takes {allowed}.");
+        Problem::new(
+            405,
+            "method_not_allowed",
+            "This path does not take this method.",
+            detail,
+        )
+        .with("Allow", allowed)
+    }
+
+    /// 408: the client is too slow.
+    pub fn timeout() -> Self {
+        Problem::new(
+            408,
+            "timeout",
+            "The request took too long.",
+            "Send it faster.",
+        )
+    }
+
+    /// 413: the body is too large.
+    pub fn body_too_large(limit: usize) -> Self {
+        let detail = format!("A body may have at most {limit} bytes.");
+        Problem::new(413, "body_too_large", "The body is too large.", detail)
+    }
+
+    /// 414: the target is too long.
+    pub fn target_too_long() -> Self {
+        Problem::new(
+            414,
+            "target_too_long",
+            "The request target is too long.",
+            "Send data in the body.",
+        )
+    }
+
+    /// 415: the body is said to be something else than JSON.
+    pub(super) fn not_json_type() -> Self {
+        Problem::new(
+            415,
+            "unsupported_media_type",
+            "The body must be JSON.",
+            "Send the header: Content-Type: application/json",
+        )
+    }
+
+    /// 431: too many or too large header fields.
+    pub fn head_too_large() -> Self {
+        Problem::new(
+            431,
+            "head_too_large",
+            "The header fields are too large.",
+            "Send fewer or shorter ones.",
+        )
+    }
+
+    /// 429.
+    pub(super) fn rate_limited(retry_after: std::time::Duration) -> Self {
+        let seconds = whole_seconds(retry_after);
+        Problem::new(
+            429,
+            "rate_limited",
+            "Rate limit exceeded. Please try again later.",
+            format!("The next request is admitted in {seconds} s."),
+        )
+        .with("Retry-After", seconds.to_string())
+    }
+
+    /// 500: a fault of ours, of which nothing is told.
+    pub fn internal() -> Self {
+        Problem::new(
+            500,
+            "internal",
+            "The server failed.",
+            "The request id finds the reason in the server's log.",
+        )
+    }
+
+    /// 503: no room now, or shutting down.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Problem::new(503, "unavailable", "The server cannot answer now.", detail)
+            .with("Retry-After", "1")
+    }
+
+    pub(super) fn add_header(&mut self, name: &'static str, value: String) {
+        self.headers.push((name, value));
+    }
+
+    pub(super) fn into_response(self, id: &RequestId) -> Response {
+        let mut response = Response::json(
+            self.status,
+            &json!({
+                "type": format!("urn:sealgate:problem:{}", self.code),
+                "title": self.title,
+                "status": self.status,
+                "detail": self.detail,
+                "request_id": id.as_str(),
+                "error": self.title,
+            }),
+        );
+        response.set("Content-Type", "application/problem+json");
+        for (name, value) in self.headers {
+            response.set(name, value);
+        }
+        response
+    }
+}
+
+/// What a failed call of the gate means for the one who asked over HTTP.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Decrypt => Problem::new(
+                400,
+                error.code(),
+                "The data cannot be decrypted.",
+                "It was not encrypted by this server, or with another context, or it is damaged.",
+            ),
+            Error::InvalidInput(sentence) => {
+                Problem::bad_member("The data is not acceptable.", sentence)
+            }
+            Error::Token(error) => Problem::unauthorized(error),
+            Error::RateLimited { retry_after } => Problem::rate_limited(retry_after),
+            Error::Setting(_) | Error::KeyRing(_) | Error::Io(_) | Error::Crypto(_) => {
+                log::error!(code = error.code(); "{error}");
+                Problem::internal()
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A request as the API sees it: borrowed from whatever the engine read it into.
+
+use std::net::IpAddr;
+
+pub use tiny_http::Method;
+
+/// A whole request.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The request target in origin form: a path and perhaps a query.
+    pub target: &'a str,
+    /// The header fields in the order they came.
+    pub headers: Headers<'a>,
+    /// The body, decoded from its transfer coding.
+    pub body: &'a [u8],
+    /// Who holds the other end of the connection.
+    pub peer: Peer,
+}
+
+/// The header fields of a request.
+#[derive(Debug, Default)]
+pub struct Headers<'a>(pub Vec<(&'a str, &'a [u8])>);
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address; `None` on a Unix socket.
+    pub address: Option<IpAddr>,
+    /// Whether the listening socket can be reached from this machine only.
+    pub local: bool,
+}
+
+impl<'a> Request<'a> {
+    /// The target without its query.
+    pub fn path(&self) -> &'a str {
+        self.target.split('?').next().unwrap_or(self.target)
+    }
+
+    /// The method's name where it is one of the usual ones; another may be anything.
+    pub(super) fn method_for_log(&self) -> &'static str {
+        match self.method {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Patch => "PATCH",
+            Method::Trace => "TRACE",
+            Method::Connect => "CONNECT",
+            Method::NonStandard(_) => "other",
+        }
+    }
+}
+
+impl<'a> Headers<'a> {
+    /// The values of all fields of this name, which is compared without regard to case.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl DoubleEndedIterator<Item = &'a [u8]> + 's {
+        self.0
+            .iter()
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| *value)
+    }
+
+    /// The first value of this name.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.all(name).next()
+    }
+
+    /// The only value of this name as text; `None` where there is none, more than one, or it is not visible ASCII.
+    pub fn get_text(&self, name: &str) -> Option<&'a str> {
+        let mut values = self.all(name);
+        let value = values.next().filter(|_| values.next().is_none())?;
+        std::str::from_utf8(value)
+            .ok()
+            .filter(|text| text.bytes().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)))
+    }
+}

@@ -1,0 +1,43 @@
+//! The id by which an answer and its line in the log find each other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use once_cell::sync::Lazy;
+
+use super::Request;
+use crate::cipher::random;
+
+/// Longest id that is taken over from a caller.
+const MAX_LENGTH: usize = 64;
+
+pub(super) struct RequestId(String);
+
+impl RequestId {
+    /// The caller's, if it is short and clean; else a new one. No dots: a token must never get into the log this way.
+    pub(super) fn of(request: &Request<'_>) -> Self {
+        let theirs = request.headers.get_text("X-Request-Id").filter(|id| {
+            (1..=MAX_LENGTH).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        });
+        RequestId(theirs.map_or_else(new, str::to_owned))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Unique, not secret: a random number of the process and a count.
+fn new() -> String {
+    static PROCESS: Lazy<u32> = Lazy::new(|| {
+        let mut bytes = [0; 4];
+        // Without random bytes the count alone still tells the requests of this process apart.
+        let _ = random(&mut bytes);
+        u32::from_le_bytes(bytes)
+    });
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{:08x}-{count:08x}", *PROCESS)
+}

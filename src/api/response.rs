@@ -1,0 +1,96 @@
+//! An answer as the API gives it; an engine turns it into bytes.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+pub use tiny_http::StatusCode;
+
+use crate::Error;
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Response {
+    status: StatusCode,
+    headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        Response {
+            status: StatusCode(status),
+            headers: Vec::with_capacity(8),
+            body: Vec::new(),
+        }
+    }
+
+    /// An answer with a JSON body.
+    pub fn json(status: u16, body: &Value) -> Self {
+        let mut response = Response::empty(status);
+        response.body = body.to_string().into_bytes();
+        response.set("Content-Type", "application/json");
+        response
+    }
+
+    /// Sets a header field, in the place of an earlier one of the same name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the name is no token or the value has control characters (RFC 9110, section 5.5);
+    /// such a field would let its author write the rest of the answer.
+    pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(token) || value.chars().any(char::is_control) {
+            return Err(Error::InvalidInput(
+                "A header's name must be a token and its value free of control characters.".into(),
+            ));
+        }
+        self.set(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// The same for names and values of our own making.
+    pub(super) fn set(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<Cow<'static, str>>,
+    ) {
+        let (name, value) = (name.into(), value.into());
+        match self
+            .headers
+            .iter_mut()
+            .find(|(known, _)| known.eq_ignore_ascii_case(&name))
+        {
+            Some(field) => field.1 = value,
+            None => self.headers.push((name, value)),
+        }
+    }
+
+    /// Says that nothing on the way may keep this answer: it holds a token or a plaintext.
+    pub(super) fn no_store(mut self) -> Self {
+        self.set("Cache-Control", "no-store");
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The header fields, without those that belong to the engine (`Date`, `Content-Length`, `Connection`).
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The value of a header field.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}

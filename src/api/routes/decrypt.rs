@@ -1,0 +1,28 @@
+//! POST `/decrypt`: encrypted data in, the original out.
+
+use serde_json::json;
+
+use super::{context, object, text};
+use crate::api::problem::Problem;
+use crate::api::response::Response;
+use crate::api::router::Call;
+use crate::cipher::encode_base64;
+
+const BAD_DATA: &str = "Encrypted data is required.";
+
+pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let body = object(call.request)?;
+    // `data` is the other name under which the original took it.
+    let encrypted = text(&body, "encrypted_data", BAD_DATA)?
+        .or(text(&body, "data", BAD_DATA)?)
+        .ok_or_else(|| Problem::bad_member(BAD_DATA, r#"Send {"encrypted_data": "<base64>"}."#))?;
+    let decrypted = call
+        .app
+        .gate
+        .decrypt_data(encrypted, context(&body)?.as_bytes())?;
+    let answer = match decrypted.expose_str() {
+        Ok(text) => json!({"decrypted_data": text}),
+        Err(_) => json!({"decrypted_data_base64": encode_base64(decrypted.expose())}),
+    };
+    Ok(Response::json(200, &answer).no_store())
+}

@@ -1,0 +1,25 @@
+//! GET `/healthz` and `/readyz`, for supervisors and load balancers.
+
+use serde_json::json;
+
+use crate::api::problem::Problem;
+use crate::api::response::Response;
+use crate::api::router::Call;
+
+/// The process lives and answers.
+pub(super) fn alive(_call: &mut Call<'_>) -> Result<Response, Problem> {
+    Ok(Response::json(200, &json!({"status": "ok"})))
+}
+
+/// It can also do its work: the newest key seals, and what it seals opens.
+pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let gate = &call.app.gate;
+    let opens = gate
+        .seal(b"ready", b"readyz")
+        .and_then(|sealed| gate.open(&sealed, b"readyz"))
+        .is_ok_and(|opened| opened.expose() == b"ready");
+    if !opens {
+        return Err(Problem::unavailable("The keys do not work."));
+    }
+    Ok(Response::json(200, &json!({"status": "ready"})))
+}

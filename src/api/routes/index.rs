@@ -1,0 +1,31 @@
+//! GET `/`: what this is, and what can be asked of it.
+
+use serde_json::{Value, json};
+
+use super::ROUTES;
+use crate::api::problem::Problem;
+use crate::api::response::Response;
+use crate::api::router::{Access, Call};
+
+pub(super) fn answer(_call: &mut Call<'_>) -> Result<Response, Problem> {
+    let endpoints: Vec<Value> = ROUTES
+        .iter()
+        .map(|route| {
+            json!({
+                "method": route.method.as_str(),
+                "path": route.path,
+                "description": route.about,
+                "token": matches!(route.access, Access::Token(_)),
+            })
+        })
+        .collect();
+    Ok(Response::json(
+        200,
+        &json!({
+            "name": "sealgate",
+            "version": crate::VERSION,
+            "message": "Welcome to Sealgate, the secure API.",
+            "endpoints": endpoints,
+        }),
+    ))
+}

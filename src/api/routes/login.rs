@@ -1,0 +1,159 @@
+//! POST `/login`: a token for a name. Without accounts anybody gets one for any name, so it is offered with care.
+
+use serde_json::json;
+
+use super::{object, text};
+use crate::api::caller::Caller;
+use crate::api::problem::Problem;
+use crate::api::request::Request;
+use crate::api::response::Response;
+use crate::api::router::{Call, tell_limit};
+use crate::config::LoginMode;
+use crate::limiter::Admission;
+use crate::token::{Grant, OPEN_LOGIN_SCOPE, valid_subject};
+
+const BAD_USERNAME: &str = "Username is required.";
+const BAD_SCOPE: &str = "The scope is not acceptable.";
+
+pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let caller = Caller::of(call.request, &call.app.settings).limit_key();
+    // The address first: it bounds how many names one caller can make the limiter remember.
+    let by_address = count(call, &caller)?;
+    let mut admission = by_address;
+    let mut response = log_in(call, &caller, &mut admission);
+    if let Some(admission) = admission {
+        tell_limit(&mut response, "login", &admission);
+    }
+    response
+}
+
+/// `tightest` is in: what the address has left; out: what the user at this address has left, if that is less.
+fn log_in(
+    call: &mut Call<'_>,
+    caller: &[u8],
+    tightest: &mut Option<Admission>,
+) -> Result<Response, Problem> {
+    check_offered(call)?;
+    let body = object(call.request)?;
+    let username = text(&body, "username", BAD_USERNAME)?.ok_or_else(|| {
+        Problem::bad_member(BAD_USERNAME, r#"Send {"username": "your_username"}."#)
+    })?;
+    if !valid_subject(username) {
+        return Err(Problem::bad_member(
+            BAD_USERNAME,
+            "username must be 1 to 256 characters long and without control characters.",
+        ));
+    }
+    call.seen.user = Some(username.to_owned());
+    let scope = scope(text(&body, "scope", BAD_SCOPE)?)?;
+    let by_user = count(call, &[caller, username.as_bytes()].concat())?;
+    if let (Some(user), Some(address)) = (by_user, *tightest)
+        && user.remaining < address.remaining
+    {
+        *tightest = by_user;
+    }
+    let gate = &call.app.gate;
+    let token = gate.issue_token(&Grant {
+        subject: username,
+        scope,
+        ttl: None,
+    })?;
+    Ok(Response::json(
+        200,
+        &json!({
+            "token": token,
+            "token_type": "Bearer",
+            "expires_in": gate.token_ttl().as_secs(),
+        }),
+    )
+    .no_store())
+}
+
+/// Counts a login under a key; an error where there were too many.
+fn count(call: &Call<'_>, key: &[u8]) -> Result<Option<Admission>, Problem> {
+    let Some(limiter) = &call.app.login_limiter else {
+        return Ok(None);
+    };
+    let admission = limiter.admit(key);
+    if admission.allowed {
+        return Ok(Some(admission));
+    }
+    let mut refused = Err(Problem::rate_limited(admission.reset));
+    tell_limit(&mut refused, "login", &admission);
+    refused.map(|_: Response| None)
+}
+
+/// Open login is for callers of this machine, unless the settings say otherwise.
+fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
+    let settings = &call.app.settings;
+    match settings.login {
+        LoginMode::Open => return Ok(()),
+        LoginMode::Off => {
+            return Err(Problem::login_refused(
+                "It is switched off. Tokens come from: sealgate token issue --user NAME",
+            ));
+        }
+        LoginMode::Auto => {}
+    }
+    let request = call.request;
+    if !request.peer.local {
+        return Err(Problem::login_refused(
+            "There are no accounts, and this address can be reached from other machines. SEALGATE_LOGIN=open permits \
+             anybody to log in under any name.",
+        ));
+    }
+    // A proxy on this machine makes strangers look local.
+    let proxied = ["X-Forwarded-For", "Forwarded", "Via"]
+        .iter()
+        .any(|name| request.headers.get(name).is_some());
+    if proxied {
+        return Err(Problem::login_refused(
+            "There are no accounts, and the request came through a proxy. SEALGATE_LOGIN=open permits anybody to log in \
+             under any name.",
+        ));
+    }
+    // A page in a browser of this machine can name us by a host of its own (DNS rebinding).
+    if request.peer.address.is_some() && !host_is_ours(request, &settings.allowed_hosts) {
+        return Err(Problem::login_refused(
+            "There are no accounts, and the Host header names neither this machine nor a host in SEALGATE_ALLOWED_HOSTS.",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether Host names this machine. A request without one (HTTP/1.0) comes from no browser.
+fn host_is_ours(request: &Request<'_>, allowed: &[String]) -> bool {
+    if request.headers.get("Host").is_none() {
+        return true;
+    }
+    let Some(host) = request.headers.get_text("Host") else {
+        return false;
+    };
+    let host = host.trim().to_ascii_lowercase();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => &host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.to_canonical().is_loopback())
+        || allowed.iter().any(|known| known == name || *known == host)
+}
+
+/// What was asked for, at most what open login gives; all of it where nothing was asked.
+fn scope(asked: Option<&str>) -> Result<&str, Problem> {
+    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
+        return Ok(OPEN_LOGIN_SCOPE);
+    };
+    let offered = |name: &str| OPEN_LOGIN_SCOPE.split(' ').any(|known| known == name);
+    if asked.split(' ').all(offered) {
+        return Ok(asked);
+    }
+    Err(Problem::bad_member(
+        BAD_SCOPE,
+        format!("It can be some of: {OPEN_LOGIN_SCOPE}."),
+    ))
+}

@@ -1,0 +1,122 @@
+//! The routes, one file each, and the reading of JSON bodies that they share.
+
+mod decrypt;
+mod encrypt;
+mod health;
+mod index;
+mod login;
+mod secure_data;
+
+use serde_json::{Map, Value};
+
+use super::problem::Problem;
+use super::request::{Method, Request};
+use super::router::{Access, Route};
+use crate::json::{self, JsonError};
+
+pub(super) use secure_data::SecureData;
+
+/// Every route, in the order in which `GET /` lists them.
+pub(super) static ROUTES: &[Route] = &[
+    Route {
+        method: Method::Get,
+        path: "/",
+        access: Access::Anyone,
+        about: "This list",
+        answer: index::answer,
+    },
+    Route {
+        method: Method::Post,
+        path: "/login",
+        access: Access::Anyone,
+        about: "Log in and get a token",
+        answer: login::answer,
+    },
+    Route {
+        method: Method::Get,
+        path: "/secure-data",
+        access: Access::Token("secure-data"),
+        about: "The confidential data, encrypted",
+        answer: secure_data::answer,
+    },
+    Route {
+        method: Method::Post,
+        path: "/encrypt",
+        access: Access::Token("encrypt"),
+        about: "Encrypt data",
+        answer: encrypt::answer,
+    },
+    Route {
+        method: Method::Post,
+        path: "/decrypt",
+        access: Access::Token("decrypt"),
+        about: "Decrypt data",
+        answer: decrypt::answer,
+    },
+    Route {
+        method: Method::Get,
+        path: "/healthz",
+        access: Access::Anyone,
+        about: "Whether the server is alive",
+        answer: health::alive,
+    },
+    Route {
+        method: Method::Get,
+        path: "/readyz",
+        access: Access::Anyone,
+        about: "Whether the server can do its work",
+        answer: health::ready,
+    },
+];
+
+/// The body as a JSON object.
+fn object(request: &Request<'_>) -> Result<Map<String, Value>, Problem> {
+    if !is_json(request) {
+        return Err(Problem::not_json_type());
+    }
+    match json::parse(request.body) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(Problem::bad_json("It is JSON, but not an object.")),
+        Err(JsonError::Syntax) => Err(Problem::bad_json("It is not JSON in UTF-8.")),
+        Err(JsonError::Duplicate) => Err(Problem::bad_json("A member is there twice.")),
+        Err(JsonError::TooDeep) => Err(Problem::bad_json("It is nested too deeply.")),
+    }
+}
+
+/// Whether the body is said to be JSON, once, and in UTF-8 where a charset is named.
+fn is_json(request: &Request<'_>) -> bool {
+    let Some(value) = request.headers.get_text("Content-Type") else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let json = essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"));
+    json && parts.all(|parameter| {
+        parameter.split_once('=').is_none_or(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+    })
+}
+
+/// A member that must be text where it is there.
+fn text<'a>(
+    body: &'a Map<String, Value>,
+    name: &str,
+    title: &'static str,
+) -> Result<Option<&'a str>, Problem> {
+    match body.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Problem::bad_member(
+            title,
+            format!("{name} must be a text."),
+        )),
+    }
+}
+
+/// The member `context`; no context where it is missing.
+fn context(body: &Map<String, Value>) -> Result<&str, Problem> {
+    Ok(text(body, "context", "The context is not acceptable.")?.unwrap_or_default())
+}

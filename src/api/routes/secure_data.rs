@@ -1,0 +1,130 @@
+//! GET `/secure-data`: the configured confidential data, freshly encrypted for each request.
+
+use std::fs::{self, File, Metadata};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::json;
+
+use crate::api::problem::Problem;
+use crate::api::response::Response;
+use crate::api::router::Call;
+use crate::config::AppSettings;
+use crate::{Error, Secret};
+
+const BUILT_IN: &str = "This is the confidential data that Sealgate protects.";
+const MAX_FILE: u64 = 1 << 20;
+/// How often a file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let data = call.app.secure_data.current();
+    let encrypted = call.app.gate.encrypt_data(data.expose(), b"")?;
+    Ok(Response::json(200, &json!({"encrypted_data": encrypted})))
+}
+
+/// Where the confidential data comes from.
+pub(in crate::api) enum SecureData {
+    Fixed(Arc<Secret>),
+    File { path: PathBuf, last: Mutex<Last> },
+}
+
+/// The last good content of the file, and what the file looked like when it was last looked at.
+pub(in crate::api) struct Last {
+    content: Arc<Secret>,
+    looked: Instant,
+    stamp: Option<Stamp>,
+}
+
+/// What changes when a file is written or replaced.
+#[derive(PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    #[cfg(unix)]
+    inode: u64,
+}
+
+impl SecureData {
+    pub(in crate::api) fn new(settings: &AppSettings) -> Result<Self, Error> {
+        let Some(path) = &settings.secure_data_file else {
+            let fixed = settings.secure_data.clone();
+            return Ok(SecureData::Fixed(Arc::new(
+                fixed.unwrap_or_else(|| BUILT_IN.into()),
+            )));
+        };
+        let (content, stamp) = read(path).map_err(|what| {
+            Error::Setting(format!(
+                "SEALGATE_SECURE_DATA_FILE: {} {what}.",
+                path.display()
+            ))
+        })?;
+        Ok(SecureData::File {
+            path: path.clone(),
+            last: Mutex::new(Last {
+                content: Arc::new(content),
+                looked: Instant::now(),
+                stamp: Some(stamp),
+            }),
+        })
+    }
+
+    /// The data now. A file that has become unreadable leaves the last good content in place.
+    fn current(&self) -> Arc<Secret> {
+        let (path, last) = match self {
+            SecureData::Fixed(content) => return content.clone(),
+            SecureData::File { path, last } => (path, last),
+        };
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.looked.elapsed() < LOOK {
+            return last.content.clone();
+        }
+        last.looked = Instant::now();
+        let stamp = fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
+        if stamp != last.stamp {
+            match read(path) {
+                Ok((content, stamp)) => {
+                    last.content = Arc::new(content);
+                    last.stamp = Some(stamp);
+                }
+                Err(what) => {
+                    // Remembered as it is now, so that this is said once for each change.
+                    last.stamp = stamp;
+                    log::warn!("the file behind /secure-data {what}; its last content is kept");
+                }
+            }
+        }
+        last.content.clone()
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Stamp {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            inode: std::os::unix::fs::MetadataExt::ino(metadata),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<(Secret, Stamp), String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    let mut content = Vec::new();
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut content)
+        .map_err(unreadable)?;
+    if content.len() as u64 > MAX_FILE {
+        return Err("is larger than 1 MiB".to_owned());
+    }
+    Ok((Secret::new(content), Stamp::of(&metadata)))
+}

@@ -1,0 +1,59 @@
+//! Base64 (RFC 4648) as the doors speak it: strict, except that white space around and inside is forgiven when decoding
+//! data, because command-line tools wrap their lines.
+
+use crate::Error;
+
+/// Standard alphabet with padding.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(bytes)
+}
+
+/// Standard alphabet, canonical padding and trailing bits; ASCII white space is skipped.
+pub(crate) fn decode(text: &str) -> Result<Vec<u8>, Error> {
+    let strict = base64_simd::STANDARD.decode_to_vec(text.as_bytes());
+    if let Ok(bytes) = strict {
+        return Ok(bytes);
+    }
+    if !text.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return Err(Error::Decrypt);
+    }
+    let packed: Vec<u8> = text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    base64_simd::STANDARD
+        .decode_to_vec(packed)
+        .map_err(|_| Error::Decrypt)
+}
+
+/// URL-safe alphabet without padding, as JOSE uses it.
+pub(crate) fn encode_url(bytes: &[u8]) -> String {
+    base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
+}
+
+/// URL-safe alphabet without padding; anything not canonical is refused.
+pub(crate) fn decode_url(text: &str) -> Option<Vec<u8>> {
+    base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_encoding_is_read() {
+        assert_eq!(decode("AAE=").unwrap(), [0, 1]);
+        for wrong in ["AAF=", "AAE", "AAE==", "AA E=", "A-E=", "====", "A"] {
+            let unspaced = wrong.replace(' ', "");
+            if unspaced == "AAE=" {
+                continue;
+            }
+            assert_eq!(decode(wrong), Err(Error::Decrypt), "{wrong}");
+        }
+        assert_eq!(decode(" AA\r\nE=\n").unwrap(), [0, 1]);
+        assert_eq!(decode_url("AAE").unwrap(), [0, 1]);
+        for wrong in ["AAF", "AAE=", "A/E", "AA E", "A"] {
+            assert_eq!(decode_url(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The original program's encryption: AES-CBC with PKCS#7 padding under one fixed key and IV. For compatibility only.
+//!
+//! What is wrong with it: nothing authenticates the data, so a changed ciphertext opens to something else, and an endpoint
+//! that tells "does not open" from "opens" is a padding oracle; and because the IV never changes, equal beginnings of
+//! plaintexts give equal beginnings of ciphertexts. The sealed format has neither fault.
+
+use std::fmt;
+use std::str::FromStr;
+
+use openssl::cipher::{Cipher, CipherRef};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::context::with_contexts;
+use crate::{Error, Secret};
+
+const BLOCK: usize = 16;
+
+/// Whether the original's AES-CBC is spoken (`SEALGATE_CBC`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CbcMode {
+    /// Never.
+    Off,
+    /// Old data opens, new data is sealed: for migration.
+    Open,
+    /// New data is AES-CBC as the original makes it, and old data opens.
+    Seal,
+}
+
+impl FromStr for CbcMode {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "off" => Ok(CbcMode::Off),
+            "open" => Ok(CbcMode::Open),
+            "seal" => Ok(CbcMode::Seal),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for CbcMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CbcMode::Off => "off",
+            CbcMode::Open => "open",
+            CbcMode::Seal => "seal",
+        })
+    }
+}
+
+/// `AES_KEY` and `AES_IV`.
+pub(crate) struct CbcKey {
+    key: Secret,
+    iv: Zeroizing<[u8; BLOCK]>,
+}
+
+impl CbcKey {
+    /// `key` must be 16, 24 or 32 bytes long.
+    pub(crate) fn new(key: &Secret, iv: &[u8; BLOCK]) -> Result<Self, Error> {
+        cipher_for(key.len())?;
+        Ok(CbcKey {
+            key: key.clone(),
+            iv: Zeroizing::new(*iv),
+        })
+    }
+
+    pub(crate) fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        super::check_plaintext_size(plaintext.len())?;
+        let cipher = cipher_for(self.key.len())?;
+        with_contexts(|contexts| {
+            let cbc = &mut contexts.cbc;
+            let mut out = vec![0; plaintext.len() + 2 * BLOCK];
+            let written = cbc
+                .encrypt_init(Some(cipher), Some(self.key.expose()), Some(&*self.iv))
+                .and_then(|()| cbc.cipher_update(plaintext, Some(&mut out)))
+                .and_then(|head| Ok(head + cbc.cipher_final(&mut out[head..])?))
+                .map_err(|_| Error::Crypto("AES-CBC failed"))?;
+            out.truncate(written);
+            Ok(out)
+        })
+    }
+
+    pub(crate) fn decrypt(&self, ciphertext: &[u8]) -> Result<Secret, Error> {
+        if super::check_plaintext_size(ciphertext.len()).is_err() {
+            return Err(Error::Decrypt);
+        }
+        let cipher = cipher_for(self.key.len())?;
+        with_contexts(|contexts| {
+            let cbc = &mut contexts.cbc;
+            let mut out = vec![0; ciphertext.len() + 2 * BLOCK];
+            let written = cbc
+                .decrypt_init(Some(cipher), Some(self.key.expose()), Some(&*self.iv))
+                .and_then(|()| cbc.cipher_update(ciphertext, Some(&mut out)))
+                .and_then(|head| Ok(head + cbc.cipher_final(&mut out[head..])?));
+            match written {
+                Ok(written) => {
+                    out.truncate(written);
+                    Ok(Secret::new(out))
+                }
+                Err(_) => {
+                    out.zeroize();
+                    Err(Error::Decrypt)
+                }
+            }
+        })
+    }
+}
+
+fn cipher_for(key_length: usize) -> Result<&'static CipherRef, Error> {
+    match key_length {
+        16 => Ok(Cipher::aes_128_cbc()),
+        24 => Ok(Cipher::aes_192_cbc()),
+        32 => Ok(Cipher::aes_256_cbc()),
+        _ => Err(Error::Setting(
+            "AES_KEY must be 16, 24 or 32 bytes long.".into(),
+        )),
+    }
+}

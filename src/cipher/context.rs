@@ -1,0 +1,118 @@
+//! OpenSSL as this crate uses it: ciphers fetched once, contexts reused per thread, HKDF and the random generator.
+//!
+//! Contexts are per thread and not per key, so that no lock is held across a cryptographic call (a fork in the middle of
+//! one would leave the child with a lock that nobody frees).
+
+use std::cell::RefCell;
+
+use once_cell::sync::OnceCell;
+use openssl::cipher::{Cipher, CipherRef};
+use openssl::cipher_ctx::CipherCtx;
+use openssl::error::ErrorStack;
+use openssl::md::Md;
+use openssl::pkey::Id;
+use openssl::pkey_ctx::PkeyCtx;
+use zeroize::Zeroizing;
+
+use crate::Error;
+
+/// How many keys' expanded schedules a thread keeps for deriving message keys.
+const KEYED_CONTEXTS: usize = 8;
+
+/// The contexts of one thread.
+pub(super) struct Contexts {
+    pub(super) gcm_seal: CipherCtx,
+    pub(super) gcm_open: CipherCtx,
+    pub(super) cbc: CipherCtx,
+    /// Keyed AES-256-ECB contexts by the serial number of their `XaesKey`, most recently used first.
+    ecb: Vec<(u64, CipherCtx)>,
+}
+
+impl Contexts {
+    fn new() -> Result<Self, ErrorStack> {
+        let mut gcm_seal = CipherCtx::new()?;
+        gcm_seal.encrypt_init(Some(aes_256_gcm()?), None, None)?;
+        let mut gcm_open = CipherCtx::new()?;
+        gcm_open.decrypt_init(Some(aes_256_gcm()?), None, None)?;
+        Ok(Contexts {
+            gcm_seal,
+            gcm_open,
+            cbc: CipherCtx::new()?,
+            ecb: Vec::with_capacity(KEYED_CONTEXTS),
+        })
+    }
+
+    /// AES-256-ECB under `key`, ready to encrypt whole blocks.
+    pub(super) fn ecb(
+        &mut self,
+        serial: u64,
+        key: &[u8; 32],
+    ) -> Result<&mut CipherCtx, ErrorStack> {
+        if let Some(at) = self.ecb.iter().position(|(known, _)| *known == serial) {
+            self.ecb[..=at].rotate_right(1);
+        } else {
+            let mut context = CipherCtx::new()?;
+            context.encrypt_init(Some(aes_256_ecb()?), Some(key), None)?;
+            context.set_padding(false);
+            self.ecb.truncate(KEYED_CONTEXTS - 1);
+            self.ecb.insert(0, (serial, context));
+        }
+        Ok(&mut self.ecb[0].1)
+    }
+}
+
+/// Runs `work` with this thread's contexts.
+pub(super) fn with_contexts<T>(
+    work: impl FnOnce(&mut Contexts) -> Result<T, Error>,
+) -> Result<T, Error> {
+    thread_local! {
+        static CONTEXTS: RefCell<Option<Contexts>> = const { RefCell::new(None) };
+    }
+    CONTEXTS.with_borrow_mut(|slot| {
+        let contexts = match slot {
+            Some(contexts) => contexts,
+            None => slot.insert(Contexts::new().map_err(|_| Error::Crypto("no cipher context"))?),
+        };
+        work(contexts)
+    })
+}
+
+fn aes_256_gcm() -> Result<&'static CipherRef, ErrorStack> {
+    static CIPHER: OnceCell<Cipher> = OnceCell::new();
+    CIPHER
+        .get_or_try_init(|| Cipher::fetch(None, "AES-256-GCM", None))
+        .map(|cipher| &**cipher)
+}
+
+fn aes_256_ecb() -> Result<&'static CipherRef, ErrorStack> {
+    static CIPHER: OnceCell<Cipher> = OnceCell::new();
+    CIPHER
+        .get_or_try_init(|| Cipher::fetch(None, "AES-256-ECB", None))
+        .map(|cipher| &**cipher)
+}
+
+/// HKDF-SHA256 (RFC 5869) without salt.
+pub(crate) fn hkdf_sha256(key: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
+    let mut derive = || -> Result<(), ErrorStack> {
+        let mut context = PkeyCtx::new_id(Id::HKDF)?;
+        context.derive_init()?;
+        context.set_hkdf_md(Md::sha256())?;
+        context.set_hkdf_key(key)?;
+        context.add_hkdf_info(info)?;
+        context.derive(Some(out))?;
+        Ok(())
+    };
+    derive().map_err(|_| Error::Crypto("HKDF-SHA256 is not available"))
+}
+
+/// Fills `out` from the system's random generator; a call for each use, nothing is kept.
+pub(crate) fn random(out: &mut [u8]) -> Result<(), Error> {
+    getrandom::fill(out).map_err(|_| Error::Crypto("the system's random generator failed"))
+}
+
+/// A fresh 256-bit key.
+pub(crate) fn random_key() -> Result<Zeroizing<[u8; 32]>, Error> {
+    let mut key = Zeroizing::new([0; 32]);
+    random(&mut *key)?;
+    Ok(key)
+}

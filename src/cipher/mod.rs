@@ -1,0 +1,142 @@
+//! Sealing and opening data: the sealed format, version 1, and the dispatch between it and the original's AES-CBC.
+//!
+//! Owns what bytes mean. Which key is the newest, and where keys come from, is the ring's business (`keys`).
+
+mod base64;
+mod cbc;
+mod context;
+mod xaes;
+
+pub(crate) use base64::{decode as decode_base64, decode_url, encode as encode_base64, encode_url};
+pub(crate) use cbc::CbcKey;
+pub use cbc::CbcMode;
+pub(crate) use context::{hkdf_sha256, random, random_key};
+pub(crate) use xaes::XaesKey;
+
+use zeroize::Zeroizing;
+
+use crate::{Error, Secret};
+
+/// First byte of sealed data, version 1.
+const VERSION: u8 = 0x01;
+/// Version, key id, nonce and tag: how many bytes sealing adds.
+pub const OVERHEAD: usize = HEADER + xaes::NONCE + xaes::TAG;
+/// The largest plaintext of one message, in bytes. GCM allows 64 GiB; this bound is about memory.
+pub const MAX_PLAINTEXT: usize = 1 << 30;
+
+/// Version and key id: authenticated before the caller's context.
+const HEADER: usize = 1 + KEY_ID;
+const KEY_ID: usize = 4;
+const SEALING_INFO: &[u8] = b"sealgate/xaes-256-gcm/v1";
+const KEY_ID_INFO: &[u8] = b"sealgate/key-id/v1";
+
+/// The id of a key that seals data, as it stands in the sealed data.
+pub(crate) type DataKeyId = [u8; KEY_ID];
+
+/// A key that seals and opens data with XAES-256-GCM.
+pub(crate) struct DataKey {
+    id: DataKeyId,
+    bytes: Zeroizing<[u8; 32]>,
+    xaes: XaesKey,
+}
+
+impl DataKey {
+    pub(crate) fn new(bytes: &[u8; 32]) -> Result<Self, Error> {
+        let mut id = [0; KEY_ID];
+        hkdf_sha256(bytes, KEY_ID_INFO, &mut id)?;
+        Ok(DataKey {
+            id,
+            bytes: Zeroizing::new(*bytes),
+            xaes: XaesKey::new(bytes)?,
+        })
+    }
+
+    /// The sealing key that belongs to `AES_KEY`. It is derived, never the raw key: AES-CBC with a fixed IV under the
+    /// raw key would let a caller compute the message keys of XAES under it.
+    pub(crate) fn from_aes_key(aes_key: &[u8]) -> Result<Self, Error> {
+        let mut derived = Zeroizing::new([0; 32]);
+        hkdf_sha256(aes_key, SEALING_INFO, &mut *derived)?;
+        DataKey::new(&derived)
+    }
+
+    pub(crate) fn id(&self) -> DataKeyId {
+        self.id
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
+    /// Seals `plaintext` into `out`, which must be exactly `plaintext.len() + OVERHEAD` long.
+    pub(crate) fn seal_into(
+        &self,
+        context: &[u8],
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Error> {
+        check_plaintext_size(plaintext.len())?;
+        debug_assert_eq!(out.len(), plaintext.len() + OVERHEAD);
+        let (header, rest) = out.split_at_mut(HEADER);
+        let (nonce, ciphertext_and_tag) = rest.split_at_mut(xaes::NONCE);
+        header[0] = VERSION;
+        header[1..].copy_from_slice(&self.id);
+        random(nonce)?;
+        let nonce: &[u8; xaes::NONCE] = (&*nonce).try_into().expect("split at its length above");
+        self.xaes
+            .seal(nonce, [header, context], plaintext, ciphertext_and_tag)
+    }
+
+    /// Opens sealed data that names this key.
+    pub(crate) fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Secret, Error> {
+        let mut plaintext =
+            Zeroizing::new(vec![0; opened_size(sealed.len()).ok_or(Error::Decrypt)?]);
+        self.open_into(context, sealed, &mut plaintext)?;
+        Ok(Secret::new(std::mem::take(&mut *plaintext)))
+    }
+
+    /// Opens into `out`, which must be exactly `sealed.len() - OVERHEAD` long. On failure `out` is wiped.
+    pub(crate) fn open_into(
+        &self,
+        context: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Error> {
+        if opened_size(sealed.len()) != Some(out.len()) {
+            return Err(Error::Decrypt);
+        }
+        let (header, rest) = sealed.split_at(HEADER);
+        let (nonce, ciphertext_and_tag) = rest.split_at(xaes::NONCE);
+        let nonce: &[u8; xaes::NONCE] = nonce.try_into().expect("split at its length above");
+        self.xaes
+            .open(nonce, [header, context], ciphertext_and_tag, out)
+    }
+}
+
+/// The plaintext's size in sealed data of `sealed` bytes; `None` where it is too short or too long to be any.
+pub(crate) fn opened_size(sealed: usize) -> Option<usize> {
+    sealed
+        .checked_sub(OVERHEAD)
+        .filter(|size| *size <= MAX_PLAINTEXT)
+}
+
+/// The key id that sealed data names; `None` where the bytes cannot be sealed data of version 1.
+pub(crate) fn key_id_of(sealed: &[u8]) -> Option<DataKeyId> {
+    opened_size(sealed.len())?;
+    match sealed {
+        [VERSION, a, b, c, d, ..] => Some([*a, *b, *c, *d]),
+        _ => None,
+    }
+}
+
+fn check_plaintext_size(size: usize) -> Result<(), Error> {
+    if size > MAX_PLAINTEXT {
+        return Err(Error::InvalidInput(format!(
+            "The data is larger than one message may be ({} MiB).",
+            MAX_PLAINTEXT >> 20
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! `sealgate mask`: shows that a secret is there without showing it.
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use sealgate::DEFAULT_VISIBLE_CHARS;
+
+use super::{Failure, read_input, write_output};
+
+pub(super) fn command() -> Command {
+    Command::new("mask")
+        .about("Mask standard input: all but the first characters of each line become *")
+        .arg(
+            Arg::new("visible-chars")
+                .long("visible-chars")
+                .value_name("N")
+                .value_parser(value_parser!(usize))
+                .help(format!(
+                    "How many characters stay visible [default: {DEFAULT_VISIBLE_CHARS}]"
+                )),
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let visible = matches
+        .get_one::<usize>("visible-chars")
+        .copied()
+        .unwrap_or(DEFAULT_VISIBLE_CHARS);
+    let input = read_input()?;
+    let text = input
+        .expose_str()
+        .map_err(|_| Failure::wrong("Standard input is not UTF-8 text."))?;
+    let mut masked = String::with_capacity(text.len());
+    for line in text.lines() {
+        masked.push_str(&sealgate::mask(line, visible));
+        masked.push('\n');
+    }
+    write_output(masked.as_bytes())
+}

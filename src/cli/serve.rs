@@ -1,0 +1,145 @@
+//! `sealgate serve`: the server in the foreground, until a signal ends it.
+
+use std::io::{self, Write};
+use std::panic;
+use std::sync::Arc;
+use std::thread;
+
+use clap::{ArgMatches, Command};
+use sealgate::api::App;
+use sealgate::config::{Config, Group, LoginMode, Settings};
+use sealgate::server::{Address, Server};
+use sealgate::{CbcMode, Error, Gate, logging};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::{Failure, settings};
+
+const GROUPS: [Group; 2] = [Group::Gate, Group::Server];
+
+pub(super) fn command() -> Command {
+    let command = Command::new("serve")
+        .about("Serve the HTTP API")
+        .long_about(
+            "Serve the HTTP API in the foreground. SIGTERM or SIGINT (Ctrl-C) stops it: running requests may end, a \
+             second signal does not wait for them. Without any setting it serves 127.0.0.1:5000 with keys that it makes \
+             and keeps in the data directory.",
+        );
+    settings::add_flags(command, &GROUPS)
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let settings = super::load_settings(matches, &GROUPS)?;
+    logging::init(&settings.log)?;
+    // What a panic says may quote data; where it happened does not.
+    panic::set_hook(Box::new(|panicked| match panicked.location() {
+        Some(place) => log::error!("panic at {}:{}", place.file(), place.line()),
+        None => log::error!("panic at an unknown place"),
+    }));
+    // Before any socket: a signal that comes early still stops cleanly.
+    let signals = Signals::new([SIGTERM, SIGINT])
+        .map_err(|error| Failure::wrong(format!("Signals cannot be handled: {error}.")))?;
+    let gate = Gate::new(&settings.gate)?;
+    let app = App::new(gate.clone(), &settings.app)?;
+    let server = Arc::new(Server::start(app, &settings.server)?);
+    greet(&server, &gate, &settings);
+    let stopped = watch(signals, server.clone(), &settings);
+    server.wait()?;
+    // The thread that called for the stop knows whether all requests ended in time.
+    let ended = match stopped.is_finished() || !server_failed(&server) {
+        true => stopped.join().unwrap_or(Ok(())),
+        false => Ok(()),
+    };
+    log::info!("stopped");
+    log::logger().flush();
+    Ok(ended?)
+}
+
+fn server_failed(server: &Server) -> bool {
+    server.wait().is_err()
+}
+
+/// Waits for the first signal, then stops the server; a second signal ends the process at once.
+fn watch(
+    mut signals: Signals,
+    server: Arc<Server>,
+    settings: &Settings,
+) -> thread::JoinHandle<Result<(), Error>> {
+    let grace = settings.server.grace;
+    thread::spawn(move || {
+        if signals.forever().next().is_none() {
+            return Ok(());
+        }
+        log::info!("stopping; running requests may take {} s", grace.as_secs());
+        thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                log::logger().flush();
+                std::process::exit(1);
+            }
+        });
+        server.stop(grace)
+    })
+}
+
+/// The first lines: what runs where, with which keys, and what to type first.
+fn greet(server: &Server, gate: &Gate, settings: &Settings) {
+    let mut lines = vec![format!("Sealgate {}", sealgate::VERSION)];
+    for address in server.addresses() {
+        lines.push(format!("  listening on {address} ({})", server.engine()));
+        log::info!("listening on {address}");
+    }
+    for origin in gate.key_origins() {
+        lines.push(format!("  {origin}"));
+    }
+    let login = match settings.app.login {
+        LoginMode::Auto => "callers of this machine, under any name",
+        LoginMode::Open => "anybody, under any name",
+        LoginMode::Off => "nobody; tokens come from: sealgate token issue",
+    };
+    lines.push(format!("  login: {login}"));
+    let mut out = io::stdout().lock();
+    for line in lines {
+        // A closed standard output is no reason not to serve.
+        let _ = writeln!(out, "{line}");
+    }
+    if settings.app.login != LoginMode::Off {
+        let _ = writeln!(out, "\nTry:\n  {}\n", first_curl(&server.addresses()[0]));
+    }
+    let _ = out.flush();
+    warn(gate, settings);
+}
+
+fn warn(gate: &Gate, settings: &Settings) {
+    match settings.app.login {
+        LoginMode::Auto => log::warn!(
+            "there are no accounts: every caller of this machine may log in under any name (SEALGATE_LOGIN=off ends that)"
+        ),
+        LoginMode::Open => log::warn!(
+            "there are no accounts: anybody who reaches this server may log in under any name"
+        ),
+        LoginMode::Off => {}
+    }
+    match gate.cbc_mode() {
+        CbcMode::Off => {}
+        CbcMode::Open => log::warn!(
+            "the original's AES-CBC still opens; whoever may decrypt can use that as a padding oracle (SEALGATE_CBC=off ends it)"
+        ),
+        CbcMode::Seal => log::warn!(
+            "new data is encrypted with the original's AES-CBC because AES_IV is set: changes go unnoticed, and equal \
+             beginnings show (SEALGATE_CBC=open seals new data and still opens old)"
+        ),
+    }
+    for unknown in Config::unknown_env() {
+        log::warn!("{unknown}");
+    }
+}
+
+fn first_curl(address: &Address) -> String {
+    let target = match address {
+        Address::Tcp(address) => format!("http://{}", Address::connectable(*address)),
+        Address::Unix(path) => format!("--unix-socket {} http://localhost", path.display()),
+    };
+    format!(
+        r#"curl -X POST {target}/login -H "Content-Type: application/json" -d '{{"username": "test_user"}}'"#
+    )
+}

@@ -1,0 +1,73 @@
+//! Flags from the settings table, and all sources put together.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use sealgate::Error;
+use sealgate::config::{Config, Group, SETTINGS};
+
+/// Adds the flags of these groups, and `--config`.
+pub(super) fn add_flags(command: Command, groups: &[Group]) -> Command {
+    let settings = SETTINGS
+        .iter()
+        .filter(|setting| groups.contains(&setting.group));
+    let mut secrets = Vec::new();
+    let mut command = command.arg(
+        Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help_heading("Settings")
+            .help("Settings file (TOML); the environment and flags win over it [env: SEALGATE_CONFIG]"),
+    );
+    for setting in settings {
+        let Some(flag) = setting.flag() else {
+            secrets.push(setting);
+            continue;
+        };
+        let default = match setting.default {
+            "" => String::new(),
+            default => format!(" [default: {default}]"),
+        };
+        command = command.arg(
+            Arg::new(setting.name)
+                .long(flag)
+                .value_name(setting.value_name)
+                .value_parser(value_parser!(OsString))
+                .help_heading("Settings")
+                .help(format!("{} [env: {}]{default}", setting.help, setting.env)),
+        );
+    }
+    let mut text = String::from(
+        "Secret settings have no flags, because other users see a process's arguments:\n",
+    );
+    for setting in secrets {
+        text.push_str(&format!("  {:<21} {}\n", setting.env, setting.help));
+    }
+    command.after_help(text)
+}
+
+/// File, environment and flags.
+pub(super) fn load(matches: &ArgMatches, groups: &[Group]) -> Result<Config, Error> {
+    let mut config = Config::new();
+    let file = matches.get_one::<PathBuf>("config").cloned().or_else(|| {
+        std::env::var_os("SEALGATE_CONFIG")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    });
+    if let Some(file) = file {
+        config.load_file(&file)?;
+    }
+    config.load_env();
+    for setting in SETTINGS
+        .iter()
+        .filter(|setting| groups.contains(&setting.group) && !setting.secret)
+    {
+        if let Some(value) = matches.get_one::<OsString>(setting.name) {
+            config.set_flag(setting.name, value.clone())?;
+        }
+    }
+    config.use_default_data_dir();
+    Ok(config)
+}

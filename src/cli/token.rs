@@ -1,0 +1,133 @@
+//! `sealgate token`: issue, verify and look into tokens.
+
+use std::time::{Duration, SystemTime};
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use sealgate::config::Group;
+use sealgate::token::{OPEN_LOGIN_SCOPE, Unverified};
+use sealgate::{Grant, Secret, TokenError};
+use serde_json::{Value, json};
+
+use super::{Failure, open_gate, read_text, settings, write_output};
+
+pub(super) fn command() -> Command {
+    let issue = Command::new("issue")
+        .about("Issue a token and print it")
+        .arg(
+            Arg::new("user")
+                .long("user")
+                .value_name("NAME")
+                .required(true)
+                .help("Whom the token is for"),
+        )
+        .arg(
+            Arg::new("scope")
+                .long("scope")
+                .value_name("NAMES")
+                .default_value(OPEN_LOGIN_SCOPE)
+                .help("What it permits: names with spaces between"),
+        )
+        .arg(
+            Arg::new("ttl")
+                .long("ttl")
+                .value_name("SECONDS")
+                .value_parser(value_parser!(u64).range(1..=315_576_000))
+                .help("How long it lives; the setting token-ttl where this is not given"),
+        );
+    let verify = Command::new("verify")
+        .about("Check a token from standard input and print its claims")
+        .long_about(
+            "Check a token from standard input (or the argument, which other users of the machine can see) and print its \
+             claims as JSON. Exit code 1 where it is refused.",
+        )
+        .arg(token_argument());
+    let inspect = Command::new("inspect")
+        .about("Print what a token says, without checking its signature")
+        .long_about(
+            "Print header and claims of a token from standard input as JSON. Nothing is checked but its form: do not \
+             believe what it says.",
+        )
+        .arg(token_argument());
+    Command::new("token")
+        .about("Issue, verify and inspect tokens")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(settings::add_flags(issue, &[Group::Gate]))
+        .subcommand(settings::add_flags(verify, &[Group::Gate]))
+        .subcommand(inspect)
+}
+
+fn token_argument() -> Arg {
+    Arg::new("token")
+        .value_name("TOKEN")
+        .help("The token; read from standard input where it is missing or -")
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("issue", matches)) => issue(matches),
+        Some(("verify", matches)) => verify(matches),
+        Some(("inspect", matches)) => inspect(matches),
+        _ => unreachable!("clap asks for a subcommand that it knows"),
+    }
+}
+
+fn issue(matches: &ArgMatches) -> Result<(), Failure> {
+    let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
+    let token = open_gate(matches)?.issue_token(&Grant {
+        subject: text("user"),
+        scope: text("scope"),
+        ttl: matches
+            .get_one::<u64>("ttl")
+            .copied()
+            .map(Duration::from_secs),
+    })?;
+    write_output(format!("{token}\n").as_bytes())
+}
+
+fn verify(matches: &ArgMatches) -> Result<(), Failure> {
+    let gate = open_gate(matches)?;
+    let token = given_token(matches)?;
+    let claims = gate
+        .verify_token(text(&token)?)
+        .map_err(|error| Failure::no(format!("{error} ({})", error.code())))?;
+    print_json(&json!({
+        "user": claims.subject(),
+        "scope": claims.scope(),
+        "expires_at": claims.expires_at(),
+        "claims": serde_json::from_str::<Value>(claims.json()).unwrap_or_default(),
+    }))
+}
+
+fn inspect(matches: &ArgMatches) -> Result<(), Failure> {
+    let token = given_token(matches)?;
+    let token = Unverified::read(text(&token)?)
+        .map_err(|error| Failure::no(format!("{error} ({})", error.code())))?;
+    let now = SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0.0, |age| age.as_secs_f64());
+    let expires_at = token.claims().get("exp").and_then(Value::as_f64);
+    print_json(&json!({
+        "verified": false,
+        "expired": expires_at.map(|expires_at| expires_at < now),
+        "header": token.header(),
+        "claims": token.claims(),
+    }))
+}
+
+fn given_token(matches: &ArgMatches) -> Result<Secret, Failure> {
+    match matches.get_one::<String>("token").map(String::as_str) {
+        None | Some("-") => read_text(),
+        Some(token) => Ok(token.into()),
+    }
+}
+
+fn text(token: &Secret) -> Result<&str, Failure> {
+    token
+        .expose_str()
+        .map_err(|_| Failure::no(TokenError::Malformed.to_string()))
+}
+
+fn print_json(value: &Value) -> Result<(), Failure> {
+    write_output(format!("{value:#}\n").as_bytes())
+}

@@ -1,0 +1,260 @@
+//! Every setting once, and the way from text to typed values: default, file, environment, flag, the later one wins.
+//!
+//! `table` holds the settings, `sources` reads files and the environment, `parse` turns one value into its type. What a
+//! value means is the business of the room that uses it.
+
+mod parse;
+mod sources;
+mod table;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use log::LevelFilter;
+
+use crate::cipher::CbcMode;
+use crate::{Error, Secret};
+
+pub use sources::{Source, default_data_dir};
+pub use table::{Group, SETTINGS, Setting, find};
+
+/// Values as they were given, each with where it came from; not yet checked.
+///
+/// ```
+/// # fn main() -> Result<(), sealgate::Error> {
+/// let mut config = sealgate::Config::new();
+/// config.set("keys", "ephemeral")?;
+/// config.set("max_requests", "10")?;
+/// let gate = sealgate::Gate::new(&config.settings()?.gate)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default, Clone)]
+pub struct Config {
+    values: BTreeMap<&'static str, Given>,
+}
+
+#[derive(Debug, Clone)]
+struct Given {
+    value: Secret,
+    source: Source,
+}
+
+/// All settings, checked and typed, by the room that uses them.
+#[derive(Debug, Default, Clone)]
+pub struct Settings {
+    /// What a `Gate` needs.
+    pub gate: GateSettings,
+    /// What the API needs beside a gate.
+    pub app: AppSettings,
+    /// Where and how to listen.
+    pub server: ServerSettings,
+    /// Where log lines go.
+    pub log: LogSettings,
+}
+
+/// Keys, tokens, encryption and the limit on requests.
+#[derive(Debug, Default, Clone)]
+pub struct GateSettings {
+    /// `SEALGATE_DATA_DIR`: where the key ring lives. Without one, keys must be given or ephemeral.
+    pub data_dir: Option<PathBuf>,
+    /// `SEALGATE_KEYS=ephemeral`: random keys that die with the gate.
+    pub ephemeral_keys: bool,
+    /// `JWT_SECRET_KEY`, at least 32 bytes.
+    pub jwt_secret_key: Option<Secret>,
+    /// `AES_KEY`: 16, 24 or 32 bytes.
+    pub aes_key: Option<Secret>,
+    /// How the text of `AES_KEY` was read, for the start-up lines.
+    pub aes_key_form: &'static str,
+    /// `AES_IV`: 16 bytes.
+    pub aes_iv: Option<Secret>,
+    /// How the text of `AES_IV` was read, for the start-up lines.
+    pub aes_iv_form: &'static str,
+    /// `SEALGATE_CBC`; where it is not set, `seal` if `AES_IV` is, else `off`.
+    pub cbc: Option<CbcMode>,
+    /// `SEALGATE_TOKEN_TTL`: how long a new token lives.
+    pub token_ttl: Duration,
+    /// `SEALGATE_LEEWAY`: how far clocks may differ.
+    pub leeway: Duration,
+    /// `SEALGATE_ISSUER`: `iss` of new tokens, wanted in ours.
+    pub issuer: String,
+    /// `SEALGATE_AUDIENCE`: `aud` of new tokens, wanted where set.
+    pub audience: Option<String>,
+    /// `MAX_REQUESTS`; zero switches the limiter off.
+    pub max_requests: u32,
+    /// `RATE_LIMIT_WINDOW`.
+    pub rate_limit_window: Duration,
+    /// `SEALGATE_LIMITER_MEMORY` in bytes.
+    pub limiter_memory: usize,
+}
+
+/// Who may log in, what `/secure-data` shows, and who is believed about addresses.
+#[derive(Debug, Default, Clone)]
+pub struct AppSettings {
+    /// `SEALGATE_SECURE_DATA`.
+    pub secure_data: Option<Secret>,
+    /// `SEALGATE_SECURE_DATA_FILE`.
+    pub secure_data_file: Option<PathBuf>,
+    /// `SEALGATE_LOGIN`.
+    pub login: LoginMode,
+    /// `SEALGATE_LOGIN_MAX_REQUESTS`; zero switches the login's own limits off.
+    pub login_max_requests: u32,
+    /// `SEALGATE_LOGIN_WINDOW`.
+    pub login_window: Duration,
+    /// `SEALGATE_LIMITER_MEMORY` in bytes, for the login's own limiter.
+    pub limiter_memory: usize,
+    /// `SEALGATE_TRUSTED_PROXIES`: peers whose forwarding header counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether peers on a Unix socket are trusted proxies (the word `unix` in the list).
+    pub trust_unix_peers: bool,
+    /// `SEALGATE_FORWARDED_HEADER`: the one header that counts.
+    pub forwarded_header: String,
+    /// `SEALGATE_ALLOWED_HOSTS`, in lower case.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// When anybody may log in under any name (there are no accounts).
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum LoginMode {
+    /// On a loopback address or a Unix socket only, and not through a proxy.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Open,
+    /// Nowhere: tokens are issued by the command or a host program.
+    Off,
+}
+
+/// Where and how the server listens.
+#[derive(Debug, Default, Clone)]
+pub struct ServerSettings {
+    /// `SEALGATE_LISTEN`.
+    pub listen: Vec<Listen>,
+    /// `SEALGATE_WORKERS`; zero: as many as the engine thinks right.
+    pub workers: usize,
+    /// `SEALGATE_MAX_BODY` in bytes.
+    pub max_body: usize,
+    /// `SEALGATE_GRACE`: how long running requests may take when the server stops.
+    pub grace: Duration,
+    /// `SEALGATE_SOCKET_MODE`: permissions of a Unix socket.
+    pub socket_mode: u32,
+    /// Whether `SEALGATE_TRUSTED_PROXIES` says that a proxy stands in front.
+    pub behind_proxy: bool,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// `127.0.0.1:5000`, `[::1]:5000`; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// `unix:/run/sealgate.sock`.
+    Unix(PathBuf),
+}
+
+/// What is logged and where to, beside the terminal.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// `SEALGATE_LOG_LEVEL`.
+    pub level: LevelFilter,
+    /// `SEALGATE_LOG_FILE`.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings {
+            level: LevelFilter::Info,
+            file: None,
+        }
+    }
+}
+
+impl Config {
+    /// No values: every setting has its default.
+    pub fn new() -> Self {
+        Config::default()
+    }
+
+    /// Sets one value, by the setting's name in the file (`token_ttl`) or in the environment (`SEALGATE_TOKEN_TTL`).
+    /// It wins over the file and the environment.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where there is no such setting; the sentence names the nearest.
+    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), Error> {
+        let setting = find(name).ok_or_else(|| sources::unknown("setting", name))?;
+        self.give(setting, value.as_ref().into(), Source::Call);
+        Ok(())
+    }
+
+    /// Checks every value, and every combination that can be wrong.
+    ///
+    /// # Errors
+    /// [`Error::Setting`]: the first wrong one, named as it was given. Never shows the value.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        let mut settings = Settings::default();
+        for setting in SETTINGS {
+            let given = self.values.get(setting.name);
+            let value = given.map_or(setting.default.as_bytes(), |given| given.value.expose());
+            if given.is_none() && value.is_empty() {
+                continue;
+            }
+            (setting.apply)(&mut settings, value).map_err(|wanted| {
+                let source = given.map_or(&Source::Default, |given| &given.source);
+                Error::Setting(format!("{} {wanted}", source.names(setting)))
+            })?;
+        }
+        settings.check_combinations()?;
+        Ok(settings)
+    }
+
+    /// Where the value of a setting came from.
+    pub fn source(&self, setting: &Setting) -> Source {
+        self.values
+            .get(setting.name)
+            .map_or(Source::Default, |given| given.source.clone())
+    }
+
+    fn give(&mut self, setting: &Setting, value: Secret, source: Source) {
+        let outranked = self
+            .values
+            .get(setting.name)
+            .is_some_and(|given| given.source.rank() > source.rank());
+        if !outranked {
+            self.values.insert(setting.name, Given { value, source });
+        }
+    }
+}
+
+impl Settings {
+    fn check_combinations(&mut self) -> Result<(), Error> {
+        let wrong = |sentence: &str| Err(Error::Setting(sentence.to_owned()));
+        let gate = &self.gate;
+        if gate.cbc != Some(CbcMode::Off) {
+            if gate.aes_iv.is_some() && gate.aes_key.is_none() {
+                return wrong(
+                    "AES_IV is set but AES_KEY is not. Set both, or neither (new data is then sealed without them).",
+                );
+            }
+            if gate.cbc.is_some() && gate.aes_iv.is_none() {
+                return wrong(
+                    "SEALGATE_CBC asks for the original's AES-CBC, which needs AES_KEY and AES_IV.",
+                );
+            }
+        }
+        if self.app.secure_data.is_some() && self.app.secure_data_file.is_some() {
+            return wrong(
+                "SEALGATE_SECURE_DATA and SEALGATE_SECURE_DATA_FILE are both set. Set one.",
+            );
+        }
+        self.app.limiter_memory = gate.limiter_memory;
+        self.server.behind_proxy =
+            self.app.trust_unix_peers || !self.app.trusted_proxies.is_empty();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! From the text of one setting to its type. Every error is the end of a sentence that begins with the setting's name and
+//! says what is permitted; none shows the value.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use log::LevelFilter;
+
+use super::Listen;
+use crate::Secret;
+use crate::cipher::decode_base64;
+
+type Wanted = String;
+
+fn text(value: &[u8]) -> Result<&str, Wanted> {
+    std::str::from_utf8(value)
+        .map(str::trim)
+        .map_err(|_| "must be UTF-8 text.".to_owned())
+}
+
+pub(super) fn number(value: &[u8], least: u64, most: u64) -> Result<u64, Wanted> {
+    text(value)?
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("must be a whole number from {least} to {most}."))
+}
+
+pub(super) fn choice<T: Copy>(value: &[u8], choices: &[(&str, T)]) -> Result<T, Wanted> {
+    let value = text(value)?;
+    choices
+        .iter()
+        .find(|(word, _)| *word == value)
+        .map(|(_, meaning)| *meaning)
+        .ok_or_else(|| {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            format!("must be one of: {}.", words.join(", "))
+        })
+}
+
+pub(super) fn path(value: &[u8]) -> Result<PathBuf, Wanted> {
+    #[cfg(unix)]
+    let path = {
+        use std::os::unix::ffi::OsStrExt;
+        PathBuf::from(std::ffi::OsStr::from_bytes(value))
+    };
+    #[cfg(not(unix))]
+    let path = PathBuf::from(text(value)?);
+    if value.is_empty() || value.contains(&0) {
+        return Err("must be a path.".to_owned());
+    }
+    Ok(path)
+}
+
+pub(super) fn mode(value: &[u8]) -> Result<u32, Wanted> {
+    u32::from_str_radix(text(value)?, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "must be octal permissions such as 600 or 660.".to_owned())
+}
+
+pub(super) fn log_level(value: &[u8]) -> Result<LevelFilter, Wanted> {
+    LevelFilter::from_str(text(value)?)
+        .map_err(|_| "must be one of: off, error, warn, info, debug, trace.".to_owned())
+}
+
+/// A name of an issuer or an audience.
+pub(super) fn name(value: &[u8]) -> Result<String, Wanted> {
+    let name = text(value)?;
+    if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
+        return Err("must be 1 to 256 bytes of text without control characters.".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+pub(super) fn header_name(value: &[u8]) -> Result<String, Wanted> {
+    let name = text(value)?;
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err("must be the name of a header.".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+fn list(value: &[u8]) -> Result<impl Iterator<Item = &str>, Wanted> {
+    Ok(text(value)?
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty()))
+}
+
+pub(super) fn hosts(value: &[u8]) -> Result<Vec<String>, Wanted> {
+    Ok(list(value)?.map(str::to_ascii_lowercase).collect())
+}
+
+pub(super) fn proxies(value: &[u8]) -> Result<(Vec<IpNet>, bool), Wanted> {
+    let mut ranges = Vec::new();
+    let mut unix = false;
+    for item in list(value)? {
+        if item == "unix" {
+            unix = true;
+            continue;
+        }
+        let range = IpNet::from_str(item)
+            .or_else(|_| item.parse().map(|address: std::net::IpAddr| IpNet::from(address)))
+            .map_err(|_| {
+                "must be addresses or ranges (192.0.2.7, 10.0.0.0/8, fd00::/8) or the word unix, with commas between."
+                    .to_owned()
+            })?;
+        ranges.push(range);
+    }
+    Ok((ranges, unix))
+}
+
+pub(super) fn listen(value: &[u8]) -> Result<Vec<Listen>, Wanted> {
+    let wanted =
+        || "must be HOST:PORT, [IPV6]:PORT or unix:/PATH, such as 127.0.0.1:5000.".to_owned();
+    let mut addresses = Vec::new();
+    for item in list(value)? {
+        if let Some(path) = item.strip_prefix("unix:") {
+            if !path.starts_with('/') {
+                return Err(wanted());
+            }
+            addresses.push(Listen::Unix(path.into()));
+            continue;
+        }
+        let address: SocketAddr = match item.parse() {
+            Ok(address) => address,
+            // A host's name: localhost, mostly.
+            Err(_) => item
+                .to_socket_addrs()
+                .ok()
+                .and_then(|mut resolved| resolved.next())
+                .ok_or_else(wanted)?,
+        };
+        addresses.push(Listen::Tcp(address));
+    }
+    if addresses.is_empty() {
+        return Err(wanted());
+    }
+    Ok(addresses)
+}
+
+pub(super) fn jwt_secret(value: &[u8]) -> Result<Secret, Wanted> {
+    if value.len() < 32 {
+        return Err(
+            "must be at least 32 bytes long. Make one with: openssl rand -hex 32".to_owned(),
+        );
+    }
+    Ok(value.into())
+}
+
+pub(super) fn aes_key(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {
+    let wanted = "must be 16, 24 or 32 bytes, 64 hex digits, or 43 or 44 base64 characters; or such a value behind hex:, base64: or raw:. Make one with: openssl rand -hex 32";
+    binary(value, &[16, 24, 32], |length| match length {
+        16 | 24 | 32 => Some(Form::Raw),
+        64 => Some(Form::Hex),
+        43 | 44 => Some(Form::Base64),
+        _ => None,
+    })
+    .ok_or_else(|| wanted.to_owned())
+}
+
+pub(super) fn aes_iv(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {
+    let wanted = "must be 16 bytes, 32 hex digits, or 22 or 24 base64 characters; or such a value behind hex:, base64: or raw:.";
+    binary(value, &[16], |length| match length {
+        16 => Some(Form::Raw),
+        32 => Some(Form::Hex),
+        22 | 24 => Some(Form::Base64),
+        _ => None,
+    })
+    .ok_or_else(|| wanted.to_owned())
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    Raw,
+    Hex,
+    Base64,
+}
+
+/// Reads a binary value: by its prefix, else by its length alone, never by what its characters look like.
+fn binary(
+    value: &[u8],
+    sizes: &[usize],
+    by_length: fn(usize) -> Option<Form>,
+) -> Option<(Secret, &'static str)> {
+    let prefixed = [
+        (&b"raw:"[..], Form::Raw),
+        (b"hex:", Form::Hex),
+        (b"base64:", Form::Base64),
+    ]
+    .into_iter()
+    .find_map(|(prefix, form)| Some((value.strip_prefix(prefix)?, form)));
+    let (value, form) = match prefixed {
+        Some(found) => found,
+        None => (value, by_length(value.len())?),
+    };
+    let (bytes, name) = match form {
+        Form::Raw => (Secret::from(value), "raw bytes"),
+        Form::Hex => (unhex(value)?, "hex digits"),
+        Form::Base64 => (unbase64(value)?, "base64"),
+    };
+    sizes.contains(&bytes.len()).then_some((bytes, name))
+}
+
+fn unhex(text: &[u8]) -> Option<Secret> {
+    let (pairs, rest) = text.as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for [high, low] in pairs {
+        bytes.push(digit(*high)? << 4 | digit(*low)?);
+    }
+    Some(Secret::new(bytes))
+}
+
+/// Standard alphabet; the padding may be missing.
+fn unbase64(text: &[u8]) -> Option<Secret> {
+    let mut padded = String::from_utf8(text.to_vec()).ok()?;
+    while !padded.len().is_multiple_of(4) {
+        padded.push('=');
+    }
+    decode_base64(&padded).ok().map(Secret::new)
+}

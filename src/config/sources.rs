@@ -1,0 +1,176 @@
+//! Where values come from: a TOML file, the environment, flags, calls.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::table::{SETTINGS, Setting};
+use super::{Config, find};
+use crate::{Error, Secret};
+
+/// Where a value was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Nowhere: the default.
+    Default,
+    /// The settings file at this path.
+    File(PathBuf),
+    /// The environment.
+    Environment,
+    /// The command line.
+    Flag,
+    /// [`Config::set`].
+    Call,
+}
+
+impl Source {
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Source::Default => 0,
+            Source::File(_) => 1,
+            Source::Environment => 2,
+            Source::Flag => 3,
+            Source::Call => 4,
+        }
+    }
+
+    /// The setting by the name that its giver knows.
+    pub(super) fn names(&self, setting: &Setting) -> String {
+        match self {
+            Source::Default | Source::Environment => setting.env.to_owned(),
+            Source::File(path) => format!("{} (in {})", setting.name, path.display()),
+            Source::Flag => format!("--{}", setting.name.replace('_', "-")),
+            Source::Call => setting.name.to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// Takes the settings that the process's environment holds. An empty variable counts as not set.
+    pub fn load_env(&mut self) {
+        for setting in SETTINGS {
+            if let Some(value) = std::env::var_os(setting.env).filter(|value| !value.is_empty()) {
+                self.give(setting, os_bytes(value), Source::Environment);
+            }
+        }
+    }
+
+    /// Takes the settings of a TOML file: `name = value`, lists as arrays or with commas.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the file cannot be read, is not TOML, or has a name that is no setting's; the sentence
+    /// names the line or the nearest name.
+    pub fn load_file(&mut self, path: &Path) -> Result<(), Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::Setting(format!(
+                "The settings file {} cannot be read: {error}.",
+                path.display()
+            ))
+        })?;
+        let text = zeroize::Zeroizing::new(text);
+        let table: toml::Table = toml::from_str(&text).map_err(|error| {
+            // The error's own display quotes the line, which may hold a secret.
+            let line = error.span().map_or(1, |span| {
+                text[..span.start.min(text.len())].matches('\n').count() + 1
+            });
+            Error::Setting(format!(
+                "The settings file {} is not valid TOML in line {line}.",
+                path.display()
+            ))
+        })?;
+        for (name, value) in table {
+            let setting = SETTINGS
+                .iter()
+                .find(|setting| setting.name == name)
+                .ok_or_else(|| unknown(&format!("setting in {}", path.display()), &name))?;
+            let source = Source::File(path.to_owned());
+            let Some(value) = plain_text(value) else {
+                return Err(Error::Setting(format!(
+                    "{} must be a text, a number or a list of texts.",
+                    source.names(setting)
+                )));
+            };
+            if !value.is_empty() {
+                self.give(setting, value, source);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a value from the command line.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where there is no such setting.
+    pub fn set_flag(&mut self, name: &str, value: OsString) -> Result<(), Error> {
+        let setting = find(name).ok_or_else(|| unknown("setting", name))?;
+        self.give(setting, os_bytes(value), Source::Flag);
+        Ok(())
+    }
+
+    /// Where no data directory was given, takes the command's (see [`default_data_dir`]).
+    pub fn use_default_data_dir(&mut self) {
+        let setting = find("data_dir").expect("the table has data_dir");
+        if let Some(folder) = default_data_dir() {
+            self.give(setting, os_bytes(folder.into_os_string()), Source::Default);
+        }
+    }
+
+    /// Environment variables that look like settings but are none, each with the nearest real one.
+    pub fn unknown_env() -> Vec<String> {
+        // Read by other parts: the settings file's own path.
+        const OTHERS: [&str; 1] = ["SEALGATE_CONFIG"];
+        std::env::vars_os()
+            .filter_map(|(name, _)| name.into_string().ok())
+            .filter(|name| name.starts_with("SEALGATE_"))
+            .filter(|name| find(name).is_none() && !OTHERS.contains(&name.as_str()))
+            .map(|name| unknown("setting in the environment", &name).to_string())
+            .collect()
+    }
+}
+
+/// The command's data directory where none is set: `$STATE_DIRECTORY` (systemd), else `$XDG_STATE_HOME/sealgate`, else
+/// `~/.local/state/sealgate`. `None` without a home directory.
+pub fn default_data_dir() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    folder("STATE_DIRECTORY")
+        .or_else(|| folder("XDG_STATE_HOME").map(|home| home.join("sealgate")))
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state/sealgate")))
+        .filter(|path| path.is_absolute())
+}
+
+/// The error of a name that is no setting's, with the nearest one that is.
+pub(super) fn unknown(what: &str, name: &str) -> Error {
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+    let upper = name.starts_with(|c: char| c.is_ascii_uppercase());
+    let nearest = SETTINGS
+        .iter()
+        .map(|setting| if upper { setting.env } else { setting.name })
+        .map(|known| (strsim::damerau_levenshtein(known, &shown), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len() / 2)
+        .map_or(String::new(), |(_, known)| {
+            format!(" Did you mean {known}?")
+        });
+    Error::Setting(format!("There is no {what} named {shown}.{nearest}"))
+}
+
+fn plain_text(value: toml::Value) -> Option<Secret> {
+    let text = match value {
+        toml::Value::String(text) => text,
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Array(items) => items
+            .into_iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect::<Option<Vec<_>>>()?
+            .join(","),
+        _ => return None,
+    };
+    Some(Secret::new(text.into_bytes()))
+}
+
+fn os_bytes(value: OsString) -> Secret {
+    Secret::new(value.into_encoded_bytes())
+}

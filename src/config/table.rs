@@ -1,0 +1,374 @@
+//! The table of settings: name, environment variable, default, help, and the parser of each.
+
+use super::parse;
+use super::{LoginMode, Settings};
+use crate::cipher::CbcMode;
+use std::time::Duration;
+
+/// One setting, as the file, the environment, the command line, the help and the documentation know it.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name in the settings file.
+    pub name: &'static str,
+    /// Its environment variable.
+    pub env: &'static str,
+    /// Its value where nothing is given; empty where there is none.
+    pub default: &'static str,
+    /// What stands for the value in help texts.
+    pub value_name: &'static str,
+    /// What it is for, in one or two sentences.
+    pub help: &'static str,
+    /// Who needs it.
+    pub group: Group,
+    /// Never shown, and not to be had as a flag: other users of the machine see the arguments of a process.
+    pub secret: bool,
+    pub(super) apply: fn(&mut Settings, &[u8]) -> Result<(), String>,
+}
+
+impl Setting {
+    /// Its flag without the dashes; `None` for a secret.
+    pub fn flag(&self) -> Option<String> {
+        (!self.secret).then(|| self.name.replace('_', "-"))
+    }
+}
+
+/// Which commands a setting belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Keys, tokens and encryption: every command that needs a gate.
+    Gate,
+    /// The server alone.
+    Server,
+}
+
+/// The setting with this name, in the file's or in the environment's spelling.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS
+        .iter()
+        .find(|setting| setting.name == name || setting.env == name)
+}
+
+const PLAIN: Setting = Setting {
+    name: "",
+    env: "",
+    default: "",
+    value_name: "TEXT",
+    help: "",
+    group: Group::Server,
+    secret: false,
+    apply: |_, _| Ok(()),
+};
+
+/// Every setting.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "jwt_secret_key",
+        env: "JWT_SECRET_KEY",
+        help: "Secret that signs tokens, taken as its bytes, at least 32. Without it the key ring's is used.",
+        group: Group::Gate,
+        secret: true,
+        apply: |s, v| parse::jwt_secret(v).map(|key| s.gate.jwt_secret_key = Some(key)),
+        ..PLAIN
+    },
+    Setting {
+        name: "aes_key",
+        env: "AES_KEY",
+        help: "Key that encrypts data: 16, 24 or 32 bytes, 64 hex digits, or 43 or 44 base64 characters; or hex:, base64: or raw: in front. Without it the key ring's is used.",
+        group: Group::Gate,
+        secret: true,
+        apply: |s, v| {
+            parse::aes_key(v).map(|(key, form)| {
+                s.gate.aes_key = Some(key);
+                s.gate.aes_key_form = form;
+            })
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "aes_iv",
+        env: "AES_IV",
+        help: "IV of the original program's AES-CBC: 16 bytes, 32 hex digits, or 22 or 24 base64 characters; or hex:, base64: or raw: in front. Only for compatibility.",
+        group: Group::Gate,
+        secret: true,
+        apply: |s, v| {
+            parse::aes_iv(v).map(|(iv, form)| {
+                s.gate.aes_iv = Some(iv);
+                s.gate.aes_iv_form = form;
+            })
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "rate_limit_window",
+        env: "RATE_LIMIT_WINDOW",
+        default: "60",
+        value_name: "SECONDS",
+        help: "Length of the window in which a user's requests are counted.",
+        group: Group::Gate,
+        apply: |s, v| seconds(v, 1, 31_622_400).map(|window| s.gate.rate_limit_window = window),
+        ..PLAIN
+    },
+    Setting {
+        name: "max_requests",
+        env: "MAX_REQUESTS",
+        default: "5",
+        value_name: "N",
+        help: "Requests of one user that any window admits; 0 switches the limit off.",
+        group: Group::Gate,
+        apply: |s, v| parse::number(v, 0, 10_000_000).map(|n| s.gate.max_requests = n as u32),
+        ..PLAIN
+    },
+    Setting {
+        name: "listen",
+        env: "SEALGATE_LISTEN",
+        default: "127.0.0.1:5000",
+        value_name: "ADDRESS",
+        help: "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH, several with commas between. Port 0 takes a free one.",
+        apply: |s, v| parse::listen(v).map(|listen| s.server.listen = listen),
+        ..PLAIN
+    },
+    Setting {
+        name: "socket_mode",
+        env: "SEALGATE_SOCKET_MODE",
+        default: "600",
+        value_name: "OCTAL",
+        help: "Permissions of a Unix socket: who may connect.",
+        apply: |s, v| parse::mode(v).map(|mode| s.server.socket_mode = mode),
+        ..PLAIN
+    },
+    Setting {
+        name: "data_dir",
+        env: "SEALGATE_DATA_DIR",
+        value_name: "FOLDER",
+        help: "Where the key ring lives (mode 0700). The command takes $STATE_DIRECTORY, else $XDG_STATE_HOME/sealgate, else ~/.local/state/sealgate where it is not set.",
+        group: Group::Gate,
+        apply: |s, v| parse::path(v).map(|path| s.gate.data_dir = Some(path)),
+        ..PLAIN
+    },
+    Setting {
+        name: "keys",
+        env: "SEALGATE_KEYS",
+        default: "ring",
+        value_name: "ring|ephemeral",
+        help: "ring: keys outlive a restart. ephemeral: random keys that die with the process; nothing is written.",
+        group: Group::Gate,
+        apply: |s, v| {
+            parse::choice(v, &[("ring", false), ("ephemeral", true)])
+                .map(|ephemeral| s.gate.ephemeral_keys = ephemeral)
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "engine",
+        env: "SEALGATE_ENGINE",
+        default: "auto",
+        value_name: "auto|tiny-http",
+        help: "What serves the sockets. auto takes the best one of this platform.",
+        apply: |_, v| parse::choice(v, &[("auto", ()), ("tiny-http", ())]),
+        ..PLAIN
+    },
+    Setting {
+        name: "workers",
+        env: "SEALGATE_WORKERS",
+        default: "0",
+        value_name: "N",
+        help: "Threads that answer requests, for each address; 0 chooses by the number of cores.",
+        apply: |s, v| parse::number(v, 0, 1024).map(|n| s.server.workers = n as usize),
+        ..PLAIN
+    },
+    Setting {
+        name: "max_body",
+        env: "SEALGATE_MAX_BODY",
+        default: "1048576",
+        value_name: "BYTES",
+        help: "Largest body of a request.",
+        apply: |s, v| parse::number(v, 1024, 64 << 20).map(|n| s.server.max_body = n as usize),
+        ..PLAIN
+    },
+    Setting {
+        name: "grace",
+        env: "SEALGATE_GRACE",
+        default: "10",
+        value_name: "SECONDS",
+        help: "How long running requests may still take when the server is told to stop.",
+        apply: |s, v| seconds(v, 0, 3600).map(|grace| s.server.grace = grace),
+        ..PLAIN
+    },
+    Setting {
+        name: "log_level",
+        env: "SEALGATE_LOG_LEVEL",
+        default: "info",
+        value_name: "LEVEL",
+        help: "off, error, warn, info, debug or trace.",
+        apply: |s, v| parse::log_level(v).map(|level| s.log.level = level),
+        ..PLAIN
+    },
+    Setting {
+        name: "log_file",
+        env: "SEALGATE_LOG_FILE",
+        value_name: "FILE",
+        help: "File that log lines are appended to, beside the terminal (made with mode 0600).",
+        apply: |s, v| parse::path(v).map(|path| s.log.file = Some(path)),
+        ..PLAIN
+    },
+    Setting {
+        name: "secure_data",
+        env: "SEALGATE_SECURE_DATA",
+        help: "What GET /secure-data seals and shows.",
+        secret: true,
+        apply: |s, v| {
+            s.app.secure_data = Some(v.into());
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "secure_data_file",
+        env: "SEALGATE_SECURE_DATA_FILE",
+        value_name: "FILE",
+        help: "File with what GET /secure-data seals and shows, at most 1 MiB; a changed file is noticed within a second.",
+        apply: |s, v| parse::path(v).map(|path| s.app.secure_data_file = Some(path)),
+        ..PLAIN
+    },
+    Setting {
+        name: "login",
+        env: "SEALGATE_LOGIN",
+        default: "auto",
+        value_name: "auto|open|off",
+        help: "Who may log in under any name: auto only callers of this machine, open everybody, off nobody.",
+        apply: |s, v| {
+            parse::choice(
+                v,
+                &[
+                    ("auto", LoginMode::Auto),
+                    ("open", LoginMode::Open),
+                    ("off", LoginMode::Off),
+                ],
+            )
+            .map(|mode| s.app.login = mode)
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "login_max_requests",
+        env: "SEALGATE_LOGIN_MAX_REQUESTS",
+        default: "60",
+        value_name: "N",
+        help: "Logins that any window admits from one address, and for one user from one address; 0 switches the limit off.",
+        apply: |s, v| parse::number(v, 0, 10_000_000).map(|n| s.app.login_max_requests = n as u32),
+        ..PLAIN
+    },
+    Setting {
+        name: "login_window",
+        env: "SEALGATE_LOGIN_WINDOW",
+        default: "60",
+        value_name: "SECONDS",
+        help: "Length of the window in which logins are counted.",
+        apply: |s, v| seconds(v, 1, 31_622_400).map(|window| s.app.login_window = window),
+        ..PLAIN
+    },
+    Setting {
+        name: "cbc",
+        env: "SEALGATE_CBC",
+        value_name: "off|open|seal",
+        help: "The original's AES-CBC: off never, open for old data only, seal for new data too. seal where AES_IV is set, else off.",
+        group: Group::Gate,
+        apply: |s, v| {
+            parse::choice(
+                v,
+                &[
+                    ("off", CbcMode::Off),
+                    ("open", CbcMode::Open),
+                    ("seal", CbcMode::Seal),
+                ],
+            )
+            .map(|mode| s.gate.cbc = Some(mode))
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "token_ttl",
+        env: "SEALGATE_TOKEN_TTL",
+        default: "1800",
+        value_name: "SECONDS",
+        help: "How long a new token lives.",
+        group: Group::Gate,
+        apply: |s, v| seconds(v, 1, 315_576_000).map(|ttl| s.gate.token_ttl = ttl),
+        ..PLAIN
+    },
+    Setting {
+        name: "leeway",
+        env: "SEALGATE_LEEWAY",
+        default: "5",
+        value_name: "SECONDS",
+        help: "How far the clocks of those who issue and those who check tokens may differ.",
+        group: Group::Gate,
+        apply: |s, v| seconds(v, 0, 300).map(|leeway| s.gate.leeway = leeway),
+        ..PLAIN
+    },
+    Setting {
+        name: "issuer",
+        env: "SEALGATE_ISSUER",
+        default: "sealgate",
+        help: "The claim iss of new tokens; tokens of ours with another one are refused.",
+        group: Group::Gate,
+        apply: |s, v| parse::name(v).map(|name| s.gate.issuer = name),
+        ..PLAIN
+    },
+    Setting {
+        name: "audience",
+        env: "SEALGATE_AUDIENCE",
+        help: "The claim aud of new tokens; where it is set, tokens for others are refused.",
+        group: Group::Gate,
+        apply: |s, v| parse::name(v).map(|name| s.gate.audience = Some(name)),
+        ..PLAIN
+    },
+    Setting {
+        name: "trusted_proxies",
+        env: "SEALGATE_TRUSTED_PROXIES",
+        value_name: "LIST",
+        help: "Addresses or ranges of proxies in front, with commas between; unix stands for peers on a Unix socket.",
+        apply: |s, v| {
+            parse::proxies(v).map(|(ranges, unix)| {
+                s.app.trusted_proxies = ranges;
+                s.app.trust_unix_peers = unix;
+            })
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "forwarded_header",
+        env: "SEALGATE_FORWARDED_HEADER",
+        default: "X-Forwarded-For",
+        value_name: "HEADER",
+        help: "The one header in which a trusted proxy says whom it serves: X-Forwarded-For, Forwarded, or one with a single address.",
+        apply: |s, v| parse::header_name(v).map(|name| s.app.forwarded_header = name),
+        ..PLAIN
+    },
+    Setting {
+        name: "allowed_hosts",
+        env: "SEALGATE_ALLOWED_HOSTS",
+        value_name: "LIST",
+        help: "Names under which callers of this machine may log in beside localhost, with commas between.",
+        apply: |s, v| parse::hosts(v).map(|hosts| s.app.allowed_hosts = hosts),
+        ..PLAIN
+    },
+    Setting {
+        name: "limiter_memory",
+        env: "SEALGATE_LIMITER_MEMORY",
+        default: "67108864",
+        value_name: "BYTES",
+        help: "Memory that the table of counted requests may take, and again that of counted logins.",
+        group: Group::Gate,
+        apply: |s, v| {
+            parse::number(v, 65_536, 1 << 36).map(|bytes| s.gate.limiter_memory = bytes as usize)
+        },
+        ..PLAIN
+    },
+];
+
+fn seconds(value: &[u8], least: u64, most: u64) -> Result<Duration, String> {
+    parse::number(value, least, most)
+        .map(Duration::from_secs)
+        .map_err(|wanted| wanted.replacen("a whole number", "a whole number of seconds", 1))
+}

@@ -1,0 +1,65 @@
+//! The functions with the original program's names, over one gate that the environment configures.
+//!
+//! The only process-wide state of the library, made at the first call. It uses the command's data directory, so that
+//! programs and the server on one machine accept what the others make.
+
+use once_cell::sync::OnceCell;
+
+use crate::{Claims, Config, Error, Gate, Secret};
+
+/// The gate behind the functions below.
+///
+/// # Errors
+/// Where the environment's settings are wrong or the key ring is not usable; the next call tries again.
+pub fn default_gate() -> Result<&'static Gate, Error> {
+    static GATE: OnceCell<Gate> = OnceCell::new();
+    GATE.get_or_try_init(|| {
+        let mut config = Config::new();
+        config.load_env();
+        if let Some(path) = std::env::var_os("SEALGATE_CONFIG").filter(|path| !path.is_empty()) {
+            config.load_file(path.as_ref())?;
+        }
+        config.use_default_data_dir();
+        Gate::new(&config.settings()?.gate)
+    })
+}
+
+/// Encrypts a text and gives it as base64.
+///
+/// # Errors
+/// Those of [`default_gate`] and [`Gate::encrypt_data`].
+pub fn encrypt_data(data: &str) -> Result<String, Error> {
+    default_gate()?.encrypt_data(data.as_bytes(), b"")
+}
+
+/// Decrypts what [`encrypt_data`] made.
+///
+/// # Errors
+/// Those of [`default_gate`] and [`Gate::decrypt_data`].
+pub fn decrypt_data(encrypted_data: &str) -> Result<Secret, Error> {
+    default_gate()?.decrypt_data(encrypted_data, b"")
+}
+
+/// Replaces all but the first `visible_chars` characters by `*`.
+pub fn mask_data(data: &str, visible_chars: usize) -> String {
+    crate::mask::mask(data, visible_chars)
+}
+
+/// Counts a request of `username`.
+///
+/// # Errors
+/// Those of [`default_gate`]; [`Error::RateLimited`] where the limit is reached.
+pub fn enforce_rate_limit(username: &str) -> Result<(), Error> {
+    match default_gate()?.enforce_rate_limit(username) {
+        Some(admission) => admission.into_result(),
+        None => Ok(()),
+    }
+}
+
+/// Checks a token and gives its claims.
+///
+/// # Errors
+/// Those of [`default_gate`]; [`Error::Token`] where the token is refused.
+pub fn verify_token(token: &str) -> Result<Claims, Error> {
+    Ok(default_gate()?.verify_token(token)?)
+}

@@ -1,0 +1,109 @@
+//! The one public error type, and the codes that every door passes on.
+//!
+//! A code is stable and meant for programs; a sentence is meant for people and may be bettered.
+//! No sentence ever holds a secret, a token, a plaintext or a ciphertext.
+
+use std::time::Duration;
+
+/// Everything that can go wrong in a call of this crate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is missing or wrong. The sentence names it and says what is permitted.
+    #[error("{0}")]
+    Setting(String),
+    /// The key ring cannot be read, trusted or written. The sentence says how to mend it.
+    #[error("{0}")]
+    KeyRing(String),
+    /// An argument of the call is not acceptable.
+    #[error("{0}")]
+    InvalidInput(String),
+    /// A token was refused.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The data does not open: wrong key, wrong context, damaged, truncated or not sealed data.
+    /// Deliberately one error in one wording for every cause.
+    #[error("The data cannot be decrypted.")]
+    Decrypt,
+    /// The caller has used up its requests.
+    #[error("Rate limit exceeded. Try again in {} s.", whole_seconds(*.retry_after))]
+    RateLimited {
+        /// How long until the next request can be admitted.
+        retry_after: Duration,
+    },
+    /// The operating system refused something (a file, a socket).
+    #[error("{0}")]
+    Io(String),
+    /// OpenSSL or the system's random generator failed; nothing a caller did.
+    #[error("The cryptographic library failed: {0}")]
+    Crypto(&'static str),
+}
+
+impl Error {
+    /// The stable code of this error, in snake case.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Setting(_) => "setting",
+            Error::KeyRing(_) => "key_ring",
+            Error::InvalidInput(_) => "invalid_input",
+            Error::Token(error) => error.code(),
+            Error::Decrypt => "decrypt_failed",
+            Error::RateLimited { .. } => "rate_limited",
+            Error::Io(_) => "io",
+            Error::Crypto(_) => "crypto",
+        }
+    }
+}
+
+/// Why a token was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// No token came.
+    #[error("Token is missing.")]
+    Missing,
+    /// Not a token of ours by its form: encoding, header, claims or size.
+    #[error("Token is malformed.")]
+    Malformed,
+    /// Well-formed, but signed by a key that is not ours, or for somebody else.
+    #[error("Token is invalid.")]
+    Foreign,
+    /// Its time is over.
+    #[error("Token has expired.")]
+    Expired,
+    /// Its time has not begun (`nbf`, or `iat` in the future).
+    #[error("Token is not valid yet.")]
+    NotYetValid,
+}
+
+impl TokenError {
+    /// The stable code of this error, in snake case.
+    pub fn code(self) -> &'static str {
+        match self {
+            TokenError::Missing => "token_missing",
+            TokenError::Malformed => "token_malformed",
+            TokenError::Foreign => "token_invalid",
+            TokenError::Expired => "token_expired",
+            TokenError::NotYetValid => "token_not_yet_valid",
+        }
+    }
+}
+
+/// A waiting time as `Retry-After` wants it: whole seconds, rounded up, at least 1.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    let rounded_up = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    rounded_up.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_times_are_whole_seconds_and_never_zero() {
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(999)), 1);
+        assert_eq!(whole_seconds(Duration::from_secs(60)), 60);
+        assert_eq!(whole_seconds(Duration::from_nanos(60_000_000_001)), 61);
+    }
+}

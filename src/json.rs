@@ -1,0 +1,158 @@
+//! JSON read strictly: no duplicate members at any depth, a bounded depth, nothing after the value.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// How deeply objects and arrays may be nested.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// Why a text is not acceptable JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JsonError {
+    Syntax,
+    Duplicate,
+    TooDeep,
+}
+
+/// Reads one JSON value from UTF-8 bytes.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    let mut fault = JsonError::Syntax;
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict {
+        depth: MAX_DEPTH,
+        fault: &mut fault,
+    }
+    .deserialize(&mut reader);
+    match value {
+        Ok(value) if reader.end().is_ok() => Ok(value),
+        Ok(_) => Err(JsonError::Syntax),
+        Err(_) => Err(fault),
+    }
+}
+
+/// Builds a value; `fault` tells apart what serde's own error cannot.
+struct Strict<'a> {
+    depth: usize,
+    fault: &'a mut JsonError,
+}
+
+impl Strict<'_> {
+    fn deeper<E: de::Error>(&mut self) -> Result<Strict<'_>, E> {
+        match self.depth.checked_sub(1) {
+            Some(depth) => Ok(Strict {
+                depth,
+                fault: self.fault,
+            }),
+            None => {
+                *self.fault = JsonError::TooDeep;
+                Err(E::custom("too deep"))
+            }
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self.deeper()?)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(self.deeper()?)?;
+            if object.insert(name, value).is_some() {
+                *self.fault = JsonError::Duplicate;
+                return Err(de::Error::custom("duplicate member"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_json_is() {
+        let text = r#" {"a":[1,-2,3.5,"ä\u0041",null,true],"b":{"a":{}}} "#;
+        assert_eq!(
+            parse(text.as_bytes()).unwrap(),
+            serde_json::from_str::<Value>(text).unwrap()
+        );
+    }
+
+    #[test]
+    fn refuses_duplicates_depth_and_leftovers() {
+        assert_eq!(parse(br#"{"a":1,"a":2}"#), Err(JsonError::Duplicate));
+        assert_eq!(
+            parse(br#"[{"b":{"a":1,"\u0061":2}}]"#),
+            Err(JsonError::Duplicate)
+        );
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(nested(64).as_bytes()).is_ok());
+        assert_eq!(parse(nested(65).as_bytes()), Err(JsonError::TooDeep));
+        assert_eq!(parse(nested(100_000).as_bytes()), Err(JsonError::TooDeep));
+        for wrong in [
+            "",
+            "{",
+            "{}{}",
+            "{} x",
+            "nan",
+            "'a'",
+            "{\"a\":}",
+            "\u{feff}{}",
+        ] {
+            assert_eq!(parse(wrong.as_bytes()), Err(JsonError::Syntax), "{wrong}");
+        }
+        assert_eq!(parse(b"\"\xff\""), Err(JsonError::Syntax));
+    }
+}

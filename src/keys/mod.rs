@@ -1,0 +1,269 @@
+//! The key ring: which keys there are, which one is the newest, and the ids by which tokens and data name them.
+//!
+//! Keys come from the environment and from the ring file (`file`); a key of the environment is always the newest. What a
+//! key does is the business of `token` and `cipher`.
+
+mod file;
+
+use std::fmt;
+use std::path::Path;
+
+use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, encode_url, hkdf_sha256, random_key};
+use crate::config::GateSettings;
+use crate::token::TokenKey;
+use crate::{Error, Secret};
+
+pub use file::RING_FILE;
+
+/// All keys of a gate. Immutable: a change of keys is a new ring.
+pub(crate) struct KeyRing {
+    /// Oldest first; never empty.
+    token_keys: Vec<TokenKey>,
+    /// Oldest first; never empty.
+    data_keys: Vec<DataKey>,
+    /// Whether the newest token key is `JWT_SECRET_KEY`, which alone signs tokens without a key id.
+    secret_from_settings: bool,
+    cbc: Option<CbcKey>,
+    cbc_mode: CbcMode,
+    origins: Vec<KeyOrigin>,
+}
+
+/// A key by its id and where it comes from, for start-up lines. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOrigin {
+    /// `token`, `data` or `AES-CBC`.
+    pub kind: &'static str,
+    /// The id under which tokens or data name the key; empty for AES-CBC, which names none.
+    pub id: String,
+    /// Where it comes from, and how it was read.
+    pub from: String,
+}
+
+impl fmt::Display for KeyOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} key", self.kind)?;
+        if !self.id.is_empty() {
+            write!(f, " {}", self.id)?;
+        }
+        write!(f, " from {}", self.from)
+    }
+}
+
+impl KeyRing {
+    /// Collects the keys that the settings name: of the environment, of the ring file (made where it is needed and not
+    /// yet there), or random ones.
+    pub(crate) fn load(settings: &GateSettings) -> Result<Self, Error> {
+        let mut ring = KeyRing {
+            token_keys: Vec::new(),
+            data_keys: Vec::new(),
+            secret_from_settings: false,
+            cbc: None,
+            cbc_mode: CbcMode::Off,
+            origins: Vec::new(),
+        };
+        let complete = settings.jwt_secret_key.is_some() && settings.aes_key.is_some();
+        if settings.ephemeral_keys {
+            if settings.jwt_secret_key.is_none() {
+                ring.add_token_key(&*random_key()?, "random bytes, gone when the process ends")?;
+            }
+            if settings.aes_key.is_none() {
+                ring.add_data_key(
+                    DataKey::new(&*random_key()?)?,
+                    "random bytes, gone when the process ends",
+                )?;
+            }
+        } else if let Some(folder) = &settings.data_dir {
+            ring.add_file(folder, complete)?;
+        } else if !complete {
+            return Err(Error::Setting(
+                "No keys: set SEALGATE_DATA_DIR (keys are then made and kept there), or JWT_SECRET_KEY and AES_KEY, \
+                 or SEALGATE_KEYS=ephemeral for keys that die with the process."
+                    .into(),
+            ));
+        }
+        ring.add_settings(settings)?;
+        ring.check_complete(settings)?;
+        Ok(ring)
+    }
+
+    pub(crate) fn newest_token_key(&self) -> &TokenKey {
+        self.token_keys.last().expect("a ring has a token key")
+    }
+
+    /// The key that a token names.
+    pub(crate) fn token_key(&self, id: &str) -> Option<&TokenKey> {
+        self.token_keys.iter().find(|key| key.id() == id)
+    }
+
+    /// `JWT_SECRET_KEY`, if it is set: the key of tokens that name none.
+    pub(crate) fn settings_token_key(&self) -> Option<&TokenKey> {
+        self.secret_from_settings.then(|| self.newest_token_key())
+    }
+
+    pub(crate) fn newest_data_key(&self) -> &DataKey {
+        self.data_keys.last().expect("a ring has a data key")
+    }
+
+    /// The key that sealed data names.
+    pub(crate) fn data_key(&self, id: DataKeyId) -> Option<&DataKey> {
+        self.data_keys.iter().find(|key| key.id() == id)
+    }
+
+    /// The original's AES-CBC, if it may open data.
+    pub(crate) fn cbc_for_opening(&self) -> Option<&CbcKey> {
+        self.cbc.as_ref()
+    }
+
+    /// The original's AES-CBC, if new data is to be encrypted with it.
+    pub(crate) fn cbc_for_sealing(&self) -> Option<&CbcKey> {
+        self.cbc.as_ref().filter(|_| self.cbc_mode == CbcMode::Seal)
+    }
+
+    pub(crate) fn cbc_mode(&self) -> CbcMode {
+        self.cbc_mode
+    }
+
+    pub(crate) fn origins(&self) -> &[KeyOrigin] {
+        &self.origins
+    }
+
+    fn add_file(&mut self, folder: &Path, complete: bool) -> Result<(), Error> {
+        let Some(contents) = file::load_or_create(folder, !complete)? else {
+            return Ok(());
+        };
+        let from = format!("the key ring {}", folder.join(RING_FILE).display());
+        for key in &contents.token_keys {
+            self.add_token_key(key.expose(), &from)?;
+        }
+        for key in &contents.data_keys {
+            let bytes = key
+                .expose()
+                .try_into()
+                .expect("the file's reader checks the size");
+            self.add_data_key(DataKey::new(bytes)?, &from)?;
+        }
+        Ok(())
+    }
+
+    /// The environment's keys come last: they are the newest.
+    fn add_settings(&mut self, settings: &GateSettings) -> Result<(), Error> {
+        if let Some(secret) = &settings.jwt_secret_key {
+            self.forget_token_key(secret)?;
+            self.add_token_key(secret.expose(), "JWT_SECRET_KEY")?;
+            self.secret_from_settings = true;
+        }
+        let Some(aes_key) = &settings.aes_key else {
+            return Ok(());
+        };
+        let from = format!(
+            "AES_KEY (read as {} {})",
+            aes_key.len(),
+            byte_form(settings.aes_key_form)
+        );
+        let data_key = DataKey::from_aes_key(aes_key.expose())?;
+        self.data_keys
+            .retain(|known| known.bytes() != data_key.bytes());
+        self.add_data_key(data_key, &from)?;
+        let Some(iv) = &settings.aes_iv else {
+            return Ok(());
+        };
+        self.cbc_mode = settings.cbc.unwrap_or(CbcMode::Seal);
+        if self.cbc_mode != CbcMode::Off {
+            let iv = iv
+                .expose()
+                .try_into()
+                .expect("the setting's parser checks the size");
+            self.cbc = Some(CbcKey::new(aes_key, iv)?);
+            self.origins.push(KeyOrigin {
+                kind: "AES-CBC",
+                id: String::new(),
+                from: format!(
+                    "AES_KEY and AES_IV (read as 16 {})",
+                    byte_form(settings.aes_iv_form)
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    fn add_token_key(&mut self, bytes: &[u8], from: &str) -> Result<(), Error> {
+        let id = token_key_id(bytes)?;
+        if self.token_key(&id).is_some() {
+            return Err(same_id("token", &id));
+        }
+        self.origins.push(KeyOrigin {
+            kind: "token",
+            id: id.clone(),
+            from: from.to_owned(),
+        });
+        self.token_keys.push(TokenKey::new(bytes, id));
+        Ok(())
+    }
+
+    fn add_data_key(&mut self, key: DataKey, from: &str) -> Result<(), Error> {
+        let id = hex(&key.id());
+        if self.data_key(key.id()).is_some() {
+            return Err(same_id("data", &id));
+        }
+        self.origins
+            .retain(|origin| origin.kind != "data" || origin.id != id);
+        self.origins.push(KeyOrigin {
+            kind: "data",
+            id,
+            from: from.to_owned(),
+        });
+        self.data_keys.push(key);
+        Ok(())
+    }
+
+    /// A key that stands in the ring file and in the environment is one key, and the newest.
+    fn forget_token_key(&mut self, secret: &Secret) -> Result<(), Error> {
+        let id = token_key_id(secret.expose())?;
+        self.token_keys
+            .retain(|known| known.id() != id || *known.bytes() != secret.expose());
+        self.origins
+            .retain(|origin| origin.kind != "token" || origin.id != id);
+        Ok(())
+    }
+
+    fn check_complete(&self, settings: &GateSettings) -> Result<(), Error> {
+        let missing = match (self.token_keys.is_empty(), self.data_keys.is_empty()) {
+            (false, false) => return Ok(()),
+            (true, _) => "token",
+            (false, true) => "data",
+        };
+        let place = settings.data_dir.as_deref().unwrap_or(Path::new("."));
+        Err(Error::KeyRing(format!(
+            "The key ring {} has no {missing} key. Restore it from a backup.",
+            place.join(RING_FILE).display()
+        )))
+    }
+}
+
+/// The id of a token key, as it stands in `kid`.
+pub(crate) fn token_key_id(key: &[u8]) -> Result<String, Error> {
+    let mut id = [0; 8];
+    hkdf_sha256(key, b"sealgate/key-id/v1", &mut id)?;
+    Ok(encode_url(&id))
+}
+
+fn same_id(kind: &str, id: &str) -> Error {
+    Error::KeyRing(format!(
+        "Two different {kind} keys have the id {id}, so what they made could not be told apart. Replace the one that you set."
+    ))
+}
+
+/// "32 raw bytes", but "32 bytes of hex digits".
+fn byte_form(form: &str) -> String {
+    match form {
+        "raw bytes" => form.to_owned(),
+        other => format!("bytes of {other}"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

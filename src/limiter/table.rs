@@ -1,0 +1,275 @@
+//! Where the limiter keeps its callers: an open-addressing table of 32-byte slots, and each caller's times.
+//!
+//! Most callers of a flood are seen once: their only time stands in the slot. Keys are keyed hashes, so they are spread
+//! evenly whatever names are sent, and linear probing with deletion by shifting needs no tombstones.
+
+use std::collections::VecDeque;
+use std::mem::size_of;
+
+use super::Budget;
+
+/// What the allocator adds to an allocation, at the most.
+const ALLOCATION: usize = 16;
+const FIRST_SLOTS: usize = 16;
+const FIRST_RING: usize = 4;
+
+/// The times of a caller's counted requests, oldest first, in nanoseconds.
+#[derive(Debug, Default)]
+pub(super) enum Stamps {
+    #[default]
+    None,
+    One(u64),
+    Many(Box<VecDeque<u64>>),
+}
+
+impl Stamps {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Stamps::None => 0,
+            Stamps::One(_) => 1,
+            Stamps::Many(ring) => ring.len(),
+        }
+    }
+
+    pub(super) fn oldest(&self) -> Option<u64> {
+        match self {
+            Stamps::None => None,
+            Stamps::One(stamp) => Some(*stamp),
+            Stamps::Many(ring) => ring.front().copied(),
+        }
+    }
+
+    fn newest(&self) -> Option<u64> {
+        match self {
+            Stamps::None => None,
+            Stamps::One(stamp) => Some(*stamp),
+            Stamps::Many(ring) => ring.back().copied(),
+        }
+    }
+
+    /// Forgets the times up to and including `until`; nothing where the clock has not yet run for a whole window.
+    pub(super) fn forget_until(&mut self, until: u64, any: bool) {
+        if !any {
+            return;
+        }
+        match self {
+            Stamps::None => {}
+            Stamps::One(stamp) => {
+                if *stamp <= until {
+                    *self = Stamps::None;
+                }
+            }
+            Stamps::Many(ring) => {
+                while ring.front().is_some_and(|stamp| *stamp <= until) {
+                    ring.pop_front();
+                }
+            }
+        }
+    }
+
+    /// Adds a time, never before the newest one. False where the list would have to grow beyond the budget.
+    pub(super) fn push(&mut self, now: u64, limit: usize, budget: &Budget) -> bool {
+        let now = self.newest().map_or(now, |newest| newest.max(now));
+        match self {
+            Stamps::None => *self = Stamps::One(now),
+            Stamps::One(first) => {
+                let first = *first;
+                let capacity = FIRST_RING.min(limit);
+                if !budget.take(ring_bytes(capacity)) {
+                    return false;
+                }
+                let mut ring = Box::new(VecDeque::new());
+                ring.reserve_exact(capacity);
+                ring.extend([first, now]);
+                *self = Stamps::Many(ring);
+            }
+            Stamps::Many(ring) => {
+                if ring.len() == ring.capacity() {
+                    // The old and the new list exist together while the times are moved.
+                    let old = ring_bytes(ring.capacity());
+                    let capacity = (ring.capacity() * 2).min(limit);
+                    if !budget.take(ring_bytes(capacity)) {
+                        return false;
+                    }
+                    ring.reserve_exact(capacity - ring.len());
+                    budget.give_back(old);
+                }
+                ring.push_back(now);
+            }
+        }
+        true
+    }
+
+    /// A list that has become short again stands in its slot.
+    fn shrink(&mut self, budget: &Budget) {
+        if let Stamps::Many(ring) = self
+            && ring.len() <= 1
+        {
+            budget.give_back(ring_bytes(ring.capacity()));
+            *self = ring
+                .front()
+                .map_or(Stamps::None, |stamp| Stamps::One(*stamp));
+        }
+    }
+}
+
+fn ring_bytes(capacity: usize) -> usize {
+    size_of::<VecDeque<u64>>() + capacity * size_of::<u64>() + 2 * ALLOCATION
+}
+
+#[derive(Default)]
+struct Slot {
+    /// Zero: empty.
+    key: u128,
+    stamps: Stamps,
+}
+
+/// Callers by key.
+#[derive(Default)]
+pub(super) struct Table {
+    slots: Vec<Slot>,
+    len: usize,
+}
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// At most four fifths are filled: beyond, probes get long.
+    pub(super) fn has_room(&self) -> bool {
+        (self.len + 1) * 5 <= self.slots.len() * 4
+    }
+
+    pub(super) fn get_mut(&mut self, key: u128) -> Option<&mut Stamps> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let at = self.find(key);
+        (self.slots[at].key == key).then(|| &mut self.slots[at].stamps)
+    }
+
+    /// Adds a caller that is not yet there. There must be room.
+    pub(super) fn insert(&mut self, key: u128) -> &mut Stamps {
+        debug_assert!(self.has_room() && key != 0);
+        let at = self.find(key);
+        self.slots[at].key = key;
+        self.len += 1;
+        &mut self.slots[at].stamps
+    }
+
+    /// Grows by a half, if the budget has the bytes of the new slots while the old ones still exist.
+    pub(super) fn grow(&mut self, budget: &Budget) -> bool {
+        let size = (self.slots.len() * 3 / 2).max(FIRST_SLOTS);
+        if !budget.take(slots_bytes(size)) {
+            return false;
+        }
+        let mut new = Vec::new();
+        if new.try_reserve_exact(size).is_err() {
+            budget.give_back(slots_bytes(size));
+            return false;
+        }
+        new.resize_with(size, Slot::default);
+        let old = std::mem::replace(&mut self.slots, new);
+        if !old.is_empty() {
+            budget.give_back(slots_bytes(old.len()));
+        }
+        for slot in old.into_iter().filter(|slot| slot.key != 0) {
+            let at = self.find(slot.key);
+            self.slots[at] = slot;
+        }
+        true
+    }
+
+    /// Removes the callers whose newest time has left the window.
+    pub(super) fn sweep(&mut self, until: u64, any: bool, budget: &Budget) {
+        let mut at = 0;
+        while at < self.slots.len() {
+            let slot = &mut self.slots[at];
+            if slot.key != 0 {
+                slot.stamps.forget_until(until, any);
+                slot.stamps.shrink(budget);
+                if slot.stamps.len() == 0 {
+                    // What shifts into this place is looked at next.
+                    self.remove(at);
+                    continue;
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// Empties a slot and closes the gap, so that every probe still ends at its key.
+    fn remove(&mut self, mut gap: usize) {
+        let size = self.slots.len();
+        let mut at = gap;
+        loop {
+            at = (at + 1) % size;
+            let key = self.slots[at].key;
+            if key == 0 {
+                break;
+            }
+            // The slot may move into the gap unless its home lies between the two.
+            let from_home = (at + size - home(key, size)) % size;
+            let from_gap = (at + size - gap) % size;
+            if from_home >= from_gap {
+                self.slots.swap(gap, at);
+                gap = at;
+            }
+        }
+        self.slots[gap] = Slot::default();
+        self.len -= 1;
+    }
+
+    /// Where the key is, or the empty slot where it would go.
+    fn find(&self, key: u128) -> usize {
+        let size = self.slots.len();
+        let mut at = home(key, size);
+        while self.slots[at].key != 0 && self.slots[at].key != key {
+            at = if at + 1 == size { 0 } else { at + 1 };
+        }
+        at
+    }
+}
+
+/// A key's first place: the upper half of the key, scaled to the size, which need not be a power of two.
+fn home(key: u128, size: usize) -> usize {
+    (((key >> 64) * size as u128) >> 64) as usize
+}
+
+fn slots_bytes(size: usize) -> usize {
+    size * size_of::<Slot>() + ALLOCATION
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_takes_32_bytes() {
+        assert_eq!(size_of::<Slot>(), 32);
+    }
+
+    #[test]
+    fn what_is_swept_out_is_gone_and_all_else_is_still_found() {
+        let budget = Budget::new(1 << 20);
+        let mut table = Table::default();
+        // Crowded homes, wrapping around the end.
+        let keys: Vec<u128> = (1..=400u128)
+            .map(|n| (u128::MAX - ((n % 7) << 120)) ^ (n << 8))
+            .collect();
+        for (n, key) in keys.iter().enumerate() {
+            if !table.has_room() {
+                assert!(table.grow(&budget));
+            }
+            table.insert(*key).push(n as u64, 1, &budget);
+        }
+        table.sweep(199, true, &budget);
+        assert_eq!(table.len(), 200);
+        for (n, key) in keys.iter().enumerate() {
+            assert_eq!(table.get_mut(*key).is_some(), n > 199, "{n}");
+        }
+        table.sweep(u64::MAX, true, &budget);
+        assert_eq!(table.len(), 0);
+    }
+}

@@ -1,0 +1,125 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+
+fn limiter(limit: u32, window: Duration) -> Limiter {
+    Limiter::new(limit, window, DEFAULT_BYTES).unwrap()
+}
+
+#[test]
+fn five_in_sixty_seconds_and_the_sixth_waits_for_the_first_to_leave() {
+    let limiter = limiter(5, Duration::from_secs(60));
+    for (second, remaining) in (0..5).zip([4, 3, 2, 1, 0]) {
+        let admission = limiter.admit_at(b"alice", Duration::from_secs(second));
+        assert!(admission.allowed);
+        assert_eq!(admission.remaining, remaining);
+        assert_eq!(admission.reset, Duration::from_secs(60 - second));
+    }
+    let refused = limiter.admit_at(b"alice", Duration::from_millis(59_999));
+    assert!(!refused.allowed);
+    assert_eq!(refused.reset, Duration::from_millis(1));
+    assert!(
+        limiter
+            .admit_at(b"bob", Duration::from_millis(59_999))
+            .allowed
+    );
+    assert!(limiter.admit_at(b"alice", Duration::from_secs(60)).allowed);
+    assert!(!limiter.admit_at(b"alice", Duration::from_secs(60)).allowed);
+    assert!(limiter.admit_at(b"alice", Duration::from_secs(61)).allowed);
+}
+
+#[test]
+fn agrees_with_the_naive_list_of_timestamps() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    for limit in [1u32, 2, 5, 17] {
+        let window = Duration::from_nanos(1000);
+        let limiter = limiter(limit, window);
+        let mut naive: HashMap<u64, Vec<Duration>> = HashMap::new();
+        let mut now = Duration::ZERO;
+        for _ in 0..40_000 {
+            now += Duration::from_nanos(random() % 60);
+            let caller = random() % 50;
+            let list = naive.entry(caller).or_default();
+            list.retain(|at| now - *at < window);
+            let expected = list.len() < limit as usize;
+            if expected {
+                list.push(now);
+            }
+            let admission = limiter.admit_at(&caller.to_le_bytes(), now);
+            assert_eq!(admission.allowed, expected);
+            assert_eq!(admission.remaining as usize, limit as usize - list.len());
+        }
+    }
+}
+
+#[test]
+fn sixty_four_threads_on_one_name_get_exactly_n_through() {
+    let limiter = Arc::new(limiter(100, Duration::from_secs(3600)));
+    let admitted = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    if limiter.admit(b"one name").allowed {
+                        admitted.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(admitted.into_inner(), 100);
+}
+
+#[test]
+fn a_flood_of_names_stays_within_its_bytes_and_frees_nobody() {
+    let max = 1 << 20;
+    let limiter = Limiter::new(2, Duration::from_secs(60), max).unwrap();
+    let now = Duration::from_secs(100);
+    assert!(limiter.admit_at(b"limited", now).allowed);
+    assert!(limiter.admit_at(b"limited", now).allowed);
+    let mut refused = 0;
+    for name in 0..100_000u32 {
+        refused += u32::from(!limiter.admit_at(&name.to_le_bytes(), now).allowed);
+        assert!(limiter.bytes() <= max);
+    }
+    // Beyond the bytes new callers share one window of two.
+    assert!(refused > 50_000, "{refused}");
+    assert!(!limiter.admit_at(b"limited", now).allowed);
+    // The flood leaves the window, and its room comes back.
+    let later = now + Duration::from_secs(61);
+    let admitted = (0..20_000u32)
+        .filter(|name| {
+            limiter
+                .admit_at(&(name + 1_000_000).to_le_bytes(), later)
+                .allowed
+        })
+        .count();
+    assert_eq!(admitted, 20_000);
+}
+
+#[test]
+fn a_list_that_cannot_grow_admits_no_more() {
+    let limiter = Limiter::new(1_000_000, Duration::from_secs(60), 64 << 10).unwrap();
+    let at = Duration::from_secs(1);
+    let admitted = (0..100_000)
+        .filter(|_| limiter.admit_at(b"a", at).allowed)
+        .count();
+    assert!((1000..10_000).contains(&admitted), "{admitted}");
+    assert!(limiter.bytes() <= 64 << 10);
+    assert!(limiter.admit_at(b"a", Duration::from_secs(62)).allowed);
+}
+
+#[test]
+fn nonsense_is_refused() {
+    for (limit, window) in [(0, 60), (5, 0), (5, u64::MAX / 2_000_000_000)] {
+        assert!(Limiter::new(limit, Duration::from_secs(window), DEFAULT_BYTES).is_err());
+    }
+}

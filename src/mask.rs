@@ -1,0 +1,62 @@
+//! Masking: the public `mask_data`, and the shorter form that log lines use.
+
+/// How many characters `mask_data` leaves visible where the caller does not say.
+pub const DEFAULT_VISIBLE_CHARS: usize = 3;
+
+/// Replaces all but the first `visible_chars` characters by `*`, one for one.
+///
+/// Characters are Unicode scalar values, not bytes. Text that is not longer than `visible_chars` comes back whole.
+///
+/// ```
+/// assert_eq!(sealgate::mask("my_password", 3), "my_********");
+/// assert_eq!(sealgate::mask("né", 1), "n*");
+/// ```
+pub fn mask(data: &str, visible_chars: usize) -> String {
+    match data.char_indices().nth(visible_chars) {
+        None => data.to_owned(),
+        Some((end_of_visible, _)) => {
+            let hidden = data[end_of_visible..].chars().count();
+            let mut masked = String::with_capacity(end_of_visible + hidden);
+            masked.push_str(&data[..end_of_visible]);
+            masked.extend(std::iter::repeat_n('*', hidden));
+            masked
+        }
+    }
+}
+
+/// What a log line may show of a name or a path: at most its first three characters, at most a third of it, and not
+/// how long it is.
+pub(crate) fn mask_for_log(name: &str) -> String {
+    // Ten characters are enough to decide: a third of nine is three.
+    let visible = name.chars().take(10).count() / 3;
+    let mut masked: String = name
+        .chars()
+        .take(visible.min(DEFAULT_VISIBLE_CHARS))
+        .collect();
+    masked.push_str("***");
+    masked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_text_comes_back_whole() {
+        assert_eq!(mask("", 3), "");
+        assert_eq!(mask("abc", 3), "abc");
+        assert_eq!(mask("abc", usize::MAX), "abc");
+        assert_eq!(mask("abc", 0), "***");
+    }
+
+    #[test]
+    fn log_lines_show_at_most_a_third() {
+        assert_eq!(mask_for_log(""), "***");
+        assert_eq!(mask_for_log("ab"), "***");
+        assert_eq!(mask_for_log("bob"), "b***");
+        assert_eq!(mask_for_log("alice"), "a***");
+        assert_eq!(mask_for_log("test_user"), "tes***");
+        assert_eq!(mask_for_log(&"x".repeat(256)), "xxx***");
+        assert_eq!(mask_for_log("日本語日本語"), "日本***");
+    }
+}

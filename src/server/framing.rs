@@ -1,0 +1,219 @@
+//! What the head of a request promises about its body, judged strictly (RFC 9112): whatever two parsers could read two
+//! ways is refused.
+
+use crate::api::{Headers, Method, Problem};
+
+/// Longest request target, in bytes.
+pub(super) const MAX_TARGET: usize = 8192;
+/// Most header fields.
+pub(super) const MAX_FIELDS: usize = 64;
+/// Longest head, in bytes.
+pub(super) const MAX_HEAD: usize = 16 << 10;
+
+/// How the body's end is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyLength {
+    None,
+    Sized(usize),
+    Chunked,
+}
+
+/// Checks a head and says how long the body is. `target` is what the request line had.
+pub(super) fn judge(
+    method: &Method,
+    target: &str,
+    version_1_0: bool,
+    headers: &Headers<'_>,
+    max_body: usize,
+) -> Result<BodyLength, Problem> {
+    check_size(target, headers)?;
+    check_target(method, target)?;
+    for (name, value) in &headers.0 {
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(Problem::bad_request("A header's name is not a token."));
+        }
+        if value
+            .iter()
+            .any(|byte| matches!(byte, 0..=8 | 10..=31 | 127))
+        {
+            return Err(Problem::bad_request(
+                "A header's value has a control character.",
+            ));
+        }
+    }
+    match headers.all("Host").count() {
+        1 => {}
+        0 if version_1_0 => {}
+        0 => return Err(Problem::bad_request("The Host header is missing.")),
+        _ => return Err(Problem::bad_request("There is more than one Host header.")),
+    }
+    body_length(version_1_0, headers, max_body)
+}
+
+fn check_size(target: &str, headers: &Headers<'_>) -> Result<(), Problem> {
+    if target.len() > MAX_TARGET {
+        return Err(Problem::target_too_long());
+    }
+    let bytes: usize = headers
+        .0
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + ": \r\n".len())
+        .sum();
+    if headers.0.len() > MAX_FIELDS || bytes + target.len() > MAX_HEAD {
+        return Err(Problem::head_too_large());
+    }
+    Ok(())
+}
+
+/// Origin form, absolute form, or `*` for OPTIONS (RFC 9112, section 3.2).
+fn check_target(method: &Method, target: &str) -> Result<(), Problem> {
+    if target.bytes().any(|byte| !matches!(byte, 0x21..=0x7e)) || target.contains('#') {
+        return Err(Problem::bad_request(
+            "The request target has a character that is not permitted there.",
+        ));
+    }
+    if target.starts_with('/') || target.starts_with("http://") || target.starts_with("https://") {
+        return Ok(());
+    }
+    if target == "*" && *method == Method::Options {
+        return Ok(());
+    }
+    Err(Problem::bad_request("The request target is not a path."))
+}
+
+/// The path and query of a target that `judge` let through.
+pub(super) fn origin_form(target: &str) -> &str {
+    let Some((_, rest)) = target
+        .split_once("://")
+        .filter(|_| !target.starts_with('/'))
+    else {
+        return target;
+    };
+    rest.find(['/', '?']).map_or("/", |at| match &rest[at..] {
+        path if path.starts_with('/') => path,
+        _ => "/",
+    })
+}
+
+fn body_length(
+    version_1_0: bool,
+    headers: &Headers<'_>,
+    max_body: usize,
+) -> Result<BodyLength, Problem> {
+    let mut lengths = headers.all("Content-Length");
+    let mut codings = headers.all("Transfer-Encoding");
+    let (length, coding) = (lengths.next(), codings.next());
+    if lengths.next().is_some()
+        || codings.next().is_some()
+        || (length.is_some() && coding.is_some())
+    {
+        return Err(Problem::bad_request(
+            "The body's length is given more than once.",
+        ));
+    }
+    if let Some(coding) = coding {
+        if version_1_0 || !coding.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+            return Err(Problem::bad_request(
+                "The only transfer coding is chunked, in HTTP/1.1.",
+            ));
+        }
+        return Ok(BodyLength::Chunked);
+    }
+    let Some(length) = length.map(<[u8]>::trim_ascii) else {
+        return Ok(BodyLength::None);
+    };
+    if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
+        return Err(Problem::bad_request("Content-Length is not a number."));
+    }
+    // What overflows is a number too large, not a malformed one.
+    let length = std::str::from_utf8(length)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .filter(|length| *length <= max_body)
+        .ok_or_else(|| Problem::body_too_large(max_body))?;
+    Ok(match length {
+        0 => BodyLength::None,
+        length => BodyLength::Sized(length),
+    })
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn length(fields: &[(&str, &str)]) -> Option<BodyLength> {
+        let headers = fields
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .chain([("Host", &b"x"[..])])
+            .collect();
+        judge(&Method::Post, "/", false, &Headers(headers), 1000).ok()
+    }
+
+    #[test]
+    fn only_one_reading_of_the_length_is_accepted() {
+        assert_eq!(length(&[]), Some(BodyLength::None));
+        assert_eq!(
+            length(&[("content-length", "10")]),
+            Some(BodyLength::Sized(10))
+        );
+        assert_eq!(
+            length(&[("transfer-encoding", "Chunked")]),
+            Some(BodyLength::Chunked)
+        );
+        for refused in [
+            "",
+            "-1",
+            "+1",
+            "1, 1",
+            "0x10",
+            "1 1",
+            "1001",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(length(&[("Content-Length", refused)]), None, "{refused}");
+        }
+        for refused in [
+            "gzip",
+            "chunked, chunked",
+            "gzip, chunked",
+            "identity",
+            "xchunked",
+            "",
+        ] {
+            assert_eq!(length(&[("Transfer-Encoding", refused)]), None, "{refused}");
+        }
+        assert_eq!(
+            length(&[("Content-Length", "1"), ("content-length", "1")]),
+            None
+        );
+        assert_eq!(
+            length(&[("Content-Length", "1"), ("Transfer-Encoding", "chunked")]),
+            None
+        );
+        assert_eq!(length(&[("Host", "y")]), None);
+        assert_eq!(length(&[("A b", "y")]), None);
+        assert_eq!(length(&[("A", "x\ny")]), None);
+    }
+
+    #[test]
+    fn targets_are_paths() {
+        let judged = |target: &str| {
+            judge(&Method::Get, target, true, &Headers::default(), 0)
+                .map(|_| origin_form(target))
+                .ok()
+        };
+        assert_eq!(judged("/a?b"), Some("/a?b"));
+        assert_eq!(judged("/a?u=http://x/y"), Some("/a?u=http://x/y"));
+        assert_eq!(judged("http://host:1/a?b"), Some("/a?b"));
+        assert_eq!(judged("http://host"), Some("/"));
+        for refused in ["", "a", "*", "/a\u{7f}", "/a b", "/ü", "ftp://x/", "/a#b"] {
+            assert_eq!(judged(refused), None, "{refused}");
+        }
+        assert_eq!(judged(&format!("/{}", "a".repeat(MAX_TARGET))), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Listening sockets: TCP and Unix, with errors that say what to do.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+#[cfg(unix)]
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use crate::Error;
+use crate::config::Listen;
+
+/// An address that is being served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// Host and port.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// The port of a TCP address.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Address::Tcp(address) => Some(address.port()),
+            Address::Unix(_) => None,
+        }
+    }
+
+    /// Whether only this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Address::Unix(_) => true,
+        }
+    }
+
+    /// Where a client of this machine connects to reach a TCP address: loopback in the place of "any address".
+    pub fn connectable(address: SocketAddr) -> SocketAddr {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, address.port())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(f, "http://{address}"),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A bound socket.
+pub(super) struct Socket {
+    pub(super) address: Address,
+    pub(super) listener: Listener,
+}
+
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    pub(super) fn try_clone(&self) -> io::Result<Listener> {
+        match self {
+            Listener::Tcp(listener) => listener.try_clone().map(Listener::Tcp),
+            #[cfg(unix)]
+            Listener::Unix(listener) => listener.try_clone().map(Listener::Unix),
+        }
+    }
+}
+
+pub(super) fn bind(listen: &Listen, socket_mode: u32) -> Result<Socket, Error> {
+    match listen {
+        Listen::Tcp(address) => {
+            let listener = TcpListener::bind(address).map_err(|error| refused(*address, &error))?;
+            let bound = listener.local_addr().map_err(|error| {
+                Error::Io(format!(
+                    "The address of a socket is not to be had: {error}."
+                ))
+            })?;
+            Ok(Socket {
+                address: Address::Tcp(bound),
+                listener: Listener::Tcp(listener),
+            })
+        }
+        #[cfg(unix)]
+        Listen::Unix(path) => bind_unix(path, socket_mode).map_err(|what| {
+            Error::Setting(format!(
+                "SEALGATE_LISTEN: the socket {} {what}.",
+                path.display()
+            ))
+        }),
+        #[cfg(not(unix))]
+        Listen::Unix(_) => Err(Error::Setting(
+            "SEALGATE_LISTEN: this platform has no Unix sockets.".to_owned(),
+        )),
+    }
+}
+
+fn refused(address: SocketAddr, error: &io::Error) -> Error {
+    let sentence = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "Port {} on {} is taken by another program. Choose another with --listen {}:PORT (0 takes a free one).",
+            address.port(),
+            address.ip(),
+            bracketed(address.ip())
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "Port {} may not be opened by this user. Choose one above 1023 with --listen {}:PORT.",
+            address.port(),
+            bracketed(address.ip())
+        ),
+        io::ErrorKind::AddrNotAvailable => format!(
+            "{} is not an address of this machine. Choose another with --listen.",
+            address.ip()
+        ),
+        _ => format!("Listening on {address} is not possible: {error}."),
+    };
+    Error::Setting(sentence)
+}
+
+fn bracketed(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// Binds a path; a socket that a dead server left there is replaced, a living one or another file is not.
+#[cfg(unix)]
+fn bind_unix(path: &Path, mode: u32) -> Result<Socket, String> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err("cannot be made: there is another file of this name".to_owned());
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => {
+            return Err("is served by another program".to_owned());
+        }
+        Ok(_) => std::fs::remove_file(path)
+            .map_err(|error| format!("is left over and cannot be removed: {error}"))?,
+        Err(_) => {}
+    }
+    let listener = UnixListener::bind(path).map_err(|error| format!("cannot be made: {error}"))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(|error| format!("cannot be given its permissions: {error}"))?;
+    Ok(Socket {
+        address: Address::Unix(path.to_owned()),
+        listener: Listener::Unix(listener),
+    })
+}

@@ -1,0 +1,285 @@
+//! One request of tiny_http's, answered: judged, read, handed to the API, written.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tiny_http::{HTTPVersion, ListenAddr, Request as TinyRequest};
+
+use crate::api::{App, Headers, Peer, Problem, Request, Response};
+use crate::server::encode::{Framing, encode};
+use crate::server::framing::{self, BodyLength};
+use crate::{Config, Error};
+
+/// A rejected body up to this size is read and thrown away by tiny_http; what claims more is set aside instead, because
+/// tiny_http would allocate all of it.
+const DRAINED: usize = 64 << 20;
+/// How many rejected bodies may be thrown away at a time; each has a thread.
+const DRAINING: usize = 16;
+/// How many requests may be set aside for good (a descriptor and a thread each) before the server has to be started anew.
+const SET_ASIDE: usize = 256;
+
+/// The API mounted in a `tiny_http::Server` of the host's.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// use sealgate::{Config, Gate, api::App, server::tiny_http::Mount};
+///
+/// let mut config = Config::new();
+/// config.set("keys", "ephemeral")?;
+/// let settings = config.settings()?;
+/// let app = App::new(Gate::new(&settings.gate)?, &settings.app)?;
+///
+/// let server = tiny_http::Server::http("127.0.0.1:0")?;
+/// let mount = Mount::new(app, &server);
+/// for request in server.incoming_requests() {
+///     match request.url() {
+///         "/own" => request.respond(tiny_http::Response::from_string("the host's own"))?,
+///         _ => mount.answer(request)?,
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Mount {
+    exchange: Arc<Exchange>,
+    local: bool,
+}
+
+impl Mount {
+    /// Mounts `app` in `server`. Whether anybody may log in follows from the address that the server listens on.
+    pub fn new(app: App, server: &tiny_http::Server) -> Self {
+        let local = match server.server_addr() {
+            ListenAddr::IP(address) => address.ip().to_canonical().is_loopback(),
+            #[cfg(unix)]
+            ListenAddr::Unix(_) => true,
+        };
+        let max_body = Config::new()
+            .settings()
+            .map_or(1 << 20, |defaults| defaults.server.max_body);
+        Mount {
+            exchange: Arc::new(Exchange::new(app, max_body)),
+            local,
+        }
+    }
+
+    /// Bodies longer than `bytes` are refused (1 MiB where this is not called).
+    pub fn with_max_body(self, bytes: usize) -> Self {
+        let app = self.exchange.app.clone();
+        Mount {
+            exchange: Arc::new(Exchange::new(app, bytes)),
+            local: self.local,
+        }
+    }
+
+    /// Answers one request; blocks while its body comes in.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where requests had to be set aside so often that the process has to be started anew. A client that
+    /// goes away is no error.
+    pub fn answer(&self, request: TinyRequest) -> Result<(), Error> {
+        self.exchange.answer(request, self.local, false)
+    }
+}
+
+/// The API and the counts of what had to be kept from tiny_http's own clean-up.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    app: App,
+    max_body: usize,
+    draining: Arc<AtomicUsize>,
+    set_aside: AtomicUsize,
+}
+
+impl Exchange {
+    pub(super) fn new(app: App, max_body: usize) -> Self {
+        Exchange {
+            app,
+            max_body,
+            draining: Arc::default(),
+            set_aside: AtomicUsize::new(0),
+        }
+    }
+
+    /// `closing`: the server stops, so the client is told to go elsewhere next time.
+    pub(super) fn answer(
+        &self,
+        mut request: TinyRequest,
+        local: bool,
+        closing: bool,
+    ) -> Result<(), Error> {
+        let mut framing = Framing {
+            version_1_0: *request.http_version() <= HTTPVersion(1, 0),
+            head: *request.method() == tiny_http::Method::Head,
+            close: closing || says_close(&request),
+        };
+        let upgrade = connection(&request).any(|option| option.eq_ignore_ascii_case("upgrade"));
+        let judged = framing::judge(
+            request.method(),
+            request.url(),
+            framing.version_1_0,
+            &headers(&request),
+            self.max_body,
+        );
+        let body = match judged {
+            // tiny_http takes an upgrade for the end of HTTP on this connection, whatever the answer.
+            Ok(BodyLength::Chunked) if upgrade => Err(Problem::bad_request(
+                "An upgrade cannot have a chunked body.",
+            )),
+            Ok(length) => {
+                framing.close |= upgrade;
+                read_body(&mut request, length, self.max_body)
+            }
+            Err(problem) => Err(problem),
+        };
+        match body {
+            Ok(body) => {
+                let response = self.app.handle(&view(&request, &body, local));
+                write(request, &response, framing);
+                Ok(())
+            }
+            Err(problem) => {
+                let response = self.app.refuse(&view(&request, b"", local), problem);
+                framing.close = true;
+                self.refuse(request, &response, framing)
+            }
+        }
+    }
+
+    /// Answers a request whose body has not been read.
+    fn refuse(
+        &self,
+        request: TinyRequest,
+        response: &Response,
+        framing: Framing,
+    ) -> Result<(), Error> {
+        let claimed = request.body_length().unwrap_or(0);
+        if claimed == 0 {
+            write(request, response, framing);
+            return Ok(());
+        }
+        // tiny_http reads the rest of the body when the request is dropped, and only `respond` writes before that.
+        let draining = self.draining.clone();
+        if claimed <= DRAINED && draining.fetch_add(1, Ordering::SeqCst) < DRAINING {
+            let response = to_tiny(response);
+            std::thread::spawn(move || {
+                let _ = request.respond(response);
+                draining.fetch_sub(1, Ordering::SeqCst);
+            });
+            return Ok(());
+        }
+        if claimed <= DRAINED {
+            draining.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.put_aside(request, &encode(response, framing))
+    }
+
+    /// Answers, and keeps the request from ever being dropped. An upgrade is tiny_http's only way to write and still hold
+    /// on to the reader; clients skip its interim answer (RFC 9110, section 15.2).
+    fn put_aside(&self, request: TinyRequest, answer: &[u8]) -> Result<(), Error> {
+        let interim = tiny_http::Response::empty(100);
+        let mut stream = request.upgrade("none", interim);
+        let _ = stream.write_all(answer).and_then(|()| stream.flush());
+        std::mem::forget(stream);
+        if self.set_aside.fetch_add(1, Ordering::SeqCst) < SET_ASIDE {
+            return Ok(());
+        }
+        Err(Error::Io(format!(
+            "{SET_ASIDE} requests with huge bodies had to be set aside; the server has to be started anew."
+        )))
+    }
+}
+
+fn view<'a>(request: &'a TinyRequest, body: &'a [u8], local: bool) -> Request<'a> {
+    Request {
+        method: request.method(),
+        target: framing::origin_form(request.url()),
+        headers: headers(request),
+        body,
+        peer: Peer {
+            address: request.remote_addr().map(|address| address.ip()),
+            local,
+        },
+    }
+}
+
+fn headers(request: &TinyRequest) -> Headers<'_> {
+    Headers(
+        request
+            .headers()
+            .iter()
+            .map(|header| (header.field.as_str().as_str(), header.value.as_bytes()))
+            .collect(),
+    )
+}
+
+/// The options of the Connection header.
+fn connection(request: &TinyRequest) -> impl Iterator<Item = &str> {
+    request
+        .headers()
+        .iter()
+        .filter(|header| header.field.equiv("Connection"))
+        .flat_map(|header| header.value.as_str().split(','))
+        .map(str::trim)
+}
+
+/// Whether tiny_http will close the connection after this request.
+fn says_close(request: &TinyRequest) -> bool {
+    let says = |option: &str| connection(request).any(|said| said.eq_ignore_ascii_case(option));
+    says("close") || (*request.http_version() <= HTTPVersion(1, 0) && !says("keep-alive"))
+}
+
+fn read_body(
+    request: &mut TinyRequest,
+    length: BodyLength,
+    max_body: usize,
+) -> Result<Vec<u8>, Problem> {
+    let (wanted, exact) = match length {
+        BodyLength::None => return Ok(Vec::new()),
+        BodyLength::Sized(size) => (size, true),
+        BodyLength::Chunked => (max_body + 1, false),
+    };
+    let mut body = Vec::with_capacity(if exact { wanted } else { 0 });
+    request
+        .as_reader()
+        .take(wanted as u64)
+        .read_to_end(&mut body)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                Problem::bad_request("The chunks of the body are malformed.")
+            }
+            _ => Problem::bad_request("The body ended too early."),
+        })?;
+    if exact && body.len() < wanted {
+        return Err(Problem::bad_request("The body ended too early."));
+    }
+    if body.len() > max_body {
+        return Err(Problem::body_too_large(max_body));
+    }
+    Ok(body)
+}
+
+fn write(request: TinyRequest, response: &Response, framing: Framing) {
+    let bytes = encode(response, framing);
+    let mut writer = request.into_writer();
+    // A client that is gone does not get its answer.
+    let _ = writer.write_all(&bytes).and_then(|()| writer.flush());
+}
+
+fn to_tiny(response: &Response) -> tiny_http::Response<io::Cursor<Vec<u8>>> {
+    let headers = response
+        .headers()
+        .filter_map(|(name, value)| tiny_http::Header::from_bytes(name, value).ok())
+        .collect();
+    let body = response.body().to_vec();
+    let length = body.len();
+    tiny_http::Response::new(
+        response.status(),
+        headers,
+        io::Cursor::new(body),
+        Some(length),
+        None,
+    )
+    .with_chunked_threshold(usize::MAX)
+}

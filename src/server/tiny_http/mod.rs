@@ -1,0 +1,166 @@
+//! The portable engine: `tiny_http::Server` with a fixed pool of workers for each address, and [`Mount`] for hosts that
+//! have such a server already.
+//!
+//! # What it does not protect from
+//! tiny_http gives each connection a thread and its sockets no time limit: an idle or slow client costs a thread until it
+//! goes away, and one that sends its body slowly costs a worker. Its header lines have no length limit while they are read.
+//! It answers malformed heads and unknown expectations itself, without a JSON body. Keep-alive connections that arrive in
+//! bursts may wait for an answer until others close. It therefore serves loopback addresses and Unix sockets, and others
+//! only where `SEALGATE_TRUSTED_PROXIES` says that a proxy with limits of its own stands in front.
+//!
+//! What can be mended from outside is: an accept loop that ended is started again, requests whose rejection would make
+//! tiny_http allocate what they claim to send are set aside, and framing that is ambiguous is refused.
+
+mod exchange;
+mod keeper;
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::api::App;
+use crate::config::{Listen, ServerSettings};
+use crate::server::listen::Socket;
+
+use exchange::Exchange;
+pub use exchange::Mount;
+
+/// Refuses addresses that this engine is not fit for.
+pub(super) fn check_exposure(settings: &ServerSettings) -> Result<(), Error> {
+    let exposed = settings.listen.iter().find_map(|listen| match listen {
+        Listen::Tcp(address) if !address.ip().to_canonical().is_loopback() => Some(address),
+        _ => None,
+    });
+    match exposed {
+        Some(address) if !settings.behind_proxy => Err(Error::Setting(format!(
+            "The engine tiny-http does not serve {address} by itself: it has no limits against slow clients. Put a proxy \
+             in front and name its address in SEALGATE_TRUSTED_PROXIES, or listen on 127.0.0.1."
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The running engine.
+pub(super) struct Engine {
+    shared: Arc<Shared>,
+    keepers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the threads of an engine share.
+struct Shared {
+    exchange: Exchange,
+    workers: usize,
+    /// A path nobody can guess: requests for it come from the keeper, which looks whether its server still accepts.
+    probe: String,
+    stopping: AtomicBool,
+    running: AtomicUsize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stopped: bool,
+    failure: Option<Error>,
+}
+
+impl Engine {
+    pub(super) fn start(
+        app: App,
+        sockets: Vec<Socket>,
+        settings: &ServerSettings,
+    ) -> Result<Self, Error> {
+        let workers = match settings.workers {
+            0 => std::thread::available_parallelism().map_or(8, |cores| (4 * cores.get()).max(8)),
+            workers => workers,
+        };
+        let random = || RandomState::new().build_hasher().finish();
+        let shared = Arc::new(Shared {
+            exchange: Exchange::new(app, settings.max_body),
+            workers,
+            probe: format!("/{:016x}{:016x}", random(), random()),
+            stopping: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let mut keepers = Vec::new();
+        for socket in sockets {
+            keepers.push(keeper::start(shared.clone(), socket)?);
+        }
+        Ok(Engine {
+            shared,
+            keepers: Mutex::new(keepers),
+        })
+    }
+
+    pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
+        self.shared.begin_stop(None);
+        let deadline = Instant::now() + grace;
+        let mut state = self.shared.state();
+        while self.shared.running.load(Ordering::SeqCst) > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::Io(
+                    "Requests were still running when the grace period was over.".to_owned(),
+                ));
+            }
+            // Short waits: a worker that ends does not take the lock only to say so.
+            let (next, _) = self
+                .shared
+                .changed
+                .wait_timeout(state, left.min(Duration::from_millis(10)))
+                .unwrap_or_else(PoisonError::into_inner);
+            state = next;
+        }
+        drop(state);
+        let keepers =
+            std::mem::take(&mut *self.keepers.lock().unwrap_or_else(PoisonError::into_inner));
+        for keeper in keepers {
+            let _ = keeper.join();
+        }
+        Ok(())
+    }
+
+    pub(super) fn wait(&self) -> Result<(), Error> {
+        let mut state = self.shared.state();
+        while !state.stopped {
+            state = self
+                .shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.failure.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.begin_stop(None);
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes no more requests; with a failure, because it cannot.
+    fn begin_stop(&self, failure: Option<Error>) {
+        self.stopping.store(true, Ordering::SeqCst);
+        let mut state = self.state();
+        state.stopped = true;
+        state.failure = state.failure.take().or(failure);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}
