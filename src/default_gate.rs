@@ -15,11 +15,7 @@ pub fn default_gate() -> Result<&'static Gate, Error> {
     static GATE: OnceCell<Gate> = OnceCell::new();
     GATE.get_or_try_init(|| {
         let mut config = Config::new();
-        config.load_env();
-        if let Some(path) = std::env::var_os("SEALGATE_CONFIG").filter(|path| !path.is_empty()) {
-            config.load_file(path.as_ref())?;
-        }
-        config.use_default_data_dir();
+        config.load_like_the_command(None)?;
         Gate::new(&config.settings()?.gate)
     })
 }

@@ -45,7 +45,7 @@ pub mod config;
 mod default_gate;
 #[forbid(unsafe_code)]
 mod error;
-#[allow(unsafe_code)]
+#[allow(unsafe_code, unreachable_pub)] // its exports are reached by their symbols
 mod ffi;
 #[forbid(unsafe_code)]
 mod gate;

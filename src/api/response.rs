@@ -28,7 +28,7 @@ impl Response {
     /// An answer with a JSON body.
     pub fn json(status: u16, body: &Value) -> Self {
         let mut response = Response::empty(status);
-        response.body = body.to_string().into_bytes();
+        response.body = format!("{body}\n").into_bytes(); // a terminal shows it on a line of its own
         response.set("Content-Type", "application/json");
         response
     }

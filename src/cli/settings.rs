@@ -51,15 +51,7 @@ pub(super) fn add_flags(command: Command, groups: &[Group]) -> Command {
 /// File, environment and flags.
 pub(super) fn load(matches: &ArgMatches, groups: &[Group]) -> Result<Config, Error> {
     let mut config = Config::new();
-    let file = matches.get_one::<PathBuf>("config").cloned().or_else(|| {
-        std::env::var_os("SEALGATE_CONFIG")
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-    });
-    if let Some(file) = file {
-        config.load_file(&file)?;
-    }
-    config.load_env();
+    config.load_like_the_command(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
     for setting in SETTINGS
         .iter()
         .filter(|setting| groups.contains(&setting.group) && !setting.secret)
@@ -68,6 +60,5 @@ pub(super) fn load(matches: &ArgMatches, groups: &[Group]) -> Result<Config, Err
             config.set_flag(setting.name, value.clone())?;
         }
     }
-    config.use_default_data_dir();
     Ok(config)
 }

@@ -96,6 +96,24 @@ impl Config {
         Ok(())
     }
 
+    /// Takes what the command takes before its flags: the settings file (`file`, else `$SEALGATE_CONFIG`), the
+    /// environment, and the command's data directory where none is set. Programs that do so share keys with the server.
+    ///
+    /// # Errors
+    /// Those of [`load_file`](Self::load_file).
+    pub fn load_like_the_command(&mut self, file: Option<&Path>) -> Result<(), Error> {
+        let from_env = std::env::var_os("SEALGATE_CONFIG").filter(|path| !path.is_empty());
+        if let Some(file) = file.or(from_env.as_deref().map(Path::new)) {
+            self.load_file(file)?;
+        }
+        self.load_env();
+        if let Some(folder) = default_data_dir() {
+            let setting = find("data_dir").expect("the table has data_dir");
+            self.give(setting, os_bytes(folder.into_os_string()), Source::Default);
+        }
+        Ok(())
+    }
+
     /// Takes a value from the command line.
     ///
     /// # Errors
@@ -104,14 +122,6 @@ impl Config {
         let setting = find(name).ok_or_else(|| unknown("setting", name))?;
         self.give(setting, os_bytes(value), Source::Flag);
         Ok(())
-    }
-
-    /// Where no data directory was given, takes the command's (see [`default_data_dir`]).
-    pub fn use_default_data_dir(&mut self) {
-        let setting = find("data_dir").expect("the table has data_dir");
-        if let Some(folder) = default_data_dir() {
-            self.give(setting, os_bytes(folder.into_os_string()), Source::Default);
-        }
     }
 
     /// Environment variables that look like settings but are none, each with the nearest real one.

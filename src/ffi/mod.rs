@@ -1,1 +1,75 @@
+//! The C interface: checks pointers, catches panics, and calls what the rest of the crate does. No logic of its own.
+//!
+//! `include/sealgate.h` is generated from these files, comments included. Everything that can fail goes through
+//! [`boundary`]: outputs are written only on success, the sentence of a failure is kept for the calling thread, and no
+//! panic crosses into C.
 
+mod buffer;
+mod claims;
+mod config;
+mod error;
+mod gate;
+mod input;
+mod status;
+mod version;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use error::keep_last_error;
+pub(crate) use status::SealgateStatus;
+
+use crate::Error;
+
+/// Why a call fails: its status and a sentence for people.
+struct Failure {
+    status: SealgateStatus,
+    sentence: String,
+}
+
+impl Failure {
+    fn new(status: SealgateStatus, sentence: impl Into<String>) -> Self {
+        Failure {
+            status,
+            sentence: sentence.into(),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::new(SealgateStatus::of(&error), error.to_string())
+    }
+}
+
+/// Runs the work of an export; every failure and every panic becomes a status.
+fn boundary(work: impl FnOnce() -> Result<(), Failure>) -> SealgateStatus {
+    // What the work was changing is dropped or marked unusable by its caller, so nothing half-changed is seen later.
+    let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        // Dropping what was thrown may itself panic.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
+        Err(Failure::new(
+            SealgateStatus::Panic,
+            "A fault inside the library ended the call.",
+        ))
+    });
+    match outcome {
+        Ok(()) => SealgateStatus::Ok,
+        Err(failure) => {
+            keep_last_error(failure.sentence);
+            failure.status
+        }
+    }
+}
+
+/// Frees what a constructor gave out, whatever its destructor does.
+///
+/// # Safety
+/// `handle` is NULL or came from `Box::into_raw` and is not used again.
+unsafe fn free_handle<T>(handle: *mut T) {
+    if handle.is_null() {
+        return;
+    }
+    // SAFETY: by this function's contract it is a box that nobody else owns.
+    let boxed = unsafe { Box::from_raw(handle) };
+    let _ = catch_unwind(AssertUnwindSafe(move || drop(boxed)));
+}

@@ -1,0 +1,418 @@
+/*
+ * Sealgate 0.1.0: tokens, encryption, masking.
+ *
+ * Generated from src/ffi by `make header`: do not edit. Every call that can fail returns a status, writes its
+ * outputs only on success, and keeps a sentence for sealgate_last_error.
+ */
+
+#ifndef SEALGATE_H
+#define SEALGATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of this header; sealgate_version_string tells the running library's. */
+#define SEALGATE_VERSION_STRING "0.1.0"
+#define SEALGATE_VERSION_MAJOR 0
+#define SEALGATE_VERSION_MINOR 1
+#define SEALGATE_VERSION_PATCH 0
+
+/* A status must be looked at. */
+#if defined(__GNUC__) || defined(__clang__)
+#define SEALGATE_MUST_USE __attribute__((warn_unused_result))
+#else
+#define SEALGATE_MUST_USE
+#endif
+
+/**
+ * What a call came to. 0 is success; numbers are never changed or reused, new ones are added.
+ *
+ * The number is the contract; `sealgate_last_error` has a sentence for people.
+ */
+enum sealgate_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * The call did what it is for.
+   */
+  SEALGATE_STATUS_OK = 0,
+  /**
+   * A pointer that must not be NULL is.
+   */
+  SEALGATE_STATUS_NULL_POINTER = 1,
+  /**
+   * An argument is not acceptable.
+   */
+  SEALGATE_STATUS_INVALID_ARGUMENT = 2,
+  /**
+   * A text is not UTF-8.
+   */
+  SEALGATE_STATUS_INVALID_UTF8 = 3,
+  /**
+   * A setting is unknown, missing or wrong.
+   */
+  SEALGATE_STATUS_SETTING = 4,
+  /**
+   * The key ring cannot be read, trusted or written.
+   */
+  SEALGATE_STATUS_KEY_RING = 5,
+  /**
+   * No token was given.
+   */
+  SEALGATE_STATUS_TOKEN_MISSING = 10,
+  /**
+   * Not a token of ours by its form.
+   */
+  SEALGATE_STATUS_TOKEN_MALFORMED = 11,
+  /**
+   * Signed by somebody else, or for somebody else.
+   */
+  SEALGATE_STATUS_TOKEN_INVALID = 12,
+  /**
+   * Its time is over.
+   */
+  SEALGATE_STATUS_TOKEN_EXPIRED = 13,
+  /**
+   * Its time has not begun.
+   */
+  SEALGATE_STATUS_TOKEN_NOT_YET_VALID = 14,
+  /**
+   * The data does not open: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
+   */
+  SEALGATE_STATUS_DECRYPT_FAILED = 20,
+  /**
+   * The caller has used up its requests.
+   */
+  SEALGATE_STATUS_RATE_LIMITED = 30,
+  /**
+   * The operating system refused something.
+   */
+  SEALGATE_STATUS_IO = 50,
+  /**
+   * OpenSSL or the system's random generator failed.
+   */
+  SEALGATE_STATUS_CRYPTO = 51,
+  /**
+   * A fault inside the library. The handle of the call refuses further use.
+   */
+  SEALGATE_STATUS_PANIC = 60,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum sealgate_status sealgate_status;
+#else
+typedef int32_t sealgate_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The checked claims of a token.
+ *
+ * Thread safety: may be shared and read by any number of threads.
+ */
+typedef struct sealgate_claims sealgate_claims;
+
+/**
+ * Settings, each by its name in the settings table.
+ *
+ * Thread safety: one thread at a time.
+ */
+typedef struct sealgate_config sealgate_config;
+
+/**
+ * Issues and checks tokens, encrypts and decrypts data.
+ *
+ * Thread safety: may be shared; all functions that take it as const may run at the same time in any number of threads.
+ */
+typedef struct sealgate_gate sealgate_gate;
+
+/**
+ * Bytes that belong to the library: give them back with `sealgate_buffer_free`, never with `free`.
+ *
+ * A NUL follows the last byte, so that a text can be printed; it does not count in `size`. Initialise a buffer with `{0}`
+ * or let a call fill it; a call overwrites what is there without freeing it. Thread safety: like any plain memory.
+ */
+typedef struct sealgate_buffer {
+  /**
+   * The bytes; NULL in an empty or freed buffer.
+   */
+  char *data;
+  /**
+   * How many there are, without the NUL.
+   */
+  size_t size;
+  /**
+   * For the library: whether the bytes are wiped before they are freed.
+   */
+  int32_t secret;
+} sealgate_buffer;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Frees the bytes of a buffer, wiping plaintexts and tokens first, and sets it to empty.
+ *
+ * NULL and an empty buffer are permitted and do nothing. Thread safety: no other thread may use the buffer. Since 0.1.
+ *
+ * # Safety
+ * `buffer` is NULL or points to a buffer that is empty or was filled by this library and not changed.
+ */
+void sealgate_buffer_free(struct sealgate_buffer *buffer);
+
+/**
+ * The user that the token is for, as UTF-8 text without a NUL at its end.
+ *
+ * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
+ * and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `claims` is NULL or live; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_subject(const struct sealgate_claims *claims,
+                                        const char **out,
+                                        size_t *out_size);
+
+/**
+ * All claims of the token as a JSON object, as UTF-8 text without a NUL at its end.
+ *
+ * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
+ * and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `claims` is NULL or live; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_json(const struct sealgate_claims *claims,
+                                     const char **out,
+                                     size_t *out_size);
+
+/**
+ * When the token expires, in seconds since 1970-01-01 UTC.
+ *
+ * On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `claims` is NULL or live; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_expires_at(const struct sealgate_claims *claims,
+                                           uint64_t *out);
+
+/**
+ * Frees claims. NULL does nothing. Since 0.1.
+ *
+ * # Safety
+ * `claims` is NULL or came from `sealgate_verify_token`, and is not used again.
+ */
+void sealgate_claims_free(struct sealgate_claims *claims);
+
+/**
+ * Makes a configuration in which every setting has its default.
+ *
+ * `out` receives it; free it with `sealgate_config_free`. On failure `*out` is NULL.
+ * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE sealgate_status sealgate_config_new(struct sealgate_config **out);
+
+/**
+ * Sets one setting, by its name in the settings file ("token_ttl") or in the environment ("SEALGATE_TOKEN_TTL"). It wins
+ * over the environment and a file. The value is checked when a gate is made.
+ *
+ * The name is UTF-8, the value text or, for keys, bytes; both are copied.
+ * Statuses: NULL_POINTER, INVALID_UTF8, SETTING (no such setting). Thread safety: one thread at a time. Since 0.1.
+ *
+ * # Safety
+ * `config` is NULL or live; `name` and `value` are NULL or have their sizes.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_config_set(struct sealgate_config *config,
+                                    const char *name,
+                                    size_t name_size,
+                                    const void *value,
+                                    size_t value_size);
+
+/**
+ * Takes the settings that the process's environment holds (JWT_SECRET_KEY, AES_KEY, SEALGATE_..., the file that
+ * SEALGATE_CONFIG names), and the data directory that the command uses where none is set: programs on one machine then
+ * share keys with `sealgate serve`.
+ *
+ * Statuses: NULL_POINTER, SETTING. Thread safety: no thread may change the environment meanwhile. Since 0.1.
+ *
+ * # Safety
+ * `config` is NULL or live.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_config_load_env(struct sealgate_config *config);
+
+/**
+ * Takes the settings of a TOML file. The environment, if loaded, and values set by `sealgate_config_set` win over it.
+ *
+ * `path` ends in NUL. Statuses: NULL_POINTER, SETTING. Thread safety: one thread at a time. Since 0.1.
+ *
+ * # Safety
+ * `config` is NULL or live; `path` is NULL or ends in NUL.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_config_load_file(struct sealgate_config *config,
+                                          const char *path_cstr);
+
+/**
+ * Frees a configuration; its secrets are wiped. NULL does nothing. Gates made of it stay. Since 0.1.
+ *
+ * # Safety
+ * `config` is NULL or came from `sealgate_config_new`, and is not used again.
+ */
+void sealgate_config_free(struct sealgate_config *config);
+
+/**
+ * Copies the sentence of this thread's last failed call into `buffer`, with a NUL at its end, and returns the size that
+ * the whole sentence needs, NUL included. A sentence that does not fit is cut.
+ *
+ * `buffer` may be NULL if `size` is 0: then only the size is told. The sentence is for people and never holds a secret;
+ * decide by the status. A call that succeeds leaves it as it was. Thread safety: each thread has its own. Since 0.1.
+ *
+ * # Safety
+ * `buffer` must have room for `size` bytes.
+ */
+size_t sealgate_last_error(char *buffer,
+                           size_t size);
+
+/**
+ * Makes a gate.
+ *
+ * `config` may be freed afterwards. With NULL the environment configures the gate, with the command's data directory, so
+ * that it shares keys with `sealgate serve` on the same machine. `*out` receives the gate; free it with `sealgate_free`.
+ * On failure `*out` is NULL.
+ * Statuses: NULL_POINTER, SETTING, KEY_RING, CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `config` is NULL or live; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_new(const struct sealgate_config *config,
+                             struct sealgate_gate **out);
+
+/**
+ * Frees a gate; its keys are wiped. NULL does nothing. Claims and buffers made by it stay. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or came from `sealgate_new`, and is not used again.
+ */
+void sealgate_free(struct sealgate_gate *gate);
+
+/**
+ * Issues a signed token.
+ *
+ * `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is names with single spaces
+ * between and may be empty. `ttl_seconds` is how long the token lives; 0 takes the setting token_ttl. `*out` receives the
+ * token; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the texts are NULL or have their sizes; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_issue_token(const struct sealgate_gate *gate,
+                                     const char *subject,
+                                     size_t subject_size,
+                                     const char *scope,
+                                     size_t scope_size,
+                                     uint32_t ttl_seconds,
+                                     struct sealgate_buffer *out);
+
+/**
+ * Checks a token.
+ *
+ * `*out` receives its claims; free them with `sealgate_claims_free`. On failure it is NULL.
+ * Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_verify_token(const struct sealgate_gate *gate,
+                                      const char *token,
+                                      size_t token_size,
+                                      struct sealgate_claims **out);
+
+/**
+ * Encrypts data and gives it as base64 text.
+ *
+ * `context` is authenticated but not stored: the same is needed to decrypt. It may be empty. `*out` receives the text;
+ * free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or a context while the original's AES-CBC is in use),
+ * CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `data` and `context` are NULL or have their sizes; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_encrypt_data(const struct sealgate_gate *gate,
+                                      const void *data,
+                                      size_t data_size,
+                                      const void *context,
+                                      size_t context_size,
+                                      struct sealgate_buffer *out);
+
+/**
+ * Decrypts what `sealgate_encrypt_data`, the server or another binding encrypted with the same keys.
+ *
+ * `encrypted_data` is base64 text, `context` what it was encrypted with. `*out` receives the data, which may be any
+ * bytes; free it with `sealgate_buffer_free`, which wipes it. On failure it is empty.
+ * Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_decrypt_data(const struct sealgate_gate *gate,
+                                      const char *encrypted_data,
+                                      size_t encrypted_data_size,
+                                      const void *context,
+                                      size_t context_size,
+                                      struct sealgate_buffer *out);
+
+/**
+ * Replaces all but the first `visible_chars` characters of a UTF-8 text by `*`. The original program's default is 3.
+ *
+ * `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `data` is NULL or has its size; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_mask_data(const char *data,
+                                   size_t data_size,
+                                   size_t visible_chars,
+                                   struct sealgate_buffer *out);
+
+/**
+ * The name of a status in snake case, such as "token_expired"; "unknown" for a number that is none.
+ *
+ * The text lives as long as the process and must not be freed. Thread safety: any thread, any time. Since 0.1.
+ */
+const char *sealgate_status_name(int32_t status);
+
+/**
+ * The version of the library that is running, such as "0.1.0".
+ *
+ * The text lives as long as the process and must not be freed. Compare it with SEALGATE_VERSION_STRING, the version of
+ * the header that a program was compiled with. Thread safety: any thread, any time. Since 0.1.
+ */
+const char *sealgate_version_string(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SEALGATE_H */

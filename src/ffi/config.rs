@@ -1,0 +1,126 @@
+//! `sealgate_config`: settings before a gate is made of them.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr;
+
+use super::input::{bytes, handle_mut, output, text};
+use super::{Failure, SealgateStatus, boundary, free_handle};
+use crate::Config;
+
+/// Settings, each by its name in the settings table.
+///
+/// Thread safety: one thread at a time.
+pub struct SealgateConfig {
+    pub(super) config: Config,
+}
+
+/// Makes a configuration in which every setting has its default.
+///
+/// `out` receives it; free it with `sealgate_config_free`. On failure `*out` is NULL.
+/// Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract.
+        let out = unsafe { output(out, ptr::null_mut(), "out") }?;
+        *out = Box::into_raw(Box::new(SealgateConfig {
+            config: Config::new(),
+        }));
+        Ok(())
+    })
+}
+
+/// Sets one setting, by its name in the settings file ("token_ttl") or in the environment ("SEALGATE_TOKEN_TTL"). It wins
+/// over the environment and a file. The value is checked when a gate is made.
+///
+/// The name is UTF-8, the value text or, for keys, bytes; both are copied.
+/// Statuses: NULL_POINTER, INVALID_UTF8, SETTING (no such setting). Thread safety: one thread at a time. Since 0.1.
+///
+/// # Safety
+/// `config` is NULL or live; `name` and `value` are NULL or have their sizes.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_config_set(
+    config: *mut SealgateConfig,
+    name: *const c_char,
+    name_size: usize,
+    value: *const c_void,
+    value_size: usize,
+) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract, for all three.
+        let (config, name, value) = unsafe {
+            (
+                handle_mut(config, "config")?,
+                text(name, name_size, "name")?,
+                bytes(value, value_size, "value")?,
+            )
+        };
+        Ok(config.config.set(name, value)?)
+    })
+}
+
+/// Takes the settings that the process's environment holds (JWT_SECRET_KEY, AES_KEY, SEALGATE_..., the file that
+/// SEALGATE_CONFIG names), and the data directory that the command uses where none is set: programs on one machine then
+/// share keys with `sealgate serve`.
+///
+/// Statuses: NULL_POINTER, SETTING. Thread safety: no thread may change the environment meanwhile. Since 0.1.
+///
+/// # Safety
+/// `config` is NULL or live.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_config_load_env(config: *mut SealgateConfig) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract.
+        let config = unsafe { handle_mut(config, "config") }?;
+        Ok(config.config.load_like_the_command(None)?)
+    })
+}
+
+/// Takes the settings of a TOML file. The environment, if loaded, and values set by `sealgate_config_set` win over it.
+///
+/// `path` ends in NUL. Statuses: NULL_POINTER, SETTING. Thread safety: one thread at a time. Since 0.1.
+///
+/// # Safety
+/// `config` is NULL or live; `path` is NULL or ends in NUL.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_config_load_file(
+    config: *mut SealgateConfig,
+    path_cstr: *const c_char,
+) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract.
+        let config = unsafe { handle_mut(config, "config") }?;
+        if path_cstr.is_null() {
+            return Err(Failure::new(
+                SealgateStatus::NullPointer,
+                "path_cstr is NULL.",
+            ));
+        }
+        // SAFETY: not NULL, and it ends in NUL by this function's contract.
+        let path = unsafe { CStr::from_ptr(path_cstr) };
+        #[cfg(unix)]
+        let path: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(path.to_bytes());
+        #[cfg(not(unix))]
+        let path = path
+            .to_str()
+            .map_err(|_| Failure::new(SealgateStatus::InvalidUtf8, "path_cstr is not UTF-8."))?;
+        Ok(config.config.load_file(path.as_ref())?)
+    })
+}
+
+/// Frees a configuration; its secrets are wiped. NULL does nothing. Gates made of it stay. Since 0.1.
+///
+/// # Safety
+/// `config` is NULL or came from `sealgate_config_new`, and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_config_free(config: *mut SealgateConfig) {
+    // SAFETY: by this function's contract.
+    unsafe { free_handle(config) }
+}

@@ -1,0 +1,246 @@
+//! `sealgate_gate`: tokens, encryption and masking.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::buffer::SealgateBuffer;
+use super::claims::SealgateClaims;
+use super::config::SealgateConfig;
+use super::input::{bytes, handle, output, text};
+use super::{Failure, SealgateStatus, boundary, free_handle};
+use crate::{Config, Gate, Grant};
+
+/// Issues and checks tokens, encrypts and decrypts data.
+///
+/// Thread safety: may be shared; all functions that take it as const may run at the same time in any number of threads.
+pub struct SealgateGate {
+    gate: Gate,
+    /// A call panicked: what it left behind is not known.
+    broken: AtomicBool,
+}
+
+/// Makes a gate.
+///
+/// `config` may be freed afterwards. With NULL the environment configures the gate, with the command's data directory, so
+/// that it shares keys with `sealgate serve` on the same machine. `*out` receives the gate; free it with `sealgate_free`.
+/// On failure `*out` is NULL.
+/// Statuses: NULL_POINTER, SETTING, KEY_RING, CRYPTO. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `config` is NULL or live; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_new(
+    config: *const SealgateConfig,
+    out: *mut *mut SealgateGate,
+) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract, for both.
+        let (out, config) = unsafe { (output(out, ptr::null_mut(), "out")?, config.as_ref()) };
+        let settings = match config {
+            Some(config) => config.config.settings()?,
+            None => {
+                let mut config = Config::new();
+                config.load_like_the_command(None)?;
+                config.settings()?
+            }
+        };
+        *out = Box::into_raw(Box::new(SealgateGate {
+            gate: Gate::new(&settings.gate)?,
+            broken: AtomicBool::new(false),
+        }));
+        Ok(())
+    })
+}
+
+/// Frees a gate; its keys are wiped. NULL does nothing. Claims and buffers made by it stay. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or came from `sealgate_new`, and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
+    // SAFETY: by this function's contract.
+    unsafe { free_handle(gate) }
+}
+
+/// Issues a signed token.
+///
+/// `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is names with single spaces
+/// between and may be empty. `ttl_seconds` is how long the token lives; 0 takes the setting token_ttl. `*out` receives the
+/// token; free it with `sealgate_buffer_free`. On failure it is empty.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the texts are NULL or have their sizes; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_issue_token(
+    gate: *const SealgateGate,
+    subject: *const c_char,
+    subject_size: usize,
+    scope: *const c_char,
+    scope_size: usize,
+    ttl_seconds: u32,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        call(gate, out, SealgateBuffer::EMPTY, |gate| {
+            let token = gate.issue_token(&Grant {
+                subject: text(subject, subject_size, "subject")?,
+                scope: text(scope, scope_size, "scope")?,
+                ttl: (ttl_seconds > 0).then(|| Duration::from_secs(ttl_seconds.into())),
+            })?;
+            Ok(SealgateBuffer::new(token.into_bytes(), true))
+        })
+    }
+}
+
+/// Checks a token.
+///
+/// `*out` receives its claims; free them with `sealgate_claims_free`. On failure it is NULL.
+/// Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID.
+/// Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_verify_token(
+    gate: *const SealgateGate,
+    token: *const c_char,
+    token_size: usize,
+    out: *mut *mut SealgateClaims,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        call(gate, out, ptr::null_mut(), |gate| {
+            let token = bytes(token.cast(), token_size, "token")?;
+            // What is no text is no token either.
+            let token = std::str::from_utf8(token).unwrap_or("\u{fffd}");
+            let claims = gate.verify_token(token).map_err(crate::Error::from)?;
+            Ok(Box::into_raw(Box::new(SealgateClaims { claims })))
+        })
+    }
+}
+
+/// Encrypts data and gives it as base64 text.
+///
+/// `context` is authenticated but not stored: the same is needed to decrypt. It may be empty. `*out` receives the text;
+/// free it with `sealgate_buffer_free`. On failure it is empty.
+/// Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or a context while the original's AES-CBC is in use),
+/// CRYPTO. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; `data` and `context` are NULL or have their sizes; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_encrypt_data(
+    gate: *const SealgateGate,
+    data: *const c_void,
+    data_size: usize,
+    context: *const c_void,
+    context_size: usize,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        call(gate, out, SealgateBuffer::EMPTY, |gate| {
+            let encrypted = gate.encrypt_data(
+                bytes(data, data_size, "data")?,
+                bytes(context, context_size, "context")?,
+            )?;
+            Ok(SealgateBuffer::new(encrypted.into_bytes(), false))
+        })
+    }
+}
+
+/// Decrypts what `sealgate_encrypt_data`, the server or another binding encrypted with the same keys.
+///
+/// `encrypted_data` is base64 text, `context` what it was encrypted with. `*out` receives the data, which may be any
+/// bytes; free it with `sealgate_buffer_free`, which wipes it. On failure it is empty.
+/// Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_decrypt_data(
+    gate: *const SealgateGate,
+    encrypted_data: *const c_char,
+    encrypted_data_size: usize,
+    context: *const c_void,
+    context_size: usize,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        call(gate, out, SealgateBuffer::EMPTY, |gate| {
+            let encrypted = bytes(encrypted_data.cast(), encrypted_data_size, "encrypted_data")?;
+            let context = bytes(context, context_size, "context")?;
+            let encrypted = std::str::from_utf8(encrypted).map_err(|_| crate::Error::Decrypt)?;
+            let decrypted = gate.decrypt_data(encrypted, context)?;
+            Ok(SealgateBuffer::new(decrypted.into_vec(), true))
+        })
+    }
+}
+
+/// Replaces all but the first `visible_chars` characters of a UTF-8 text by `*`. The original program's default is 3.
+///
+/// `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
+/// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `data` is NULL or has its size; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_mask_data(
+    data: *const c_char,
+    data_size: usize,
+    visible_chars: usize,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract, for both.
+        let (out, data) = unsafe {
+            let out = output(out, SealgateBuffer::EMPTY, "out")?;
+            (out, text(data, data_size, "data")?)
+        };
+        *out = SealgateBuffer::new(crate::mask(data, visible_chars).into_bytes(), true);
+        Ok(())
+    })
+}
+
+/// Runs one call on a gate. A gate on which a call panicked is not used again.
+///
+/// # Safety
+/// `gate` is NULL or live; `out` is NULL or may be written.
+unsafe fn call<T>(
+    gate: *const SealgateGate,
+    out: *mut T,
+    nothing: T,
+    work: impl FnOnce(&Gate) -> Result<T, Failure>,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract.
+    let gate = unsafe { handle(gate, "gate") };
+    let broken = gate.as_ref().ok().map(|gate| &gate.broken);
+    let status = boundary(|| {
+        // SAFETY: by this function's contract.
+        let out = unsafe { output(out, nothing, "out") }?;
+        let gate = gate?;
+        if gate.broken.load(Ordering::Relaxed) {
+            return Err(Failure::new(
+                SealgateStatus::Panic,
+                "An earlier fault inside the library left this gate unusable. Make a new one.",
+            ));
+        }
+        *out = work(&gate.gate)?;
+        Ok(())
+    });
+    if let (SealgateStatus::Panic, Some(broken)) = (status, broken) {
+        broken.store(true, Ordering::Relaxed);
+    }
+    status
+}

@@ -1,0 +1,86 @@
+//! Pointers from C as slices and references.
+
+use std::ffi::{c_char, c_void};
+
+use super::{Failure, SealgateStatus};
+
+fn null(what: &str) -> Failure {
+    Failure::new(SealgateStatus::NullPointer, format!("{what} is NULL."))
+}
+
+/// Bytes by pointer and length; NULL only with length 0.
+///
+/// # Safety
+/// Unless it is NULL, `data` points to `size` bytes that stay unchanged for `'a`.
+pub(super) unsafe fn bytes<'a>(
+    data: *const c_void,
+    size: usize,
+    what: &str,
+) -> Result<&'a [u8], Failure> {
+    if size == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(null(what));
+    }
+    if isize::try_from(size).is_err() {
+        return Err(Failure::new(
+            SealgateStatus::InvalidArgument,
+            format!("The size of {what} is no size."),
+        ));
+    }
+    // SAFETY: not NULL, of a size that a slice may have, and readable for `'a` by this function's contract.
+    Ok(unsafe { std::slice::from_raw_parts(data.cast(), size) })
+}
+
+/// The same for UTF-8 text.
+///
+/// # Safety
+/// As [`bytes`].
+pub(super) unsafe fn text<'a>(
+    data: *const c_char,
+    size: usize,
+    what: &str,
+) -> Result<&'a str, Failure> {
+    // SAFETY: the contract is the same.
+    let bytes = unsafe { bytes(data.cast(), size, what) }?;
+    std::str::from_utf8(bytes)
+        .map_err(|_| Failure::new(SealgateStatus::InvalidUtf8, format!("{what} is not UTF-8.")))
+}
+
+/// A handle that must not be NULL.
+///
+/// # Safety
+/// Unless it is NULL, `handle` points to a live `T` that nobody changes for `'a`.
+pub(super) unsafe fn handle<'a, T>(handle: *const T, what: &str) -> Result<&'a T, Failure> {
+    // SAFETY: by this function's contract.
+    unsafe { handle.as_ref() }.ok_or_else(|| null(what))
+}
+
+/// A handle or an output that must not be NULL.
+///
+/// # Safety
+/// Unless it is NULL, `handle` points to a live `T` that nobody else uses for `'a`.
+pub(super) unsafe fn handle_mut<'a, T>(handle: *mut T, what: &str) -> Result<&'a mut T, Failure> {
+    // SAFETY: by this function's contract.
+    unsafe { handle.as_mut() }.ok_or_else(|| null(what))
+}
+
+/// An output place that must not be NULL, set to what "nothing" looks like before anything can fail.
+///
+/// # Safety
+/// Unless it is NULL, `out` may be written and nobody else uses it for `'a`. It need not be initialised.
+pub(super) unsafe fn output<'a, T>(
+    out: *mut T,
+    nothing: T,
+    what: &str,
+) -> Result<&'a mut T, Failure> {
+    if out.is_null() {
+        return Err(null(what));
+    }
+    // SAFETY: not NULL and writable by this function's contract; `write` does not read or drop what was there.
+    unsafe {
+        out.write(nothing);
+        Ok(&mut *out)
+    }
+}

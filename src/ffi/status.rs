@@ -1,0 +1,96 @@
+//! `sealgate_status`: what every call that can fail returns.
+
+use std::ffi::c_char;
+
+use crate::{Error, TokenError};
+
+/// What a call came to. 0 is success; numbers are never changed or reused, new ones are added.
+///
+/// The number is the contract; `sealgate_last_error` has a sentence for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+#[must_use]
+pub enum SealgateStatus {
+    /// The call did what it is for.
+    Ok = 0,
+    /// A pointer that must not be NULL is.
+    NullPointer = 1,
+    /// An argument is not acceptable.
+    InvalidArgument = 2,
+    /// A text is not UTF-8.
+    InvalidUtf8 = 3,
+    /// A setting is unknown, missing or wrong.
+    Setting = 4,
+    /// The key ring cannot be read, trusted or written.
+    KeyRing = 5,
+    /// No token was given.
+    TokenMissing = 10,
+    /// Not a token of ours by its form.
+    TokenMalformed = 11,
+    /// Signed by somebody else, or for somebody else.
+    TokenInvalid = 12,
+    /// Its time is over.
+    TokenExpired = 13,
+    /// Its time has not begun.
+    TokenNotYetValid = 14,
+    /// The data does not open: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
+    DecryptFailed = 20,
+    /// The caller has used up its requests.
+    RateLimited = 30,
+    /// The operating system refused something.
+    Io = 50,
+    /// OpenSSL or the system's random generator failed.
+    Crypto = 51,
+    /// A fault inside the library. The handle of the call refuses further use.
+    Panic = 60,
+}
+
+impl SealgateStatus {
+    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 16] = [
+        (SealgateStatus::Ok, c"ok"),
+        (SealgateStatus::NullPointer, c"null_pointer"),
+        (SealgateStatus::InvalidArgument, c"invalid_argument"),
+        (SealgateStatus::InvalidUtf8, c"invalid_utf8"),
+        (SealgateStatus::Setting, c"setting"),
+        (SealgateStatus::KeyRing, c"key_ring"),
+        (SealgateStatus::TokenMissing, c"token_missing"),
+        (SealgateStatus::TokenMalformed, c"token_malformed"),
+        (SealgateStatus::TokenInvalid, c"token_invalid"),
+        (SealgateStatus::TokenExpired, c"token_expired"),
+        (SealgateStatus::TokenNotYetValid, c"token_not_yet_valid"),
+        (SealgateStatus::DecryptFailed, c"decrypt_failed"),
+        (SealgateStatus::RateLimited, c"rate_limited"),
+        (SealgateStatus::Io, c"io"),
+        (SealgateStatus::Crypto, c"crypto"),
+        (SealgateStatus::Panic, c"panic"),
+    ];
+
+    pub(super) fn of(error: &Error) -> Self {
+        match error {
+            Error::Setting(_) => SealgateStatus::Setting,
+            Error::KeyRing(_) => SealgateStatus::KeyRing,
+            Error::InvalidInput(_) => SealgateStatus::InvalidArgument,
+            Error::Token(TokenError::Missing) => SealgateStatus::TokenMissing,
+            Error::Token(TokenError::Malformed) => SealgateStatus::TokenMalformed,
+            Error::Token(TokenError::Foreign) => SealgateStatus::TokenInvalid,
+            Error::Token(TokenError::Expired) => SealgateStatus::TokenExpired,
+            Error::Token(TokenError::NotYetValid) => SealgateStatus::TokenNotYetValid,
+            Error::Decrypt => SealgateStatus::DecryptFailed,
+            Error::RateLimited { .. } => SealgateStatus::RateLimited,
+            Error::Io(_) => SealgateStatus::Io,
+            Error::Crypto(_) => SealgateStatus::Crypto,
+        }
+    }
+}
+
+/// The name of a status in snake case, such as "token_expired"; "unknown" for a number that is none.
+///
+/// The text lives as long as the process and must not be freed. Thread safety: any thread, any time. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn sealgate_status_name(status: i32) -> *const c_char {
+    SealgateStatus::ALL
+        .iter()
+        .find(|(known, _)| *known as i32 == status)
+        .map_or(c"unknown", |(_, name)| name)
+        .as_ptr()
+}

@@ -1,0 +1,51 @@
+//! `include/sealgate.h` is what the exports say, and its version is the crate's.
+//!
+//! `make header` rewrites it (this test with SEALGATE_WRITE_HEADER=1).
+
+use std::fs;
+use std::path::Path;
+
+fn generated() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut config = cbindgen::Config::from_file(root.join("include/cbindgen.toml")).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let [major, minor, patch] = [0, 1, 2].map(|part| version.split('.').nth(part).unwrap());
+    config.header = Some(format!(
+        "/*\n * Sealgate {version}: tokens, encryption, masking.\n *\n * Generated from src/ffi by `make header`: do not \
+         edit. Every call that can fail returns a status, writes its\n * outputs only on success, and keeps a sentence \
+         for sealgate_last_error.\n */"
+    ));
+    config.after_includes = Some(format!(
+        "\n/* The version of this header; sealgate_version_string tells the running library's. */\n\
+         #define SEALGATE_VERSION_STRING \"{version}\"\n\
+         #define SEALGATE_VERSION_MAJOR {major}\n\
+         #define SEALGATE_VERSION_MINOR {minor}\n\
+         #define SEALGATE_VERSION_PATCH {patch}\n\n\
+         /* A status must be looked at. */\n\
+         #if defined(__GNUC__) || defined(__clang__)\n\
+         #define SEALGATE_MUST_USE __attribute__((warn_unused_result))\n\
+         #else\n#define SEALGATE_MUST_USE\n#endif"
+    ));
+    let mut header = Vec::new();
+    cbindgen::Builder::new()
+        .with_crate(root)
+        .with_config(config)
+        .generate()
+        .expect("the exports make a header")
+        .write(&mut header);
+    String::from_utf8(header).unwrap()
+}
+
+#[test]
+fn the_header_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/sealgate.h");
+    let generated = generated();
+    if std::env::var_os("SEALGATE_WRITE_HEADER").is_some() {
+        fs::write(&path, &generated).unwrap();
+    }
+    let checked_in = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        checked_in == generated,
+        "include/sealgate.h is not what src/ffi says. Rewrite it with: make header"
+    );
+}
