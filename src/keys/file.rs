@@ -11,7 +11,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::cipher::{decode_base64, encode_base64, random_key};
+use super::{hex, token_key_id};
+use crate::cipher::{DataKey, decode_base64, encode_base64, random_key};
 use crate::{Error, Secret};
 
 /// The ring's file in the data directory.
@@ -39,6 +40,8 @@ struct RingDocument {
 
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct StoredKey {
+    /// Follows from the key: a key that was damaged does not have its id any more.
+    id: String,
     /// Standard base64.
     key: String,
     /// Seconds since 1970-01-01 UTC.
@@ -111,18 +114,31 @@ fn parse(text: &[u8]) -> Result<RingContents, &'static str> {
         return Err("was written by a newer version of sealgate, which has to be used");
     }
     let document: RingDocument = serde_json::from_slice(text).map_err(|_| "is damaged")?;
-    let keys = |stored: &[StoredKey], size: fn(usize) -> bool| {
+    let keys = |stored: &[StoredKey], id_of: fn(&[u8]) -> Option<String>| {
         stored
             .iter()
-            .map(|stored| decode_base64(&stored.key).ok().map(Secret::new))
-            .map(|key| key.filter(|key| size(key.len())))
+            .map(|stored| {
+                let key = Secret::new(decode_base64(&stored.key).ok()?);
+                (id_of(key.expose())? == stored.id).then_some(key)
+            })
             .collect::<Option<Vec<_>>>()
-            .ok_or("is damaged: a key has the wrong size")
+            .ok_or("is damaged: a key does not have its id")
     };
     Ok(RingContents {
-        token_keys: keys(&document.token_keys, |size| size >= 32)?,
-        data_keys: keys(&document.data_keys, |size| size == 32)?,
+        token_keys: keys(&document.token_keys, token_id)?,
+        data_keys: keys(&document.data_keys, data_id)?,
     })
+}
+
+/// The id of a token key, if the bytes can be one.
+fn token_id(key: &[u8]) -> Option<String> {
+    token_key_id(key).ok().filter(|_| key.len() >= 32)
+}
+
+/// The id of a data key, if the bytes can be one.
+fn data_id(key: &[u8]) -> Option<String> {
+    let key = DataKey::new(key.try_into().ok()?).ok()?;
+    Some(hex(&key.id()))
 }
 
 impl RingDocument {
@@ -130,17 +146,19 @@ impl RingDocument {
         let created = SystemTime::UNIX_EPOCH
             .elapsed()
             .map_or(0, |age| age.as_secs());
-        let new_key = || -> Result<StoredKey, Error> {
+        let new_key = |id_of: fn(&[u8]) -> Option<String>| -> Result<StoredKey, Error> {
+            let key = random_key()?;
             Ok(StoredKey {
-                key: encode_base64(&*random_key()?),
+                id: id_of(&*key).ok_or(Error::Crypto("a key has no id"))?,
+                key: encode_base64(&*key),
                 created,
             })
         };
         Ok(RingDocument {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
-            token_keys: vec![new_key()?],
-            data_keys: vec![new_key()?],
+            token_keys: vec![new_key(token_id)?],
+            data_keys: vec![new_key(data_id)?],
         })
     }
 }

@@ -1,1 +1,276 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
+use super::*;
+use crate::{Config, Gate, Grant};
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn load(settings: &[(&str, &str)]) -> Result<KeyRing, Error> {
+    let mut config = Config::new();
+    for (name, value) in settings {
+        config.set(name, value).unwrap();
+    }
+    KeyRing::load(&config.settings().unwrap().gate)
+}
+
+fn gate(settings: &[(&str, &str)]) -> Gate {
+    let mut config = Config::new();
+    for (name, value) in settings {
+        config.set(name, value).unwrap();
+    }
+    Gate::new(&config.settings().unwrap().gate).unwrap()
+}
+
+fn sentence(result: Result<KeyRing, Error>) -> String {
+    match result {
+        Err(Error::KeyRing(sentence)) => sentence,
+        Err(other) => panic!("not the ring's error: {other:?}"),
+        Ok(_) => panic!("loaded"),
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn ids_are_those_of_the_vectors() {
+    let path = format!("{}/tests/vectors/key_ids.json", env!("CARGO_MANIFEST_DIR"));
+    let vectors: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let mut seen = 0;
+    for vector in vectors["vectors"].as_array().unwrap() {
+        let bytes = |member: &str| -> Option<Vec<u8>> {
+            let text = vector[member].as_str()?;
+            let pairs = text.as_bytes().chunks(2);
+            Some(
+                pairs
+                    .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+                    .collect(),
+            )
+        };
+        if let (Some(key), Some(kid)) = (bytes("key_hex"), vector["token_key_id"].as_str()) {
+            assert_eq!(token_key_id(&key).unwrap(), kid);
+            seen += 1;
+        }
+        if let (Some(key), Some(id)) = (bytes("aes_key_hex"), vector["data_key_id_hex"].as_str()) {
+            let derived = DataKey::from_aes_key(&key).unwrap();
+            assert_eq!(hex(&derived.id()), id);
+            assert_eq!(derived.bytes().to_vec(), bytes("sealing_key_hex").unwrap());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "the vectors have token keys and data keys");
+}
+
+#[test]
+fn the_first_start_makes_a_ring_that_later_starts_use() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("state/sealgate");
+    let settings = [("data_dir", folder.to_str().unwrap())];
+    let first = gate(&settings);
+    assert_eq!(mode(&folder), 0o700);
+    assert_eq!(mode(&folder.join(RING_FILE)), 0o600);
+    let token = first
+        .issue_token(&Grant {
+            subject: "alice",
+            scope: "",
+            ttl: None,
+        })
+        .unwrap();
+    let sealed = first.encrypt_data(b"data", b"").unwrap();
+
+    let second = gate(&settings);
+    assert_eq!(second.verify_token(&token).unwrap().subject(), "alice");
+    assert_eq!(second.decrypt_data(&sealed, b"").unwrap().expose(), b"data");
+    assert_eq!(
+        fs::read_dir(&folder).unwrap().count(),
+        2,
+        "the ring and its lock, nothing left over"
+    );
+}
+
+#[test]
+fn many_first_starts_at_once_make_one_ring() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sealgate");
+    let settings = [("data_dir", folder.to_str().unwrap())];
+    let ids: Vec<String> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| load(&settings).unwrap().newest_token_key().id().to_owned()))
+            .collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().unwrap())
+            .collect()
+    });
+    assert!(ids.iter().all(|id| *id == ids[0]));
+}
+
+#[test]
+fn keys_of_the_environment_are_the_newest_and_the_rings_still_serve() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sealgate");
+    let settings = [("data_dir", folder.to_str().unwrap())];
+    let before = gate(&settings);
+    let token = before
+        .issue_token(&Grant {
+            subject: "alice",
+            scope: "",
+            ttl: None,
+        })
+        .unwrap();
+    let sealed = before.seal(b"data", b"").unwrap();
+
+    let with_keys = [
+        &settings[..],
+        &[("jwt_secret_key", SECRET), ("aes_key", KEY)],
+    ]
+    .concat();
+    let after = gate(&with_keys);
+    assert_eq!(after.verify_token(&token).unwrap().subject(), "alice");
+    assert_eq!(after.open(&sealed, b"").unwrap().expose(), b"data");
+    let ring = load(&with_keys).unwrap();
+    assert_eq!(
+        ring.newest_token_key().id(),
+        token_key_id(SECRET.as_bytes()).unwrap()
+    );
+    assert_eq!(
+        ring.newest_data_key().id(),
+        DataKey::from_aes_key(KEY.as_bytes()).unwrap().id()
+    );
+    assert_eq!(
+        after.seal(b"", b"").unwrap()[1..5],
+        ring.newest_data_key().id()
+    );
+    let listed: Vec<String> = ring
+        .origins()
+        .iter()
+        .map(|origin| origin.from.clone())
+        .collect();
+    assert!(
+        listed[0].contains("keys.json") && listed[2] == "JWT_SECRET_KEY",
+        "{listed:?}"
+    );
+    assert_eq!(listed[3], "AES_KEY (read as 32 raw bytes)");
+}
+
+#[test]
+fn keys_of_the_environment_alone_need_no_folder_and_make_none() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sealgate");
+    let keys = [("jwt_secret_key", SECRET), ("aes_key", KEY)];
+    load(&keys).unwrap();
+    load(&[&keys[..], &[("data_dir", folder.to_str().unwrap())]].concat()).unwrap();
+    assert!(!folder.exists());
+    assert!(matches!(load(&keys[..1]), Err(Error::Setting(_))));
+    load(&[
+        ("keys", "ephemeral"),
+        ("data_dir", folder.to_str().unwrap()),
+    ])
+    .unwrap();
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_ring_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sealgate");
+    let settings = [("data_dir", folder.to_str().unwrap())];
+    load(&settings).unwrap();
+    let ring = folder.join(RING_FILE);
+    for (path, loose, right) in [(&ring, 0o640, 0o600), (&folder, 0o755, 0o700)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(loose)).unwrap();
+        let said = sentence(load(&settings));
+        assert!(
+            said.contains(&format!("chmod {right:o} {}", path.display())),
+            "{said}"
+        );
+        fs::set_permissions(path, fs::Permissions::from_mode(right)).unwrap();
+        load(&settings).unwrap();
+    }
+    let loose = home.path().join("loose");
+    fs::create_dir(&loose).unwrap();
+    fs::set_permissions(&loose, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(sentence(load(&[("data_dir", loose.to_str().unwrap())])).contains("chmod 700"));
+}
+
+#[test]
+fn a_damaged_ring_is_named_and_never_overwritten() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sealgate");
+    let settings = [("data_dir", folder.to_str().unwrap())];
+    load(&settings).unwrap();
+    let ring = folder.join(RING_FILE);
+    let good = fs::read_to_string(&ring).unwrap();
+    let damaged = [
+        String::new(),
+        good[..good.len() / 2].to_owned(),
+        good.replace("sealgate key ring", "something else"),
+        good.replace("\"version\": 1", "\"version\": 2"),
+        good.replacen("\"key\": \"", "\"key\": \"AAAA", 1),
+        "\0".repeat(300),
+        "x".repeat(2 << 20),
+    ];
+    for text in damaged {
+        fs::write(&ring, &text).unwrap();
+        let said = sentence(load(&settings));
+        assert!(
+            said.contains(ring.to_str().unwrap()) && said.contains("backup"),
+            "{said}"
+        );
+        assert_eq!(fs::read_to_string(&ring).unwrap(), text, "untouched");
+    }
+    let no_data_keys =
+        r#"{"format":"sealgate key ring","version":1,"token_keys":[],"data_keys":[]}"#;
+    fs::write(&ring, no_data_keys).unwrap();
+    assert!(sentence(load(&settings)).contains("has no token key"));
+    fs::write(&ring, good).unwrap();
+    load(&settings).unwrap();
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_a_clear_error() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    fs::write(&file, "").unwrap();
+    let below_a_file = file.join("sealgate");
+    let said = sentence(load(&[("data_dir", below_a_file.to_str().unwrap())]));
+    assert!(
+        said.contains("SEALGATE_DATA_DIR") || said.contains("cannot be read"),
+        "{said}"
+    );
+}
+
+#[test]
+fn one_key_in_both_places_is_one_key() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sealgate");
+    let settings = [("data_dir", folder.to_str().unwrap())];
+    load(&settings).unwrap();
+    let text = fs::read_to_string(folder.join(RING_FILE)).unwrap();
+    let ring: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut config = Config::new();
+    config.set("data_dir", folder.to_str().unwrap()).unwrap();
+    let key = crate::cipher::decode_base64(ring["token_keys"][0]["key"].as_str().unwrap()).unwrap();
+    config.set("jwt_secret_key", &key).unwrap();
+    let loaded = KeyRing::load(&config.settings().unwrap().gate).unwrap();
+    assert_eq!(loaded.token_keys.len(), 1);
+    assert_eq!(
+        loaded.settings_token_key().unwrap().id(),
+        token_key_id(&key).unwrap()
+    );
+}
+
+#[test]
+fn nothing_prints_a_key() {
+    let gate = gate(&[
+        ("keys", "ephemeral"),
+        ("jwt_secret_key", SECRET),
+        ("aes_key", KEY),
+    ]);
+    let shown = format!("{gate:?} {:?}", gate.key_origins());
+    assert!(!shown.contains(SECRET) && !shown.contains(KEY), "{shown}");
+}
