@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tiny_http::{HTTPVersion, ListenAddr, Request as TinyRequest};
 
@@ -14,6 +14,8 @@ use crate::{Config, Error};
 /// A rejected body up to this size is read and thrown away by tiny_http; what claims more is set aside instead, because
 /// tiny_http would allocate all of it.
 const DRAINED: usize = 64 << 20;
+/// A body up to this size tiny_http has read before it hands over the request, unless the client waits for leave to send.
+const READ_AHEAD: usize = 1024;
 /// How many rejected bodies may be thrown away at a time; each has a thread.
 const DRAINING: usize = 16;
 /// How many requests may be set aside for good (a descriptor and a thread each) before the server has to be started anew.
@@ -79,7 +81,8 @@ impl Mount {
     /// [`Error::Io`] where requests had to be set aside so often that the process has to be started anew. A client that
     /// goes away is no error.
     pub fn answer(&self, request: TinyRequest) -> Result<(), Error> {
-        self.exchange.answer(request, self.local, false)
+        self.exchange
+            .answer(request, self.local, &AtomicBool::new(false))
     }
 }
 
@@ -102,17 +105,17 @@ impl Exchange {
         }
     }
 
-    /// `closing`: the server stops, so the client is told to go elsewhere next time.
+    /// `stopping`: whether the server stops; the client is then told to go elsewhere next time.
     pub(super) fn answer(
         &self,
         mut request: TinyRequest,
         local: bool,
-        closing: bool,
+        stopping: &AtomicBool,
     ) -> Result<(), Error> {
         let mut framing = Framing {
             version_1_0: *request.http_version() <= HTTPVersion(1, 0),
             head: *request.method() == tiny_http::Method::Head,
-            close: closing || says_close(&request),
+            close: says_close(&request),
         };
         let upgrade = connection(&request).any(|option| option.eq_ignore_ascii_case("upgrade"));
         let judged = framing::judge(
@@ -136,6 +139,8 @@ impl Exchange {
         match body {
             Ok(body) => {
                 let response = self.app.handle(&view(&request, &body, local));
+                // Asked now, not before: the body may have taken its time.
+                framing.close |= stopping.load(Ordering::SeqCst);
                 write(request, &response, framing);
                 Ok(())
             }
@@ -155,7 +160,11 @@ impl Exchange {
         framing: Framing,
     ) -> Result<(), Error> {
         let claimed = request.body_length().unwrap_or(0);
-        if claimed == 0 {
+        let expects = request
+            .headers()
+            .iter()
+            .any(|header| header.field.equiv("Expect"));
+        if claimed == 0 || (claimed <= READ_AHEAD && !expects) {
             write(request, response, framing);
             return Ok(());
         }

@@ -229,7 +229,7 @@ fn answer(shared: &Shared, generation: &Generation, request: Request) {
     shared.running.fetch_add(1, Ordering::SeqCst);
     let answered = shared
         .exchange
-        .answer(request, generation.local, shared.is_stopping());
+        .answer(request, generation.local, &shared.stopping);
     shared.running.fetch_sub(1, Ordering::SeqCst);
     if let Err(error) = answered {
         shared.begin_stop(Some(error));

@@ -1,0 +1,256 @@
+//! The real binary on a free port, and a small HTTP client that sends exactly what it is told.
+
+#![allow(dead_code, unreachable_pub)] // each test program uses some of it
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Nothing here takes longer, or something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The command with an environment of its own: no settings of whoever runs the tests.
+pub fn sealgate(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealgate"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs the command with this standard input.
+pub fn run(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that fails early does not read its input.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub port: u16,
+    pub greeting: String,
+    stderr: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    pub fn start(home: &Path, settings: &[(&str, &str)]) -> Server {
+        Server::start_with(home, |command| {
+            command.envs(settings.iter().copied());
+        })
+    }
+
+    /// `change` may add arguments and variables, also another address.
+    pub fn start_with(home: &Path, change: impl FnOnce(&mut Command)) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let stderr = folder.path().join("stderr");
+        let mut command = sealgate(home);
+        command
+            .args(["serve"])
+            .env("SEALGATE_LISTEN", "127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(&stderr).unwrap());
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut greeting = String::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        while lines.read_line(&mut greeting).unwrap() > 0 && !greeting.contains("Try:") {
+            if greeting.contains("login: nobody") {
+                break;
+            }
+        }
+        let port = greeting
+            .split_once("http://")
+            .and_then(|(_, rest)| rest.split_once(' '))
+            .and_then(|(address, _)| address.rsplit_once(':'))
+            .and_then(|(_, port)| port.parse().ok())
+            .unwrap_or(0);
+        let mut server = Server {
+            child,
+            port,
+            greeting,
+            stderr,
+            _folder: folder,
+        };
+        assert!(
+            server.child.try_wait().unwrap().is_none(),
+            "the server did not start: {}",
+            server.log()
+        );
+        server
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to standard error.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// Its exit code, once it ends.
+    pub fn wait(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the server does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn stop(mut self) -> String {
+        self.signal("TERM");
+        assert_eq!(self.wait(), Some(0), "{}", self.log());
+        self.log()
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends these bytes and reads one answer.
+    pub fn send(&self, bytes: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        let _ = stream.write_all(bytes);
+        Answer::read(&mut stream).expect("an answer")
+    }
+
+    /// Sends these bytes, closes its own side and reads all that comes.
+    pub fn send_all(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    pub fn get(&self, path: &str, token: Option<&str>) -> Answer {
+        self.send(
+            format!(
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+                bearer(token)
+            )
+            .as_bytes(),
+        )
+    }
+
+    pub fn post(&self, path: &str, body: &str, token: Option<&str>) -> Answer {
+        self.send(
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n{body}",
+                body.len(),
+                bearer(token)
+            )
+            .as_bytes(),
+        )
+    }
+
+    pub fn log_in(&self, user: &str) -> String {
+        let answer = self.post(
+            "/login",
+            &serde_json::json!({"username": user}).to_string(),
+            None,
+        );
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["token"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn bearer(token: Option<&str>) -> String {
+    token.map_or(String::new(), |token| {
+        format!("Authorization: Bearer {token}\r\n")
+    })
+}
+
+/// One answer as it came over the wire.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl Answer {
+    /// Reads head and body (by Content-Length); `None` where the connection ends before.
+    pub fn read(stream: &mut impl Read) -> Option<Answer> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).ok()?;
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let mut lines = head.lines();
+        let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let headers: BTreeMap<String, String> = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        if (100..200).contains(&status) {
+            return Answer::read(stream);
+        }
+        let length = headers
+            .get("content-length")
+            .map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).ok()?;
+        Some(Answer {
+            status,
+            headers,
+            body: String::from_utf8(body).unwrap(),
+        })
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The code of an error, whose form is checked.
+    pub fn code(&self) -> String {
+        let body = self.json();
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(body["request_id"], self.headers["x-request-id"]);
+        assert_eq!(body["status"], self.status);
+        let code = body["type"].as_str().unwrap().rsplit(':').next().unwrap();
+        code.to_owned()
+    }
+}
