@@ -1,0 +1,80 @@
+# Everything one types to build, run and test Sealgate. `make help` lists the targets; `make test` is what CI runs.
+# Where Rust comes from and what else a machine needs: scripts/bootstrap.
+
+# Set CARGO_TARGET_DIR to build elsewhere; all that is made here follows it.
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+VENV := $(TARGET)/venv
+TOOLS := $(TARGET)/tools
+
+# Just after rustup has installed Rust, the shell that make was started from does not know it yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+heading = @printf '\n=== %s ===\n' '$(1)'
+
+.DEFAULT_GOAL := help
+# `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
+.NOTPARALLEL:
+.PHONY: help run build lib header test test-rust test-python fmt-check clippy doc deny fmt clean bootstrap-run bootstrap-test
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+run: bootstrap-run ## build the server and run it: make run ARGS='--port 8000'
+	cargo run --locked --release -- serve $(ARGS)
+
+build: bootstrap-run ## the command, as released: target/release/sealgate
+	cargo build --locked --release --bin sealgate
+
+# A plain build makes several crate types at once, and then rustc applies no LTO to the libraries: one at a time.
+# The link has the name that programs look for at run time, the SONAME that build.rs gives: 0.MINOR, later MAJOR.
+lib: bootstrap-run ## the C libraries, as released: libsealgate.so and libsealgate.a in target/release
+	cargo rustc --locked --release --lib --crate-type cdylib
+	cargo rustc --locked --release --lib --crate-type staticlib
+	@abi=$$(awk -F'[".]' '/^version *=/ { print ($$2 > 0 ? $$2 : $$2 "." $$3); exit }' Cargo.toml); \
+	cd '$(TARGET)/release' && [ ! -e libsealgate.so ] || ln -sfn libsealgate.so "libsealgate.so.$$abi"
+
+header: ## rewrite include/sealgate.h from the sources
+	SEALGATE_WRITE_HEADER=1 cargo test --test header
+
+test: bootstrap-test fmt-check clippy test-rust doc test-python deny ## everything that passes or fails, cheap failures first
+	$(call heading,everything passed)
+
+test-rust: ## unit, integration and documentation tests
+	$(call heading,cargo test)
+	cargo test --locked
+
+test-python: ## the Python tests, against the debug build
+	$(call heading,pytest)
+	cargo build --locked
+	scripts/venv '$(VENV)' tests/python/requirements.txt
+	SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' PYTHONDONTWRITEBYTECODE=1 \
+		'$(VENV)/bin/python' -m pytest -o cache_dir='$(TARGET)/pytest-cache' tests/python
+
+fmt-check: ## is the formatting right?
+	$(call heading,formatting)
+	cargo fmt --check
+
+clippy: ## all lints, as errors
+	$(call heading,clippy)
+	cargo clippy --locked --all-targets -- -D warnings
+
+doc: ## the Rust documentation, its warnings as errors
+	$(call heading,documentation)
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+deny: ## licences, origins and known vulnerabilities of the dependencies
+	$(call heading,dependencies)
+	scripts/deny '$(TOOLS)'
+
+fmt: ## format the Rust sources
+	cargo fmt
+
+clean: ## remove everything built
+	cargo clean
+
+bootstrap-run:
+	@scripts/bootstrap run
+
+bootstrap-test:
+	@scripts/bootstrap test
