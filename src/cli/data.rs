@@ -1,9 +1,10 @@
 //! `sealgate encrypt` and `sealgate decrypt`: standard input to standard output.
 
 use clap::{Arg, ArgMatches, Command};
+use sealgate::Error;
 use sealgate::config::Group;
 
-use super::{Failure, open_gate, read_input, read_text, settings, write_output};
+use super::{Failure, open_gate, read_input, settings, write_output};
 
 pub(super) fn encrypt_command() -> Command {
     let command = Command::new("encrypt")
@@ -35,10 +36,8 @@ pub(super) fn encrypt(matches: &ArgMatches) -> Result<(), Failure> {
 
 pub(super) fn decrypt(matches: &ArgMatches) -> Result<(), Failure> {
     let gate = open_gate(matches)?;
-    let encrypted = read_text()?;
-    let text = encrypted
-        .expose_str()
-        .map_err(|_| Failure::no("The data cannot be decrypted."))?;
+    let encrypted = read_input()?;
+    let text = encrypted.expose_str().map_err(|_| Error::Decrypt)?;
     // Nothing is written before all of it has been authenticated.
     let decrypted = gate.decrypt_data(text, given_context(matches))?;
     write_output(decrypted.expose())

@@ -107,15 +107,6 @@ fn read_input() -> Result<Secret, Failure> {
     Ok(Secret::new(input))
 }
 
-/// Standard input as text without the white space around it.
-fn read_text() -> Result<Secret, Failure> {
-    let input = read_input()?;
-    let text = input
-        .expose_str()
-        .map_err(|_| Failure::wrong("Standard input is not UTF-8 text."))?;
-    Ok(text.trim().into())
-}
-
 /// Writes a result to standard output. A reader that has gone away (`| head`) is a failure of nobody.
 fn write_output(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();

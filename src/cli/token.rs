@@ -8,7 +8,7 @@ use sealgate::token::{OPEN_LOGIN_SCOPE, Unverified};
 use sealgate::{Grant, Secret, TokenError};
 use serde_json::{Value, json};
 
-use super::{Failure, open_gate, read_text, settings, write_output};
+use super::{Failure, open_gate, read_input, settings, write_output};
 
 pub(super) fn command() -> Command {
     let issue = Command::new("issue")
@@ -117,7 +117,7 @@ fn inspect(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn given_token(matches: &ArgMatches) -> Result<Secret, Failure> {
     match matches.get_one::<String>("token").map(String::as_str) {
-        None | Some("-") => read_text(),
+        None | Some("-") => read_input(),
         Some(token) => Ok(token.into()),
     }
 }
@@ -125,6 +125,7 @@ fn given_token(matches: &ArgMatches) -> Result<Secret, Failure> {
 fn text(token: &Secret) -> Result<&str, Failure> {
     token
         .expose_str()
+        .map(str::trim)
         .map_err(|_| Failure::no(TokenError::Malformed.to_string()))
 }
 

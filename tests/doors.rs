@@ -1,0 +1,252 @@
+//! The three doors on one machine: what C and Python make, the server accepts, and the examples print what they say.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Server, run, sealgate, text};
+use serde_json::json;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the shared library of this build is: beside the test programs' folder.
+fn library_folder() -> PathBuf {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_sealgate"));
+    program.parent().unwrap().to_owned()
+}
+
+/// The library by its file's name and, because that is what programs remember, by its SONAME.
+fn linked_library(folder: &Path) -> PathBuf {
+    let library = library_folder().join("libsealgate.so");
+    assert!(
+        library.is_file(),
+        "cargo built no shared library beside the tests"
+    );
+    let mut parts = env!("CARGO_PKG_VERSION").split('.');
+    let soname = format!(
+        "libsealgate.so.{}.{}",
+        parts.next().unwrap(),
+        parts.next().unwrap()
+    );
+    for name in ["libsealgate.so", &soname] {
+        std::os::unix::fs::symlink(&library, folder.join(name)).unwrap();
+    }
+    folder.join("libsealgate.so")
+}
+
+fn checked(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}:\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+#[test]
+fn the_c_example_prints_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    linked_library(folder.path());
+    let program = folder.path().join("first_steps");
+    let here = folder.path().display();
+    checked(
+        Command::new("cc")
+            .args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+            .arg(format!("-I{}", root().join("include").display()))
+            .arg(root().join("examples/c/first_steps.c"))
+            .arg("-o")
+            .arg(&program)
+            .args([
+                format!("-L{here}"),
+                "-lsealgate".to_owned(),
+                format!("-Wl,-rpath,{here}"),
+            ]),
+    );
+    let printed = checked(
+        Command::new(&program)
+            .env_clear()
+            .env("HOME", folder.path()),
+    );
+    assert_eq!(
+        printed,
+        format!(
+            "sealgate {}\nthe token is alice's\nopened: meet me at noon\nelsewhere: does not open\nmasked: my_********\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+    let refused = Command::new(&program)
+        .env_clear()
+        .env("HOME", folder.path())
+        .env("JWT_SECRET_KEY", "canary")
+        .output()
+        .unwrap();
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        said.contains("JWT_SECRET_KEY must be")
+            && said.contains("(setting)")
+            && !said.contains("canary"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_header_compiles_without_a_warning_in_every_standard() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("header.c");
+    std::fs::write(
+        &source,
+        "#include <sealgate.h>\nint main(void) { return SEALGATE_STATUS_OK; }\n",
+    )
+    .unwrap();
+    for (compiler, language, standards) in [
+        ("cc", "c", &["c99", "c11", "c17", "c2x"][..]),
+        ("c++", "c++", &["c++11", "c++14", "c++17", "c++20"]),
+    ] {
+        for standard in standards {
+            checked(
+                Command::new(compiler)
+                    .args([
+                        "-x",
+                        language,
+                        &format!("-std={standard}"),
+                        "-Wall",
+                        "-Wextra",
+                        "-Wpedantic",
+                        "-Werror",
+                        "-fsyntax-only",
+                    ])
+                    .arg(format!("-I{}", root().join("include").display()))
+                    .arg(&source),
+            );
+        }
+    }
+}
+
+#[test]
+fn the_python_example_prints_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = checked(python(folder.path()).arg(root().join("examples/python/first_steps.py")));
+    assert_eq!(
+        printed,
+        format!(
+            "sealgate {}\nthe token is alice's\nopened: meet me at noon\nelsewhere: decrypt_failed\nmasked: my_********\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+}
+
+fn python(home: &Path) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPATH", root().join("bindings/python"))
+        .env("SEALGATE_LIBRARY", library_folder().join("libsealgate.so"));
+    command
+}
+
+#[test]
+fn what_one_door_makes_the_others_accept() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path(), &[("MAX_REQUESTS", "0")]);
+    // Python, through the C library, with the same data directory.
+    let made = checked(python(home.path()).args([
+        "-c",
+        "import sealgate, json; g = sealgate.Gate(); print(json.dumps([g.issue_token('from python'), g.encrypt('gr\\u00fcezi', 'row/1')]))",
+    ]));
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let (token, sealed) = (made[0].as_str().unwrap(), made[1].as_str().unwrap());
+    let ask = json!({"encrypted_data": sealed, "context": "row/1"}).to_string();
+    let opened = server.post("/decrypt", &ask, Some(token));
+    assert_eq!(opened.json(), json!({"decrypted_data": "grüezi"}));
+
+    // The server's, for Python and for the command.
+    let token = server.log_in("from http");
+    let sealed = server
+        .post("/encrypt", r#"{"data":"hoi"}"#, Some(&token))
+        .json();
+    let sealed = sealed["encrypted_data"].as_str().unwrap();
+    let read = checked(python(home.path()).args([
+        "-c",
+        "import sealgate, sys; g = sealgate.Gate(); print(g.verify_token(sys.argv[1])['sub'], g.decrypt(sys.argv[2]).decode())",
+        &token,
+        sealed,
+    ]));
+    assert_eq!(read, "from http hoi\n");
+    let command = |arguments: &[&str]| {
+        let mut command = sealgate(home.path());
+        command.args(arguments);
+        command
+    };
+    assert_eq!(
+        text(&run(command(&["decrypt"]), sealed.as_bytes()).stdout),
+        "hoi"
+    );
+    assert!(
+        run(command(&["token", "verify"]), token.as_bytes())
+            .status
+            .success()
+    );
+
+    // And the command's for the server.
+    let issued = text(
+        &run(
+            command(&["token", "issue", "--user", "from the command"]),
+            b"",
+        )
+        .stdout,
+    );
+    assert_eq!(server.get("/secure-data", Some(issued.trim())).status, 200);
+}
+
+#[test]
+fn the_api_is_mounted_in_a_server_that_a_host_has() {
+    use std::io::{BufRead, BufReader};
+    let home = tempfile::tempdir().unwrap();
+    // Cargo builds examples only when all tests are run.
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap());
+    checked(build.args(["build", "--locked", "--example", "mount"]).current_dir(root()));
+    let example = library_folder().join("examples/mount");
+    let mut host = Command::new(example)
+        .arg("127.0.0.1:0")
+        .env_clear()
+        .env("HOME", home.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(host.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let url = line.trim().strip_prefix("listening on ").unwrap();
+    let curl = |arguments: &[&str], path: &str| {
+        checked(
+            Command::new("curl")
+                .args(["-s", "--max-time", "10"])
+                .args(arguments)
+                .arg(format!("{url}{path}")),
+        )
+    };
+    let hello = curl(&[], "/hello");
+    let login = curl(
+        &[
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            r#"{"username":"a"}"#,
+        ],
+        "/login",
+    );
+    host.kill().unwrap();
+    host.wait().unwrap();
+    assert_eq!(hello, "hello\n");
+    assert!(login.contains("\"token\":"), "{login}");
+}
