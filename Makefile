@@ -20,7 +20,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-run: bootstrap-run ## build the server and run it: make run ARGS='--port 8000'
+run: bootstrap-run ## build the server and run it: make run ARGS='--listen 127.0.0.1:8000'
 	cargo run --locked --release -- serve $(ARGS)
 
 build: bootstrap-run ## the command, as released: target/release/sealgate

@@ -1,5 +1,7 @@
 //! The command's subcommands as transcripts: what is typed, what is seen, which exit code.
 
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! The three doors on one machine: what C and Python make, the server accepts, and the examples print what they say.
 
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -213,7 +215,11 @@ fn the_api_is_mounted_in_a_server_that_a_host_has() {
     let home = tempfile::tempdir().unwrap();
     // Cargo builds examples only when all tests are run.
     let mut build = Command::new(std::env::var_os("CARGO").unwrap());
-    checked(build.args(["build", "--locked", "--example", "mount"]).current_dir(root()));
+    checked(
+        build
+            .args(["build", "--locked", "--example", "mount"])
+            .current_dir(root()),
+    );
     let example = library_folder().join("examples/mount");
     let mut host = Command::new(example)
         .arg("127.0.0.1:0")

@@ -2,6 +2,8 @@
 //!
 //! `make header` rewrites it (this test with SEALGATE_WRITE_HEADER=1).
 
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
 use std::fs;
 use std::path::Path;
 

@@ -117,7 +117,11 @@ fn inspect(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn given_token(matches: &ArgMatches) -> Result<Secret, Failure> {
     match matches.get_one::<String>("token").map(String::as_str) {
-        None | Some("-") => read_input(),
+        None | Some("-") => {
+            // Other tools end their lines.
+            let input = read_input()?;
+            Ok(input.expose().trim_ascii().into())
+        }
         Some(token) => Ok(token.into()),
     }
 }
@@ -125,7 +129,6 @@ fn given_token(matches: &ArgMatches) -> Result<Secret, Failure> {
 fn text(token: &Secret) -> Result<&str, Failure> {
     token
         .expose_str()
-        .map(str::trim)
         .map_err(|_| Failure::no(TokenError::Malformed.to_string()))
 }
 

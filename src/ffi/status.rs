@@ -9,7 +9,6 @@ use crate::{Error, TokenError};
 /// The number is the contract; `sealgate_last_error` has a sentence for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
-#[must_use]
 pub enum SealgateStatus {
     /// The call did what it is for.
     Ok = 0,

@@ -13,13 +13,17 @@ const ALLOCATION: usize = 16;
 const FIRST_SLOTS: usize = 16;
 const FIRST_RING: usize = 4;
 
+/// Boxed as a whole, so that a slot stays small.
+#[allow(clippy::box_collection)]
+type Ring = Box<VecDeque<u64>>;
+
 /// The times of a caller's counted requests, oldest first, in nanoseconds.
 #[derive(Debug, Default)]
 pub(super) enum Stamps {
     #[default]
     None,
     One(u64),
-    Many(Box<VecDeque<u64>>),
+    Many(Ring),
 }
 
 impl Stamps {

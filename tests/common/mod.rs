@@ -1,6 +1,7 @@
 //! The real binary on a free port, and a small HTTP client that sends exactly what it is told.
 
 #![allow(dead_code, unreachable_pub)] // each test program uses some of it
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs;
