@@ -1,0 +1,238 @@
+//! Who may do what, and how often.
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn tokens_are_wanted_once_and_in_the_header() {
+    let app = app(&[]);
+    let good = log_in(&app);
+    let bare = good.strip_prefix("Bearer ").unwrap();
+    let missing = get("/secure-data").of(&app);
+    assert_eq!(code(&missing, 401), "token_missing");
+    assert_eq!(missing.header("WWW-Authenticate"), Some("Bearer"));
+    let basic = format!("Basic {bare}");
+    let glued = format!("Bearer{bare}");
+    for value in ["", "Bearer", "Bearer ", &basic, bare, &glued] {
+        assert_eq!(
+            code(
+                &get("/secure-data").with("Authorization", value).of(&app),
+                401
+            ),
+            "token_missing"
+        );
+    }
+    let in_query = format!("/secure-data?token={bare}&access_token={bare}");
+    assert_eq!(code(&get(&in_query).of(&app), 401), "token_missing");
+    let twice = get("/secure-data")
+        .with("Authorization", &good)
+        .with("authorization", &good)
+        .of(&app);
+    assert_eq!(code(&twice, 400), "bad_request");
+    let malformed = get("/secure-data")
+        .with("Authorization", "Bearer a.b.c")
+        .of(&app);
+    assert_eq!(code(&malformed, 401), "token_malformed");
+    assert_eq!(
+        malformed.header("WWW-Authenticate"),
+        Some(r#"Bearer error="invalid_token", error_description="Token is malformed""#)
+    );
+    let foreign = log_in(&super::app(&[]));
+    assert_eq!(
+        code(
+            &get("/secure-data").with("Authorization", &foreign).of(&app),
+            401
+        ),
+        "token_invalid"
+    );
+    let spaced = format!("Bearer   {bare} ");
+    assert_eq!(
+        get("/secure-data")
+            .with("Authorization", &spaced)
+            .of(&app)
+            .status()
+            .0,
+        200
+    );
+}
+
+#[test]
+fn a_token_without_the_scope_is_told_which_one() {
+    let app = app(&[]);
+    let login = post("/login", r#"{"username": "a", "scope": "decrypt"}"#).of(&app);
+    let token = format!("Bearer {}", body(&login)["token"].as_str().unwrap());
+    let response = get("/secure-data").with("Authorization", &token).of(&app);
+    assert_eq!(code(&response, 403), "insufficient_scope");
+    assert_eq!(
+        response.header("WWW-Authenticate"),
+        Some(r#"Bearer error="insufficient_scope", scope="secure-data""#)
+    );
+    for scope in ["admin", "decrypt admin", "decrypt  encrypt"] {
+        let ask = json!({"username": "a", "scope": scope}).to_string();
+        assert_eq!(code(&post("/login", &ask).of(&app), 400), "bad_member");
+    }
+}
+
+#[test]
+fn five_requests_in_sixty_seconds_then_429() {
+    let app = app(&[]);
+    let token = log_in(&app);
+    for left in [4, 3, 2, 1, 0] {
+        let response = get("/secure-data").with("Authorization", &token).of(&app);
+        assert_eq!(response.status().0, 200);
+        assert!(
+            response
+                .header("RateLimit")
+                .unwrap()
+                .contains(&format!("r={left};"))
+        );
+    }
+    for ask in [
+        get("/secure-data"),
+        post("/decrypt", "{}"),
+        post("/encrypt", "{}"),
+    ] {
+        let response = ask.with("Authorization", &token).of(&app);
+        assert_eq!(code(&response, 429), "rate_limited");
+        let wait: u64 = response.header("Retry-After").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait));
+        assert!(
+            response
+                .header("RateLimit")
+                .unwrap()
+                .starts_with(r#""default";r=0;t="#)
+        );
+    }
+    // Another user is another caller, and a refused token counts for nobody.
+    let other = post("/login", r#"{"username": "other"}"#).of(&app);
+    let other = format!("Bearer {}", body(&other)["token"].as_str().unwrap());
+    assert_eq!(
+        get("/secure-data")
+            .with("Authorization", &other)
+            .of(&app)
+            .status()
+            .0,
+        200
+    );
+}
+
+#[test]
+fn logins_have_limits_of_their_own() {
+    let app = app(&[("login_max_requests", "3")]);
+    for user in ["a", "b", "c"] {
+        let ask = json!({"username": user}).to_string();
+        let response = post("/login", &ask).of(&app);
+        assert_eq!(response.status().0, 200);
+        assert!(
+            response
+                .header("RateLimit-Policy")
+                .unwrap()
+                .starts_with(r#""login";q=3"#)
+        );
+    }
+    let response = post("/login", r#"{"username": "d"}"#).of(&app);
+    assert_eq!(code(&response, 429), "rate_limited");
+    assert!(response.header("Retry-After").is_some());
+    let elsewhere = post("/login", r#"{"username": "d"}"#)
+        .from("127.0.0.2", true)
+        .of(&app);
+    assert_eq!(elsewhere.status().0, 200);
+    let off = super::app(&[("login_max_requests", "0")]);
+    for _ in 0..200 {
+        assert_eq!(
+            post("/login", r#"{"username": "a"}"#).of(&off).status().0,
+            200
+        );
+    }
+}
+
+#[test]
+fn open_login_is_for_callers_of_this_machine() {
+    let auto = app(&[("allowed_hosts", "my.test")]);
+    let ask = || post("/login", r#"{"username": "a"}"#);
+    let refused = |ask: Ask<'_>| code(&ask.of(&auto), 403) == "login_refused";
+    assert!(refused(ask().from("192.0.2.1", false)));
+    assert!(
+        refused(ask().from("127.0.0.1", false)),
+        "the listener can be reached by others"
+    );
+    for proxy_header in ["X-Forwarded-For", "forwarded", "Via"] {
+        assert!(refused(ask().with(proxy_header, "x")), "{proxy_header}");
+    }
+    for host in [
+        "evil.test",
+        "localhost.evil.test",
+        "192.0.2.1:5000",
+        "127.0.0.1.evil.test",
+        "",
+        "[::2]:80",
+        "my.test.evil",
+    ] {
+        assert!(refused(ask().without("Host").with("Host", host)), "{host}");
+    }
+    for host in [
+        "localhost",
+        "LOCALHOST:1",
+        "a.localhost",
+        "127.0.0.1:5000",
+        "127.9.9.9",
+        "[::1]:5000",
+        "[::1]",
+        "my.test",
+        "my.test:80",
+    ] {
+        assert_eq!(
+            ask()
+                .without("Host")
+                .with("Host", host)
+                .of(&auto)
+                .status()
+                .0,
+            200,
+            "{host}"
+        );
+    }
+    let unix = ask()
+        .without("Host")
+        .with("Host", "anything")
+        .from("unix", true);
+    assert_eq!(unix.of(&auto).status().0, 200);
+
+    let open = app(&[("login", "open")]);
+    assert_eq!(
+        ask()
+            .from("192.0.2.1", false)
+            .with("Via", "x")
+            .of(&open)
+            .status()
+            .0,
+        200
+    );
+    assert_eq!(
+        code(&ask().of(&app(&[("login", "off")])), 403),
+        "login_refused"
+    );
+}
+
+#[test]
+fn names_that_are_no_usernames_are_refused() {
+    let app = app(&[("login_max_requests", "0")]);
+    let long = json!({"username": "x".repeat(257)}).to_string();
+    for wrong in [
+        "{}",
+        r#"{"username": ""}"#,
+        r#"{"username": 1}"#,
+        r#"{"username": null}"#,
+        r#"{"username": "a\nb"}"#,
+        &long,
+    ] {
+        assert_eq!(
+            code(&post("/login", wrong).of(&app), 400),
+            "bad_member",
+            "{wrong}"
+        );
+    }
+    let longest = json!({"username": "ü".repeat(256)}).to_string();
+    assert_eq!(post("/login", &longest).of(&app).status().0, 200);
+}

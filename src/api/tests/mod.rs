@@ -1,0 +1,130 @@
+//! The contract of the API, without a socket: `access` has tokens, scopes, limits and who may log in; `routes` the rest.
+
+mod access;
+mod routes;
+
+use serde_json::Value;
+
+use super::*;
+use crate::Config;
+
+const LOCAL: Peer = Peer {
+    address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+    local: true,
+};
+
+fn app(settings: &[(&str, &str)]) -> App {
+    let mut config = Config::new();
+    config.set("keys", "ephemeral").unwrap();
+    for (name, value) in settings {
+        config.set(name, value).unwrap();
+    }
+    let settings = config.settings().unwrap();
+    App::new(Gate::new(&settings.gate).unwrap(), &settings.app).unwrap()
+}
+
+struct Ask<'a> {
+    method: Method,
+    target: &'a str,
+    headers: Vec<(&'a str, &'a str)>,
+    body: &'a str,
+    peer: Peer,
+}
+
+fn get(target: &str) -> Ask<'_> {
+    Ask {
+        method: Method::Get,
+        target,
+        headers: vec![("Host", "localhost:5000")],
+        body: "",
+        peer: LOCAL,
+    }
+}
+
+fn post<'a>(target: &'a str, body: &'a str) -> Ask<'a> {
+    let headers = vec![
+        ("Host", "localhost:5000"),
+        ("Content-Type", "application/json"),
+    ];
+    Ask {
+        method: Method::Post,
+        target,
+        headers,
+        body,
+        peer: LOCAL,
+    }
+}
+
+impl<'a> Ask<'a> {
+    fn with(mut self, name: &'a str, value: &'a str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self
+    }
+
+    fn from(mut self, address: &str, local: bool) -> Self {
+        self.peer = Peer {
+            address: address.parse().ok(),
+            local,
+        };
+        self
+    }
+
+    fn of(&self, app: &App) -> Response {
+        app.handle(&Request {
+            method: &self.method,
+            target: self.target,
+            headers: Headers(
+                self.headers
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_bytes()))
+                    .collect(),
+            ),
+            body: self.body.as_bytes(),
+            peer: self.peer,
+        })
+    }
+}
+
+fn body(response: &Response) -> Value {
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+/// Checks all that an error has to have, and gives its code.
+fn code(response: &Response, status: u16) -> String {
+    let body = body(response);
+    assert_eq!(response.status().0, status, "{body}");
+    assert_eq!(
+        response.header("Content-Type"),
+        Some("application/problem+json")
+    );
+    assert_eq!(body["status"], status);
+    assert_eq!(body["error"], body["title"]);
+    assert!(
+        body["title"]
+            .as_str()
+            .is_some_and(|title| title.ends_with('.'))
+    );
+    assert!(
+        body["detail"]
+            .as_str()
+            .is_some_and(|detail| !detail.is_empty())
+    );
+    assert_eq!(body["request_id"].as_str(), response.header("X-Request-Id"));
+    let code = body["type"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("urn:sealgate:problem:")
+        .unwrap();
+    code.to_owned()
+}
+
+fn log_in(app: &App) -> String {
+    let response = post("/login", r#"{"username": "test_user"}"#).of(app);
+    assert_eq!(response.status().0, 200);
+    format!("Bearer {}", body(&response)["token"].as_str().unwrap())
+}

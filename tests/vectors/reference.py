@@ -1,0 +1,138 @@
+"""Sealgate's formats once more, written from their specifications on top of `cryptography`.
+
+Nothing here calls Sealgate: the vectors are made with this module, and the Python tests open with it what Sealgate made.
+"""
+
+import base64
+import hashlib
+
+from cryptography.hazmat.primitives import hashes, padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+VERSION = 0x01
+HEADER = 5
+NONCE = 24
+TAG = 16
+OVERHEAD = HEADER + NONCE + TAG
+
+SEALING_INFO = b"sealgate/xaes-256-gcm/v1"
+KEY_ID_INFO = b"sealgate/key-id/v1"
+
+
+def hkdf_sha256(key, info, length):
+    """RFC 5869 without salt."""
+    return HKDF(hashes.SHA256(), length, None, info).derive(key)
+
+
+def sealing_key(aes_key):
+    """The key that seals data where AES_KEY is set; the raw AES_KEY is used by AES-CBC only."""
+    return hkdf_sha256(aes_key, SEALING_INFO, 32)
+
+
+def data_key_id(key):
+    return hkdf_sha256(key, KEY_ID_INFO, 4)
+
+
+def token_key_id(secret):
+    return base64url(hkdf_sha256(secret, KEY_ID_INFO, 8))
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def aes_blocks(key, blocks):
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    return encryptor.update(blocks) + encryptor.finalize()
+
+
+def xaes_derivation(key, nonce):
+    """All values of the derivation, by the names of https://c2sp.org/XAES-256-GCM."""
+    assert len(key) == 32 and len(nonce) == NONCE
+    l = aes_blocks(key, bytes(16))
+    doubled = int.from_bytes(l, "big") << 1
+    if doubled >> 128:
+        doubled = (doubled ^ 0x87) & ((1 << 128) - 1)
+    k1 = doubled.to_bytes(16, "big")
+    m1 = b"\x00\x01X\x00" + nonce[:12]
+    m2 = b"\x00\x02X\x00" + nonce[:12]
+    kx = aes_blocks(key, xor(m1, k1) + xor(m2, k1))
+    return {"L": l, "K1": k1, "M1": m1, "M2": m2, "Kx": kx, "Nx": nonce[12:]}
+
+
+def xor(a, b):
+    return bytes(x ^ y for x, y in zip(a, b, strict=True))
+
+
+def xaes_seal(key, nonce, plaintext, aad):
+    """Ciphertext and tag."""
+    derived = xaes_derivation(key, nonce)
+    return AESGCM(derived["Kx"]).encrypt(derived["Nx"], plaintext, aad)
+
+
+def xaes_open(key, nonce, ciphertext_and_tag, aad):
+    derived = xaes_derivation(key, nonce)
+    return AESGCM(derived["Kx"]).decrypt(derived["Nx"], ciphertext_and_tag, aad)
+
+
+def xaes_accumulated(iterations):
+    """The randomized test of the specification, which hashes the results of many random cases."""
+    # 313 bytes are read on average, so this is more than enough for the stream to be random at all.
+    random = memoryview(hashlib.shake_128().digest(330 * iterations + 2048))
+    results = hashlib.shake_128()
+    at = 0
+
+    def read(length):
+        nonlocal at
+        at += length
+        return bytes(random[at - length : at])
+
+    for _ in range(iterations):
+        key, nonce = read(32), read(NONCE)
+        plaintext = read(read(1)[0])
+        aad = read(read(1)[0])
+        results.update(xaes_seal(key, nonce, plaintext, aad))
+    return results.digest(32)
+
+
+def seal(key, nonce, context, plaintext):
+    """Sealed data, version 1, under a 32-byte sealing key."""
+    header = bytes([VERSION]) + data_key_id(key)
+    return header + nonce + xaes_seal(key, nonce, plaintext, header + context)
+
+
+def open_sealed(key, context, sealed):
+    """The plaintext of sealed data; raises where it does not open."""
+    if len(sealed) < OVERHEAD:
+        raise ValueError("too short")
+    header, nonce, rest = sealed[:HEADER], sealed[HEADER : HEADER + NONCE], sealed[HEADER + NONCE :]
+    if header != bytes([VERSION]) + data_key_id(key):
+        raise ValueError("another version or key")
+    return xaes_open(key, nonce, rest, header + context)
+
+
+def cbc_encrypt(key, iv, data):
+    """What the original program does: PKCS#7 to 128 bits, AES-CBC, standard base64."""
+    padder = padding.PKCS7(128).padder()
+    padded = padder.update(data) + padder.finalize()
+    return base64.b64encode(cbc_encrypt_blocks(key, iv, padded)).decode()
+
+
+def cbc_encrypt_blocks(key, iv, blocks):
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    return encryptor.update(blocks) + encryptor.finalize()
+
+
+def cbc_decrypt(key, iv, encrypted):
+    """The other way; raises where it does not open."""
+    decryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
+    padded = decryptor.update(base64.b64decode(encrypted, validate=True)) + decryptor.finalize()
+    unpadder = padding.PKCS7(128).unpadder()
+    return unpadder.update(padded) + unpadder.finalize()
+
+
+def mask(data, visible_chars=3):
+    """`len` counts Unicode scalar values, as Sealgate does."""
+    return data[:visible_chars] + "*" * (len(data) - visible_chars)
