@@ -13,7 +13,9 @@ const START: &str = "<!-- settings: written by tests/readme.rs -->\n";
 const END: &str = "<!-- end of settings -->";
 
 fn table() -> String {
-    let mut table = String::from("| environment | file, flag | default | meaning |\n| --- | --- | --- | --- |\n");
+    let mut table = String::from(
+        "| environment | file, flag | default | meaning |\n| --- | --- | --- | --- |\n",
+    );
     for setting in SETTINGS {
         let names = match setting.flag() {
             Some(flag) => format!("`{}`, `--{flag}`", setting.name),
@@ -33,12 +35,19 @@ fn table() -> String {
 fn the_table_of_settings_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme.split_once(START).expect("the README has the table's start");
-    let (_, after) = rest.split_once(END).expect("the README has the table's end");
+    let (before, rest) = readme
+        .split_once(START)
+        .expect("the README has the table's start");
+    let (_, after) = rest
+        .split_once(END)
+        .expect("the README has the table's end");
     let current = format!("{before}{START}{}{END}{after}", table());
     if std::env::var_os("SEALGATE_WRITE_README").is_some() {
         fs::write(&path, &current).unwrap();
     } else {
-        assert!(readme == current, "rewrite it with: SEALGATE_WRITE_README=1 cargo test --test readme");
+        assert!(
+            readme == current,
+            "rewrite it with: SEALGATE_WRITE_README=1 cargo test --test readme"
+        );
     }
 }
