@@ -145,7 +145,9 @@ pub fn default_data_dir() -> Option<PathBuf> {
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
+    // systemd names several with colons between; the first is the unit's own.
     folder("STATE_DIRECTORY")
+        .and_then(|list| Some(PathBuf::from(list.to_str()?.split(':').next()?)))
         .or_else(|| folder("XDG_STATE_HOME").map(|home| home.join("sealgate")))
         .or_else(|| std::env::home_dir().map(|home| home.join(".local/state/sealgate")))
         .filter(|path| path.is_absolute())
