@@ -14,10 +14,18 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where the shared library of this build is: beside the test programs' folder.
+/// Where the command and, once it has been asked for, the shared library of this build are.
 fn library_folder() -> PathBuf {
+    // Tests alone leave the shared library among cargo's intermediate files.
+    static BUILT: std::sync::Once = std::sync::Once::new();
+    BUILT.call_once(|| cargo(&["build", "--locked", "--lib"]));
     let program = PathBuf::from(env!("CARGO_BIN_EXE_sealgate"));
     program.parent().unwrap().to_owned()
+}
+
+fn cargo(arguments: &[&str]) {
+    let program = std::env::var_os("CARGO").unwrap();
+    checked(Command::new(program).args(arguments).current_dir(root()));
 }
 
 /// The library by its file's name and, because that is what programs remember, by its SONAME.
@@ -214,12 +222,7 @@ fn the_api_is_mounted_in_a_server_that_a_host_has() {
     use std::io::{BufRead, BufReader};
     let home = tempfile::tempdir().unwrap();
     // Cargo builds examples only when all tests are run.
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap());
-    checked(
-        build
-            .args(["build", "--locked", "--example", "mount"])
-            .current_dir(root()),
-    );
+    cargo(&["build", "--locked", "--example", "mount"]);
     let example = library_folder().join("examples/mount");
     let mut host = Command::new(example)
         .arg("127.0.0.1:0")

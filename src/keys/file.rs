@@ -1,6 +1,6 @@
 //! The ring file: made once, replaced whole or not at all, and refused where others could have read or changed it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -83,7 +83,8 @@ fn load(folder: &Path, path: &Path) -> Result<Option<RingContents>, Error> {
         Err(error) => return Err(unreadable(error)),
     };
     check_permissions(folder, 0o700)?;
-    check_permissions(path, 0o600)?;
+    // Of the file that is open, not of whatever has its name by now.
+    check_mode(path, &file.metadata().map_err(unreadable)?, 0o600)?;
     let mut text = Zeroizing::new(Vec::new());
     file.take(MAX_FILE + 1)
         .read_to_end(&mut text)
@@ -229,11 +230,15 @@ fn lock(folder: &Path) -> Result<File, Error> {
 }
 
 /// Nobody but the owner may get at secrets.
-#[cfg(unix)]
 fn check_permissions(path: &Path, wanted: u32) -> Result<(), Error> {
     let metadata = fs::metadata(path).map_err(|error| {
         Error::KeyRing(format!("{} cannot be looked at: {error}.", path.display()))
     })?;
+    check_mode(path, &metadata, wanted)
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path, metadata: &Metadata, wanted: u32) -> Result<(), Error> {
     let mode = metadata.mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(Error::KeyRing(format!(
@@ -246,6 +251,6 @@ fn check_permissions(path: &Path, wanted: u32) -> Result<(), Error> {
 }
 
 #[cfg(not(unix))]
-fn check_permissions(_path: &Path, _wanted: u32) -> Result<(), Error> {
+fn check_mode(_path: &Path, _metadata: &Metadata, _wanted: u32) -> Result<(), Error> {
     Ok(())
 }

@@ -42,6 +42,17 @@ pub(super) fn judge(
         }
     }
     match headers.all("Host").count() {
+        // An absolute target names the host too (RFC 9112, section 3.2.2); where the two differ, two readers would.
+        1 if authority(target).is_some_and(|named| {
+            !headers
+                .get("Host")
+                .is_some_and(|host| host.trim_ascii().eq_ignore_ascii_case(named.as_bytes()))
+        }) =>
+        {
+            return Err(Problem::bad_request(
+                "The request target and the Host header name two hosts.",
+            ));
+        }
         1 => {}
         0 if version_1_0 => {}
         0 => return Err(Problem::bad_request("The Host header is missing.")),
@@ -79,6 +90,14 @@ fn check_target(method: &Method, target: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::bad_request("The request target is not a path."))
+}
+
+/// The host and port that a target in absolute form names.
+fn authority(target: &str) -> Option<&str> {
+    let (_, rest) = target
+        .split_once("://")
+        .filter(|_| !target.starts_with('/'))?;
+    rest.split(['/', '?']).next()
 }
 
 /// The path and query of a target that `judge` let through.
@@ -198,6 +217,18 @@ mod tests {
         assert_eq!(length(&[("Host", "y")]), None);
         assert_eq!(length(&[("A b", "y")]), None);
         assert_eq!(length(&[("A", "x\ny")]), None);
+    }
+
+    #[test]
+    fn an_absolute_target_and_host_name_one_host() {
+        let judged = |target: &str, host: &str| {
+            let headers = Headers(vec![("Host", host.as_bytes())]);
+            judge(&Method::Get, target, false, &headers, 0).is_ok()
+        };
+        assert!(judged("http://localhost:5000/login", "LOCALHOST:5000"));
+        assert!(!judged("http://evil.test/login", "localhost"));
+        assert!(!judged("http://localhost@evil.test/", "localhost"));
+        assert!(judged("/?next=http://evil.test/", "localhost"));
     }
 
     #[test]

@@ -95,10 +95,16 @@ impl Keeper {
                 Err(error) => log::debug!("the accept loop cannot be started yet: {error}"),
             }
         }
-        for generation in &self.generations {
-            for _ in 0..self.shared.workers {
-                generation.server.unblock();
+        // Again and again: a worker that looks for last requests takes a wake-up that was another's.
+        let mut rest = Duration::from_millis(1);
+        while self.shared.workers_alive.load(Ordering::SeqCst) > 0 {
+            for generation in &self.generations {
+                for _ in 0..self.shared.workers {
+                    generation.server.unblock();
+                }
             }
+            thread::sleep(rest);
+            rest = (rest * 2).min(LOOK);
         }
         #[cfg(unix)]
         if let Address::Unix(path) = &self.socket.address {
@@ -139,9 +145,13 @@ impl Keeper {
         for number in 0..self.shared.workers {
             let (shared, generation) = (self.shared.clone(), generation.clone());
             let old_workers = self.old_workers.clone();
+            self.shared.workers_alive.fetch_add(1, Ordering::SeqCst);
             thread::Builder::new()
                 .name(format!("sealgate-{number}"))
-                .spawn(move || work(&shared, &generation, &old_workers))?;
+                .spawn(move || work(&shared, &generation, &old_workers))
+                .inspect_err(|_| {
+                    self.shared.workers_alive.fetch_sub(1, Ordering::SeqCst);
+                })?;
         }
         if let Some(old) = self.generations.last() {
             old.retired.store(true, Ordering::SeqCst);
@@ -186,24 +196,39 @@ impl Keeper {
     }
 }
 
+/// Counts a worker for as long as it lives, whatever ends it.
+struct Alive<'a>(&'a AtomicUsize);
+
+impl Drop for Alive<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// A worker: answers requests of its generation until the engine stops or the generation needs it no more.
 fn work(shared: &Shared, generation: &Generation, old_workers: &AtomicUsize) {
+    let _alive = Alive(&shared.workers_alive);
     while let Some(request) = next(generation) {
         answer(shared, generation, request);
         if shared.is_stopping() {
-            return;
+            break;
         }
     }
-    if shared.is_stopping() || generation.stayer.swap(true, Ordering::SeqCst) {
-        return;
+    if !shared.is_stopping() && !generation.stayer.swap(true, Ordering::SeqCst) {
+        old_workers.fetch_add(1, Ordering::SeqCst);
+        while !shared.is_stopping()
+            && let Ok(Some(request)) = generation.server.recv_timeout(OLD_CONNECTIONS)
+        {
+            answer(shared, generation, request);
+        }
+        old_workers.fetch_sub(1, Ordering::SeqCst);
     }
-    old_workers.fetch_add(1, Ordering::SeqCst);
-    while !shared.is_stopping()
-        && let Ok(Some(request)) = generation.server.recv_timeout(OLD_CONNECTIONS)
+    // What was asked before the stop still gets its answer.
+    while shared.is_stopping()
+        && let Ok(Some(request)) = generation.server.try_recv()
     {
         answer(shared, generation, request);
     }
-    old_workers.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// The next request; `None` where the worker was woken to end or the generation is retired.

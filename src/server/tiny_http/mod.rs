@@ -57,7 +57,10 @@ struct Shared {
     /// A path nobody can guess: requests for it come from the keeper, which looks whether its server still accepts.
     probe: String,
     stopping: AtomicBool,
+    /// Requests being answered.
     running: AtomicUsize,
+    /// Workers that have not ended: each ends when the queue of its generation is empty and the engine stops.
+    workers_alive: AtomicUsize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -85,6 +88,7 @@ impl Engine {
             probe: format!("/{:016x}{:016x}", random(), random()),
             stopping: AtomicBool::new(false),
             running: AtomicUsize::new(0),
+            workers_alive: AtomicUsize::new(0),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -102,7 +106,7 @@ impl Engine {
         self.shared.begin_stop(None);
         let deadline = Instant::now() + grace;
         let mut state = self.shared.state();
-        while self.shared.running.load(Ordering::SeqCst) > 0 {
+        while self.shared.workers_alive.load(Ordering::SeqCst) > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Error::Io(
