@@ -83,12 +83,19 @@ impl App {
     ///
     /// The answer to HEAD carries the body that GET would get; it is the engine's part not to send it.
     pub fn handle(&self, request: &Request<'_>) -> Response {
+        self.guarded(request, router::answer)
+    }
+
+    fn guarded(
+        &self,
+        request: &Request<'_>,
+        answer: fn(&AppInner, &Request<'_>, &mut Seen) -> Result<Response, Problem>,
+    ) -> Response {
         let started = Instant::now();
         let id = RequestId::of(request);
         let mut seen = Seen::default();
-        let answer = catch_unwind(AssertUnwindSafe(|| {
-            router::answer(&self.inner, request, &mut seen)
-        }));
+        // Nothing that a route may change stays half-changed: the gate is immutable and the limiters' locks recover.
+        let answer = catch_unwind(AssertUnwindSafe(|| answer(&self.inner, request, &mut seen)));
         let response = match answer {
             Ok(Ok(response)) => response,
             Ok(Err(problem)) => problem.into_response(&id),

@@ -244,3 +244,16 @@ unsafe fn call<T>(
     }
     status
 }
+
+/// A call that panics, for the tests.
+///
+/// # Safety
+/// As [`call`].
+#[cfg(test)]
+pub(super) unsafe fn call_panicking(
+    gate: *const SealgateGate,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe { call(gate, out, SealgateBuffer::EMPTY, |_| panic!("on purpose")) }
+}

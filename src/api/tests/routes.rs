@@ -313,3 +313,19 @@ fn headers_of_a_host_cannot_write_an_answer_of_their_own() {
     }
     assert_eq!(response.headers().count(), 1);
 }
+
+#[test]
+fn a_panic_in_a_route_is_answered_with_500_and_tells_nothing() {
+    let app = app(&[]);
+    let request = Request {
+        method: &Method::Get,
+        target: "/",
+        headers: Headers::default(),
+        body: b"",
+        peer: LOCAL,
+    };
+    let response = app.guarded(&request, |_, _, _| panic!("canary"));
+    assert_eq!(code(&response, 500), "internal");
+    assert!(!body(&response).to_string().contains("canary"));
+    assert_eq!(get("/healthz").of(&app).status().0, 200);
+}
