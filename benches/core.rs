@@ -1,0 +1,166 @@
+//! What the core costs, beside what it stands on: raw OpenSSL with a reused context writing to the same kind of buffer,
+//! and jwt-simple alone. `cargo bench`; one group only: `cargo bench -- token`.
+
+#![allow(missing_docs)] // criterion's macros make public functions
+#![allow(clippy::unwrap_used)] // a bench that panics has failed
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use jwt_simple::prelude::*;
+use openssl::cipher::Cipher;
+use openssl::cipher_ctx::CipherCtx;
+use sealgate::api::{App, Headers, Method, Peer, Request};
+use sealgate::limiter::{DEFAULT_BYTES, Limiter};
+use sealgate::{Config, Gate, Grant, Settings};
+
+const SIZES: [usize; 4] = [64, 1 << 10, 64 << 10, 1 << 20];
+
+fn settings(values: &[(&str, &str)]) -> Settings {
+    let mut config = Config::new();
+    for (name, value) in [&[("keys", "ephemeral"), ("max_requests", "0")], values].concat() {
+        config.set(name, value).unwrap();
+    }
+    config.settings().unwrap()
+}
+
+fn gate() -> Gate {
+    Gate::new(&settings(&[]).gate).unwrap()
+}
+
+fn grant() -> Grant<'static> {
+    Grant {
+        subject: "test_user",
+        scope: "secure-data encrypt decrypt",
+        ttl: None,
+    }
+}
+
+/// AES-256-GCM as a careful C program does it: one context, a new key and a random nonce for each message.
+fn raw_seal(context: &mut CipherCtx, key: &[u8; 32], data: &[u8], out: &mut [u8]) {
+    let mut nonce = [0; 12];
+    openssl::rand::rand_bytes(&mut nonce).unwrap();
+    context.encrypt_init(None, Some(key), Some(&nonce)).unwrap();
+    let (ciphertext, tag) = out.split_at_mut(data.len());
+    context.cipher_update(data, Some(ciphertext)).unwrap();
+    context.cipher_final(&mut []).unwrap();
+    context.tag(&mut tag[..16]).unwrap();
+}
+
+fn seal(c: &mut Criterion) {
+    let gate = gate();
+    let mut group = c.benchmark_group("seal");
+    for size in SIZES {
+        let data = vec![7; size];
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(BenchmarkId::new("openssl", size), |b| {
+            let mut context = CipherCtx::new().unwrap();
+            let cipher = Cipher::fetch(None, "AES-256-GCM", None).unwrap();
+            context.encrypt_init(Some(&cipher), None, None).unwrap();
+            b.iter(|| {
+                let mut out = vec![0; size + 16];
+                raw_seal(&mut context, &[3; 32], &data, &mut out);
+                out
+            });
+        });
+        group.bench_function(BenchmarkId::new("bytes", size), |b| {
+            b.iter(|| gate.seal(&data, b"").unwrap())
+        });
+        group.bench_function(BenchmarkId::new("base64", size), |b| {
+            b.iter(|| gate.encrypt_data(&data, b"").unwrap())
+        });
+    }
+    group.finish();
+
+    let mut group = c.benchmark_group("open");
+    for size in SIZES {
+        let sealed = gate.seal(&vec![7; size], b"").unwrap();
+        let text = gate.encrypt_data(&vec![7; size], b"").unwrap();
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(BenchmarkId::new("bytes", size), |b| {
+            b.iter(|| gate.open(&sealed, b"").unwrap())
+        });
+        group.bench_function(BenchmarkId::new("base64", size), |b| {
+            b.iter(|| gate.decrypt_data(&text, b"").unwrap())
+        });
+    }
+    group.finish();
+}
+
+fn token(c: &mut Criterion) {
+    let gate = gate();
+    let token = gate.issue_token(&grant()).unwrap();
+    let key = HS256Key::generate();
+    let alone = key
+        .authenticate(Claims::create(Duration::from_secs(1800).into()).with_subject("test_user"))
+        .unwrap();
+    let mut group = c.benchmark_group("token");
+    group.bench_function("issue", |b| b.iter(|| gate.issue_token(&grant()).unwrap()));
+    group.bench_function("verify", |b| {
+        b.iter(|| gate.verify_token(black_box(&token)).unwrap())
+    });
+    group.bench_function("jwt-simple issue", |b| {
+        b.iter(|| {
+            key.authenticate(
+                Claims::create(Duration::from_secs(1800).into()).with_subject("test_user"),
+            )
+            .unwrap()
+        });
+    });
+    group.bench_function("jwt-simple verify", |b| {
+        b.iter(|| {
+            key.verify_token::<NoCustomClaims>(black_box(&alone), None)
+                .unwrap()
+        });
+    });
+    group.finish();
+}
+
+fn rest(c: &mut Criterion) {
+    let limiter = Limiter::new(u32::MAX, Duration::from_nanos(1), DEFAULT_BYTES).unwrap();
+    c.bench_function("admit", |b| {
+        b.iter(|| limiter.admit(black_box(b"test_user")))
+    });
+    c.bench_function("mask", |b| {
+        b.iter(|| sealgate::mask(black_box("my_password"), 3))
+    });
+}
+
+fn api(c: &mut Criterion) {
+    let gate = gate();
+    let app = App::new(gate.clone(), &settings(&[]).app).unwrap();
+    let bearer = format!("Bearer {}", gate.issue_token(&grant()).unwrap());
+    let sealed = gate.encrypt_data(b"some data", b"").unwrap();
+    let decrypt = format!(r#"{{"encrypted_data":"{sealed}"}}"#);
+    let mut group = c.benchmark_group("api");
+    for (method, target, body) in [
+        (Method::Get, "/secure-data", ""),
+        (Method::Post, "/decrypt", &decrypt),
+    ] {
+        group.bench_function(target, |b| {
+            b.iter(|| {
+                let response = app.handle(&Request {
+                    method: &method,
+                    target,
+                    headers: Headers(vec![
+                        ("Host", b"localhost"),
+                        ("Authorization", bearer.as_bytes()),
+                        ("Content-Type", b"application/json"),
+                    ]),
+                    body: body.as_bytes(),
+                    peer: Peer {
+                        address: None,
+                        local: true,
+                    },
+                });
+                assert_eq!(response.status().0, 200);
+                response
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, seal, token, rest, api);
+criterion_main!(benches);
