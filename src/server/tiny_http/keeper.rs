@@ -20,8 +20,8 @@ use crate::server::listen::{Address, Listener, Socket};
 /// How often the keeper looks.
 const LOOK: Duration = Duration::from_millis(200);
 /// Without any request for this long, the keeper sends one.
-const PROBE_EVERY: Duration = Duration::from_secs(10);
-const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+const PROBE_EVERY: Duration = Duration::from_secs(3);
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a worker waits for the old connections of an ended server.
 const OLD_CONNECTIONS: Duration = Duration::from_secs(600);
 /// More ended servers than that at a time are not normal life.
@@ -44,6 +44,8 @@ struct Keeper {
     /// All generations, the newest last. Ended ones are kept: dropping one on a Unix socket would remove the socket's file.
     generations: Vec<Arc<Generation>>,
     old_workers: Arc<AtomicUsize>,
+    /// Workers of all generations, to be joined.
+    workers: Vec<JoinHandle<()>>,
 }
 
 pub(super) fn start(shared: Arc<Shared>, socket: Socket) -> Result<JoinHandle<()>, Error> {
@@ -52,6 +54,7 @@ pub(super) fn start(shared: Arc<Shared>, socket: Socket) -> Result<JoinHandle<()
         socket,
         generations: Vec::new(),
         old_workers: Arc::default(),
+        workers: Vec::new(),
     };
     keeper
         .start_generation()
@@ -66,6 +69,8 @@ impl Keeper {
     fn run(mut self) {
         let mut last_requests = 0;
         let mut last_sign_of_life = Instant::now();
+        // Stays until a request of our own has been answered: what was short a moment ago may have ended the loop.
+        let mut suspect = false;
         while !self.wait_for_stop(LOOK) {
             let newest = self.newest();
             let requests = newest.requests.load(Ordering::Relaxed);
@@ -73,11 +78,16 @@ impl Keeper {
                 (last_requests, last_sign_of_life) = (requests, Instant::now());
             }
             // Without a descriptor to spare the accept loop may be dying right now.
-            let short = self.socket.listener.try_clone().is_err();
-            let ended = newest.accept_ended.load(Ordering::SeqCst)
-                || ((short || last_sign_of_life.elapsed() > PROBE_EVERY) && !self.accepts());
-            if !ended {
-                continue;
+            suspect |= self.socket.listener.try_clone().is_err()
+                || last_sign_of_life.elapsed() > PROBE_EVERY;
+            if !newest.accept_ended.load(Ordering::SeqCst) {
+                if !suspect {
+                    continue;
+                }
+                if self.accepts() {
+                    (suspect, last_sign_of_life) = (false, Instant::now());
+                    continue;
+                }
             }
             if self.old_workers.load(Ordering::SeqCst) >= MAX_OLD {
                 self.shared.begin_stop(Some(Error::Io(
@@ -90,6 +100,7 @@ impl Keeper {
                 Ok(()) => {
                     log::warn!("the accept loop had ended and was started again");
                     (last_requests, last_sign_of_life) = (0, Instant::now());
+                    suspect = true;
                 }
                 // No descriptors yet: the next look tries again.
                 Err(error) => log::debug!("the accept loop cannot be started yet: {error}"),
@@ -105,6 +116,11 @@ impl Keeper {
             }
             thread::sleep(rest);
             rest = (rest * 2).min(LOOK);
+        }
+        // Joined, not only counted: a thread frees its OpenSSL contexts after its last line, and OpenSSL's own clean-up at
+        // the end of the process must not run beside that.
+        for worker in self.workers {
+            let _ = worker.join();
         }
         #[cfg(unix)]
         if let Address::Unix(path) = &self.socket.address {
@@ -146,12 +162,13 @@ impl Keeper {
             let (shared, generation) = (self.shared.clone(), generation.clone());
             let old_workers = self.old_workers.clone();
             self.shared.workers_alive.fetch_add(1, Ordering::SeqCst);
-            thread::Builder::new()
+            let worker = thread::Builder::new()
                 .name(format!("sealgate-{number}"))
                 .spawn(move || work(&shared, &generation, &old_workers))
                 .inspect_err(|_| {
                     self.shared.workers_alive.fetch_sub(1, Ordering::SeqCst);
                 })?;
+            self.workers.push(worker);
         }
         if let Some(old) = self.generations.last() {
             old.retired.store(true, Ordering::SeqCst);
