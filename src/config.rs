@@ -250,8 +250,8 @@ impl Settings {
             );
         }
         self.app.limiter_memory = gate.limiter_memory;
-        self.server.behind_proxy =
-            self.app.trust_unix_peers || !self.app.trusted_proxies.is_empty();
+        // Of Unix peers it says nothing about who reaches a TCP address.
+        self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
         Ok(())
     }
 }

@@ -113,6 +113,7 @@ impl Gate {
     /// # Errors
     /// [`Error::InvalidInput`] where the data is too large.
     pub fn seal(&self, data: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
+        cipher::check_plaintext_size(data.len())?; // before any memory is asked for: that would end the process
         let mut sealed = vec![0; data.len() + OVERHEAD];
         self.inner
             .ring

@@ -115,6 +115,58 @@ fn ambiguous_framing_is_refused() {
     assert_eq!(server.get("/healthz", None).status, 200);
 }
 
+/// tiny_http cannot be told to close, so what follows must not be taken for a request.
+#[test]
+fn what_follows_a_refused_request_is_not_run() {
+    let home = home();
+    let server = Server::start(home.path(), &[("SEALGATE_MAX_BODY", "2000")]);
+    let hidden = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let post = "POST /login HTTP/1.1\r\nHost: x\r\n";
+    for refused in [
+        format!("{post}Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        format!("{post}Content-Length: 0\r\nContent-Length: 0\r\n\r\n"),
+        format!("{post}Host: y\r\n\r\n"),
+        format!("{post}Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        format!(
+            "{post}Transfer-Encoding: chunked\r\n\r\n1000\r\n{}",
+            "x".repeat(2500)
+        ),
+    ] {
+        let all = server.send_all(format!("{refused}{hidden}{hidden}").as_bytes());
+        assert!(all.starts_with("HTTP/1.1 4"), "{all}");
+        assert!(!all.contains("HTTP/1.1 200"), "{all}");
+    }
+    assert_eq!(server.get("/healthz", None).status, 200);
+}
+
+/// One client that is always heard must not hide that nobody else is.
+#[test]
+fn a_lost_accept_loop_is_found_beside_a_busy_connection() {
+    let home = home();
+    let server = Server::start_with(home.path(), few_descriptors);
+    let mut kept = server.connect();
+    let mut ask = || {
+        kept.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        assert_eq!(Answer::read(&mut kept).unwrap().status, 200);
+    };
+    ask();
+    let crowd: Vec<_> = (0..60).map(|_| server.connect()).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    drop(crowd);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        ask();
+        if server.is_heard() {
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "new connections are not served any more"
+        );
+    }
+}
+
 #[test]
 fn connections_are_kept_and_answers_come_in_order() {
     let home = home();
@@ -285,42 +337,34 @@ fn a_running_request_may_end_and_a_second_signal_does_not_wait() {
     assert!(server.log().contains("grace period"), "{}", server.log());
 }
 
+/// Starts the server with hardly any descriptors.
+fn few_descriptors(command: &mut Command) {
+    let program = command.get_program().to_owned();
+    let settings: Vec<_> = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect();
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 40; exec \"$0\" serve"])
+        .arg(program)
+        .env_clear()
+        .envs(settings)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
+    *command = limited;
+}
+
 /// tiny_http's accept loop ends for good when there are no descriptors left.
 #[test]
 fn serving_resumes_after_the_descriptors_ran_out() {
     let home = home();
-    let server = Server::start_with(home.path(), |command| {
-        let program = command.get_program().to_owned();
-        let envs: Vec<_> = command
-            .get_envs()
-            .map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned)))
-            .collect();
-        let mut limited = Command::new("sh");
-        limited
-            .args(["-c", "ulimit -n 40; exec \"$0\" serve"])
-            .arg(program)
-            .env_clear();
-        for (name, value) in envs {
-            limited.env(name, value.unwrap());
-        }
-        limited
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null());
-        *command = limited;
-    });
+    let server = Server::start_with(home.path(), few_descriptors);
     let crowd: Vec<_> = (0..60).map(|_| server.connect()).collect();
     std::thread::sleep(Duration::from_secs(1));
     drop(crowd);
     let deadline = Instant::now() + PATIENCE;
-    loop {
-        let mut stream = server.connect();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(1)))
-            .unwrap();
-        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        if Answer::read(&mut stream).is_some_and(|answer| answer.status == 200) {
-            break;
-        }
+    while !server.is_heard() {
         assert!(Instant::now() < deadline, "it does not serve any more");
     }
 }

@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("listening on http://{}", server.server_addr());
     let mount = Mount::new(app, &server);
     for request in server.incoming_requests() {
-        if request.url() == "/hello" {
+        // tiny_http allocates what a dropped request claims to send, however much: leave bodies to the mount.
+        if request.url() == "/hello" && request.body_length().unwrap_or(0) == 0 {
             request.respond(tiny_http::Response::from_string("hello\n"))?;
         } else {
             mount.answer(request)?;

@@ -69,6 +69,14 @@ impl Caller {
         key
     }
 
+    /// Whether the socket's peer is a proxy that is believed.
+    pub(super) fn peer_is_proxy(request: &Request<'_>, settings: &AppSettings) -> bool {
+        let peer = request.peer.address.map_or(Caller::Unix, |address| {
+            Caller::Address(address.to_canonical())
+        });
+        peer.is_trusted(settings)
+    }
+
     fn is_trusted(self, settings: &AppSettings) -> bool {
         match self {
             Caller::Unix => settings.trust_unix_peers,

@@ -119,16 +119,16 @@ pub(crate) fn opened_size(sealed: usize) -> Option<usize> {
         .filter(|size| *size <= MAX_PLAINTEXT)
 }
 
-/// The key id that sealed data names; `None` where the bytes cannot be sealed data of version 1.
+/// The key id that sealed data names, damaged and cut data too; `None` where it does not begin like version 1.
 pub(crate) fn key_id_of(sealed: &[u8]) -> Option<DataKeyId> {
-    opened_size(sealed.len())?;
     match sealed {
         [VERSION, a, b, c, d, ..] => Some([*a, *b, *c, *d]),
         _ => None,
     }
 }
 
-fn check_plaintext_size(size: usize) -> Result<(), Error> {
+/// Refuses what is larger than one message may be.
+pub(crate) fn check_plaintext_size(size: usize) -> Result<(), Error> {
     if size > MAX_PLAINTEXT {
         return Err(Error::InvalidInput(format!(
             "The data is larger than one message may be ({} MiB).",

@@ -44,19 +44,16 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let server = Arc::new(Server::start(app, &settings.server)?);
     greet(&server, &gate, &settings);
     let stopped = watch(signals, server.clone(), &settings);
-    server.wait()?;
+    if let Err(failure) = server.wait() {
+        // It cannot go on; what is running may still end.
+        let _ = server.stop(settings.server.grace);
+        return Err(failure.into());
+    }
     // The thread that called for the stop knows whether all requests ended in time.
-    let ended = match stopped.is_finished() || !server_failed(&server) {
-        true => stopped.join().unwrap_or(Ok(())),
-        false => Ok(()),
-    };
+    let ended = stopped.join().unwrap_or(Ok(()));
     log::info!("stopped");
     log::logger().flush();
     Ok(ended?)
-}
-
-fn server_failed(server: &Server) -> bool {
-    server.wait().is_err()
 }
 
 /// Waits for the first signal, then stops the server; a second signal ends the process at once.
@@ -91,7 +88,11 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
     for origin in gate.key_origins() {
         lines.push(format!("  {origin}"));
     }
+    let reachable_login = offers_login(server, settings);
     let login = match settings.app.login {
+        LoginMode::Auto if !reachable_login => {
+            "nobody: there are no accounts, and the address is not of this machine alone"
+        }
         LoginMode::Auto => "callers of this machine, under any name",
         LoginMode::Open => "anybody, under any name",
         LoginMode::Off => "nobody; tokens come from: sealgate token issue",
@@ -102,15 +103,25 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
         // A closed standard output is no reason not to serve.
         let _ = writeln!(out, "{line}");
     }
-    if settings.app.login != LoginMode::Off {
+    if reachable_login {
         let _ = writeln!(out, "\nTry:\n  {}\n", first_curl(&server.addresses()[0]));
     }
     let _ = out.flush();
-    warn(gate, settings);
+    warn(gate, settings, reachable_login);
 }
 
-fn warn(gate: &Gate, settings: &Settings) {
+/// Whether anybody can get a token by POST /login.
+fn offers_login(server: &Server, settings: &Settings) -> bool {
     match settings.app.login {
+        LoginMode::Auto => server.addresses().iter().any(Address::is_local),
+        LoginMode::Open => true,
+        LoginMode::Off => false,
+    }
+}
+
+fn warn(gate: &Gate, settings: &Settings, reachable_login: bool) {
+    match settings.app.login {
+        LoginMode::Auto if !reachable_login => {}
         LoginMode::Auto => log::warn!(
             "there are no accounts: every caller of this machine may log in under any name (SEALGATE_LOGIN=off ends that)"
         ),

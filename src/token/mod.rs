@@ -162,12 +162,14 @@ impl TokenRules {
                 ) => TokenError::Foreign,
                 _ => TokenError::Malformed,
             })?;
-        let meant_for_us = self
-            .audience
-            .as_ref()
-            .map_or(original || !unverified.has_audience(), |wanted| {
-                unverified.names_audience(wanted) || (original && !unverified.has_audience())
-            });
+        // A token with an audience is for that audience alone (RFC 7519, section 4.1.3).
+        let meant_for_us = match &self.audience {
+            // The original's tokens have none.
+            Some(wanted) if unverified.has_audience() || !original => {
+                unverified.names_audience(wanted)
+            }
+            _ => !unverified.has_audience(),
+        };
         let issued_by_us = original || unverified.issuer() == Some(&self.issuer);
         if !meant_for_us || !issued_by_us {
             return Err(TokenError::Foreign);

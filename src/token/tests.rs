@@ -183,6 +183,27 @@ fn a_token_cannot_widen_itself_by_claims_of_the_originals_form() {
 }
 
 #[test]
+fn a_token_of_the_originals_form_for_another_audience_is_foreign() {
+    let claims = json!({"username": "bob", "exp": now() + 60, "aud": "billing"}).to_string();
+    let token = sign(SECRET.as_bytes(), r#"{"alg":"HS256"}"#, &claims);
+    let gate_for =
+        |audience: &[(&str, &str)]| gate(&[&[("jwt_secret_key", SECRET)], audience].concat());
+    assert_eq!(gate_for(&[]).verify_token(&token), Err(TokenError::Foreign));
+    assert_eq!(
+        gate_for(&[("audience", "us")]).verify_token(&token),
+        Err(TokenError::Foreign)
+    );
+    assert!(
+        gate_for(&[("audience", "billing")])
+            .verify_token(&token)
+            .is_ok()
+    );
+    let plain = json!({"username": "bob", "exp": now() + 60}).to_string();
+    let plain = sign(SECRET.as_bytes(), r#"{"alg":"HS256"}"#, &plain);
+    assert!(gate_for(&[("audience", "us")]).verify_token(&plain).is_ok());
+}
+
+#[test]
 fn issuer_and_audience_are_for_us() {
     let us = gate(&[("jwt_secret_key", SECRET), ("audience", "us")]);
     let them = gate(&[("jwt_secret_key", SECRET), ("audience", "them")]);

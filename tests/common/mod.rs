@@ -169,6 +169,16 @@ impl Server {
         String::from_utf8_lossy(&all).into_owned()
     }
 
+    /// Whether a new connection gets an answer within a second.
+    pub fn is_heard(&self) -> bool {
+        let mut stream = self.connect();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(1)))
+            .unwrap();
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        Answer::read(&mut stream).is_some_and(|answer| answer.status == 200)
+    }
+
     pub fn get(&self, path: &str, token: Option<&str>) -> Answer {
         self.send(
             format!(

@@ -13,6 +13,16 @@ use crate::limiter::Admission;
 use crate::token::{Grant, OPEN_LOGIN_SCOPE, valid_subject};
 
 const BAD_USERNAME: &str = "Username is required.";
+/// What proxies add; no client of this machine sends them by itself.
+const PROXY_HEADERS: [&str; 7] = [
+    "Forwarded",
+    "Via",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Server",
+    "X-Real-IP",
+];
 const BAD_SCOPE: &str = "The scope is not acceptable.";
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
@@ -103,9 +113,11 @@ fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
         ));
     }
     // A proxy on this machine makes strangers look local.
-    let proxied = ["X-Forwarded-For", "Forwarded", "Via"]
+    let proxied = PROXY_HEADERS
         .iter()
-        .any(|name| request.headers.get(name).is_some());
+        .chain([&settings.forwarded_header.as_str()])
+        .any(|name| request.headers.get(name).is_some())
+        || Caller::peer_is_proxy(request, settings);
     if proxied {
         return Err(Problem::login_refused(
             "There are no accounts, and the request came through a proxy. SEALGATE_LOGIN=open permits anybody to log in \
@@ -134,7 +146,14 @@ fn host_is_ours(request: &Request<'_>, allowed: &[String]) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => &host,
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let name = name
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(name);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+    if !name.bytes().all(plain) {
+        return false;
+    }
     name == "localhost"
         || name.ends_with(".localhost")
         || name

@@ -157,7 +157,13 @@ fn open_login_is_for_callers_of_this_machine() {
         refused(ask().from("127.0.0.1", false)),
         "the listener can be reached by others"
     );
-    for proxy_header in ["X-Forwarded-For", "forwarded", "Via"] {
+    for proxy_header in [
+        "X-Forwarded-For",
+        "forwarded",
+        "Via",
+        "X-Real-IP",
+        "x-forwarded-proto",
+    ] {
         assert!(refused(ask().with(proxy_header, "x")), "{proxy_header}");
     }
     for host in [
@@ -213,6 +219,28 @@ fn open_login_is_for_callers_of_this_machine() {
         code(&ask().of(&app(&[("login", "off")])), 403),
         "login_refused"
     );
+}
+
+#[test]
+fn who_comes_through_a_known_proxy_is_no_caller_of_this_machine() {
+    let app = app(&[
+        ("trusted_proxies", "127.0.0.9"),
+        ("forwarded_header", "X-Client"),
+    ]);
+    let ask = || post("/login", r#"{"username": "a"}"#);
+    assert_eq!(
+        code(&ask().with("X-Client", "203.0.113.9").of(&app), 403),
+        "login_refused"
+    );
+    assert_eq!(
+        code(&ask().from("127.0.0.9", true).of(&app), 403),
+        "login_refused"
+    );
+    assert_eq!(ask().of(&app).status().0, 200);
+    for host in ["evil.test/.localhost", "user@x.localhost", "[[127.0.0.1]]"] {
+        let response = ask().without("Host").with("Host", host).of(&app);
+        assert_eq!(code(&response, 403), "login_refused", "{host}");
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! One request of tiny_http's, answered: judged, read, handed to the API, written.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, ListenAddr, Request as TinyRequest};
 
@@ -16,8 +19,6 @@ use crate::{Config, Error};
 const DRAINED: usize = 64 << 20;
 /// A body up to this size tiny_http has read before it hands over the request, unless the client waits for leave to send.
 const READ_AHEAD: usize = 1024;
-/// How many rejected bodies may be thrown away at a time; each has a thread.
-const DRAINING: usize = 16;
 /// How many requests may be set aside for good (a descriptor and a thread each) before the server has to be started anew.
 const SET_ASIDE: usize = 256;
 
@@ -35,8 +36,10 @@ const SET_ASIDE: usize = 256;
 /// let server = tiny_http::Server::http("127.0.0.1:0")?;
 /// let mount = Mount::new(app, &server);
 /// for request in server.incoming_requests() {
+///     // tiny_http allocates what a dropped request claims to send, however much: leave bodies to the mount.
+///     let bodiless = request.body_length().unwrap_or(0) == 0;
 ///     match request.url() {
-///         "/own" => request.respond(tiny_http::Response::from_string("the host's own"))?,
+///         "/own" if bodiless => request.respond(tiny_http::Response::from_string("the host's own"))?,
 ///         _ => mount.answer(request)?,
 ///     }
 /// }
@@ -75,14 +78,64 @@ impl Mount {
         }
     }
 
-    /// Answers one request; blocks while its body comes in.
+    /// Answers one request; blocks while its body comes in. Where several threads call this, requests that follow a refused
+    /// one on the same connection may be answered all the same.
     ///
     /// # Errors
     /// [`Error::Io`] where requests had to be set aside so often that the process has to be started anew. A client that
     /// goes away is no error.
     pub fn answer(&self, request: TinyRequest) -> Result<(), Error> {
+        let heard = self.exchange.hear(request);
         self.exchange
-            .answer(request, self.local, &AtomicBool::new(false))
+            .answer(heard, self.local, &AtomicBool::new(false))
+    }
+}
+
+/// A request whose head has been judged.
+pub(super) struct Heard {
+    request: TinyRequest,
+    length: Result<BodyLength, Problem>,
+}
+
+impl Heard {
+    pub(super) fn url(&self) -> &str {
+        self.request.url()
+    }
+
+    pub(super) fn into_request(self) -> TinyRequest {
+        self.request
+    }
+}
+
+/// Connections on which a request was refused, by their peer's address and port: tiny_http keeps reading them.
+#[derive(Debug, Default)]
+struct Refused(Mutex<VecDeque<(SocketAddr, Instant)>>);
+
+impl Refused {
+    const MOST: usize = 1024;
+    /// Long after the client has read our word that the connection is over, and soon enough for its port to be used again.
+    const REMEMBERED: Duration = Duration::from_secs(10);
+
+    fn remember(&self, peer: Option<&SocketAddr>) {
+        let Some(peer) = peer else {
+            return;
+        };
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.len() == Refused::MOST {
+            list.pop_front();
+        }
+        list.push_back((*peer, Instant::now()));
+    }
+
+    fn knows(&self, peer: Option<&SocketAddr>) -> bool {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while list
+            .front()
+            .is_some_and(|(_, since)| since.elapsed() > Refused::REMEMBERED)
+        {
+            list.pop_front();
+        }
+        list.iter().any(|(refused, _)| Some(refused) == peer)
     }
 }
 
@@ -91,7 +144,7 @@ impl Mount {
 pub(super) struct Exchange {
     app: App,
     max_body: usize,
-    draining: Arc<AtomicUsize>,
+    refused: Refused,
     set_aside: AtomicUsize,
 }
 
@@ -100,42 +153,57 @@ impl Exchange {
         Exchange {
             app,
             max_body,
-            draining: Arc::default(),
+            refused: Refused::default(),
             set_aside: AtomicUsize::new(0),
         }
+    }
+
+    /// Judges the head of a request. Of one connection's requests this has to be done in the order they came, so that
+    /// nothing that follows a refused one is answered.
+    pub(super) fn hear(&self, request: TinyRequest) -> Heard {
+        let length = if self.refused.knows(request.remote_addr()) {
+            Err(Problem::bad_request(
+                "An earlier request on this connection was refused.",
+            ))
+        } else {
+            framing::judge(
+                request.method(),
+                request.url(),
+                *request.http_version() <= HTTPVersion(1, 0),
+                &headers(&request),
+                self.max_body,
+            )
+        };
+        let length = match length {
+            // tiny_http takes an upgrade for the end of HTTP on this connection, whatever the answer.
+            Ok(BodyLength::Chunked) if connection(&request).contains("upgrade") => Err(
+                Problem::bad_request("An upgrade cannot have a chunked body."),
+            ),
+            length => length,
+        };
+        if length.is_err() && !keeps_in_step(&request) {
+            self.refused.remember(request.remote_addr());
+        }
+        Heard { request, length }
     }
 
     /// `stopping`: whether the server stops; the client is then told to go elsewhere next time.
     pub(super) fn answer(
         &self,
-        mut request: TinyRequest,
+        heard: Heard,
         local: bool,
         stopping: &AtomicBool,
     ) -> Result<(), Error> {
+        let Heard {
+            mut request,
+            length,
+        } = heard;
         let mut framing = Framing {
             version_1_0: *request.http_version() <= HTTPVersion(1, 0),
             head: *request.method() == tiny_http::Method::Head,
             close: says_close(&request),
         };
-        let upgrade = connection(&request).any(|option| option.eq_ignore_ascii_case("upgrade"));
-        let judged = framing::judge(
-            request.method(),
-            request.url(),
-            framing.version_1_0,
-            &headers(&request),
-            self.max_body,
-        );
-        let body = match judged {
-            // tiny_http takes an upgrade for the end of HTTP on this connection, whatever the answer.
-            Ok(BodyLength::Chunked) if upgrade => Err(Problem::bad_request(
-                "An upgrade cannot have a chunked body.",
-            )),
-            Ok(length) => {
-                framing.close |= upgrade;
-                read_body(&mut request, length, self.max_body)
-            }
-            Err(problem) => Err(problem),
-        };
+        let body = length.and_then(|length| read_body(&mut request, length, self.max_body));
         match body {
             Ok(body) => {
                 let response = self.app.handle(&view(&request, &body, local));
@@ -159,27 +227,24 @@ impl Exchange {
         response: &Response,
         framing: Framing,
     ) -> Result<(), Error> {
-        let claimed = request.body_length().unwrap_or(0);
-        let expects = request
-            .headers()
-            .iter()
-            .any(|header| header.field.equiv("Expect"));
-        if claimed == 0 || (claimed <= READ_AHEAD && !expects) {
+        if !keeps_in_step(&request) {
+            // tiny_http cannot be told to close: what follows on this connection must not be taken for a request.
+            self.refused.remember(request.remote_addr());
             write(request, response, framing);
             return Ok(());
         }
-        // tiny_http reads the rest of the body when the request is dropped, and only `respond` writes before that.
-        let draining = self.draining.clone();
-        if claimed <= DRAINED && draining.fetch_add(1, Ordering::SeqCst) < DRAINING {
+        // tiny_http reads the rest of the body when the request is dropped, and only `respond` writes before that. The
+        // thread ends when the body or its connection does; tiny_http has a thread for each connection anyway.
+        if request
+            .body_length()
+            .is_some_and(|claimed| claimed <= DRAINED)
+        {
             let response = to_tiny(response);
-            std::thread::spawn(move || {
-                let _ = request.respond(response);
-                draining.fetch_sub(1, Ordering::SeqCst);
-            });
+            let drain = std::thread::Builder::new().name("sealgate-drain".to_owned());
+            if let Err(error) = drain.spawn(move || drop(request.respond(response))) {
+                log::warn!("a refused body cannot be thrown away in a thread of its own: {error}");
+            }
             return Ok(());
-        }
-        if claimed <= DRAINED {
-            draining.fetch_sub(1, Ordering::SeqCst);
         }
         self.put_aside(request, &encode(response, framing))
     }
@@ -223,20 +288,35 @@ fn headers(request: &TinyRequest) -> Headers<'_> {
     )
 }
 
-/// The options of the Connection header.
-fn connection(request: &TinyRequest) -> impl Iterator<Item = &str> {
+/// Whether a body that nobody reads is still to come, which tiny_http skips before it looks for the next request. Where
+/// none is, or it was read ahead, or its length was never clear, the next request is read at once.
+fn keeps_in_step(request: &TinyRequest) -> bool {
+    let expects = request
+        .headers()
+        .iter()
+        .any(|header| header.field.equiv("Expect"));
+    request
+        .body_length()
+        .is_some_and(|claimed| claimed > READ_AHEAD || (claimed > 0 && expects))
+}
+
+/// What tiny_http goes by: the first Connection field, in which it looks for words anywhere.
+fn connection(request: &TinyRequest) -> String {
     request
         .headers()
         .iter()
-        .filter(|header| header.field.equiv("Connection"))
-        .flat_map(|header| header.value.as_str().split(','))
-        .map(str::trim)
+        .find(|header| header.field.equiv("Connection"))
+        .map_or(String::new(), |header| {
+            header.value.as_str().to_ascii_lowercase()
+        })
 }
 
 /// Whether tiny_http will close the connection after this request.
 fn says_close(request: &TinyRequest) -> bool {
-    let says = |option: &str| connection(request).any(|said| said.eq_ignore_ascii_case(option));
-    says("close") || (*request.http_version() <= HTTPVersion(1, 0) && !says("keep-alive"))
+    let said = connection(request);
+    said.contains("close")
+        || said.contains("upgrade")
+        || (*request.http_version() <= HTTPVersion(1, 0) && !said.contains("keep-alive"))
 }
 
 fn read_body(

@@ -4,23 +4,24 @@
 //! The loop ends at the first accept error (no descriptors left, say) or by a panic of which nobody is told. Connections
 //! of an ended server still bring requests, so one of its workers stays until they have been silent for a while.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tiny_http::{Request, Server};
 
 use super::Shared;
+use super::exchange::Heard;
 use crate::Error;
 use crate::server::listen::{Address, Listener, Socket};
 
 /// How often the keeper looks.
 const LOOK: Duration = Duration::from_millis(200);
-/// Without any request for this long, the keeper sends one.
-const PROBE_EVERY: Duration = Duration::from_secs(3);
+/// How often the keeper sends a request of its own.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a worker waits for the old connections of an ended server.
 const OLD_CONNECTIONS: Duration = Duration::from_secs(600);
@@ -30,11 +31,10 @@ const MAX_OLD: usize = 64;
 /// One `tiny_http::Server` on the socket.
 struct Generation {
     server: Server,
+    intake: Mutex<()>,
     accept_ended: AtomicBool,
-    retired: AtomicBool,
     /// Taken by the one worker that stays after retirement.
     stayer: AtomicBool,
-    requests: AtomicUsize,
     local: bool,
 }
 
@@ -67,25 +67,19 @@ pub(super) fn start(shared: Arc<Shared>, socket: Socket) -> Result<JoinHandle<()
 
 impl Keeper {
     fn run(mut self) {
-        let mut last_requests = 0;
-        let mut last_sign_of_life = Instant::now();
+        let mut last_answer = Instant::now();
         // Stays until a request of our own has been answered: what was short a moment ago may have ended the loop.
         let mut suspect = false;
         while !self.wait_for_stop(LOOK) {
-            let newest = self.newest();
-            let requests = newest.requests.load(Ordering::Relaxed);
-            if requests != last_requests {
-                (last_requests, last_sign_of_life) = (requests, Instant::now());
-            }
-            // Without a descriptor to spare the accept loop may be dying right now.
-            suspect |= self.socket.listener.try_clone().is_err()
-                || last_sign_of_life.elapsed() > PROBE_EVERY;
-            if !newest.accept_ended.load(Ordering::SeqCst) {
+            // Other requests prove nothing: they may come on connections from before the loop ended.
+            suspect |=
+                self.socket.listener.try_clone().is_err() || last_answer.elapsed() > PROBE_EVERY;
+            if !self.newest().accept_ended.load(Ordering::SeqCst) {
                 if !suspect {
                     continue;
                 }
                 if self.accepts() {
-                    (suspect, last_sign_of_life) = (false, Instant::now());
+                    (suspect, last_answer) = (false, Instant::now());
                     continue;
                 }
             }
@@ -99,7 +93,6 @@ impl Keeper {
             match self.start_generation() {
                 Ok(()) => {
                     log::warn!("the accept loop had ended and was started again");
-                    (last_requests, last_sign_of_life) = (0, Instant::now());
                     suspect = true;
                 }
                 // No descriptors yet: the next look tries again.
@@ -152,10 +145,9 @@ impl Keeper {
         };
         let generation = Arc::new(Generation {
             server,
+            intake: Mutex::default(),
             accept_ended: AtomicBool::new(false),
-            retired: AtomicBool::new(false),
             stayer: AtomicBool::new(false),
-            requests: AtomicUsize::new(0),
             local: self.socket.address.is_local(),
         });
         for number in 0..self.shared.workers {
@@ -171,7 +163,6 @@ impl Keeper {
             self.workers.push(worker);
         }
         if let Some(old) = self.generations.last() {
-            old.retired.store(true, Ordering::SeqCst);
             for _ in 0..self.shared.workers {
                 old.server.unblock();
             }
@@ -182,35 +173,42 @@ impl Keeper {
 
     /// Whether a connection of our own gets an answer. While all workers are busy, silence proves nothing.
     fn accepts(&self) -> bool {
-        let answered = match &self.socket.address {
-            Address::Tcp(address) => {
-                TcpStream::connect_timeout(&Address::connectable(*address), PROBE_PATIENCE)
-                    .and_then(|stream| {
-                        stream.set_read_timeout(Some(PROBE_PATIENCE))?;
-                        self.ask(stream)
-                    })
-            }
-            #[cfg(unix)]
-            Address::Unix(path) => {
-                std::os::unix::net::UnixStream::connect(path).and_then(|stream| {
-                    stream.set_read_timeout(Some(PROBE_PATIENCE))?;
-                    self.ask(stream)
-                })
-            }
-            #[cfg(not(unix))]
-            Address::Unix(_) => Ok(()),
-        };
-        answered.is_ok() || self.shared.running.load(Ordering::SeqCst) >= self.shared.workers
+        let (answered, answer) = mpsc::channel();
+        let (address, probe) = (self.socket.address.clone(), self.shared.probe.clone());
+        // In a thread of its own: connecting to a Unix socket whose queue is full has no time limit.
+        let asked = thread::Builder::new().spawn(move || {
+            let _ = answered.send(ask(&address, &probe).is_ok());
+        });
+        (asked.is_ok() && answer.recv_timeout(PROBE_PATIENCE) == Ok(true))
+            || self.shared.running.load(Ordering::SeqCst) >= self.shared.workers
     }
+}
 
-    fn ask(&self, mut stream: impl Read + Write) -> std::io::Result<()> {
-        let probe = &self.shared.probe;
-        write!(
-            stream,
-            "GET {probe} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        )?;
-        stream.read_exact(&mut [0; 12])
+fn ask(address: &Address, probe: &str) -> io::Result<()> {
+    match address {
+        Address::Tcp(address) => {
+            let address = Address::connectable(*address);
+            let stream = TcpStream::connect_timeout(&address, PROBE_PATIENCE)?;
+            stream.set_read_timeout(Some(PROBE_PATIENCE))?;
+            ask_on(stream, probe)
+        }
+        #[cfg(unix)]
+        Address::Unix(path) => {
+            let stream = std::os::unix::net::UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(PROBE_PATIENCE))?;
+            ask_on(stream, probe)
+        }
+        #[cfg(not(unix))]
+        Address::Unix(_) => Ok(()),
     }
+}
+
+fn ask_on(mut stream: impl Read + Write, probe: &str) -> io::Result<()> {
+    write!(
+        stream,
+        "GET {probe} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
+    stream.read_exact(&mut [0; 12])
 }
 
 /// Counts a worker for as long as it lives, whatever ends it.
@@ -225,7 +223,7 @@ impl Drop for Alive<'_> {
 /// A worker: answers requests of its generation until the engine stops or the generation needs it no more.
 fn work(shared: &Shared, generation: &Generation, old_workers: &AtomicUsize) {
     let _alive = Alive(&shared.workers_alive);
-    while let Some(request) = next(generation) {
+    while let Some(request) = next(shared, generation) {
         answer(shared, generation, request);
         if shared.is_stopping() {
             break;
@@ -233,39 +231,63 @@ fn work(shared: &Shared, generation: &Generation, old_workers: &AtomicUsize) {
     }
     if !shared.is_stopping() && !generation.stayer.swap(true, Ordering::SeqCst) {
         old_workers.fetch_add(1, Ordering::SeqCst);
-        while !shared.is_stopping()
-            && let Ok(Some(request)) = generation.server.recv_timeout(OLD_CONNECTIONS)
-        {
-            answer(shared, generation, request);
+        // A wake-up that was another worker's is no silence.
+        let mut last = Instant::now();
+        while !shared.is_stopping() && last.elapsed() < OLD_CONNECTIONS {
+            let left = OLD_CONNECTIONS.saturating_sub(last.elapsed());
+            let request = take(shared, generation, |server| {
+                server.recv_timeout(left).ok()?
+            });
+            if let Some(request) = request {
+                answer(shared, generation, request);
+                last = Instant::now();
+            }
         }
         old_workers.fetch_sub(1, Ordering::SeqCst);
     }
     // What was asked before the stop still gets its answer.
     while shared.is_stopping()
-        && let Ok(Some(request)) = generation.server.try_recv()
+        && let Some(request) = take(shared, generation, |server| server.try_recv().ok()?)
     {
         answer(shared, generation, request);
     }
 }
 
 /// The next request; `None` where the worker was woken to end or the generation is retired.
-fn next(generation: &Generation) -> Option<Request> {
-    loop {
-        match generation.server.recv() {
-            Ok(request) => return Some(request),
-            Err(error) if error.raw_os_error().is_some() => {
-                // The accept loop's last words. The other workers know nothing of it, and requests still come.
-                generation.accept_ended.store(true, Ordering::SeqCst);
+fn next(shared: &Shared, generation: &Generation) -> Option<Heard> {
+    take(shared, generation, |server| {
+        loop {
+            match server.recv() {
+                Ok(request) => return Some(request),
+                Err(error) if error.raw_os_error().is_some() => {
+                    // The accept loop's last words. The other workers know nothing of it, and requests still come.
+                    generation.accept_ended.store(true, Ordering::SeqCst);
+                }
+                Err(_) => return None,
             }
-            Err(_) => return None,
         }
-    }
+    })
 }
 
-fn answer(shared: &Shared, generation: &Generation, request: Request) {
-    generation.requests.fetch_add(1, Ordering::Relaxed);
+/// Takes a request from the queue and judges its head. One worker at a time, the others wait their turn: so requests of one
+/// connection are judged in the order they came.
+fn take(
+    shared: &Shared,
+    generation: &Generation,
+    pop: impl FnOnce(&Server) -> Option<Request>,
+) -> Option<Heard> {
+    let _turn = generation
+        .intake
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    pop(&generation.server).map(|request| shared.exchange.hear(request))
+}
+
+fn answer(shared: &Shared, generation: &Generation, request: Heard) {
     if request.url() == shared.probe {
-        let _ = request.respond(tiny_http::Response::empty(204));
+        let _ = request
+            .into_request()
+            .respond(tiny_http::Response::empty(204));
         return;
     }
     shared.running.fetch_add(1, Ordering::SeqCst);

@@ -3,13 +3,23 @@
 //!
 //! # What it does not protect from
 //! tiny_http gives each connection a thread and its sockets no time limit: an idle or slow client costs a thread until it
-//! goes away, and one that sends its body slowly costs a worker. Its header lines have no length limit while they are read.
-//! It answers malformed heads and unknown expectations itself, without a JSON body. Keep-alive connections that arrive in
-//! bursts may wait for an answer until others close. It therefore serves loopback addresses and Unix sockets, and others
-//! only where `SEALGATE_TRUSTED_PROXIES` says that a proxy with limits of its own stands in front.
+//! goes away, and one that sends its body slowly costs a worker. Header lines, chunk-size lines and chunk extensions have
+//! no length limit while they are read. A request for HTTP/2.0 costs a thread and two descriptors for good. Keep-alive
+//! connections that arrive in bursts may wait for an answer until others close.
 //!
-//! What can be mended from outside is: an accept loop that ended is started again, requests whose rejection would make
-//! tiny_http allocate what they claim to send are set aside, and framing that is ambiguous is refused.
+//! It trims the lines of a head, so folded lines and white space in front of a name pass, as do words after the version and
+//! HTTP/0.9. Malformed heads and unknown expectations it answers itself, without a JSON body, a request id or a line in
+//! the log; a head with a byte that is not ASCII it answers not at all. It cannot be told to close a connection: after a
+//! refused request ours is answered with `Connection: close`, and what still comes from the same address and port is
+//! refused for 10 seconds; on a Unix socket, where peers have no address, it is read as the next request.
+//!
+//! It therefore serves loopback addresses and Unix sockets, and others only where `SEALGATE_TRUSTED_PROXIES` says that a
+//! proxy with limits of its own stands in front.
+//!
+//! What can be mended from outside is: an accept loop that ended is started again, and requests are set aside whose
+//! rejection would make tiny_http allocate more than 64 MiB because they claim to send that much. Each of these costs a
+//! descriptor and a thread for good; **after 256 of them the server stops with an error**, for its supervisor to start it
+//! anew. Whoever can connect can bring that about.
 
 mod exchange;
 mod keeper;
@@ -94,7 +104,9 @@ impl Engine {
         });
         let mut keepers = Vec::new();
         for socket in sockets {
-            keepers.push(keeper::start(shared.clone(), socket)?);
+            let keeper = keeper::start(shared.clone(), socket);
+            // One address that cannot be served ends the others too.
+            keepers.push(keeper.inspect_err(|_| shared.begin_stop(None))?);
         }
         Ok(Engine {
             shared,
