@@ -12,7 +12,7 @@ use jwt_simple::prelude::*;
 use openssl::cipher::Cipher;
 use openssl::cipher_ctx::CipherCtx;
 use sealgate::api::{App, Headers, Method, Peer, Request};
-use sealgate::limiter::{DEFAULT_BYTES, Limiter};
+use sealgate::limiter::Limiter;
 use sealgate::{Config, Gate, Grant, Settings};
 
 const SIZES: [usize; 4] = [64, 1 << 10, 64 << 10, 1 << 20];
@@ -118,7 +118,7 @@ fn token(c: &mut Criterion) {
 }
 
 fn rest(c: &mut Criterion) {
-    let limiter = Limiter::new(u32::MAX, Duration::from_nanos(1), DEFAULT_BYTES).unwrap();
+    let limiter = Limiter::new(u32::MAX, Duration::from_nanos(1), 64 << 20).unwrap();
     c.bench_function("admit", |b| {
         b.iter(|| limiter.admit(black_box(b"test_user")))
     });

@@ -58,21 +58,17 @@ impl Error {
 /// Why a token was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[error("{}", self.sentence())]
 pub enum TokenError {
     /// No token came.
-    #[error("Token is missing.")]
     Missing,
     /// Not a token of ours by its form: encoding, header, claims or size.
-    #[error("Token is malformed.")]
     Malformed,
     /// Well-formed, but signed by a key that is not ours, or for somebody else.
-    #[error("Token is invalid.")]
     Foreign,
     /// Its time is over.
-    #[error("Token has expired.")]
     Expired,
     /// Its time has not begun (`nbf`, or `iat` in the future).
-    #[error("Token is not valid yet.")]
     NotYetValid,
 }
 
@@ -85,6 +81,17 @@ impl TokenError {
             TokenError::Foreign => "token_invalid",
             TokenError::Expired => "token_expired",
             TokenError::NotYetValid => "token_not_yet_valid",
+        }
+    }
+
+    /// The sentence for people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            TokenError::Missing => "Token is missing.",
+            TokenError::Malformed => "Token is malformed.",
+            TokenError::Foreign => "Token is invalid.",
+            TokenError::Expired => "Token has expired.",
+            TokenError::NotYetValid => "Token is not valid yet.",
         }
     }
 }

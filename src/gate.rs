@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cipher::{self, CbcMode, OVERHEAD};
+use crate::cipher::{self, CbcMode};
 use crate::config::GateSettings;
 use crate::keys::{KeyOrigin, KeyRing};
 use crate::limiter::{Admission, Limiter};
@@ -113,13 +113,7 @@ impl Gate {
     /// # Errors
     /// [`Error::InvalidInput`] where the data is too large.
     pub fn seal(&self, data: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
-        cipher::check_plaintext_size(data.len())?; // before any memory is asked for: that would end the process
-        let mut sealed = vec![0; data.len() + OVERHEAD];
-        self.inner
-            .ring
-            .newest_data_key()
-            .seal_into(context, data, &mut sealed)?;
-        Ok(sealed)
+        self.inner.ring.newest_data_key().seal(context, data)
     }
 
     /// Opens sealed bytes; also the original's AES-CBC, where the settings permit it and no context is given.

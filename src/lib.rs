@@ -64,6 +64,10 @@ mod secret;
 #[forbid(unsafe_code)]
 pub mod server;
 #[forbid(unsafe_code)]
+mod sync;
+#[forbid(unsafe_code)]
+mod syntax;
+#[forbid(unsafe_code)]
 pub mod token;
 
 pub use cipher::{CbcMode, MAX_PLAINTEXT, OVERHEAD};

@@ -7,7 +7,7 @@
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use log::kv::{Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 
 use crate::Error;
 use crate::config::LogSettings;
+use crate::sync::lock;
 
 /// Makes the process's logger: to the terminal (standard error) and, where set, to a file. For a program, not a library:
 /// there is one logger in a process.
@@ -73,19 +74,11 @@ impl<W: Write + Send + 'static> Log for LineLogger<W> {
         }
         let line = line(record, OffsetDateTime::now_utc());
         // Nobody can be told that the log cannot be written; the server goes on.
-        let _ = self
-            .out
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write_all(line.as_bytes());
+        let _ = lock(&self.out).write_all(line.as_bytes());
     }
 
     fn flush(&self) {
-        let _ = self
-            .out
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .flush();
+        let _ = lock(&self.out).flush();
     }
 }
 

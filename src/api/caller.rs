@@ -18,9 +18,7 @@ impl Caller {
     /// The socket's peer; where that is a trusted proxy, the one configured header is walked from the right, where each
     /// proxy adds, to the first address that is not a proxy's. What cannot be read ends the walk.
     pub(super) fn of(request: &Request<'_>, settings: &AppSettings) -> Caller {
-        let mut caller = request.peer.address.map_or(Caller::Unix, |address| {
-            Caller::Address(address.to_canonical())
-        });
+        let mut caller = Caller::peer(request);
         if !caller.is_trusted(settings) {
             return caller;
         }
@@ -69,15 +67,15 @@ impl Caller {
         key
     }
 
-    /// Whether the socket's peer is a proxy that is believed.
-    pub(super) fn peer_is_proxy(request: &Request<'_>, settings: &AppSettings) -> bool {
-        let peer = request.peer.address.map_or(Caller::Unix, |address| {
+    /// The socket's peer itself, whomever it serves.
+    pub(super) fn peer(request: &Request<'_>) -> Caller {
+        request.peer.address.map_or(Caller::Unix, |address| {
             Caller::Address(address.to_canonical())
-        });
-        peer.is_trusted(settings)
+        })
     }
 
-    fn is_trusted(self, settings: &AppSettings) -> bool {
+    /// Whether it is a proxy that is believed.
+    pub(super) fn is_trusted(self, settings: &AppSettings) -> bool {
         match self {
             Caller::Unix => settings.trust_unix_peers,
             Caller::Address(address) => settings

@@ -59,21 +59,13 @@ impl Problem {
 
     /// 401: no token, or one that is refused (RFC 6750, section 3).
     pub(super) fn unauthorized(error: TokenError) -> Self {
-        let (title, challenge) = match error {
-            TokenError::Missing => ("Token is missing.", "Bearer".to_owned()),
-            _ => {
-                let title = match error {
-                    TokenError::Expired => "Token has expired.",
-                    TokenError::NotYetValid => "Token is not valid yet.",
-                    TokenError::Malformed => "Token is malformed.",
-                    _ => "Token is invalid.",
-                };
-                let challenge = format!(
-                    r#"Bearer error="invalid_token", error_description="{}""#,
-                    title.trim_end_matches('.')
-                );
-                (title, challenge)
-            }
+        let title = error.sentence();
+        let challenge = match error {
+            TokenError::Missing => "Bearer".to_owned(),
+            _ => format!(
+                r#"Bearer error="invalid_token", error_description="{}""#,
+                title.trim_end_matches('.')
+            ),
         };
         let detail = match error {
             TokenError::Missing => {

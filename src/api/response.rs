@@ -6,6 +6,7 @@ use serde_json::Value;
 pub use tiny_http::StatusCode;
 
 use crate::Error;
+use crate::syntax::is_token;
 
 /// A whole answer.
 #[derive(Debug, Clone)]
@@ -39,8 +40,7 @@ impl Response {
     /// [`Error::InvalidInput`] where the name is no token or the value has control characters (RFC 9110, section 5.5);
     /// such a field would let its author write the rest of the answer.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(token) || value.chars().any(char::is_control) {
+        if !is_token(name) || value.chars().any(char::is_control) {
             return Err(Error::InvalidInput(
                 "A header's name must be a token and its value free of control characters.".into(),
             ));

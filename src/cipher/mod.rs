@@ -67,6 +67,15 @@ impl DataKey {
         &self.bytes
     }
 
+    /// Seals `plaintext`.
+    pub(crate) fn seal(&self, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        // Before any memory is asked for: more than there is would end the process.
+        check_plaintext_size(plaintext.len())?;
+        let mut sealed = vec![0; plaintext.len() + OVERHEAD];
+        self.seal_into(context, plaintext, &mut sealed)?;
+        Ok(sealed)
+    }
+
     /// Seals `plaintext` into `out`, which must be exactly `plaintext.len() + OVERHEAD` long.
     pub(crate) fn seal_into(
         &self,
@@ -128,7 +137,7 @@ pub(crate) fn key_id_of(sealed: &[u8]) -> Option<DataKeyId> {
 }
 
 /// Refuses what is larger than one message may be.
-pub(crate) fn check_plaintext_size(size: usize) -> Result<(), Error> {
+fn check_plaintext_size(size: usize) -> Result<(), Error> {
     if size > MAX_PLAINTEXT {
         return Err(Error::InvalidInput(format!(
             "The data is larger than one message may be ({} MiB).",

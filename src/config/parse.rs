@@ -11,6 +11,7 @@ use log::LevelFilter;
 use super::Listen;
 use crate::Secret;
 use crate::cipher::decode_base64;
+use crate::syntax::is_token;
 
 type Wanted = String;
 
@@ -77,8 +78,7 @@ pub(super) fn name(value: &[u8]) -> Result<String, Wanted> {
 
 pub(super) fn header_name(value: &[u8]) -> Result<String, Wanted> {
     let name = text(value)?;
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) {
+    if !is_token(name) {
         return Err("must be the name of a header.".to_owned());
     }
     Ok(name.to_owned())

@@ -9,17 +9,15 @@ mod table;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use siphasher::sip128::SipHasher13;
 
 use crate::Error;
 use crate::cipher::random;
+use crate::sync::lock;
 use table::{Stamps, Table};
-
-/// Default of the bytes that one limiter may use.
-pub const DEFAULT_BYTES: usize = 64 << 20;
 
 /// Many more than there are cores, so that two callers seldom wait for one lock.
 const SHARDS: usize = 64;
@@ -194,11 +192,6 @@ impl fmt::Debug for Limiter {
             .field("bytes", &self.bytes())
             .finish_non_exhaustive()
     }
-}
-
-/// A panic elsewhere must not switch the limiter off, and no update here leaves a table half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The bytes that all tables and rings of one limiter share.

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
+const BYTES: usize = 64 << 20;
+
 fn limiter(limit: u32, window: Duration) -> Limiter {
-    Limiter::new(limit, window, DEFAULT_BYTES).unwrap()
+    Limiter::new(limit, window, BYTES).unwrap()
 }
 
 #[test]
@@ -120,6 +122,6 @@ fn a_list_that_cannot_grow_admits_no_more() {
 #[test]
 fn nonsense_is_refused() {
     for (limit, window) in [(0, 60), (5, 0), (5, u64::MAX / 2_000_000_000)] {
-        assert!(Limiter::new(limit, Duration::from_secs(window), DEFAULT_BYTES).is_err());
+        assert!(Limiter::new(limit, Duration::from_secs(window), BYTES).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! ways is refused.
 
 use crate::api::{Headers, Method, Problem};
+use crate::syntax::is_token;
 
 /// Longest request target, in bytes.
 pub(super) const MAX_TARGET: usize = 8192;
@@ -29,7 +30,7 @@ pub(super) fn judge(
     check_size(target, headers)?;
     check_target(method, target)?;
     for (name, value) in &headers.0 {
-        if name.is_empty() || !name.bytes().all(is_token) {
+        if !is_token(name) {
             return Err(Problem::bad_request("A header's name is not a token."));
         }
         if value
@@ -154,10 +155,6 @@ fn body_length(
         0 => BodyLength::None,
         length => BodyLength::Sized(length),
     })
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
         .iter()
         .chain([&settings.forwarded_header.as_str()])
         .any(|name| request.headers.get(name).is_some())
-        || Caller::peer_is_proxy(request, settings);
+        || Caller::peer(request).is_trusted(settings);
     if proxied {
         return Err(Problem::login_refused(
             "There are no accounts, and the request came through a proxy. SEALGATE_LOGIN=open permits anybody to log in \

@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
@@ -12,6 +12,7 @@ use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::router::Call;
 use crate::config::AppSettings;
+use crate::sync::lock;
 use crate::{Error, Secret};
 
 const BUILT_IN: &str = "This is the confidential data that Sealgate protects.";
@@ -77,7 +78,7 @@ impl SecureData {
             SecureData::Fixed(content) => return content.clone(),
             SecureData::File { path, last } => (path, last),
         };
-        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(last);
         if last.looked.elapsed() < LOOK {
             return last.content.clone();
         }

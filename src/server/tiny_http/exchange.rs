@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, ListenAddr, Request as TinyRequest};
@@ -12,6 +12,7 @@ use tiny_http::{HTTPVersion, ListenAddr, Request as TinyRequest};
 use crate::api::{App, Headers, Peer, Problem, Request, Response};
 use crate::server::encode::{Framing, encode};
 use crate::server::framing::{self, BodyLength};
+use crate::sync::lock;
 use crate::{Config, Error};
 
 /// A rejected body up to this size is read and thrown away by tiny_http; what claims more is set aside instead, because
@@ -62,7 +63,9 @@ impl Mount {
         };
         let max_body = Config::new()
             .settings()
-            .map_or(1 << 20, |defaults| defaults.server.max_body);
+            .expect("the defaults are good settings")
+            .server
+            .max_body;
         Mount {
             exchange: Arc::new(Exchange::new(app, max_body)),
             local,
@@ -120,7 +123,7 @@ impl Refused {
         let Some(peer) = peer else {
             return;
         };
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = lock(&self.0);
         if list.len() == Refused::MOST {
             list.pop_front();
         }
@@ -128,7 +131,7 @@ impl Refused {
     }
 
     fn knows(&self, peer: Option<&SocketAddr>) -> bool {
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = lock(&self.0);
         while list
             .front()
             .is_some_and(|(_, since)| since.elapsed() > Refused::REMEMBERED)
@@ -181,8 +184,8 @@ impl Exchange {
             ),
             length => length,
         };
-        if length.is_err() && !keeps_in_step(&request) {
-            self.refused.remember(request.remote_addr());
+        if length.is_err() {
+            self.note_refusal(&request);
         }
         Heard { request, length }
     }
@@ -203,7 +206,10 @@ impl Exchange {
             head: *request.method() == tiny_http::Method::Head,
             close: says_close(&request),
         };
-        let body = length.and_then(|length| read_body(&mut request, length, self.max_body));
+        let body = length.and_then(|length| {
+            read_body(&mut request, length, self.max_body)
+                .inspect_err(|_| self.note_refusal(&request))
+        });
         match body {
             Ok(body) => {
                 let response = self.app.handle(&view(&request, &body, local));
@@ -220,6 +226,13 @@ impl Exchange {
         }
     }
 
+    /// tiny_http cannot be told to close: what follows on this connection must not be taken for a request.
+    fn note_refusal(&self, request: &TinyRequest) {
+        if !keeps_in_step(request) {
+            self.refused.remember(request.remote_addr());
+        }
+    }
+
     /// Answers a request whose body has not been read.
     fn refuse(
         &self,
@@ -228,8 +241,6 @@ impl Exchange {
         framing: Framing,
     ) -> Result<(), Error> {
         if !keeps_in_step(&request) {
-            // tiny_http cannot be told to close: what follows on this connection must not be taken for a request.
-            self.refused.remember(request.remote_addr());
             write(request, response, framing);
             return Ok(());
         }

@@ -17,6 +17,7 @@ use super::Shared;
 use super::exchange::Heard;
 use crate::Error;
 use crate::server::listen::{Address, Listener, Socket};
+use crate::sync::lock;
 
 /// How often the keeper looks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -276,10 +277,7 @@ fn take(
     generation: &Generation,
     pop: impl FnOnce(&Server) -> Option<Request>,
 ) -> Option<Heard> {
-    let _turn = generation
-        .intake
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let _turn = lock(&generation.intake);
     pop(&generation.server).map(|request| shared.exchange.hear(request))
 }
 

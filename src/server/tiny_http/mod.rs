@@ -35,6 +35,7 @@ use crate::Error;
 use crate::api::App;
 use crate::config::{Listen, ServerSettings};
 use crate::server::listen::Socket;
+use crate::sync::lock;
 
 use exchange::Exchange;
 pub use exchange::Mount;
@@ -134,8 +135,7 @@ impl Engine {
             state = next;
         }
         drop(state);
-        let keepers =
-            std::mem::take(&mut *self.keepers.lock().unwrap_or_else(PoisonError::into_inner));
+        let keepers = std::mem::take(&mut *lock(&self.keepers));
         for keeper in keepers {
             let _ = keeper.join();
         }
@@ -163,7 +163,7 @@ impl Drop for Engine {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Takes no more requests; with a failure, because it cannot.
