@@ -52,7 +52,7 @@ mod gate;
 #[forbid(unsafe_code)]
 mod json;
 #[forbid(unsafe_code)]
-mod keys;
+pub mod keys;
 #[forbid(unsafe_code)]
 pub mod limiter;
 #[forbid(unsafe_code)]

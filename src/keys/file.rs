@@ -1,236 +1,144 @@
-//! The ring file: made once, replaced whole or not at all, and refused where others could have read or changed it.
+//! The ring file as it lies in the data directory: read, judged, and refused where others could have read or changed it,
+//! with the sentence that says how to get it back. Changes nothing; `write` does.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::Path;
 
 #[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::{hex, token_key_id};
-use crate::cipher::{DataKey, decode_base64, encode_base64, random_key};
-use crate::{Error, Secret};
+use super::document::{Fault, MAX_TEXT, RingContents};
+use crate::Error;
 
 /// The ring's file in the data directory.
 pub const RING_FILE: &str = "keys.json";
-const LOCK_FILE: &str = "keys.lock";
-const NEW_FILE: &str = "keys.json.new";
-const FORMAT: &str = "sealgate key ring";
-const FORMAT_VERSION: u32 = 1;
-/// Far more than a ring can need; a larger file is none.
-const MAX_FILE: u64 = 1 << 20;
+/// Beside [`RING_FILE`]: the ring as it was before its last change.
+pub const RING_BACKUP_FILE: &str = "keys.json.bak";
 
-/// The keys of a ring file, oldest first.
-pub(super) struct RingContents {
-    pub(super) token_keys: Vec<Secret>,
-    pub(super) data_keys: Vec<Secret>,
+/// A ring that reads well.
+pub(super) struct Found {
+    pub(super) contents: RingContents,
+    /// Its file, byte by byte.
+    pub(super) text: Zeroizing<Vec<u8>>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct RingDocument {
-    format: String,
-    version: u32,
-    token_keys: Vec<StoredKey>,
-    data_keys: Vec<StoredKey>,
-}
-
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-struct StoredKey {
-    /// Follows from the key: a key that was damaged does not have its id any more.
-    id: String,
-    /// Standard base64.
-    key: String,
-    /// Seconds since 1970-01-01 UTC.
-    created: u64,
-}
-
-/// Reads the ring in `folder`. Where there is none, makes folder and ring if `create`, else gives nothing.
-pub(super) fn load_or_create(folder: &Path, create: bool) -> Result<Option<RingContents>, Error> {
+/// Reads the ring in `folder`; `None` where there is none.
+pub(super) fn read(folder: &Path) -> Result<Option<Found>, Error> {
     let path = folder.join(RING_FILE);
-    if let Some(found) = load(folder, &path)? {
-        return Ok(Some(found));
-    }
-    if !create {
-        return Ok(None);
-    }
-    make_folder(folder)?;
-    check_permissions(folder, 0o700)?;
-    let lock = lock(folder)?;
-    // Another process may have made it while this one waited.
-    if let Some(found) = load(folder, &path)? {
-        return Ok(Some(found));
-    }
-    write(folder, &path, &RingDocument::with_new_keys()?)?;
-    let made = load(folder, &path)?;
-    drop(lock);
-    Ok(made)
-}
-
-fn load(folder: &Path, path: &Path) -> Result<Option<RingContents>, Error> {
     let unreadable = |error: io::Error| {
         Error::KeyRing(format!(
             "The key ring {} cannot be read: {error}.",
             path.display()
         ))
     };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    let metadata = match fs::metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match fs::symlink_metadata(&path) {
+                Ok(_) => Err(Error::KeyRing(format!(
+                    "The key ring {} is a symbolic link to a file that is not there. Bring that file back, or remove \
+                     the link.",
+                    path.display()
+                ))),
+                Err(_) => Ok(None),
+            };
+        }
         Err(error) => return Err(unreadable(error)),
     };
-    check_permissions(folder, 0o700)?;
-    // Of the file that is open, not of whatever has its name by now.
-    check_mode(path, &file.metadata().map_err(unreadable)?, 0o600)?;
-    let mut text = Zeroizing::new(Vec::new());
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut text)
-        .map_err(unreadable)?;
-    parse(&text)
-        .map(Some)
-        .map_err(|what| {
-            Error::KeyRing(format!(
-                "The key ring {} {what}. Nothing was changed. Restore it from a backup; or, to start with new keys and \
-                 lose what the old ones made, move it away.",
-                path.display()
-            ))
-        })
-}
-
-fn parse(text: &[u8]) -> Result<RingContents, &'static str> {
-    #[derive(Deserialize)]
-    struct Head {
-        format: String,
-        version: u32,
-    }
-    let head: Head =
-        serde_json::from_slice(text).map_err(|_| "is damaged or not a key ring at all")?;
-    if head.format != FORMAT {
-        return Err("is not a key ring");
-    }
-    if head.version != FORMAT_VERSION {
-        return Err("was written by a newer version of sealgate, which has to be used");
-    }
-    let document: RingDocument = serde_json::from_slice(text).map_err(|_| "is damaged")?;
-    let keys = |stored: &[StoredKey], id_of: fn(&[u8]) -> Option<String>| {
-        stored
-            .iter()
-            .map(|stored| {
-                let key = Secret::new(decode_base64(&stored.key).ok()?);
-                (id_of(key.expose())? == stored.id).then_some(key)
-            })
-            .collect::<Option<Vec<_>>>()
-            .ok_or("is damaged: a key does not have its id")
-    };
-    Ok(RingContents {
-        token_keys: keys(&document.token_keys, token_id)?,
-        data_keys: keys(&document.data_keys, data_id)?,
-    })
-}
-
-/// The id of a token key, if the bytes can be one.
-fn token_id(key: &[u8]) -> Option<String> {
-    token_key_id(key).ok().filter(|_| key.len() >= 32)
-}
-
-/// The id of a data key, if the bytes can be one.
-fn data_id(key: &[u8]) -> Option<String> {
-    let key = DataKey::new(key.try_into().ok()?).ok()?;
-    Some(hex(&key.id()))
-}
-
-impl RingDocument {
-    fn with_new_keys() -> Result<Self, Error> {
-        let created = SystemTime::UNIX_EPOCH
-            .elapsed()
-            .map_or(0, |age| age.as_secs());
-        let new_key = |id_of: fn(&[u8]) -> Option<String>| -> Result<StoredKey, Error> {
-            let key = random_key()?;
-            Ok(StoredKey {
-                id: id_of(&*key).ok_or(Error::Crypto("a key has no id"))?,
-                key: encode_base64(&*key),
-                created,
-            })
-        };
-        Ok(RingDocument {
-            format: FORMAT.to_owned(),
-            version: FORMAT_VERSION,
-            token_keys: vec![new_key(token_id)?],
-            data_keys: vec![new_key(data_id)?],
-        })
-    }
-}
-
-/// Writes the whole ring to a file beside it and renames that: a reader sees the old ring or the new one.
-fn write(folder: &Path, path: &Path, document: &RingDocument) -> Result<(), Error> {
-    let mut text = Zeroizing::new(serde_json::to_vec_pretty(document).expect("plain data is JSON"));
-    text.push(b'\n');
-    let new_path = folder.join(NEW_FILE);
-    let attempt = || -> io::Result<()> {
-        // Left behind by a process that was killed; the lock is ours.
-        match fs::remove_file(&new_path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        options.mode(0o600);
-        let mut file = options.open(&new_path)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new_path, path)?;
-        File::open(folder)?.sync_all()
-    };
-    attempt().map_err(|error| {
-        let _ = fs::remove_file(&new_path);
-        Error::KeyRing(format!(
-            "The key ring {} cannot be written: {error}. Free space or permit writing in that folder, or choose another \
-             with SEALGATE_DATA_DIR.",
+    if !metadata.is_file() {
+        return Err(Error::KeyRing(format!(
+            "The key ring {} is not a file. Move away what has its name, then restore the ring from a backup.",
             path.display()
-        ))
-    })
+        )));
+    }
+    check_permissions(folder, 0o700)?;
+    let file = File::open(&path).map_err(unreadable)?;
+    // Of the file that is open, not of whatever has its name by now.
+    let metadata = file.metadata().map_err(unreadable)?;
+    check_mode(&path, &metadata, 0o600)?;
+    let text = read_text(file, &metadata).map_err(unreadable)?;
+    match RingContents::parse(&text) {
+        Ok(contents) => Ok(Some(Found { contents, text })),
+        Err(fault) => Err(Error::KeyRing(format!(
+            "The key ring {} {fault}. Nothing was changed.{}",
+            path.display(),
+            remedy(folder, fault)
+        ))),
+    }
 }
 
-fn make_folder(folder: &Path) -> Result<(), Error> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    builder.mode(0o700);
-    builder.create(folder).map_err(|error| {
-        Error::KeyRing(format!(
-            "The data directory {} cannot be made: {error}. Choose another with SEALGATE_DATA_DIR.",
-            folder.display()
-        ))
-    })
+/// The error of a ring that is gone while its backup is there: new keys would open nothing of what the old ones made.
+pub(super) fn check_not_lost(folder: &Path) -> Result<(), Error> {
+    let backup = folder.join(RING_BACKUP_FILE);
+    if fs::symlink_metadata(&backup).is_err() {
+        return Ok(());
+    }
+    let path = folder.join(RING_FILE);
+    let restore = if reads_well(&backup) {
+        format!(
+            "restore it (without the keys of its last change) with: {}",
+            copy(&backup, &path)
+        )
+    } else {
+        "restore the ring from a backup of your own, since that one does not read well either."
+            .to_owned()
+    };
+    Err(Error::KeyRing(format!(
+        "The key ring {} is gone, but its backup {} is there, and new keys would not open what the old ones made. To \
+         start with new keys, move the backup away; else {restore}",
+        path.display(),
+        backup.display()
+    )))
 }
 
-/// One writer at a time. The lock goes when the file is closed, so a killed process leaves none behind.
-fn lock(folder: &Path) -> Result<File, Error> {
-    let path: PathBuf = folder.join(LOCK_FILE);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    options.mode(0o600);
-    options
-        .open(&path)
-        .and_then(|file| {
-            file.lock()?;
-            Ok(file)
-        })
-        .map_err(|error| {
-            Error::KeyRing(format!(
-                "The data directory {} cannot be written: {error}. Permit it, or choose another with SEALGATE_DATA_DIR.",
-                folder.display()
-            ))
-        })
+/// How to get a ring back that cannot be used.
+fn remedy(folder: &Path, fault: Fault) -> String {
+    if fault == Fault::Newer {
+        return String::new();
+    }
+    let path = folder.join(RING_FILE);
+    let backup = folder.join(RING_BACKUP_FILE);
+    if reads_well(&backup) {
+        return format!(
+            " The ring before its last change reads well (keys that the change added are not in it); restore it with: {}",
+            copy(&backup, &path)
+        );
+    }
+    " Restore it from a backup of your own; or, to start with new keys and lose what the old ones made, move it away."
+        .to_owned()
+}
+
+/// Whether the file is a ring that could be used.
+fn reads_well(path: &Path) -> bool {
+    let text = || {
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        read_text(file, &metadata)
+    };
+    text().is_ok_and(|text| RingContents::parse(&text).is_ok())
+}
+
+fn read_text(file: File, metadata: &Metadata) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Room for all of it: a text that grows leaves unwiped copies behind.
+    let size = usize::try_from(metadata.len()).unwrap_or(MAX_TEXT);
+    let mut text = Zeroizing::new(Vec::with_capacity(size.min(MAX_TEXT) + 2));
+    file.take(MAX_TEXT as u64 + 1).read_to_end(&mut text)?;
+    if text.len() > MAX_TEXT {
+        // Cut, so that it is judged as no ring.
+        text.clear();
+    }
+    Ok(text)
 }
 
 /// Nobody but the owner may get at secrets.
-fn check_permissions(path: &Path, wanted: u32) -> Result<(), Error> {
+pub(super) fn check_permissions(path: &Path, wanted: u32) -> Result<(), Error> {
     let metadata = fs::metadata(path).map_err(|error| {
         Error::KeyRing(format!("{} cannot be looked at: {error}.", path.display()))
     })?;
@@ -244,7 +152,7 @@ fn check_mode(path: &Path, metadata: &Metadata, wanted: u32) -> Result<(), Error
         return Err(Error::KeyRing(format!(
             "{} is open to other users (mode {mode:04o}), so its keys may be known. Mend it with: chmod {wanted:o} {}",
             path.display(),
-            path.display()
+            shell_word(path)
         )));
     }
     Ok(())
@@ -253,4 +161,33 @@ fn check_mode(path: &Path, metadata: &Metadata, wanted: u32) -> Result<(), Error
 #[cfg(not(unix))]
 fn check_mode(_path: &Path, _metadata: &Metadata, _wanted: u32) -> Result<(), Error> {
     Ok(())
+}
+
+/// A command line that copies, and keeps owner and mode.
+fn copy(from: &Path, to: &Path) -> String {
+    format!("cp -p {} {}", shell_word(from), shell_word(to))
+}
+
+/// A path as a shell takes it for one word.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
+    if text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_command_is_one_word() {
+        assert_eq!(shell_word(Path::new("/a/b-c.json")), "/a/b-c.json");
+        assert_eq!(
+            shell_word(Path::new("/my data/$x'y")),
+            r"'/my data/$x'\''y'"
+        );
+    }
 }

@@ -1,9 +1,13 @@
 //! The key ring: which keys there are, which one is the newest, and the ids by which tokens and data name them.
 //!
-//! Keys come from the environment and from the ring file (`file`); a key of the environment is always the newest. What a
-//! key does is the business of `token` and `cipher`.
+//! Keys come from the environment and from the ring file; a key of the environment is always the newest. `document` is
+//! the ring file's text, `file` reads it, `write` changes it, `manage` is what operators do with it. What a key does is the
+//! business of `token` and `cipher`.
 
+mod document;
 mod file;
+mod manage;
+mod write;
 
 use std::fmt;
 use std::path::Path;
@@ -13,7 +17,10 @@ use crate::config::GateSettings;
 use crate::token::TokenKey;
 use crate::{Error, Secret};
 
-pub use file::RING_FILE;
+use document::{Kind, RingContents};
+
+pub use file::{RING_BACKUP_FILE, RING_FILE};
+pub use manage::{Generated, KeyList, NewKeys, generate, list};
 
 /// All keys of a gate. Immutable: a change of keys is a new ring.
 pub(crate) struct KeyRing {
@@ -26,6 +33,17 @@ pub(crate) struct KeyRing {
     cbc: Option<CbcKey>,
     cbc_mode: CbcMode,
     origins: Vec<KeyOrigin>,
+    /// Whether there is a ring file.
+    has_file: bool,
+}
+
+/// What to do where keys are needed and there is no ring file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// Make the file, or random keys where the settings ask for those.
+    Make,
+    /// Nothing: somebody only looks.
+    Leave,
 }
 
 /// A key by its id and where it comes from, for start-up lines. Holds no secret.
@@ -37,6 +55,11 @@ pub struct KeyOrigin {
     pub id: String,
     /// Where it comes from, and how it was read.
     pub from: String,
+    /// When it was made, in seconds since 1970-01-01 UTC, where that is known.
+    pub created: Option<u64>,
+    /// Whether it is used for new tokens or data. Where AES-CBC is, [`Gate::seal`](crate::Gate::seal) still has a newest
+    /// data key.
+    pub newest: bool,
 }
 
 impl fmt::Display for KeyOrigin {
@@ -53,6 +76,11 @@ impl KeyRing {
     /// Collects the keys that the settings name: of the environment, of the ring file (made where it is needed and not
     /// yet there), or random ones.
     pub(crate) fn load(settings: &GateSettings) -> Result<Self, Error> {
+        KeyRing::collect(settings, Missing::Make)
+    }
+
+    /// With [`Missing::Leave`] a kind of key may be missing, which otherwise never is.
+    fn collect(settings: &GateSettings, missing: Missing) -> Result<Self, Error> {
         let mut ring = KeyRing {
             token_keys: Vec::new(),
             data_keys: Vec::new(),
@@ -60,20 +88,15 @@ impl KeyRing {
             cbc: None,
             cbc_mode: CbcMode::Off,
             origins: Vec::new(),
+            has_file: false,
         };
         let complete = settings.jwt_secret_key.is_some() && settings.aes_key.is_some();
         if settings.ephemeral_keys {
-            if settings.jwt_secret_key.is_none() {
-                ring.add_token_key(&*random_key()?, "random bytes, gone when the process ends")?;
-            }
-            if settings.aes_key.is_none() {
-                ring.add_data_key(
-                    DataKey::new(&*random_key()?)?,
-                    "random bytes, gone when the process ends",
-                )?;
+            if missing == Missing::Make {
+                ring.add_random(settings)?;
             }
         } else if let Some(folder) = &settings.data_dir {
-            ring.add_file(folder, complete)?;
+            ring.add_file(folder, complete, missing)?;
         } else if !complete {
             return Err(Error::Setting(
                 "No keys: set SEALGATE_DATA_DIR (keys are then made and kept there), or JWT_SECRET_KEY and AES_KEY, \
@@ -82,7 +105,7 @@ impl KeyRing {
             ));
         }
         ring.add_settings(settings)?;
-        ring.check_complete(settings)?;
+        ring.mark_newest();
         Ok(ring)
     }
 
@@ -127,20 +150,38 @@ impl KeyRing {
         &self.origins
     }
 
-    fn add_file(&mut self, folder: &Path, complete: bool) -> Result<(), Error> {
-        let Some(contents) = file::load_or_create(folder, !complete)? else {
-            return Ok(());
+    fn add_random(&mut self, settings: &GateSettings) -> Result<(), Error> {
+        const FROM: &str = "random bytes, gone when the process ends";
+        if settings.jwt_secret_key.is_none() {
+            self.add_token_key(&*random_key()?, FROM, None)?;
+        }
+        if settings.aes_key.is_none() {
+            self.add_data_key(DataKey::new(&*random_key()?)?, FROM, None)?;
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, folder: &Path, complete: bool, missing: Missing) -> Result<(), Error> {
+        let contents = match file::read(folder)? {
+            Some(found) => found.contents,
+            None if complete => return Ok(()),
+            None if missing == Missing::Leave => {
+                if folder.exists() {
+                    file::check_permissions(folder, 0o700)?;
+                }
+                return file::check_not_lost(folder);
+            }
+            None => make_file(folder)?,
         };
+        self.has_file = true;
         let from = format!("the key ring {}", folder.join(RING_FILE).display());
         for key in &contents.token_keys {
-            self.add_token_key(key.expose(), &from)?;
+            self.add_token_key(key.key.expose(), &from, Some(key.created))?;
         }
         for key in &contents.data_keys {
-            let bytes = key
-                .expose()
-                .try_into()
-                .expect("the file's reader checks the size");
-            self.add_data_key(DataKey::new(bytes)?, &from)?;
+            let bytes = key.key.expose();
+            let bytes = bytes.try_into().expect("the ring's reader checks the size");
+            self.add_data_key(DataKey::new(bytes)?, &from, Some(key.created))?;
         }
         Ok(())
     }
@@ -149,7 +190,7 @@ impl KeyRing {
     fn add_settings(&mut self, settings: &GateSettings) -> Result<(), Error> {
         if let Some(secret) = &settings.jwt_secret_key {
             self.forget_token_key(secret)?;
-            self.add_token_key(secret.expose(), "JWT_SECRET_KEY")?;
+            self.add_token_key(secret.expose(), "JWT_SECRET_KEY", None)?;
             self.secret_from_settings = true;
         }
         let Some(aes_key) = &settings.aes_key else {
@@ -163,7 +204,7 @@ impl KeyRing {
         let data_key = DataKey::from_aes_key(aes_key.expose())?;
         self.data_keys
             .retain(|known| known.bytes() != data_key.bytes());
-        self.add_data_key(data_key, &from)?;
+        self.add_data_key(data_key, &from, None)?;
         let Some(iv) = &settings.aes_iv else {
             return Ok(());
         };
@@ -181,12 +222,19 @@ impl KeyRing {
                     "AES_KEY and AES_IV (read as 16 {})",
                     byte_form(settings.aes_iv_form)
                 ),
+                created: None,
+                newest: false,
             });
         }
         Ok(())
     }
 
-    fn add_token_key(&mut self, bytes: &[u8], from: &str) -> Result<(), Error> {
+    fn add_token_key(
+        &mut self,
+        bytes: &[u8],
+        from: &str,
+        created: Option<u64>,
+    ) -> Result<(), Error> {
         let id = token_key_id(bytes)?;
         if self.token_key(&id).is_some() {
             return Err(same_id("token", &id));
@@ -195,12 +243,19 @@ impl KeyRing {
             kind: "token",
             id: id.clone(),
             from: from.to_owned(),
+            created,
+            newest: false,
         });
         self.token_keys.push(TokenKey::new(bytes, id));
         Ok(())
     }
 
-    fn add_data_key(&mut self, key: DataKey, from: &str) -> Result<(), Error> {
+    fn add_data_key(
+        &mut self,
+        key: DataKey,
+        from: &str,
+        created: Option<u64>,
+    ) -> Result<(), Error> {
         let id = hex(&key.id());
         if self.data_key(key.id()).is_some() {
             return Err(same_id("data", &id));
@@ -211,6 +266,8 @@ impl KeyRing {
             kind: "data",
             id,
             from: from.to_owned(),
+            created,
+            newest: false,
         });
         self.data_keys.push(key);
         Ok(())
@@ -226,18 +283,30 @@ impl KeyRing {
         Ok(())
     }
 
-    fn check_complete(&self, settings: &GateSettings) -> Result<(), Error> {
-        let missing = match (self.token_keys.is_empty(), self.data_keys.is_empty()) {
-            (false, false) => return Ok(()),
-            (true, _) => "token",
-            (false, true) => "data",
-        };
-        let place = settings.data_dir.as_deref().unwrap_or(Path::new("."));
-        Err(Error::KeyRing(format!(
-            "The key ring {} has no {missing} key. Restore it from a backup.",
-            place.join(RING_FILE).display()
-        )))
+    fn mark_newest(&mut self) {
+        let token = self.token_keys.last().map(|key| key.id().to_owned());
+        let data = self.data_keys.last().map(|key| hex(&key.id()));
+        for origin in &mut self.origins {
+            origin.newest = match origin.kind {
+                "token" => Some(&origin.id) == token.as_ref(),
+                "data" => Some(&origin.id) == data.as_ref(),
+                _ => self.cbc_mode == CbcMode::Seal,
+            };
+        }
     }
+}
+
+/// Makes the ring file with one key of each kind, unless another process was faster.
+fn make_file(folder: &Path) -> Result<RingContents, Error> {
+    let changed = write::change(folder, |ring| {
+        let new = ring.is_empty();
+        if new {
+            ring.add_new(Kind::Token)?;
+            ring.add_new(Kind::Data)?;
+        }
+        Ok(new)
+    })?;
+    Ok(changed.contents)
 }
 
 /// The id of a token key, as it stands in `kid`.

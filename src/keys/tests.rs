@@ -217,8 +217,12 @@ fn a_damaged_ring_is_named_and_never_overwritten() {
     for text in damaged {
         fs::write(&ring, &text).unwrap();
         let said = sentence(load(&settings));
+        let remedy = match text.contains("\"version\": 2") {
+            true => "newer version of sealgate, which has to be used",
+            false => "Restore it from a backup",
+        };
         assert!(
-            said.contains(ring.to_str().unwrap()) && said.contains("backup"),
+            said.contains(ring.to_str().unwrap()) && said.contains(remedy),
             "{said}"
         );
         assert_eq!(fs::read_to_string(&ring).unwrap(), text, "untouched");

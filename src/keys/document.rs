@@ -1,0 +1,295 @@
+//! The text of the ring file: what is written, what is accepted, and how new keys get in. Knows no file.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::{hex, token_key_id};
+use crate::cipher::{DataKey, decode_base64, encode_base64, random_key};
+use crate::{Error, Secret};
+
+const FORMAT: &str = "sealgate key ring";
+const FORMAT_VERSION: u32 = 1;
+/// Far more than a ring can need; a larger file is none.
+pub(super) const MAX_TEXT: usize = 1 << 20;
+
+/// The keys of a ring file, oldest first.
+#[derive(Default)]
+pub(super) struct RingContents {
+    pub(super) token_keys: Vec<RingKey>,
+    pub(super) data_keys: Vec<RingKey>,
+}
+
+/// One key of a ring file; its bytes are right for its kind.
+pub(super) struct RingKey {
+    /// Follows from the key: a key that was damaged does not have its id any more.
+    pub(super) id: String,
+    pub(super) key: Secret,
+    /// Seconds since 1970-01-01 UTC.
+    pub(super) created: u64,
+}
+
+/// Which list of the ring a key belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Token,
+    Data,
+}
+
+/// Why a text is no ring that can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The end of a sentence that begins with the ring's name.
+    Damaged(&'static str),
+    /// Nothing is wrong with it but that it is not for this version.
+    Newer,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Damaged(what) => what,
+            Fault::Newer => "was written by a newer version of sealgate, which has to be used",
+        })
+    }
+}
+
+// Members that are not known here would be lost when the ring is written again.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    format: String,
+    version: u32,
+    token_keys: Vec<StoredKey>,
+    data_keys: Vec<StoredKey>,
+}
+
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(deny_unknown_fields)]
+struct StoredKey {
+    id: String,
+    /// Standard base64.
+    key: String,
+    created: u64,
+}
+
+impl RingContents {
+    /// Reads a ring and judges all of it.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Fault> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            version: u32,
+        }
+        let head: Head = serde_json::from_slice(text)
+            .map_err(|_| Fault::Damaged("is damaged or not a key ring at all"))?;
+        if head.format != FORMAT {
+            return Err(Fault::Damaged("is not a key ring"));
+        }
+        if head.version > FORMAT_VERSION {
+            return Err(Fault::Newer);
+        }
+        if head.version != FORMAT_VERSION {
+            return Err(Fault::Damaged("is damaged: there is no such version"));
+        }
+        let document: Document =
+            serde_json::from_slice(text).map_err(|_| Fault::Damaged("is damaged"))?;
+        let ring = RingContents {
+            token_keys: Kind::Token.read(&document.token_keys)?,
+            data_keys: Kind::Data.read(&document.data_keys)?,
+        };
+        // A ring is never written without keys of both kinds.
+        match (ring.token_keys.is_empty(), ring.data_keys.is_empty()) {
+            (true, _) => Err(Fault::Damaged("is damaged: it has no token key")),
+            (_, true) => Err(Fault::Damaged("is damaged: it has no data key")),
+            _ => Ok(ring),
+        }
+    }
+
+    /// The text of this ring.
+    pub(super) fn to_text(&self) -> Zeroizing<Vec<u8>> {
+        let stored = |keys: &[RingKey]| keys.iter().map(RingKey::stored).collect();
+        let document = Document {
+            format: FORMAT.to_owned(),
+            version: FORMAT_VERSION,
+            token_keys: stored(&self.token_keys),
+            data_keys: stored(&self.data_keys),
+        };
+        // Room for all of it: a text that grows leaves unwiped copies behind.
+        let keys = self.token_keys.len() + self.data_keys.len();
+        let mut text = Zeroizing::new(Vec::with_capacity(512 + 512 * keys));
+        serde_json::to_writer_pretty(&mut *text, &document).expect("plain data is JSON");
+        text.push(b'\n');
+        text
+    }
+
+    /// Whether there is no key yet: the contents of a ring that is about to be made.
+    pub(super) fn is_empty(&self) -> bool {
+        self.token_keys.is_empty() && self.data_keys.is_empty()
+    }
+
+    /// Adds a random key as the newest of its kind.
+    pub(super) fn add_new(&mut self, kind: Kind) -> Result<(), Error> {
+        self.add_from(kind, random_key)
+    }
+
+    /// Takes keys from `random` until one has an id that is free.
+    pub(super) fn add_from(
+        &mut self,
+        kind: Kind,
+        mut random: impl FnMut() -> Result<Zeroizing<[u8; 32]>, Error>,
+    ) -> Result<(), Error> {
+        let created = SystemTime::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |age| age.as_secs());
+        let keys = match kind {
+            Kind::Token => &mut self.token_keys,
+            Kind::Data => &mut self.data_keys,
+        };
+        // Two collisions in a row are beyond chance; a generator that repeats itself must not end in a loop.
+        for _ in 0..4 {
+            let key = random()?;
+            let id = kind.id(&*key).ok_or(Error::Crypto("a key has no id"))?;
+            if keys.iter().all(|known| known.id != id) {
+                keys.push(RingKey {
+                    id,
+                    key: Secret::from(&key[..]),
+                    created,
+                });
+                return Ok(());
+            }
+        }
+        Err(Error::Crypto("the random generator repeats itself"))
+    }
+}
+
+impl RingKey {
+    fn stored(&self) -> StoredKey {
+        StoredKey {
+            id: self.id.clone(),
+            key: encode_base64(self.key.expose()),
+            created: self.created,
+        }
+    }
+}
+
+impl Kind {
+    /// The id of a key of this kind, if the bytes can be one.
+    fn id(self, key: &[u8]) -> Option<String> {
+        match self {
+            Kind::Token => token_key_id(key).ok().filter(|_| key.len() >= 32),
+            Kind::Data => {
+                let key = DataKey::new(key.try_into().ok()?).ok()?;
+                Some(hex(&key.id()))
+            }
+        }
+    }
+
+    fn read(self, stored: &[StoredKey]) -> Result<Vec<RingKey>, Fault> {
+        let mut keys: Vec<RingKey> = Vec::with_capacity(stored.len());
+        for stored in stored {
+            let key = decode_base64(&stored.key).ok().map(Secret::new);
+            let key = key
+                .filter(|key| self.id(key.expose()).as_ref() == Some(&stored.id))
+                .ok_or(Fault::Damaged("is damaged: a key does not have its id"))?;
+            if keys.iter().any(|known| known.id == stored.id) {
+                return Err(Fault::Damaged("is damaged: two keys have one id"));
+            }
+            keys.push(RingKey {
+                id: stored.id.clone(),
+                key,
+                created: stored.created,
+            });
+        }
+        Ok(keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(keys: usize) -> RingContents {
+        let mut ring = RingContents::default();
+        for _ in 0..keys {
+            ring.add_new(Kind::Token).unwrap();
+            ring.add_new(Kind::Data).unwrap();
+        }
+        ring
+    }
+
+    fn keys(ring: &RingContents) -> Vec<(&str, &[u8])> {
+        let all = ring.token_keys.iter().chain(&ring.data_keys);
+        all.map(|key| (key.id.as_str(), key.key.expose())).collect()
+    }
+
+    #[test]
+    fn a_ring_reads_as_it_was_written() {
+        let ring = ring(3);
+        let text = ring.to_text();
+        let read = RingContents::parse(&text).unwrap();
+        assert_eq!(keys(&read), keys(&ring));
+        assert_eq!(*read.to_text(), *text);
+    }
+
+    #[test]
+    fn no_beginning_of_a_ring_is_a_ring() {
+        let text = ring(2).to_text();
+        let whole = text.trim_ascii_end().len();
+        for length in 0..whole {
+            assert!(
+                RingContents::parse(&text[..length]).is_err(),
+                "{length} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_changes_a_key_unseen() {
+        let ring = ring(1);
+        let mut text = ring.to_text();
+        for at in 0..text.len() {
+            for bit in 0..8 {
+                text[at] ^= 1 << bit;
+                if let Ok(read) = RingContents::parse(&text) {
+                    assert_eq!(keys(&read), keys(&ring), "bit {bit} of byte {at}");
+                }
+                text[at] ^= 1 << bit;
+            }
+        }
+    }
+
+    #[test]
+    fn a_member_that_a_change_would_lose_is_refused() {
+        let text = String::from_utf8(ring(1).to_text().to_vec()).unwrap();
+        for (from, to) in [
+            ("\"version\"", "\"note\": 1, \"version\""),
+            ("\"id\"", "\"state\": \"retired\", \"id\""),
+        ] {
+            assert!(RingContents::parse(text.replacen(from, to, 1).as_bytes()).is_err());
+        }
+        let old = text.replacen("\"version\": 1", "\"version\": 0", 1);
+        assert!(matches!(
+            RingContents::parse(old.as_bytes()),
+            Err(Fault::Damaged(_))
+        ));
+    }
+
+    #[test]
+    fn a_new_key_never_takes_an_id_that_is_taken() {
+        let mut ring = ring(1);
+        let known: [u8; 32] = ring.data_keys[0].key.expose().try_into().unwrap();
+        let mut next = [known, [7; 32]].into_iter();
+        ring.add_from(Kind::Data, || Ok(Zeroizing::new(next.next().unwrap())))
+            .unwrap();
+        assert_eq!(ring.data_keys[1].key.expose(), [7; 32]);
+        assert!(
+            ring.add_from(Kind::Data, || Ok(Zeroizing::new(known)))
+                .is_err(),
+            "no endless loop"
+        );
+        assert_eq!(ring.data_keys.len(), 2);
+    }
+}

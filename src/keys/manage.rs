@@ -1,0 +1,145 @@
+//! What an operator does with keys: look at them, and add new ones.
+
+use std::path::PathBuf;
+
+use super::document::{Kind, RingKey};
+use super::file::{RING_BACKUP_FILE, RING_FILE};
+use super::{KeyOrigin, KeyRing, Missing, write};
+use crate::Error;
+use crate::config::GateSettings;
+
+/// The keys that there are, without their secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyList {
+    /// The ring file, if there is one.
+    pub ring: Option<PathBuf>,
+    /// The ring's and the environment's keys, oldest first.
+    pub keys: Vec<KeyOrigin>,
+}
+
+impl KeyList {
+    /// Whether there are keys for tokens and for data, so that a gate would need to make none.
+    pub fn is_complete(&self) -> bool {
+        ["token", "data"]
+            .iter()
+            .all(|kind| self.keys.iter().any(|key| key.kind == *kind))
+    }
+}
+
+/// Which kinds of key to add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewKeys {
+    /// A key that signs tokens.
+    pub token: bool,
+    /// A key that seals data.
+    pub data: bool,
+}
+
+/// What [`generate`] has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated {
+    /// The ring file.
+    pub ring: PathBuf,
+    /// The ring as it was before; `None` where there was none.
+    pub backup: Option<PathBuf>,
+    /// The keys that were added.
+    pub added: Vec<KeyOrigin>,
+}
+
+/// The keys of the ring file and of the settings. Reads only: neither folder nor ring is made.
+///
+/// # Errors
+/// [`Error::KeyRing`] where the ring cannot be read or trusted, or is gone while its backup is there.
+pub fn list(settings: &GateSettings) -> Result<KeyList, Error> {
+    let ring = KeyRing::collect(settings, Missing::Leave)?;
+    Ok(KeyList {
+        ring: settings
+            .data_dir
+            .as_ref()
+            .filter(|_| ring.has_file)
+            .map(|folder| folder.join(RING_FILE)),
+        keys: ring.origins,
+    })
+}
+
+/// Adds random keys to the ring file as the newest, or makes the ring where there is none, then with a key of each kind.
+/// Keys that are there stay, and go on verifying and opening. Gates that exist do not notice.
+///
+/// # Errors
+/// [`Error::Setting`] where the settings leave the new keys without use; [`Error::KeyRing`] where the ring cannot be
+/// read, trusted or written. The ring is then as it was.
+pub fn generate(settings: &GateSettings, kinds: NewKeys) -> Result<Generated, Error> {
+    check_use(settings, kinds)?;
+    let Some(folder) = &settings.data_dir else {
+        return Err(Error::Setting(
+            "There is no data directory for a key ring. Name one with SEALGATE_DATA_DIR.".into(),
+        ));
+    };
+    let mut before = (0, 0);
+    let changed = write::change(folder, |ring| {
+        before = (ring.token_keys.len(), ring.data_keys.len());
+        let new = ring.is_empty();
+        if kinds.token || new {
+            ring.add_new(Kind::Token)?;
+        }
+        if kinds.data || new {
+            ring.add_new(Kind::Data)?;
+        }
+        Ok(kinds.token || kinds.data || new)
+    })?;
+    let path = folder.join(RING_FILE);
+    let from = format!("the key ring {}", path.display());
+    let added = |kind: &'static str, keys: &[RingKey]| -> Vec<KeyOrigin> {
+        let origin = |key: &RingKey| KeyOrigin {
+            kind,
+            id: key.id.clone(),
+            from: from.clone(),
+            created: Some(key.created),
+            newest: true,
+        };
+        keys.iter().map(origin).collect()
+    };
+    let mut keys = added("token", &changed.contents.token_keys[before.0..]);
+    keys.extend(added("data", &changed.contents.data_keys[before.1..]));
+    Ok(Generated {
+        ring: path,
+        backup: changed.existed.then(|| folder.join(RING_BACKUP_FILE)),
+        added: keys,
+    })
+}
+
+/// A key that would never be used is not made: whoever asked for it believes that the old one is retired.
+fn check_use(settings: &GateSettings, kinds: NewKeys) -> Result<(), Error> {
+    if settings.ephemeral_keys {
+        return Err(Error::Setting(
+            "SEALGATE_KEYS=ephemeral uses no key ring. Set it to ring (or unset it) to make or change one.".into(),
+        ));
+    }
+    let sentence = match (
+        kinds.token && settings.jwt_secret_key.is_some(),
+        kinds.data && settings.aes_key.is_some(),
+    ) {
+        (false, false) => return Ok(()),
+        (true, true) => {
+            "JWT_SECRET_KEY and AES_KEY are set and are always the newest keys, so keys added to the ring would not be \
+             used. Unset them first."
+        }
+        (true, false) if kinds.data => {
+            "JWT_SECRET_KEY is set and is always the newest token key, so one added to the ring would not be used. \
+             Unset it first, or add a data key alone: sealgate keys generate --data"
+        }
+        (false, true) if kinds.token => {
+            "AES_KEY is set and is always the newest data key, so one added to the ring would not be used. Unset it \
+             first, or add a token key alone: sealgate keys generate --token"
+        }
+        (true, false) => {
+            "JWT_SECRET_KEY is set and is always the newest token key, so one added to the ring would not be used. \
+             Unset it first."
+        }
+        (false, true) => {
+            "AES_KEY is set and is always the newest data key, so one added to the ring would not be used. Unset it \
+             first."
+        }
+    };
+    Err(Error::Setting(sentence.into()))
+}

@@ -1,0 +1,200 @@
+//! The one way in which the ring file changes: locked, judged before, replaced whole or not at all, the ring before kept as
+//! a backup. A process that is killed at any moment leaves the old ring or the new one.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+
+use super::document::{MAX_TEXT, RingContents};
+use super::file::{self, RING_BACKUP_FILE, RING_FILE, check_permissions};
+use crate::Error;
+
+const LOCK_FILE: &str = "keys.lock";
+const NEW_FILE: &str = "keys.json.new";
+const NEW_BACKUP_FILE: &str = "keys.json.bak.new";
+/// A change takes milliseconds; who holds the lock for longer is stopped or hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The ring after a call of [`change`].
+pub(super) struct Changed {
+    pub(super) contents: RingContents,
+    /// Whether a ring was there before, which is the backup now.
+    pub(super) existed: bool,
+}
+
+/// Changes the ring of `folder`, or makes it: `edit` gets what is there (nothing, where there is no ring) and says
+/// whether it changed it.
+///
+/// A ring that cannot be used, or that is gone while its backup is there, is an error, and nothing is written.
+pub(super) fn change(
+    folder: &Path,
+    edit: impl FnOnce(&mut RingContents) -> Result<bool, Error>,
+) -> Result<Changed, Error> {
+    make_folder(folder)?;
+    check_permissions(folder, 0o700)?;
+    let _lock = lock(folder)?;
+    let found = file::read(folder)?;
+    let (mut contents, old_text) = match found {
+        Some(found) => (found.contents, Some(found.text)),
+        None => {
+            file::check_not_lost(folder)?;
+            (RingContents::default(), None)
+        }
+    };
+    let existed = old_text.is_some();
+    if edit(&mut contents)? {
+        let text = contents.to_text();
+        check_readable(folder, &text, &contents)?;
+        replace(folder, &text, old_text.as_ref().map(|text| text.as_slice()))?;
+    }
+    Ok(Changed { contents, existed })
+}
+
+/// What is written has to be read again.
+fn check_readable(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(), Error> {
+    let path = folder.join(RING_FILE);
+    if text.len() > MAX_TEXT {
+        return Err(Error::KeyRing(format!(
+            "The key ring {} has {} keys, and more would make it larger than {} KiB, which is as much as is read. \
+             Nothing was changed. Keep a copy, and take the oldest keys that nothing needs any more out of it.",
+            path.display(),
+            contents.token_keys.len() + contents.data_keys.len(),
+            MAX_TEXT >> 10
+        )));
+    }
+    RingContents::parse(text).map(drop).map_err(|fault| {
+        Error::KeyRing(format!(
+            "The key ring {} was not changed: the new one {fault}.",
+            path.display()
+        ))
+    })
+}
+
+/// Writes whole files beside the ring and renames them: a reader sees the old ring or the new one, never a part.
+fn replace(folder: &Path, text: &[u8], old_text: Option<&[u8]>) -> Result<(), Error> {
+    let path = folder.join(RING_FILE);
+    // Renaming would put a file in the link's place and leave the file behind it as it is.
+    if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
+        return Err(Error::KeyRing(format!(
+            "The key ring {} is a symbolic link, and a change would replace the link alone. Name the folder that it \
+             leads to with SEALGATE_DATA_DIR.",
+            path.display()
+        )));
+    }
+    let new_path = folder.join(NEW_FILE);
+    let new_backup_path = folder.join(NEW_BACKUP_FILE);
+    let attempt = || -> io::Result<()> {
+        write_file(folder, &new_path, text)?;
+        if let Some(old_text) = old_text {
+            write_file(folder, &new_backup_path, old_text)?;
+            fs::rename(&new_backup_path, folder.join(RING_BACKUP_FILE))?;
+        }
+        fs::rename(&new_path, &path)
+    };
+    attempt().map_err(|error| {
+        let _ = fs::remove_file(&new_path);
+        let _ = fs::remove_file(&new_backup_path);
+        Error::KeyRing(format!(
+            "The key ring {} cannot be written: {error}. Nothing was changed. Free space or permit writing in that \
+             folder, or choose another with SEALGATE_DATA_DIR.",
+            path.display()
+        ))
+    })?;
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| {
+            Error::KeyRing(format!(
+                "The key ring {} was written, but may not outlive a loss of power: {error}.",
+                path.display()
+            ))
+        })
+}
+
+/// A new file that nobody but the folder's owner can read, with these bytes safely on the disk.
+fn write_file(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Left behind by a process that was killed; the lock is ours.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(path)?;
+    own(folder, &file)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The administrator who changes a service's ring must not take it away from the service.
+#[cfg(unix)]
+fn own(folder: &Path, file: &File) -> io::Result<()> {
+    let owner = fs::metadata(folder)?;
+    let metadata = file.metadata()?;
+    if metadata.uid() != owner.uid() {
+        std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    // An odd umask may have taken bits away that the owner needs.
+    if metadata.mode() & 0o7777 != 0o600 {
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn own(_folder: &Path, _file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(folder).map_err(|error| {
+        Error::KeyRing(format!(
+            "The data directory {} cannot be made: {error}. Choose another with SEALGATE_DATA_DIR.",
+            folder.display()
+        ))
+    })
+}
+
+/// One writer at a time. The lock goes when the file is closed, so a killed process leaves none behind.
+fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join(LOCK_FILE);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let unwritable = |error: io::Error| {
+        Error::KeyRing(format!(
+            "The data directory {} cannot be written: {error}. Permit it, or choose another with SEALGATE_DATA_DIR.",
+            folder.display()
+        ))
+    };
+    let file = options.open(&path).map_err(unwritable)?;
+    own(folder, &file).map_err(unwritable)?;
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() < given_up => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::KeyRing(format!(
+                    "Another process has held the lock {} for {} s. End it, then try again.",
+                    path.display(),
+                    PATIENCE.as_secs()
+                )));
+            }
+        }
+    }
+}
