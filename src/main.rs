@@ -1,9 +1,6 @@
 //! The command `sealgate`: hands its arguments to `cli` and turns an error into one line and an exit code.
 
 #![forbid(unsafe_code)]
-// A command speaks on its terminal.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod cli;
 
 use std::process::ExitCode;
@@ -13,7 +10,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             log::logger().flush();
-            eprintln!("sealgate: {}", failure.sentence);
+            for sentence in &failure.sentences {
+                cli::remark(sentence);
+            }
             ExitCode::from(failure.code)
         }
     }

@@ -1,10 +1,14 @@
 //! The command line: one file for each subcommand, all flags from the settings table.
 
+mod config;
 mod data;
 mod health;
+mod keys;
+mod man;
 mod mask;
 mod serve;
 mod settings;
+mod table;
 mod token;
 
 use std::io::{self, Read, Write};
@@ -13,12 +17,16 @@ use clap::{ArgMatches, Command};
 use sealgate::config::Group;
 use sealgate::{Error, Gate, Secret, Settings};
 
+/// What the codes mean that every subcommand ends with.
+const EXIT_CODES: &str = "0 done; 1 the answer is no (token refused, data does not open, server not ready, no key \
+    ring); 2 it could not be asked (arguments, settings, keys, files).";
 /// Most that is read from standard input.
 const MAX_INPUT: u64 = 2 << 30;
 
 /// What ends the command without success.
 pub(crate) struct Failure {
-    pub(crate) sentence: String,
+    /// One or more, each for a line of its own.
+    pub(crate) sentences: Vec<String>,
     pub(crate) code: u8,
 }
 
@@ -26,7 +34,7 @@ impl Failure {
     /// Exit code 1: the answer is no (a token that is refused, data that does not open, a server that is not ready).
     fn no(sentence: impl Into<String>) -> Self {
         Failure {
-            sentence: sentence.into(),
+            sentences: vec![sentence.into()],
             code: 1,
         }
     }
@@ -34,7 +42,7 @@ impl Failure {
     /// Exit code 2: it could not be asked (arguments, settings, keys, files).
     fn wrong(sentence: impl Into<String>) -> Self {
         Failure {
-            sentence: sentence.into(),
+            sentences: vec![sentence.into()],
             code: 2,
         }
     }
@@ -60,6 +68,10 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("decrypt", matches)) => data::decrypt(matches),
         Some(("mask", matches)) => mask::run(matches),
         Some(("healthcheck", matches)) => health::run(matches),
+        Some(("keys", matches)) => keys::run(matches),
+        Some(("config", matches)) => config::run(matches),
+        Some(("completions", matches)) => man::completions(command(), matches),
+        Some(("man", matches)) => man::run(command(), matches),
         _ => unreachable!("clap asks for a subcommand that it knows"),
     }
 }
@@ -68,11 +80,7 @@ fn command() -> Command {
     Command::new("sealgate")
         .version(sealgate::VERSION)
         .about("Tokens, encryption, rate limits and masked logs behind one small server and one key ring")
-        .after_help(
-            "Exit codes: 0 done; 1 the answer is no (token refused, data does not open, server not ready); 2 it could \
-             not be asked (arguments, settings, keys, files).\n\n\
-             Start with: sealgate serve",
-        )
+        .after_help(format!("Exit codes: {EXIT_CODES}\n\nStart with: sealgate serve"))
         .subcommand_required(true)
         .arg_required_else_help(true)
         .max_term_width(110)
@@ -82,6 +90,10 @@ fn command() -> Command {
         .subcommand(data::decrypt_command())
         .subcommand(mask::command())
         .subcommand(health::command())
+        .subcommand(keys::command())
+        .subcommand(config::command())
+        .subcommand(man::completions_command())
+        .subcommand(man::command())
 }
 
 /// The settings as file, environment and flags give them, with the command's data directory.
@@ -105,6 +117,16 @@ fn read_input() -> Result<Secret, Failure> {
         return Err(Failure::wrong("Standard input is larger than 2 GiB."));
     }
     Ok(Secret::new(input))
+}
+
+/// Writes a line to standard error. Where nobody reads that, nobody is told.
+pub(crate) fn remark(sentence: &str) {
+    let _ = writeln!(io::stderr().lock(), "sealgate: {sentence}");
+}
+
+/// A value for programs, as the command prints it.
+fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    write_output(format!("{value:#}\n").as_bytes())
 }
 
 /// Writes a result to standard output. A reader that has gone away (`| head`) is a failure of nobody.

@@ -8,7 +8,7 @@ use sealgate::token::{OPEN_LOGIN_SCOPE, Unverified};
 use sealgate::{Grant, Secret, TokenError};
 use serde_json::{Value, json};
 
-use super::{Failure, open_gate, read_input, settings, write_output};
+use super::{Failure, open_gate, print_json, read_input, settings, write_output};
 
 pub(super) fn command() -> Command {
     let issue = Command::new("issue")
@@ -130,8 +130,4 @@ fn text(token: &Secret) -> Result<&str, Failure> {
     token
         .expose_str()
         .map_err(|_| Failure::no(TokenError::Malformed.to_string()))
-}
-
-fn print_json(value: &Value) -> Result<(), Failure> {
-    write_output(format!("{value:#}\n").as_bytes())
 }

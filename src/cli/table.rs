@@ -1,0 +1,81 @@
+//! Text as people read it in a terminal: columns one below the other, times, and no control characters.
+
+use time::OffsetDateTime;
+
+/// Rows in columns; the first row is the heading. Two spaces between, none at the end of a line.
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
+    let mut widths = Vec::new();
+    for row in rows {
+        for (at, cell) in row.iter().enumerate() {
+            let width = cell.chars().count();
+            match widths.get_mut(at) {
+                Some(widest) => *widest = width.max(*widest),
+                None => widths.push(width),
+            }
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:<width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Seconds since 1970-01-01 UTC as RFC 3339 writes them.
+pub(super) fn rfc3339(seconds: u64) -> Option<String> {
+    let moment = OffsetDateTime::from_unix_timestamp(seconds.try_into().ok()?).ok()?;
+    let (hour, minute, second) = moment.to_hms();
+    Some(format!(
+        "{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z",
+        moment.year(),
+        u8::from(moment.month()),
+        moment.day()
+    ))
+}
+
+/// Text that cannot move the cursor or turn round what stands beside it.
+pub(super) fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Beside control characters those that change the direction of text.
+        if c.is_control()
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_one_below_the_other() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        assert_eq!(
+            aligned(&[row(["A", "B", "C"]), row(["longer", "ü", ""])]),
+            "A       B  C\nlonger  ü\n"
+        );
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(rfc3339(0).unwrap(), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(1_795_491_237).unwrap(), "2026-11-24T03:33:57Z");
+        assert_eq!(rfc3339(u64::MAX), None);
+    }
+
+    #[test]
+    fn nothing_shown_can_steer_a_terminal() {
+        assert_eq!(harmless("a\x1b[2Jé\n\u{202e}"), "a\\u{1b}[2Jé\\n\\u{202e}");
+    }
+}
