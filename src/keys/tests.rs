@@ -278,3 +278,69 @@ fn nothing_prints_a_key() {
     let shown = format!("{gate:?} {:?}", gate.key_origins());
     assert!(!shown.contains(SECRET) && !shown.contains(KEY), "{shown}");
 }
+
+#[test]
+fn a_ring_never_gets_larger_than_what_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sealgate");
+    load(&[("data_dir", folder.to_str().unwrap())]).unwrap();
+    let before = fs::read(folder.join(RING_FILE)).unwrap();
+    let added = write::change(&folder, |ring| {
+        ring.token_keys.extend((0..9000).map(|n| document::RingKey {
+            id: format!("{n:011}"),
+            key: Secret::from(&[7; 32][..]),
+            created: 0,
+        }));
+        Ok(true)
+    });
+    let said = added.err().unwrap().to_string();
+    assert!(said.contains("larger than 1024 KiB"), "{said}");
+    assert_eq!(fs::read(folder.join(RING_FILE)).unwrap(), before);
+    assert!(!folder.join(RING_BACKUP_FILE).exists());
+}
+
+#[test]
+fn new_keys_are_the_newest_and_the_old_ones_still_serve() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sealgate");
+    let given = [("data_dir", folder.to_str().unwrap())];
+    let mut config = Config::new();
+    config.set(given[0].0, given[0].1).unwrap();
+    let settings = config.settings().unwrap().gate;
+    assert_eq!(list(&settings).unwrap().ring, None);
+    assert!(!folder.exists(), "looking makes nothing");
+
+    let both = NewKeys {
+        token: true,
+        data: true,
+    };
+    let made = generate(&settings, both).unwrap();
+    assert_eq!((made.added.len(), made.backup), (2, None));
+    let before = gate(&given);
+    let grant = Grant {
+        subject: "alice",
+        scope: "",
+        ttl: None,
+    };
+    let token = before.issue_token(&grant).unwrap();
+    let sealed = before.seal(b"data", b"").unwrap();
+
+    let added = generate(&settings, both).unwrap();
+    assert_eq!(added.backup, Some(folder.join(RING_BACKUP_FILE)));
+    let after = gate(&given);
+    assert_eq!(after.verify_token(&token).unwrap().subject(), "alice");
+    assert_eq!(after.open(&sealed, b"").unwrap().expose(), b"data");
+    let newest: Vec<&KeyOrigin> = after
+        .key_origins()
+        .iter()
+        .filter(|key| key.newest)
+        .collect();
+    assert_eq!(newest, added.added.iter().collect::<Vec<_>>());
+    assert_eq!(list(&settings).unwrap().keys, after.key_origins());
+    assert!(
+        before
+            .verify_token(&after.issue_token(&grant).unwrap())
+            .is_err(),
+        "a gate keeps the keys that it was made with"
+    );
+}
