@@ -1,9 +1,11 @@
 //! Every setting once, and the way from text to typed values: default, file, environment, flag, the later one wins.
 //!
-//! `table` holds the settings, `sources` reads files and the environment, `parse` turns one value into its type. What a
-//! value means is the business of the room that uses it.
+//! `table` holds the settings, `sources` reads files and the environment, `parse` turns one value into its type, `report`
+//! and `example` show them to people. What a value means is the business of the room that uses it.
 
+mod example;
 mod parse;
+mod report;
 mod sources;
 mod table;
 
@@ -18,7 +20,9 @@ use log::LevelFilter;
 use crate::cipher::CbcMode;
 use crate::{Error, Secret};
 
-pub use sources::{Source, default_data_dir};
+pub use example::example;
+pub use report::{Report, Shown, ShownValue};
+pub use sources::{Source, default_data_dir, default_data_dir_origin};
 pub use table::{Group, SETTINGS, Setting, find};
 
 /// Values as they were given, each with where it came from; not yet checked.
@@ -194,20 +198,37 @@ impl Config {
     /// # Errors
     /// [`Error::Setting`]: the first wrong one, named as it was given. Never shows the value.
     pub fn settings(&self) -> Result<Settings, Error> {
-        let mut settings = Settings::default();
+        let judged = self.judge();
+        match judged.faults.into_iter().next() {
+            Some(fault) => Err(Error::Setting(fault)),
+            None => Ok(judged.settings),
+        }
+    }
+
+    fn judge(&self) -> Judged {
+        let mut judged = Judged::default();
         for setting in SETTINGS {
             let given = self.values.get(setting.name);
             let value = given.map_or(setting.default.as_bytes(), |given| given.value.expose());
             if given.is_none() && value.is_empty() {
                 continue;
             }
-            (setting.apply)(&mut settings, value).map_err(|wanted| {
+            if let Err(wanted) = (setting.apply)(&mut judged.settings, value) {
                 let source = given.map_or(&Source::Default, |given| &given.source);
-                Error::Setting(format!("{} {wanted}", source.names(setting)))
-            })?;
+                let name = source.names(setting);
+                judged.faults.push(format!("{name} {wanted}"));
+                judged.wrong.push((setting.name, wanted));
+            }
         }
-        settings.check_combinations()?;
-        Ok(settings)
+        judged.settings.complete();
+        for (names, sentence) in judged.settings.wrong_combinations() {
+            // What is wrong by itself is only seemingly missing.
+            let known = |name: &&str| judged.wrong.iter().any(|(wrong, _)| wrong == name);
+            if !names.iter().any(known) {
+                judged.faults.push(sentence.to_owned());
+            }
+        }
+        judged
     }
 
     /// Where the value of a setting came from.
@@ -228,31 +249,49 @@ impl Config {
     }
 }
 
+/// The settings as far as they are right, and everything that is wrong.
+#[derive(Default)]
+struct Judged {
+    settings: Settings,
+    /// Whole sentences.
+    faults: Vec<String>,
+    /// The settings whose values are wrong, and what they want.
+    wrong: Vec<(&'static str, String)>,
+}
+
 impl Settings {
-    fn check_combinations(&mut self) -> Result<(), Error> {
-        let wrong = |sentence: &str| Err(Error::Setting(sentence.to_owned()));
+    /// What follows from other settings.
+    fn complete(&mut self) {
+        self.app.limiter_memory = self.gate.limiter_memory;
+        // Of Unix peers it says nothing about who reaches a TCP address.
+        self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
+    }
+
+    /// Settings that do not go together: their names, and a sentence.
+    fn wrong_combinations(&self) -> Vec<(&'static [&'static str], &'static str)> {
+        let mut wrong: Vec<(&[_], _)> = Vec::new();
         let gate = &self.gate;
         if gate.cbc != Some(CbcMode::Off) {
             if gate.aes_iv.is_some() && gate.aes_key.is_none() {
-                return wrong(
+                wrong.push((
+                    &["aes_iv", "aes_key", "cbc"],
                     "AES_IV is set but AES_KEY is not. Set both, or neither (new data is then sealed without them).",
-                );
+                ));
             }
             if gate.cbc.is_some() && gate.aes_iv.is_none() {
-                return wrong(
+                wrong.push((
+                    &["aes_iv", "aes_key", "cbc"],
                     "SEALGATE_CBC asks for the original's AES-CBC, which needs AES_KEY and AES_IV.",
-                );
+                ));
             }
         }
         if self.app.secure_data.is_some() && self.app.secure_data_file.is_some() {
-            return wrong(
+            wrong.push((
+                &["secure_data", "secure_data_file"],
                 "SEALGATE_SECURE_DATA and SEALGATE_SECURE_DATA_FILE are both set. Set one.",
-            );
+            ));
         }
-        self.app.limiter_memory = gate.limiter_memory;
-        // Of Unix peers it says nothing about who reaches a TCP address.
-        self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
-        Ok(())
+        wrong
     }
 }
 

@@ -74,6 +74,14 @@ impl App {
         })
     }
 
+    /// Whether an API could be made of these settings; makes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
+    pub fn check(settings: &AppSettings) -> Result<(), Error> {
+        SecureData::new(settings).map(drop)
+    }
+
     /// The gate that the API stands on.
     pub fn gate(&self) -> &Gate {
         &self.inner.gate

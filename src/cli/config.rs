@@ -1,9 +1,248 @@
-//! stub
-use super::Failure;
-use clap::{ArgMatches, Command};
+//! `sealgate config`: every setting with its value and where it came from, everything that is wrong, an example file.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use sealgate::api::App;
+use sealgate::config::{
+    self, Config, Group, Listen, Report, Shown, ShownValue, Source, default_data_dir_origin,
+};
+use sealgate::keys;
+use sealgate::server::Server;
+use serde_json::{Value, json};
+
+use super::table::{aligned, harmless};
+use super::{Failure, print_json, remark, settings, write_output};
+
+const GROUPS: [Group; 2] = [Group::Gate, Group::Server];
+
 pub(super) fn command() -> Command {
-    Command::new("config")
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .action(ArgAction::SetTrue)
+            .help(help)
+    };
+    let command = Command::new("config")
+        .about("Show every setting and where it came from, check them, or print an example file")
+        .long_about(
+            "Show every setting, its value and where it came from, as serve would take them with the same flags. Of \
+             secrets only their length is shown. Exit code 2 where something is wrong. Nothing is made or changed.",
+        )
+        .arg(flag(
+            "check",
+            "Only judge the settings and what they point to (key ring, files): every fault on standard error, exit code 2",
+        ))
+        .arg(
+            flag("example", "Print a settings file with every setting in a comment")
+                .conflicts_with_all(["check", "json"]),
+        )
+        .arg(flag("json", "Print JSON for programs"));
+    settings::add_flags(command, &GROUPS)
 }
-pub(super) fn run(_: &ArgMatches) -> Result<(), Failure> {
-    Ok(())
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    if matches.get_flag("example") {
+        return write_output(config::example().as_bytes());
+    }
+    let (config, faults) = settings::take(matches, &GROUPS);
+    let report = config.report();
+    let mut faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    faults.extend(report.faults.iter().cloned());
+    let check = matches.get_flag("check");
+    let mut remarks = Config::unknown_env();
+    if check {
+        faults.extend(faults_outside(&report));
+        remarks.extend(remark_on_files(&report));
+    }
+    let faults: Vec<String> = faults.iter().map(|fault| harmless(fault)).collect();
+    for sentence in &remarks {
+        remark(&harmless(sentence));
+    }
+    match (check, matches.get_flag("json")) {
+        (true, true) => {
+            print_json(&json!({"ok": faults.is_empty(), "faults": faults, "remarks": remarks}))?
+        }
+        (false, true) => print_json(&json!({
+            "settings": report.values.iter().map(shown_json).collect::<Vec<_>>(),
+            "faults": faults,
+            "remarks": remarks,
+        }))?,
+        (true, false) if faults.is_empty() => write_output(b"The settings are in order.\n")?,
+        (true, false) => {}
+        (false, false) => write_output(aligned(&table(&report)).as_bytes())?,
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Failure {
+        sentences: faults,
+        code: 2,
+    })
+}
+
+fn table(report: &Report) -> Vec<Vec<String>> {
+    let any_wrong = report.values.iter().any(|shown| shown.fault.is_some());
+    let mut rows = vec![["SETTING", "VALUE", "FROM"].map(str::to_owned).to_vec()];
+    for shown in &report.values {
+        let value = match &shown.value {
+            ShownValue::NotSet => "-".to_owned(),
+            ShownValue::Secret(1) => "secret, 1 byte".to_owned(),
+            ShownValue::Secret(bytes) => format!("secret, {bytes} bytes"),
+            ShownValue::Text(text) => harmless(text),
+        };
+        let mut row = vec![shown.setting.name.to_owned(), value, from(shown)];
+        if any_wrong {
+            row.push(match &shown.fault {
+                Some(wanted) => format!("WRONG: {wanted}"),
+                None => String::new(),
+            });
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+fn from(shown: &Shown) -> String {
+    let setting = shown.setting;
+    match &shown.source {
+        Source::Default => match (setting.name, default_data_dir_origin()) {
+            ("data_dir", Some((_, variable))) => format!("default (${variable})"),
+            _ => "default".to_owned(),
+        },
+        Source::File(path) => harmless(&path.to_string_lossy()),
+        Source::Environment => setting.env.to_owned(),
+        Source::Flag => format!("--{}", setting.flag().unwrap_or_default()),
+        Source::Call => "a call".to_owned(),
+    }
+}
+
+fn shown_json(shown: &Shown) -> Value {
+    let setting = shown.setting;
+    let (value, bytes) = match &shown.value {
+        ShownValue::NotSet => (Value::Null, None),
+        ShownValue::Secret(bytes) => (Value::Null, Some(bytes)),
+        ShownValue::Text(text) => (Value::from(text.as_str()), None),
+    };
+    let source = match &shown.source {
+        Source::Default => "default",
+        Source::File(_) => "file",
+        Source::Environment => "environment",
+        Source::Flag => "flag",
+        Source::Call => "call",
+    };
+    json!({
+        "name": setting.name,
+        "env": setting.env,
+        "flag": setting.flag(),
+        "secret": setting.secret,
+        "set": shown.value != ShownValue::NotSet,
+        "value": value,
+        "secret_bytes": bytes,
+        "source": source,
+        "from": from(shown),
+        "fault": shown.fault,
+    })
+}
+
+/// What is wrong with that to which the settings point. Reads only.
+fn faults_outside(report: &Report) -> Vec<String> {
+    let settings = &report.settings;
+    let right = |names: &[&str]| names.iter().all(|name| report.is_right(name));
+    let mut faults = Vec::new();
+    if right(&["data_dir", "keys", "jwt_secret_key", "aes_key", "aes_iv"]) {
+        faults.extend(
+            keys::list(&settings.gate)
+                .err()
+                .map(|error| error.to_string()),
+        );
+    }
+    if right(&["secure_data_file"]) {
+        faults.extend(
+            App::check(&settings.app)
+                .err()
+                .map(|error| error.to_string()),
+        );
+    }
+    if right(&["listen", "trusted_proxies"]) {
+        faults.extend(
+            Server::check(&settings.server)
+                .err()
+                .map(|error| error.to_string()),
+        );
+    }
+    for listen in &settings.server.listen {
+        if let Listen::Unix(path) = listen
+            && !folder_of(path).is_dir()
+        {
+            faults.push(format!(
+                "SEALGATE_LISTEN: the folder of the socket {} is not there.",
+                path.display()
+            ));
+        }
+    }
+    if let Some(path) = &settings.log.file
+        && let Err(error) = can_append(path)
+    {
+        faults.push(format!(
+            "SEALGATE_LOG_FILE: {} cannot be opened for writing: {error}.",
+            path.display()
+        ));
+    }
+    faults
+}
+
+/// Whether the file could be appended to, or made.
+fn can_append(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        // Opening a pipe would wait for its reader.
+        Ok(metadata) if !metadata.is_file() => Ok(()),
+        Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::metadata(folder_of(path))
+            .and_then(|folder| match folder.is_dir() {
+                true => Ok(()),
+                false => Err(io::ErrorKind::NotADirectory.into()),
+            }),
+        Err(error) => Err(error),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// A settings file with secrets in it that others can read.
+fn remark_on_files(report: &Report) -> Option<String> {
+    let (path, setting) = report.values.iter().find_map(|shown| match &shown.source {
+        Source::File(path) if shown.setting.secret => Some((path, shown.setting)),
+        _ => None,
+    })?;
+    let who = readers(path)?;
+    Some(format!(
+        "The settings file {} holds secrets ({}), and {who} can read it. Take that away with chmod 600, or move the \
+         secrets into the environment.",
+        path.display(),
+        setting.name
+    ))
+}
+
+#[cfg(unix)]
+fn readers(path: &Path) -> Option<&'static str> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    match (mode & 0o040 != 0, mode & 0o004 != 0) {
+        (_, true) => Some("every user"),
+        (true, false) => Some("its group"),
+        (false, false) => None,
+    }
+}
+
+#[cfg(not(unix))]
+fn readers(_path: &Path) -> Option<&'static str> {
+    None
 }

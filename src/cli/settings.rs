@@ -50,15 +50,22 @@ pub(super) fn add_flags(command: Command, groups: &[Group]) -> Command {
 
 /// File, environment and flags.
 pub(super) fn load(matches: &ArgMatches, groups: &[Group]) -> Result<Config, Error> {
+    let (config, faults) = take(matches, groups);
+    faults.into_iter().next().map_or(Ok(config), Err)
+}
+
+/// The same, with everything that is wrong in the file instead of an end at the first.
+pub(super) fn take(matches: &ArgMatches, groups: &[Group]) -> (Config, Vec<Error>) {
     let mut config = Config::new();
-    config.load_like_the_command(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
+    let file = matches.get_one::<PathBuf>("config").map(PathBuf::as_path);
+    let mut faults = config.take_like_the_command(file);
     for setting in SETTINGS
         .iter()
         .filter(|setting| groups.contains(&setting.group) && !setting.secret)
     {
         if let Some(value) = matches.get_one::<OsString>(setting.name) {
-            config.set_flag(setting.name, value.clone())?;
+            faults.extend(config.set_flag(setting.name, value.clone()).err());
         }
     }
-    Ok(config)
+    (config, faults)
 }

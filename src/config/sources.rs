@@ -60,40 +60,32 @@ impl Config {
     /// [`Error::Setting`] where the file cannot be read, is not TOML, or has a name that is no setting's; the sentence
     /// names the line or the nearest name.
     pub fn load_file(&mut self, path: &Path) -> Result<(), Error> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Error::Setting(format!(
-                "The settings file {} cannot be read: {error}.",
-                path.display()
-            ))
-        })?;
-        let text = zeroize::Zeroizing::new(text);
-        let table: toml::Table = toml::from_str(&text).map_err(|error| {
-            // The error's own display quotes the line, which may hold a secret.
-            let line = error.span().map_or(1, |span| {
-                text[..span.start.min(text.len())].matches('\n').count() + 1
-            });
-            Error::Setting(format!(
-                "The settings file {} is not valid TOML in line {line}.",
-                path.display()
-            ))
-        })?;
+        first(self.take_file(path))
+    }
+
+    /// Takes what is right in a file, and gives everything that is not.
+    fn take_file(&mut self, path: &Path) -> Vec<Error> {
+        let table = match read_toml(path) {
+            Ok(table) => table,
+            Err(error) => return vec![error],
+        };
+        let mut faults = Vec::new();
         for (name, value) in table {
-            let setting = SETTINGS
-                .iter()
-                .find(|setting| setting.name == name)
-                .ok_or_else(|| unknown(&format!("setting in {}", path.display()), &name))?;
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+                faults.push(unknown(&format!("setting in {}", path.display()), &name));
+                continue;
+            };
             let source = Source::File(path.to_owned());
-            let Some(value) = plain_text(value) else {
-                return Err(Error::Setting(format!(
+            match plain_text(value) {
+                None => faults.push(Error::Setting(format!(
                     "{} must be a text, a number or a list of texts.",
                     source.names(setting)
-                )));
-            };
-            if !value.is_empty() {
-                self.give(setting, value, source);
+                ))),
+                Some(value) if value.is_empty() => {}
+                Some(value) => self.give(setting, value, source),
             }
         }
-        Ok(())
+        faults
     }
 
     /// Takes what the command takes before its flags: the settings file (`file`, else `$SEALGATE_CONFIG`), the
@@ -102,16 +94,22 @@ impl Config {
     /// # Errors
     /// Those of [`load_file`](Self::load_file).
     pub fn load_like_the_command(&mut self, file: Option<&Path>) -> Result<(), Error> {
+        first(self.take_like_the_command(file))
+    }
+
+    /// As [`load_like_the_command`](Self::load_like_the_command), but goes on after an error, and gives all of them.
+    pub fn take_like_the_command(&mut self, file: Option<&Path>) -> Vec<Error> {
         let from_env = std::env::var_os("SEALGATE_CONFIG").filter(|path| !path.is_empty());
-        if let Some(file) = file.or(from_env.as_deref().map(Path::new)) {
-            self.load_file(file)?;
-        }
+        let faults = match file.or(from_env.as_deref().map(Path::new)) {
+            Some(file) => self.take_file(file),
+            None => Vec::new(),
+        };
         self.load_env();
         if let Some(folder) = default_data_dir() {
             let setting = find("data_dir").expect("the table has data_dir");
             self.give(setting, os_bytes(folder.into_os_string()), Source::Default);
         }
-        Ok(())
+        faults
     }
 
     /// Takes a value from the command line.
@@ -140,17 +138,45 @@ impl Config {
 /// The command's data directory where none is set: `$STATE_DIRECTORY` (systemd), else `$XDG_STATE_HOME/sealgate`, else
 /// `~/.local/state/sealgate`. `None` without a home directory.
 pub fn default_data_dir() -> Option<PathBuf> {
-    let folder = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
+    default_data_dir_origin().map(|(folder, _)| folder)
+}
+
+/// [`default_data_dir`], and the variable that it follows from (`HOME` where neither of the others is set).
+pub fn default_data_dir_origin() -> Option<(PathBuf, &'static str)> {
+    let folder = |name: &'static str| {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+        Some((PathBuf::from(value), name))
     };
     // systemd names several with colons between; the first is the unit's own.
     folder("STATE_DIRECTORY")
-        .and_then(|list| Some(PathBuf::from(list.to_str()?.split(':').next()?)))
-        .or_else(|| folder("XDG_STATE_HOME").map(|home| home.join("sealgate")))
-        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state/sealgate")))
-        .filter(|path| path.is_absolute())
+        .and_then(|(list, name)| Some((PathBuf::from(list.to_str()?.split(':').next()?), name)))
+        .or_else(|| folder("XDG_STATE_HOME").map(|(home, name)| (home.join("sealgate"), name)))
+        .or_else(|| std::env::home_dir().map(|home| (home.join(".local/state/sealgate"), "HOME")))
+        .filter(|(path, _)| path.is_absolute())
+}
+
+fn first(faults: Vec<Error>) -> Result<(), Error> {
+    faults.into_iter().next().map_or(Ok(()), Err)
+}
+
+fn read_toml(path: &Path) -> Result<toml::Table, Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::Setting(format!(
+            "The settings file {} cannot be read: {error}.",
+            path.display()
+        ))
+    })?;
+    let text = zeroize::Zeroizing::new(text);
+    toml::from_str(&text).map_err(|error| {
+        // The error's own display quotes the line, which may hold a secret.
+        let line = error.span().map_or(1, |span| {
+            text[..span.start.min(text.len())].matches('\n').count() + 1
+        });
+        Error::Setting(format!(
+            "The settings file {} is not valid TOML in line {line}.",
+            path.display()
+        ))
+    })
 }
 
 /// The error of a name that is no setting's, with the nearest one that is.

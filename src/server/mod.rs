@@ -44,6 +44,14 @@ impl Server {
         })
     }
 
+    /// Whether a server may be started with these settings; binds nothing.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where an address must not be used with this engine.
+    pub fn check(settings: &ServerSettings) -> Result<(), Error> {
+        tiny_http::check_exposure(settings)
+    }
+
     /// The addresses served, with the ports that were chosen where port 0 was asked for.
     pub fn addresses(&self) -> &[Address] {
         &self.addresses

@@ -1,0 +1,84 @@
+//! All settings as they stand, for people who ask why: the value, where it came from, and everything that is wrong.
+
+use super::table::{SETTINGS, Setting};
+use super::{Config, Settings, Source};
+
+/// What [`Config::report`] finds.
+#[derive(Debug)]
+pub struct Report {
+    /// Every setting, in the order of the table.
+    pub values: Vec<Shown>,
+    /// Everything that is wrong, values first, then combinations; each a sentence that shows no value.
+    pub faults: Vec<String>,
+    /// What could be read. Where something is wrong, that setting has no value here.
+    pub settings: Settings,
+}
+
+/// One setting as it stands.
+#[derive(Debug)]
+pub struct Shown {
+    /// Which one.
+    pub setting: &'static Setting,
+    /// Its value.
+    pub value: ShownValue,
+    /// Where the value came from.
+    pub source: Source,
+    /// What is permitted, where the value is wrong.
+    pub fault: Option<String>,
+}
+
+/// A value as it may be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ShownValue {
+    /// Neither given nor preset.
+    NotSet,
+    /// A secret of this many bytes, as it was written.
+    Secret(usize),
+    /// Anything else.
+    Text(String),
+}
+
+impl Report {
+    /// Whether the value of this setting, named as in the file, is right.
+    pub fn is_right(&self, name: &str) -> bool {
+        self.values
+            .iter()
+            .all(|shown| shown.setting.name != name || shown.fault.is_none())
+    }
+}
+
+impl Config {
+    /// Every setting as it stands, and everything that is wrong. Shows no byte of a secret.
+    pub fn report(&self) -> Report {
+        let judged = self.judge();
+        let values = SETTINGS
+            .iter()
+            .map(|setting| Shown {
+                setting,
+                value: self.shown(setting),
+                source: self.source(setting),
+                fault: judged
+                    .wrong
+                    .iter()
+                    .find(|(name, _)| *name == setting.name)
+                    .map(|(_, wanted)| wanted.clone()),
+            })
+            .collect();
+        Report {
+            values,
+            faults: judged.faults,
+            settings: judged.settings,
+        }
+    }
+
+    fn shown(&self, setting: &Setting) -> ShownValue {
+        match self.values.get(setting.name) {
+            Some(given) if setting.secret => ShownValue::Secret(given.value.len()),
+            Some(given) => {
+                ShownValue::Text(String::from_utf8_lossy(given.value.expose()).into_owned())
+            }
+            None if setting.default.is_empty() => ShownValue::NotSet,
+            None => ShownValue::Text(setting.default.to_owned()),
+        }
+    }
+}
