@@ -6,25 +6,8 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Output;
 
-use common::{run, sealgate, text};
-
-fn typed(home: &Path, arguments: &[&str], input: &[u8], settings: &[(&str, &str)]) -> Output {
-    let mut command = sealgate(home);
-    command.args(arguments).envs(settings.iter().copied());
-    run(command, input)
-}
-
-fn said(output: &Output) -> String {
-    let said = text(&output.stderr);
-    assert!(
-        said.starts_with("sealgate: ") && said.trim_end().lines().count() == 1,
-        "{said}"
-    );
-    said
-}
+use common::{said, text, typed};
 
 #[test]
 fn help_names_every_subcommand_and_setting() {
@@ -37,6 +20,10 @@ fn help_names_every_subcommand_and_setting() {
         "decrypt",
         "mask",
         "healthcheck",
+        "keys",
+        "config",
+        "completions",
+        "man",
         "Exit codes: 0 done; 1",
     ] {
         assert!(help.contains(word), "{word}: {help}");

@@ -26,7 +26,7 @@ pub(super) fn command() -> Command {
             "Add a fresh token key and a fresh data key to the ring as the newest, or make the ring where there is none, \
              always with both. Keys that are there stay, and go on verifying and opening what they made. The ring as it \
              was is kept beside it as keys.json.bak. A running server goes on with the keys that it has: restart it to use \
-             the new ones, and where several share tokens or data, give all of them the ring before.",
+             the new ones, and every server that accepts its tokens or data.",
         )
         .arg(flag("token", "Add a token key (and no data key without --data)"))
         .arg(flag("data", "Add a data key (and no token key without --token)"))

@@ -1,15 +1,243 @@
-//! stub
-use super::Failure;
-use clap::{ArgMatches, Command};
+//! `sealgate man` and `sealgate completions`: the same description of the command, for man(1) and for shells.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
+use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, italic, roman};
+use sealgate::config::SETTINGS;
+
+use super::{EXIT_CODES, Failure, write_output};
+
+/// What each page shows beside its options: the subcommand (without `sealgate`), and lines to type.
+const EXAMPLES: &[(&str, &[&str])] = &[
+    ("", &["sealgate serve", "sealgate token issue --user alice"]),
+    (
+        "serve",
+        &[
+            "sealgate serve --listen 127.0.0.1:8000",
+            "SEALGATE_TRUSTED_PROXIES=unix sealgate serve --listen unix:/run/sealgate/socket --socket-mode 660",
+        ],
+    ),
+    (
+        "token issue",
+        &["sealgate token issue --user alice --scope decrypt --ttl 60"],
+    ),
+    ("token verify", &["sealgate token verify < token"]),
+    ("token inspect", &["sealgate token inspect < token"]),
+    (
+        "encrypt",
+        &["sealgate encrypt --context orders/17 < file > sealed"],
+    ),
+    (
+        "decrypt",
+        &["sealgate decrypt --context orders/17 < sealed > file"],
+    ),
+    ("mask", &["echo my_password | sealgate mask"]),
+    (
+        "healthcheck",
+        &["sealgate healthcheck --listen 127.0.0.1:5000"],
+    ),
+    (
+        "keys list",
+        &["sealgate keys list", "sealgate keys list --json"],
+    ),
+    (
+        "keys generate",
+        &["sealgate keys generate", "sealgate keys generate --data"],
+    ),
+    (
+        "config",
+        &[
+            "sealgate config --check --config /etc/sealgate.toml",
+            "sealgate config --example > sealgate.toml",
+        ],
+    ),
+    (
+        "completions",
+        &[
+            "sealgate completions bash > ~/.local/share/bash-completion/completions/sealgate",
+            "sealgate completions zsh > \"${fpath[1]}/_sealgate\"",
+            "sealgate completions fish > ~/.config/fish/completions/sealgate.fish",
+        ],
+    ),
+    (
+        "man",
+        &[
+            "sealgate man | man -l -",
+            "sealgate man --out ~/.local/share/man/man1",
+        ],
+    ),
+];
+
 pub(super) fn command() -> Command {
     Command::new("man")
+        .about("Print the manual page, or write one for every subcommand")
+        .arg(
+            Arg::new("out")
+                .long("out")
+                .value_name("FOLDER")
+                .value_parser(value_parser!(PathBuf))
+                .value_hint(ValueHint::DirPath)
+                .help("Write sealgate.1 and a page for each subcommand into this folder, which is made if needed"),
+        )
 }
+
 pub(super) fn completions_command() -> Command {
     Command::new("completions")
+        .about("Print a script with which a shell completes this command")
+        .arg(
+            Arg::new("shell")
+                .value_name("SHELL")
+                .required(true)
+                .value_parser(value_parser!(Shell))
+                .help("For which shell"),
+        )
 }
-pub(super) fn run(_: Command, _: &ArgMatches) -> Result<(), Failure> {
+
+pub(super) fn completions(mut command: Command, matches: &ArgMatches) -> Result<(), Failure> {
+    let shell = *matches
+        .get_one::<Shell>("shell")
+        .expect("clap requires the shell");
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "sealgate", &mut script);
+    write_output(&script)
+}
+
+pub(super) fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
+    // The subcommand help needs no page: it prints the others.
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    let Some(folder) = matches.get_one::<PathBuf>("out") else {
+        return write_output(&page(&command, ""));
+    };
+    let unwritable = |error| {
+        Failure::wrong(format!(
+            "The pages cannot be written to {}: {error}.",
+            folder.display()
+        ))
+    };
+    fs::create_dir_all(folder).map_err(unwritable)?;
+    for (path, command) in with_subcommands(&command, "") {
+        let name = format!("sealgate {path}").trim_end().replace(' ', "-");
+        fs::write(folder.join(format!("{name}.1")), page(command, &path)).map_err(unwritable)?;
+    }
     Ok(())
 }
-pub(super) fn completions(_: Command, _: &ArgMatches) -> Result<(), Failure> {
-    Ok(())
+
+/// The command and all below it, each with its words after `sealgate`.
+fn with_subcommands<'a>(command: &'a Command, path: &str) -> Vec<(String, &'a Command)> {
+    let mut all = vec![(path.to_owned(), command)];
+    for below in command.get_subcommands() {
+        let path = format!("{path} {}", below.get_name());
+        all.extend(with_subcommands(below, path.trim_start()));
+    }
+    all
+}
+
+fn page(command: &Command, path: &str) -> Vec<u8> {
+    let man = Man::new(command.clone())
+        .source(format!("sealgate {}", sealgate::VERSION))
+        .manual("Sealgate");
+    let mut page = Vec::new();
+    let has_options = command.get_arguments().next().is_some();
+    let mut write = || -> std::io::Result<()> {
+        man.render_title(&mut page)?;
+        man.render_name_section(&mut page)?;
+        man.render_synopsis_section(&mut page)?;
+        man.render_description_section(&mut page)?;
+        if has_options {
+            man.render_options_section(&mut page)?;
+        }
+        if command.has_subcommands() {
+            man.render_subcommands_section(&mut page)?;
+        }
+        more(command, path).to_writer(&mut page)
+    };
+    write().expect("memory takes every write");
+    page
+}
+
+/// The sections that clap does not know of.
+fn more(command: &Command, path: &str) -> Roff {
+    let mut roff = Roff::new();
+    // Whatever takes one setting takes all secrets of its group too, and has a key ring.
+    let takes_settings = command
+        .get_arguments()
+        .any(|argument| argument.get_id() == "config");
+    if takes_settings || path.is_empty() {
+        environment(&mut roff, command);
+        files(&mut roff);
+    }
+    roff.control("SH", ["EXIT STATUS"]);
+    roff.text([roman(EXIT_CODES)]);
+    if let Some((_, lines)) = EXAMPLES.iter().find(|(of, _)| *of == path) {
+        roff.control("SH", ["EXAMPLES"]);
+        roff.control("nf", []);
+        for line in *lines {
+            roff.text([roman(*line)]);
+        }
+        roff.control("fi", []);
+    }
+    if !path.is_empty() {
+        roff.control("SH", ["SEE ALSO"]);
+        roff.text([bold("sealgate"), roman("(1)")]);
+    }
+    roff
+}
+
+fn environment(roff: &mut Roff, command: &Command) {
+    roff.control("SH", ["ENVIRONMENT"]);
+    let entry = |roff: &mut Roff, name: &str, help: &str| {
+        roff.control("TP", []);
+        roff.text([bold(name)]);
+        roff.text([roman(help)]);
+    };
+    entry(
+        roff,
+        "SEALGATE_CONFIG",
+        "Settings file (TOML) where --config is not given.",
+    );
+    let has_flags = |name: &str| {
+        command
+            .get_arguments()
+            .any(|argument| argument.get_id() == name)
+    };
+    let takes_all = command.get_name() == "sealgate" || has_flags("listen");
+    for setting in SETTINGS {
+        if setting.secret && (takes_all || setting.group == sealgate::config::Group::Gate) {
+            let help = format!(
+                "{} Secret, so it has no flag: other users see a process's arguments.",
+                setting.help
+            );
+            entry(roff, setting.env, &help);
+        } else if !setting.secret && command.get_name() == "sealgate" {
+            entry(roff, setting.env, setting.help);
+        }
+    }
+    if command.get_name() != "sealgate" {
+        roff.control("PP", []);
+        roff.text([roman(
+            "The variables of the other settings stand beside their flags. An empty variable counts as not set.",
+        )]);
+    }
+}
+
+fn files(roff: &mut Roff) {
+    roff.control("SH", ["FILES"]);
+    for (name, help) in [
+        (
+            "keys.json",
+            "The key ring, in the data directory ($STATE_DIRECTORY, else $XDG_STATE_HOME/sealgate, else \
+             ~/.local/state/sealgate, unless --data-dir names one). Back it up: what was sealed under its keys opens with \
+             nothing else. Mode 0600, in a folder of mode 0700.",
+        ),
+        ("keys.json.bak", "The key ring before its last change."),
+    ] {
+        roff.control("TP", []);
+        roff.text([italic(name)]);
+        roff.text([roman(help)]);
+    }
 }

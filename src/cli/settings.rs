@@ -1,11 +1,12 @@
 //! Flags from the settings table, and all sources put together.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use sealgate::Error;
-use sealgate::config::{Config, Group, SETTINGS};
+use sealgate::config::{Config, Group, SETTINGS, Setting};
 
 /// Adds the flags of these groups, and `--config`.
 pub(super) fn add_flags(command: Command, groups: &[Group]) -> Command {
@@ -18,6 +19,7 @@ pub(super) fn add_flags(command: Command, groups: &[Group]) -> Command {
             .long("config")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
+            .value_hint(ValueHint::FilePath)
             .help_heading("Settings")
             .help("Settings file (TOML); the environment and flags win over it [env: SEALGATE_CONFIG]"),
     );
@@ -34,7 +36,9 @@ pub(super) fn add_flags(command: Command, groups: &[Group]) -> Command {
             Arg::new(setting.name)
                 .long(flag)
                 .value_name(setting.value_name)
-                .value_parser(value_parser!(OsString))
+                .value_parser(Value::of(setting))
+                .value_hint(hint(setting))
+                .hide_possible_values(true)
                 .help_heading("Settings")
                 .help(format!("{} [env: {}]{default}", setting.help, setting.env)),
         );
@@ -46,6 +50,46 @@ pub(super) fn add_flags(command: Command, groups: &[Group]) -> Command {
         text.push_str(&format!("  {:<21} {}\n", setting.env, setting.help));
     }
     command.after_help(text)
+}
+
+/// Takes any value, because the settings judge it, and still tells shells which words there are.
+#[derive(Clone)]
+struct Value {
+    words: Option<&'static str>,
+}
+
+impl Value {
+    fn of(setting: &Setting) -> Self {
+        let words = setting.value_name;
+        Value {
+            words: words.contains('|').then_some(words),
+        }
+    }
+}
+
+impl TypedValueParser for Value {
+    type Value = OsString;
+
+    fn parse_ref(
+        &self,
+        _command: &Command,
+        _argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<OsString, clap::Error> {
+        Ok(value.to_owned())
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.words?.split('|').map(PossibleValue::new)))
+    }
+}
+
+fn hint(setting: &Setting) -> ValueHint {
+    match (setting.name, setting.value_name) {
+        ("data_dir", _) => ValueHint::DirPath,
+        (_, "FILE") => ValueHint::FilePath,
+        _ => ValueHint::Other,
+    }
 }
 
 /// File, environment and flags.

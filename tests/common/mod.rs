@@ -50,6 +50,23 @@ pub fn run(mut command: Command, input: &[u8]) -> Output {
     output
 }
 
+/// The command as somebody types it: arguments, standard input, and settings in the environment.
+pub fn typed(home: &Path, arguments: &[&str], input: &[u8], settings: &[(&str, &str)]) -> Output {
+    let mut command = sealgate(home);
+    command.args(arguments).envs(settings.iter().copied());
+    run(command, input)
+}
+
+/// The one line in which a command says why it failed.
+pub fn said(output: &Output) -> String {
+    let said = text(&output.stderr);
+    assert!(
+        said.starts_with("sealgate: ") && said.trim_end().lines().count() == 1,
+        "{said}"
+    );
+    said
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
