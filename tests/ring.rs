@@ -405,6 +405,28 @@ fn an_administrators_change_leaves_the_ring_to_its_service() {
 }
 
 #[test]
+fn an_administrator_cannot_be_led_to_give_away_what_a_link_names() {
+    let place = Place::with_ring();
+    if fs::metadata(place.home.path()).unwrap().uid() != 0 {
+        return; // only root can give away what belongs to others
+    }
+    let theirs = place.home.path().join("theirs");
+    fs::write(&theirs, "").unwrap();
+    let lock = place.folder.join("keys.lock");
+    fs::remove_file(&lock).unwrap();
+    symlink(&theirs, &lock).unwrap();
+    std::os::unix::fs::chown(&place.folder, Some(65534), Some(65534)).unwrap();
+    assert!(
+        place
+            .refused("generate")
+            .contains("belongs to another user")
+    );
+    std::os::unix::fs::chown(place.ring(), Some(65534), Some(65534)).unwrap();
+    assert!(place.keys("generate").status.success());
+    assert_eq!(fs::metadata(&theirs).unwrap().uid(), 0);
+}
+
+#[test]
 fn an_odd_umask_takes_no_bit_away_and_adds_none() {
     for umask in ["0777", "0000"] {
         let place = Place::new();

@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub(super) contents: RingContents,
     /// Its file, byte by byte.
     pub(super) text: Zeroizing<Vec<u8>>,
+    #[cfg_attr(not(unix), allow(dead_code))] // tells the owner
+    pub(super) metadata: Metadata,
 }
 
 /// Reads the ring in `folder`; `None` where there is none.
@@ -62,7 +64,11 @@ pub(super) fn read(folder: &Path) -> Result<Option<Found>, Error> {
     check_mode(&path, &metadata, 0o600)?;
     let text = read_text(file, &metadata).map_err(unreadable)?;
     match RingContents::parse(&text) {
-        Ok(contents) => Ok(Some(Found { contents, text })),
+        Ok(contents) => Ok(Some(Found {
+            contents,
+            text,
+            metadata,
+        })),
         Err(fault) => Err(Error::KeyRing(format!(
             "The key ring {} {fault}. Nothing was changed.{}",
             path.display(),

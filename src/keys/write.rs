@@ -40,7 +40,10 @@ pub(super) fn change(
     let _lock = lock(folder)?;
     let found = file::read(folder)?;
     let (mut contents, old_text) = match found {
-        Some(found) => (found.contents, Some(found.text)),
+        Some(found) => {
+            check_owner(folder, &found)?;
+            (found.contents, Some(found.text))
+        }
         None => {
             file::check_not_lost(folder)?;
             (RingContents::default(), None)
@@ -53,6 +56,19 @@ pub(super) fn change(
         replace(folder, &text, old_text.as_ref().map(|text| text.as_slice()))?;
     }
     Ok(Changed { contents, existed })
+}
+
+/// What is written belongs to the folder's owner, so nobody else's ring may be what it begins with: through a link, an
+/// administrator could be led to give one away.
+fn check_owner(folder: &Path, found: &file::Found) -> Result<(), Error> {
+    #[cfg(unix)]
+    if fs::metadata(folder).is_ok_and(|folder| folder.uid() != found.metadata.uid()) {
+        return Err(Error::KeyRing(format!(
+            "The key ring {} belongs to another user than its folder. Nothing was changed. Mend it with chown.",
+            folder.join(RING_FILE).display()
+        )));
+    }
+    Ok(())
 }
 
 /// What is written has to be read again.
@@ -122,14 +138,20 @@ fn write_file(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    let mut file = new_file(folder, path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes an empty file of the folder's owner, mode 0600. Never follows a link.
+fn new_file(folder: &Path, path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     options.mode(0o600);
-    let mut file = options.open(path)?;
+    let file = options.open(path)?;
     own(folder, &file)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
 }
 
 /// The administrator who changes a service's ring must not take it away from the service.
@@ -168,18 +190,20 @@ fn make_folder(folder: &Path) -> Result<(), Error> {
 /// One writer at a time. The lock goes when the file is closed, so a killed process leaves none behind.
 fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.join(LOCK_FILE);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    options.mode(0o600);
     let unwritable = |error: io::Error| {
         Error::KeyRing(format!(
             "The data directory {} cannot be written: {error}. Permit it, or choose another with SEALGATE_DATA_DIR.",
             folder.display()
         ))
     };
-    let file = options.open(&path).map_err(unwritable)?;
-    own(folder, &file).map_err(unwritable)?;
+    // Only a file that was made here gets an owner: what else has that name may be a link to anybody's.
+    let file = match new_file(folder, &path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().write(true).open(&path)
+        }
+        made_or_not => made_or_not,
+    }
+    .map_err(unwritable)?;
     let given_up = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {
