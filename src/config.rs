@@ -225,10 +225,18 @@ impl Config {
             // What is wrong by itself is only seemingly missing.
             let known = |name: &&str| judged.wrong.iter().any(|(wrong, _)| wrong == name);
             if !names.iter().any(known) {
-                judged.faults.push(sentence.to_owned());
+                judged.faults.push(self.with_names(names, sentence));
             }
         }
         judged
+    }
+
+    /// The sentence with each setting by the name that its giver knows, in the place of `{name}`.
+    fn with_names(&self, names: &[&str], sentence: &str) -> String {
+        names.iter().fold(sentence.to_owned(), |sentence, name| {
+            let setting = find(name).expect("combinations name settings of the table");
+            sentence.replace(&format!("{{{name}}}"), &self.source(setting).names(setting))
+        })
     }
 
     /// Where the value of a setting came from.
@@ -267,7 +275,7 @@ impl Settings {
         self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
     }
 
-    /// Settings that do not go together: their names, and a sentence.
+    /// Settings that do not go together: their names, and a sentence in which `{name}` stands for one of them.
     fn wrong_combinations(&self) -> Vec<(&'static [&'static str], &'static str)> {
         let mut wrong: Vec<(&[_], _)> = Vec::new();
         let gate = &self.gate;
@@ -275,20 +283,20 @@ impl Settings {
             if gate.aes_iv.is_some() && gate.aes_key.is_none() {
                 wrong.push((
                     &["aes_iv", "aes_key", "cbc"],
-                    "AES_IV is set but AES_KEY is not. Set both, or neither (new data is then sealed without them).",
+                    "{aes_iv} is set but {aes_key} is not. Set both, or neither (new data is then sealed without them).",
                 ));
             }
             if gate.cbc.is_some() && gate.aes_iv.is_none() {
                 wrong.push((
                     &["aes_iv", "aes_key", "cbc"],
-                    "SEALGATE_CBC asks for the original's AES-CBC, which needs AES_KEY and AES_IV.",
+                    "{cbc} asks for the original's AES-CBC, which needs {aes_key} and {aes_iv}.",
                 ));
             }
         }
         if self.app.secure_data.is_some() && self.app.secure_data_file.is_some() {
             wrong.push((
                 &["secure_data", "secure_data_file"],
-                "SEALGATE_SECURE_DATA and SEALGATE_SECURE_DATA_FILE are both set. Set one.",
+                "{secure_data} and {secure_data_file} are both set. Set one.",
             ));
         }
         wrong

@@ -11,6 +11,7 @@
 //! | tie data to its place (a row, a user), so that it opens nowhere else | the `context` of these |
 //! | let somebody in and know them again | [`Gate::issue_token`], [`Gate::verify_token`] |
 //! | stop a caller who asks too often | [`Gate::enforce_rate_limit`] |
+//! | see which keys there are, or add new ones | [`keys::list`], [`keys::generate`] |
 //! | show that a secret is there without showing it | [`mask`] |
 //! | the original program's functions, configured by the environment | [`encrypt_data`], [`decrypt_data`], [`mask_data`], [`enforce_rate_limit`], [`verify_token`] |
 //! | serve all this over HTTP | [`server::Server`] |

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub)] // each test program uses some of it
 #![allow(clippy::unwrap_used)]
 
+pub mod place;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,0 +1,72 @@
+//! A data directory with a key ring, and the command that works on it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::{run, sealgate, text};
+
+/// A data directory of its own in a home of its own.
+pub struct Place {
+    pub home: tempfile::TempDir,
+    pub folder: PathBuf,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("state");
+        Place { home, folder }
+    }
+
+    pub fn with_ring() -> Place {
+        let place = Place::new();
+        assert!(place.keys("generate").status.success());
+        place
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = sealgate(self.home.path());
+        command
+            .args(arguments)
+            .env("SEALGATE_DATA_DIR", &self.folder);
+        command
+    }
+
+    pub fn keys(&self, what: &str) -> Output {
+        run(self.command(&["keys", what]), b"")
+    }
+
+    pub fn ring(&self) -> PathBuf {
+        self.folder.join("keys.json")
+    }
+
+    pub fn backup(&self) -> PathBuf {
+        self.folder.join("keys.json.bak")
+    }
+
+    /// What `keys` says when it fails, with exit code 2.
+    pub fn refused(&self, what: &str) -> String {
+        let output = self.keys(what);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stdout.is_empty());
+        text(&output.stderr)
+    }
+}
+
+/// The token keys and the data keys of a ring file; `None` where there is no file. Whatever else it is, is a failure.
+pub fn stored(path: &Path) -> Option<[Vec<String>; 2]> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => panic!("{}: {error}", path.display()),
+    };
+    let ring: serde_json::Value = serde_json::from_slice(&text)
+        .unwrap_or_else(|error| panic!("{} is damaged: {error}", path.display()));
+    assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600);
+    Some(["token_keys", "data_keys"].map(|kind| {
+        let keys = ring[kind].as_array().unwrap();
+        keys.iter().map(|key| key["key"].to_string()).collect()
+    }))
+}
