@@ -87,6 +87,8 @@ pub struct GateSettings {
     pub issuer: String,
     /// `SEALGATE_AUDIENCE`: `aud` of new tokens, wanted where set.
     pub audience: Option<String>,
+    /// `SEALGATE_TOKEN_CACHE`: how many checked tokens are remembered; zero remembers none.
+    pub token_cache: usize,
     /// `MAX_REQUESTS`; zero switches the limiter off.
     pub max_requests: u32,
     /// `RATE_LIMIT_WINDOW`.

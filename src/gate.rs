@@ -46,12 +46,7 @@ impl Gate {
         Ok(Gate {
             inner: Arc::new(Inner {
                 ring: KeyRing::load(settings)?,
-                tokens: TokenRules {
-                    ttl: settings.token_ttl,
-                    leeway: settings.leeway,
-                    issuer: settings.issuer.clone(),
-                    audience: settings.audience.clone(),
-                },
+                tokens: TokenRules::new(settings)?,
                 limiter,
             }),
         })
@@ -78,7 +73,7 @@ impl Gate {
 
     /// How long a new token lives where the grant does not say.
     pub fn token_ttl(&self) -> Duration {
-        self.inner.tokens.ttl
+        self.inner.tokens.ttl()
     }
 
     /// Encrypts `data` and gives it as standard base64. `context` is authenticated but not stored: the same is needed to

@@ -1,7 +1,9 @@
 //! JSON read strictly: no duplicate members at any depth, a bounded depth, nothing after the value.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -29,6 +31,62 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
         Ok(value) if reader.end().is_ok() => Ok(value),
         Ok(_) => Err(JsonError::Syntax),
         Err(_) => Err(fault),
+    }
+}
+
+/// Reads the members of one JSON object with `visitor`, which decides itself what becomes of each; unknown ones it reads
+/// with [`Member`]. Nothing may follow the object.
+pub(crate) fn read_object<'de, V: Visitor<'de>>(
+    text: &'de str,
+    visitor: V,
+) -> Result<V::Value, JsonError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = de::Deserializer::deserialize_map(&mut reader, visitor);
+    match value {
+        Ok(value) if reader.end().is_ok() => Ok(value),
+        _ => Err(JsonError::Syntax),
+    }
+}
+
+/// A member of an object that [`read_object`] reads: any value, as strictly read as by [`parse`].
+pub(crate) struct Member;
+
+impl<'de> DeserializeSeed<'de> for Member {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        Strict {
+            depth: MAX_DEPTH - 1,
+            fault: &mut JsonError::Syntax,
+        }
+        .deserialize(deserializer)
+    }
+}
+
+/// A text, without a copy where it has no escapes.
+pub(crate) struct Text<'de>(pub(crate) Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(TextVisitor)
     }
 }
 

@@ -36,6 +36,11 @@ pub(crate) fn decode_url(text: &str) -> Option<Vec<u8>> {
     base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()
 }
 
+/// Whether `decode_url` would read it.
+pub(crate) fn is_canonical_url(text: &str) -> bool {
+    base64_simd::URL_SAFE_NO_PAD.check(text.as_bytes()).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +59,7 @@ mod tests {
         assert_eq!(decode_url("AAE").unwrap(), [0, 1]);
         for wrong in ["AAF", "AAE=", "A/E", "AA E", "A"] {
             assert_eq!(decode_url(wrong), None, "{wrong}");
+            assert!(!is_canonical_url(wrong), "{wrong}");
         }
     }
 }

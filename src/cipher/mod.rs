@@ -7,7 +7,9 @@ mod cbc;
 mod context;
 mod xaes;
 
-pub(crate) use base64::{decode as decode_base64, decode_url, encode as encode_base64, encode_url};
+pub(crate) use base64::{
+    decode as decode_base64, decode_url, encode as encode_base64, encode_url, is_canonical_url,
+};
 pub(crate) use cbc::CbcKey;
 pub use cbc::CbcMode;
 pub(crate) use context::{hkdf_sha256, random, random_key};

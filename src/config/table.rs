@@ -307,6 +307,16 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "token_cache",
+        env: "SEALGATE_TOKEN_CACHE",
+        default: "4096",
+        value_name: "N",
+        help: "How many checked tokens are remembered, so that they are not checked again at each request; 0 remembers none.",
+        group: Group::Gate,
+        apply: |s, v| parse::number(v, 0, 1 << 20).map(|n| s.gate.token_cache = n as usize),
+        ..PLAIN
+    },
+    Setting {
         name: "issuer",
         env: "SEALGATE_ISSUER",
         default: "sealgate",

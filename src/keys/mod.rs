@@ -11,6 +11,7 @@ mod write;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, encode_url, hkdf_sha256, random_key};
 use crate::config::GateSettings;
@@ -35,6 +36,8 @@ pub(crate) struct KeyRing {
     origins: Vec<KeyOrigin>,
     /// Whether there is a ring file.
     has_file: bool,
+    /// Tells this ring from every other one of the process.
+    generation: u64,
 }
 
 /// What to do where keys are needed and there is no ring file.
@@ -89,6 +92,7 @@ impl KeyRing {
             cbc_mode: CbcMode::Off,
             origins: Vec::new(),
             has_file: false,
+            generation: next_generation(),
         };
         let complete = settings.jwt_secret_key.is_some() && settings.aes_key.is_some();
         if settings.ephemeral_keys {
@@ -116,6 +120,16 @@ impl KeyRing {
     /// The key that a token names.
     pub(crate) fn token_key(&self, id: &str) -> Option<&TokenKey> {
         self.token_keys.iter().find(|key| key.id() == id)
+    }
+
+    /// The key whose own tokens have this encoded header.
+    pub(crate) fn token_key_with_header(&self, header: &str) -> Option<&TokenKey> {
+        self.token_keys.iter().rfind(|key| key.header() == header)
+    }
+
+    /// Names this ring: what was found good under one generation has to be looked at anew under another.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// `JWT_SECRET_KEY`, if it is set: the key of tokens that name none.
@@ -307,6 +321,11 @@ fn make_file(folder: &Path) -> Result<RingContents, Error> {
         Ok(new)
     })?;
     Ok(changed.contents)
+}
+
+fn next_generation() -> u64 {
+    static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+    GENERATIONS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The id of a token key, as it stands in `kid`.

@@ -1,53 +1,76 @@
 //! What a verified token says.
 
+use std::sync::Arc;
+
 /// The scope of tokens that anybody can log in for, and of tokens in the original's form.
 pub const OPEN_LOGIN_SCOPE: &str = "secure-data encrypt decrypt";
 
-/// The checked claims of a token.
+/// The checked claims of a token. Cheap to clone: clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claims {
-    pub(super) subject: String,
-    pub(super) scope: String,
-    pub(super) issued_at: Option<u64>,
-    pub(super) expires_at: u64,
-    pub(super) id: Option<String>,
-    pub(super) json: String,
+pub struct Claims(Arc<Inner>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    subject: String,
+    scope: String,
+    issued_at: Option<u64>,
+    expires_at: u64,
+    id: Option<String>,
+    json: String,
 }
 
 impl Claims {
+    pub(super) fn new(
+        subject: &str,
+        scope: &str,
+        issued_at: Option<u64>,
+        expires_at: u64,
+        id: Option<&str>,
+        json: &str,
+    ) -> Self {
+        Claims(Arc::new(Inner {
+            subject: subject.to_owned(),
+            scope: scope.to_owned(),
+            issued_at,
+            expires_at,
+            id: id.map(str::to_owned),
+            json: json.to_owned(),
+        }))
+    }
+
     /// The user.
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.0.subject
     }
 
     /// The scope names, with spaces between.
     pub fn scope(&self) -> &str {
-        &self.scope
+        &self.0.scope
     }
 
     /// Whether the token carries this scope name.
     pub fn has_scope(&self, name: &str) -> bool {
-        self.scope.split(' ').any(|scope| scope == name)
+        self.0.scope.split(' ').any(|scope| scope == name)
     }
 
     /// When it was issued, in seconds since 1970-01-01 UTC; the original's tokens do not say.
     pub fn issued_at(&self) -> Option<u64> {
-        self.issued_at
+        self.0.issued_at
     }
 
     /// When it expires, in seconds since 1970-01-01 UTC.
     pub fn expires_at(&self) -> u64 {
-        self.expires_at
+        self.0.expires_at
     }
 
     /// Its own id; the original's tokens have none.
     pub fn id(&self) -> Option<&str> {
-        self.id.as_deref()
+        self.0.id.as_deref()
     }
 
     /// All claims as the token has them, a JSON object.
     pub fn json(&self) -> &str {
-        &self.json
+        &self.0.json
     }
 }
 

@@ -1,8 +1,9 @@
 //! Tokens: JSON Web Tokens (RFC 7519), signed with HS256, in our own form (RFC 9068's `at+jwt`) and in the original's.
 //!
 //! `strict` reads header and claims and refuses what a lenient reader would let through; jwt-simple signs, and checks
-//! signature and times. Which keys there are is the ring's business.
+//! signature and times; `cache` remembers what has been checked. Which keys there are is the ring's business.
 
+mod cache;
 mod claims;
 mod strict;
 
@@ -11,13 +12,17 @@ use std::time::Duration;
 use jwt_simple::JWTError;
 use jwt_simple::algorithms::{HS256Key, MACLike};
 use jwt_simple::claims::{JWTClaims, NoCustomClaims};
-use jwt_simple::prelude::{Clock, HeaderOptions, VerificationOptions};
+use jwt_simple::prelude::{Clock, HeaderOptions, UnixTimeStamp, VerificationOptions};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cipher::{encode_url, random};
+use crate::config::GateSettings;
 use crate::keys::KeyRing;
 use crate::{Error, TokenError};
+
+use cache::TokenCache;
+use strict::{Parts, ReadClaims, ReadHeader};
 
 pub use claims::{Claims, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
 pub use strict::Unverified;
@@ -32,18 +37,26 @@ const ACCESS_TYPE: &str = "at+jwt";
 pub(crate) struct TokenKey {
     id: String,
     key: HS256Key,
+    /// The encoded header of the tokens that this key signs: a token that begins with it needs no reading of its header.
+    header: String,
 }
 
 impl TokenKey {
     pub(crate) fn new(bytes: &[u8], id: String) -> Self {
+        let header = format!(r#"{{"alg":"HS256","kid":"{id}","typ":"{ACCESS_TYPE}"}}"#);
         TokenKey {
             key: HS256Key::from_bytes(bytes).with_key_id(&id),
             id,
+            header: encode_url(header.as_bytes()),
         }
     }
 
     pub(crate) fn id(&self) -> &str {
         &self.id
+    }
+
+    pub(crate) fn header(&self) -> &str {
+        &self.header
     }
 
     pub(crate) fn bytes(&self) -> Zeroizing<Vec<u8>> {
@@ -52,12 +65,13 @@ impl TokenKey {
 }
 
 /// What is asked of every token, and what new ones get.
-#[derive(Debug, Clone)]
 pub(crate) struct TokenRules {
-    pub(crate) ttl: Duration,
-    pub(crate) leeway: Duration,
-    pub(crate) issuer: String,
-    pub(crate) audience: Option<String>,
+    ttl: Duration,
+    leeway: jwt_simple::prelude::Duration,
+    issuer: String,
+    audience: Option<String>,
+    /// `None`: every token is checked each time.
+    cache: Option<TokenCache>,
 }
 
 /// What a new token says beside the time and its own id.
@@ -79,6 +93,25 @@ struct OwnClaims<'a> {
 }
 
 impl TokenRules {
+    pub(crate) fn new(settings: &GateSettings) -> Result<Self, Error> {
+        let cache = match settings.token_cache {
+            0 => None,
+            tokens => Some(TokenCache::new(tokens)?),
+        };
+        Ok(TokenRules {
+            ttl: settings.token_ttl,
+            leeway: settings.leeway.into(),
+            issuer: settings.issuer.clone(),
+            audience: settings.audience.clone(),
+            cache,
+        })
+    }
+
+    /// How long a new token lives where nobody says otherwise.
+    pub(crate) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
     /// Signs a new token with the ring's newest key.
     pub(crate) fn issue(&self, ring: &KeyRing, grant: &Grant<'_>) -> Result<String, Error> {
         if !valid_subject(grant.subject) {
@@ -130,27 +163,53 @@ impl TokenRules {
         Ok(token)
     }
 
-    /// Checks a token: form, signature, times, issuer and audience, in this order.
+    /// Checks a token, or finds it among those that were checked before.
     pub(crate) fn verify(&self, ring: &KeyRing, token: &str) -> Result<Claims, TokenError> {
-        let unverified = Unverified::read(token)?;
-        let original = unverified.key_id().is_none();
-        let key = match unverified.key_id() {
+        let Some(cache) = &self.cache else {
+            return self.check(ring, token).map(|checked| checked.claims);
+        };
+        let place = cache.place(token);
+        if let Some(claims) = cache.find(&place, token, ring.generation(), self.leeway) {
+            return Ok(claims);
+        }
+        let checked = self.check(ring, token)?;
+        let claims = checked.claims.clone();
+        cache.remember(&place, token, ring.generation(), checked);
+        Ok(claims)
+    }
+
+    /// Checks form, signature, times, issuer and audience, in this order.
+    fn check(&self, ring: &KeyRing, token: &str) -> Result<Checked, TokenError> {
+        let parts = Parts::split(token)?;
+        let header_json;
+        let header = match ring.token_key_with_header(parts.header) {
+            Some(key) => ReadHeader::of_ours(key.id()),
+            None => {
+                header_json = parts.header_json()?;
+                ReadHeader::read(&header_json)?
+            }
+        };
+        let json = parts.claims_json()?;
+        let read = ReadClaims::read(&json)?;
+        let original = header.key_id.is_none();
+        let key = match &header.key_id {
             Some(id) => {
-                unverified.require_type(&[ACCESS_TYPE], false)?;
+                header.require_type(ACCESS_TYPE, false)?;
                 ring.token_key(id)
             }
             None => {
-                unverified.require_type(&["JWT"], true)?;
+                header.require_type("JWT", true)?;
                 ring.settings_token_key()
             }
         };
         let key = key.ok_or(TokenError::Foreign)?;
         let options = VerificationOptions {
-            time_tolerance: Some(self.leeway.into()),
+            time_tolerance: Some(self.leeway),
             max_token_length: Some(MAX_TOKEN),
             ..VerificationOptions::default()
         };
-        key.key
+        let signed = key
+            .key
             .verify_token::<NoCustomClaims>(token, Some(options))
             .map_err(|error| match error.downcast_ref::<JWTError>() {
                 Some(JWTError::TokenHasExpired) => TokenError::Expired,
@@ -165,17 +224,27 @@ impl TokenRules {
         // A token with an audience is for that audience alone (RFC 7519, section 4.1.3).
         let meant_for_us = match &self.audience {
             // The original's tokens have none.
-            Some(wanted) if unverified.has_audience() || !original => {
-                unverified.names_audience(wanted)
-            }
-            _ => !unverified.has_audience(),
+            Some(wanted) if read.has_audience() || !original => read.names_audience(wanted),
+            _ => !read.has_audience(),
         };
-        let issued_by_us = original || unverified.issuer() == Some(&self.issuer);
+        let issued_by_us = original || read.issuer() == Some(&self.issuer);
         if !meant_for_us || !issued_by_us {
             return Err(TokenError::Foreign);
         }
-        unverified.into_claims(original)
+        Ok(Checked {
+            claims: read.believed(original, &json)?,
+            not_before: signed.issued_at.max(signed.invalid_before),
+            expires_at: signed.expires_at.ok_or(TokenError::Malformed)?,
+        })
     }
+}
+
+/// A token that has been checked, and the time in which it is good.
+struct Checked {
+    claims: Claims,
+    /// `iat` or `nbf`, the later one.
+    not_before: Option<UnixTimeStamp>,
+    expires_at: UnixTimeStamp,
 }
 
 #[cfg(test)]

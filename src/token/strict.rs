@@ -2,13 +2,19 @@
 //!
 //! Refused, beyond what jwt-simple refuses: encodings that are not canonical, duplicate members at any depth, every header
 //! member that would change what is signed or bring a key along, claims of the wrong type, a missing `exp`, a missing user.
+//! One pass over header and claims keeps what a decision needs and builds nothing else.
 
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::claims::{Claims, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
-use super::{MAX_TOKEN, TokenError};
-use crate::cipher::decode_url;
-use crate::json;
+use super::{ACCESS_TYPE, MAX_TOKEN, TokenError};
+use crate::cipher::{decode_url, is_canonical_url};
+use crate::json::{self, Member, Text};
 
 /// Header members that change the signed bytes, nest tokens, or name keys from outside (RFC 7515, section 4.1; RFC 7797).
 const REFUSED_MEMBERS: [&str; 12] = [
@@ -18,9 +24,8 @@ const REFUSED_MEMBERS: [&str; 12] = [
 /// A token as it reads, not yet believed.
 #[derive(Debug)]
 pub struct Unverified {
-    header: Map<String, Value>,
-    claims: Map<String, Value>,
-    json: String,
+    header: String,
+    claims: String,
 }
 
 impl Unverified {
@@ -29,6 +34,41 @@ impl Unverified {
     /// # Errors
     /// [`TokenError::Malformed`] for anything that is not one canonical reading of a token.
     pub fn read(token: &str) -> Result<Self, TokenError> {
+        let parts = Parts::split(token)?;
+        let header = decode(parts.header)?;
+        ReadHeader::read(&header)?;
+        let claims = decode(parts.claims)?;
+        ReadClaims::read(&claims)?;
+        Ok(Unverified { header, claims })
+    }
+
+    /// The header as JSON.
+    pub fn header(&self) -> Map<String, Value> {
+        object(&self.header)
+    }
+
+    /// The claims as JSON.
+    pub fn claims(&self) -> Map<String, Value> {
+        object(&self.claims)
+    }
+}
+
+/// The members of what has been read once already.
+fn object(text: &str) -> Map<String, Value> {
+    match json::parse(text.as_bytes()) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+/// The three parts of a token, still encoded.
+pub(super) struct Parts<'a> {
+    pub(super) header: &'a str,
+    claims: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn split(token: &'a str) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::Malformed);
         }
@@ -38,147 +78,268 @@ impl Unverified {
         else {
             return Err(TokenError::Malformed);
         };
-        let decode = |part: &str| decode_url(part).ok_or(TokenError::Malformed);
-        decode(signature)?;
-        let header = object(&decode(header)?)?;
-        if REFUSED_MEMBERS
-            .iter()
-            .any(|name| header.contains_key(*name))
-        {
+        if !is_canonical_url(signature) {
             return Err(TokenError::Malformed);
         }
-        for name in ["alg", "typ", "kid"] {
-            if header.get(name).is_some_and(|value| !value.is_string()) {
-                return Err(TokenError::Malformed);
+        Ok(Parts { header, claims })
+    }
+
+    /// The header's JSON.
+    pub(super) fn header_json(&self) -> Result<String, TokenError> {
+        decode(self.header)
+    }
+
+    /// The claims' JSON.
+    pub(super) fn claims_json(&self) -> Result<String, TokenError> {
+        decode(self.claims)
+    }
+}
+
+fn decode(part: &str) -> Result<String, TokenError> {
+    decode_url(part)
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or(TokenError::Malformed)
+}
+
+/// What the header says of the key and of the kind of token.
+#[derive(Default)]
+pub(super) struct ReadHeader<'a> {
+    pub(super) key_id: Option<Cow<'a, str>>,
+    typ: Option<Cow<'a, str>>,
+    alg: Option<Cow<'a, str>>,
+}
+
+impl<'a> ReadHeader<'a> {
+    /// What [`read`](Self::read) gives for the header that this key's tokens get.
+    pub(super) fn of_ours(key_id: &'a str) -> Self {
+        ReadHeader {
+            key_id: Some(Cow::Borrowed(key_id)),
+            typ: Some(Cow::Borrowed(ACCESS_TYPE)),
+            alg: Some(Cow::Borrowed("HS256")),
+        }
+    }
+
+    pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
+        struct HeaderVisitor;
+
+        impl<'de> Visitor<'de> for HeaderVisitor {
+            type Value = ReadHeader<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a header")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                let mut header = ReadHeader::default();
+                let mut others = Others::default();
+                while let Some(Text(name)) = members.next_key()? {
+                    match &*name {
+                        "kid" => once(&mut header.key_id, string(&mut members)?)?,
+                        "typ" => once(&mut header.typ, string(&mut members)?)?,
+                        "alg" => once(&mut header.alg, string(&mut members)?)?,
+                        refused if REFUSED_MEMBERS.contains(&refused) => {
+                            return Err(A::Error::custom("not acceptable in a header"));
+                        }
+                        _ => others.pass_over(name, &mut members)?,
+                    }
+                }
+                others.check()?;
+                Ok(header)
             }
         }
-        let json = String::from_utf8(decode(claims)?).map_err(|_| TokenError::Malformed)?;
-        let claims = object(json.as_bytes())?;
-        let unverified = Unverified {
-            header,
-            claims,
-            json,
+
+        json::read_object(text, HeaderVisitor).map_err(|_| TokenError::Malformed)
+    }
+
+    pub(super) fn require_type(&self, wanted: &str, may_miss: bool) -> Result<(), TokenError> {
+        let fits = match &self.typ {
+            Some(typ) => typ.eq_ignore_ascii_case(wanted),
+            None => may_miss,
         };
-        unverified.check_claims()?;
-        Ok(unverified)
-    }
-
-    /// The header as JSON.
-    pub fn header(&self) -> &Map<String, Value> {
-        &self.header
-    }
-
-    /// The claims as JSON.
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
-    }
-
-    /// The key that the token names.
-    pub fn key_id(&self) -> Option<&str> {
-        self.header.get("kid")?.as_str()
-    }
-
-    pub(super) fn require_type(&self, types: &[&str], may_miss: bool) -> Result<(), TokenError> {
-        let fits = self
-            .header
-            .get("typ")
-            .and_then(Value::as_str)
-            .map_or(may_miss, |typ| {
-                types.iter().any(|wanted| typ.eq_ignore_ascii_case(wanted))
-            });
         if fits {
             Ok(())
         } else {
             Err(TokenError::Malformed)
         }
     }
+}
 
-    pub(super) fn issuer(&self) -> Option<&String> {
-        match self.claims.get("iss") {
-            Some(Value::String(issuer)) => Some(issuer),
-            _ => None,
+/// The claims that a decision needs.
+#[derive(Default)]
+pub(super) struct ReadClaims<'a> {
+    issuer: Option<Cow<'a, str>>,
+    subject: Option<Cow<'a, str>>,
+    username: Option<Cow<'a, str>>,
+    scope: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
+    /// Empty where there is the claim but no name in it.
+    audience: Option<Vec<String>>,
+    expires_at: Option<u64>,
+    issued_at: Option<u64>,
+    not_before: Option<u64>,
+}
+
+impl<'a> ReadClaims<'a> {
+    pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
+        struct ClaimsVisitor;
+
+        impl<'de> Visitor<'de> for ClaimsVisitor {
+            type Value = ReadClaims<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                let mut claims = ReadClaims::default();
+                let mut others = Others::default();
+                while let Some(Text(name)) = members.next_key()? {
+                    match &*name {
+                        "iss" => once(&mut claims.issuer, string(&mut members)?)?,
+                        "sub" => once(&mut claims.subject, string(&mut members)?)?,
+                        "username" => once(&mut claims.username, string(&mut members)?)?,
+                        "scope" => once(&mut claims.scope, string(&mut members)?)?,
+                        "jti" => once(&mut claims.id, string(&mut members)?)?,
+                        "exp" => once(&mut claims.expires_at, seconds(&mut members)?)?,
+                        "iat" => once(&mut claims.issued_at, seconds(&mut members)?)?,
+                        "nbf" => once(&mut claims.not_before, seconds(&mut members)?)?,
+                        "aud" => once(&mut claims.audience, audience(&mut members)?)?,
+                        _ => others.pass_over(name, &mut members)?,
+                    }
+                }
+                others.check()?;
+                Ok(claims)
+            }
         }
+
+        json::read_object(text, ClaimsVisitor)
+            .ok()
+            .filter(|claims| claims.expires_at.is_some())
+            .ok_or(TokenError::Malformed)
+    }
+
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     pub(super) fn has_audience(&self) -> bool {
-        self.claims.contains_key("aud")
+        self.audience.is_some()
     }
 
     pub(super) fn names_audience(&self, wanted: &str) -> bool {
-        match self.claims.get("aud") {
-            Some(Value::String(audience)) => audience == wanted,
-            Some(Value::Array(list)) => list.iter().any(|audience| audience == wanted),
-            _ => false,
-        }
+        self.audience
+            .as_ref()
+            .is_some_and(|names| names.iter().any(|name| name == wanted))
     }
 
-    /// The claims, once the signature has been checked. `original`: the token is in the original's form, whose user is
-    /// `username` and whose scope is open login's, whatever it says.
-    pub(super) fn into_claims(self, original: bool) -> Result<Claims, TokenError> {
-        let text = |name: &str| self.claims.get(name).and_then(Value::as_str);
-        let subject = match (text("sub"), text("username")) {
+    /// The claims of a token whose signature has been checked; `json` is what this was read from. `original`: the token
+    /// is in the original's form, whose user is `username` and whose scope is open login's, whatever it says.
+    pub(super) fn believed(&self, original: bool, json: &str) -> Result<Claims, TokenError> {
+        let subject = match (&self.subject, &self.username) {
             (_, Some(username)) if original => username,
             (Some(subject), None) if !original => subject,
             (Some(subject), Some(username)) if subject == username => subject,
             _ => return Err(TokenError::Malformed),
         };
-        let scope = if original {
-            OPEN_LOGIN_SCOPE
-        } else {
-            text("scope").unwrap_or("")
+        let scope = match &self.scope {
+            _ if original => OPEN_LOGIN_SCOPE,
+            Some(scope) => scope,
+            None => "",
         };
         if !valid_subject(subject) || !valid_scope(scope) {
             return Err(TokenError::Malformed);
         }
-        let id = if original { None } else { text("jti") };
-        Ok(Claims {
-            subject: subject.to_owned(),
-            scope: scope.to_owned(),
-            issued_at: self.claims.get("iat").and_then(seconds),
-            expires_at: self
-                .claims
-                .get("exp")
-                .and_then(seconds)
-                .ok_or(TokenError::Malformed)?,
-            id: id.map(str::to_owned),
-            json: self.json,
-        })
-    }
-
-    fn check_claims(&self) -> Result<(), TokenError> {
-        let well_formed =
-            |name: &str, test: fn(&Value) -> bool| self.claims.get(name).is_none_or(test);
-        let times = ["exp", "iat", "nbf"]
-            .iter()
-            .all(|name| well_formed(name, |value| seconds(value).is_some()));
-        let texts = ["iss", "sub", "jti", "scope", "username"]
-            .iter()
-            .all(|name| well_formed(name, Value::is_string));
-        let audience = well_formed("aud", |value| match value {
-            Value::Array(list) => list.iter().all(Value::is_string),
-            other => other.is_string(),
-        });
-        if times && texts && audience && self.claims.contains_key("exp") {
-            Ok(())
-        } else {
-            Err(TokenError::Malformed)
-        }
+        let id = self.id.as_deref().filter(|_| !original);
+        Ok(Claims::new(
+            subject,
+            scope,
+            self.issued_at,
+            self.expires_at.ok_or(TokenError::Malformed)?,
+            id,
+            json,
+        ))
     }
 }
 
-fn object(bytes: &[u8]) -> Result<Map<String, Value>, TokenError> {
-    match json::parse(bytes) {
-        Ok(Value::Object(members)) => Ok(members),
-        _ => Err(TokenError::Malformed),
+/// The names of members that decide nothing, until it is known that none is there twice.
+#[derive(Default)]
+struct Others<'de>(Vec<Cow<'de, str>>);
+
+impl<'de> Others<'de> {
+    fn pass_over<A: MapAccess<'de>>(
+        &mut self,
+        name: Cow<'de, str>,
+        members: &mut A,
+    ) -> Result<(), A::Error> {
+        members.next_value_seed(Member)?;
+        self.0.push(name);
+        Ok(())
+    }
+
+    /// By sorting, so that a token full of members costs no more than its size.
+    fn check<E: serde::de::Error>(mut self) -> Result<(), E> {
+        self.0.sort_unstable();
+        if self.0.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(E::custom("duplicate member"));
+        }
+        Ok(())
+    }
+}
+
+fn once<T, E: serde::de::Error>(slot: &mut Option<T>, value: T) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::custom("duplicate member")),
     }
 }
 
 /// A NumericDate (RFC 7519, section 2) from 1970 on; fractions are cut off.
-fn seconds(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| {
-        value
-            .as_f64()
-            .filter(|number| (0.0..9.0e15).contains(number))
-            .map(|number| number as u64)
-    })
+struct Seconds(u64);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SecondsVisitor;
+
+        impl Visitor<'_> for SecondsVisitor {
+            type Value = Seconds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time")
+            }
+
+            fn visit_u64<E>(self, seconds: u64) -> Result<Seconds, E> {
+                Ok(Seconds(seconds))
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Seconds, E> {
+                if (0.0..9.0e15).contains(&seconds) {
+                    Ok(Seconds(seconds as u64))
+                } else {
+                    Err(E::custom("not a time"))
+                }
+            }
+        }
+
+        deserializer.deserialize_any(SecondsVisitor)
+    }
+}
+
+fn string<'de, A: MapAccess<'de>>(members: &mut A) -> Result<Cow<'de, str>, A::Error> {
+    members.next_value().map(|Text(text)| text)
+}
+
+fn seconds<'de, A: MapAccess<'de>>(members: &mut A) -> Result<u64, A::Error> {
+    members.next_value().map(|Seconds(seconds)| seconds)
+}
+
+/// One name or a list of names (RFC 7519, section 4.1.3).
+fn audience<'de, A: MapAccess<'de>>(members: &mut A) -> Result<Vec<String>, A::Error> {
+    let name = |value| match value {
+        Value::String(name) => Ok(name),
+        _ => Err(A::Error::custom("not an audience")),
+    };
+    match members.next_value_seed(Member)? {
+        Value::Array(list) => list.into_iter().map(name).collect(),
+        other => Ok(vec![name(other)?]),
+    }
 }

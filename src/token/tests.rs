@@ -264,3 +264,37 @@ fn whatever_comes_in_is_refused_without_a_panic() {
         assert!(gate.verify_token(noise).is_err());
     }
 }
+
+#[test]
+fn a_remembered_token_is_still_refused_when_its_time_is_over() {
+    let gate = gate(&[("leeway", "0")]);
+    let brief = Grant {
+        ttl: Some(Duration::from_secs(1)),
+        ..grant("alice")
+    };
+    let token = gate.issue_token(&brief).unwrap();
+    let first = gate.verify_token(&token).unwrap();
+    assert_eq!(gate.verify_token(&token).unwrap(), first);
+    let last_good = first.expires_at();
+    while now() <= last_good {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(gate.verify_token(&token), Err(TokenError::Expired));
+}
+
+#[test]
+fn with_and_without_a_cache_the_same_tokens_are_good() {
+    let with = gate(&[("jwt_secret_key", SECRET)]);
+    let without = gate(&[("jwt_secret_key", SECRET), ("token_cache", "0")]);
+    let token = with.issue_token(&grant("alice")).unwrap();
+    for at in 0..token.len() {
+        let mut changed = token.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        // Before and after the whole one has been remembered, and twice.
+        for gate in [&with, &without, &with] {
+            assert!(gate.verify_token(&changed).is_err(), "{at}");
+        }
+        assert_eq!(with.verify_token(&token), without.verify_token(&token));
+    }
+}
