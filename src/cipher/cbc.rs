@@ -8,9 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use openssl::cipher::{Cipher, CipherRef};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::context::with_contexts;
+use crate::secret::wipe;
 use crate::{Error, Secret};
 
 const BLOCK: usize = 16;
@@ -99,7 +100,7 @@ impl CbcKey {
                     Ok(Secret::new(out))
                 }
                 Err(_) => {
-                    out.zeroize();
+                    wipe(&mut out);
                     Err(Error::Decrypt)
                 }
             }

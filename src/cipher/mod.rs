@@ -73,7 +73,7 @@ impl DataKey {
     pub(crate) fn seal(&self, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
         // Before any memory is asked for: more than there is would end the process.
         check_plaintext_size(plaintext.len())?;
-        let mut sealed = vec![0; plaintext.len() + OVERHEAD];
+        let mut sealed = zeros(plaintext.len() + OVERHEAD);
         self.seal_into(context, plaintext, &mut sealed)?;
         Ok(sealed)
     }
@@ -99,10 +99,10 @@ impl DataKey {
 
     /// Opens sealed data that names this key.
     pub(crate) fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Secret, Error> {
-        let mut plaintext =
-            Zeroizing::new(vec![0; opened_size(sealed.len()).ok_or(Error::Decrypt)?]);
+        // On failure it is wiped where it is written.
+        let mut plaintext = zeros(opened_size(sealed.len()).ok_or(Error::Decrypt)?);
         self.open_into(context, sealed, &mut plaintext)?;
-        Ok(Secret::new(std::mem::take(&mut *plaintext)))
+        Ok(Secret::new(plaintext))
     }
 
     /// Opens into `out`, which must be exactly `sealed.len() - OVERHEAD` long. On failure `out` is wiped.
@@ -136,6 +136,13 @@ pub(crate) fn key_id_of(sealed: &[u8]) -> Option<DataKeyId> {
         [VERSION, a, b, c, d, ..] => Some([*a, *b, *c, *d]),
         _ => None,
     }
+}
+
+/// A buffer with room for one byte more, so that a C string can be made of it without a copy.
+fn zeros(size: usize) -> Vec<u8> {
+    let mut buffer = vec![0; size + 1];
+    buffer.truncate(size);
+    buffer
 }
 
 /// Refuses what is larger than one message may be.

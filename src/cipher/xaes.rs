@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use openssl::cipher_ctx::CipherCtxRef;
 use openssl::error::ErrorStack;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::context::{Contexts, with_contexts};
 use crate::Error;
+use crate::secret::wipe;
 
 pub(super) const NONCE: usize = 24;
 pub(super) const TAG: usize = 16;
@@ -91,7 +92,7 @@ impl XaesKey {
                 Ok(())
             };
             open(contexts, out).map_err(|_| {
-                out.zeroize();
+                wipe(out);
                 Error::Decrypt
             })
         })

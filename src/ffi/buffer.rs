@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use zeroize::Zeroize;
+use crate::secret::wipe;
 
 /// Bytes that belong to the library: give them back with `sealgate_buffer_free`, never with `free`.
 ///
@@ -33,9 +33,10 @@ impl SealgateBuffer {
             // Growing or shrinking would leave a copy behind in freed memory.
             let mut exact = Vec::with_capacity(size + 1);
             exact.extend_from_slice(&bytes);
-            bytes.zeroize();
+            wipe(&mut bytes);
             bytes = exact;
         }
+        bytes.reserve_exact(1);
         bytes.push(0);
         let data = Box::into_raw(bytes.into_boxed_slice()).cast();
         SealgateBuffer {
@@ -67,7 +68,7 @@ pub unsafe extern "C" fn sealgate_buffer_free(buffer: *mut SealgateBuffer) {
     let mut bytes = unsafe { Box::from_raw(slice) };
     let _ = catch_unwind(AssertUnwindSafe(move || {
         if taken.secret != 0 {
-            bytes.zeroize();
+            wipe(&mut bytes);
         }
     }));
 }
