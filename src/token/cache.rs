@@ -18,7 +18,7 @@ use super::{Checked, Claims};
 use crate::Error;
 use crate::cipher::random;
 
-/// Longer tokens are checked each time. With it a cache of 4096 tokens takes at most 20 MiB.
+/// Longer tokens are checked each time. With it a cache of 4096 tokens takes at most 22 MiB.
 const MAX_REMEMBERED: usize = 2048;
 
 /// How many tokens one set holds: where a token may be, and what one lock covers.

@@ -1,0 +1,62 @@
+//! What the limiter promises under a flood, through the crate's public surface and by what the system counts.
+//! One test in this file: it measures the process's memory.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+use sealgate::{Config, Gate};
+
+/// The default of `SEALGATE_LIMITER_MEMORY`.
+const BYTES: usize = 64 << 20;
+/// For what else the process grows by meanwhile, and for whole pages.
+const SLACK: usize = 8 << 20;
+
+/// Resident memory in bytes, from the system.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        << 10
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_million_callers_stay_within_the_bytes_and_free_nobody() {
+    let mut config = Config::new();
+    for (name, value) in [("keys", "ephemeral"), ("rate_limit_window", "3600")] {
+        config.set(name, value).unwrap();
+    }
+    let gate = Gate::new(&config.settings().unwrap().gate).unwrap();
+    let admitted = |name: &str| gate.enforce_rate_limit(name).unwrap().allowed;
+    for request in 0..5 {
+        assert!(admitted("limited"), "request {request}");
+    }
+    assert!(!admitted("limited"));
+    let before = resident();
+    let mut highest = 0;
+    // First each caller once, for which there is room; then again, so that their lists have to grow beyond it.
+    for round in 0..2 {
+        let mut let_in = 0;
+        for caller in 0..1_000_000 {
+            let_in += u32::from(admitted(&format!("caller {caller}")));
+            if caller % 50_000 == 0 {
+                highest = highest.max(resident());
+                assert!(!admitted("limited"), "round {round}, caller {caller}");
+            }
+        }
+        if round == 0 {
+            assert_eq!(let_in, 1_000_000, "there is room for all of them");
+        }
+    }
+    highest = highest.max(resident());
+    assert!(!admitted("limited"));
+    let grown = highest.saturating_sub(before);
+    println!("a million callers took {} KiB", grown >> 10);
+    assert!(grown <= BYTES + SLACK, "{grown} bytes");
+}
