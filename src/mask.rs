@@ -1,5 +1,7 @@
 //! Masking: the public `mask_data`, and the shorter form that log lines use.
 
+use std::fmt;
+
 /// How many characters `mask_data` leaves visible where the caller does not say.
 pub const DEFAULT_VISIBLE_CHARS: usize = 3;
 
@@ -26,15 +28,20 @@ pub fn mask(data: &str, visible_chars: usize) -> String {
 
 /// What a log line may show of a name or a path: at most its first three characters, at most a third of it, and not
 /// how long it is.
-pub(crate) fn mask_for_log(name: &str) -> String {
-    // Ten characters are enough to decide: a third of nine is three.
-    let visible = name.chars().take(10).count() / 3;
-    let mut masked: String = name
-        .chars()
-        .take(visible.min(DEFAULT_VISIBLE_CHARS))
-        .collect();
-    masked.push_str("***");
-    masked
+pub(crate) struct MaskedForLog<'a>(pub(crate) &'a str);
+
+impl fmt::Display for MaskedForLog<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Ten characters are enough to decide: a third of nine is three.
+        let visible = self.0.chars().take(10).count() / 3;
+        let end = self
+            .0
+            .char_indices()
+            .nth(visible.min(DEFAULT_VISIBLE_CHARS))
+            .map_or(self.0.len(), |(end, _)| end);
+        f.write_str(&self.0[..end])?;
+        f.write_str("***")
+    }
 }
 
 #[cfg(test)]
@@ -51,6 +58,7 @@ mod tests {
 
     #[test]
     fn log_lines_show_at_most_a_third() {
+        let mask_for_log = |name: &str| MaskedForLog(name).to_string();
         assert_eq!(mask_for_log(""), "***");
         assert_eq!(mask_for_log("ab"), "***");
         assert_eq!(mask_for_log("bob"), "b***");

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use crate::config::AppSettings;
 use crate::limiter::Limiter;
-use crate::mask::mask_for_log;
+use crate::mask::MaskedForLog;
 use crate::{Error, Gate};
 
 pub use problem::Problem;
@@ -136,24 +136,41 @@ impl App {
         if log::log_enabled!(target: ACCESS, log::Level::Info) {
             let caller = Caller::of(request, &self.inner.settings);
             // Only what is known to be harmless is shown as it came: an unknown path or method may be a misplaced secret.
-            let path = match seen.route {
-                Some(path) => path.to_owned(),
-                None => mask_for_log(request.path()),
-            };
-            let user = seen.user.as_deref().map_or("-".to_owned(), mask_for_log);
+            let path = seen
+                .route
+                .map_or(Shown::Masked(request.path()), Shown::Whole);
+            let user = seen
+                .user
+                .as_deref()
+                .map_or(Shown::Whole("-"), Shown::Masked);
             log::info!(
                 target: ACCESS,
                 id = id.as_str(),
                 peer:% = caller,
-                user = user.as_str(),
+                user:% = user,
                 method = request.method_for_log(),
-                path = path.as_str(),
+                path:% = path,
                 status = response.status().0,
                 us = started.elapsed().as_micros() as u64;
                 "request"
             );
         }
         response
+    }
+}
+
+/// A name as the line of the log has it.
+enum Shown<'a> {
+    Whole(&'static str),
+    Masked(&'a str),
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shown::Whole(name) => f.write_str(name),
+            Shown::Masked(name) => MaskedForLog(name).fmt(f),
+        }
     }
 }
 
