@@ -165,6 +165,8 @@ pub enum Listen {
 pub struct LogSettings {
     /// `SEALGATE_LOG_LEVEL`.
     pub level: LevelFilter,
+    /// `SEALGATE_LOG_FORMAT`.
+    pub format: LogFormat,
     /// `SEALGATE_LOG_FILE`.
     pub file: Option<PathBuf>,
 }
@@ -173,9 +175,20 @@ impl Default for LogSettings {
     fn default() -> Self {
         LogSettings {
             level: LevelFilter::Info,
+            format: LogFormat::Text,
             file: None,
         }
     }
+}
+
+/// The form of a log line.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Time, level, message, `name=value`.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 impl Config {

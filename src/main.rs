@@ -4,16 +4,29 @@
 mod cli;
 
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             log::logger().flush();
-            for sentence in &failure.sentences {
-                cli::remark(sentence);
-            }
+say(failure.sentences);
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// Writes to standard error, but waits no longer than 2 s for a terminal that hangs.
+fn say(sentences: Vec<String>) {
+    let (said, hears) = mpsc::channel();
+    thread::spawn(move || {
+        for sentence in &sentences {
+            cli::remark(sentence);
+        }
+        let _ = said.send(());
+    });
+    let _ = hears.recv_timeout(Duration::from_secs(2));
 }

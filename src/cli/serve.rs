@@ -4,16 +4,20 @@ use std::io::{self, Write};
 use std::panic;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use sealgate::api::App;
 use sealgate::config::{Config, Group, LoginMode, Settings};
 use sealgate::server::{Address, Server};
 use sealgate::{CbcMode, Error, Gate, logging};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::{Failure, settings};
+
+/// How long a panic waits until its line is written.
+const PANIC_FLUSH: Duration = Duration::from_millis(100);
 
 const GROUPS: [Group; 2] = [Group::Gate, Group::Server];
 
@@ -22,7 +26,7 @@ pub(super) fn command() -> Command {
         .about("Serve the HTTP API")
         .long_about(
             "Serve the HTTP API in the foreground. SIGTERM or SIGINT (Ctrl-C) stops it: running requests may end, a \
-             second signal does not wait for them. Without any setting it serves 127.0.0.1:5000 with keys that it makes \
+             second signal does not wait for them. SIGHUP opens the log file anew. Without any setting it serves 127.0.0.1:5000 with keys that it makes \
              and keeps in the data directory.",
         );
     settings::add_flags(command, &GROUPS)
@@ -32,12 +36,16 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = super::load_settings(matches, &GROUPS)?;
     logging::init(&settings.log)?;
     // What a panic says may quote data; where it happened does not.
-    panic::set_hook(Box::new(|panicked| match panicked.location() {
-        Some(place) => log::error!("panic at {}:{}", place.file(), place.line()),
-        None => log::error!("panic at an unknown place"),
+    panic::set_hook(Box::new(|panicked| {
+        match panicked.location() {
+            Some(place) => log::error!("panic at {}:{}", place.file(), place.line()),
+            None => log::error!("panic at an unknown place"),
+        }
+        // The process may be about to abort; a log that hangs is not waited for.
+        logging::flush_within(PANIC_FLUSH);
     }));
     // Before any socket: a signal that comes early still stops cleanly.
-    let signals = Signals::new([SIGTERM, SIGINT])
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| Failure::wrong(format!("Signals cannot be handled: {error}.")))?;
     let gate = Gate::new(&settings.gate)?;
     let app = App::new(gate.clone(), &settings.app)?;
@@ -56,7 +64,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     Ok(ended?)
 }
 
-/// Waits for the first signal, then stops the server; a second signal ends the process at once.
+/// Waits for the first signal to stop, then stops the server; a second one ends the process at once.
 fn watch(
     mut signals: Signals,
     server: Arc<Server>,
@@ -64,18 +72,25 @@ fn watch(
 ) -> thread::JoinHandle<Result<(), Error>> {
     let grace = settings.server.grace;
     thread::spawn(move || {
-        if signals.forever().next().is_none() {
-            return Ok(());
-        }
+        wait_for_stop(&mut signals);
         log::info!("stopping; running requests may take {} s", grace.as_secs());
         thread::spawn(move || {
-            if signals.forever().next().is_some() {
-                log::logger().flush();
-                std::process::exit(1);
-            }
+            wait_for_stop(&mut signals);
+            log::logger().flush();
+            std::process::exit(1);
         });
         server.stop(grace)
     })
+}
+
+/// Returns at a signal that asks for a stop; SIGHUP asks for a new log file only.
+fn wait_for_stop(signals: &mut Signals) {
+    for signal in signals.forever() {
+        if signal != SIGHUP {
+            return;
+        }
+        logging::reopen();
+    }
 }
 
 /// The first lines: what runs where, with which keys, and what to type first.

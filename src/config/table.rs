@@ -1,7 +1,7 @@
 //! The table of settings: name, environment variable, default, help, and the parser of each.
 
 use super::parse;
-use super::{LoginMode, Settings};
+use super::{LogFormat, LoginMode, Settings};
 use crate::cipher::CbcMode;
 use std::time::Duration;
 
@@ -204,10 +204,22 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "log_format",
+        env: "SEALGATE_LOG_FORMAT",
+        default: "text",
+        value_name: "text|json",
+        help: "Form of a log line: text for people, json for programs (one object a line).",
+        apply: |s, v| {
+            parse::choice(v, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+                .map(|format| s.log.format = format)
+        },
+        ..PLAIN
+    },
+    Setting {
         name: "log_file",
         env: "SEALGATE_LOG_FILE",
         value_name: "FILE",
-        help: "File that log lines are appended to, beside the terminal (made with mode 0600).",
+        help: "File that log lines are appended to, beside the terminal (made with mode 0600). SIGHUP opens it anew.",
         apply: |s, v| parse::path(v).map(|path| s.log.file = Some(path)),
         ..PLAIN
     },

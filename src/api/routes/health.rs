@@ -5,13 +5,14 @@ use serde_json::json;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::router::Call;
+use crate::logging;
 
 /// The process lives and answers.
 pub(super) fn alive(_call: &mut Call<'_>) -> Result<Response, Problem> {
     Ok(Response::json(200, &json!({"status": "ok"})))
 }
 
-/// It can also do its work: the newest key seals, and what it seals opens.
+/// It can also do its work: the newest key seals, and what it seals opens. A log that cannot be written is told beside.
 pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;
     let opens = gate
@@ -21,5 +22,10 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     if !opens {
         return Err(Problem::unavailable("The keys do not work."));
     }
-    Ok(Response::json(200, &json!({"status": "ready"})))
+    let mut body = json!({"status": "ready"});
+    // Said, but no reason to be taken out of service: requests are answered as ever.
+    if let Some(trouble) = logging::trouble() {
+        body["log"] = trouble.into();
+    }
+    Ok(Response::json(200, &body))
 }

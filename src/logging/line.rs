@@ -1,0 +1,200 @@
+//! The text form of a line (time, level, message, fields), and what both forms share: the time and the escaping.
+
+use std::cell::Cell;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::time::Duration;
+
+use log::kv::{self, Key, Value, VisitSource, VisitValue};
+use log::{Level, Record};
+use time::OffsetDateTime;
+
+/// Time, level, message, and the fields as `name=value`.
+pub(super) fn text(line: &mut Vec<u8>, record: &Record<'_>, since_epoch: Duration) {
+    push_time(line, since_epoch);
+    line.extend_from_slice(match record.level() {
+        Level::Error => b" ERROR ",
+        Level::Warn => b" WARN  ",
+        Level::Info => b" INFO  ",
+        Level::Debug => b" DEBUG ",
+        Level::Trace => b" TRACE ",
+    });
+    push_args(line, record, Quoting::Text);
+    // Neither the visitor nor a write to memory fails.
+    let _ = record.key_values().visit(&mut Fields(line));
+    line.push(b'\n');
+}
+
+struct Fields<'a>(&'a mut Vec<u8>);
+
+impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        self.0.push(b' ');
+        push_escaped(self.0, key.as_str(), Quoting::Text);
+        self.0.push(b'=');
+        value.visit(self)
+    }
+}
+
+impl<'v> VisitValue<'v> for Fields<'_> {
+    fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
+        let _ = write!(Escaped(self.0, Quoting::Text), "{value}");
+        Ok(())
+    }
+
+    fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
+        push_escaped(self.0, value, Quoting::Text);
+        Ok(())
+    }
+
+    fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
+        let _ = write!(self.0, "{value}");
+        Ok(())
+    }
+}
+
+/// RFC 3339 in UTC with microseconds. The calendar is asked once a second and thread.
+pub(super) fn push_time(line: &mut Vec<u8>, since_epoch: Duration) {
+    thread_local!(static DATE: Cell<(u64, [u8; 20])> = const { Cell::new((u64::MAX, [0; 20])) });
+    let second = since_epoch.as_secs();
+    let (known, mut date) = DATE.get();
+    if known != second {
+        date = date_and_time(second);
+        DATE.set((second, date));
+    }
+    let mut rest = since_epoch.subsec_micros();
+    let mut micros = *b"000000Z";
+    for digit in micros[..6].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    line.extend_from_slice(&date);
+    line.extend_from_slice(&micros);
+}
+
+/// `2026-11-24T03:33:57.`; the epoch where the clock is beyond the calendar.
+fn date_and_time(second: u64) -> [u8; 20] {
+    let moment = i64::try_from(second)
+        .ok()
+        .and_then(|second| OffsetDateTime::from_unix_timestamp(second).ok())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (date, time) = (moment.date(), moment.time());
+    let mut text = [0; 20];
+    // Twenty bytes exactly, as the calendar ends with the year 9999.
+    let _ = write!(
+        text.as_mut_slice(),
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+    );
+    text
+}
+
+/// How harmful characters are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// As Rust does: `\n`, `\u{202e}`.
+    Text,
+    /// As a JSON string wants it (RFC 8259, section 7), quotes and backslashes too.
+    Json,
+}
+
+pub(super) fn push_args(line: &mut Vec<u8>, record: &Record<'_>, quoting: Quoting) {
+    match record.args().as_str() {
+        Some(text) => push_escaped(line, text, quoting),
+        None => {
+            let _ = write!(Escaped(line, quoting), "{}", record.args());
+        }
+    }
+}
+
+/// Lets no character through that moves the cursor, ends the line or changes the reading direction.
+pub(super) struct Escaped<'a>(pub(super) &'a mut Vec<u8>, pub(super) Quoting);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_escaped(self.0, text, self.1);
+        Ok(())
+    }
+}
+
+pub(super) fn push_escaped(line: &mut Vec<u8>, text: &str, quoting: Quoting) {
+    let json = quoting == Quoting::Json;
+    let is_plain =
+        |byte: u8| matches!(byte, b' '..=b'~') && !(json && matches!(byte, b'"' | b'\\'));
+    // Nearly always.
+    if text.bytes().all(is_plain) {
+        line.extend_from_slice(text.as_bytes());
+        return;
+    }
+    let harmful = |c: char| is_harmful(c) || json && matches!(c, '"' | '\\');
+    let mut rest = text;
+    while let Some(at) = rest.find(harmful) {
+        line.extend_from_slice(&rest.as_bytes()[..at]);
+        let c = rest[at..].chars().next().expect("found there");
+        let _ = match (quoting, c) {
+            (Quoting::Text, _) => write!(line, "{}", c.escape_default()),
+            (Quoting::Json, '"' | '\\' | '\n' | '\r' | '\t') => {
+                write!(line, "{}", c.escape_default())
+            }
+            // All of them have four digits.
+            (Quoting::Json, _) => write!(line, "\\u{:04x}", u32::from(c)),
+        };
+        rest = &rest[at + c.len_utf8()..];
+    }
+    line.extend_from_slice(rest.as_bytes());
+}
+
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_whatever_is_in_it() {
+        let moment = Duration::from_nanos(1_795_491_237_012_345_678);
+        let fields = [
+            ("peer", "1.2.3.4"),
+            ("user", "a\u{202e}b\r\nfake INFO line\x1b[2J\u{7f}"),
+        ];
+        let mut line = Vec::new();
+        text(
+            &mut line,
+            &Record::builder()
+                .level(Level::Info)
+                .target("sealgate")
+                .args(format_args!("hello {}", "wörld\n"))
+                .key_values(&fields)
+                .build(),
+            moment,
+        );
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            "2026-11-24T03:33:57.012345Z INFO  hello wörld\\n peer=1.2.3.4 \
+             user=a\\u{202e}b\\r\\nfake INFO line\\u{1b}[2J\\u{7f}\n"
+        );
+    }
+
+    #[test]
+    fn times_are_the_calendars() {
+        let time = |second, micros: u32| {
+            let mut line = Vec::new();
+            push_time(&mut line, Duration::new(second, micros * 1000));
+            String::from_utf8(line).unwrap()
+        };
+        assert_eq!(time(951_782_399, 999_999), "2000-02-28T23:59:59.999999Z");
+        assert_eq!(time(951_782_400, 0), "2000-02-29T00:00:00.000000Z");
+        assert_eq!(time(951_782_400, 120), "2000-02-29T00:00:00.000120Z");
+        assert_eq!(time(0, 7), "1970-01-01T00:00:00.000007Z");
+        assert_eq!(time(253_402_300_799, 0), "9999-12-31T23:59:59.000000Z");
+        assert_eq!(time(u64::MAX, 0), "1970-01-01T00:00:00.000000Z");
+    }
+}

@@ -1,0 +1,225 @@
+//! Log set-up: one logger for the terminal and a file, whole lines at a time, and nobody waits for either.
+//!
+//! `line` and `json` are the two forms of a line, `sink` keeps lines in bounded memory, `writer` is the thread that writes
+//! them. What a line may say is decided where it is written: names are masked there, and secrets never get this far. Here
+//! all control characters are escaped, and of other crates only warnings and errors are let through, because what they
+//! tell when they are chatty is not known.
+
+mod json;
+mod line;
+mod sink;
+mod writer;
+
+use std::cell::Cell;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use simplelog::{CombinedLogger, SharedLogger};
+
+use crate::Error;
+use crate::config::{LogFormat, LogSettings};
+
+use sink::Sink;
+use writer::Target;
+
+/// How long `log::logger().flush()` waits for a terminal or a disk that hangs.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Where the lines of the process's logger go; nothing in a process without it.
+static SINKS: OnceLock<Vec<Arc<Sink>>> = OnceLock::new();
+
+/// Makes the process's logger: to the terminal (standard error) and, where set, to a file. For a program, not a library:
+/// there is one logger in a process, and its writing threads do not outlive a fork.
+///
+/// A log call never waits for the terminal or the disk. Lines are written by a thread for each of the two, warnings and
+/// errors at once, others within 100 ms; before a process ends, `log::logger().flush()` has the rest written, in at most
+/// 2 s. What a terminal or disk that hangs or fails does not take is kept, up to 4 MiB; what comes after that is counted,
+/// and the number is the first thing said when it writes again.
+///
+/// # Errors
+/// [`Error::Setting`] where the file cannot be opened; [`Error::Io`] where the process has a logger already.
+pub fn init(settings: &LogSettings) -> Result<(), Error> {
+    let mut targets = vec![Target::terminal()];
+    if let Some(path) = &settings.file {
+        let target = Target::file(path).map_err(|error| {
+            Error::Setting(format!(
+                "SEALGATE_LOG_FILE: {} cannot be opened for writing: {error}.",
+                path.display()
+            ))
+        })?;
+        targets.push(target);
+    }
+    let sinks: Vec<Arc<Sink>> = targets
+        .iter()
+        .map(|target| Arc::new(Sink::new(target.name(), settings.format)))
+        .collect();
+    let logger = Box::new(LineLogger {
+        level: settings.level,
+        format: settings.format,
+        sinks: sinks.clone(),
+    });
+    CombinedLogger::init(vec![logger])
+        .map_err(|_| Error::Io("The process has a logger already.".to_owned()))?;
+    for (sink, target) in sinks.iter().zip(targets) {
+        writer::start(sink.clone(), target)
+            .map_err(|error| Error::Io(format!("The log has no thread to write it: {error}.")))?;
+    }
+    // Cannot be set already: the logger could not.
+    let _ = SINKS.set(sinks);
+    Ok(())
+}
+
+/// Opens the log file anew, for programs that move it away (logrotate): lines written from then on are in a new file of
+/// its name. Where that fails, a warning says so and the old file stays in use. Returns at once; without a log file, or
+/// without a logger of [`init`], it does nothing.
+pub fn reopen() {
+    for sink in SINKS.get().into_iter().flatten() {
+        sink.reopen();
+    }
+}
+
+/// Waits until all that was logged before is written, or `limit` is over, or a write fails.
+pub fn flush_within(limit: Duration) {
+    flush(SINKS.get().map_or(&[], Vec::as_slice), limit);
+}
+
+/// What is wrong with the log, in sentences for an operator: what cannot be written, and how many lines were lost so far.
+/// `None` where all is well, and in a process without a logger of [`init`]. No path and no secret is in it.
+pub fn trouble() -> Option<String> {
+    let sentences: Vec<String> = SINKS
+        .get()?
+        .iter()
+        .filter_map(|sink| sink.trouble())
+        .collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+fn flush(sinks: &[Arc<Sink>], limit: Duration) {
+    let deadline = Instant::now() + limit;
+    // All are told before any is waited for.
+    let marks: Vec<_> = sinks.iter().map(|sink| sink.hurry()).collect();
+    for (sink, mark) in sinks.iter().zip(marks) {
+        sink.wait_for(mark, deadline);
+    }
+}
+
+/// Formats each record once and hands it to every sink.
+struct LineLogger {
+    level: LevelFilter,
+    format: LogFormat,
+    sinks: Vec<Arc<Sink>>,
+}
+
+impl Log for LineLogger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let ours = metadata.target().starts_with("sealgate");
+        metadata.level() <= self.level && (ours || metadata.level() <= Level::Warn)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        with_line(|line| {
+            format(self.format, line, record);
+            for sink in &self.sinks {
+                sink.append(line, record.level() <= Level::Warn);
+            }
+        });
+    }
+
+    fn flush(&self) {
+        flush(&self.sinks, FLUSH_LIMIT);
+    }
+}
+
+impl SharedLogger for LineLogger {
+    fn level(&self) -> LevelFilter {
+        self.level
+    }
+
+    fn config(&self) -> Option<&simplelog::Config> {
+        None
+    }
+
+    fn as_log(self: Box<Self>) -> Box<dyn Log> {
+        self
+    }
+}
+
+fn format(format: LogFormat, line: &mut Vec<u8>, record: &Record<'_>) {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    match format {
+        LogFormat::Text => line::text(line, record, now),
+        LogFormat::Json => json::json(line, record, now),
+    }
+}
+
+/// Lends the thread's buffer, empty.
+fn with_line(work: impl FnOnce(&mut Vec<u8>)) {
+    const KEPT: usize = 4096;
+    thread_local!(static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+    // Taken out meanwhile, so that a value that logs while it is formatted gets a buffer of its own.
+    let mut line = LINE.try_with(Cell::take).unwrap_or_default();
+    line.clear();
+    work(&mut line);
+    if line.capacity() <= KEPT {
+        let _ = LINE.try_with(|kept| kept.set(line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_crates_are_heard_only_when_something_is_wrong() {
+        let logger = LineLogger {
+            level: LevelFilter::Trace,
+            format: LogFormat::Text,
+            sinks: Vec::new(),
+        };
+        let enabled = |target: &str, level| {
+            logger.enabled(&Metadata::builder().target(target).level(level).build())
+        };
+        assert!(enabled("sealgate::access", Level::Trace));
+        assert!(!enabled("tiny_http", Level::Info));
+        assert!(enabled("tiny_http", Level::Warn));
+    }
+
+    #[test]
+    fn a_value_that_logs_while_it_is_logged_is_no_deadlock() {
+        struct Chatty<'a>(&'a LineLogger);
+        impl std::fmt::Display for Chatty<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let record = Record::builder()
+                    .level(Level::Info)
+                    .target("sealgate")
+                    .args(format_args!("inner"))
+                    .build();
+                self.0.log(&record);
+                f.write_str("outer")
+            }
+        }
+        let sink = Arc::new(Sink::new("test", LogFormat::Text));
+        let logger = LineLogger {
+            level: LevelFilter::Info,
+            format: LogFormat::Text,
+            sinks: vec![sink.clone()],
+        };
+        let chatty = Chatty(&logger);
+        logger.log(
+            &Record::builder()
+                .level(Level::Info)
+                .target("sealgate")
+                .args(format_args!("{chatty}"))
+                .build(),
+        );
+        let text = sink.held_text();
+        assert!(text.contains("INFO  inner\n"), "{text}");
+        assert!(text.ends_with("INFO  outer\n"), "{text}");
+    }
+}

@@ -1,0 +1,147 @@
+//! The thread that writes a sink's lines, and what it writes them to. It alone touches terminal and file, so only it waits
+//! for them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::sink::{Batch, Sink, Work};
+
+/// What a sink's lines are written to.
+pub(super) struct Target {
+    name: &'static str,
+    out: Box<dyn Write + Send>,
+    /// The file's path; the terminal has none.
+    path: Option<PathBuf>,
+    /// The file ends in the middle of a line, which nobody will end.
+    broken: bool,
+}
+
+impl Target {
+    pub(super) fn terminal() -> Self {
+        Target::new("Standard error", Box::new(io::stderr()))
+    }
+
+    pub(super) fn file(path: &Path) -> io::Result<Self> {
+        let mut file = open(path)?;
+        Ok(Target {
+            broken: ends_within_a_line(&mut file),
+            path: Some(path.to_owned()),
+            ..Target::new("SEALGATE_LOG_FILE", Box::new(file))
+        })
+    }
+
+    pub(super) fn new(name: &'static str, out: Box<dyn Write + Send>) -> Self {
+        Target {
+            name,
+            out,
+            path: None,
+            broken: false,
+        }
+    }
+
+    /// What operators know it by.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
+        if self.broken {
+            self.write_some(b"\n")?;
+            self.broken = false;
+        }
+        while batch.from < batch.lines.len() {
+            batch.from += self.write_some(&batch.lines[batch.from..])?;
+        }
+        Ok(())
+    }
+
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.out.write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => return Ok(written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A terminal that somebody else has made non-blocking: it is full, not broken.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Starts the thread. It lives as long as the process.
+pub(super) fn start(sink: Arc<Sink>, target: Target) -> io::Result<()> {
+    thread::Builder::new()
+        .name("sealgate-log".to_owned())
+        .spawn(move || run(&sink, target))
+        .map(drop)
+}
+
+/// What it has to say itself, it logs: it holds no lock then, and its own sink takes the line as any other.
+fn run(sink: &Sink, mut target: Target) {
+    loop {
+        match sink.next() {
+            Work::Write(mut batch) => match target.write(&mut batch) {
+                Ok(()) => {
+                    if sink.written(batch) {
+                        log::warn!("{} is written again", target.name);
+                    }
+                }
+                Err(error) => {
+                    if sink.failed(batch, &error) {
+                        log::error!(
+                            "{} cannot be written: {error}. Lines are kept in memory until it is full",
+                            target.name
+                        );
+                    }
+                }
+            },
+            Work::Reopen => {
+                let Some(path) = &target.path else {
+                    continue;
+                };
+                match Target::file(path) {
+                    Ok(anew) => {
+                        target = anew;
+                        sink.reopened();
+                        log::info!("{} was opened anew", target.name);
+                    }
+                    Err(error) => log::warn!(
+                        "{} cannot be opened anew: {error}. The old file stays in use",
+                        target.name
+                    ),
+                }
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Reading shows how the file ends. Of a pipe or a device nobody wants to know, and it would change who reads a pipe.
+    let regular = fs::metadata(path).map_or(true, |metadata| metadata.is_file());
+    match options.read(regular).open(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && regular => {
+            options.read(false).open(path)
+        }
+        opened => opened,
+    }
+}
+
+/// Whether an earlier process, or a disk that became full, has left a line without its end.
+fn ends_within_a_line(file: &mut File) -> bool {
+    let mut last = [b'\n'];
+    let read = file
+        .seek(SeekFrom::End(-1))
+        .and_then(|_| file.read_exact(&mut last));
+    read.is_ok() && last != *b"\n"
+}
