@@ -22,7 +22,8 @@ say(failure.sentences);
 /// Writes to standard error, but waits no longer than 2 s for a terminal that hangs.
 fn say(sentences: Vec<String>) {
     let (said, hears) = mpsc::channel();
-    thread::spawn(move || {
+    // Without a thread the receiver hears at once that nobody speaks.
+    let _ = thread::Builder::new().spawn(move || {
         for sentence in &sentences {
             cli::remark(sentence);
         }

@@ -1,0 +1,226 @@
+//! The logger; and a sink with its writer over a disk that is full, hangs and comes back as the test wants it.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::sink::{Batch, Sink, Work};
+use super::writer::{self, Target};
+use super::{LineLogger, LogFormat, flush};
+use crate::sync::lock;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const MEMORY: usize = 4 << 20;
+
+#[derive(Default)]
+struct Disk {
+    state: Mutex<DiskState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct DiskState {
+    written: Vec<u8>,
+    /// Bytes that it still has room for; as many as come, where nothing is said.
+    room: Option<usize>,
+    hangs: bool,
+    tries: usize,
+}
+
+struct Handle(Arc<Disk>);
+
+impl Write for Handle {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = lock(&self.0.state);
+        state.tries += 1;
+        while state.hangs {
+            state = self.0.changed.wait(state).unwrap();
+        }
+        let taken = state.room.unwrap_or(usize::MAX).min(bytes.len());
+        if taken == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        state.room = state.room.map(|room| room - taken);
+        state.written.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Disk {
+    fn change(&self, change: impl FnOnce(&mut DiskState)) {
+        change(&mut lock(&self.state));
+        self.changed.notify_all();
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(lock(&self.state).written.clone()).unwrap()
+    }
+}
+
+fn start(change: impl FnOnce(&mut DiskState)) -> (Arc<Disk>, Arc<Sink>) {
+    let disk = Arc::new(Disk::default());
+    disk.change(change);
+    let sink = Arc::new(Sink::new("Test", LogFormat::Text));
+    let target = Target::new("Test", Box::new(Handle(disk.clone())));
+    writer::start(sink.clone(), target).unwrap();
+    (disk, sink)
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_line_that_a_full_disk_cut_is_completed_when_there_is_room() {
+    let (disk, sink) = start(|disk| disk.room = Some(8));
+    sink.append(b"line one\n", true);
+    wait_until(|| sink.trouble().is_some());
+    sink.append(b"line two\n", false);
+    assert_eq!(disk.text(), "line one");
+    assert_eq!(
+        sink.trouble().unwrap(),
+        "Test cannot be written: no storage space. 0 lines were lost."
+    );
+    disk.change(|disk| disk.room = None);
+    // By itself, without another line.
+    wait_until(|| sink.trouble().is_none());
+    flush(&[sink], PATIENCE);
+    assert_eq!(disk.text(), "line one\nline two\n");
+}
+
+#[test]
+fn a_full_disk_is_not_tried_in_a_busy_loop() {
+    let (disk, sink) = start(|disk| disk.room = Some(0));
+    let start = Instant::now();
+    let mut lines = 0;
+    while start.elapsed() < Duration::from_millis(300) {
+        sink.append(b"a warning\n", true);
+        lines += 1;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let tries = lock(&disk.state).tries;
+    assert!(lines > 20 && tries <= 2, "{tries} tries for {lines} lines");
+}
+
+#[test]
+fn memory_is_bounded_and_what_is_lost_is_counted_where_it_is_missing() {
+    let (disk, sink) = start(|disk| disk.hangs = true);
+    let line = |n: usize| format!("{n:0>99}\n");
+    let start = Instant::now();
+    for n in 0..50_000 {
+        sink.append(line(n).as_bytes(), n % 7 == 0);
+    }
+    assert!(start.elapsed() < PATIENCE, "nobody waits");
+    assert!(sink.held_text().len() <= MEMORY);
+    disk.change(|disk| disk.hangs = false);
+    flush(&[sink.clone()], PATIENCE);
+    sink.append(b"after\n", true);
+    flush(&[sink], PATIENCE);
+    let text = disk.text();
+    let kept = MEMORY / 100;
+    for (n, written) in text.lines().take(kept).enumerate() {
+        assert_eq!(written, line(n).trim_end());
+    }
+    let rest: Vec<&str> = text.lines().skip(kept).collect();
+    assert_eq!(rest.len(), 2, "{rest:?}");
+    let note = format!("lines of the log were lost here lost={}", 50_000 - kept);
+    assert!(rest[0].ends_with(&note), "{rest:?}");
+    assert_eq!(rest[1], "after");
+}
+
+#[test]
+fn a_flush_waits_for_one_that_hangs_only_so_long_and_still_has_the_other_written() {
+    let (hanging, hung) = start(|disk| disk.hangs = true);
+    let (disk, sink) = start(|_| ());
+    hung.append(b"stuck\n", false);
+    sink.append(b"said\n", false);
+    let start = Instant::now();
+    flush(&[hung, sink], Duration::from_millis(200));
+    let took = start.elapsed();
+    assert!((200..2000).contains(&took.as_millis()), "{took:?}");
+    assert_eq!(disk.text(), "said\n");
+    hanging.change(|disk| disk.hangs = false);
+}
+
+#[test]
+fn a_flush_of_a_full_disk_does_not_wait_out_its_limit() {
+    let (_disk, sink) = start(|disk| disk.room = Some(0));
+    sink.append(b"said\n", false);
+    let start = Instant::now();
+    flush(&[sink], PATIENCE);
+    assert!(start.elapsed() < PATIENCE / 2);
+}
+
+#[test]
+fn a_new_file_begins_with_a_whole_line() {
+    let sink = Sink::new("Test", LogFormat::Text);
+    let take = || match sink.next() {
+        Work::Write(batch) => batch,
+        Work::Reopen => panic!("nobody asked"),
+    };
+    sink.append(b"first\nsecond\n", true);
+    let Batch { lines, .. } = take();
+    let cut = Batch { lines, from: 9 };
+    sink.failed(cut, &io::ErrorKind::StorageFull.into());
+    sink.reopened();
+    let batch = take();
+    assert_eq!(&batch.lines[batch.from..], b"second\n");
+}
+
+#[test]
+fn other_crates_are_heard_only_when_something_is_wrong() {
+    let logger = LineLogger {
+        level: LevelFilter::Trace,
+        format: LogFormat::Text,
+        sinks: Vec::new(),
+    };
+    let enabled = |target: &str, level| {
+        logger.enabled(&Metadata::builder().target(target).level(level).build())
+    };
+    assert!(enabled("sealgate::access", Level::Trace));
+    assert!(!enabled("tiny_http", Level::Info));
+    assert!(enabled("tiny_http", Level::Warn));
+}
+
+#[test]
+fn a_value_that_logs_while_it_is_logged_is_no_deadlock() {
+    struct Chatty<'a>(&'a LineLogger);
+    impl std::fmt::Display for Chatty<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            let record = Record::builder()
+                .level(Level::Info)
+                .target("sealgate")
+                .args(format_args!("inner"))
+                .build();
+            self.0.log(&record);
+            f.write_str("outer")
+        }
+    }
+    let sink = Arc::new(Sink::new("test", LogFormat::Text));
+    let logger = LineLogger {
+        level: LevelFilter::Info,
+        format: LogFormat::Text,
+        sinks: vec![sink.clone()],
+    };
+    let chatty = Chatty(&logger);
+    logger.log(
+        &Record::builder()
+            .level(Level::Info)
+            .target("sealgate")
+            .args(format_args!("{chatty}"))
+            .build(),
+    );
+    let text = sink.held_text();
+    assert!(text.contains("INFO  inner\n"), "{text}");
+    assert!(text.ends_with("INFO  outer\n"), "{text}");
+}
