@@ -123,7 +123,7 @@ fn memory_is_bounded_and_what_is_lost_is_counted_where_it_is_missing() {
     assert!(start.elapsed() < PATIENCE, "nobody waits");
     assert!(sink.held_text().len() <= MEMORY);
     disk.change(|disk| disk.hangs = false);
-    flush(&[sink.clone()], PATIENCE);
+    flush(std::slice::from_ref(&sink), PATIENCE);
     sink.append(b"after\n", true);
     flush(&[sink], PATIENCE);
     let text = disk.text();
