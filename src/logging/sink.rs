@@ -17,8 +17,8 @@ use crate::sync::lock;
 const BOUND: usize = 4 << 20;
 /// Bytes that are written at once, where so much waits.
 const CHUNK: usize = 64 << 10;
-/// How long lines are gathered after a write.
-const PACE: Duration = Duration::from_millis(50);
+/// How long lines are gathered after a write. The promise is 100 ms.
+const PACE: Duration = Duration::from_millis(75);
 /// How long until a write that failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// A write that takes longer hangs, to an operator.
@@ -121,7 +121,7 @@ impl Sink {
         let wake = match state.writer {
             Writer::Busy | Writer::Failing => false,
             Writer::Idle => true,
-            Writer::Pacing => urgent || began_chunk,
+            Writer::Pacing => urgent || began_chunk && state.chunks.len() > 1,
         };
         if wake {
             state.writer = Writer::Busy;
@@ -195,22 +195,26 @@ impl Sink {
             if std::mem::take(&mut state.reopen) {
                 return Work::Reopen;
             }
-            if state.chunks.is_empty() {
-                state.urgent = false;
-                state.writer = Writer::Idle;
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
             let left = state.not_before.map_or(Duration::ZERO, |moment| {
                 moment.saturating_duration_since(Instant::now())
             });
             let failing = state.failure.is_some();
-            let at_once = !failing && (state.urgent || state.chunks.len() > 1);
-            if at_once || left.is_zero() {
-                return Work::Write(state.take());
+            if state.chunks.is_empty() {
+                state.urgent = false;
+                // For a while after a write the next line need not wake the writer: it looks by itself.
+                if left.is_zero() {
+                    state.writer = Writer::Idle;
+                    state = self
+                        .work
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                }
+            } else {
+                let at_once = !failing && (state.urgent || state.chunks.len() > 1);
+                if at_once || left.is_zero() {
+                    return Work::Write(state.take());
+                }
             }
             state.writer = if failing {
                 Writer::Failing
