@@ -50,6 +50,8 @@ struct State {
     written: u64,
     /// Lines for which there was no room, since that was last said.
     lost: u64,
+    /// What `taken` was when that was last said: a flush has that written too.
+    noted: u64,
     /// Not to be gathered: a warning, an error or somebody who flushes waits.
     urgent: bool,
     reopen: bool,
@@ -158,7 +160,7 @@ impl Sink {
     pub(super) fn wait_for(&self, mark: Mark, deadline: Instant) {
         let mut state = lock(&self.state);
         state.flushing += 1;
-        while state.written < mark.taken && state.failures == mark.failures {
+        while state.written < mark.taken.max(state.noted) && state.failures == mark.failures {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -225,6 +227,11 @@ impl Sink {
         }
     }
 
+    /// For the writer: some of it is done, more is not yet.
+    pub(super) fn moves(&self) {
+        lock(&self.state).writing_since = Some(Instant::now());
+    }
+
     /// For the writer: this is done. True where it is the first success after a failure.
     pub(super) fn written(&self, batch: Batch) -> bool {
         let mut state = lock(&self.state);
@@ -243,6 +250,8 @@ impl Sink {
             let note = self.note_of_loss(state.lost);
             state.push(&note);
             state.lost = 0;
+            state.urgent = true;
+            state.noted = state.taken;
         }
         if state.flushing > 0 {
             self.progress.notify_all();

@@ -124,6 +124,7 @@ fn memory_is_bounded_and_what_is_lost_is_counted_where_it_is_missing() {
     assert!(sink.held_text().len() <= MEMORY);
     disk.change(|disk| disk.hangs = false);
     flush(std::slice::from_ref(&sink), PATIENCE);
+    assert!(disk.text().lines().last().unwrap().contains("were lost"));
     sink.append(b"after\n", true);
     flush(&[sink], PATIENCE);
     let text = disk.text();

@@ -18,11 +18,19 @@ pub(super) struct Target {
     path: Option<PathBuf>,
     /// The file ends in the middle of a line, which nobody will end.
     broken: bool,
+    /// Most bytes of one write.
+    at_once: usize,
 }
+
+/// What a pipe takes whole (POSIX's PIPE_BUF on Linux): lines of processes that share one are not mixed up.
+const PIPE_TAKES: usize = 4096;
 
 impl Target {
     pub(super) fn terminal() -> Self {
-        Target::new("Standard error", Box::new(io::stderr()))
+        Target {
+            at_once: PIPE_TAKES,
+            ..Target::new("Standard error", Box::new(io::stderr()))
+        }
     }
 
     pub(super) fn file(path: &Path) -> io::Result<Self> {
@@ -40,6 +48,7 @@ impl Target {
             out,
             path: None,
             broken: false,
+            at_once: usize::MAX,
         }
     }
 
@@ -48,13 +57,29 @@ impl Target {
         self.name
     }
 
+    /// Writes as much of it as goes out at once: whole lines.
     fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
         if self.broken {
             self.write_some(b"\n")?;
             self.broken = false;
         }
+        let rest = &batch.lines[batch.from..];
+        let piece = match rest.get(..self.at_once) {
+            None => rest,
+            Some(most) => {
+                let end = most.iter().rposition(|byte| *byte == b'\n');
+                &rest[..end.map_or(rest.len(), |end| end + 1)]
+            }
+        };
+        batch.from += self.write_some(piece)?;
+        Ok(())
+    }
+
+    fn write_all(&mut self, batch: &mut Batch, sink: &Sink) -> io::Result<()> {
+        self.write(batch)?;
         while batch.from < batch.lines.len() {
-            batch.from += self.write_some(&batch.lines[batch.from..])?;
+            sink.moves();
+            self.write(batch)?;
         }
         Ok(())
     }
@@ -87,7 +112,7 @@ pub(super) fn start(sink: Arc<Sink>, target: Target) -> io::Result<()> {
 fn run(sink: &Sink, mut target: Target) {
     loop {
         match sink.next() {
-            Work::Write(mut batch) => match target.write(&mut batch) {
+            Work::Write(mut batch) => match target.write_all(&mut batch, sink) {
                 Ok(()) => {
                     if sink.written(batch) {
                         log::warn!("{} is written again", target.name);
