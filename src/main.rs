@@ -1,6 +1,7 @@
 //! The command `sealgate`: hands its arguments to `cli` and turns an error into one line and an exit code.
 
 #![forbid(unsafe_code)]
+
 mod cli;
 
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             log::logger().flush();
-say(failure.sentences);
+            say(failure.sentences);
             ExitCode::from(failure.code)
         }
     }
