@@ -116,6 +116,13 @@ fn what_is_no_file_is_named_and_never_waited_for() {
             assert!(place.refused(what).contains("is not a file"));
         }
     }
+    let place = Place::with_ring();
+    let lock = place.folder.join("keys.lock");
+    fs::remove_file(&lock).unwrap();
+    let made = Command::new("mkfifo").arg(&lock).status();
+    if made.is_ok_and(|status| status.success()) {
+        assert!(place.refused("generate").contains("keys.lock is not a file"));
+    }
 }
 
 #[test]

@@ -196,6 +196,13 @@ fn lock(folder: &Path) -> Result<File, Error> {
             folder.display()
         ))
     };
+    // Looked at before it is opened: opening a pipe would wait for its reader.
+    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Error::KeyRing(format!(
+            "The lock {} is not a file. Remove what has its name, then try again.",
+            path.display()
+        )));
+    }
     // Only a file that was made here gets an owner: what else has that name may be a link to anybody's.
     let file = match new_file(folder, &path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
