@@ -127,6 +127,25 @@ fn tokens_are_issued_verified_and_inspected() {
 }
 
 #[test]
+fn what_others_wrote_cannot_steer_a_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    // Signed by nobody: {"alg":"HS256","typ":"JWT"} and {"username":"\u{9b}2J\u{202e}x","exp":1}.
+    let token =
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VybmFtZSI6IsKbMkrigK54IiwiZXhwIjoxfQ.AAAA";
+    let shown = text(&typed(home.path(), &["token", "inspect", token], b"", &[]).stdout);
+    assert!(
+        shown.contains(r#""username": "\u009b2J\u202ex""#),
+        "{shown:?}"
+    );
+    let folder = home.path().join("\x1b[31m\u{9b}state");
+    std::fs::write(&folder, "").unwrap();
+    let folder = [("SEALGATE_DATA_DIR", folder.to_str().unwrap())];
+    let refused = said(&typed(home.path(), &["keys", "generate"], b"", &folder));
+    assert!(refused.contains(r"\u{1b}[31m\u{9b}state"), "{refused:?}");
+    assert!(!refused.trim_end().contains(char::is_control));
+}
+
+#[test]
 fn mask_works_line_by_line() {
     let home = tempfile::tempdir().unwrap();
     let masked = typed(

@@ -121,7 +121,11 @@ fn what_is_no_file_is_named_and_never_waited_for() {
     fs::remove_file(&lock).unwrap();
     let made = Command::new("mkfifo").arg(&lock).status();
     if made.is_ok_and(|status| status.success()) {
-        assert!(place.refused("generate").contains("keys.lock is not a file"));
+        assert!(
+            place
+                .refused("generate")
+                .contains("keys.lock is not a file")
+        );
     }
 }
 

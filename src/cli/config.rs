@@ -57,9 +57,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         faults.extend(faults_outside(&report));
         remarks.extend(remark_on_files(&report));
     }
-    let faults: Vec<String> = faults.iter().map(|fault| harmless(fault)).collect();
     for sentence in &remarks {
-        remark(&harmless(sentence));
+        remark(sentence);
     }
     match (check, matches.get_flag("json")) {
         (true, true) => {

@@ -75,7 +75,7 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
         }
         Some(folder) => format!(
             "There is no key ring in {} yet. Make it with: sealgate keys generate (or let the first sealgate serve do it).",
-            harmless(&folder.to_string_lossy())
+            folder.display()
         ),
         None => "There is no data directory for a key ring. Name one with SEALGATE_DATA_DIR.".to_owned(),
     }))

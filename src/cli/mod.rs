@@ -121,12 +121,14 @@ fn read_input() -> Result<Secret, Failure> {
 
 /// Writes a line to standard error. Where nobody reads that, nobody is told.
 pub(crate) fn remark(sentence: &str) {
+    // A sentence may name a path or a setting in somebody else's words.
+    let sentence = table::harmless(sentence);
     let _ = writeln!(io::stderr().lock(), "sealgate: {sentence}");
 }
 
 /// A value for programs, as the command prints it.
 fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
-    write_output(format!("{value:#}\n").as_bytes())
+    write_output(table::harmless_json(&format!("{value:#}\n")).as_bytes())
 }
 
 /// Writes a result to standard output. A reader that has gone away (`| head`) is a failure of nobody.

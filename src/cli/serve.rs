@@ -14,6 +14,7 @@ use sealgate::{CbcMode, Error, Gate, logging};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::table::harmless;
 use super::{Failure, settings};
 
 /// How long a panic waits until its line is written.
@@ -26,8 +27,8 @@ pub(super) fn command() -> Command {
         .about("Serve the HTTP API")
         .long_about(
             "Serve the HTTP API in the foreground. SIGTERM or SIGINT (Ctrl-C) stops it: running requests may end, a \
-             second signal does not wait for them. SIGHUP opens the log file anew. Without any setting it serves 127.0.0.1:5000 with keys that it makes \
-             and keeps in the data directory.",
+             second signal does not wait for them. SIGHUP opens the log file anew. Without any setting it serves \
+             127.0.0.1:5000 with keys that it makes and keeps in the data directory.",
         );
     settings::add_flags(command, &GROUPS)
 }
@@ -116,10 +117,11 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
     let mut out = io::stdout().lock();
     for line in lines {
         // A closed standard output is no reason not to serve.
-        let _ = writeln!(out, "{line}");
+        let _ = writeln!(out, "{}", harmless(&line));
     }
     if reachable_login {
-        let _ = writeln!(out, "\nTry:\n  {}\n", first_curl(&server.addresses()[0]));
+        let curl = harmless(&first_curl(&server.addresses()[0]));
+        let _ = writeln!(out, "\nTry:\n  {curl}\n");
     }
     let _ = out.flush();
     warn(gate, settings, reachable_login);

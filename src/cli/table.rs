@@ -42,16 +42,33 @@ pub(super) fn rfc3339(seconds: u64) -> Option<String> {
 pub(super) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        // Beside control characters those that change the direction of text.
-        if c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
+        if is_harmful(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
         }
     }
     shown
+}
+
+/// The same for JSON in lines of its own; what it means stays the same.
+pub(super) fn harmless_json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Outside of strings there are only line ends; all that is harmful has four digits.
+        if c != '\n' && is_harmful(c) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Control characters, and those that change the direction of text; the log escapes the same.
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -76,6 +93,13 @@ mod tests {
 
     #[test]
     fn nothing_shown_can_steer_a_terminal() {
-        assert_eq!(harmless("a\x1b[2Jé\n\u{202e}"), "a\\u{1b}[2Jé\\n\\u{202e}");
+        assert_eq!(
+            harmless("a\x1b[2Jé\n\u{202e}\u{61c}"),
+            "a\\u{1b}[2Jé\\n\\u{202e}\\u{61c}"
+        );
+        assert_eq!(
+            harmless_json("{\n  \"a\": \"é\u{9b}2J\u{7f}\u{2066}\"\n}"),
+            "{\n  \"a\": \"é\\u009b2J\\u007f\\u2066\"\n}"
+        );
     }
 }
