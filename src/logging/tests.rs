@@ -109,7 +109,12 @@ fn a_full_disk_is_not_tried_in_a_busy_loop() {
         std::thread::sleep(Duration::from_millis(1));
     }
     let tries = lock(&disk.state).tries;
-    assert!(lines > 20 && tries <= 2, "{tries} tries for {lines} lines");
+    // At once, and again each half second; a busy machine may have let more than one pass.
+    let most = 2 + start.elapsed().as_millis() as usize / 500;
+    assert!(
+        lines > 20 && tries <= most,
+        "{tries} tries for {lines} lines"
+    );
 }
 
 #[test]
