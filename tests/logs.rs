@@ -9,6 +9,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -321,6 +322,42 @@ fn a_log_file_that_cannot_be_opened_anew_stays_in_use_with_a_warning() {
     server.stop();
     assert!(place.read().contains("id=id-new "));
     assert!(!read(&aside).contains("id=id-new "));
+}
+
+#[test]
+fn a_log_file_that_is_a_pipe_needs_a_reader_and_nobody_waits_for_one() {
+    let place = place();
+    let make_pipe = || {
+        let made = Command::new("mkfifo").arg(&place.log).status();
+        made.is_ok_and(|status| status.success())
+    };
+    if !make_pipe() {
+        return;
+    }
+    let log = ("SEALGATE_LOG_FILE", place.log.to_str().unwrap());
+    let refused = common::typed(place.folder.path(), &["serve"], b"", &[log]);
+    assert!(common::said(&refused).contains("nobody reads that pipe"));
+
+    fs::remove_file(&place.log).unwrap();
+    let server = place.start(&[]);
+    let aside = place.folder.path().join("aside.log");
+    fs::rename(&place.log, &aside).unwrap();
+    assert!(make_pipe());
+    server.signal("HUP");
+    wait_until("a warning", || server.log().contains("nobody reads"));
+    ask_all(&server, std::iter::once("id-after".to_owned()));
+    wait_until("the old file", || read(&aside).contains("id=id-after "));
+
+    let pipe = place.log.clone();
+    let reader = thread::spawn(move || read(&pipe));
+    // Until the reader is there, each try is refused.
+    wait_until("the pipe", || {
+        server.signal("HUP");
+        server.log().contains("was opened anew")
+    });
+    ask_all(&server, (0..1000).map(|n| format!("id-{n}")));
+    server.stop();
+    assert_eq!(reader.join().unwrap().matches(" id=id-").count(), 1000);
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn faults_outside(report: &Report) -> Vec<String> {
 fn can_append(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        // Opening a pipe would wait for its reader.
+        // The reader of a pipe may come later.
         Ok(metadata) if !metadata.is_file() => Ok(()),
         Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
         Err(error) if error.kind() == io::ErrorKind::NotFound => fs::metadata(folder_of(path))

@@ -90,7 +90,7 @@ impl Target {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => return Ok(written),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // A terminal that somebody else has made non-blocking: it is full, not broken.
+                // A pipe, or a terminal that somebody else has made non-blocking: it is full, not broken.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     thread::sleep(Duration::from_millis(10));
                 }
@@ -151,12 +151,21 @@ fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Nobody waits for the reader of a pipe.
+        let at_once = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+        options.mode(0o600).custom_flags(at_once);
+    }
     // Reading shows how the file ends. Of a pipe or a device nobody wants to know, and it would change who reads a pipe.
     let regular = fs::metadata(path).map_or(true, |metadata| metadata.is_file());
     match options.read(regular).open(path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied && regular => {
             options.read(false).open(path)
+        }
+        #[cfg(unix)]
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+            Err(io::Error::other("nobody reads that pipe"))
         }
         opened => opened,
     }
