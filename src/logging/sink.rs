@@ -58,7 +58,7 @@ struct State {
     writer: Writer,
     /// Earliest moment of the next write that is not urgent.
     not_before: Option<Instant>,
-    /// Since when the writer is in a write.
+    /// Since when the writer is in a write, or opens the file anew.
     writing_since: Option<Instant>,
     /// Why the last write failed.
     failure: Option<String>,
@@ -195,6 +195,7 @@ impl Sink {
         let mut state = lock(&self.state);
         loop {
             if std::mem::take(&mut state.reopen) {
+                state.writing_since = Some(Instant::now());
                 return Work::Reopen;
             }
             let left = state.not_before.map_or(Duration::ZERO, |moment| {
@@ -287,9 +288,15 @@ impl Sink {
         state.failure.replace(error.to_string()).is_none()
     }
 
+    /// For the writer: the old file stays in use.
+    pub(super) fn not_reopened(&self) {
+        lock(&self.state).writing_since = None;
+    }
+
     /// For the writer: what was not written whole belongs into the new file.
     pub(super) fn reopened(&self) {
         let mut state = lock(&self.state);
+        state.writing_since = None;
         let from = state.from;
         if let Some(first) = state.chunks.front() {
             state.from = first[..from]

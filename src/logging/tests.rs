@@ -184,6 +184,20 @@ fn a_new_file_begins_with_a_whole_line() {
 }
 
 #[test]
+fn a_file_that_hangs_while_it_is_opened_anew_is_told() {
+    let sink = Sink::new("Test", LogFormat::Text);
+    sink.reopen();
+    assert!(matches!(sink.next(), Work::Reopen));
+    assert_eq!(sink.trouble(), None);
+    wait_until(|| {
+        sink.trouble()
+            .is_some_and(|told| told.starts_with("Test has taken nothing for 2 s"))
+    });
+    sink.not_reopened();
+    assert_eq!(sink.trouble(), None);
+}
+
+#[test]
 fn other_crates_are_heard_only_when_something_is_wrong() {
     let logger = LineLogger {
         level: LevelFilter::Trace,

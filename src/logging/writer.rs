@@ -129,6 +129,7 @@ fn run(sink: &Sink, mut target: Target) {
             },
             Work::Reopen => {
                 let Some(path) = &target.path else {
+                    sink.not_reopened();
                     continue;
                 };
                 match Target::file(path) {
@@ -137,10 +138,13 @@ fn run(sink: &Sink, mut target: Target) {
                         sink.reopened();
                         log::info!("{} was opened anew", target.name);
                     }
-                    Err(error) => log::warn!(
-                        "{} cannot be opened anew: {error}. The old file stays in use",
-                        target.name
-                    ),
+                    Err(error) => {
+                        sink.not_reopened();
+                        log::warn!(
+                            "{} cannot be opened anew: {error}. The old file stays in use",
+                            target.name
+                        );
+                    }
                 }
             }
         }
