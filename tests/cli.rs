@@ -239,6 +239,8 @@ fn the_settings_file_is_read_and_the_environment_wins() {
         &[],
     );
     assert!(said(&wrong).contains("Did you mean token_ttl?"));
+    let endless = typed(home.path(), &["config", "--config", "/dev/zero"], b"", &[]);
+    assert!(said(&endless).contains("larger than 1 MiB"));
 }
 
 #[test]

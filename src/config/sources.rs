@@ -1,11 +1,18 @@
 //! Where values come from: a TOML file, the environment, flags, calls.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
 
 use super::table::{SETTINGS, Setting};
 use super::{Config, find};
 use crate::{Error, Secret};
+
+/// Far more than all settings need.
+const MAX_FILE: u64 = 1 << 20;
 
 /// Where a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,13 +167,12 @@ fn first(faults: Vec<Error>) -> Result<(), Error> {
 }
 
 fn read_toml(path: &Path) -> Result<toml::Table, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = read_text(path).map_err(|error| {
         Error::Setting(format!(
             "The settings file {} cannot be read: {error}.",
             path.display()
         ))
     })?;
-    let text = zeroize::Zeroizing::new(text);
     toml::from_str(&text).map_err(|error| {
         // The error's own display quotes the line, which may hold a secret.
         let line = error.span().map_or(1, |span| {
@@ -177,6 +183,19 @@ fn read_toml(path: &Path) -> Result<toml::Table, Error> {
             path.display()
         ))
     })
+}
+
+/// The file may be a pipe (a shell's `<(...)`), but not one that never ends.
+fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
+    let file = File::open(path)?;
+    // Room for all of it: a text that grows leaves unwiped copies behind.
+    let size = file.metadata()?.len().min(MAX_FILE) as usize;
+    let mut text = Zeroizing::new(String::with_capacity(size + 2));
+    file.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(text)
 }
 
 /// The error of a name that is no setting's, with the nearest one that is.
