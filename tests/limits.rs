@@ -1,6 +1,7 @@
 //! What the limiter promises under a flood, through the crate's public surface and by what the system counts.
 //! One test in this file: it measures the process's memory.
 
+#![cfg(target_os = "linux")] // which says in /proc what a process takes
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
 use sealgate::{Config, Gate};
@@ -25,7 +26,6 @@ fn resident() -> usize {
         << 10
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn a_million_callers_stay_within_the_bytes_and_free_nobody() {
     let mut config = Config::new();
