@@ -22,7 +22,7 @@ use crate::{Error, Secret};
 
 pub use example::example;
 pub use report::{Report, Shown, ShownValue};
-pub use sources::{Source, default_data_dir, default_data_dir_origin};
+pub use sources::{Source, default_data_dir_origin};
 pub use table::{Group, SETTINGS, Setting, find};
 
 /// Values as they were given, each with where it came from; not yet checked.

@@ -112,7 +112,7 @@ impl Config {
             None => Vec::new(),
         };
         self.load_env();
-        if let Some(folder) = default_data_dir() {
+        if let Some((folder, _)) = default_data_dir_origin() {
             let setting = find("data_dir").expect("the table has data_dir");
             self.give(setting, os_bytes(folder.into_os_string()), Source::Default);
         }
@@ -142,13 +142,8 @@ impl Config {
     }
 }
 
-/// The command's data directory where none is set: `$STATE_DIRECTORY` (systemd), else `$XDG_STATE_HOME/sealgate`, else
-/// `~/.local/state/sealgate`. `None` without a home directory.
-pub fn default_data_dir() -> Option<PathBuf> {
-    default_data_dir_origin().map(|(folder, _)| folder)
-}
-
-/// [`default_data_dir`], and the variable that it follows from (`HOME` where neither of the others is set).
+/// The command's data directory where none is set, and the variable that it follows from: `$STATE_DIRECTORY` (systemd),
+/// else `$XDG_STATE_HOME/sealgate`, else `~/.local/state/sealgate` (`HOME`). `None` without a home directory.
 pub fn default_data_dir_origin() -> Option<(PathBuf, &'static str)> {
     let folder = |name: &'static str| {
         let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
