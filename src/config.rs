@@ -139,16 +139,58 @@ pub enum LoginMode {
 pub struct ServerSettings {
     /// `SEALGATE_LISTEN`.
     pub listen: Vec<Listen>,
+    /// `SEALGATE_ENGINE`.
+    pub engine: EngineChoice,
     /// `SEALGATE_WORKERS`; zero: as many as the engine thinks right.
     pub workers: usize,
+    /// `SEALGATE_BLOCKING_WORKERS`.
+    pub blocking_workers: usize,
+    /// `SEALGATE_MAX_HEAD` in bytes.
+    pub max_head: usize,
+    /// `SEALGATE_MAX_FIELDS`.
+    pub max_fields: usize,
     /// `SEALGATE_MAX_BODY` in bytes.
     pub max_body: usize,
+    /// `SEALGATE_HEAD_TIMEOUT`: for the whole head, and for a TLS handshake.
+    pub head_timeout: Duration,
+    /// `SEALGATE_BODY_TIMEOUT`: for the whole body.
+    pub body_timeout: Duration,
+    /// `SEALGATE_WRITE_TIMEOUT`: for the whole answer.
+    pub write_timeout: Duration,
+    /// `SEALGATE_IDLE_TIMEOUT`: between two requests.
+    pub idle_timeout: Duration,
+    /// `SEALGATE_MAX_CONNECTIONS`.
+    pub max_connections: usize,
+    /// `SEALGATE_MAX_CONNECTIONS_PER_ADDRESS`; zero: no limit.
+    pub max_connections_per_address: usize,
+    /// `SEALGATE_MAX_BUFFERED` in bytes, of all connections together.
+    pub max_buffered: usize,
+    /// `SEALGATE_TLS_CERT`: with it TCP addresses speak TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// `SEALGATE_TLS_KEY`.
+    pub tls_key: Option<PathBuf>,
+    /// `SEALGATE_TLS_CLIENT_CA`: with it clients are asked for certificates.
+    pub tls_client_ca: Option<PathBuf>,
+    /// `SEALGATE_TLS_CLIENT`: whether clients must have one then.
+    pub tls_client_required: bool,
     /// `SEALGATE_GRACE`: how long running requests may take when the server stops.
     pub grace: Duration,
     /// `SEALGATE_SOCKET_MODE`: permissions of a Unix socket.
     pub socket_mode: u32,
     /// Whether `SEALGATE_TRUSTED_PROXIES` says that a proxy stands in front.
     pub behind_proxy: bool,
+}
+
+/// What serves the sockets.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// The best one of this platform.
+    #[default]
+    Auto,
+    /// The engine of Linux, with limits and deadlines of its own.
+    Pool,
+    /// The portable one.
+    TinyHttp,
 }
 
 /// An address to listen on.
@@ -312,6 +354,25 @@ impl Settings {
             wrong.push((
                 &["secure_data", "secure_data_file"],
                 "{secure_data} and {secure_data_file} are both set. Set one.",
+            ));
+        }
+        let server = &self.server;
+        if server.tls_cert.is_some() != server.tls_key.is_some() {
+            wrong.push((
+                &["tls_cert", "tls_key"],
+                "{tls_cert} and {tls_key} belong together. Set both, or neither.",
+            ));
+        }
+        if server.tls_client_ca.is_some() && server.tls_cert.is_none() {
+            wrong.push((
+                &["tls_client_ca", "tls_cert"],
+                "{tls_client_ca} asks clients for certificates, which needs TLS: set {tls_cert} and its key too.",
+            ));
+        }
+        if server.tls_cert.is_some() && server.engine == EngineChoice::TinyHttp {
+            wrong.push((
+                &["tls_cert", "engine"],
+                "{tls_cert} is set, and the engine that {engine} names speaks no TLS. Use pool, or a proxy that speaks TLS.",
             ));
         }
         wrong

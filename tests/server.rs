@@ -60,7 +60,7 @@ fn the_greeting_says_what_a_person_needs() {
     let greeting = &server.greeting;
     assert!(
         greeting.contains(&format!(
-            "listening on http://127.0.0.1:{} (tiny-http)",
+            "listening on http://127.0.0.1:{} (pool)",
             server.port
         )),
         "{greeting}"

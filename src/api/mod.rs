@@ -94,6 +94,11 @@ impl App {
         self.guarded(request, router::answer)
     }
 
+    /// Whether the route that this leads to may wait for something, so that an engine should not let others wait with it.
+    pub(crate) fn takes_long(&self, _method: &Method, _target: &str) -> bool {
+        false
+    }
+
     fn guarded(
         &self,
         request: &Request<'_>,

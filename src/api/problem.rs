@@ -161,6 +161,26 @@ impl Problem {
         )
     }
 
+    /// 417: the client expects something that is not done here (RFC 9110, section 10.1.1).
+    pub fn expectation_failed() -> Self {
+        Problem::new(
+            417,
+            "expectation_failed",
+            "The expectation cannot be met.",
+            "The only one that is known is 100-continue.",
+        )
+    }
+
+    /// 505: another major version of HTTP.
+    pub fn version_not_supported() -> Self {
+        Problem::new(
+            505,
+            "version_not_supported",
+            "This version of HTTP is not spoken here.",
+            "Speak HTTP/1.1.",
+        )
+    }
+
     /// 431: too many or too large header fields.
     pub fn head_too_large() -> Self {
         Problem::new(

@@ -1,7 +1,7 @@
 //! The table of settings: name, environment variable, default, help, and the parser of each.
 
 use super::parse;
-use super::{LogFormat, LoginMode, Settings};
+use super::{EngineChoice, LogFormat, LoginMode, Settings};
 use crate::cipher::CbcMode;
 use std::time::Duration;
 
@@ -162,9 +162,19 @@ pub static SETTINGS: &[Setting] = &[
         name: "engine",
         env: "SEALGATE_ENGINE",
         default: "auto",
-        value_name: "auto|tiny-http",
-        help: "What serves the sockets. auto takes the best one of this platform.",
-        apply: |_, v| parse::choice(v, &[("auto", ()), ("tiny-http", ())]),
+        value_name: "auto|pool|tiny-http",
+        help: "What serves the sockets. auto takes pool on Linux, else tiny-http.",
+        apply: |s, v| {
+            parse::choice(
+                v,
+                &[
+                    ("auto", EngineChoice::Auto),
+                    ("pool", EngineChoice::Pool),
+                    ("tiny-http", EngineChoice::TinyHttp),
+                ],
+            )
+            .map(|engine| s.server.engine = engine)
+        },
         ..PLAIN
     },
     Setting {
@@ -172,8 +182,35 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_WORKERS",
         default: "0",
         value_name: "N",
-        help: "Threads that answer requests, for each address; 0 chooses by the number of cores.",
+        help: "Threads that answer requests (tiny-http: for each address); 0 chooses by the number of cores.",
         apply: |s, v| parse::number(v, 0, 1024).map(|n| s.server.workers = n as usize),
+        ..PLAIN
+    },
+    Setting {
+        name: "blocking_workers",
+        env: "SEALGATE_BLOCKING_WORKERS",
+        default: "16",
+        value_name: "N",
+        help: "Threads for what takes long: large bodies, and routes of a host that wait for something.",
+        apply: |s, v| parse::number(v, 1, 1024).map(|n| s.server.blocking_workers = n as usize),
+        ..PLAIN
+    },
+    Setting {
+        name: "max_head",
+        env: "SEALGATE_MAX_HEAD",
+        default: "16384",
+        value_name: "BYTES",
+        help: "Longest head of a request: its first line and its fields.",
+        apply: |s, v| parse::number(v, 1024, 1 << 20).map(|n| s.server.max_head = n as usize),
+        ..PLAIN
+    },
+    Setting {
+        name: "max_fields",
+        env: "SEALGATE_MAX_FIELDS",
+        default: "64",
+        value_name: "N",
+        help: "Most header fields of a request.",
+        apply: |s, v| parse::number(v, 8, 1024).map(|n| s.server.max_fields = n as usize),
         ..PLAIN
     },
     Setting {
@@ -183,6 +220,109 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "BYTES",
         help: "Largest body of a request.",
         apply: |s, v| parse::number(v, 1024, 64 << 20).map(|n| s.server.max_body = n as usize),
+        ..PLAIN
+    },
+    Setting {
+        name: "head_timeout",
+        env: "SEALGATE_HEAD_TIMEOUT",
+        default: "10",
+        value_name: "SECONDS",
+        help: "How long the whole head of a request may take (and a TLS handshake), from the connection's start or the head's first byte.",
+        apply: |s, v| seconds(v, 1, 3600).map(|time| s.server.head_timeout = time),
+        ..PLAIN
+    },
+    Setting {
+        name: "body_timeout",
+        env: "SEALGATE_BODY_TIMEOUT",
+        default: "30",
+        value_name: "SECONDS",
+        help: "How long the whole body of a request may take.",
+        apply: |s, v| seconds(v, 1, 3600).map(|time| s.server.body_timeout = time),
+        ..PLAIN
+    },
+    Setting {
+        name: "write_timeout",
+        env: "SEALGATE_WRITE_TIMEOUT",
+        default: "30",
+        value_name: "SECONDS",
+        help: "How long a client may take to read a whole answer.",
+        apply: |s, v| seconds(v, 1, 3600).map(|time| s.server.write_timeout = time),
+        ..PLAIN
+    },
+    Setting {
+        name: "idle_timeout",
+        env: "SEALGATE_IDLE_TIMEOUT",
+        default: "60",
+        value_name: "SECONDS",
+        help: "How long a connection may wait for its next request.",
+        apply: |s, v| seconds(v, 1, 86_400).map(|time| s.server.idle_timeout = time),
+        ..PLAIN
+    },
+    Setting {
+        name: "max_connections",
+        env: "SEALGATE_MAX_CONNECTIONS",
+        default: "10000",
+        value_name: "N",
+        help: "Most connections at a time. At the limit one that is slow with its head, else the one idle for longest, makes room.",
+        apply: |s, v| parse::number(v, 1, 1 << 20).map(|n| s.server.max_connections = n as usize),
+        ..PLAIN
+    },
+    Setting {
+        name: "max_connections_per_address",
+        env: "SEALGATE_MAX_CONNECTIONS_PER_ADDRESS",
+        default: "0",
+        value_name: "N",
+        help: "Most connections of one address at a time (an IPv6 address stands for its /64); 0 sets no limit.",
+        apply: |s, v| {
+            parse::number(v, 0, 1 << 20).map(|n| s.server.max_connections_per_address = n as usize)
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "max_buffered",
+        env: "SEALGATE_MAX_BUFFERED",
+        default: "67108864",
+        value_name: "BYTES",
+        help: "Memory for requests and answers on their way, of all connections together; past it new requests get 503.",
+        apply: |s, v| {
+            parse::number(v, 1 << 20, 1 << 40).map(|n| s.server.max_buffered = n as usize)
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "tls_cert",
+        env: "SEALGATE_TLS_CERT",
+        value_name: "FILE",
+        help: "Certificate chain (PEM, the server's own first). With it TCP addresses speak TLS 1.2 and 1.3 and nothing else. Read at the start.",
+        apply: |s, v| parse::path(v).map(|path| s.server.tls_cert = Some(path)),
+        ..PLAIN
+    },
+    Setting {
+        name: "tls_key",
+        env: "SEALGATE_TLS_KEY",
+        value_name: "FILE",
+        help: "Private key of the certificate (PEM), not readable by other users.",
+        apply: |s, v| parse::path(v).map(|path| s.server.tls_key = Some(path)),
+        ..PLAIN
+    },
+    Setting {
+        name: "tls_client_ca",
+        env: "SEALGATE_TLS_CLIENT_CA",
+        value_name: "FILE",
+        help: "Certificates (PEM) of those who vouch for clients. With it clients are asked for a certificate; its subject stands in the log.",
+        apply: |s, v| parse::path(v).map(|path| s.server.tls_client_ca = Some(path)),
+        ..PLAIN
+    },
+    Setting {
+        name: "tls_client",
+        env: "SEALGATE_TLS_CLIENT",
+        default: "required",
+        value_name: "optional|required",
+        help: "Whether clients may go without a certificate where SEALGATE_TLS_CLIENT_CA is set.",
+        apply: |s, v| {
+            parse::choice(v, &[("optional", false), ("required", true)])
+                .map(|required| s.server.tls_client_required = required)
+        },
         ..PLAIN
     },
     Setting {

@@ -11,7 +11,7 @@ use tiny_http::{HTTPVersion, ListenAddr, Request as TinyRequest};
 
 use crate::api::{App, Headers, Peer, Problem, Request, Response};
 use crate::server::encode::{Framing, encode};
-use crate::server::framing::{self, BodyLength};
+use crate::server::head::{self, BodyLength, Limits};
 use crate::sync::lock;
 use crate::{Config, Error};
 
@@ -61,13 +61,11 @@ impl Mount {
             #[cfg(unix)]
             ListenAddr::Unix(_) => true,
         };
-        let max_body = Config::new()
+        let defaults = Config::new()
             .settings()
-            .expect("the defaults are good settings")
-            .server
-            .max_body;
+            .expect("the defaults are good settings");
         Mount {
-            exchange: Arc::new(Exchange::new(app, max_body)),
+            exchange: Arc::new(Exchange::new(app, Limits::of(&defaults.server))),
             local,
         }
     }
@@ -75,8 +73,12 @@ impl Mount {
     /// Bodies longer than `bytes` are refused (1 MiB where this is not called).
     pub fn with_max_body(self, bytes: usize) -> Self {
         let app = self.exchange.app.clone();
+        let limits = Limits {
+            body: bytes,
+            ..self.exchange.limits
+        };
         Mount {
-            exchange: Arc::new(Exchange::new(app, bytes)),
+            exchange: Arc::new(Exchange::new(app, limits)),
             local: self.local,
         }
     }
@@ -146,16 +148,16 @@ impl Refused {
 #[derive(Debug)]
 pub(super) struct Exchange {
     app: App,
-    max_body: usize,
+    limits: Limits,
     refused: Refused,
     set_aside: AtomicUsize,
 }
 
 impl Exchange {
-    pub(super) fn new(app: App, max_body: usize) -> Self {
+    pub(super) fn new(app: App, limits: Limits) -> Self {
         Exchange {
             app,
-            max_body,
+            limits,
             refused: Refused::default(),
             set_aside: AtomicUsize::new(0),
         }
@@ -169,12 +171,12 @@ impl Exchange {
                 "An earlier request on this connection was refused.",
             ))
         } else {
-            framing::judge(
+            head::judge(
                 request.method(),
                 request.url(),
                 *request.http_version() <= HTTPVersion(1, 0),
                 &headers(&request),
-                self.max_body,
+                self.limits,
             )
         };
         let length = match length {
@@ -207,7 +209,7 @@ impl Exchange {
             close: says_close(&request),
         };
         let body = length.and_then(|length| {
-            read_body(&mut request, length, self.max_body)
+            read_body(&mut request, length, self.limits.body)
                 .inspect_err(|_| self.note_refusal(&request))
         });
         match body {
@@ -257,7 +259,7 @@ impl Exchange {
             }
             return Ok(());
         }
-        self.put_aside(request, &encode(response, framing))
+        self.put_aside(request, &encoded(response, framing))
     }
 
     /// Answers, and keeps the request from ever being dropped. An upgrade is tiny_http's only way to write and still hold
@@ -279,7 +281,7 @@ impl Exchange {
 fn view<'a>(request: &'a TinyRequest, body: &'a [u8], local: bool) -> Request<'a> {
     Request {
         method: request.method(),
-        target: framing::origin_form(request.url()),
+        target: head::origin_form(request.url()),
         headers: headers(request),
         body,
         peer: Peer {
@@ -360,8 +362,14 @@ fn read_body(
     Ok(body)
 }
 
+fn encoded(response: &Response, framing: Framing) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(response, framing, &mut bytes);
+    bytes
+}
+
 fn write(request: TinyRequest, response: &Response, framing: Framing) {
-    let bytes = encode(response, framing);
+    let bytes = encoded(response, framing);
     let mut writer = request.into_writer();
     // A client that is gone does not get its answer.
     let _ = writer.write_all(&bytes).and_then(|()| writer.flush());

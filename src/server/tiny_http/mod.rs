@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::api::App;
 use crate::config::{Listen, ServerSettings};
+use crate::server::head::Limits;
 use crate::server::listen::Socket;
 use crate::sync::lock;
 
@@ -94,7 +95,7 @@ impl Engine {
         };
         let random = || RandomState::new().build_hasher().finish();
         let shared = Arc::new(Shared {
-            exchange: Exchange::new(app, settings.max_body),
+            exchange: Exchange::new(app, Limits::of(settings)),
             workers,
             probe: format!("/{:016x}{:016x}", random(), random()),
             stopping: AtomicBool::new(false),

@@ -2,14 +2,32 @@
 //! ways is refused.
 
 use crate::api::{Headers, Method, Problem};
+use crate::config::ServerSettings;
 use crate::syntax::is_token;
 
 /// Longest request target, in bytes.
 pub(super) const MAX_TARGET: usize = 8192;
-/// Most header fields.
-pub(super) const MAX_FIELDS: usize = 64;
-/// Longest head, in bytes.
-pub(super) const MAX_HEAD: usize = 16 << 10;
+
+/// How large a request may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes of the head.
+    pub(super) head: usize,
+    /// Header fields.
+    pub(super) fields: usize,
+    /// Bytes of the body.
+    pub(super) body: usize,
+}
+
+impl Limits {
+    pub(super) fn of(settings: &ServerSettings) -> Self {
+        Limits {
+            head: settings.max_head,
+            fields: settings.max_fields,
+            body: settings.max_body,
+        }
+    }
+}
 
 /// How the body's end is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +43,9 @@ pub(super) fn judge(
     target: &str,
     version_1_0: bool,
     headers: &Headers<'_>,
-    max_body: usize,
+    limits: Limits,
 ) -> Result<BodyLength, Problem> {
-    check_size(target, headers)?;
+    check_size(target, headers, limits)?;
     check_target(method, target)?;
     for (name, value) in &headers.0 {
         if !is_token(name) {
@@ -59,10 +77,10 @@ pub(super) fn judge(
         0 => return Err(Problem::bad_request("The Host header is missing.")),
         _ => return Err(Problem::bad_request("There is more than one Host header.")),
     }
-    body_length(version_1_0, headers, max_body)
+    body_length(version_1_0, headers, limits.body)
 }
 
-fn check_size(target: &str, headers: &Headers<'_>) -> Result<(), Problem> {
+fn check_size(target: &str, headers: &Headers<'_>, limits: Limits) -> Result<(), Problem> {
     if target.len() > MAX_TARGET {
         return Err(Problem::target_too_long());
     }
@@ -71,7 +89,7 @@ fn check_size(target: &str, headers: &Headers<'_>) -> Result<(), Problem> {
         .iter()
         .map(|(name, value)| name.len() + value.len() + ": \r\n".len())
         .sum();
-    if headers.0.len() > MAX_FIELDS || bytes + target.len() > MAX_HEAD {
+    if headers.0.len() > limits.fields || bytes + target.len() > limits.head {
         return Err(Problem::head_too_large());
     }
     Ok(())
@@ -161,13 +179,19 @@ fn body_length(
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        head: 16 << 10,
+        fields: 64,
+        body: 1000,
+    };
+
     fn length(fields: &[(&str, &str)]) -> Option<BodyLength> {
         let headers = fields
             .iter()
             .map(|(name, value)| (*name, value.as_bytes()))
             .chain([("Host", &b"x"[..])])
             .collect();
-        judge(&Method::Post, "/", false, &Headers(headers), 1000).ok()
+        judge(&Method::Post, "/", false, &Headers(headers), LIMITS).ok()
     }
 
     #[test]
@@ -220,7 +244,7 @@ mod tests {
     fn an_absolute_target_and_host_name_one_host() {
         let judged = |target: &str, host: &str| {
             let headers = Headers(vec![("Host", host.as_bytes())]);
-            judge(&Method::Get, target, false, &headers, 0).is_ok()
+            judge(&Method::Get, target, false, &headers, LIMITS).is_ok()
         };
         assert!(judged("http://localhost:5000/login", "LOCALHOST:5000"));
         assert!(!judged("http://evil.test/login", "localhost"));
@@ -231,7 +255,7 @@ mod tests {
     #[test]
     fn targets_are_paths() {
         let judged = |target: &str| {
-            judge(&Method::Get, target, true, &Headers::default(), 0)
+            judge(&Method::Get, target, true, &Headers::default(), LIMITS)
                 .map(|_| origin_form(target).to_owned())
                 .ok()
         };

@@ -1,0 +1,566 @@
+//! One connection: bytes in, requests answered in place and in order, bytes out. What it waits for next it tells its worker.
+//!
+//! While an answer is not written whole, nothing more is read. An idle connection keeps no buffer: bytes are read into the
+//! worker's, and only what is left of a request stays with the connection.
+
+use std::mem;
+
+use super::blocking::Job;
+use super::deadlines::Wait;
+use super::framing::{Framer, Parsed, Step};
+use super::shared::{Address, Shared};
+use super::transport::{Stop, Transport};
+use crate::api::{Headers, Method, Peer, Problem, Request};
+use crate::server::encode::{CONTINUE, Framing, encode};
+use crate::server::head::origin_form;
+
+/// Requests that a pipelining client gets answered before others have their turn.
+const TURN: usize = 32;
+/// Reads of one connection before others have their turn.
+const READS: usize = 8;
+/// Answers are gathered up to this size before they are written.
+const BATCH: usize = 64 << 10;
+/// Larger bodies are handled by the blocking pool: what a worker does takes less than a millisecond.
+const LARGE_BODY: usize = 64 << 10;
+
+/// What the worker lends to a connection while it drives it.
+pub(super) struct Turn<'w> {
+    pub(super) shared: &'w Shared,
+    /// What is read goes here first.
+    pub(super) scratch: &'w mut [u8],
+    /// Answers are gathered here; empty between two turns.
+    pub(super) out: &'w mut Vec<u8>,
+}
+
+/// What a connection wants after its turn.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// To be driven again when its socket is ready.
+    Wait {
+        wait: Wait,
+        on: Ready,
+        /// The wait is for something new: its time begins now.
+        anew: bool,
+    },
+    /// To be driven again when others have had their turn.
+    Again,
+    /// To be driven again with the answer of this job.
+    Blocked(Job),
+    /// To be forgotten.
+    Close,
+}
+
+/// What a socket is watched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ready {
+    Read,
+    Write,
+}
+
+/// What becomes of the connection when all that was to be written is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// The next request, for which more bytes have to come. `answered`: there was an answer among what was written.
+    Read { answered: bool },
+    /// The next request, which may be here already.
+    Again,
+    /// It is over, and nothing unread is left.
+    Close,
+    /// It is over, but the client may still be sending: it shall read the answer before it finds the connection closed.
+    Linger,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Reading,
+    /// A job is being done; nothing is read.
+    Blocked,
+    Writing(After),
+    Lingering,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    transport: Transport,
+    peer: Peer,
+    pub(super) address: Option<Address>,
+    phase: Phase,
+    /// What more bytes are waited for.
+    waiting: Wait,
+    framer: Framer,
+    /// What has come and belongs to a request that is not whole, or not yet looked at.
+    input: Vec<u8>,
+    /// Whether `input` may hold a whole request.
+    unread: bool,
+    output: Vec<u8>,
+    written: usize,
+    /// Bytes of a job that is being done.
+    lent: usize,
+    /// What is counted of it in the buffers of all connections.
+    counted: usize,
+}
+
+impl Connection {
+    pub(super) fn new(transport: Transport, peer: Peer, address: Option<Address>) -> Self {
+        Connection {
+            transport,
+            peer,
+            address,
+            phase: Phase::Reading,
+            waiting: Wait::Head,
+            framer: Framer::default(),
+            input: Vec::new(),
+            unread: false,
+            output: Vec::new(),
+            written: 0,
+            lent: 0,
+            counted: 0,
+        }
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Bytes of it that are counted in the buffers of all connections.
+    pub(super) fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Whether nothing of a request has come yet.
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.phase == Phase::Reading && self.input.is_empty() && !self.framer.in_body()
+    }
+
+    /// Does all that can be done without waiting.
+    pub(super) fn drive(&mut self, turn: &mut Turn<'_>) -> Next {
+        match self.phase {
+            Phase::Reading => self.read(turn),
+            Phase::Writing(after) => self.write_on(turn, after),
+            Phase::Lingering => self.linger(turn),
+            // Not watched meanwhile.
+            Phase::Blocked => Next::Again,
+        }
+    }
+
+    /// Goes on with the answer of the job.
+    pub(super) fn answered(&mut self, turn: &mut Turn<'_>, answer: Vec<u8>, close: bool) -> Next {
+        self.lent = 0;
+        turn.out.extend_from_slice(&answer);
+        let after = match (close, self.input.is_empty()) {
+            (true, true) => After::Close,
+            (true, false) => After::Linger,
+            (false, true) => After::Read { answered: true },
+            (false, false) => After::Again,
+        };
+        self.unread = true;
+        self.write(turn, after)
+    }
+
+    /// The time for what it waits for is over.
+    pub(super) fn overdue(&mut self, turn: &mut Turn<'_>, wait: Wait) -> Next {
+        match wait {
+            Wait::Idle | Wait::Write | Wait::Linger => Next::Close,
+            // Silent from the start, or still shaking hands: there is nobody to be told.
+            Wait::Head if self.is_between_requests() => Next::Close,
+            Wait::Head | Wait::Body => self.refuse(turn, Problem::timeout(), None),
+        }
+    }
+
+    fn read(&mut self, turn: &mut Turn<'_>) -> Next {
+        // Whether the time for what is waited for begins anew.
+        let mut begins = false;
+        if mem::take(&mut self.unread) && !self.input.is_empty() {
+            match self.take_input(turn) {
+                Next::Wait {
+                    on: Ready::Read,
+                    wait: Wait::Head | Wait::Body | Wait::Idle,
+                    anew,
+                } => begins = anew,
+                next => return next,
+            }
+        }
+        for _ in 0..READS {
+            let read = match self.transport.read(turn.scratch) {
+                Ok(0) => return self.end_of_input(turn),
+                Ok(read) => read,
+                Err(Stop::WantsRead) => return self.wait_for_more(Ready::Read, false, begins),
+                Err(Stop::WantsWrite) => return self.wait_for_more(Ready::Write, false, begins),
+                Err(Stop::Broken) => return Next::Close,
+            };
+            // TLS may hold more than the socket shows.
+            let all_read =
+                read < turn.scratch.len() && matches!(self.transport, Transport::Plain(_));
+            match self.take_scratch(turn, read) {
+                Next::Wait {
+                    on: Ready::Read,
+                    wait: wait @ (Wait::Head | Wait::Body | Wait::Idle),
+                    anew,
+                } => {
+                    begins |= anew;
+                    if all_read {
+                        return Next::Wait {
+                            wait,
+                            on: Ready::Read,
+                            anew: begins,
+                        };
+                    }
+                }
+                next => return next,
+            }
+        }
+        Next::Again
+    }
+
+    /// Answers what is whole in the scratch buffer and keeps the rest.
+    fn take_scratch(&mut self, turn: &mut Turn<'_>, read: usize) -> Next {
+        if !self.input.is_empty() {
+            self.input.extend_from_slice(&turn.scratch[..read]);
+            return self.take_input(turn);
+        }
+        // Lent for the call: the answers need the rest of the turn.
+        let scratch = mem::take(&mut turn.scratch);
+        let taken = self.take(turn, &scratch[..read]);
+        let rest = &scratch[taken.used..read];
+        self.input.extend_from_slice(&rest[..taken.keep]);
+        self.input
+            .extend_from_slice(&rest[taken.keep + taken.decoded..]);
+        turn.scratch = scratch;
+        self.after_taking(turn, taken.then)
+    }
+
+    /// Answers what is whole in the kept bytes and keeps the rest.
+    fn take_input(&mut self, turn: &mut Turn<'_>) -> Next {
+        let mut input = mem::take(&mut self.input);
+        let taken = self.take(turn, &input);
+        let start = taken.used + taken.keep;
+        input.drain(start..start + taken.decoded);
+        input.drain(..taken.used);
+        if !input.is_empty() {
+            self.input = input;
+        }
+        self.after_taking(turn, taken.then)
+    }
+
+    fn after_taking(&mut self, turn: &mut Turn<'_>, then: Then) -> Next {
+        match then {
+            Then::Refused => {
+                self.forget_input();
+                self.write(turn, After::Linger)
+            }
+            Then::Job(job) => {
+                self.lent = job.bytes();
+                if !self.count(turn.shared) {
+                    return self.no_room(turn);
+                }
+                self.phase = Phase::Blocked;
+                Next::Blocked(job)
+            }
+            Then::More { .. } | Then::Again | Then::Over if !self.count(turn.shared) => {
+                self.no_room(turn)
+            }
+            Then::More { answered } => self.write(turn, After::Read { answered }),
+            Then::Again => {
+                self.unread = true;
+                self.write(turn, After::Again)
+            }
+            Then::Over if self.input.is_empty() => self.write(turn, After::Close),
+            Then::Over => self.write(turn, After::Linger),
+        }
+    }
+
+    /// Answers the whole requests at the beginning of `bytes`, into the worker's buffer.
+    fn take(&mut self, turn: &mut Turn<'_>, bytes: &[u8]) -> Taken {
+        let mut used = 0;
+        let mut answers = 0;
+        let taken = |used, then| Taken {
+            used,
+            keep: bytes.len() - used,
+            decoded: 0,
+            then,
+        };
+        loop {
+            let rest = &bytes[used..];
+            let answered = answers > 0;
+            if rest.is_empty() {
+                return taken(used, Then::More { answered });
+            }
+            if answers == TURN || turn.out.len() > BATCH {
+                return taken(used, Then::Again);
+            }
+            match self.framer.read(rest, turn.shared.limits) {
+                Step::More {
+                    keep,
+                    taken: decoded,
+                    leave,
+                } => {
+                    if leave {
+                        turn.out.extend_from_slice(CONTINUE);
+                    }
+                    return Taken {
+                        used,
+                        keep,
+                        decoded,
+                        then: Then::More { answered },
+                    };
+                }
+                Step::Whole {
+                    request,
+                    head,
+                    used: length,
+                } => {
+                    if takes_long(turn.shared, &request) {
+                        // Earlier answers do not wait for it: it is looked at again when they are written.
+                        if answered {
+                            return taken(used, Then::Again);
+                        }
+                        let job = Job::new(&rest[..head], request, self.peer);
+                        return taken(used + length, Then::Job(job));
+                    }
+                    used += length;
+                    answers += 1;
+                    if answer(turn.shared, request, self.peer, turn.out) {
+                        return taken(used, Then::Over);
+                    }
+                }
+                Step::Refused { problem, request } => {
+                    self.write_refusal(turn, problem, request);
+                    return taken(bytes.len(), Then::Refused);
+                }
+            }
+        }
+    }
+
+    /// Answers with an error and ends the connection.
+    fn refuse(
+        &mut self,
+        turn: &mut Turn<'_>,
+        problem: Problem,
+        request: Option<Parsed<'_>>,
+    ) -> Next {
+        self.write_refusal(turn, problem, request);
+        self.forget_input();
+        self.write(turn, After::Linger)
+    }
+
+    fn write_refusal(&self, turn: &mut Turn<'_>, problem: Problem, request: Option<Parsed<'_>>) {
+        let mut request = request.unwrap_or_else(|| Parsed {
+            method: turn.shared.unknown_method.clone(),
+            target: "",
+            version_1_0: false,
+            headers: Headers::default(),
+            body: Default::default(),
+        });
+        let framing = Framing {
+            version_1_0: request.version_1_0,
+            head: request.method == Method::Head,
+            close: true,
+        };
+        let response = turn
+            .shared
+            .app
+            .refuse(&view(&mut request, self.peer), problem);
+        encode(&response, framing, turn.out);
+    }
+
+    fn no_room(&mut self, turn: &mut Turn<'_>) -> Next {
+        self.lent = 0;
+        self.refuse(
+            turn,
+            Problem::unavailable("Too much is on its way already."),
+            None,
+        )
+    }
+
+    /// The client sends no more: what is whole has been answered.
+    fn end_of_input(&mut self, turn: &mut Turn<'_>) -> Next {
+        if self.is_between_requests() {
+            return Next::Close;
+        }
+        let problem = Problem::bad_request("The request ended too early.");
+        self.refuse(turn, problem, None)
+    }
+
+    fn forget_input(&mut self) {
+        self.input = Vec::new();
+        self.framer = Framer::default();
+        self.unread = false;
+    }
+
+    /// Writes the gathered answers.
+    fn write(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
+        let mut written = 0;
+        while written < turn.out.len() {
+            match self.transport.write(&turn.out[written..]) {
+                Ok(wrote) => written += wrote,
+                Err(Stop::Broken) => {
+                    turn.out.clear();
+                    return Next::Close;
+                }
+                Err(stop) => {
+                    self.output = turn.out[written..].to_vec();
+                    self.written = 0;
+                    turn.out.clear();
+                    self.phase = Phase::Writing(after);
+                    // An answer that is made has to go somewhere: it is counted, never refused.
+                    self.count(turn.shared);
+                    return wait_for_write(stop, true);
+                }
+            }
+        }
+        turn.out.clear();
+        self.finished(turn, after)
+    }
+
+    /// Writes what is left of the answers.
+    fn write_on(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
+        while self.written < self.output.len() {
+            match self.transport.write(&self.output[self.written..]) {
+                Ok(wrote) => self.written += wrote,
+                Err(Stop::Broken) => return Next::Close,
+                Err(stop) => return wait_for_write(stop, false),
+            }
+        }
+        self.output = Vec::new();
+        self.written = 0;
+        self.finished(turn, after)
+    }
+
+    fn finished(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
+        self.count(turn.shared);
+        match after {
+            After::Read { answered } => {
+                self.phase = Phase::Reading;
+                self.wait_for_more(Ready::Read, answered, false)
+            }
+            After::Again => {
+                self.phase = Phase::Reading;
+                Next::Again
+            }
+            After::Close => Next::Close,
+            After::Linger => {
+                self.transport.finish();
+                self.phase = Phase::Lingering;
+                Next::Wait {
+                    wait: Wait::Linger,
+                    on: Ready::Read,
+                    anew: true,
+                }
+            }
+        }
+    }
+
+    /// Reads what a client still sends that has been told that the connection is over.
+    fn linger(&mut self, turn: &mut Turn<'_>) -> Next {
+        match self.transport.read(turn.scratch) {
+            Ok(0) | Err(Stop::Broken) => Next::Close,
+            Ok(_) | Err(Stop::WantsRead) => Next::Wait {
+                wait: Wait::Linger,
+                on: Ready::Read,
+                anew: false,
+            },
+            Err(Stop::WantsWrite) => Next::Wait {
+                wait: Wait::Linger,
+                on: Ready::Write,
+                anew: false,
+            },
+        }
+    }
+
+    /// `answered`: since the last wait; `begins`: what is waited for is new already.
+    fn wait_for_more(&mut self, on: Ready, answered: bool, begins: bool) -> Next {
+        let wait = if self.framer.in_body() {
+            Wait::Body
+        } else if !self.input.is_empty() {
+            Wait::Head
+        } else if answered {
+            Wait::Idle
+        } else {
+            // Of a new connection a head, of another one the next request; a head that came to nothing stays one.
+            self.waiting
+        };
+        let anew = begins || answered || wait != self.waiting;
+        self.waiting = wait;
+        Next::Wait { wait, on, anew }
+    }
+
+    /// Counts its buffers anew; false where that is more than all connections together may have.
+    fn count(&mut self, shared: &Shared) -> bool {
+        let now = self.input.capacity() + self.output.capacity() + self.framer.memory() + self.lent;
+        let fits = now <= self.counted || shared.buffered.has_room(now - self.counted);
+        shared.buffered.change(self.counted, now);
+        self.counted = now;
+        fits
+    }
+}
+
+/// What `take` did with the bytes.
+struct Taken {
+    used: usize,
+    /// Behind those, bytes to keep.
+    keep: usize,
+    /// Behind those, bytes that are decoded already.
+    decoded: usize,
+    then: Then,
+}
+
+enum Then {
+    /// Wait for more bytes.
+    More {
+        answered: bool,
+    },
+    /// There may be more whole requests.
+    Again,
+    /// The last request of this connection has been answered.
+    Over,
+    Refused,
+    Job(Job),
+}
+
+fn takes_long(shared: &Shared, request: &Parsed<'_>) -> bool {
+    request.body.len() > LARGE_BODY
+        || shared
+            .app
+            .takes_long(&request.method, origin_form(request.target))
+}
+
+/// Answers one request into `out`; true where the connection is over with it.
+pub(super) fn answer(
+    shared: &Shared,
+    mut request: Parsed<'_>,
+    peer: Peer,
+    out: &mut Vec<u8>,
+) -> bool {
+    let stays = request.keeps_alive();
+    let response = shared.app.handle(&view(&mut request, peer));
+    let framing = Framing {
+        version_1_0: request.version_1_0,
+        head: request.method == Method::Head,
+        // Asked now, not before: the request may have taken its time.
+        close: !stays || shared.is_stopping(),
+    };
+    encode(&response, framing, out);
+    framing.close
+}
+
+/// The request as the API sees it.
+pub(super) fn view<'a>(request: &'a mut Parsed<'_>, peer: Peer) -> Request<'a> {
+    Request {
+        method: &request.method,
+        target: origin_form(request.target),
+        headers: mem::take(&mut request.headers),
+        body: &request.body,
+        peer,
+    }
+}
+
+fn wait_for_write(stop: Stop, anew: bool) -> Next {
+    Next::Wait {
+        wait: Wait::Write,
+        on: match stop {
+            Stop::WantsRead => Ready::Read,
+            _ => Ready::Write,
+        },
+        anew,
+    }
+}

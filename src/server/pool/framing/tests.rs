@@ -1,0 +1,164 @@
+use super::*;
+
+const LIMITS: Limits = Limits {
+    head: 16 << 10,
+    fields: 64,
+    body: 100_000,
+};
+
+/// Method, target and body of each request, in order; then, if the bytes end in a refusal, its answer's status.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Heard {
+    requests: Vec<(String, String, Vec<u8>)>,
+    refused: bool,
+    left: usize,
+}
+
+/// Reads as a connection does, with the bytes coming in pieces of these sizes.
+fn hear(input: &[u8], sizes: impl IntoIterator<Item = usize>) -> Heard {
+    let mut heard = Heard::default();
+    let mut framer = Framer::default();
+    let mut kept: Vec<u8> = Vec::new();
+    let mut rest = input;
+    for size in sizes {
+        let (piece, more) = rest.split_at(size.min(rest.len()));
+        rest = more;
+        kept.extend_from_slice(piece);
+        loop {
+            match framer.read(&kept, LIMITS) {
+                Step::More { keep, taken, .. } => {
+                    kept.drain(keep..keep + taken);
+                    break;
+                }
+                Step::Whole { request, used, .. } => {
+                    heard.requests.push((
+                        request.method.to_string(),
+                        request.target.to_owned(),
+                        request.body.to_vec(),
+                    ));
+                    kept.drain(..used);
+                }
+                Step::Refused { .. } => {
+                    heard.refused = true;
+                    return heard;
+                }
+            }
+        }
+        if rest.is_empty() {
+            break;
+        }
+    }
+    heard.left = kept.len();
+    heard
+}
+
+fn in_pieces_of(input: &[u8], size: usize) -> Heard {
+    hear(input, std::iter::repeat(size))
+}
+
+const SESSION: &[u8] = b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n\
+POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello\
+\r\nPOST /d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n2\r\nde\r\n0\r\nT: y\r\n\r\n\
+HEAD / HTTP/1.0\r\n\r\n";
+
+#[test]
+fn a_session_reads_the_same_however_it_comes() {
+    let whole = in_pieces_of(SESSION, SESSION.len());
+    assert_eq!(whole.requests.len(), 4);
+    assert_eq!(whole.requests[1].2, b"hello");
+    assert_eq!(whole.requests[2].2, b"abcde");
+    assert_eq!((whole.refused, whole.left), (false, 0));
+    for size in 1..SESSION.len() {
+        assert_eq!(in_pieces_of(SESSION, size), whole, "pieces of {size}");
+    }
+    for at in 0..SESSION.len() {
+        assert_eq!(hear(SESSION, [at, SESSION.len()]), whole, "cut at {at}");
+    }
+}
+
+#[test]
+fn what_is_ambiguous_is_refused_as_soon_as_it_shows() {
+    for wrong in [
+        "\x16\x03\x01\x02\x00\x01",
+        " GET / HTTP/1.1\r\n",
+        "GET / HTTP/1.1\n",
+        "GET / HTTP/1.1\r\nHost: x\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+        "GET / HTTP/1.1\r\n Host: x\r\n\r\n",
+        "GET /\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1 x\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100001\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 200-maybe\r\nContent-Length: 1\r\n\r\n",
+        "\r\n\r\n\r\n\r\n\r\n\r\nGET",
+    ] {
+        assert!(
+            in_pieces_of(wrong.as_bytes(), wrong.len()).refused,
+            "{wrong:?}"
+        );
+        assert!(
+            in_pieces_of(wrong.as_bytes(), 1).refused,
+            "{wrong:?} byte by byte"
+        );
+    }
+}
+
+#[test]
+fn limits_hold_before_a_head_is_whole() {
+    let long_target = format!("GET /{}", "a".repeat(LONGEST_FIRST_LINE));
+    let long_head = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(LIMITS.head));
+    let long_lines = format!("GET / HTTP/1.1\r\n{}", "A: b\r\n".repeat(LIMITS.head / 6));
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(64));
+    for wrong in [long_target, long_head, long_lines, many] {
+        assert!(in_pieces_of(wrong.as_bytes(), 999).refused);
+    }
+}
+
+#[test]
+fn many_tiny_chunks_take_no_more_memory_than_their_data() {
+    let mut framer = Framer::default();
+    let mut kept = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let head = kept.len();
+    for n in 0..100_000 {
+        kept.extend_from_slice(b"1\r\nx\r\n");
+        let Step::More { keep, taken, .. } = framer.read(&kept, LIMITS) else {
+            panic!("refused at {n}");
+        };
+        kept.drain(keep..keep + taken);
+        assert!(kept.len() <= head && framer.memory() <= 2 * LIMITS.body);
+    }
+    kept.extend_from_slice(b"0\r\n\r\n");
+    let Step::Whole { request, used, .. } = framer.read(&kept, LIMITS) else {
+        panic!("not whole");
+    };
+    assert_eq!((request.body.len(), used), (100_000, kept.len()));
+}
+
+#[test]
+fn leave_to_send_is_given_once_and_only_to_who_waits() {
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n";
+    let mut framer = Framer::default();
+    let asks = |step: &Step<'_>| matches!(step, Step::More { leave: true, .. });
+    assert!(asks(&framer.read(head.as_bytes(), LIMITS)));
+    assert!(!asks(&framer.read(format!("{head}a").as_bytes(), LIMITS)));
+    let mut framer = Framer::default();
+    assert!(!asks(&framer.read(format!("{head}a").as_bytes(), LIMITS)));
+}
+
+#[test]
+fn connections_stay_as_the_version_says() {
+    let keeps = |head: &str| parse(head.as_bytes(), 64).unwrap().keeps_alive();
+    assert!(keeps("GET / HTTP/1.1\r\n\r\n"));
+    assert!(!keeps("GET / HTTP/1.1\r\nConnection: a, Close\r\n\r\n"));
+    assert!(!keeps("GET / HTTP/1.0\r\n\r\n"));
+    assert!(keeps("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
+    assert!(!keeps(
+        "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n"
+    ));
+}

@@ -1,0 +1,204 @@
+//! The listener: one thread that accepts the connections of all addresses and hands each to the worker that has fewest.
+//! Nothing ends it but a stop: where the system has no descriptor left, it rests a moment.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
+
+use super::mailbox::{Incoming, Mailbox, Message};
+use super::shared::Shared;
+use super::tls::TlsAcceptor;
+use super::transport::{Socket, Transport};
+use crate::Error;
+use crate::api::Peer;
+use crate::server::listen::{self, Address, Listener as Listening};
+
+/// Connections that may wait to be accepted: as many as the system permits.
+const BACKLOG: i32 = 65_535;
+/// Accepted from one address before the others have their turn.
+const TURN: usize = 64;
+/// How long to wait for a descriptor.
+const REST: Duration = Duration::from_millis(50);
+/// How often a shortage is told.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+const BELL: u64 = u64::MAX;
+
+/// See the module.
+pub(super) struct Listener {
+    shared: Arc<Shared>,
+    tls: Option<TlsAcceptor>,
+    sockets: Vec<listen::Socket>,
+    epoll: OwnedFd,
+    max_connections: usize,
+    /// When the last shortage was told.
+    told: Option<Instant>,
+}
+
+/// Wakes the listener, so that it sees that the engine stops.
+pub(super) struct Bell(OwnedFd);
+
+impl Bell {
+    pub(super) fn new() -> Result<Self, Error> {
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map(Bell)
+            .map_err(impossible)
+    }
+
+    pub(super) fn ring(&self) {
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+}
+
+impl Listener {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        tls: Option<TlsAcceptor>,
+        sockets: Vec<listen::Socket>,
+        max_connections: usize,
+        bell: &Bell,
+    ) -> Result<Self, Error> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
+        epoll::add(&epoll, &bell.0, EventData::new_u64(BELL), EventFlags::IN)
+            .map_err(impossible)?;
+        for (number, socket) in (0u64..).zip(&sockets) {
+            let descriptor = descriptor(&socket.listener);
+            rustix::io::ioctl_fionbio(descriptor, true).map_err(impossible)?;
+            // Listening again only makes the backlog longer: bursts come faster than any thread is scheduled.
+            rustix::net::listen(descriptor, BACKLOG).map_err(impossible)?;
+            epoll::add(
+                &epoll,
+                descriptor,
+                EventData::new_u64(number),
+                EventFlags::IN,
+            )
+            .map_err(impossible)?;
+        }
+        Ok(Listener {
+            shared,
+            tls,
+            sockets,
+            epoll,
+            max_connections,
+            told: None,
+        })
+    }
+
+    /// Accepts until the engine stops; then what has come already, and no more.
+    pub(super) fn run(mut self) {
+        let mut events: Vec<Event> = Vec::with_capacity(8);
+        while !self.shared.is_stopping() {
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => {
+                    log::error!("the listener cannot wait for connections: {error}");
+                    thread::sleep(REST);
+                }
+            }
+            for event in events.drain(..) {
+                if event.data.u64() != BELL {
+                    self.accept_from(event.data.u64() as usize);
+                }
+            }
+        }
+        for number in 0..self.sockets.len() {
+            self.accept_from(number);
+        }
+        for socket in &self.sockets {
+            if let Address::Unix(path) = &socket.address {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        self.sockets.clear();
+        self.shared.listened.store(true, Ordering::SeqCst);
+        self.shared.wake_all();
+    }
+
+    fn accept_from(&mut self, number: usize) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        for _ in 0..TURN {
+            match acceptfrom_with(descriptor(&self.sockets[number].listener), flags) {
+                Ok((socket, peer)) => {
+                    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                    self.hand_over(socket, peer, number);
+                }
+                Err(Errno::AGAIN) => return,
+                // Gone before it was accepted, or a signal: the next one.
+                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
+                Err(error) => {
+                    self.rest(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn hand_over(&self, socket: OwnedFd, peer: Option<SocketAddr>, number: usize) {
+        let is_unix = matches!(self.sockets[number].address, Address::Unix(_));
+        if !is_unix {
+            // Answers are written whole: waiting for more to send with them would only delay them.
+            let _ = sockopt::set_tcp_nodelay(&socket, true);
+        }
+        let Ok(address) = self.shared.addresses.enter(peer.map(|peer| peer.ip())) else {
+            log::debug!("a connection is refused: its address has as many as it may");
+            return;
+        };
+        let socket = Socket(socket);
+        let transport = match &self.tls {
+            Some(tls) if !is_unix => match tls.start(socket) {
+                Ok(stream) => Transport::Tls(Box::new(stream)),
+                Err(_) => {
+                    self.shared.addresses.leave(address);
+                    return;
+                }
+            },
+            _ => Transport::Plain(socket),
+        };
+        let connections = self.shared.connections.fetch_add(1, Ordering::SeqCst);
+        let crowded = connections >= self.max_connections;
+        let mailbox = if crowded {
+            Mailbox::most_spare(&self.shared.mailboxes)
+        } else {
+            Mailbox::least_busy(&self.shared.mailboxes)
+        };
+        mailbox.connections.fetch_add(1, Ordering::Relaxed);
+        mailbox.send(Message::Adopt(Incoming {
+            transport,
+            peer: Peer {
+                address: peer.map(|peer| peer.ip()),
+                local: self.sockets[number].address.is_local(),
+            },
+            address,
+            crowded,
+        }));
+    }
+
+    /// Waits for descriptors or memory, and lets go of a connection that nobody is using.
+    fn rest(&mut self, error: Errno) {
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.told = Some(Instant::now());
+            log::warn!("connections cannot be accepted now: {error}; trying on");
+        }
+        Mailbox::most_spare(&self.shared.mailboxes).send(Message::MakeRoom);
+        thread::sleep(REST);
+    }
+}
+
+fn descriptor(listener: &Listening) -> BorrowedFd<'_> {
+    match listener {
+        Listening::Tcp(listener) => listener.as_fd(),
+        Listening::Unix(listener) => listener.as_fd(),
+    }
+}
+
+fn impossible(error: Errno) -> Error {
+    Error::Io(format!("The listener cannot be made: {error}."))
+}

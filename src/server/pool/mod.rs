@@ -1,0 +1,162 @@
+//! The engine of Linux: a fixed pool of workers, each with its own epoll and its own connections, and a second pool for what
+//! takes long. To the author of a route all of it is plain blocking code.
+//!
+//! `listener` accepts and hands out, `worker` drives its connections, `connection` is the state of one, `framing` and
+//! `chunked` turn bytes into requests, `deadlines` says who is overdue, `blocking` is the second pool, `mailbox` is how
+//! threads reach a worker, `transport` and `tls` are the bytes' way.
+//!
+//! # What it protects from
+//! Head, body, the reading of an answer and idleness have deadlines that hold for the whole of each, so a byte now and then
+//! does not help. Heads, bodies, connections and all buffered bytes together are bounded. A connection costs a descriptor
+//! and, while it is idle, no buffer; never a thread.
+
+mod blocking;
+mod chunked;
+mod connection;
+mod deadlines;
+mod framing;
+mod listener;
+mod mailbox;
+mod shared;
+mod tls;
+mod transport;
+mod worker;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::api::App;
+use crate::config::ServerSettings;
+use crate::server::head::Limits;
+use crate::server::listen;
+use crate::sync::lock;
+
+use blocking::Pool;
+use listener::{Bell, Listener};
+use mailbox::Mailbox;
+use shared::Shared;
+use worker::{Patience, Worker};
+
+/// How long a client that was told that the connection is over may go on sending before it is cut off.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The running engine.
+pub(super) struct Engine {
+    shared: Arc<Shared>,
+    bell: Bell,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Engine {
+    pub(super) fn start(
+        app: App,
+        sockets: Vec<listen::Socket>,
+        settings: &ServerSettings,
+    ) -> Result<Self, Error> {
+        let workers = match settings.workers {
+            0 => thread::available_parallelism().map_or(2, usize::from),
+            workers => workers,
+        };
+        let tls = tls::TlsAcceptor::new(settings)?;
+        let shared = Arc::new(Shared::new(
+            app,
+            Limits::of(settings),
+            settings.max_buffered,
+            settings.max_connections_per_address,
+            (0..workers)
+                .map(|_| Mailbox::new())
+                .collect::<Result<_, _>>()?,
+            Pool::new(settings.blocking_workers),
+        ));
+        let patience = Patience {
+            head: settings.head_timeout,
+            body: settings.body_timeout,
+            idle: settings.idle_timeout,
+            write: settings.write_timeout,
+            linger: LINGER,
+        };
+        let started = Instant::now();
+        let bell = Bell::new()?;
+        let listener = Listener::new(
+            shared.clone(),
+            tls,
+            sockets,
+            settings.max_connections,
+            &bell,
+        )?;
+        // All that can fail has been made; what is left is to start the threads.
+        let workers = (0..workers)
+            .map(|number| Worker::new(number, shared.clone(), patience, started))
+            .collect::<Result<Vec<_>, _>>()?;
+        let engine = Engine {
+            shared: shared.clone(),
+            bell,
+            threads: Mutex::default(),
+        };
+        for worker in workers {
+            let shared = shared.clone();
+            engine.spawn("sealgate-worker", move || {
+                let ended = catch_unwind(AssertUnwindSafe(|| worker.run()));
+                let failure = match ended {
+                    Ok(ended) => ended.err(),
+                    Err(_panic) => Some(Error::Io("A worker panicked.".to_owned())),
+                };
+                shared.worker_ended(failure);
+            })?;
+        }
+        engine.spawn("sealgate-listen", move || listener.run())?;
+        Ok(engine)
+    }
+
+    fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work)
+            .map_err(|error| Error::Io(format!("A thread cannot be started: {error}.")))?;
+        lock(&self.threads).push(thread);
+        Ok(())
+    }
+
+    pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
+        self.begin_stop();
+        let in_time = self
+            .shared
+            .wait_for_workers(Instant::now().checked_add(grace));
+        if !in_time {
+            self.shared.abort();
+            self.shared.blocking.clear();
+            // Workers do not wait for jobs that are being done; those threads end with their jobs.
+            self.shared.wait_for_workers(None);
+        }
+        self.shared.blocking.close();
+        for thread in std::mem::take(&mut *lock(&self.threads)) {
+            let _ = thread.join();
+        }
+        if in_time {
+            return Ok(());
+        }
+        Err(Error::Io(
+            "Requests were still running when the grace period was over.".to_owned(),
+        ))
+    }
+
+    pub(super) fn wait(&self) -> Result<(), Error> {
+        self.shared.wait_for_workers(None);
+        self.shared.failure().map_or(Ok(()), Err)
+    }
+
+    fn begin_stop(&self) {
+        self.shared.stop();
+        self.bell.ring();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.begin_stop();
+        self.shared.blocking.close();
+    }
+}

@@ -1,0 +1,115 @@
+//! A connection's bytes, in the clear or through TLS: non-blocking, and never a signal to the process.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+
+use super::tls::TlsStream;
+
+/// Why a read or a write did nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The socket has to become readable first.
+    WantsRead,
+    /// The socket has to become writable first.
+    WantsWrite,
+    /// The connection is over: reset, or TLS that is no TLS.
+    Broken,
+}
+
+/// A non-blocking stream socket, TCP or Unix.
+#[derive(Debug)]
+pub(super) struct Socket(pub(super) OwnedFd);
+
+/// How a connection's bytes go over its socket.
+pub(super) enum Transport {
+    Plain(Socket),
+    Tls(Box<TlsStream>),
+}
+
+impl Transport {
+    /// Reads what is there; 0 at the end of the stream. Through TLS the first read shakes hands.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
+        match self {
+            Transport::Plain(socket) => socket
+                .read(buffer)
+                .map_err(|error| Stop::of(&error, Stop::WantsRead)),
+            Transport::Tls(stream) => stream.read(buffer),
+        }
+    }
+
+    /// Writes what there is room for.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
+        match self {
+            Transport::Plain(socket) => socket
+                .write(bytes)
+                .map_err(|error| Stop::of(&error, Stop::WantsWrite)),
+            Transport::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Says that nothing more is sent. What still comes in can be read.
+    pub(super) fn finish(&mut self) {
+        if let Transport::Tls(stream) = self {
+            stream.say_goodbye();
+        }
+        // A peer that is gone need not be told.
+        let _ = rustix::net::shutdown(self, Shutdown::Write);
+    }
+
+    /// The subject of the client's verified certificate, once there is one.
+    pub(super) fn client(&self) -> Option<&str> {
+        match self {
+            Transport::Plain(_) => None,
+            Transport::Tls(stream) => stream.client(),
+        }
+    }
+}
+
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Transport::Plain(socket) => socket.0.as_fd(),
+            Transport::Tls(stream) => stream.socket().0.as_fd(),
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match rustix::net::recv(&self.0, &mut *buffer, RecvFlags::empty()) {
+                Err(Errno::INTR) => {}
+                result => return result.map(|(read, _)| read).map_err(io::Error::from),
+            }
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            // A peer that is gone must not end the process with SIGPIPE.
+            match rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL) {
+                Err(Errno::INTR) => {}
+                result => return result.map_err(io::Error::from),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stop {
+    /// What an error of a plain socket means, where `wants` is what it waits for.
+    fn of(error: &io::Error, wants: Stop) -> Stop {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => wants,
+            _ => Stop::Broken,
+        }
+    }
+}

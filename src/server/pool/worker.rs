@@ -1,0 +1,383 @@
+//! A worker: its own epoll, its own connections, for life. It drives each as its socket gets ready, closes what is overdue,
+//! and waits no longer than the nearest deadline.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+
+use super::blocking::Pool;
+use super::connection::{Connection, Next, Ready, Turn};
+use super::deadlines::{Deadlines, Wait};
+use super::mailbox::{Incoming, Mailbox, Message, Token};
+use super::shared::Shared;
+use super::transport::Transport;
+use crate::Error;
+
+/// Events taken at a time: few, so that a request that has come meanwhile does not wait behind many.
+const EVENTS: usize = 8;
+/// Most bytes read at a time.
+const SCRATCH: usize = 64 << 10;
+/// An answers' buffer that has grown beyond this is made anew.
+const KEPT_OUT: usize = 256 << 10;
+/// Where room is needed, a connection that has not sent a whole head for so long may go.
+const SLOW_HEAD: Duration = Duration::from_secs(1);
+/// The bell's data; no connection has it.
+const BELL: u64 = u64::MAX;
+/// Said to a connection for which there is no room; nothing about it is known.
+const CROWDED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// How long connections may wait for each thing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) head: Duration,
+    pub(super) body: Duration,
+    pub(super) idle: Duration,
+    pub(super) write: Duration,
+    pub(super) linger: Duration,
+}
+
+/// See the module.
+pub(super) struct Worker {
+    number: usize,
+    shared: Arc<Shared>,
+    epoll: OwnedFd,
+    places: Vec<Place>,
+    free: Vec<u32>,
+    deadlines: Deadlines,
+    /// Connections to be driven again when others have had their turn.
+    again: Vec<Token>,
+    scratch: Vec<u8>,
+    out: Vec<u8>,
+    started: Instant,
+    stopping: bool,
+}
+
+#[derive(Default)]
+struct Place {
+    generation: u32,
+    connection: Option<Box<Connection>>,
+    /// What its socket is watched for; `None` while it is not.
+    watched: Option<Ready>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        number: usize,
+        shared: Arc<Shared>,
+        patience: Patience,
+        started: Instant,
+    ) -> Result<Self, Error> {
+        let impossible = |error: Errno| Error::Io(format!("A worker cannot be made: {error}."));
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
+        let bell = shared.mailboxes[number].bell();
+        epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN).map_err(impossible)?;
+        Ok(Worker {
+            number,
+            shared,
+            epoll,
+            places: Vec::new(),
+            free: Vec::new(),
+            deadlines: Deadlines::new(|wait| match wait {
+                Wait::Head => patience.head,
+                Wait::Body => patience.body,
+                Wait::Idle => patience.idle,
+                Wait::Write => patience.write,
+                Wait::Linger => patience.linger,
+            }),
+            again: Vec::new(),
+            scratch: vec![0; SCRATCH],
+            out: Vec::new(),
+            started,
+            stopping: false,
+        })
+    }
+
+    /// Works until the engine stops and no connection is left.
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
+        loop {
+            self.publish_spare();
+            let timeout = self.timeout();
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(Error::Io(format!("A worker cannot wait: {error}."))),
+            }
+            let mut rung = false;
+            for event in events.drain(..) {
+                match event.data.u64() {
+                    BELL => rung = true,
+                    data => self.drive(token(data)),
+                }
+            }
+            for token in mem::take(&mut self.again) {
+                self.drive(token);
+            }
+            if rung {
+                self.read_mail();
+            }
+            self.close_overdue();
+            if self.shared.is_stopping() && self.has_stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn mailbox(&self) -> &Mailbox {
+        &self.shared.mailboxes[self.number]
+    }
+
+    fn timeout(&self) -> Option<Timespec> {
+        let wait = if self.again.is_empty() {
+            self.deadlines
+                .next()?
+                .saturating_duration_since(Instant::now())
+        } else {
+            Duration::ZERO
+        };
+        Some(Timespec {
+            tv_sec: wait.as_secs().try_into().unwrap_or(3600),
+            // Rounded up: a deadline that is nearly there must not be looked at over and over.
+            tv_nsec: (wait.subsec_nanos().div_ceil(1_000_000) * 1_000_000)
+                .min(999_000_000)
+                .into(),
+        })
+    }
+
+    fn read_mail(&mut self) {
+        for message in self.mailbox().empty() {
+            match message {
+                Message::Adopt(incoming) => self.adopt(incoming),
+                Message::MakeRoom => {
+                    self.make_room();
+                }
+                Message::Answer {
+                    token,
+                    answer,
+                    close,
+                } => self.with(token, |connection, turn| {
+                    connection.answered(turn, answer, close)
+                }),
+            }
+        }
+    }
+
+    fn adopt(&mut self, incoming: Incoming) {
+        let Incoming {
+            mut transport,
+            peer,
+            address,
+            crowded,
+        } = incoming;
+        if crowded && !self.make_room() {
+            if let Transport::Plain(_) = transport {
+                let _ = transport.write(CROWDED);
+            }
+            self.let_go(address);
+            return;
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            (self.places.len() - 1) as u32
+        });
+        let place = &mut self.places[index as usize];
+        let token = Token {
+            index,
+            generation: place.generation,
+        };
+        place.connection = Some(Box::new(Connection::new(transport, peer, address)));
+        self.deadlines.set(index, Wait::Head, Instant::now());
+        // Most clients send at once: their request is here already.
+        self.drive(token);
+    }
+
+    fn drive(&mut self, token: Token) {
+        self.with(token, |connection, turn| connection.drive(turn));
+    }
+
+    /// Gives a connection its turn and does what it wants next. One that is gone meanwhile gets none.
+    fn with(&mut self, token: Token, act: impl FnOnce(&mut Connection, &mut Turn<'_>) -> Next) {
+        if let Some(next) = self.lend(token, act) {
+            self.go_on(token, next);
+        }
+    }
+
+    /// Lends a connection what it needs for its turn.
+    fn lend(
+        &mut self,
+        token: Token,
+        act: impl FnOnce(&mut Connection, &mut Turn<'_>) -> Next,
+    ) -> Option<Next> {
+        let place = self.places.get_mut(token.index as usize)?;
+        let connection = place
+            .connection
+            .as_mut()
+            .filter(|_| place.generation == token.generation)?;
+        let mut turn = Turn {
+            shared: &self.shared,
+            scratch: &mut self.scratch,
+            out: &mut self.out,
+        };
+        let next = act(connection, &mut turn);
+        self.out.clear();
+        if self.out.capacity() > KEPT_OUT {
+            self.out = Vec::new();
+        }
+        Some(next)
+    }
+
+    fn go_on(&mut self, token: Token, next: Next) {
+        match next {
+            Next::Wait { wait, on, anew } => {
+                if anew || self.deadlines.get(token.index) != Some(wait) {
+                    self.deadlines.set(token.index, wait, Instant::now());
+                }
+                if !self.watch(token, Some(on)) {
+                    self.close(token);
+                }
+            }
+            Next::Again => {
+                self.deadlines.clear(token.index);
+                self.again.push(token);
+            }
+            Next::Blocked(job) => {
+                self.deadlines.clear(token.index);
+                // A client that hangs up meanwhile would be reported over and over.
+                self.watch(token, None);
+                let Err(refusal) = Pool::submit(&self.shared, job, self.number, token) else {
+                    return;
+                };
+                // A refused job ends its connection, so it brings no other job.
+                let refused = |connection: &mut Connection, turn: &mut Turn<'_>| {
+                    connection.answered(turn, refusal, true)
+                };
+                if let Some(next) = self.lend(token, refused) {
+                    self.go_on(token, next);
+                }
+            }
+            Next::Close => self.close(token),
+        }
+    }
+
+    /// Watches the connection's socket for this; false where that is not possible.
+    fn watch(&mut self, token: Token, on: Option<Ready>) -> bool {
+        let place = &mut self.places[token.index as usize];
+        let Some(connection) = &place.connection else {
+            return false;
+        };
+        let watched = mem::replace(&mut place.watched, on);
+        if watched == on {
+            return true;
+        }
+        let socket = connection.transport();
+        let data = EventData::new_u64(u64::from(token.generation) << 32 | u64::from(token.index));
+        let flags = |ready: Ready| match ready {
+            Ready::Read => EventFlags::IN,
+            Ready::Write => EventFlags::OUT,
+        };
+        let done = match (watched, on) {
+            (None, Some(ready)) => epoll::add(&self.epoll, socket, data, flags(ready)),
+            (Some(_), Some(ready)) => epoll::modify(&self.epoll, socket, data, flags(ready)),
+            (_, None) => epoll::delete(&self.epoll, socket),
+        };
+        done.is_ok()
+    }
+
+    fn close_overdue(&mut self) {
+        let now = Instant::now();
+        while let Some((index, wait)) = self.deadlines.due(now) {
+            self.deadlines.clear(index);
+            let token = self.token(index);
+            self.with(token, |connection, turn| connection.overdue(turn, wait));
+        }
+    }
+
+    fn close(&mut self, token: Token) {
+        self.deadlines.clear(token.index);
+        let place = &mut self.places[token.index as usize];
+        let Some(connection) = place.connection.take() else {
+            return;
+        };
+        place.generation = place.generation.wrapping_add(1);
+        place.watched = None;
+        self.free.push(token.index);
+        self.shared.buffered.change(connection.counted(), 0);
+        let address = connection.address;
+        // Closing the descriptor ends its watch too.
+        drop(connection);
+        self.let_go(address);
+    }
+
+    fn let_go(&self, address: Option<super::shared::Address>) {
+        self.shared.addresses.leave(address);
+        self.mailbox().connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.connections.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn token(&self, index: u32) -> Token {
+        Token {
+            index,
+            generation: self.places[index as usize].generation,
+        }
+    }
+
+    /// The connection that can best be spared: one that is slow with its head, else the one that is idle for longest.
+    fn spare(&self) -> Option<(u32, Instant)> {
+        self.deadlines
+            .oldest(Wait::Head)
+            .filter(|(_, since)| since.elapsed() >= SLOW_HEAD)
+            .or_else(|| self.deadlines.oldest(Wait::Idle))
+    }
+
+    fn make_room(&mut self) -> bool {
+        let Some((index, _)) = self.spare() else {
+            return false;
+        };
+        self.close(self.token(index));
+        true
+    }
+
+    fn publish_spare(&self) {
+        let since = self.spare().map_or(0, |(_, since)| {
+            since.saturating_duration_since(self.started).as_millis() as u64 + 1
+        });
+        self.mailbox().spare_since.store(since, Ordering::Relaxed);
+    }
+
+    /// Lets go of what waits for nothing but a request; true when no connection is left and none can come.
+    fn has_stopped(&mut self) -> bool {
+        if !mem::replace(&mut self.stopping, true) {
+            for index in 0..self.places.len() as u32 {
+                // What has come already is still answered.
+                self.drive(self.token(index));
+            }
+        }
+        let aborting = self.shared.is_aborting();
+        for index in 0..self.places.len() {
+            let Some(connection) = &self.places[index].connection else {
+                continue;
+            };
+            if aborting || connection.is_between_requests() {
+                self.close(self.token(index as u32));
+            }
+        }
+        // Looked at in this order: what was sent before the listener ended is in the mailbox.
+        self.shared.listened.load(Ordering::SeqCst)
+            && self.mailbox().is_empty()
+            && (aborting || self.free.len() == self.places.len())
+    }
+}
+
+fn token(data: u64) -> Token {
+    Token {
+        index: data as u32,
+        generation: (data >> 32) as u32,
+    }
+}
