@@ -4,6 +4,7 @@
 //! errors, `caller` who is asking. Bytes on a wire are the engines' business.
 
 mod caller;
+mod host;
 mod problem;
 mod request;
 mod request_id;
@@ -11,6 +12,7 @@ mod response;
 mod router;
 mod routes;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,11 +23,13 @@ use crate::limiter::Limiter;
 use crate::mask::MaskedForLog;
 use crate::{Error, Gate};
 
+pub use host::{HostCall, HostRoute};
 pub use problem::Problem;
 pub use request::{Headers, Method, Peer, Request};
 pub use response::{Response, StatusCode};
 
 use caller::Caller;
+use request::path_of;
 use request_id::RequestId;
 use routes::SecureData;
 
@@ -41,12 +45,14 @@ struct AppInner {
     secure_data: SecureData,
     /// `None`: logins are not limited.
     login_limiter: Option<Limiter>,
+    host: Vec<HostRoute>,
 }
 
 /// What the log says of one request beside what the request itself says.
 #[derive(Default)]
 struct Seen {
-    route: Option<&'static str>,
+    /// The route's path, with names in the place of parameters.
+    route: Option<Cow<'static, str>>,
     user: Option<String>,
 }
 
@@ -56,6 +62,20 @@ impl App {
     /// # Errors
     /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
     pub fn new(gate: Gate, settings: &AppSettings) -> Result<Self, Error> {
+        App::with_routes(gate, settings, Vec::new())
+    }
+
+    /// Mounts the API on a gate, with routes of the host's own beside it.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new); [`Error::InvalidInput`] where a route is malformed, is there twice, or takes the place
+    /// of one of the API's own.
+    pub fn with_routes(
+        gate: Gate,
+        settings: &AppSettings,
+        routes: Vec<HostRoute>,
+    ) -> Result<Self, Error> {
+        host::check(&routes)?;
         let login_limiter = match settings.login_max_requests {
             0 => None,
             limit => Some(Limiter::new(
@@ -70,6 +90,7 @@ impl App {
                 secure_data: SecureData::new(settings)?,
                 settings: settings.clone(),
                 login_limiter,
+                host: routes,
             }),
         })
     }
@@ -95,8 +116,8 @@ impl App {
     }
 
     /// Whether the route that this leads to may wait for something, so that an engine should not let others wait with it.
-    pub(crate) fn takes_long(&self, _method: &Method, _target: &str) -> bool {
-        false
+    pub(crate) fn takes_long(&self, method: &Method, target: &str) -> bool {
+        !self.inner.host.is_empty() && router::takes_long(&self.inner, method, path_of(target))
     }
 
     fn guarded(
@@ -143,6 +164,7 @@ impl App {
             // Only what is known to be harmless is shown as it came: an unknown path or method may be a misplaced secret.
             let path = seen
                 .route
+                .as_deref()
                 .map_or(Shown::Masked(request.path()), Shown::Whole);
             let user = seen
                 .user
@@ -166,7 +188,7 @@ impl App {
 
 /// A name as the line of the log has it.
 enum Shown<'a> {
-    Whole(&'static str),
+    Whole(&'a str),
     Masked(&'a str),
 }
 

@@ -80,7 +80,7 @@ impl Problem {
     }
 
     /// 403: the token lacks a scope (RFC 6750, section 3.1).
-    pub(super) fn insufficient_scope(scope: &'static str) -> Self {
+    pub(super) fn insufficient_scope(scope: &str) -> Self {
         Problem::new(
             403,
             "insufficient_scope",

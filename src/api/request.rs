@@ -35,7 +35,7 @@ pub struct Peer {
 impl<'a> Request<'a> {
     /// The target without its query.
     pub fn path(&self) -> &'a str {
-        self.target.split('?').next().unwrap_or(self.target)
+        path_of(self.target)
     }
 
     /// The method's name where it is one of the usual ones; another may be anything.
@@ -53,6 +53,11 @@ impl<'a> Request<'a> {
             Method::NonStandard(_) => "other",
         }
     }
+}
+
+/// A target without its query.
+pub(super) fn path_of(target: &str) -> &str {
+    target.split('?').next().unwrap_or(target)
 }
 
 impl<'a> Headers<'a> {

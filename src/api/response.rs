@@ -26,12 +26,18 @@ impl Response {
         }
     }
 
+    /// An answer with a body of this media type.
+    pub fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
+        let mut response = Response::empty(status);
+        response.body = body;
+        response.set("Content-Type", content_type);
+        response
+    }
+
     /// An answer with a JSON body.
     pub fn json(status: u16, body: &Value) -> Self {
-        let mut response = Response::empty(status);
-        response.body = format!("{body}\n").into_bytes(); // a terminal shows it on a line of its own
-        response.set("Content-Type", "application/json");
-        response
+        // A terminal shows it on a line of its own.
+        Response::new(status, "application/json", format!("{body}\n").into_bytes())
     }
 
     /// Sets a header field, in the place of an earlier one of the same name.

@@ -1,5 +1,6 @@
 //! From a request to its route, and the gates on the way: token, scope, limit.
 
+use super::host::HostRoute;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
@@ -41,20 +42,41 @@ pub(super) fn answer(
         return Ok(options("GET, HEAD, POST, OPTIONS".to_owned()));
     }
     let path = request.path();
+    let method = as_get(request.method);
     let mut at_path = ROUTES.iter().filter(|route| route.path == path).peekable();
-    seen.route = at_path.peek().map(|route| route.path);
-    if seen.route.is_none() {
-        return Err(Problem::not_found());
+    if let Some(route) = at_path.peek() {
+        seen.route = Some(route.path.into());
+        if let Some(route) = at_path.find(|route| route.method == *method) {
+            return run(route, app, request, seen);
+        }
+    } else {
+        let mut at_path = app.host.iter().filter(|route| route.takes(path)).peekable();
+        seen.route = at_path.peek().map(|route| route.path.clone().into());
+        if seen.route.is_none() {
+            return Err(Problem::not_found());
+        }
+        if let Some(route) = at_path.find(|route| route.method == *method) {
+            return run_host(route, app, request, seen);
+        }
     }
-    // HEAD is GET whose body the engine leaves out.
-    let method = match request.method {
+    match request.method {
+        Method::Options => Ok(options(allowed(app, path))),
+        _ => Err(Problem::method_not_allowed(allowed(app, path))),
+    }
+}
+
+/// Whether the route that this leads to may wait for something.
+pub(super) fn takes_long(app: &AppInner, method: &Method, path: &str) -> bool {
+    app.host
+        .iter()
+        .any(|route| route.blocking && route.method == *as_get(method) && route.takes(path))
+}
+
+/// HEAD is GET whose body the engine leaves out.
+fn as_get(method: &Method) -> &Method {
+    match method {
         Method::Head => &Method::Get,
         other => other,
-    };
-    match at_path.find(|route| route.method == *method) {
-        Some(route) => run(route, app, request, seen),
-        None if *request.method == Method::Options => Ok(options(allowed(path))),
-        None => Err(Problem::method_not_allowed(allowed(path))),
     }
 }
 
@@ -64,19 +86,57 @@ fn run(
     request: &Request<'_>,
     seen: &mut Seen,
 ) -> Result<Response, Problem> {
-    let mut call = Call { app, request, seen };
     let Access::Token(scope) = route.access else {
-        return (route.answer)(&mut call);
+        return (route.answer)(&mut Call { app, request, seen });
     };
+    let claims = permitted(app, request, scope, seen)?;
+    limited(app, &claims, || {
+        (route.answer)(&mut Call { app, request, seen })
+    })
+}
+
+fn run_host(
+    route: &HostRoute,
+    app: &AppInner,
+    request: &Request<'_>,
+    seen: &mut Seen,
+) -> Result<Response, Problem> {
+    let Some(scope) = &route.scope else {
+        return Ok(route.call(request, None)?);
+    };
+    let claims = permitted(app, request, scope, seen)?;
+    let answer = || Ok(route.call(request, Some(&claims))?);
+    match route.limited {
+        true => limited(app, &claims, answer),
+        false => answer(),
+    }
+}
+
+/// The claims of a request whose token has this scope; the empty one has every token.
+fn permitted(
+    app: &AppInner,
+    request: &Request<'_>,
+    scope: &str,
+    seen: &mut Seen,
+) -> Result<Claims, Problem> {
     let claims = check_token(app, request)?;
-    call.seen.user = Some(claims.subject().to_owned());
-    if !claims.has_scope(scope) {
+    seen.user = Some(claims.subject().to_owned());
+    if !scope.is_empty() && !claims.has_scope(scope) {
         return Err(Problem::insufficient_scope(scope));
     }
+    Ok(claims)
+}
+
+/// Answers as often as the user's limit admits, and says how often that still is.
+fn limited(
+    app: &AppInner,
+    claims: &Claims,
+    answer: impl FnOnce() -> Result<Response, Problem>,
+) -> Result<Response, Problem> {
     let admission = app.gate.enforce_rate_limit(claims.subject());
     let mut response = match admission {
         Some(refused) if !refused.allowed => Err(Problem::rate_limited(refused.reset)),
-        _ => (route.answer)(&mut call),
+        _ => answer(),
     };
     if let Some(admission) = admission {
         tell_limit(&mut response, "default", &admission);
@@ -136,11 +196,20 @@ pub(super) fn tell_limit(
     }
 }
 
-fn allowed(path: &str) -> String {
+fn allowed(app: &AppInner, path: &str) -> String {
+    let own = ROUTES
+        .iter()
+        .filter(|route| route.path == path)
+        .map(|route| &route.method);
+    let host = app
+        .host
+        .iter()
+        .filter(|route| route.takes(path))
+        .map(|route| &route.method);
     let mut methods = Vec::new();
-    for route in ROUTES.iter().filter(|route| route.path == path) {
-        methods.push(route.method.as_str());
-        if route.method == Method::Get {
+    for method in own.chain(host) {
+        methods.push(method.as_str());
+        if *method == Method::Get {
             methods.push("HEAD");
         }
     }

@@ -48,6 +48,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     // Before any socket: a signal that comes early still stops cleanly.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| Failure::wrong(format!("Signals cannot be handled: {error}.")))?;
+    raise_descriptor_limit();
     let gate = Gate::new(&settings.gate)?;
     let app = App::new(gate.clone(), &settings.app)?;
     let server = Arc::new(Server::start(app, &settings.server)?);
@@ -63,6 +64,21 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     log::info!("stopped");
     log::logger().flush();
     Ok(ended?)
+}
+
+/// Permits this process as many descriptors as its user may have: each connection takes one.
+fn raise_descriptor_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        // Where that is refused, the limit stays as it was.
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
 }
 
 /// Waits for the first signal to stop, then stops the server; a second one ends the process at once.

@@ -63,6 +63,30 @@ impl fmt::Display for Address {
 pub(super) struct Socket {
     pub(super) address: Address,
     pub(super) listener: Listener,
+    /// Which file the socket's path was when it was made.
+    #[cfg(unix)]
+    file: Option<(u64, u64)>,
+}
+
+impl Socket {
+    /// Removes the file of a Unix socket, unless another has taken its place.
+    pub(super) fn remove_file(&self) {
+        #[cfg(unix)]
+        if let Address::Unix(path) = &self.address
+            && self.file.is_some()
+            && file_of(path) == self.file
+        {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Device and number of what has this name.
+#[cfg(unix)]
+fn file_of(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 pub(super) enum Listener {
@@ -93,6 +117,8 @@ pub(super) fn bind(listen: &Listen, socket_mode: u32) -> Result<Socket, Error> {
             Ok(Socket {
                 address: Address::Tcp(bound),
                 listener: Listener::Tcp(listener),
+                #[cfg(unix)]
+                file: None,
             })
         }
         #[cfg(unix)]
@@ -158,5 +184,6 @@ fn bind_unix(path: &Path, mode: u32) -> Result<Socket, String> {
     Ok(Socket {
         address: Address::Unix(path.to_owned()),
         listener: Listener::Unix(listener),
+        file: file_of(path),
     })
 }

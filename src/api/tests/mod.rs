@@ -1,6 +1,7 @@
 //! The contract of the API, without a socket: `access` has tokens, scopes, limits and who may log in; `routes` the rest.
 
 mod access;
+mod host;
 mod routes;
 
 use serde_json::Value;

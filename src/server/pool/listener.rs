@@ -113,9 +113,7 @@ impl Listener {
             self.accept_from(number);
         }
         for socket in &self.sockets {
-            if let Address::Unix(path) = &socket.address {
-                let _ = std::fs::remove_file(path);
-            }
+            socket.remove_file();
         }
         self.sockets.clear();
         self.shared.listened.store(true, Ordering::SeqCst);

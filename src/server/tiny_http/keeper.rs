@@ -116,10 +116,7 @@ impl Keeper {
         for worker in self.workers {
             let _ = worker.join();
         }
-        #[cfg(unix)]
-        if let Address::Unix(path) = &self.socket.address {
-            let _ = std::fs::remove_file(path);
-        }
+        self.socket.remove_file();
     }
 
     fn newest(&self) -> &Arc<Generation> {

@@ -1,0 +1,112 @@
+//! Routes of a host program beside the API's own.
+
+use super::*;
+use crate::api::{HostCall, HostRoute};
+
+fn text(call: &HostCall<'_>) -> Response {
+    let user = call.claims().map_or("-", |claims| claims.subject());
+    let id = call.parameter("id").unwrap_or("-");
+    Response::new(200, "text/plain", format!("{user} {id}").into_bytes())
+}
+
+fn app_with(settings: &[(&str, &str)], routes: Vec<HostRoute>) -> Result<App, Error> {
+    let mut config = Config::new();
+    config.set("keys", "ephemeral").unwrap();
+    for (name, value) in settings {
+        config.set(name, value).unwrap();
+    }
+    let settings = config.settings().unwrap();
+    App::with_routes(Gate::new(&settings.gate).unwrap(), &settings.app, routes)
+}
+
+#[test]
+fn a_route_takes_its_paths_and_methods_and_no_others() {
+    let routes = vec![
+        HostRoute::new(Method::Get, "/orders/{id}", text),
+        HostRoute::new(Method::Delete, "/orders/{id}", text),
+        HostRoute::new(Method::Get, "/orders/{id}/lines/{line}", text),
+    ];
+    let app = app_with(&[], routes).unwrap();
+    let response = get("/orders/7?x=y").of(&app);
+    assert_eq!((response.status().0, response.body()), (200, &b"- 7"[..]));
+    assert_eq!(response.header("Content-Type"), Some("text/plain"));
+    assert!(response.header("X-Request-Id").is_some());
+    for missing in ["/orders", "/orders/", "/orders/7/", "/orders/7/lines", "/x"] {
+        assert_eq!(code(&get(missing).of(&app), 404), "not_found");
+    }
+    let mut ask = get("/orders/7");
+    for (method, status) in [
+        (Method::Head, 200),
+        (Method::Delete, 200),
+        (Method::Options, 204),
+    ] {
+        ask.method = method;
+        assert_eq!(ask.of(&app).status().0, status);
+    }
+    assert_eq!(
+        ask.of(&app).header("Allow"),
+        Some("GET, HEAD, DELETE, OPTIONS")
+    );
+    ask.method = Method::Post;
+    assert_eq!(code(&ask.of(&app), 405), "method_not_allowed");
+    // The API's own go on.
+    assert_eq!(get("/healthz").of(&app).status().0, 200);
+}
+
+#[test]
+fn tokens_scopes_and_limits_stand_in_front_of_it() {
+    let routes = vec![
+        HostRoute::new(Method::Get, "/any", text).with_token(""),
+        HostRoute::new(Method::Get, "/scoped/{id}", text).with_token("encrypt"),
+        HostRoute::new(Method::Get, "/other", text).with_token("billing"),
+        HostRoute::new(Method::Get, "/limited", text)
+            .with_token("")
+            .limited(),
+    ];
+    let app = app_with(&[("max_requests", "2")], routes).unwrap();
+    let token = log_in(&app);
+    assert_eq!(code(&get("/any").of(&app), 401), "token_missing");
+    let of = |target| get(target).with("Authorization", &token).of(&app);
+    for _ in 0..5 {
+        assert_eq!(of("/any").body(), b"test_user -");
+        assert_eq!(of("/scoped/9").body(), b"test_user 9");
+    }
+    assert_eq!(code(&of("/other"), 403), "insufficient_scope");
+    let limited = of("/limited");
+    assert_eq!(limited.header("RateLimit"), Some("\"default\";r=1;t=60"));
+    assert_eq!(of("/secure-data").status().0, 200);
+    assert_eq!(code(&of("/limited"), 429), "rate_limited");
+}
+
+#[test]
+fn its_errors_and_panics_are_answered() {
+    let routes = vec![
+        HostRoute::fallible(Method::Get, "/fails", |_| Err(Error::Decrypt)),
+        HostRoute::new(Method::Get, "/panics", |_| panic!("of the host")),
+    ];
+    let app = app_with(&[], routes).unwrap();
+    assert_eq!(code(&get("/fails").of(&app), 400), "decrypt_failed");
+    assert_eq!(code(&get("/panics").of(&app), 500), "internal");
+}
+
+#[test]
+fn routes_that_could_not_be_reached_or_told_apart_are_refused() {
+    let route = |path: &str| HostRoute::new(Method::Get, path, text);
+    let refused =
+        |routes: Vec<HostRoute>| matches!(app_with(&[], routes), Err(Error::InvalidInput(_)));
+    for path in [
+        "", "x", "/a b", "/a?b", "/a#b", "/ä", "/{}", "/{a", "/a}b", "/x{a}", "/login", "/",
+        "/{any}",
+    ] {
+        assert!(refused(vec![route(path)]), "{path}");
+    }
+    assert!(refused(vec![route("/a/{x}"), route("/a/b")]));
+    assert!(refused(vec![route("/a"), route("/a")]));
+    assert!(refused(vec![route("/a").limited()]));
+    assert!(refused(vec![route("/a").with_token("two words")]));
+    assert!(!refused(vec![
+        route("/a/{x}"),
+        route("/b/{x}"),
+        route("/a")
+    ]));
+}
