@@ -209,6 +209,7 @@ fn api(c: &mut Criterion) {
                         address: None,
                         local: true,
                     },
+                    certificate: None,
                 });
                 assert_eq!(response.status().0, 200);
                 response

@@ -36,6 +36,7 @@ fn ask(app: &App) {
             address: Some(IpAddr::V4(Ipv4Addr::new(192, 168, 100, 200))),
             local: false,
         },
+        certificate: None,
     });
     assert_eq!(response.status().0, 200);
 }

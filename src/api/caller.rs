@@ -146,6 +146,7 @@ mod tests {
                 address: peer.parse().ok(),
                 local: false,
             },
+            certificate: None,
         };
         Caller::of(&request, &settings).to_string()
     }

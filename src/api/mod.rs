@@ -170,17 +170,27 @@ impl App {
                 .user
                 .as_deref()
                 .map_or(Shown::Whole("-"), Shown::Masked);
-            log::info!(
-                target: ACCESS,
-                id = id.as_str(),
-                peer:% = caller,
-                user:% = user,
-                method = request.method_for_log(),
-                path:% = path,
-                status = response.status().0,
-                us = started.elapsed().as_micros() as u64;
-                "request"
-            );
+            // The certificate stands in the line where there is one, and nothing in its place where there is none.
+            macro_rules! line {
+                ($($certificate:tt)*) => {
+                    log::info!(
+                        target: ACCESS,
+                        id = id.as_str(),
+                        peer:% = caller,
+                        user:% = user,
+                        $($certificate)*
+                        method = request.method_for_log(),
+                        path:% = path,
+                        status = response.status().0,
+                        us = started.elapsed().as_micros() as u64;
+                        "request"
+                    )
+                };
+            }
+            match request.certificate {
+                Some(subject) => line!(certificate = subject,),
+                None => line!(),
+            }
         }
         response
     }

@@ -17,6 +17,8 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// Who holds the other end of the connection.
     pub peer: Peer,
+    /// The subject of the client's TLS certificate, if it has shown one that was verified: one line of printable text.
+    pub certificate: Option<&'a str>,
 }
 
 /// The header fields of a request.

@@ -165,7 +165,13 @@ fn faults_outside(report: &Report) -> Vec<String> {
                 .map(|error| error.to_string()),
         );
     }
-    if right(&["listen", "trusted_proxies"]) {
+    if right(&[
+        "listen",
+        "trusted_proxies",
+        "tls_cert",
+        "tls_key",
+        "tls_client_ca",
+    ]) {
         faults.extend(
             Server::check(&settings.server)
                 .err()

@@ -181,6 +181,7 @@ fn warn(gate: &Gate, settings: &Settings, reachable_login: bool) {
 fn first_curl(address: &Address) -> String {
     let target = match address {
         Address::Tcp(address) => format!("http://{}", Address::connectable(*address)),
+        Address::Tls(address) => format!("https://{}", Address::connectable(*address)),
         Address::Unix(path) => format!("--unix-socket {} http://localhost", path.display()),
     };
     format!(

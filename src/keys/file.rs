@@ -175,7 +175,7 @@ fn copy(from: &Path, to: &Path) -> String {
 }
 
 /// A path as a shell takes it for one word.
-fn shell_word(path: &Path) -> String {
+pub(crate) fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
     if text.chars().all(plain) {

@@ -20,6 +20,8 @@ use crate::{Error, Secret};
 
 use document::{Kind, RingContents};
 
+#[cfg(target_os = "linux")]
+pub(crate) use file::shell_word;
 pub use file::{RING_BACKUP_FILE, RING_FILE};
 pub use manage::{Generated, KeyList, NewKeys, generate, list};
 

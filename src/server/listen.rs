@@ -18,6 +18,8 @@ use crate::config::Listen;
 pub enum Address {
     /// Host and port.
     Tcp(SocketAddr),
+    /// Host and port, where TLS is spoken.
+    Tls(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
 }
@@ -26,7 +28,7 @@ impl Address {
     /// The port of a TCP address.
     pub fn port(&self) -> Option<u16> {
         match self {
-            Address::Tcp(address) => Some(address.port()),
+            Address::Tcp(address) | Address::Tls(address) => Some(address.port()),
             Address::Unix(_) => None,
         }
     }
@@ -34,7 +36,9 @@ impl Address {
     /// Whether only this machine can reach it.
     pub fn is_local(&self) -> bool {
         match self {
-            Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Address::Tcp(address) | Address::Tls(address) => {
+                address.ip().to_canonical().is_loopback()
+            }
             Address::Unix(_) => true,
         }
     }
@@ -54,6 +58,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp(address) => write!(f, "http://{address}"),
+            Address::Tls(address) => write!(f, "https://{address}"),
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -105,7 +110,8 @@ impl Listener {
     }
 }
 
-pub(super) fn bind(listen: &Listen, socket_mode: u32) -> Result<Socket, Error> {
+/// `tls`: whether TLS is spoken on TCP addresses.
+pub(super) fn bind(listen: &Listen, socket_mode: u32, tls: bool) -> Result<Socket, Error> {
     match listen {
         Listen::Tcp(address) => {
             let listener = TcpListener::bind(address).map_err(|error| refused(*address, &error))?;
@@ -115,7 +121,10 @@ pub(super) fn bind(listen: &Listen, socket_mode: u32) -> Result<Socket, Error> {
                 ))
             })?;
             Ok(Socket {
-                address: Address::Tcp(bound),
+                address: match tls {
+                    true => Address::Tls(bound),
+                    false => Address::Tcp(bound),
+                },
                 listener: Listener::Tcp(listener),
                 #[cfg(unix)]
                 file: None,

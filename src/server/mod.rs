@@ -36,18 +36,18 @@ impl Server {
     /// # Errors
     /// [`Error::Setting`] where an address cannot be had, or must not be used with this engine.
     pub fn start(app: App, settings: &ServerSettings) -> Result<Self, Error> {
-        Server::check(settings)?;
+        let plan = Plan::of(settings)?;
         let sockets = settings
             .listen
             .iter()
-            .map(|listen| listen::bind(listen, settings.socket_mode))
+            .map(|listen| listen::bind(listen, settings.socket_mode, plan.speaks_tls()))
             .collect::<Result<Vec<_>, Error>>()?;
         let addresses = sockets
             .iter()
             .map(|socket| socket.address.clone())
             .collect();
         Ok(Server {
-            engine: Engine::start(app, sockets, settings)?,
+            engine: plan.start(app, sockets, settings)?,
             addresses,
         })
     }
@@ -55,15 +55,10 @@ impl Server {
     /// Whether a server may be started with these settings; binds nothing.
     ///
     /// # Errors
-    /// [`Error::Setting`] where an address must not be used with this engine, or the engine is not to be had.
+    /// [`Error::Setting`] where an address must not be used with this engine, the engine is not to be had, or a file of TLS
+    /// is not fit for use.
     pub fn check(settings: &ServerSettings) -> Result<(), Error> {
-        match engine_of(settings) {
-            EngineChoice::TinyHttp => tiny_http::check_exposure(settings),
-            _ if cfg!(target_os = "linux") => Ok(()),
-            _ => Err(Error::Setting(
-                "The engine pool needs Linux. Use tiny-http.".to_owned(),
-            )),
-        }
+        Plan::of(settings).map(drop)
     }
 
     /// The addresses served, with the ports that were chosen where port 0 was asked for.
@@ -110,25 +105,54 @@ impl Server {
     }
 }
 
-impl Engine {
+/// Which engine is to serve, with all that can be judged before an address is bound.
+enum Plan {
+    #[cfg(target_os = "linux")]
+    Pool(Option<pool::TlsAcceptor>),
+    TinyHttp,
+}
+
+impl Plan {
+    fn of(settings: &ServerSettings) -> Result<Self, Error> {
+        #[cfg(target_os = "linux")]
+        if settings.engine != EngineChoice::TinyHttp {
+            return pool::TlsAcceptor::new(settings).map(Plan::Pool);
+        }
+        if settings.engine == EngineChoice::Pool {
+            return Err(Error::Setting(
+                "The engine pool needs Linux. Use tiny-http.".to_owned(),
+            ));
+        }
+        if settings.tls_cert.is_some() {
+            return Err(Error::Setting(
+                "The engine tiny-http speaks no TLS. Put a proxy that does in front, and unset SEALGATE_TLS_CERT."
+                    .to_owned(),
+            ));
+        }
+        tiny_http::check_exposure(settings)?;
+        Ok(Plan::TinyHttp)
+    }
+
+    fn speaks_tls(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Plan::Pool(tls) => tls.is_some(),
+            Plan::TinyHttp => false,
+        }
+    }
+
     fn start(
+        self,
         app: App,
         sockets: Vec<listen::Socket>,
         settings: &ServerSettings,
-    ) -> Result<Self, Error> {
-        #[cfg(target_os = "linux")]
-        if engine_of(settings) == EngineChoice::Pool {
-            return pool::Engine::start(app, sockets, settings).map(Engine::Pool);
+    ) -> Result<Engine, Error> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Plan::Pool(tls) => pool::Engine::start(app, sockets, tls, settings).map(Engine::Pool),
+            Plan::TinyHttp => {
+                tiny_http::Engine::start(app, sockets, settings).map(Engine::TinyHttp)
+            }
         }
-        tiny_http::Engine::start(app, sockets, settings).map(Engine::TinyHttp)
-    }
-}
-
-/// The engine that the settings mean on this platform.
-fn engine_of(settings: &ServerSettings) -> EngineChoice {
-    match settings.engine {
-        EngineChoice::Auto if cfg!(target_os = "linux") => EngineChoice::Pool,
-        EngineChoice::Auto => EngineChoice::TinyHttp,
-        chosen => chosen,
     }
 }

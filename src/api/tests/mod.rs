@@ -87,6 +87,7 @@ impl<'a> Ask<'a> {
             ),
             body: self.body.as_bytes(),
             peer: self.peer,
+            certificate: None,
         })
     }
 }

@@ -323,6 +323,7 @@ fn a_panic_in_a_route_is_answered_with_500_and_tells_nothing() {
         headers: Headers::default(),
         body: b"",
         peer: LOCAL,
+        certificate: None,
     };
     let response = app.guarded(&request, |_, _, _| panic!("canary"));
     assert_eq!(code(&response, 500), "internal");

@@ -1,12 +1,13 @@
 //! The second pool, for requests that take long: large bodies, and routes of a host that wait for something. Its threads
 //! are started when they are needed; its queue is bounded.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use super::connection::answer;
+use super::connection::{Who, answer, view};
 use super::framing::{Parsed, parse_again};
 use super::mailbox::{Message, Token};
 use super::shared::Shared;
@@ -23,15 +24,17 @@ pub(super) struct Job {
     head: Vec<u8>,
     body: Vec<u8>,
     peer: Peer,
+    certificate: Option<Box<str>>,
 }
 
 impl Job {
     /// `head`: the bytes that the request's head was read from.
-    pub(super) fn new(head: &[u8], request: Parsed<'_>, peer: Peer) -> Self {
+    pub(super) fn new(head: &[u8], request: Parsed<'_>, who: Who<'_>) -> Self {
         Job {
             head: head.to_vec(),
             body: request.body.into_owned(),
-            peer,
+            peer: who.peer,
+            certificate: who.certificate.map(Into::into),
         }
     }
 
@@ -41,14 +44,21 @@ impl Job {
     }
 
     /// The answer's bytes, and whether the connection is over.
-    fn run(self, shared: &Shared) -> (Vec<u8>, bool) {
+    fn run(&self, shared: &Shared) -> (Vec<u8>, bool) {
         let mut out = Vec::new();
         let Some(mut request) = parse_again(&self.head) else {
             return (out, true);
         };
-        request.body = self.body.into();
-        let close = answer(shared, request, self.peer, &mut out);
+        request.body = Cow::Borrowed(&self.body);
+        let close = answer(shared, request, self.who(), &mut out);
         (out, close)
+    }
+
+    fn who(&self) -> Who<'_> {
+        Who {
+            peer: self.peer,
+            certificate: self.certificate.as_deref(),
+        }
     }
 
     /// The answer where there is no room for the job.
@@ -61,7 +71,7 @@ impl Job {
                 close: true,
             };
             let problem = Problem::unavailable("Too many requests that take long are waiting.");
-            let view = super::connection::view(&mut request, self.peer);
+            let view = view(&mut request, self.who());
             encode(&shared.app.refuse(&view, problem), framing, &mut out);
         }
         out

@@ -23,6 +23,14 @@ const BATCH: usize = 64 << 10;
 /// Larger bodies are handled by the blocking pool: what a worker does takes less than a millisecond.
 const LARGE_BODY: usize = 64 << 10;
 
+/// Who sends the requests of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who<'a> {
+    pub(super) peer: Peer,
+    /// The subject of the verified certificate.
+    pub(super) certificate: Option<&'a str>,
+}
+
 /// What the worker lends to a connection while it drives it.
 pub(super) struct Turn<'w> {
     pub(super) shared: &'w Shared,
@@ -122,6 +130,13 @@ impl Connection {
         &self.transport
     }
 
+    fn who(&self) -> Who<'_> {
+        Who {
+            peer: self.peer,
+            certificate: self.transport.client(),
+        }
+    }
+
     /// Bytes of it that are counted in the buffers of all connections.
     pub(super) fn counted(&self) -> usize {
         self.counted
@@ -188,9 +203,11 @@ impl Connection {
                 Err(Stop::WantsWrite) => return self.wait_for_more(Ready::Write, false, begins),
                 Err(Stop::Broken) => return Next::Close,
             };
-            // TLS may hold more than the socket shows.
-            let all_read =
-                read < turn.scratch.len() && matches!(self.transport, Transport::Plain(_));
+            // TLS may hold more than the socket shows; of a plain socket a full buffer says that there may be more.
+            let all_read = match self.transport {
+                Transport::Plain(_) => read < turn.scratch.len(),
+                Transport::Tls(_) => !self.transport.has_unread(),
+            };
             match self.take_scratch(turn, read) {
                 Next::Wait {
                     on: Ready::Read,
@@ -314,12 +331,12 @@ impl Connection {
                         if answered {
                             return taken(used, Then::Again);
                         }
-                        let job = Job::new(&rest[..head], request, self.peer);
+                        let job = Job::new(&rest[..head], request, self.who());
                         return taken(used + length, Then::Job(job));
                     }
                     used += length;
                     answers += 1;
-                    if answer(turn.shared, request, self.peer, turn.out) {
+                    if answer(turn.shared, request, self.who(), turn.out) {
                         return taken(used, Then::Over);
                     }
                 }
@@ -359,7 +376,7 @@ impl Connection {
         let response = turn
             .shared
             .app
-            .refuse(&view(&mut request, self.peer), problem);
+            .refuse(&view(&mut request, self.who()), problem);
         encode(&response, framing, turn.out);
     }
 
@@ -429,6 +446,10 @@ impl Connection {
     fn finished(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
         self.count(turn.shared);
         match after {
+            After::Read { .. } if self.transport.has_unread() => {
+                self.phase = Phase::Reading;
+                Next::Again
+            }
             After::Read { answered } => {
                 self.phase = Phase::Reading;
                 self.wait_for_more(Ready::Read, answered, false)
@@ -528,11 +549,11 @@ fn takes_long(shared: &Shared, request: &Parsed<'_>) -> bool {
 pub(super) fn answer(
     shared: &Shared,
     mut request: Parsed<'_>,
-    peer: Peer,
+    who: Who<'_>,
     out: &mut Vec<u8>,
 ) -> bool {
     let stays = request.keeps_alive();
-    let response = shared.app.handle(&view(&mut request, peer));
+    let response = shared.app.handle(&view(&mut request, who));
     let framing = Framing {
         version_1_0: request.version_1_0,
         head: request.method == Method::Head,
@@ -544,13 +565,14 @@ pub(super) fn answer(
 }
 
 /// The request as the API sees it.
-pub(super) fn view<'a>(request: &'a mut Parsed<'_>, peer: Peer) -> Request<'a> {
+pub(super) fn view<'a>(request: &'a mut Parsed<'_>, who: Who<'a>) -> Request<'a> {
     Request {
         method: &request.method,
         target: origin_form(request.target),
         headers: mem::take(&mut request.headers),
         body: &request.body,
-        peer,
+        peer: who.peer,
+        certificate: who.certificate,
     }
 }
 

@@ -40,6 +40,8 @@ use mailbox::Mailbox;
 use shared::Shared;
 use worker::{Patience, Worker};
 
+pub(super) use tls::TlsAcceptor;
+
 /// How long a client that was told that the connection is over may go on sending before it is cut off.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -54,13 +56,13 @@ impl Engine {
     pub(super) fn start(
         app: App,
         sockets: Vec<listen::Socket>,
+        tls: Option<TlsAcceptor>,
         settings: &ServerSettings,
     ) -> Result<Self, Error> {
         let workers = match settings.workers {
             0 => thread::available_parallelism().map_or(2, usize::from),
             workers => workers,
         };
-        let tls = tls::TlsAcceptor::new(settings)?;
         let shared = Arc::new(Shared::new(
             app,
             Limits::of(settings),

@@ -1,29 +1,354 @@
-//! TLS (being replaced).
+//! TLS as a state of a connection: the rules, the handshake, bytes in and out. Never blocks: what cannot go on says which
+//! way the socket has to become ready.
+//!
+//! `files` reads and judges certificate, key and CA file, `hello` looks at what clients say in the clear before OpenSSL does,
+//! `subject` writes down who a client is. Sockets are `transport`'s, deadlines the connection's.
+//!
+//! # The rules, and where they come from
+//! The intermediate configuration of Mozilla's Server Side TLS guidelines, version 6.0
+//! (<https://ssl-config.mozilla.org/guidelines/6.0.json>), within the limits of RFC 9325: TLS 1.2 (RFC 5246) and 1.3
+//! (RFC 8446) alone, in 1.2 only ephemeral elliptic curves with authenticated encryption. Clients choose among them, since
+//! they know what their hardware is good at. The `openssl` crate's own `mozilla_intermediate_v5` is not used: it is version
+//! 5.0 of 2019, with finite-field Diffie-Hellman, which version 5.8 threw out (a client makes the server compute for nothing,
+//! CVE-2002-20001), and with any group OpenSSL knows.
+//!
+//! Not offered: compression (CRIME), renegotiation by the client, early data (it can be replayed), session ids (they would
+//! be kept in memory; tickets are kept by the client). The keys of tickets are OpenSSL's own, of this process alone.
+
+mod files;
+mod hello;
+mod subject;
+
+use std::io::{self, Read, Write};
+
+use openssl::asn1::Asn1Time;
+use openssl::error::ErrorStack;
+use openssl::ssl::{
+    AlpnError, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions,
+    SslSessionCacheMode, SslStream, SslVerifyMode, SslVersion,
+};
+use openssl::stack::Stack;
+use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::verify::X509VerifyFlags;
+use openssl::x509::{X509, X509PurposeId};
+
 use super::transport::{Socket, Stop};
 use crate::Error;
 use crate::config::ServerSettings;
-pub(in crate::server) struct TlsAcceptor;
+use files::{Identity, read_client_ca, read_identity};
+use hello::Watch;
+
+/// TLS 1.2: forward secrecy and authenticated encryption (RFC 9325, section 4.2).
+const CIPHERS_1_2: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
+                           ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
+                           ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+/// TLS 1.3 (RFC 8446, section 9.1).
+const CIPHERS_1_3: &str =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+/// OpenSSL 3.5 has the hybrid that a quantum computer does not break; older ones take the second list.
+const GROUPS: [&str; 2] = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"];
+/// At least 112 bits: RSA keys from 2048 bits, no SHA-1 in signatures.
+const SECURITY_LEVEL: u32 = 2;
+/// The one protocol spoken here (RFC 7301).
+const HTTP_1_1: &[u8] = b"http/1.1";
+/// Issuers between a client's certificate and one of the CA file.
+const CHAIN_DEPTH: u32 = 5;
+/// The names of the CA file are said to each client; longer lists are left out, and clients choose by themselves.
+const MAX_CA_NAMES: usize = 16 * 1024;
+/// Reads of the socket in one read of ours: whoever sends records without data in them does not keep a worker busy. One
+/// record takes two, a handshake fewer than ten.
+const READS_AT_A_TIME: u8 = 32;
+
+/// Makes TLS connections of sockets: certificate, key and rules, read once.
+#[derive(Clone)]
+pub(in crate::server) struct TlsAcceptor {
+    context: SslContext,
+}
+
 impl TlsAcceptor {
-    pub(in crate::server) fn new(_settings: &ServerSettings) -> Result<Option<Self>, Error> {
-        Ok(None)
+    /// `None` where no certificate is set. Reads files, changes nothing; a certificate that is out of date is a warning.
+    ///
+    /// # Errors
+    /// [`Error::Setting`]: a file that cannot be had, is not what it should be, or does not fit the others.
+    pub(in crate::server) fn new(settings: &ServerSettings) -> Result<Option<Self>, Error> {
+        let Some(identity) = read_identity(settings)? else {
+            return Ok(None);
+        };
+        let clients = read_client_ca(settings)?;
+        let context = rules()
+            .and_then(|mut context| {
+                present(&mut context, &identity)?;
+                if let Some(issuers) = clients {
+                    ask_clients(&mut context, issuers, settings.tls_client_required)?;
+                }
+                Ok(context.build())
+            })
+            .map_err(|errors| files::refused(settings, &errors))?;
+        Ok(Some(TlsAcceptor { context }))
     }
+
+    /// A TLS connection that has still to shake hands: its first reads do.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] where OpenSSL has no memory for it.
     pub(super) fn start(&self, socket: Socket) -> Result<TlsStream, Error> {
-        Ok(TlsStream(socket))
+        let wire = Wire {
+            socket,
+            watch: Watch::new(),
+            reads: 0,
+        };
+        let stream = Ssl::new(&self.context)
+            .and_then(|mut ssl| {
+                ssl.set_accept_state();
+                SslStream::new(ssl, wire)
+            })
+            .map_err(|_| Error::Crypto("a TLS connection cannot be made"))?;
+        Ok(TlsStream {
+            stream,
+            phase: Phase::Handshake,
+            client: None,
+        })
     }
 }
-pub(super) struct TlsStream(Socket);
+
+/// A context that keeps the rules, without a certificate yet.
+fn rules() -> Result<SslContextBuilder, ErrorStack> {
+    let mut context = SslContextBuilder::new(SslMethod::tls_server())?;
+    context.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    context.set_max_proto_version(Some(SslVersion::TLS1_3))?;
+    context.set_security_level(SECURITY_LEVEL);
+    context.set_cipher_list(CIPHERS_1_2)?;
+    context.set_ciphersuites(CIPHERS_1_3)?;
+    let [newest, known] = GROUPS;
+    if context.set_groups_list(newest).is_err() {
+        context.set_groups_list(known)?;
+    }
+    context.clear_options(SslOptions::CIPHER_SERVER_PREFERENCE);
+    context.set_options(
+        SslOptions::NO_COMPRESSION
+            | SslOptions::NO_RENEGOTIATION
+            // An end without close_notify is an end: what HTTP has to say has a length of its own.
+            | SslOptions::IGNORE_UNEXPECTED_EOF,
+    );
+    // Idle connections keep no buffers. The chain is the certificate file's, and not looked for at each handshake.
+    context.set_mode(
+        SslMode::ENABLE_PARTIAL_WRITE
+            | SslMode::ACCEPT_MOVING_WRITE_BUFFER
+            | SslMode::RELEASE_BUFFERS
+            | SslMode::NO_AUTO_CHAIN,
+    );
+    context.set_session_cache_mode(SslSessionCacheMode::OFF);
+    // OpenSSL resumes no session of a verified client without it.
+    context.set_session_id_context(b"sealgate")?;
+    context.set_alpn_select_callback(|_, offered| {
+        // Fatal (RFC 7301, section 3.2): who speaks h2 alone would take our answer for garbage.
+        find_protocol(offered, HTTP_1_1).ok_or(AlpnError::ALERT_FATAL)
+    });
+    Ok(context)
+}
+
+/// One name of a list in which each has its length in front.
+fn find_protocol<'a>(mut offered: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    while let Some((&length, rest)) = offered.split_first() {
+        let (name, rest) = rest.split_at_checked(length.into())?;
+        if name == wanted {
+            return Some(name);
+        }
+        offered = rest;
+    }
+    None
+}
+
+fn present(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), ErrorStack> {
+    let [own, issuers @ ..] = identity.chain.as_slice() else {
+        return Err(ErrorStack::get());
+    };
+    context.set_certificate(own)?;
+    for issuer in issuers {
+        context.add_extra_chain_cert(issuer.clone())?;
+    }
+    context.set_private_key(&identity.key)?;
+    context.check_private_key()
+}
+
+/// Asks clients for certificates that `issuers` vouch for.
+fn ask_clients(
+    context: &mut SslContextBuilder,
+    issuers: Vec<X509>,
+    required: bool,
+) -> Result<(), ErrorStack> {
+    let mut names = Stack::new()?;
+    let mut size = 0;
+    let mut store = X509StoreBuilder::new()?;
+    for issuer in issuers {
+        size += issuer.subject_name().to_der()?.len();
+        names.push(issuer.subject_name().to_owned()?)?;
+        store.add_cert(issuer)?;
+    }
+    // Not the store that is set without "verify": our own chain could be filled up from that one.
+    context.set_verify_cert_store(store.build())?;
+    if size <= MAX_CA_NAMES {
+        context.set_client_ca_list(names);
+    }
+    context.set_verify_depth(CHAIN_DEPTH);
+    let judged = context.verify_param_mut();
+    judged.set_purpose(X509PurposeId::SSL_CLIENT)?;
+    // Whoever is in the file vouches, root or not.
+    judged.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    let mut mode = SslVerifyMode::PEER;
+    if required {
+        mode |= SslVerifyMode::FAIL_IF_NO_PEER_CERT;
+    }
+    context.set_verify(mode);
+    Ok(())
+}
+
+/// The server's end of a TLS connection.
+pub(super) struct TlsStream {
+    stream: SslStream<Wire>,
+    phase: Phase,
+    client: Option<Box<str>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Handshake,
+    Open,
+    /// OpenSSL must not be asked again.
+    Broken,
+}
+
 impl TlsStream {
-    pub(super) fn read(&mut self, _buffer: &mut [u8]) -> Result<usize, Stop> {
-        Err(Stop::Broken)
+    /// Reads what is there, at most one record; 0 at the end of the stream. The first reads shake hands, so a read may want
+    /// to write. **What does not fit into the buffer waits in here, where no poll of the socket sees it**: read again while
+    /// [`Self::has_unread`] says so. [`Stop::WantsRead`] may come although the socket has more, to let others have a turn.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
+        let result = self.call(|stream| stream.ssl_read(buffer));
+        if self.phase == Phase::Handshake && self.stream.ssl().is_init_finished() {
+            self.phase = Phase::Open;
+            self.meet()?;
+        }
+        result
     }
-    pub(super) fn write(&mut self, _bytes: &[u8]) -> Result<usize, Stop> {
-        Err(Stop::Broken)
+
+    /// Writes at most one record. After [`Stop::WantsWrite`] the same bytes have to come again, with or without more behind
+    /// them: their record is made already.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
+        self.call(|stream| stream.ssl_write(bytes))
     }
-    pub(super) fn say_goodbye(&mut self) {}
+
+    /// Tells the client that nothing more comes, if there is room for that; does not wait for its word.
+    pub(super) fn say_goodbye(&mut self) {
+        // OpenSSL takes it for an error in the middle of a handshake.
+        if self.phase == Phase::Open {
+            let _ = self.call(|stream| stream.shutdown().map(|_| 0));
+        }
+    }
+
+    /// Whether data is here already that no poll of the socket would tell of.
+    pub(super) fn has_unread(&self) -> bool {
+        self.stream.ssl().pending() > 0
+    }
+
+    /// The subject of the client's verified certificate, once hands are shaken: one line, of bounded length.
     pub(super) fn client(&self) -> Option<&str> {
-        None
+        self.client.as_deref()
     }
+
     pub(super) fn socket(&self) -> &Socket {
-        &self.0
+        &self.stream.get_ref().socket
+    }
+
+    /// A call of OpenSSL that neither sees nor leaves errors of others on this thread.
+    fn call(
+        &mut self,
+        work: impl FnOnce(&mut SslStream<Wire>) -> Result<usize, openssl::ssl::Error>,
+    ) -> Result<usize, Stop> {
+        if self.phase == Phase::Broken {
+            return Err(Stop::Broken);
+        }
+        // A stale error would make OpenSSL take "not ready" for a failure.
+        drop(ErrorStack::get());
+        self.stream.get_mut().reads = READS_AT_A_TIME;
+        let result = work(&mut self.stream);
+        // Even a call that succeeds may leave some: a ticket that does not open, say.
+        drop(ErrorStack::get());
+        result.or_else(|error| self.judge(&error))
+    }
+
+    fn judge(&mut self, error: &openssl::ssl::Error) -> Result<usize, Stop> {
+        match error.code() {
+            ErrorCode::WANT_READ => Err(Stop::WantsRead),
+            ErrorCode::WANT_WRITE => Err(Stop::WantsWrite),
+            ErrorCode::ZERO_RETURN => Ok(0),
+            // The end without close_notify.
+            ErrorCode::SYSCALL if error.io_error().is_none() && error.ssl_error().is_none() => {
+                Ok(0)
+            }
+            _ => {
+                let reasons = error.ssl_error().map(ErrorStack::errors);
+                let reason = reasons.and_then(|errors| errors.first()?.reason());
+                match (self.phase, reason) {
+                    (Phase::Handshake, Some(reason)) => log::debug!("no TLS handshake: {reason}"),
+                    (_, Some(reason)) => log::debug!("a TLS connection broke: {reason}"),
+                    (_, None) => {}
+                }
+                self.phase = Phase::Broken;
+                Err(Stop::Broken)
+            }
+        }
+    }
+
+    /// Learns who the client is. A resumed session brings the certificate along, which may have expired since it was
+    /// verified.
+    fn meet(&mut self) -> Result<(), Stop> {
+        let Some(certificate) = self.stream.ssl().peer_certificate() else {
+            return Ok(());
+        };
+        let in_time = || {
+            let now = Asn1Time::days_from_now(0).ok()?;
+            Some(certificate.not_after().compare(&now).ok()?.is_gt())
+        };
+        if in_time() != Some(true) {
+            self.phase = Phase::Broken;
+            return Err(Stop::Broken);
+        }
+        self.client = Some(subject::of(&certificate));
+        drop(ErrorStack::get());
+        Ok(())
     }
 }
+
+/// The socket as OpenSSL sees it.
+struct Wire {
+    socket: Socket,
+    watch: Watch,
+    /// How often it may still be read in this call.
+    reads: u8,
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(left) = self.reads.checked_sub(1) else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        self.reads = left;
+        let read = self.socket.read(buffer)?;
+        self.watch.received(&buffer[..read])?;
+        Ok(read)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.watch.sent(bytes);
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,14 @@ impl Transport {
         }
     }
 
+    /// Whether data is here already that no poll of the socket would tell of: read again before waiting.
+    pub(super) fn has_unread(&self) -> bool {
+        match self {
+            Transport::Plain(_) => false,
+            Transport::Tls(stream) => stream.has_unread(),
+        }
+    }
+
     /// Says that nothing more is sent. What still comes in can be read.
     pub(super) fn finish(&mut self) {
         if let Transport::Tls(stream) = self {

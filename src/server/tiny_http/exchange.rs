@@ -288,6 +288,7 @@ fn view<'a>(request: &'a TinyRequest, body: &'a [u8], local: bool) -> Request<'a
             address: request.remote_addr().map(|address| address.ip()),
             local,
         },
+        certificate: None,
     }
 }
 

@@ -184,7 +184,7 @@ impl Keeper {
 
 fn ask(address: &Address, probe: &str) -> io::Result<()> {
     match address {
-        Address::Tcp(address) => {
+        Address::Tcp(address) | Address::Tls(address) => {
             let address = Address::connectable(*address);
             let stream = TcpStream::connect_timeout(&address, PROBE_PATIENCE)?;
             stream.set_read_timeout(Some(PROBE_PATIENCE))?;
