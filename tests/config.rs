@@ -234,6 +234,19 @@ fn a_check_looks_at_what_the_settings_point_to_and_makes_nothing() {
         assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
         assert!(said.contains(fault) && said.lines().count() == 1, "{said}");
     }
+    let key = home.path().join("key.pem");
+    write(&key, "x", 0o600);
+    let key = key.to_str().unwrap();
+    for (cert, key, words) in [
+        (missing, key, "SEALGATE_TLS_CERT: "),
+        (key, missing, "holds no certificate in PEM"),
+        (key, "", "--tls-cert and SEALGATE_TLS_KEY belong together"),
+    ] {
+        let settings = [("SEALGATE_TLS_KEY", key)];
+        let (code, out, said) = check(&settings, &["--tls-cert", cert]);
+        assert_eq!((code, out.as_str()), (2, ""), "{said}");
+        assert!(said.contains(words) && said.lines().count() == 1, "{said}");
+    }
     let log = home.path().join("log");
     assert_eq!(check(&[], &["--log-file", log.to_str().unwrap()]), fine);
     assert!(!log.exists());

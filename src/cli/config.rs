@@ -165,18 +165,12 @@ fn faults_outside(report: &Report) -> Vec<String> {
                 .map(|error| error.to_string()),
         );
     }
-    if right(&[
-        "listen",
-        "trusted_proxies",
-        "tls_cert",
-        "tls_key",
-        "tls_client_ca",
-    ]) {
-        faults.extend(
-            Server::check(&settings.server)
-                .err()
-                .map(|error| error.to_string()),
-        );
+    let server = &settings.server;
+    // One of the two alone is a fault that has been named.
+    let tls_is_whole = server.tls_cert.is_some() == server.tls_key.is_some();
+    let tls = ["tls_cert", "tls_key", "tls_client_ca"];
+    if right(&["listen", "trusted_proxies"]) && right(&tls) && tls_is_whole {
+        faults.extend(Server::check(server).err().map(|error| error.to_string()));
     }
     for listen in &settings.server.listen {
         if let Listen::Unix(path) = listen

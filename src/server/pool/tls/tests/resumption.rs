@@ -196,7 +196,7 @@ fn clients_get_no_new_handshake_on_an_old_connection() {
 fn new_keys_within_tls_1_3_are_fine() {
     let desk = Desk::new();
     let place = Place::new(&desk);
-    let Some(mut client) = place.client(&["-tls1_3", "-ign_eof"]) else {
+    let Some(mut client) = place.client(&["-tls1_3"]) else {
         return;
     };
     let mut input = client.stdin.take().unwrap();
