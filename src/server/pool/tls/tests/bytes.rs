@@ -85,12 +85,13 @@ fn a_megabyte_goes_through_a_narrow_socket_in_both_directions() {
         set_socket_send_buffer_size(&talk.peer, 4096).unwrap();
 
         let (mut written, mut waits) = (0, 0);
+        let mut moved = [Vec::new(), Vec::new()];
         let mut received = Vec::<u8>::new();
         let mut buffer = vec![0; 1 << 16];
         while received.len() < data.len() {
             // From another place each time, as a buffer that grows or moves would be.
-            let moved = data[written..].to_vec();
-            match talk.server.write(&moved) {
+            moved[waits % 2] = data[written..].to_vec();
+            match talk.server.write(&moved[waits % 2]) {
                 Ok(more) => written += more,
                 Err(Stop::WantsWrite) => waits += 1,
                 Err(stop) => panic!("{stop:?}"),
