@@ -3,7 +3,10 @@
 #![allow(dead_code, unreachable_pub)] // each test program uses some of it
 #![allow(clippy::unwrap_used)]
 
+pub mod load;
 pub mod place;
+pub mod process;
+pub mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;

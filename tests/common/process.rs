@@ -1,0 +1,69 @@
+//! What the system says of a running server, and how many descriptors the tests themselves may have.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::Server;
+
+/// A number of /proc/PID/status, sizes in KiB.
+fn status(id: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_ascii_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+impl Server {
+    /// Resident memory in KiB.
+    pub fn resident(&self) -> u64 {
+        status(self.id(), "VmRSS:")
+    }
+
+    /// The most memory that was ever resident, in KiB.
+    pub fn peak(&self) -> u64 {
+        status(self.id(), "VmHWM:")
+    }
+
+    pub fn threads(&self) -> u64 {
+        status(self.id(), "Threads:")
+    }
+
+    /// Open descriptors: a connection that the server has given up has none.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.id()))
+            .unwrap()
+            .count()
+    }
+
+    /// Waits until no more than this many descriptors are open; how long that took.
+    pub fn waits_for_descriptors(&self, most: usize, patience: Duration) -> Duration {
+        let start = Instant::now();
+        loop {
+            let open = self.descriptors();
+            if open <= most {
+                return start.elapsed();
+            }
+            assert!(
+                start.elapsed() < patience,
+                "{open} descriptors are open where {most} were expected"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Raises the test's own descriptor limit as far as it may, and says how far that is.
+pub fn many_descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    limit.maximum.unwrap_or(u64::MAX)
+}
