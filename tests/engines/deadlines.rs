@@ -1,1 +1,161 @@
+//! Time limits on whole heads, bodies, answers and idle connections. A byte now and then does not help.
 
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::Server;
+use crate::common::load::Crowd;
+use crate::common::wire::{Answers, End};
+use crate::table::{Engine, in_words};
+
+/// Deadlines that a test can wait for.
+const SHORT: &[(&str, &str)] = &[
+    ("SEALGATE_HEAD_TIMEOUT", "1"),
+    ("SEALGATE_BODY_TIMEOUT", "1"),
+    ("SEALGATE_WRITE_TIMEOUT", "1"),
+    ("SEALGATE_IDLE_TIMEOUT", "2"),
+];
+
+const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+const HEAD: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: ";
+const BODY: &[u8] = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+const CHUNKS: &[u8] = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n{";
+
+/// Sends these bytes and then a byte each tenth of a second; what comes back, and after how long.
+fn slowly(server: &Server, bytes: &[u8], dripping: bool, patience: Duration) -> (String, Duration) {
+    let stream = server.connect();
+    stream.set_read_timeout(Some(patience)).unwrap();
+    (&stream).write_all(bytes).unwrap();
+    let start = Instant::now();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while dripping && !over.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(100));
+                let _ = (&stream).write_all(b" ");
+            }
+        });
+        let mut answers = Answers::new(&stream);
+        let first = answers.next();
+        let took = start.elapsed();
+        let words = match &first {
+            Ok(answer) => {
+                let closed = answer.headers.get("connection").map(String::as_str) == Some("close")
+                    && answers.next().err() == Some(End::Closed);
+                let end = if closed { "closed" } else { "open" };
+                format!("{}, {end}", in_words(answer))
+            }
+            Err(end) => format!("{end:?}"),
+        };
+        over.store(true, Ordering::SeqCst);
+        (words, took)
+    })
+}
+
+/// All at the same time, so that they take one deadline together.
+#[test]
+fn a_slow_request_is_given_up_at_its_deadline() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Engine::Pool.start(&home, SHORT);
+    let slow = |bytes, dripping| slowly(&server, bytes, dripping, Duration::from_secs(5));
+    let checks: [(&str, &[u8], bool, &str); 7] = [
+        ("half a head", HEAD, false, "408 timeout, closed"),
+        ("a dripping head", HEAD, true, "408 timeout, closed"),
+        ("half a body", BODY, false, "408 timeout, closed"),
+        ("a dripping body", BODY, true, "408 timeout, closed"),
+        ("half a chunk", CHUNKS, false, "408 timeout, closed"),
+        ("a dripping chunk", CHUNKS, true, "408 timeout, closed"),
+        ("nothing at all", b"", false, "Closed"),
+    ];
+    thread::scope(|scope| {
+        for (name, bytes, dripping, expected) in checks {
+            scope.spawn(move || {
+                let (words, took) = slow(bytes, dripping);
+                // A connection that never said anything may be told why too.
+                let fits =
+                    words == expected || (bytes.is_empty() && words == "408 timeout, closed");
+                assert!(fits, "{name}: {words}, not {expected}");
+                assert!(took >= Duration::from_millis(900), "{name}: {took:?}");
+                assert!(took < Duration::from_millis(2500), "{name}: {took:?}");
+            });
+        }
+    });
+    server.stop();
+}
+
+/// The next head's time begins with its first byte: a pause before it is idleness, which has a limit of its own.
+#[test]
+fn an_idle_connection_is_closed_in_its_time_without_a_word() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Engine::Pool.start(&home, SHORT);
+    let mut connection = Answers::new(server.connect());
+    for pause in [0, 1500, 1500] {
+        thread::sleep(Duration::from_millis(pause));
+        connection.get_ref().write_all(GET).unwrap();
+        assert_eq!(connection.next().unwrap().status, 200);
+    }
+    let start = Instant::now();
+    assert_eq!(connection.next().unwrap_err(), End::Closed);
+    let took = start.elapsed();
+    assert!(
+        took > Duration::from_millis(1900) && took < Duration::from_millis(3500),
+        "{took:?}"
+    );
+    server.stop();
+}
+
+/// Answers of 1.4 MB that nobody reads: neither stored for long nor worked on.
+#[test]
+fn a_client_that_does_not_read_is_given_up() {
+    let home = tempfile::tempdir().unwrap();
+    let secret = home.path().join("large");
+    std::fs::write(&secret, vec![b'x'; 1 << 20]).unwrap();
+    let settings = [
+        SHORT,
+        &[("SEALGATE_SECURE_DATA_FILE", secret.to_str().unwrap())],
+    ]
+    .concat();
+    let server = Engine::Pool.start(&home, &settings);
+    let token = server.log_in("reader");
+    thread::sleep(Duration::from_millis(50));
+    let before = server.descriptors();
+    let ask =
+        format!("GET /secure-data HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let unwilling = Crowd::connect_unwilling(server.port, 10, ask.repeat(4).as_bytes());
+    thread::sleep(Duration::from_millis(300));
+    let took = server.waits_for_descriptors(before, Duration::from_secs(6));
+    assert!(took > Duration::from_millis(400), "{took:?}");
+    assert_eq!(unwilling.gone(), unwilling.len());
+
+    // Whoever reads slowly but steadily, and in time, gets all of it.
+    let mut slow = server.connect();
+    slow.write_all(ask.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(400));
+    let mut first = vec![0; 100_000];
+    slow.read_exact(&mut first).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    assert!(first.starts_with(b"HTTP/1.1 200"));
+    let mut rest = 0;
+    let mut piece = vec![0; 65536];
+    while rest < 1_300_000 {
+        rest += slow.read(&mut piece).unwrap();
+    }
+    server.stop();
+}
+
+/// Its documentation says so; when it has deadlines, this says so too.
+#[test]
+fn tiny_http_waits_for_slow_clients_without_end() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Engine::TinyHttp.start(&home, SHORT);
+    let quiet = |bytes: &[u8]| slowly(&server, bytes, false, Duration::from_millis(2500)).0;
+    thread::scope(|scope| {
+        for bytes in [HEAD, BODY, b""] {
+            scope.spawn(move || assert_eq!(quiet(bytes), "Silent"));
+        }
+    });
+    println!("tiny-http: has no time limits");
+    assert_eq!(server.get("/healthz", None).status, 200);
+}
