@@ -306,18 +306,21 @@ fn malformed(error: httparse::Error, head: &[u8]) -> Problem {
     }
 }
 
-/// Whether the first line ends like HTTP of another version: `HTTP/` and two digits (RFC 9112, section 2.3).
+/// Whether the first line is a good one but for its version, `HTTP/` and two digits (RFC 9112, section 2.3): with more
+/// than three words, or fewer, it is malformed whatever the last one says.
 fn is_other_version(head: &[u8]) -> bool {
     let first_line = head
         .split(|byte| *byte == b'\r')
         .find(|line| !line.is_empty() && *line != b"\n")
         .unwrap_or_default();
-    let version = first_line.rsplit(|byte| *byte == b' ').next();
+    let mut words = first_line.split(|byte| *byte == b' ');
+    let (_method, target, version) = (words.next(), words.next(), words.next());
     matches!(
         version,
         Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
             if major.is_ascii_digit() && minor.is_ascii_digit()
-    )
+    ) && target.is_some_and(|target| !target.is_empty())
+        && words.next().is_none()
 }
 
 /// Whether the client waits for leave to send its body.
