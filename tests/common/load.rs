@@ -2,12 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use super::wire::Answers;
 
@@ -176,14 +177,18 @@ impl Crowd {
         Crowd { streams }
     }
 
-    /// As above, with a receive window that holds next to nothing.
-    pub fn connect_unwilling(port: u16, clients: usize, first: &[u8]) -> Crowd {
-        let crowd = Crowd::connect(port, clients, b"");
-        for mut stream in &crowd.streams {
-            set_socket_recv_buffer_size(stream, 2048).unwrap();
-            stream.write_all(first).expect("a new connection");
-        }
-        crowd
+    /// As above, on a Unix socket: what the kernel keeps of unread answers is little there, the rest stays with the server.
+    pub fn connect_unix(path: &Path, clients: usize, first: &[u8]) -> Crowd {
+        let streams = (0..clients)
+            .map(|_| {
+                let stream = UnixStream::connect(path).expect("a connection");
+                // To std a socket is a socket.
+                let mut stream = TcpStream::from(OwnedFd::from(stream));
+                stream.write_all(first).expect("a new connection");
+                stream
+            })
+            .collect();
+        Crowd { streams }
     }
 
     pub fn len(&self) -> usize {

@@ -178,7 +178,7 @@ fn sizes() -> Vec<Case> {
         case(
             "a method that has no end",
             "A".repeat(20 << 10),
-            "400 bad_request, closed or 431 head_too_large, closed",
+            "400 bad_request, closed or 414 target_too_long, closed or 431 head_too_large, closed",
         )
         .tiny_http("open", ENDLESS),
         case(
