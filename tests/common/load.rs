@@ -15,6 +15,9 @@ use super::wire::Answers;
 /// How long a good client waits for one answer before it counts it as lost.
 const LOST: Duration = Duration::from_secs(5);
 
+/// Between two requests of a good client.
+const PAUSE: Duration = Duration::from_millis(3);
+
 pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
@@ -80,7 +83,8 @@ fn ask(connection: &mut Answers<TcpStream>, request: &[u8]) -> Result<u16, Strin
     Ok(answer.status)
 }
 
-/// A good client: `requests` on one connection that it keeps, and as many on a fresh connection each.
+/// A good client, which asks some hundred times a second: `requests` on one connection that it keeps, and as many on a
+/// fresh connection each.
 pub fn good_client(port: u16, request: &[u8], requests: usize) -> Served {
     let mut served = Served::default();
     let mut kept = connect(port).expect("a connection");
@@ -94,6 +98,7 @@ pub fn good_client(port: u16, request: &[u8], requests: usize) -> Served {
         let start = Instant::now();
         let answer = connect(port).and_then(|mut fresh| ask(&mut fresh, request));
         served.add(start.elapsed(), answer);
+        thread::sleep(PAUSE);
     }
     served
 }
@@ -189,6 +194,14 @@ impl Crowd {
             })
             .collect();
         Crowd { streams }
+    }
+
+    /// Each has been answered with 200.
+    pub fn read_answers(&self) {
+        for stream in &self.streams {
+            let status = Answers::new(stream).next().map(|answer| answer.status);
+            assert_eq!(status, Ok(200));
+        }
     }
 
     pub fn len(&self) -> usize {

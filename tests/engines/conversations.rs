@@ -5,8 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::common::Server;
 use crate::common::wire::{Answers, End};
-use crate::common::{Server, load};
 use crate::table::{Engine, in_words};
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -376,19 +376,4 @@ fn several_addresses_are_served_at_once() {
         server.stop();
         assert!(!path.exists(), "{engine:?} leaves its socket behind");
     }
-}
-
-#[test]
-fn a_burst_of_new_connections_is_answered_to_the_last() {
-    on_both(|engine, server| {
-        let served = load::burst(server.port, GET, 64);
-        match engine {
-            Engine::Pool => served.assert_within(Duration::from_secs(2), "a burst"),
-            // It may lose some until others close.
-            Engine::TinyHttp => println!(
-                "tiny-http: {} of 128 requests of a burst were lost",
-                served.lost.len()
-            ),
-        }
-    });
 }

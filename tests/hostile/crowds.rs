@@ -1,0 +1,206 @@
+//! Crowds that drip, that do not read and that stay, and a good client beside each.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::Server;
+use crate::common::load::{Crowd, good_client};
+use crate::common::process::many_descriptors;
+use crate::{GET, alone, decrypt, promised, start};
+
+/// Requests of the good client, on a kept connection and on fresh ones each.
+const REQUESTS: usize = 300;
+
+const DEADLINES: &[(&str, &str)] = &[
+    ("SEALGATE_HEAD_TIMEOUT", "2"),
+    ("SEALGATE_BODY_TIMEOUT", "2"),
+    ("SEALGATE_WRITE_TIMEOUT", "2"),
+    ("SEALGATE_IDLE_TIMEOUT", "2"),
+];
+
+/// A crowd sends `first` and then a byte each time; beside it a good client is served, and after its deadline it is gone.
+/// `memory`: KiB that may be resident for it.
+fn dripping(name: &str, first: &[u8], byte: u8, clients: usize, memory: u64) {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, DEADLINES);
+    let good = decrypt(&server);
+    good_client(server.port, &good, 20);
+    let (threads, resident) = (server.threads(), server.resident());
+    many_descriptors();
+    let crowd = Crowd::connect(server.port, clients, first);
+    let connected = Instant::now();
+    let over = AtomicBool::new(false);
+    let served = thread::scope(|scope| {
+        scope.spawn(|| crowd.drip(byte, Duration::from_millis(100), &over));
+        let served = good_client(server.port, &good, REQUESTS);
+        assert!(server.descriptors() >= clients, "{name}: gone too early");
+        wait_until_gone(name, &crowd, connected, Duration::from_millis(4500));
+        over.store(true, Ordering::SeqCst);
+        served
+    });
+    let grown = server.peak().saturating_sub(resident);
+    println!(
+        "{clients} {name}: {grown} KiB more at most, gone after {:.1?}",
+        connected.elapsed()
+    );
+    served.assert_within(promised(100), name);
+    assert!(grown < memory, "{name}: {grown} KiB");
+    assert_eq!(server.threads(), threads, "{name}");
+    server.stop();
+}
+
+fn wait_until_gone(name: &str, crowd: &Crowd, connected: Instant, deadline: Duration) {
+    // Those that were told why are given time to read that, so long as they send.
+    while crowd.gone() < crowd.len() {
+        assert!(
+            connected.elapsed() < deadline,
+            "{name}: only {} of {} are gone",
+            crowd.gone(),
+            crowd.len()
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn dripping_heads(clients: usize) {
+    let first = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nA: ";
+    dripping("that drip heads", first, b'a', clients, 16 << 10);
+}
+
+/// Each begins with 16 KiB of a body that it says is much longer.
+fn dripping_bodies(clients: usize) {
+    let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n";
+    let first = [head.as_bytes(), &[b' '; 16 << 10]].concat();
+    let memory = (clients as u64) * 32 + (16 << 10);
+    dripping("that drip bodies", &first, b' ', clients, memory);
+}
+
+fn dripping_chunks(clients: usize) {
+    let first = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n";
+    dripping("that drip chunks", first, b' ', clients, 16 << 10);
+}
+
+#[test]
+fn clients_that_drip_heads_disturb_nobody() {
+    dripping_heads(500);
+}
+
+#[test]
+fn clients_that_drip_bodies_disturb_nobody() {
+    dripping_bodies(500);
+}
+
+#[test]
+#[ignore = "soak"]
+fn soak_dripping() {
+    dripping_heads(500);
+    dripping_bodies(500);
+    dripping_chunks(500);
+    dripping_heads(3000);
+}
+
+/// `size`: bytes of each answer, of which a Unix socket takes some 200 KB; `ceiling`: MiB of the server's own.
+fn never_reading(clients: usize, size: usize, ceiling: u64) {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let secret = home.path().join("large");
+    std::fs::write(&secret, vec![b'x'; size / 4 * 3]).unwrap();
+    let socket = home.path().join("socket");
+    let listen = format!("127.0.0.1:0,unix:{}", socket.display());
+    let max_buffered = (ceiling << 20).to_string();
+    let settings = [
+        ("SEALGATE_SECURE_DATA_FILE", secret.to_str().unwrap()),
+        ("SEALGATE_LISTEN", &listen),
+        ("SEALGATE_MAX_BUFFERED", &max_buffered),
+    ];
+    let server = start(&home, &[DEADLINES, &settings].concat());
+    let good = decrypt(&server);
+    let token = server.log_in("bad");
+    good_client(server.port, &good, 20);
+    let (threads, resident, descriptors) =
+        (server.threads(), server.resident(), server.descriptors());
+    many_descriptors();
+    let ask =
+        format!("GET /secure-data HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let (crowd, served) = thread::scope(|scope| {
+        let crowd = scope.spawn(|| Crowd::connect_unix(&socket, clients, ask.repeat(3).as_bytes()));
+        let served = good_client(server.port, &good, REQUESTS);
+        (crowd.join().unwrap(), served)
+    });
+    let took = server.waits_for_descriptors(descriptors, Duration::from_secs(10));
+    assert_eq!(crowd.gone(), clients);
+    let grown = server.peak().saturating_sub(resident);
+    println!(
+        "{clients} that never read: {grown} KiB more at most, gone {took:.1?} after the good client"
+    );
+    served.assert_within(promised(100), "that never read");
+    // What the allocator and the kernel's accounting add to a ceiling of our own count.
+    let slack = 12 << 10;
+    assert!(grown < (ceiling << 10) + slack, "{grown} KiB");
+    assert_eq!(server.threads(), threads);
+    server.stop();
+}
+
+#[test]
+fn clients_that_never_read_disturb_nobody() {
+    never_reading(60, 400_000, 4);
+}
+
+#[test]
+#[ignore = "soak"]
+fn soak_never_reading() {
+    never_reading(500, 700_000, 64);
+}
+
+/// Connections that stay for nothing: `limit` KiB resident for each.
+fn idle(clients: usize, limit: f64) {
+    let _alone = alone();
+    // The server has a limit of its own, which the command raises as far as it may.
+    if many_descriptors() < clients as u64 + 500 {
+        println!(
+            "idle connections: not tried, the hard limit on descriptors is below {}",
+            clients + 500
+        );
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let server = start(
+        &home,
+        &[("SEALGATE_MAX_CONNECTIONS", &(clients + 100).to_string())],
+    );
+    let good = decrypt(&server);
+    good_client(server.port, &good, 50);
+    let (threads, resident) = (server.threads(), server.resident());
+    let crowd = Crowd::connect(server.port, clients, GET);
+    crowd.read_answers();
+    let each = (server.resident().saturating_sub(resident)) as f64 / clients as f64;
+    assert!(server.descriptors() >= clients);
+    let served = good_client(server.port, &good, REQUESTS);
+    println!(
+        "{clients} idle connections: {each:.2} KiB each, {} threads",
+        server.threads()
+    );
+    served.assert_within(promised(50), "idle connections");
+    assert!(each <= limit, "{each:.2} KiB");
+    assert_eq!(server.threads(), threads);
+    assert_all_alive(&server, &crowd);
+    server.stop();
+}
+
+fn assert_all_alive(server: &Server, crowd: &Crowd) {
+    assert_eq!(crowd.gone(), 0);
+    assert!(server.descriptors() >= crowd.len());
+}
+
+#[test]
+fn ten_thousand_idle_connections_cost_next_to_nothing() {
+    idle(10_000, 2.0);
+}
+
+#[test]
+#[ignore = "soak"]
+fn soak_idle() {
+    idle(10_000, 2.0);
+}

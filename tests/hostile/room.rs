@@ -1,0 +1,241 @@
+//! Where there is not room for all: connections, connections of one address, bytes, descriptors.
+
+use std::io::Write;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+
+use crate::common::load::loopback;
+use crate::common::wire::{Answers, End};
+use crate::common::{PATIENCE, Server};
+use crate::{GET, beside_others, configure, start};
+
+fn ask(connection: &mut Answers<TcpStream>) -> Result<u16, End> {
+    let mut stream = connection.get_ref();
+    // A connection that the server has closed may fail here already.
+    let _ = stream.write_all(GET);
+    connection.next().map(|answer| answer.status)
+}
+
+/// A connection that has been answered, and waits.
+fn kept(server: &Server) -> Answers<TcpStream> {
+    let mut connection = Answers::new(server.connect());
+    assert_eq!(ask(&mut connection), Ok(200));
+    connection
+}
+
+fn is_closed(connection: &mut Answers<TcpStream>) -> bool {
+    let patience = Some(Duration::from_millis(100));
+    connection.get_ref().set_read_timeout(patience).unwrap();
+    match connection.next() {
+        Err(End::Silent) => false,
+        Err(_) => true,
+        // It may have been told why.
+        Ok(answer) => answer.headers.get("connection").map(String::as_str) == Some("close"),
+    }
+}
+
+#[test]
+fn at_the_limit_the_longest_idle_connections_make_room() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS", "50")]);
+    let mut old: Vec<_> = (0..50)
+        .map(|_| {
+            // So that each is the older one by the clock too.
+            thread::sleep(Duration::from_millis(5));
+            kept(&server)
+        })
+        .collect();
+    let mut new: Vec<_> = (0..10)
+        .map(|_| {
+            thread::sleep(Duration::from_millis(5));
+            kept(&server)
+        })
+        .collect();
+    for (number, connection) in old.iter_mut().enumerate() {
+        assert_eq!(is_closed(connection), number < 10, "number {number} of 50");
+    }
+    for connection in &mut new {
+        assert!(!is_closed(connection));
+    }
+    server.stop();
+}
+
+#[test]
+fn at_the_limit_whoever_is_slow_with_its_head_goes_first() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS", "50")]);
+    let mut idle: Vec<_> = (0..47).map(|_| kept(&server)).collect();
+    let mut slow: Vec<_> = (0..3).map(|_| Answers::new(server.connect())).collect();
+    for connection in &slow {
+        connection.get_ref().write_all(&GET[..20]).unwrap();
+    }
+    thread::sleep(Duration::from_millis(1500));
+    let mut new: Vec<_> = (0..3).map(|_| kept(&server)).collect();
+    assert!(slow.iter_mut().all(is_closed), "slow heads are still there");
+    for connection in idle.iter_mut().chain(&mut new) {
+        assert!(!is_closed(connection));
+    }
+    server.stop();
+}
+
+/// A connection from this address of the loopback network.
+fn connect_from(server: &Server, last: u8) -> Answers<TcpStream> {
+    let stream = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&stream, &SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+    connect(&stream, &loopback(server.port)).unwrap();
+    let stream = TcpStream::from(stream);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    Answers::new(stream)
+}
+
+#[test]
+fn no_address_has_more_connections_than_it_may() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS_PER_ADDRESS", "10")]);
+    let mut first: Vec<_> = (0..10).map(|_| kept(&server)).collect();
+    for _ in 0..5 {
+        let refused = ask(&mut Answers::new(server.connect()));
+        assert!(matches!(refused, Err(_) | Ok(503)), "{refused:?}");
+    }
+    let mut other: Vec<_> = (0..10).map(|_| connect_from(&server, 2)).collect();
+    assert!(
+        other
+            .iter_mut()
+            .all(|connection| ask(connection) == Ok(200))
+    );
+    assert!(
+        first
+            .iter_mut()
+            .all(|connection| ask(connection) == Ok(200))
+    );
+    // What is given back can be had again.
+    first.truncate(5);
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while ask(&mut Answers::new(server.connect())) != Ok(200) {
+        assert!(Instant::now() < deadline, "no room is given back");
+        thread::sleep(Duration::from_millis(10));
+    }
+    server.stop();
+}
+
+#[test]
+fn past_the_ceiling_of_buffered_bytes_requests_are_put_off() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let settings = [
+        ("SEALGATE_MAX_BUFFERED", "1048576"),
+        ("SEALGATE_MAX_BODY", "900000"),
+    ];
+    let server = start(&home, &settings);
+    let body = " ".repeat(700_000 - 16) + r#"{"username":"a"}"#;
+    let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 700000\r\n\r\n";
+    let mut first = Answers::new(server.connect());
+    let half = [head, &body[..600_000]].concat();
+    first.get_ref().write_all(half.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    let mut second = Answers::new(server.connect());
+    second
+        .get_ref()
+        .write_all([head, &body].concat().as_bytes())
+        .unwrap();
+    let answer = second.next().unwrap();
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (503, "unavailable")
+    );
+    assert!(answer.headers["retry-after"].parse::<u64>().unwrap() >= 1);
+    assert_eq!(answer.headers["connection"], "close");
+    // Whoever was there first ends well, and then there is room again.
+    first
+        .get_ref()
+        .write_all(body[600_000..].as_bytes())
+        .unwrap();
+    assert_eq!(first.next().unwrap().status, 200);
+    let mut third = Answers::new(server.connect());
+    third
+        .get_ref()
+        .write_all([head, &body].concat().as_bytes())
+        .unwrap();
+    assert_eq!(third.next().unwrap().status, 200);
+    server.stop();
+}
+
+/// Starts the server with hardly any descriptors: a hard limit, because it raises its soft one.
+fn few_descriptors(command: &mut Command) {
+    let program = command.get_program().to_owned();
+    configure(command);
+    let settings: Vec<_> = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect();
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 64; exec \"$0\" serve"])
+        .arg(program)
+        .env_clear()
+        .envs(settings)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    *command = limited;
+}
+
+#[test]
+fn serving_resumes_within_a_second_after_the_descriptors_ran_out() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start_with(home.path(), few_descriptors);
+    for round in 0..2 {
+        // Half a head each: nobody is idle, nobody is slow yet, and so nobody makes room.
+        let crowd: Vec<_> = (0..100)
+            .map(|_| {
+                let mut stream = server.connect();
+                stream.write_all(&GET[..20]).unwrap();
+                stream
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(300));
+        // Rests instead of spinning.
+        let busy = server.cpu_time();
+        thread::sleep(Duration::from_millis(500));
+        let busy = server.cpu_time() - busy;
+        println!("out of descriptors: {busy:.1?} of 500 ms busy");
+        assert!(busy < Duration::from_millis(250), "{busy:?}");
+        drop(crowd);
+        let freed = Instant::now();
+        while !server.is_heard() {
+            assert!(
+                freed.elapsed() < Duration::from_secs(1),
+                "round {round}: it does not serve"
+            );
+        }
+        let took = freed.elapsed();
+        println!("serving again after {took:.1?}");
+        assert!(took < Duration::from_secs(1), "round {round}: {took:?}");
+    }
+    server.stop();
+}
+
+/// Idle connections are nobody's right while others cannot come in.
+#[test]
+fn out_of_descriptors_idle_connections_make_room() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start_with(home.path(), few_descriptors);
+    let mut crowd: Vec<_> = Vec::new();
+    for number in 0..80 {
+        let start = Instant::now();
+        let mut connection = Answers::new(server.connect());
+        assert_eq!(ask(&mut connection), Ok(200), "number {number}");
+        assert!(start.elapsed() < Duration::from_secs(1), "number {number}");
+        crowd.push(connection);
+    }
+    crowd[79].get_ref().shutdown(Shutdown::Both).unwrap();
+    server.stop();
+}
