@@ -174,6 +174,17 @@ impl Connection {
 
     /// The time for what it waits for is over.
     pub(super) fn overdue(&mut self, turn: &mut Turn<'_>, wait: Wait) -> Next {
+        // What has come in time is not late because its worker was busy.
+        if self.phase == Phase::Reading {
+            match self.read(turn) {
+                Next::Wait {
+                    wait: still,
+                    anew: false,
+                    ..
+                } if still == wait => {}
+                next => return next,
+            }
+        }
         match wait {
             Wait::Idle | Wait::Write | Wait::Linger => Next::Close,
             // Silent from the start, or still shaking hands: there is nobody to be told.
