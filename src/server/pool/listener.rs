@@ -39,6 +39,8 @@ pub(super) struct Listener {
     sockets: Vec<listen::Socket>,
     epoll: OwnedFd,
     max_connections: usize,
+    /// When the engine's time began.
+    started: Instant,
     /// When the last shortage was told.
     told: Option<Instant>,
 }
@@ -64,6 +66,7 @@ impl Listener {
         tls: Option<TlsAcceptor>,
         sockets: Vec<listen::Socket>,
         max_connections: usize,
+        started: Instant,
         bell: &Bell,
     ) -> Result<Self, Error> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
@@ -88,6 +91,7 @@ impl Listener {
             sockets,
             epoll,
             max_connections,
+            started,
             told: None,
         })
     }
@@ -163,7 +167,7 @@ impl Listener {
         let connections = self.shared.connections.fetch_add(1, Ordering::SeqCst);
         let crowded = connections >= self.max_connections;
         let mailbox = if crowded {
-            Mailbox::most_spare(&self.shared.mailboxes)
+            self.most_spare()
         } else {
             Mailbox::least_busy(&self.shared.mailboxes)
         };
@@ -185,8 +189,16 @@ impl Listener {
             self.told = Some(Instant::now());
             log::warn!("connections cannot be accepted now: {error}; trying on");
         }
-        Mailbox::most_spare(&self.shared.mailboxes).send(Message::MakeRoom);
+        self.most_spare().send(Message::MakeRoom);
         thread::sleep(REST);
+    }
+
+    /// The worker that makes room, by the message that it is about to get.
+    fn most_spare(&self) -> &Mailbox {
+        let now = self.started.elapsed().as_millis() as u64 + 1;
+        let mailbox = Mailbox::most_spare(&self.shared.mailboxes, now);
+        mailbox.to_make_room.fetch_add(1, Ordering::Relaxed);
+        mailbox
     }
 }
 

@@ -4,6 +4,8 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -12,6 +14,11 @@ use super::transport::Transport;
 use crate::Error;
 use crate::api::Peer;
 use crate::sync::lock;
+
+/// Where room is needed, a connection that has not sent a whole head for so long may go.
+pub(super) const SLOW_HEAD: Duration = Duration::from_secs(1);
+/// How long the listener waits for a worker to make room for one connection before it asks for the next.
+const ROOM_PATIENCE: Duration = Duration::from_millis(5);
 
 /// Which connection of a worker: its place, and how often the place had been used before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +54,10 @@ pub(super) struct Mailbox {
     wake: OwnedFd,
     /// Connections that the worker has or will get.
     pub(super) connections: AtomicUsize,
-    /// Since when, in milliseconds of the engine's time and never zero, the connection waits that would be closed first to
-    /// make room; zero where there is none.
-    pub(super) spare_since: AtomicU64,
+    /// Times that it was told to make room, and has not done so yet. Meanwhile what it says of `spare` is not true.
+    pub(super) to_make_room: AtomicUsize,
+    /// The connections that would be closed first to make room.
+    spare: [AtomicU64; 2],
 }
 
 impl Mailbox {
@@ -60,7 +68,8 @@ impl Mailbox {
             messages: Mutex::default(),
             wake,
             connections: AtomicUsize::new(0),
-            spare_since: AtomicU64::new(0),
+            to_make_room: AtomicUsize::new(0),
+            spare: Default::default(),
         })
     }
 
@@ -103,13 +112,34 @@ impl Mailbox {
             .expect("an engine has workers")
     }
 
-    /// The one of these whose spare connection has waited for longest, else the one that has fewest.
-    pub(super) fn most_spare(mailboxes: &[Mailbox]) -> &Mailbox {
-        let since = |mailbox: &Mailbox| mailbox.spare_since.load(Ordering::Relaxed);
+    /// Says since when, in milliseconds of the engine's time and never zero, the worker's slowest head is on its way, and
+    /// since when its longest idle connection waits; zero where there is none.
+    pub(super) fn publish_spare(&self, since: [u64; 2]) {
+        for (place, since) in self.spare.iter().zip(since) {
+            place.store(since, Ordering::Release);
+        }
+    }
+
+    /// The one of these that has the connection that can best be spared: one that is slow with its head, else the one that
+    /// is idle for longest; without any, the one that has fewest.
+    pub(super) fn most_spare(mailboxes: &[Mailbox], now: u64) -> &Mailbox {
+        let deadline = Instant::now() + ROOM_PATIENCE;
+        let is_asked = |mailbox: &Mailbox| mailbox.to_make_room.load(Ordering::Acquire) > 0;
+        while mailboxes.iter().any(is_asked) && Instant::now() < deadline {
+            thread::sleep(Duration::from_micros(20));
+        }
+        let rank = |mailbox: &Mailbox| {
+            let [head, idle] =
+                [0, 1].map(|kind: usize| mailbox.spare[kind].load(Ordering::Acquire));
+            if head > 0 && head + SLOW_HEAD.as_millis() as u64 <= now {
+                return Some((0, head));
+            }
+            (idle > 0).then_some((1, idle))
+        };
         mailboxes
             .iter()
-            .filter(|mailbox| since(mailbox) > 0)
-            .min_by_key(|mailbox| since(mailbox))
-            .unwrap_or_else(|| Mailbox::least_busy(mailboxes))
+            .filter_map(|mailbox| Some((rank(mailbox)?, mailbox)))
+            .min_by_key(|(rank, _)| *rank)
+            .map_or_else(|| Mailbox::least_busy(mailboxes), |(_, mailbox)| mailbox)
     }
 }

@@ -87,6 +87,7 @@ impl Engine {
             tls,
             sockets,
             settings.max_connections,
+            started,
             &bell,
         )?;
         // All that can fail has been made; what is left is to start the threads.

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::blocking::Pool;
 use super::connection::{Connection, Next, Ready, Turn};
 use super::deadlines::{Deadlines, Wait};
-use super::mailbox::{Incoming, Mailbox, Message, Token};
+use super::mailbox::{Incoming, Mailbox, Message, SLOW_HEAD, Token};
 use super::shared::Shared;
 use super::transport::Transport;
 use crate::Error;
@@ -26,8 +26,6 @@ const EVENTS: usize = 8;
 const SCRATCH: usize = 64 << 10;
 /// An answers' buffer that has grown beyond this is made anew.
 const KEPT_OUT: usize = 256 << 10;
-/// Where room is needed, a connection that has not sent a whole head for so long may go.
-const SLOW_HEAD: Duration = Duration::from_secs(1);
 /// The bell's data; no connection has it.
 const BELL: u64 = u64::MAX;
 /// Said to a connection for which there is no room; nothing about it is known.
@@ -157,6 +155,7 @@ impl Worker {
                 Message::Adopt(incoming) => self.adopt(incoming),
                 Message::MakeRoom => {
                     self.make_room();
+                    self.made_room();
                 }
                 Message::Answer {
                     token,
@@ -176,7 +175,11 @@ impl Worker {
             address,
             crowded,
         } = incoming;
-        if crowded && !self.make_room() {
+        let has_room = !crowded || self.make_room();
+        if crowded {
+            self.made_room();
+        }
+        if !has_room {
             if let Transport::Plain(_) = transport {
                 let _ = transport.write(CROWDED);
             }
@@ -344,11 +347,19 @@ impl Worker {
         true
     }
 
+    /// The listener may count on what it is told of this worker again.
+    fn made_room(&self) {
+        self.publish_spare();
+        self.mailbox().to_make_room.fetch_sub(1, Ordering::Release);
+    }
+
     fn publish_spare(&self) {
-        let since = self.spare().map_or(0, |(_, since)| {
-            since.saturating_duration_since(self.started).as_millis() as u64 + 1
+        let since = [Wait::Head, Wait::Idle].map(|wait| {
+            self.deadlines.oldest(wait).map_or(0, |(_, since)| {
+                since.saturating_duration_since(self.started).as_millis() as u64 + 1
+            })
         });
-        self.mailbox().spare_since.store(since, Ordering::Relaxed);
+        self.mailbox().publish_spare(since);
     }
 
     /// Lets go of what waits for nothing but a request; true when no connection is left and none can come.
