@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-use crate::common::load::loopback;
+use crate::common::load::{burst, loopback};
 use crate::common::wire::{Answers, End};
 use crate::common::{PATIENCE, Server};
 use crate::{GET, beside_others, configure, start};
@@ -28,7 +28,7 @@ fn kept(server: &Server) -> Answers<TcpStream> {
 }
 
 fn is_closed(connection: &mut Answers<TcpStream>) -> bool {
-    let patience = Some(Duration::from_millis(100));
+    let patience = Some(Duration::from_millis(5));
     connection.get_ref().set_read_timeout(patience).unwrap();
     match connection.next() {
         Err(End::Silent) => false,
@@ -80,6 +80,24 @@ fn at_the_limit_whoever_is_slow_with_its_head_goes_first() {
     assert!(slow.iter_mut().all(is_closed), "slow heads are still there");
     for connection in idle.iter_mut().chain(&mut new) {
         assert!(!is_closed(connection));
+    }
+    server.stop();
+}
+
+/// As many as there is idle room for come at the same moment: all are answered, twice, and the youngest stay.
+#[test]
+fn at_the_limit_a_burst_loses_nobody() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS", "50")]);
+    for round in 0..5 {
+        let old: Vec<_> = (0..50).map(|_| kept(&server)).collect();
+        let served = burst(server.port, GET, 40);
+        served.assert_within(
+            Duration::from_secs(2),
+            &format!("burst {round} at the limit"),
+        );
+        drop(old);
     }
     server.stop();
 }
