@@ -14,7 +14,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib header test test-rust test-python fmt-check clippy doc deny fmt clean bootstrap-run bootstrap-test
+.PHONY: help run build lib header test test-rust soak fuzz test-python fmt-check clippy doc deny fmt clean bootstrap-run bootstrap-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -43,6 +43,16 @@ test: bootstrap-test fmt-check clippy test-rust doc test-python deny ## everythi
 test-rust: ## unit, integration and documentation tests
 	$(call heading,cargo test)
 	cargo test --locked
+
+soak: ## hostile clients in full numbers against a release build; prints figures
+	$(call heading,soak)
+	cargo test --locked --release --test hostile -- --ignored --nocapture --test-threads 1
+
+FUZZ_ROUNDS ?= 2000000
+fuzz: ## damaged requests for the pool engine's reader: make fuzz FUZZ_ROUNDS=10000000 FUZZ_SEED=2
+	$(call heading,fuzz)
+	SEALGATE_FUZZ_ROUNDS='$(FUZZ_ROUNDS)' SEALGATE_FUZZ_SEED='$(or $(FUZZ_SEED),1)' \
+		cargo test --locked --release --lib framing::fuzz -- --nocapture
 
 test-python: ## the Python tests, against the debug build
 	$(call heading,pytest)

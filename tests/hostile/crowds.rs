@@ -125,7 +125,7 @@ fn never_reading(clients: usize, size: usize, ceiling: u64) {
     let ask =
         format!("GET /secure-data HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
     let (crowd, served) = thread::scope(|scope| {
-        let crowd = scope.spawn(|| Crowd::connect_unix(&socket, clients, ask.repeat(3).as_bytes()));
+        let crowd = scope.spawn(|| Crowd::connect_unix(&socket, clients, ask.repeat(2).as_bytes()));
         let served = good_client(server.port, &good, REQUESTS);
         (crowd.join().unwrap(), served)
     });
@@ -145,7 +145,7 @@ fn never_reading(clients: usize, size: usize, ceiling: u64) {
 
 #[test]
 fn clients_that_never_read_disturb_nobody() {
-    never_reading(60, 400_000, 4);
+    never_reading(40, 400_000, 4);
 }
 
 #[test]

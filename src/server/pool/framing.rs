@@ -349,4 +349,6 @@ impl Parsed<'_> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 use super::*;
 
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     head: 16 << 10,
     fields: 64,
     body: 100_000,
@@ -8,14 +8,14 @@ const LIMITS: Limits = Limits {
 
 /// Method, target and body of each request, in order; then, if the bytes end in a refusal, its answer's status.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Heard {
-    requests: Vec<(String, String, Vec<u8>)>,
-    refused: bool,
+pub(super) struct Heard {
+    pub(super) requests: Vec<(String, String, Vec<u8>)>,
+    pub(super) refused: bool,
     left: usize,
 }
 
 /// Reads as a connection does, with the bytes coming in pieces of these sizes.
-fn hear(input: &[u8], sizes: impl IntoIterator<Item = usize>) -> Heard {
+pub(super) fn hear(input: &[u8], sizes: impl IntoIterator<Item = usize>) -> Heard {
     let mut heard = Heard::default();
     let mut framer = Framer::default();
     let mut kept: Vec<u8> = Vec::new();
