@@ -30,20 +30,43 @@ struct Fields<'a>(&'a mut Vec<u8>);
 impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
         self.0.push(b' ');
-        push_escaped(self.0, key.as_str(), Quoting::Field);
+        push_escaped(self.0, key.as_str(), Quoting::Text);
         self.0.push(b'=');
         value.visit(self)
     }
 }
 
+/// A field's value; as a JSON string in quotes where it could look like fields of its own: a name that somebody chose may
+/// have spaces and `=` in it.
+fn push_value(line: &mut Vec<u8>, value: &str) {
+    let special = |byte: u8| matches!(byte, b' ' | b'=' | b'"');
+    if value.bytes().fold(false, |any, byte| any | special(byte)) {
+        line.push(b'"');
+        push_escaped(line, value, Quoting::Json);
+        line.push(b'"');
+    } else {
+        push_escaped(line, value, Quoting::Text);
+    }
+}
+
 impl<'v> VisitValue<'v> for Fields<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
-        let _ = write!(Escaped(self.0, Quoting::Field), "{value}");
+        let start = self.0.len();
+        let _ = write!(self.0, "{value}");
+        // Nearly always it can stay as it is.
+        let plain = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'=' | b'"');
+        if !self.0[start..]
+            .iter()
+            .fold(true, |all, byte| all & plain(*byte))
+        {
+            let value = String::from_utf8_lossy(&self.0.split_off(start)).into_owned();
+            push_value(self.0, &value);
+        }
         Ok(())
     }
 
     fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-        push_escaped(self.0, value, Quoting::Field);
+        push_value(self.0, value);
         Ok(())
     }
 
@@ -99,8 +122,6 @@ fn date_and_time(second: u64) -> [u8; 20] {
 pub(super) enum Quoting {
     /// As Rust does: `\n`, `\u{202e}`.
     Text,
-    /// The same, and neither a space nor a `=`: a name that somebody chose must not look like fields of its own.
-    Field,
     /// As a JSON string wants it (RFC 8259, section 7), quotes and backslashes too.
     Json,
 }
@@ -125,27 +146,21 @@ impl fmt::Write for Escaped<'_> {
 }
 
 pub(super) fn push_escaped(line: &mut Vec<u8>, text: &str, quoting: Quoting) {
-    let (json, field) = (quoting == Quoting::Json, quoting == Quoting::Field);
-    let is_plain = |byte: u8| {
-        matches!(byte, b' '..=b'~')
-            && !(json && matches!(byte, b'"' | b'\\'))
-            && !(field && matches!(byte, b' ' | b'='))
-    };
+    let json = quoting == Quoting::Json;
+    let is_plain =
+        |byte: u8| matches!(byte, b' '..=b'~') && !(json && matches!(byte, b'"' | b'\\'));
     // Nearly always. Without an early end the compiler looks at many bytes at once.
     if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         line.extend_from_slice(text.as_bytes());
         return;
     }
-    let harmful = |c: char| {
-        is_harmful(c) || json && matches!(c, '"' | '\\') || field && matches!(c, ' ' | '=')
-    };
+    let harmful = |c: char| is_harmful(c) || json && matches!(c, '"' | '\\');
     let mut rest = text;
     while let Some(at) = rest.find(harmful) {
         line.extend_from_slice(&rest.as_bytes()[..at]);
         let c = rest[at..].chars().next().expect("found there");
         let _ = match (quoting, c) {
-            (Quoting::Field, ' ' | '=') => write!(line, "{}", c.escape_unicode()),
-            (Quoting::Text | Quoting::Field, _) => write!(line, "{}", c.escape_default()),
+            (Quoting::Text, _) => write!(line, "{}", c.escape_default()),
             (Quoting::Json, '"' | '\\' | '\n' | '\r' | '\t') => {
                 write!(line, "{}", c.escape_default())
             }
@@ -171,7 +186,7 @@ mod tests {
         let moment = Duration::from_nanos(1_795_491_237_012_345_678);
         let fields = [
             ("peer", "1.2.3.4"),
-            ("user", "a\u{202e}b\r\nfake INFO status=200\x1b[2J\u{7f}"),
+            ("user", "a\u{202e}b\r\nfake INFO \"status=200\x1b[2J\u{7f}"),
         ];
         let mut line = Vec::new();
         text(
@@ -187,7 +202,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(line).unwrap(),
             "2026-11-24T03:33:57.012345Z INFO  hello wörld\\n peer=1.2.3.4 \
-             user=a\\u{202e}b\\r\\nfake\\u{20}INFO\\u{20}status\\u{3d}200\\u{1b}[2J\\u{7f}\n"
+             user=\"a\\u202eb\\r\\nfake INFO \\\"status=200\\u001b[2J\\u007f\"\n"
         );
     }
 
