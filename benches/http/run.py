@@ -50,7 +50,7 @@ def main():
             servers.append(Server(name, settings.target, settings.access_log))
             servers[-1].wait()
         print(report.heading(settings), flush=True)
-        warm_up(settings, servers)
+        warm_up(settings, servers, problems)
         for route in settings.routes:
             for connections in settings.connections:
                 cell = measure(settings, servers, route, connections, problems)
@@ -84,11 +84,7 @@ def measure(settings, servers, route, connections, problems):
         shift = turn % len(measured)
         for server in measured[shift:] + measured[:shift]:
             found = load(server, route, connections, settings.seconds, loads[server.name])
-            if found["refused"] or found["broken"]:
-                problems.append(
-                    f"{server.name}, {route}, {connections} connections, round {turn + 1}: {found['refused']} answers "
-                    f"that were no success, {found['broken']} broken or timed out connections"
-                )
+            problems += failures(found, f"{server.name}, {route}, {connections} connections, round {turn + 1}")
             rounds[server.name].append(found)
     return {"route": route, "connections": connections, "seconds": settings.seconds, "rounds": rounds}
 
@@ -124,11 +120,17 @@ def load(server, route, connections, seconds, prepared):
     return found
 
 
-def warm_up(settings, servers):
+def warm_up(settings, servers, problems):
     for server in servers:
         prepared = server.check()
         for route in settings.routes:
-            load(server, route, FLASK_CONNECTIONS, 1, prepared)
+            found = load(server, route, FLASK_CONNECTIONS, 1, prepared)
+            problems += failures(found, f"{server.name}, {route}, warming up")
+
+
+def failures(found, where):
+    if found["refused"] or found["broken"]:
+        yield f"{where}: {found['refused']} answers of 400 or more, {found['broken']} broken or timed out connections"
 
 
 def measure_signing(settings):

@@ -140,6 +140,7 @@ class Server:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             text = answer.read()
+            self.last = f"{method} {path} gave {answer.status} {text[:200].decode(errors='replace')}"
             return answer.status, json.loads(text) if answer.status < 400 else None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Failure(f"{self.name}: no good answer to {method} {path}: {error!r}") from None
@@ -183,7 +184,7 @@ class Server:
 
     def expect(self, what, good):
         if not good:
-            raise Failure(f"{self.name} does not give what it should: {what}")
+            raise Failure(f"{self.name} does not give what it should: {what}\n  {self.last}")
 
     def lines(self):
         if not self.access_log or not self.access_log.exists():
