@@ -50,7 +50,7 @@ def main():
             servers.append(Server(name, settings.target, settings.access_log))
             servers[-1].wait()
         print(report.heading(settings), flush=True)
-        warm_up(settings, servers, problems)
+        warm_up(settings, servers)
         for route in settings.routes:
             for connections in settings.connections:
                 cell = measure(settings, servers, route, connections, problems)
@@ -120,12 +120,13 @@ def load(server, route, connections, seconds, prepared):
     return found
 
 
-def warm_up(settings, servers, problems):
+def warm_up(settings, servers):
     for server in servers:
         prepared = server.check()
         for route in settings.routes:
             found = load(server, route, FLASK_CONNECTIONS, 1, prepared)
-            problems += failures(found, f"{server.name}, {route}, warming up")
+            for failure in failures(found, f"{server.name}, {route}, warming up"):
+                raise Failure(failure)
 
 
 def failures(found, where):
