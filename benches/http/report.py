@@ -4,7 +4,7 @@ import math
 import os
 import platform
 import time
-from statistics import median
+from statistics import fmean, median
 
 from servers import is_setting
 
@@ -38,7 +38,7 @@ def cell(cell):
             f"  {name:<20}{found['rate']:>12,.0f}{spread:>6.0%}{found['p50'] / 1e3:>10.2f}{found['p99'] / 1e3:>10.2f}"
             f"{found['cpu']:>10.1f}{found['wrk']:>8.0%}{f'   {bad} FAILED' if bad else ''}"
         )
-    others = median(one["others"] for rounds in cell["rounds"].values() for one in rounds)
+    others = fmean(one["others"] for rounds in cell["rounds"].values() for one in rounds)
     if others > NOISE:
         lines.append(f"  noisy: other programs took {others:.0%} of a core meanwhile")
     return "\n".join(lines)
