@@ -14,4 +14,87 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib header test test-rust test-python fmt-check clippy doc deny fmt bench-http clean bootstrap-run bootstrap-test bootstrap-bench-http
+.PHONY: help run build lib header test test-rust soak fuzz test-python fmt-check clippy doc deny fmt bench-http clean bootstrap-run bootstrap-test bootstrap-bench-http
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+run: bootstrap-run ## build the server and run it: make run ARGS='--listen 127.0.0.1:8000'
+	cargo run --locked --release -- serve $(ARGS)
+
+build: bootstrap-run ## the command, as released: target/release/sealgate
+	cargo build --locked --release --bin sealgate
+
+# A plain build makes several crate types at once, and then rustc applies no LTO to the libraries: one at a time.
+# The link has the name that programs look for at run time, the SONAME that build.rs gives: 0.MINOR, later MAJOR.
+lib: bootstrap-run ## the C libraries, as released: libsealgate.so and libsealgate.a in target/release
+	cargo rustc --locked --release --lib --crate-type cdylib
+	cargo rustc --locked --release --lib --crate-type staticlib
+	@abi=$$(awk -F'[".]' '/^version *=/ { print ($$2 > 0 ? $$2 : $$2 "." $$3); exit }' Cargo.toml); \
+	cd '$(TARGET)/release' && [ ! -e libsealgate.so ] || ln -sfn libsealgate.so "libsealgate.so.$$abi"
+
+header: ## rewrite include/sealgate.h from the sources
+	SEALGATE_WRITE_HEADER=1 cargo test --test header
+
+test: bootstrap-test fmt-check clippy test-rust doc test-python deny ## everything that passes or fails, cheap failures first
+	$(call heading,everything passed)
+
+test-rust: ## unit, integration and documentation tests
+	$(call heading,cargo test)
+	cargo test --locked
+
+soak: ## hostile clients in full numbers against a release build; prints figures
+	$(call heading,soak)
+	cargo test --locked --release --test hostile -- --ignored --nocapture --test-threads 1
+
+FUZZ_ROUNDS ?= 2000000
+fuzz: ## damaged requests for the pool engine's reader: make fuzz FUZZ_ROUNDS=10000000 FUZZ_SEED=2
+	$(call heading,fuzz)
+	SEALGATE_FUZZ_ROUNDS='$(FUZZ_ROUNDS)' SEALGATE_FUZZ_SEED='$(or $(FUZZ_SEED),1)' \
+		cargo test --locked --release --lib framing::fuzz -- --nocapture
+
+test-python: ## the Python tests, against the debug build
+	$(call heading,pytest)
+	cargo build --locked
+	scripts/venv '$(VENV)' tests/python/requirements.txt
+	SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' PYTHONDONTWRITEBYTECODE=1 \
+		'$(VENV)/bin/python' -m pytest -o cache_dir='$(TARGET)/pytest-cache' tests/python
+
+fmt-check: ## is the formatting right?
+	$(call heading,formatting)
+	cargo fmt --check
+
+clippy: ## all lints, as errors
+	$(call heading,clippy)
+	cargo clippy --locked --all-targets -- -D warnings
+
+doc: ## the Rust documentation, its warnings as errors
+	$(call heading,documentation)
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+deny: ## licences, origins and known vulnerabilities of the dependencies
+	$(call heading,dependencies)
+	scripts/deny '$(TOOLS)'
+
+fmt: ## format the Rust sources
+	cargo fmt
+
+# make bench-http ROUNDS=1 SECONDS=1 CONNECTIONS='16 64' ROUTES=secure-data PEERS='sealgate axum' ACCESS_LOG=1
+BENCH_SETTINGS := ROUNDS SECONDS CONNECTIONS ROUTES PEERS ACCESS_LOG
+bench-http: bootstrap-bench-http build ## the server beside axum, actix-web, libmicrohttpd and Flask (20 minutes)
+	benches/http/setup '$(TARGET)'
+	PYTHONDONTWRITEBYTECODE=1 python3 benches/http/run.py TARGET='$(TARGET)' \
+		$(foreach name,$(BENCH_SETTINGS),$(if $($(name)),$(name)='$($(name))'))
+
+clean: ## remove everything built
+	cargo clean
+
+bootstrap-run:
+	@scripts/bootstrap run
+
+bootstrap-test:
+	@scripts/bootstrap test
+
+bootstrap-bench-http:
+	@scripts/bootstrap bench-http
