@@ -269,7 +269,7 @@ fn a_taken_port_and_an_exposed_address_are_refused_with_what_to_do() {
     let server = Server::start(home.path(), &[]);
     let serve = |listen: &str| {
         let mut command = sealgate(home.path());
-        command.args(["serve", "--listen", listen]);
+        command.args(["serve", "--engine", "tiny-http", "--listen", listen]);
         let output = run(command, b"");
         assert_eq!(output.status.code(), Some(2));
         text(&output.stderr)
@@ -286,6 +286,7 @@ fn a_taken_port_and_an_exposed_address_are_refused_with_what_to_do() {
     let proxied = Server::start(
         home.path(),
         &[
+            ("SEALGATE_ENGINE", "tiny-http"),
             ("SEALGATE_LISTEN", "0.0.0.0:0"),
             ("SEALGATE_TRUSTED_PROXIES", "10.0.0.0/8"),
         ],
@@ -337,7 +338,7 @@ fn a_running_request_may_end_and_a_second_signal_does_not_wait() {
     assert!(server.log().contains("grace period"), "{}", server.log());
 }
 
-/// Starts the server with hardly any descriptors.
+/// Starts the server with the portable engine and hardly any descriptors.
 fn few_descriptors(command: &mut Command) {
     let program = command.get_program().to_owned();
     let settings: Vec<_> = command
@@ -346,7 +347,7 @@ fn few_descriptors(command: &mut Command) {
         .collect();
     let mut limited = Command::new("sh");
     limited
-        .args(["-c", "ulimit -n 40; exec \"$0\" serve"])
+        .args(["-c", "ulimit -n 40; exec \"$0\" serve --engine tiny-http"])
         .arg(program)
         .env_clear()
         .envs(settings)

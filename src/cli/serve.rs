@@ -140,7 +140,7 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
         let _ = writeln!(out, "\nTry:\n  {curl}\n");
     }
     let _ = out.flush();
-    warn(gate, settings, reachable_login);
+    warn(server, gate, settings, reachable_login);
 }
 
 /// Whether anybody can get a token by POST /login.
@@ -152,7 +152,7 @@ fn offers_login(server: &Server, settings: &Settings) -> bool {
     }
 }
 
-fn warn(gate: &Gate, settings: &Settings, reachable_login: bool) {
+fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool) {
     match settings.app.login {
         LoginMode::Auto if !reachable_login => {}
         LoginMode::Auto => log::warn!(
@@ -162,6 +162,15 @@ fn warn(gate: &Gate, settings: &Settings, reachable_login: bool) {
             "there are no accounts: anybody who reaches this server may log in under any name"
         ),
         LoginMode::Off => {}
+    }
+    let in_the_clear =
+        |address: &&Address| matches!(address, Address::Tcp(_)) && !address.is_local();
+    if let Some(address) = server.addresses().iter().find(in_the_clear)
+        && !settings.server.behind_proxy
+    {
+        log::warn!(
+            "{address} is not of this machine alone, and tokens and data go over the network in the clear (SEALGATE_TLS_CERT and SEALGATE_TLS_KEY end that)"
+        );
     }
     match gate.cbc_mode() {
         CbcMode::Off => {}

@@ -47,6 +47,7 @@ impl Served {
     }
 
     /// Nothing was lost, and 99 of 100 answers came within `limit`.
+    #[allow(clippy::print_stdout)] // figures, for those who run it with --nocapture
     pub fn assert_within(&self, limit: Duration, beside: &str) {
         println!(
             "beside {beside}: {} answers, median {:.1?}, p99 {:.1?}, slowest {:.1?}",

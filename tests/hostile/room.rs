@@ -173,7 +173,7 @@ fn past_the_ceiling_of_buffered_bytes_requests_are_put_off() {
     // Whoever was there first ends well, and then there is room again.
     first
         .get_ref()
-        .write_all(body[600_000..].as_bytes())
+        .write_all(&body.as_bytes()[600_000..])
         .unwrap();
     assert_eq!(first.next().unwrap().status, 200);
     let mut third = Answers::new(server.connect());

@@ -82,7 +82,10 @@ impl Framer {
     pub(super) fn read<'b>(&mut self, bytes: &'b [u8], limits: Limits) -> Step<'b> {
         match self.step(bytes, limits) {
             Ok(step) => step,
-            Err((problem, request)) => Step::Refused { problem, request },
+            Err(refusal) => {
+                let (problem, request) = *refusal;
+                Step::Refused { problem, request }
+            }
         }
     }
 
@@ -124,7 +127,7 @@ impl Framer {
         .and_then(|length| Ok((length, expects(&request)?)));
         let (length, leave) = match judged {
             Ok(judged) => judged,
-            Err(problem) => return Err((problem, Some(request))),
+            Err(problem) => return Err(Box::new((problem, Some(request)))),
         };
         self.searched = 0;
         let length = match length {
@@ -161,7 +164,8 @@ impl Framer {
             Length::Chunked(chunked) => match chunked.take(&bytes[head..]) {
                 Ok(taken) => (chunked.is_complete(), taken),
                 Err(problem) => {
-                    return Err((problem, request.or_else(|| parse_again(&bytes[..head]))));
+                    let request = request.or_else(|| parse_again(&bytes[..head]));
+                    return Err(Box::new((problem, request)));
                 }
             },
         };
@@ -233,10 +237,10 @@ impl Framer {
 }
 
 /// A refusal, and what is known of the request.
-type Refusal<'b> = (Problem, Option<Parsed<'b>>);
+type Refusal<'b> = Box<(Problem, Option<Parsed<'b>>)>;
 
 fn unknown<'b>(problem: Problem) -> Refusal<'b> {
-    (problem, None)
+    Box::new((problem, None))
 }
 
 /// Bytes of the empty lines in front of a request, which some clients send after a body.
