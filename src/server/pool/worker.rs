@@ -245,6 +245,9 @@ impl Worker {
                 if !self.watch(token, Some(on)) {
                     self.close(token);
                 }
+                if wait == Wait::Write {
+                    self.keep_ceiling();
+                }
             }
             Next::Again => {
                 self.deadlines.clear(token.index);
@@ -299,6 +302,16 @@ impl Worker {
             self.deadlines.clear(index);
             let token = self.token(index);
             self.with(token, |connection, turn| connection.overdue(turn, wait));
+        }
+    }
+
+    /// Answers that are made are kept whatever room there is; past the ceiling those have to go whose readers are slowest.
+    fn keep_ceiling(&mut self) {
+        while !self.shared.buffered.has_room(0) {
+            let Some((index, _)) = self.deadlines.oldest(Wait::Write) else {
+                return;
+            };
+            self.close(self.token(index));
         }
     }
 
