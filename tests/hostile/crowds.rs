@@ -16,7 +16,6 @@ const DEADLINES: &[(&str, &str)] = &[
     ("SEALGATE_HEAD_TIMEOUT", "2"),
     ("SEALGATE_BODY_TIMEOUT", "2"),
     ("SEALGATE_WRITE_TIMEOUT", "2"),
-    ("SEALGATE_IDLE_TIMEOUT", "2"),
 ];
 
 /// A crowd sends `first` and then a byte each time; beside it a good client is served, and after its deadline it is gone.
@@ -119,25 +118,27 @@ fn never_reading(clients: usize, size: usize, ceiling: u64) {
     let good = decrypt(&server);
     let token = server.log_in("bad");
     good_client(server.port, &good, 20);
+    // Those connections are closed by now.
+    thread::sleep(Duration::from_millis(200));
     let (threads, resident, descriptors) =
         (server.threads(), server.resident(), server.descriptors());
     many_descriptors();
     let ask =
         format!("GET /secure-data HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
     let (crowd, served) = thread::scope(|scope| {
-        let crowd = scope.spawn(|| Crowd::connect_unix(&socket, clients, ask.repeat(2).as_bytes()));
+        let crowd = scope.spawn(|| Crowd::connect_unix(&socket, clients, ask.as_bytes()));
         let served = good_client(server.port, &good, REQUESTS);
         (crowd.join().unwrap(), served)
     });
-    let took = server.waits_for_descriptors(descriptors, Duration::from_secs(10));
+    let took = server.waits_for_descriptors(descriptors, Duration::from_millis(4500));
     assert_eq!(crowd.gone(), clients);
     let grown = server.peak().saturating_sub(resident);
     println!(
         "{clients} that never read: {grown} KiB more at most, gone {took:.1?} after the good client"
     );
     served.assert_within(promised(100), "that never read");
-    // What the allocator and the kernel's accounting add to a ceiling of our own count.
-    let slack = 12 << 10;
+    // What the allocator adds, and what answers take while they are made.
+    let slack = 8 << 10;
     assert!(grown < (ceiling << 10) + slack, "{grown} KiB");
     assert_eq!(server.threads(), threads);
     server.stop();
@@ -145,7 +146,7 @@ fn never_reading(clients: usize, size: usize, ceiling: u64) {
 
 #[test]
 fn clients_that_never_read_disturb_nobody() {
-    never_reading(40, 400_000, 4);
+    never_reading(100, 400_000, 2);
 }
 
 #[test]
