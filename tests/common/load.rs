@@ -1,5 +1,7 @@
 //! Crowds of clients held by one thread, and a good client that measures how it is served beside them.
 
+#![allow(clippy::print_stdout)] // figures, for whoever runs the tests
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;

@@ -4,7 +4,7 @@
 //! `table` runs the cases, `lines`, `heads` and `bodies` are the table; `conversations` has what takes more than bytes and answers.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
-#![allow(clippy::print_stdout)] // figures and marks, for those who run it with --nocapture
+#![allow(clippy::print_stdout)] // figures and reasons, for whoever runs the tests
 
 #[path = "../common/mod.rs"]
 mod common;

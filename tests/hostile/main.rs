@@ -2,7 +2,7 @@
 //! descriptors, pauses, stops. `cargo test` runs all of it small; `make soak` runs it in full and prints figures.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
-#![allow(clippy::print_stdout)] // figures and marks, for those who run it with --nocapture
+#![allow(clippy::print_stdout)] // figures and reasons, for whoever runs the tests
 
 #[path = "../common/mod.rs"]
 mod common;
