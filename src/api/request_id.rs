@@ -31,13 +31,21 @@ impl RequestId {
 
 /// Unique, not secret: a random number of the process and a count.
 fn new() -> String {
-    static PROCESS: Lazy<u32> = Lazy::new(|| {
+    static PROCESS: Lazy<String> = Lazy::new(|| {
         let mut bytes = [0; 4];
         // Without random bytes the count alone still tells the requests of this process apart.
         let _ = random(&mut bytes);
-        u32::from_le_bytes(bytes)
+        format!("{:08x}-", u32::from_le_bytes(bytes))
     });
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("{:08x}-{count:08x}", *PROCESS)
+    // At least eight digits, and as many as it takes.
+    let digits = (64 - count.leading_zeros()).div_ceil(4).max(8);
+    let mut id = String::with_capacity(PROCESS.len() + digits as usize);
+    id.push_str(&PROCESS);
+    for digit in (0..digits).rev() {
+        let value = (count >> (4 * digit) & 15) as u32;
+        id.push(char::from_digit(value, 16).unwrap_or('0'));
+    }
+    id
 }

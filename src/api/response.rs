@@ -21,7 +21,7 @@ impl Response {
     pub fn empty(status: u16) -> Self {
         Response {
             status: StatusCode(status),
-            headers: Vec::with_capacity(8),
+            headers: Vec::with_capacity(8), // what most answers have
             body: Vec::new(),
         }
     }
@@ -38,6 +38,17 @@ impl Response {
     pub fn json(status: u16, body: &Value) -> Self {
         // A terminal shows it on a line of its own.
         Response::new(status, "application/json", format!("{body}\n").into_bytes())
+    }
+
+    /// An answer whose JSON body is an object with this one member, a text.
+    pub(super) fn json_text(status: u16, name: &'static str, text: &str) -> Self {
+        let mut body = Vec::with_capacity(name.len() + text.len() + 16);
+        body.extend_from_slice(b"{\"");
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(b"\":");
+        serde_json::to_writer(&mut body, text).expect("a text is JSON, and memory takes it");
+        body.extend_from_slice(b"}\n");
+        Response::new(status, "application/json", body)
     }
 
     /// Sets a header field, in the place of an earlier one of the same name.

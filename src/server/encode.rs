@@ -1,7 +1,6 @@
 //! An answer as bytes (RFC 9112), the same for every engine.
 
 use std::cell::RefCell;
-use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use crate::api::Response;
@@ -26,21 +25,23 @@ pub(super) fn encode(response: &Response, framing: Framing, out: &mut Vec<u8>) {
     let status = response.status();
     let bodiless = matches!(status.0, 100..=199 | 204 | 304);
     out.reserve(512 + body.len());
-    // Writing to a Vec does not fail, here and below.
-    let _ = write!(
-        out,
-        "HTTP/1.{} {} {}\r\nDate: ",
-        u8::from(!framing.version_1_0),
-        status.0,
-        status.default_reason_phrase(),
-    );
+    out.extend_from_slice(match framing.version_1_0 {
+        false => b"HTTP/1.1 ",
+        true => b"HTTP/1.0 ",
+    });
+    number(out, status.0.into());
+    out.push(b' ');
+    out.extend_from_slice(status.default_reason_phrase().as_bytes());
+    out.extend_from_slice(b"\r\nDate: ");
     date(out);
     out.extend_from_slice(b"\r\n");
     for (name, value) in response.headers() {
         field(out, name, value.as_bytes());
     }
     if !bodiless {
-        let _ = write!(out, "Content-Length: {}\r\n", body.len());
+        out.extend_from_slice(b"Content-Length: ");
+        number(out, body.len());
+        out.extend_from_slice(b"\r\n");
     }
     if framing.close {
         field(out, "Connection", b"close");
@@ -61,6 +62,22 @@ fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// A number in decimal.
+fn number(out: &mut Vec<u8>, number: usize) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    let mut rest = number;
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[first..]);
+}
+
 /// The time as `Date` has it. Its text is made once a second.
 fn date(out: &mut Vec<u8>) {
     thread_local! {
@@ -76,4 +93,65 @@ fn date(out: &mut Vec<u8>) {
         }
         out.extend_from_slice(text.as_bytes());
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(response: &Response, framing: Framing) -> String {
+        let mut out = Vec::new();
+        encode(response, framing, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        // The date is the one thing that changes.
+        let (before, rest) = text.split_once("Date: ").unwrap();
+        let (date, after) = rest.split_once("\r\n").unwrap();
+        assert!(date.ends_with(" GMT"), "{date}");
+        format!("{before}{after}")
+    }
+
+    const PLAIN: Framing = Framing {
+        version_1_0: false,
+        head: false,
+        close: false,
+    };
+
+    #[test]
+    fn an_answer_is_framed_as_its_status_and_request_ask() {
+        let response = Response::new(200, "text/plain", b"0123456789".to_vec());
+        assert_eq!(
+            encoded(&response, PLAIN),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n0123456789"
+        );
+        let head = Framing {
+            head: true,
+            close: true,
+            ..PLAIN
+        };
+        assert_eq!(
+            encoded(&response, head),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\nConnection: close\r\n\r\n"
+        );
+        let old = Framing {
+            version_1_0: true,
+            ..PLAIN
+        };
+        assert_eq!(
+            encoded(&Response::empty(404), old),
+            "HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
+        );
+        assert_eq!(
+            encoded(&Response::empty(204), PLAIN),
+            "HTTP/1.1 204 No Content\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for value in [0, 7, 10, 999, 1000, 1_048_576, usize::MAX] {
+            let mut out = Vec::new();
+            number(&mut out, value);
+            assert_eq!(out, value.to_string().as_bytes());
+        }
+    }
 }

@@ -1,7 +1,5 @@
 //! POST `/decrypt`: encrypted data in, the original out.
 
-use serde_json::json;
-
 use super::{context, object, text};
 use crate::api::problem::Problem;
 use crate::api::response::Response;
@@ -21,8 +19,11 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
         .gate
         .decrypt_data(encrypted, context(&body)?.as_bytes())?;
     let answer = match decrypted.expose_str() {
-        Ok(text) => json!({"decrypted_data": text}),
-        Err(_) => json!({"decrypted_data_base64": encode_base64(decrypted.expose())}),
+        Ok(text) => Response::json_text(200, "decrypted_data", text),
+        Err(_) => {
+            let text = encode_base64(decrypted.expose());
+            Response::json_text(200, "decrypted_data_base64", &text)
+        }
     };
-    Ok(Response::json(200, &answer).no_store())
+    Ok(answer.no_store())
 }

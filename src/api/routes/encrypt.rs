@@ -1,7 +1,5 @@
 //! POST `/encrypt`: data in, sealed data out.
 
-use serde_json::json;
-
 use super::{context, object, text};
 use crate::Secret;
 use crate::api::problem::Problem;
@@ -38,5 +36,5 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
         .app
         .gate
         .encrypt_data(data.expose(), context(&body)?.as_bytes())?;
-    Ok(Response::json(200, &json!({"encrypted_data": encrypted})))
+    Ok(Response::json_text(200, "encrypted_data", &encrypted))
 }

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::json;
-
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::router::Call;
@@ -23,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let data = call.app.secure_data.current();
     let encrypted = call.app.gate.encrypt_data(data.expose(), b"")?;
-    Ok(Response::json(200, &json!({"encrypted_data": encrypted})))
+    Ok(Response::json_text(200, "encrypted_data", &encrypted))
 }
 
 /// Where the confidential data comes from.
