@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::connection::{Who, answer, view};
 use super::framing::{Parsed, parse_again};
@@ -83,6 +83,7 @@ pub(super) struct Pool {
     most_threads: usize,
     queue: Mutex<Queue>,
     filled: Condvar,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -100,6 +101,7 @@ impl Pool {
             most_threads: most_threads.max(1),
             queue: Mutex::default(),
             filled: Condvar::new(),
+            threads: Mutex::default(),
         }
     }
 
@@ -113,13 +115,14 @@ impl Pool {
         let pool = &shared.blocking;
         let mut queue = lock(&pool.queue);
         let full = queue.jobs.len() >= WAITING_PER_THREAD * pool.most_threads;
-        let mut start =
-            !full && queue.idle <= queue.jobs.len() && queue.threads < pool.most_threads;
+        let start = !full && queue.idle <= queue.jobs.len() && queue.threads < pool.most_threads;
         if start {
             let shared = shared.clone();
             let thread = thread::Builder::new().name("sealgate-blocking".to_owned());
-            start = thread.spawn(move || shared.blocking.work(&shared)).is_ok();
-            queue.threads += usize::from(start);
+            if let Ok(thread) = thread.spawn(move || shared.blocking.work(&shared)) {
+                lock(&pool.threads).push(thread);
+                queue.threads += 1;
+            }
         }
         if full || queue.threads == 0 {
             drop(queue);
@@ -135,6 +138,16 @@ impl Pool {
     pub(super) fn close(&self) {
         lock(&self.queue).closed = true;
         self.filled.notify_all();
+    }
+
+    /// Waits for the threads, which end once the pool is closed.
+    pub(super) fn join(&self) {
+        for thread in mem::take(&mut *lock(&self.threads)) {
+            // A handler that stops its own server does not wait for itself.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
     }
 
     /// Forgets the jobs that nobody has begun.

@@ -45,6 +45,9 @@ pub(super) use tls::TlsAcceptor;
 /// How long a client that was told that the connection is over may go on sending before it is cut off.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long workers may take to let everything go once the grace period is over.
+const ABORT: Duration = Duration::from_secs(1);
+
 /// The running engine.
 pub(super) struct Engine {
     shared: Arc<Shared>,
@@ -131,14 +134,22 @@ impl Engine {
         if !in_time {
             self.shared.abort();
             self.shared.blocking.clear();
-            // Workers do not wait for jobs that are being done; those threads end with their jobs.
-            self.shared.wait_for_workers(None);
+            // They do not wait for jobs that are being done. One whose route never ends is not waited for either.
+            self.shared
+                .wait_for_workers(Instant::now().checked_add(ABORT));
         }
         self.shared.blocking.close();
-        for thread in std::mem::take(&mut *lock(&self.threads)) {
+        let (ended, running): (Vec<_>, Vec<_>) = std::mem::take(&mut *lock(&self.threads))
+            .into_iter()
+            .partition(|thread| in_time || thread.is_finished());
+        lock(&self.threads).extend(running);
+        // Joined, not only counted: a thread frees its OpenSSL contexts after its last line, and OpenSSL's own clean-up at
+        // the end of the process must not run beside that.
+        for thread in ended {
             let _ = thread.join();
         }
         if in_time {
+            self.shared.blocking.join();
             return Ok(());
         }
         Err(Error::Io(

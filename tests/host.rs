@@ -1,0 +1,76 @@
+//! A host program with routes of its own, in one process with the server: what blocks there holds up nobody else.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+#![cfg(target_os = "linux")] // the pool engine's
+
+mod common;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::load::{good_client, slow_requests};
+use sealgate::api::{App, HostRoute, Method, Response};
+use sealgate::server::Server;
+use sealgate::{Config, Gate};
+
+const BLOCKED: Duration = Duration::from_secs(2);
+
+fn serve(settings: &[(&str, &str)], routes: Vec<HostRoute>) -> Server {
+    let mut config = Config::new();
+    let fixed = [
+        ("keys", "ephemeral"),
+        ("listen", "127.0.0.1:0"),
+        ("max_requests", "0"),
+    ];
+    for (name, value) in fixed.iter().chain(settings) {
+        config.set(name, value).unwrap();
+    }
+    let settings = config.settings().unwrap();
+    let app = App::with_routes(Gate::new(&settings.gate).unwrap(), &settings.app, routes).unwrap();
+    Server::start(app, &settings.server).unwrap()
+}
+
+fn waiting() -> HostRoute {
+    HostRoute::new(Method::Get, "/wait", |_| {
+        thread::sleep(BLOCKED);
+        Response::new(200, "text/plain", b"done".to_vec())
+    })
+    .blocking()
+}
+
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+}
+
+#[test]
+fn a_hundred_handlers_that_block_hold_up_nobody() {
+    let server = serve(&[("workers", "2")], vec![waiting()]);
+    let port = server.port().unwrap();
+    let started = Instant::now();
+    let (blocked, good) = thread::scope(|scope| {
+        let patience = Duration::from_secs(30);
+        let blocked = scope.spawn(move || slow_requests(port, &get("/wait"), 100, patience));
+        thread::sleep(Duration::from_millis(100));
+        let good = good_client(port, &get("/healthz"), 300);
+        (blocked.join().unwrap(), good)
+    });
+    good.assert_within(Duration::from_millis(250), "blocking handlers");
+    // Sixteen at a time: in seven rounds of two seconds all of them have been answered.
+    assert!(blocked.lost.is_empty(), "{:?}", blocked.lost);
+    assert!(started.elapsed() < 9 * BLOCKED, "{:?}", started.elapsed());
+    server.stop(Duration::from_secs(5)).unwrap();
+}
+
+#[test]
+fn past_the_queue_the_answer_is_503_and_at_once() {
+    let server = serve(&[("blocking_workers", "1")], vec![waiting()]);
+    let port = server.port().unwrap();
+    let served = slow_requests(port, &get("/wait"), 60, Duration::from_millis(500));
+    // One runs, sixteen wait, and the others are told so.
+    let told = served.lost.iter().filter(|what| *what == "503").count();
+    assert!((40..=43).contains(&told), "{told}: {:?}", served.lost);
+    // Those that wait are dropped when the grace is over, and the stop says so.
+    let stopping = Instant::now();
+    assert!(server.stop(Duration::from_millis(200)).is_err());
+    assert!(stopping.elapsed() < 2 * BLOCKED, "{:?}", stopping.elapsed());
+}
