@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::PATIENCE;
 use super::wire::Answers;
 
 /// How long a good client waits for one answer before it counts it as lost.
@@ -215,9 +216,10 @@ impl Crowd {
         &self.streams
     }
 
-    /// Every one sends one more byte again and again, until `over` is set.
+    /// Every one sends one more byte again and again, until `over` is set, or for as long as anything may take here.
     pub fn drip(&self, byte: u8, pause: Duration, over: &AtomicBool) {
-        while !over.load(Ordering::SeqCst) {
+        let start = Instant::now();
+        while !over.load(Ordering::SeqCst) && start.elapsed() < PATIENCE {
             for mut stream in &self.streams {
                 // Most of them will have been thrown out some time.
                 let _ = stream.write_all(&[byte]);

@@ -314,6 +314,9 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
                 sent += chunk.len();
                 thread::sleep(Duration::from_millis(3));
             }
+            if engine == Engine::Pool {
+                assert!(sent >= 3_000_000, "cut off after {sent} bytes");
+            }
             let answer = connection.next();
             let words = answer.as_ref().map(in_words);
             assert_eq!(

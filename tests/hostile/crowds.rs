@@ -1,12 +1,13 @@
 //! Crowds that drip, that do not read and that stay, and a good client beside each.
 
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::Server;
 use crate::common::load::{Crowd, good_client};
 use crate::common::process::many_descriptors;
+use crate::common::{PATIENCE, Server};
 use crate::{GET, alone, decrypt, promised, start};
 
 /// Requests of the good client, on a kept connection and on fresh ones each.
@@ -153,6 +154,41 @@ fn clients_that_never_read_disturb_nobody() {
 #[ignore = "soak"]
 fn soak_never_reading() {
     never_reading(500, 700_000, 64);
+}
+
+/// Clients that send requests without a pause, each read by a thread that throws the answers away.
+#[test]
+fn clients_that_never_pause_disturb_nobody() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[]);
+    let good = decrypt(&server);
+    let over = AtomicBool::new(false);
+    let streams: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    let served = thread::scope(|scope| {
+        for stream in &streams {
+            scope.spawn(|| {
+                let requests = GET.repeat(500);
+                let start = Instant::now();
+                while !over.load(Ordering::SeqCst)
+                    && start.elapsed() < PATIENCE
+                    && (&*stream).write_all(&requests).is_ok()
+                {}
+            });
+            scope.spawn(|| {
+                let mut answers = [0; 65536];
+                while matches!((&*stream).read(&mut answers), Ok(1..)) {}
+            });
+        }
+        let served = good_client(server.port, &good, REQUESTS);
+        over.store(true, Ordering::SeqCst);
+        for stream in &streams {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+        served
+    });
+    served.assert_within(promised(100), "that never pause");
+    server.stop();
 }
 
 /// Connections that stay for nothing: `limit` KiB resident for each.

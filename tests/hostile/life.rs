@@ -137,7 +137,10 @@ fn a_stop_ends_a_client_that_never_pauses() {
     let mut answers = Answers::new(stream.try_clone().unwrap());
     let mut last: Option<Answer> = None;
     let end = thread::scope(|scope| {
-        scope.spawn(|| while (&stream).write_all(&GET.repeat(50)).is_ok() {});
+        scope.spawn(|| {
+            let start = Instant::now();
+            while start.elapsed() < PATIENCE && (&stream).write_all(&GET.repeat(50)).is_ok() {}
+        });
         thread::sleep(Duration::from_millis(100));
         server.signal("TERM");
         let end = loop {

@@ -224,7 +224,7 @@ fn serving_resumes_within_a_second_after_the_descriptors_ran_out() {
         thread::sleep(Duration::from_millis(500));
         let busy = server.cpu_time() - busy;
         println!("out of descriptors: {busy:.1?} of 500 ms busy");
-        assert!(busy < Duration::from_millis(250), "{busy:?}");
+        assert!(busy < Duration::from_millis(60), "{busy:?}");
         drop(crowd);
         let freed = Instant::now();
         while !server.is_heard() {
