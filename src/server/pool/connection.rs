@@ -95,6 +95,8 @@ pub(super) struct Connection {
     phase: Phase,
     /// What more bytes are waited for.
     waiting: Wait,
+    /// That has begun since the last wait: others had their turn in between.
+    begins: bool,
     framer: Framer,
     /// What has come and belongs to a request that is not whole, or not yet looked at.
     input: Vec<u8>,
@@ -116,6 +118,7 @@ impl Connection {
             address,
             phase: Phase::Reading,
             waiting: Wait::Head,
+            begins: false,
             framer: Framer::default(),
             input: Vec::new(),
             unread: false,
@@ -182,6 +185,8 @@ impl Connection {
                     anew: false,
                     ..
                 } if still == wait => {}
+                // However fast it still comes.
+                Next::Again if wait == Wait::Body && !self.begins => {}
                 next => return next,
             }
         }
@@ -195,14 +200,14 @@ impl Connection {
 
     fn read(&mut self, turn: &mut Turn<'_>) -> Next {
         // Whether the time for what is waited for begins anew.
-        let mut begins = false;
+        let mut begins = mem::take(&mut self.begins);
         if mem::take(&mut self.unread) && !self.input.is_empty() {
             match self.take_input(turn) {
                 Next::Wait {
                     on: Ready::Read,
                     wait: Wait::Head | Wait::Body | Wait::Idle,
                     anew,
-                } => begins = anew,
+                } => begins |= anew,
                 next => return next,
             }
         }
@@ -237,6 +242,7 @@ impl Connection {
                 next => return next,
             }
         }
+        self.begins = begins;
         Next::Again
     }
 
@@ -467,6 +473,7 @@ impl Connection {
             }
             After::Again => {
                 self.phase = Phase::Reading;
+                self.begins = true;
                 Next::Again
             }
             After::Close => Next::Close,

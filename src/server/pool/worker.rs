@@ -249,10 +249,8 @@ impl Worker {
                     self.keep_ceiling();
                 }
             }
-            Next::Again => {
-                self.deadlines.clear(token.index);
-                self.again.push(token);
-            }
+            // Its time goes on: who sends fast may be slow all the same.
+            Next::Again => self.again.push(token),
             Next::Blocked(job) => {
                 self.deadlines.clear(token.index);
                 // A client that hangs up meanwhile would be reported over and over.
