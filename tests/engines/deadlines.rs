@@ -86,6 +86,30 @@ fn a_slow_request_is_given_up_at_its_deadline() {
     server.stop();
 }
 
+/// A body in bursts is slow all the same, however much each of them brings.
+#[test]
+fn a_body_that_comes_in_bursts_has_no_longer_than_another() {
+    let home = tempfile::tempdir().unwrap();
+    let settings = [SHORT, &[("SEALGATE_MAX_BODY", "30000000")]].concat();
+    let server = Engine::Pool.start(&home, &settings);
+    let stream = server.connect();
+    let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20000000\r\n\r\n";
+    (&stream).write_all(head.as_bytes()).unwrap();
+    let start = Instant::now();
+    let pause = Duration::from_millis(700);
+    stream.set_read_timeout(Some(pause)).unwrap();
+    let mut answers = Answers::new(&stream);
+    let answer = loop {
+        let _ = (&stream).write_all(&vec![b' '; 900_000]);
+        match answers.next() {
+            Err(End::Silent) => assert!(start.elapsed() < Duration::from_secs(3), "still welcome"),
+            answer => break answer.unwrap(),
+        }
+    };
+    assert_eq!(in_words(&answer), "408 timeout");
+    server.stop();
+}
+
 /// The next head's time begins with its first byte: a pause before it is idleness, which has a limit of its own.
 #[test]
 fn an_idle_connection_is_closed_in_its_time_without_a_word() {

@@ -169,10 +169,11 @@ fn never_pausing(clients: usize, requests: usize, limit: Duration) {
             scope.spawn(|| {
                 let requests = GET.repeat(500);
                 let start = Instant::now();
-                while !over.load(Ordering::SeqCst)
-                    && start.elapsed() < PATIENCE
-                    && (&*stream).write_all(&requests).is_ok()
-                {}
+                while !over.load(Ordering::SeqCst) && start.elapsed() < PATIENCE {
+                    if (&*stream).write_all(&requests).is_err() {
+                        return;
+                    }
+                }
             });
             scope.spawn(|| {
                 let mut answers = [0; 65536];
