@@ -10,8 +10,8 @@ use crate::common::process::many_descriptors;
 use crate::common::{PATIENCE, Server};
 use crate::{GET, alone, decrypt, promised, start};
 
-/// Requests of the good client, on a kept connection and on fresh ones each.
-const REQUESTS: usize = 300;
+/// Requests of the good client on a kept connection, and as many on fresh ones.
+const REQUESTS: usize = 150;
 
 const DEADLINES: &[(&str, &str)] = &[
     ("SEALGATE_HEAD_TIMEOUT", "2"),
