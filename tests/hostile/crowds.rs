@@ -200,7 +200,7 @@ fn clients_that_never_pause_keep_nobody_out() {
 #[test]
 #[ignore = "soak"]
 fn soak_never_pausing() {
-    never_pausing(4, REQUESTS, promised(100));
+    never_pausing(4, REQUESTS, Duration::from_secs(1));
 }
 
 /// Connections that stay for nothing: `limit` KiB resident for each.
