@@ -253,3 +253,27 @@ fn ten_thousand_idle_connections_cost_next_to_nothing() {
 fn soak_idle() {
     idle(10_000, 2.0);
 }
+
+/// Somebody who sends requests without end has its turn as often as the others, however long it goes on.
+#[test]
+fn a_client_that_never_pauses_does_not_keep_the_others_waiting() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_WORKERS", "1")]);
+    let endless = server.connect();
+    let served = thread::scope(|scope| {
+        scope.spawn(|| while (&endless).write_all(&GET.repeat(1000)).is_ok() {});
+        scope.spawn(|| {
+            let mut buffer = vec![0; 1 << 20];
+            while (&endless).read(&mut buffer).is_ok_and(|read| read > 0) {}
+        });
+        thread::sleep(Duration::from_secs(2));
+        let served = good_client(server.port, GET, 100);
+        let _ = endless.shutdown(std::net::Shutdown::Both);
+        served
+    });
+    served.assert_within(promised(100), "a client that never pauses");
+    // It would grow with each second.
+    assert!(served.percentile(50) < Duration::from_millis(10));
+    server.stop();
+}

@@ -8,6 +8,7 @@
 mod common;
 
 mod crowds;
+mod hosts;
 mod life;
 mod room;
 

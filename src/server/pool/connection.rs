@@ -54,6 +54,8 @@ pub(super) enum Next {
     Again,
     /// To be driven again with the answer of this job.
     Blocked(Job),
+    /// To be left alone: the answer of its job is on its way.
+    Nothing,
     /// To be forgotten.
     Close,
 }
@@ -156,8 +158,7 @@ impl Connection {
             Phase::Reading => self.read(turn),
             Phase::Writing(after) => self.write_on(turn, after),
             Phase::Lingering => self.linger(turn),
-            // Not watched meanwhile.
-            Phase::Blocked => Next::Again,
+            Phase::Blocked => Next::Nothing,
         }
     }
 

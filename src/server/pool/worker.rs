@@ -64,6 +64,8 @@ struct Place {
     connection: Option<Box<Connection>>,
     /// What its socket is watched for; `None` while it is not.
     watched: Option<Ready>,
+    /// Whether it stands among those to be driven again.
+    again: bool,
 }
 
 impl Worker {
@@ -112,12 +114,10 @@ impl Worker {
             for event in events.drain(..) {
                 match event.data.u64() {
                     BELL => rung = true,
-                    data => self.drive(token(data)),
+                    data => self.drive_ready(token(data)),
                 }
             }
-            for token in mem::take(&mut self.again) {
-                self.drive(token);
-            }
+            self.drive_again();
             if rung {
                 self.read_mail();
             }
@@ -201,6 +201,31 @@ impl Worker {
         self.drive(token);
     }
 
+    /// Drives a connection whose socket is ready, unless it is to have its turn anyway: who sends without end would get one
+    /// more in each round.
+    fn drive_ready(&mut self, token: Token) {
+        if !self.place(token).is_some_and(|place| place.again) {
+            self.drive(token);
+        }
+    }
+
+    /// Drives those that were to wait until others have had their turn.
+    fn drive_again(&mut self) {
+        for token in mem::take(&mut self.again) {
+            if let Some(place) = self.place(token) {
+                place.again = false;
+                self.drive(token);
+            }
+        }
+    }
+
+    /// The place of this connection; `None` where it is gone.
+    fn place(&mut self, token: Token) -> Option<&mut Place> {
+        self.places
+            .get_mut(token.index as usize)
+            .filter(|place| place.generation == token.generation)
+    }
+
     fn drive(&mut self, token: Token) {
         self.with(token, |connection, turn| connection.drive(turn));
     }
@@ -249,8 +274,16 @@ impl Worker {
                     self.keep_ceiling();
                 }
             }
-            // Its time goes on: who sends fast may be slow all the same.
-            Next::Again => self.again.push(token),
+            Next::Again => {
+                // Its time goes on: who sends fast may be slow all the same.
+                let queued = self
+                    .place(token)
+                    .is_none_or(|place| mem::replace(&mut place.again, true));
+                if !queued {
+                    self.again.push(token);
+                }
+            }
+            Next::Nothing => {}
             Next::Blocked(job) => {
                 self.deadlines.clear(token.index);
                 // A client that hangs up meanwhile would be reported over and over.
@@ -321,6 +354,7 @@ impl Worker {
         };
         place.generation = place.generation.wrapping_add(1);
         place.watched = None;
+        place.again = false;
         self.free.push(token.index);
         self.shared.buffered.change(connection.counted(), 0);
         let address = connection.address;

@@ -1,0 +1,103 @@
+//! A host program with routes of its own that wait: in this process, because the command has none.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use sealgate::Gate;
+use sealgate::api::{App, HostRoute, Method, Response};
+use sealgate::config::Config;
+use sealgate::server::Server;
+
+use crate::common::PATIENCE;
+use crate::common::load::loopback;
+use crate::common::wire::{Answers, End};
+use crate::{GET, alone};
+
+const SLOW: &[u8] = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+fn text(text: &'static str) -> Response {
+    Response::new(200, "text/plain", text.into())
+}
+
+fn serve(settings: &[(&str, &str)], routes: Vec<HostRoute>) -> Server {
+    let mut config = Config::new();
+    for (name, value) in [("keys", "ephemeral"), ("listen", "127.0.0.1:0")] {
+        config.set(name, value).unwrap();
+    }
+    for (name, value) in settings {
+        config.set(name, value).unwrap();
+    }
+    let settings = config.settings().unwrap();
+    let gate = Gate::new(&settings.gate).unwrap();
+    let app = App::with_routes(gate, &settings.app, routes).unwrap();
+    Server::start(app, &settings.server).unwrap()
+}
+
+fn slow(for_ms: u64) -> HostRoute {
+    HostRoute::new(Method::Get, "/slow", move |_| {
+        thread::sleep(Duration::from_millis(for_ms));
+        text("slow\n")
+    })
+}
+
+fn connect(server: &Server) -> Answers<TcpStream> {
+    let stream = TcpStream::connect(loopback(server.port().unwrap())).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    Answers::new(stream)
+}
+
+/// What this process has computed.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap()
+}
+
+fn busy(during: impl FnOnce()) -> Duration {
+    let before = cpu_time();
+    during();
+    cpu_time() - before
+}
+
+/// More requests wait behind the one that takes long, in the server and in the socket.
+#[test]
+fn nothing_is_computed_while_a_request_waits_for_something() {
+    let _alone = alone();
+    let server = serve(&[("workers", "1")], vec![slow(500).blocking()]);
+    let mut connection = connect(&server);
+    // So many that the connection yields to others before it comes to the slow one, with more to read.
+    let all = [&GET.repeat(35), SLOW, &GET.repeat(4000)].concat();
+    let mut stream = connection.get_ref().try_clone().unwrap();
+    let writer = thread::spawn(move || stream.write_all(&all));
+    for _ in 0..35 {
+        assert_eq!(connection.next().unwrap().status, 200);
+    }
+    thread::sleep(Duration::from_millis(100));
+    let busy = busy(|| thread::sleep(Duration::from_millis(300)));
+    println!("{busy:.1?} of 300 ms busy");
+    assert!(busy < Duration::from_millis(100), "{busy:?}");
+    for _ in 0..4001 {
+        assert_eq!(connection.next().unwrap().status, 200);
+    }
+    writer.join().unwrap().unwrap();
+    server.stop(Duration::from_secs(5)).unwrap();
+}
+
+#[test]
+fn a_stop_waits_for_a_request_without_computing() {
+    let _alone = alone();
+    let server = serve(&[("workers", "1")], vec![slow(600).blocking()]);
+    let mut connection = connect(&server);
+    connection.get_ref().write_all(SLOW).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    let busy = busy(|| server.stop(Duration::from_secs(5)).unwrap());
+    println!("{busy:.1?} of 500 ms busy");
+    assert!(busy < Duration::from_millis(100), "{busy:?}");
+    let answer = connection.next().unwrap();
+    assert_eq!(
+        (answer.status, answer.headers["connection"].as_str()),
+        (200, "close")
+    );
+    assert_eq!(connection.next().unwrap_err(), End::Closed);
+}
