@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use sealgate::Gate;
@@ -14,7 +15,7 @@ use sealgate::server::Server;
 use crate::common::PATIENCE;
 use crate::common::load::loopback;
 use crate::common::wire::{Answers, End};
-use crate::{GET, alone};
+use crate::{GET, alone, beside_others};
 
 const SLOW: &[u8] = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -100,4 +101,47 @@ fn a_stop_waits_for_a_request_without_computing() {
         (200, "close")
     );
     assert_eq!(connection.next().unwrap_err(), End::Closed);
+}
+
+/// Its time is over while a route of its own still runs, which nothing can end.
+#[test]
+fn a_stop_ends_in_its_time_whatever_a_route_does() {
+    let _beside = beside_others();
+    for route in [slow(4000), slow(4000).blocking()] {
+        let server = serve(&[("workers", "1")], vec![route]);
+        let connection = connect(&server);
+        connection.get_ref().write_all(SLOW).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        let told = Instant::now();
+        assert!(server.stop(Duration::from_millis(300)).is_err());
+        assert!(
+            told.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            told.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_route_may_stop_its_server() {
+    let _beside = beside_others();
+    let server: Arc<OnceLock<Server>> = Arc::default();
+    let own = Arc::downgrade(&server);
+    let stop = HostRoute::new(Method::Get, "/slow", move |_| {
+        let server = own.upgrade().unwrap();
+        let _ = server.get().unwrap().stop(Duration::from_millis(100));
+        text("stopped\n")
+    });
+    server
+        .set(serve(&[("workers", "2")], vec![stop]))
+        .unwrap_or_else(|_| unreachable!());
+    let server = server.get().unwrap();
+    connect(server).get_ref().write_all(SLOW).unwrap();
+    let told = Instant::now();
+    assert_eq!(server.wait(), Ok(()));
+    assert!(
+        told.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        told.elapsed()
+    );
 }

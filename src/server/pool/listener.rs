@@ -67,11 +67,10 @@ impl Listener {
         sockets: Vec<listen::Socket>,
         max_connections: usize,
         started: Instant,
-        bell: &Bell,
     ) -> Result<Self, Error> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
-        epoll::add(&epoll, &bell.0, EventData::new_u64(BELL), EventFlags::IN)
-            .map_err(impossible)?;
+        let bell = EventData::new_u64(BELL);
+        epoll::add(&epoll, &shared.bell.0, bell, EventFlags::IN).map_err(impossible)?;
         for (number, socket) in (0u64..).zip(&sockets) {
             let descriptor = descriptor(&socket.listener);
             rustix::io::ioctl_fionbio(descriptor, true).map_err(impossible)?;

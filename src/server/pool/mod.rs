@@ -45,13 +45,12 @@ pub(super) use tls::TlsAcceptor;
 /// How long a client that was told that the connection is over may go on sending before it is cut off.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How long workers may take to let everything go once the grace period is over.
+/// How long a stop waits for threads that were told to drop everything.
 const ABORT: Duration = Duration::from_secs(1);
 
 /// The running engine.
 pub(super) struct Engine {
     shared: Arc<Shared>,
-    bell: Bell,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -75,6 +74,7 @@ impl Engine {
                 .map(|_| Mailbox::new())
                 .collect::<Result<_, _>>()?,
             Pool::new(settings.blocking_workers),
+            Bell::new()?,
         ));
         let patience = Patience {
             head: settings.head_timeout,
@@ -84,14 +84,12 @@ impl Engine {
             linger: LINGER,
         };
         let started = Instant::now();
-        let bell = Bell::new()?;
         let listener = Listener::new(
             shared.clone(),
             tls,
             sockets,
             settings.max_connections,
             started,
-            &bell,
         )?;
         // All that can fail has been made; what is left is to start the threads.
         let workers = (0..workers)
@@ -99,9 +97,10 @@ impl Engine {
             .collect::<Result<Vec<_>, _>>()?;
         let engine = Engine {
             shared: shared.clone(),
-            bell,
             threads: Mutex::default(),
         };
+        // First: without it the workers would wait for its word that no connection can come any more.
+        engine.spawn("sealgate-listen", move || listener.run())?;
         for worker in workers {
             let shared = shared.clone();
             engine.spawn("sealgate-worker", move || {
@@ -113,7 +112,6 @@ impl Engine {
                 shared.worker_ended(failure);
             })?;
         }
-        engine.spawn("sealgate-listen", move || listener.run())?;
         Ok(engine)
     }
 
@@ -127,26 +125,25 @@ impl Engine {
     }
 
     pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
-        self.begin_stop();
-        let in_time = self
-            .shared
-            .wait_for_workers(Instant::now().checked_add(grace));
+        self.shared.stop();
+        let within = |time| {
+            self.shared
+                .wait_for_workers(Instant::now().checked_add(time))
+        };
+        let in_time = within(grace);
         if !in_time {
             self.shared.abort();
             self.shared.blocking.clear();
-            // They do not wait for jobs that are being done. One whose route never ends is not waited for either.
-            self.shared
-                .wait_for_workers(Instant::now().checked_add(ABORT));
         }
         self.shared.blocking.close();
-        let (ended, running): (Vec<_>, Vec<_>) = std::mem::take(&mut *lock(&self.threads))
-            .into_iter()
-            .partition(|thread| in_time || thread.is_finished());
-        lock(&self.threads).extend(running);
-        // Joined, not only counted: a thread frees its OpenSSL contexts after its last line, and OpenSSL's own clean-up at
-        // the end of the process must not run beside that.
-        for thread in ended {
-            let _ = thread.join();
+        // Who is still in a route then cannot be ended, and may be the caller: that thread ends with its route, as those of
+        // the blocking pool do with their jobs.
+        if in_time || within(ABORT) {
+            // Joined, not only counted: a thread frees its OpenSSL contexts after its last line, and OpenSSL's own clean-up at
+            // the end of the process must not run beside that.
+            for thread in std::mem::take(&mut *lock(&self.threads)) {
+                let _ = thread.join();
+            }
         }
         if in_time {
             self.shared.blocking.join();
@@ -161,16 +158,41 @@ impl Engine {
         self.shared.wait_for_workers(None);
         self.shared.failure().map_or(Ok(()), Err)
     }
-
-    fn begin_stop(&self) {
-        self.shared.stop();
-        self.bell.ring();
-    }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.begin_stop();
+        self.shared.stop();
         self.shared.blocking.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Gate};
+
+    /// Without a client whose coming would wake it.
+    #[test]
+    fn all_ends_when_a_worker_does() {
+        let mut config = Config::new();
+        for (name, value) in [
+            ("keys", "ephemeral"),
+            ("listen", "127.0.0.1:0"),
+            ("workers", "2"),
+        ] {
+            config.set(name, value).unwrap();
+        }
+        let settings = config.settings().unwrap();
+        let app = App::new(Gate::new(&settings.gate).unwrap(), &settings.app).unwrap();
+        let socket = listen::bind(&settings.server.listen[0], 0o600, false).unwrap();
+        let engine = Engine::start(app, vec![socket], None, &settings.server).unwrap();
+        engine
+            .shared
+            .worker_ended(Some(Error::Io("lost".to_owned())));
+        for thread in std::mem::take(&mut *lock(&engine.threads)) {
+            thread.join().unwrap();
+        }
+        assert_eq!(engine.wait(), Err(Error::Io("lost".to_owned())));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use super::blocking::Pool;
+use super::listener::Bell;
 use super::mailbox::Mailbox;
 use crate::Error;
 use crate::api::{App, Method};
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     /// One for each worker.
     pub(super) mailboxes: Vec<Mailbox>,
     pub(super) blocking: Pool,
+    /// The listener's.
+    pub(super) bell: Bell,
     /// What stands in the log for a method that could not be read.
     pub(super) unknown_method: Method,
     /// Connections of all workers, those on their way to a worker included.
@@ -51,6 +54,7 @@ impl Shared {
         max_per_address: usize,
         mailboxes: Vec<Mailbox>,
         blocking: Pool,
+        bell: Bell,
     ) -> Self {
         Shared {
             app,
@@ -65,6 +69,7 @@ impl Shared {
             },
             mailboxes,
             blocking,
+            bell,
             unknown_method: "?".parse().unwrap_or(Method::Get),
             connections: AtomicUsize::new(0),
             listened: AtomicBool::new(false),
@@ -86,6 +91,7 @@ impl Shared {
 
     pub(super) fn stop(&self) {
         self.phase.fetch_max(STOPPING, Ordering::SeqCst);
+        self.bell.ring();
         self.wake_all();
     }
 
