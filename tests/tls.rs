@@ -268,6 +268,23 @@ fn silent_clients_hold_nobody_up() {
     drop(silent);
 }
 
+/// Without a word of farewell a client cannot tell the end from a cut.
+#[test]
+fn the_end_is_said() {
+    let Some(papers) = Papers::new() else { return };
+    let secure = papers.serve(&[]);
+    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    for version in ["-tls1_2", "-tls1_3"] {
+        let output = secure.s_client(&[version], request);
+        let said = text(&output.stderr);
+        assert!(text(&output.stdout).contains("200 OK"), "{said}");
+        assert!(
+            output.status.success() && !said.contains("unexpected eof"),
+            "{version}: {said}"
+        );
+    }
+}
+
 #[test]
 fn clients_come_back_with_their_tickets() {
     let Some(papers) = Papers::new() else { return };

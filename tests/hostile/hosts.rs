@@ -145,3 +145,25 @@ fn a_route_may_stop_its_server() {
         told.elapsed()
     );
 }
+
+/// Nothing is read while a route is waited for, and so it is unread when the answer is out and the connection over.
+#[test]
+fn a_last_answer_is_whole_whatever_came_behind_its_request() {
+    let _beside = beside_others();
+    let large = HostRoute::new(Method::Get, "/slow", |_| {
+        thread::sleep(Duration::from_millis(200));
+        Response::new(200, "text/plain", vec![b'x'; 1 << 20])
+    });
+    let server = serve(&[], vec![large.blocking()]);
+    let mut connection = connect(&server);
+    let mut stream = connection.get_ref();
+    let last = b"GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(last).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    stream.write_all(GET).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let answer = connection.next().unwrap();
+    assert_eq!((answer.status, answer.body.len()), (200, 1 << 20));
+    assert_eq!(connection.next().unwrap_err(), End::Closed);
+    server.stop(Duration::from_secs(5)).unwrap();
+}

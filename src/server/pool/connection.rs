@@ -74,7 +74,7 @@ enum After {
     Read { answered: bool },
     /// The next request, which may be here already.
     Again,
-    /// It is over, and nothing unread is left.
+    /// It is over, and nothing unread is known of.
     Close,
     /// It is over, but the client may still be sending: it shall read the answer before it finds the connection closed.
     Linger,
@@ -477,16 +477,25 @@ impl Connection {
                 self.begins = true;
                 Next::Again
             }
-            After::Close => Next::Close,
-            After::Linger => {
-                self.transport.finish();
-                self.phase = Phase::Lingering;
-                Next::Wait {
-                    wait: Wait::Linger,
-                    on: Ready::Read,
-                    anew: true,
+            // Closed with something unread the kernel would tear the connection, and what is left of the answer with it.
+            After::Close => match self.transport.read(turn.scratch) {
+                Ok(1..) | Err(Stop::WantsWrite) => self.begin_to_linger(),
+                Ok(0) | Err(_) => {
+                    self.transport.say_goodbye();
+                    Next::Close
                 }
-            }
+            },
+            After::Linger => self.begin_to_linger(),
+        }
+    }
+
+    fn begin_to_linger(&mut self) -> Next {
+        self.transport.finish();
+        self.phase = Phase::Lingering;
+        Next::Wait {
+            wait: Wait::Linger,
+            on: Ready::Read,
+            anew: true,
         }
     }
 

@@ -58,11 +58,16 @@ impl Transport {
         }
     }
 
-    /// Says that nothing more is sent. What still comes in can be read.
-    pub(super) fn finish(&mut self) {
+    /// Says in TLS that nothing more is sent: without it the client has to take the end for a cut (RFC 8446, section 6.1).
+    pub(super) fn say_goodbye(&mut self) {
         if let Transport::Tls(stream) = self {
             stream.say_goodbye();
         }
+    }
+
+    /// Says that nothing more is sent. What still comes in can be read.
+    pub(super) fn finish(&mut self) {
+        self.say_goodbye();
         // A peer that is gone need not be told.
         let _ = rustix::net::shutdown(self, Shutdown::Write);
     }
