@@ -63,7 +63,8 @@ impl HostRoute {
     /// A route for this method and path, open to everybody, whose answers `answer` gives on the server's threads, several
     /// at a time. HEAD is answered like GET.
     ///
-    /// A segment of the path in braces takes any text: `/orders/{id}`. A panic of `answer` is answered with 500.
+    /// A segment of the path in braces takes any text: `/orders/{id}`. A panic of `answer` is answered with 500, and so is a
+    /// status below 200 or above 599.
     pub fn new(
         method: Method,
         path: &str,
@@ -131,11 +132,19 @@ impl HostRoute {
         request: &Request<'_>,
         claims: Option<&Claims>,
     ) -> Result<Response, Error> {
-        (self.answer)(&HostCall {
+        let response = (self.answer)(&HostCall {
             request,
             claims,
             parameters: self.matches(request.path()).unwrap_or_default(),
-        })
+        })?;
+        match response.status().0 {
+            200..=599 => Ok(response),
+            // Below 200 the client would go on waiting, and take the next request's answer for this one's.
+            status => Err(Error::Io(format!(
+                "The route {} answers with status {status}, which is none.",
+                self.path
+            ))),
+        }
     }
 
     /// Whether some path would be this route's and the other's.
@@ -180,6 +189,9 @@ pub(super) fn check(routes: &[HostRoute]) -> Result<(), Error> {
         }
         if route.limited && route.scope.is_none() {
             return wrong("is limited by user, and needs a token for that");
+        }
+        if route.method == Method::Head {
+            return wrong("is for HEAD, which is answered by the route for GET");
         }
         let own: Vec<Vec<Segment>> = ROUTES
             .iter()

@@ -8,6 +8,9 @@ pub use tiny_http::StatusCode;
 use crate::Error;
 use crate::syntax::is_token;
 
+/// Fields that say how an answer is sent, and so belong to whoever sends it.
+const ENGINES: [&str; 4] = ["Connection", "Content-Length", "Date", "Transfer-Encoding"];
+
 /// A whole answer.
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -55,8 +58,14 @@ impl Response {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] where the name is no token or the value has control characters (RFC 9110, section 5.5);
-    /// such a field would let its author write the rest of the answer.
+    /// such a field would let its author write the rest of the answer. Where it is one of the engine's (`Date`,
+    /// `Content-Length`, `Transfer-Encoding`, `Connection`): with two words on where an answer ends, two readers would differ.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        if ENGINES.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            return Err(Error::InvalidInput(format!(
+                "The header {name} is set by the server itself."
+            )));
+        }
         if !is_token(name) || value.chars().any(char::is_control) {
             return Err(Error::InvalidInput(
                 "A header's name must be a token and its value free of control characters.".into(),

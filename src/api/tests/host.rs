@@ -110,3 +110,24 @@ fn routes_that_could_not_be_reached_or_told_apart_are_refused() {
         route("/a")
     ]));
 }
+
+#[test]
+fn a_status_that_is_no_answer_is_an_error() {
+    let app = |status| {
+        let route = HostRoute::new(Method::Get, "/x", move |_| Response::empty(status));
+        app_with(&[], vec![route]).unwrap()
+    };
+    for status in [0, 100, 101, 199, 600, 65_535] {
+        assert_eq!(code(&get("/x").of(&app(status)), 500), "internal");
+    }
+    for status in [200, 204, 304, 418, 599] {
+        assert_eq!(get("/x").of(&app(status)).status().0, status);
+    }
+}
+
+#[test]
+fn a_route_for_head_is_refused_because_it_would_never_be_reached() {
+    let route = HostRoute::new(Method::Head, "/x", text);
+    let error = app_with(&[], vec![route]).unwrap_err().to_string();
+    assert!(error.contains("for GET"), "{error}");
+}
