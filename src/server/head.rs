@@ -77,7 +77,19 @@ pub(super) fn judge(
         0 => return Err(Problem::bad_request("The Host header is missing.")),
         _ => return Err(Problem::bad_request("There is more than one Host header.")),
     }
+    if !headers.all("Host").all(is_host) {
+        return Err(Problem::bad_request("The Host header is malformed."));
+    }
     body_length(version_1_0, headers, limits.body)
+}
+
+/// Whether it has only what a host and a port may have (RFC 9112, section 3.2): what one reader takes for a path or a user
+/// in there, another takes for a name.
+fn is_host(value: &[u8]) -> bool {
+    value
+        .trim_ascii()
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte))
 }
 
 fn check_size(target: &str, headers: &Headers<'_>, limits: Limits) -> Result<(), Problem> {
@@ -240,6 +252,23 @@ mod tests {
             None
         );
         assert_eq!(length(&[("Host", "y")]), None);
+        for (host, good) in [
+            ("", true),
+            ("localhost:5000", true),
+            ("[::1]:5000", true),
+            ("a_b.example", true),
+            ("localhost/evil", false),
+            ("evil@localhost", false),
+            ("a b", false),
+            ("a?b", false),
+            ("a#b", false),
+            ("a\\b", false),
+            ("\u{fc}", false),
+        ] {
+            let headers = Headers(vec![("Host", host.as_bytes())]);
+            let judged = judge(&Method::Get, "/", false, &headers, LIMITS);
+            assert_eq!(judged.is_ok(), good, "{host}");
+        }
         assert_eq!(length(&[("A b", "y")]), None);
         assert_eq!(length(&[("A", "x\ny")]), None);
     }

@@ -346,6 +346,21 @@ fn hosts() -> Vec<Case> {
             REFUSED,
         ),
         case(
+            "a Host with a path",
+            "GET /healthz HTTP/1.1\r\nHost: x/y\r\n\r\n",
+            REFUSED,
+        ),
+        case(
+            "a Host with a user",
+            "GET /healthz HTTP/1.1\r\nHost: y@x\r\n\r\n",
+            REFUSED,
+        ),
+        case(
+            "a Host of two words",
+            "GET /healthz HTTP/1.1\r\nHost: x y\r\n\r\n",
+            REFUSED,
+        ),
+        case(
             "an empty Host",
             "GET /healthz HTTP/1.1\r\nHost:\r\n\r\n",
             SERVED,
