@@ -180,11 +180,18 @@ fn bind_unix(path: &Path, mode: u32) -> Result<Socket, String> {
         Ok(found) if !found.file_type().is_socket() => {
             return Err("cannot be made: there is another file of this name".to_owned());
         }
-        Ok(_) if UnixStream::connect(path).is_ok() => {
-            return Err("is served by another program".to_owned());
-        }
-        Ok(_) => std::fs::remove_file(path)
-            .map_err(|error| format!("is left over and cannot be removed: {error}"))?,
+        Ok(_) => match UnixStream::connect(path) {
+            // Nobody listens there.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)
+                    .map_err(|error| format!("is left over and cannot be removed: {error}"))?;
+            }
+            Ok(_) => return Err("is served by another program".to_owned()),
+            // Of another user, say, or of another kind: not known to be left over.
+            Err(error) => {
+                return Err(format!("may be served by another program: {error}"));
+            }
+        },
         Err(_) => {}
     }
     let listener = UnixListener::bind(path).map_err(|error| format!("cannot be made: {error}"))?;
@@ -195,4 +202,21 @@ fn bind_unix(path: &Path, mode: u32) -> Result<Socket, String> {
         listener: Listener::Unix(listener),
         file: file_of(path),
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_may_be_in_use_is_left_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _other = UnixDatagram::bind(&path).unwrap();
+        let refused = bind_unix(&path, 0o600).err().unwrap();
+        assert!(refused.contains("may be served"), "{refused}");
+        assert!(path.exists());
+    }
 }
