@@ -31,7 +31,7 @@ pub use response::{Response, StatusCode};
 use caller::Caller;
 use request::path_of;
 use request_id::RequestId;
-use routes::SecureData;
+use routes::{SECURE_DATA_PATH, SecureData};
 
 /// The API over a gate. Cheap to clone; `Send` and `Sync`.
 #[derive(Clone)]
@@ -47,6 +47,9 @@ struct AppInner {
     login_limiter: Option<Limiter>,
     host: Vec<HostRoute>,
 }
+
+/// More bytes than this take longer than about a millisecond to read, seal or open, and to write, on a slow machine.
+const LARGE: usize = 64 << 10;
 
 /// What the log says of one request beside what the request itself says.
 #[derive(Default)]
@@ -115,9 +118,14 @@ impl App {
         self.guarded(request, router::answer)
     }
 
-    /// Whether the route that this leads to may wait for something, so that an engine should not let others wait with it.
-    pub(crate) fn takes_long(&self, method: &Method, target: &str) -> bool {
-        !self.inner.host.is_empty() && router::takes_long(&self.inner, method, path_of(target))
+    /// Whether the answer may take longer than an engine should let others wait: the body is large, or the data that is
+    /// shown, or the route waits for something.
+    pub(crate) fn takes_long(&self, method: &Method, target: &str, body: &[u8]) -> bool {
+        let app = &self.inner;
+        let path = path_of(target);
+        body.len() > LARGE
+            || (path == SECURE_DATA_PATH && app.secure_data.size() > LARGE)
+            || (!app.host.is_empty() && router::takes_long(app, method, path))
     }
 
     fn guarded(

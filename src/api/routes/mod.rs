@@ -14,7 +14,7 @@ use super::request::{Method, Request};
 use super::router::{Access, Route};
 use crate::json::{self, JsonError};
 
-pub(super) use secure_data::SecureData;
+pub(super) use secure_data::{PATH as SECURE_DATA_PATH, SecureData};
 
 /// Every route, in the order in which `GET /` lists them.
 pub(super) static ROUTES: &[Route] = &[
@@ -34,7 +34,7 @@ pub(super) static ROUTES: &[Route] = &[
     },
     Route {
         method: Method::Get,
-        path: "/secure-data",
+        path: secure_data::PATH,
         access: Access::Token("secure-data"),
         about: "The confidential data, encrypted",
         answer: secure_data::answer,

@@ -18,6 +18,9 @@ const MAX_FILE: u64 = 1 << 20;
 /// How often a file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Where this route answers.
+pub(in crate::api) const PATH: &str = "/secure-data";
+
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let data = call.app.secure_data.current();
     let encrypted = call.app.gate.encrypt_data(data.expose(), b"")?;
@@ -68,6 +71,14 @@ impl SecureData {
                 stamp: Some(stamp),
             }),
         })
+    }
+
+    /// How many bytes the data had when it was last looked at.
+    pub(in crate::api) fn size(&self) -> usize {
+        match self {
+            SecureData::Fixed(content) => content.len(),
+            SecureData::File { last, .. } => lock(last).content.len(),
+        }
     }
 
     /// The data now. A file that has become unreadable leaves the last good content in place.

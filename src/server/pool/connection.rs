@@ -20,8 +20,6 @@ const TURN: usize = 32;
 const READS: usize = 8;
 /// Answers are gathered up to this size before they are written.
 const BATCH: usize = 64 << 10;
-/// Larger bodies are handled by the blocking pool: what a worker does takes less than a millisecond.
-const LARGE_BODY: usize = 64 << 10;
 
 /// Who sends the requests of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -567,10 +565,10 @@ enum Then {
 }
 
 fn takes_long(shared: &Shared, request: &Parsed<'_>) -> bool {
-    request.body.len() > LARGE_BODY
-        || shared
-            .app
-            .takes_long(&request.method, origin_form(request.target))
+    let target = origin_form(request.target);
+    shared
+        .app
+        .takes_long(&request.method, target, &request.body)
 }
 
 /// Answers one request into `out`; true where the connection is over with it.
