@@ -263,7 +263,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_CONNECTIONS",
         default: "10000",
         value_name: "N",
-        help: "Most connections at a time. At the limit one that is slow with its head, else the one idle for longest, makes room.",
+        help: "Most connections at a time. At the limit one that is slow with its head, else the one idle for longest, else one that is slow otherwise makes room.",
         apply: |s, v| parse::number(v, 1, 1 << 20).map(|n| s.server.max_connections = n as usize),
         ..PLAIN
     },

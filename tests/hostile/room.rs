@@ -84,6 +84,31 @@ fn at_the_limit_whoever_is_slow_with_its_head_goes_first() {
     server.stop();
 }
 
+/// Halves of bodies, and refused clients that do not hang up: as cheap to hold as halves of heads.
+#[test]
+fn at_the_limit_nobody_keeps_the_others_out_with_bodies() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS", "50")]);
+    let half_a_body = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
+    let mut crowd: Vec<_> = (0..50).map(|_| Answers::new(server.connect())).collect();
+    for (number, connection) in crowd.iter().enumerate() {
+        let first: &[u8] = if number < 45 {
+            half_a_body
+        } else {
+            b"nonsense\r\n\r\n"
+        };
+        connection.get_ref().write_all(first).unwrap();
+    }
+    thread::sleep(Duration::from_millis(1500));
+    let _new: Vec<_> = (0..10).map(|_| kept(&server)).collect();
+    for refused in &mut crowd[45..] {
+        assert_eq!(refused.next().unwrap().status, 400);
+    }
+    drop(crowd);
+    server.stop();
+}
+
 /// As many as there is idle room for come at the same moment: all are answered, twice, and the youngest stay.
 #[test]
 fn at_the_limit_a_burst_loses_nobody() {

@@ -9,14 +9,24 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::deadlines::Wait;
 use super::shared::Address;
 use super::transport::Transport;
 use crate::Error;
 use crate::api::Peer;
 use crate::sync::lock;
 
-/// Where room is needed, a connection that has not sent a whole head for so long may go.
-pub(super) const SLOW_HEAD: Duration = Duration::from_secs(1);
+/// Where room is needed, connections that wait for this are closed, in this order and the oldest first; those with `true`
+/// only after [`SLOW`]. Halves of bodies cost a client no more than halves of heads, and would keep everybody out for longer.
+pub(super) const SPARE: [(Wait, bool); 5] = [
+    (Wait::Head, true),
+    (Wait::Linger, true),
+    (Wait::Idle, false),
+    (Wait::Body, true),
+    (Wait::Write, true),
+];
+/// How long a client may take for what others do at once.
+pub(super) const SLOW: Duration = Duration::from_secs(1);
 /// How long the listener waits for a worker to make room for one connection before it asks for the next.
 const ROOM_PATIENCE: Duration = Duration::from_millis(5);
 
@@ -57,7 +67,7 @@ pub(super) struct Mailbox {
     /// Times that it was told to make room, and has not done so yet. Meanwhile what it says of `spare` is not true.
     pub(super) to_make_room: AtomicUsize,
     /// The connections that would be closed first to make room.
-    spare: [AtomicU64; 2],
+    spare: [AtomicU64; SPARE.len()],
 }
 
 impl Mailbox {
@@ -112,16 +122,15 @@ impl Mailbox {
             .expect("an engine has workers")
     }
 
-    /// Says since when, in milliseconds of the engine's time and never zero, the worker's slowest head is on its way, and
-    /// since when its longest idle connection waits; zero where there is none.
-    pub(super) fn publish_spare(&self, since: [u64; 2]) {
+    /// Says since when, in milliseconds of the engine's time and never zero, the worker's oldest connection of each kind of
+    /// [`SPARE`] waits; zero where there is none.
+    pub(super) fn publish_spare(&self, since: [u64; SPARE.len()]) {
         for (place, since) in self.spare.iter().zip(since) {
             place.store(since, Ordering::Release);
         }
     }
 
-    /// The one of these that has the connection that can best be spared: one that is slow with its head, else the one that
-    /// is idle for longest; without any, the one that has fewest.
+    /// The one of these that has the connection that can best be spared; without any, the one that has fewest.
     pub(super) fn most_spare(mailboxes: &[Mailbox], now: u64) -> &Mailbox {
         let deadline = Instant::now() + ROOM_PATIENCE;
         let is_asked = |mailbox: &Mailbox| mailbox.to_make_room.load(Ordering::Acquire) > 0;
@@ -129,12 +138,13 @@ impl Mailbox {
             thread::sleep(Duration::from_micros(20));
         }
         let rank = |mailbox: &Mailbox| {
-            let [head, idle] =
-                [0, 1].map(|kind: usize| mailbox.spare[kind].load(Ordering::Acquire));
-            if head > 0 && head + SLOW_HEAD.as_millis() as u64 <= now {
-                return Some((0, head));
-            }
-            (idle > 0).then_some((1, idle))
+            let spare = SPARE.iter().zip(&mailbox.spare).enumerate();
+            spare
+                .map(|(rank, ((_, slow), since))| (rank, *slow, since.load(Ordering::Acquire)))
+                .find(|&(_, slow, since)| {
+                    since > 0 && (!slow || since + SLOW.as_millis() as u64 <= now)
+                })
+                .map(|(rank, _, since)| (rank, since))
         };
         mailboxes
             .iter()

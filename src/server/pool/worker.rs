@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::blocking::Pool;
 use super::connection::{Connection, Next, Ready, Turn};
 use super::deadlines::{Deadlines, Wait};
-use super::mailbox::{Incoming, Mailbox, Message, SLOW_HEAD, Token};
+use super::mailbox::{Incoming, Mailbox, Message, SLOW, SPARE, Token};
 use super::shared::Shared;
 use super::transport::Transport;
 use crate::Error;
@@ -376,12 +376,13 @@ impl Worker {
         }
     }
 
-    /// The connection that can best be spared: one that is slow with its head, else the one that is idle for longest.
+    /// The connection that can best be spared.
     fn spare(&self) -> Option<(u32, Instant)> {
-        self.deadlines
-            .oldest(Wait::Head)
-            .filter(|(_, since)| since.elapsed() >= SLOW_HEAD)
-            .or_else(|| self.deadlines.oldest(Wait::Idle))
+        SPARE.iter().find_map(|(wait, slow)| {
+            self.deadlines
+                .oldest(*wait)
+                .filter(|(_, since)| !slow || since.elapsed() >= SLOW)
+        })
     }
 
     fn make_room(&mut self) -> bool {
@@ -399,7 +400,7 @@ impl Worker {
     }
 
     fn publish_spare(&self) {
-        let since = [Wait::Head, Wait::Idle].map(|wait| {
+        let since = SPARE.map(|(wait, _)| {
             self.deadlines.oldest(wait).map_or(0, |(_, since)| {
                 since.saturating_duration_since(self.started).as_millis() as u64 + 1
             })
