@@ -14,6 +14,7 @@ mod routes;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -141,7 +142,11 @@ impl App {
         let response = match answer {
             Ok(Ok(response)) => response,
             Ok(Err(problem)) => problem.into_response(&id),
-            Err(_panic) => {
+            Err(panic) => {
+                // What a host panics with may panic again when it is dropped.
+                if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                    mem::forget(again);
+                }
                 log::error!(id = id.as_str(); "a route panicked");
                 Problem::internal().into_response(&id)
             }

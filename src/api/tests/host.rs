@@ -131,3 +131,16 @@ fn a_route_for_head_is_refused_because_it_would_never_be_reached() {
     let error = app_with(&[], vec![route]).unwrap_err().to_string();
     assert!(error.contains("for GET"), "{error}");
 }
+
+#[test]
+fn a_panic_whose_payload_panics_again_is_answered_too() {
+    struct Payload;
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+    let route = HostRoute::new(Method::Get, "/x", |_| std::panic::panic_any(Payload));
+    let app = app_with(&[], vec![route]).unwrap();
+    assert_eq!(code(&get("/x").of(&app), 500), "internal");
+}
