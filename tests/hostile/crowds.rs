@@ -114,6 +114,7 @@ fn never_reading(clients: usize, size: usize, ceiling: u64) {
         ("SEALGATE_SECURE_DATA_FILE", secret.to_str().unwrap()),
         ("SEALGATE_LISTEN", &listen),
         ("SEALGATE_MAX_BUFFERED", &max_buffered),
+        ("SEALGATE_BLOCKING_WORKERS", "4"),
     ];
     let server = start(&home, &[DEADLINES, &settings].concat());
     let good = decrypt(&server);
@@ -139,9 +140,10 @@ fn never_reading(clients: usize, size: usize, ceiling: u64) {
     );
     served.assert_within(promised(100), "that never read");
     // What the allocator adds, and what answers take while they are made.
-    let slack = 8 << 10;
+    let slack = 16 << 10;
     assert!(grown < (ceiling << 10) + slack, "{grown} KiB");
-    assert_eq!(server.threads(), threads);
+    // Large answers are made by the second pool.
+    assert!(server.threads() <= threads + 4);
     server.stop();
 }
 

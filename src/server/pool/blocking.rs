@@ -7,7 +7,7 @@ use std::mem;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::connection::{Who, answer, view};
+use super::answer::{Who, answer, view};
 use super::framing::{Parsed, parse_again};
 use super::mailbox::{Message, Token};
 use super::shared::Shared;

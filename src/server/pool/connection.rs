@@ -3,14 +3,17 @@
 //! While an answer is not written whole, nothing more is read. An idle connection keeps no buffer: bytes are read into the
 //! worker's, and only what is left of a request stays with the connection.
 
+mod writing;
+
 use std::mem;
 
+use super::answer::{Who, answer, view};
 use super::blocking::Job;
 use super::deadlines::Wait;
 use super::framing::{Framer, Parsed, Step};
 use super::shared::{Address, Shared};
 use super::transport::{Stop, Transport};
-use crate::api::{Headers, Method, Peer, Problem, Request};
+use crate::api::{Headers, Method, Peer, Problem};
 use crate::server::encode::{CONTINUE, Framing, encode};
 use crate::server::head::origin_form;
 
@@ -20,14 +23,6 @@ const TURN: usize = 32;
 const READS: usize = 8;
 /// Answers are gathered up to this size before they are written.
 const BATCH: usize = 64 << 10;
-
-/// Who sends the requests of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Who<'a> {
-    pub(super) peer: Peer,
-    /// The subject of the verified certificate.
-    pub(super) certificate: Option<&'a str>,
-}
 
 /// What the worker lends to a connection while it drives it.
 pub(super) struct Turn<'w> {
@@ -420,100 +415,6 @@ impl Connection {
         self.unread = false;
     }
 
-    /// Writes the gathered answers.
-    fn write(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
-        let mut written = 0;
-        while written < turn.out.len() {
-            match self.transport.write(&turn.out[written..]) {
-                Ok(wrote) => written += wrote,
-                Err(Stop::Broken) => {
-                    turn.out.clear();
-                    return Next::Close;
-                }
-                Err(stop) => {
-                    self.output = turn.out[written..].to_vec();
-                    self.written = 0;
-                    turn.out.clear();
-                    self.phase = Phase::Writing(after);
-                    // An answer that is made has to go somewhere: it is counted, never refused.
-                    self.count(turn.shared);
-                    return wait_for_write(stop, true);
-                }
-            }
-        }
-        turn.out.clear();
-        self.finished(turn, after)
-    }
-
-    /// Writes what is left of the answers.
-    fn write_on(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
-        while self.written < self.output.len() {
-            match self.transport.write(&self.output[self.written..]) {
-                Ok(wrote) => self.written += wrote,
-                Err(Stop::Broken) => return Next::Close,
-                Err(stop) => return wait_for_write(stop, false),
-            }
-        }
-        self.output = Vec::new();
-        self.written = 0;
-        self.finished(turn, after)
-    }
-
-    fn finished(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
-        self.count(turn.shared);
-        match after {
-            After::Read { .. } if self.transport.has_unread() => {
-                self.phase = Phase::Reading;
-                Next::Again
-            }
-            After::Read { answered } => {
-                self.phase = Phase::Reading;
-                self.wait_for_more(Ready::Read, answered, false)
-            }
-            After::Again => {
-                self.phase = Phase::Reading;
-                self.begins = true;
-                Next::Again
-            }
-            // Closed with something unread the kernel would tear the connection, and what is left of the answer with it.
-            After::Close => match self.transport.read(turn.scratch) {
-                Ok(1..) | Err(Stop::WantsWrite) => self.begin_to_linger(),
-                Ok(0) | Err(_) => {
-                    self.transport.say_goodbye();
-                    Next::Close
-                }
-            },
-            After::Linger => self.begin_to_linger(),
-        }
-    }
-
-    fn begin_to_linger(&mut self) -> Next {
-        self.transport.finish();
-        self.phase = Phase::Lingering;
-        Next::Wait {
-            wait: Wait::Linger,
-            on: Ready::Read,
-            anew: true,
-        }
-    }
-
-    /// Reads what a client still sends that has been told that the connection is over.
-    fn linger(&mut self, turn: &mut Turn<'_>) -> Next {
-        match self.transport.read(turn.scratch) {
-            Ok(0) | Err(Stop::Broken) => Next::Close,
-            Ok(_) | Err(Stop::WantsRead) => Next::Wait {
-                wait: Wait::Linger,
-                on: Ready::Read,
-                anew: false,
-            },
-            Err(Stop::WantsWrite) => Next::Wait {
-                wait: Wait::Linger,
-                on: Ready::Write,
-                anew: false,
-            },
-        }
-    }
-
     /// `answered`: since the last wait; `begins`: what is waited for is new already.
     fn wait_for_more(&mut self, on: Ready, answered: bool, begins: bool) -> Next {
         let wait = if self.framer.in_body() {
@@ -569,46 +470,4 @@ fn takes_long(shared: &Shared, request: &Parsed<'_>) -> bool {
     shared
         .app
         .takes_long(&request.method, target, &request.body)
-}
-
-/// Answers one request into `out`; true where the connection is over with it.
-pub(super) fn answer(
-    shared: &Shared,
-    mut request: Parsed<'_>,
-    who: Who<'_>,
-    out: &mut Vec<u8>,
-) -> bool {
-    let stays = request.keeps_alive();
-    let response = shared.app.handle(&view(&mut request, who));
-    let framing = Framing {
-        version_1_0: request.version_1_0,
-        head: request.method == Method::Head,
-        // Asked now, not before: the request may have taken its time.
-        close: !stays || shared.is_stopping(),
-    };
-    encode(&response, framing, out);
-    framing.close
-}
-
-/// The request as the API sees it.
-pub(super) fn view<'a>(request: &'a mut Parsed<'_>, who: Who<'a>) -> Request<'a> {
-    Request {
-        method: &request.method,
-        target: origin_form(request.target),
-        headers: mem::take(&mut request.headers),
-        body: &request.body,
-        peer: who.peer,
-        certificate: who.certificate,
-    }
-}
-
-fn wait_for_write(stop: Stop, anew: bool) -> Next {
-    Next::Wait {
-        wait: Wait::Write,
-        on: match stop {
-            Stop::WantsRead => Ready::Read,
-            _ => Ready::Write,
-        },
-        anew,
-    }
 }

@@ -1,7 +1,7 @@
 //! The engine of Linux: a fixed pool of workers, each with its own epoll and its own connections, and a second pool for what
 //! takes long. To the author of a route all of it is plain blocking code.
 //!
-//! `listener` accepts and hands out, `worker` drives its connections, `connection` is the state of one, `framing` and
+//! `listener` accepts and hands out, `worker` drives its connections, `connection` is the state of one, `answer` hands a request to the API, `framing` and
 //! `chunked` turn bytes into requests, `deadlines` says who is overdue, `blocking` is the second pool, `mailbox` is how
 //! threads reach a worker, `transport` and `tls` are the bytes' way.
 //!
@@ -10,6 +10,7 @@
 //! does not help. Heads, bodies, connections and all buffered bytes together are bounded. A connection costs a descriptor
 //! and, while it is idle, no buffer; never a thread.
 
+mod answer;
 mod blocking;
 mod chunked;
 mod connection;

@@ -1,0 +1,48 @@
+//! One request handed to the API, and its answer as bytes: in place by a worker, or by the blocking pool.
+
+use std::mem;
+
+use super::framing::Parsed;
+use super::shared::Shared;
+use crate::api::{Method, Peer, Request};
+use crate::server::encode::{Framing, encode};
+use crate::server::head::origin_form;
+
+/// Who sends the requests of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who<'a> {
+    pub(super) peer: Peer,
+    /// The subject of the verified certificate.
+    pub(super) certificate: Option<&'a str>,
+}
+
+/// Answers one request into `out`; true where the connection is over with it.
+pub(super) fn answer(
+    shared: &Shared,
+    mut request: Parsed<'_>,
+    who: Who<'_>,
+    out: &mut Vec<u8>,
+) -> bool {
+    let stays = request.keeps_alive();
+    let response = shared.app.handle(&view(&mut request, who));
+    let framing = Framing {
+        version_1_0: request.version_1_0,
+        head: request.method == Method::Head,
+        // Asked now, not before: the request may have taken its time.
+        close: !stays || shared.is_stopping(),
+    };
+    encode(&response, framing, out);
+    framing.close
+}
+
+/// The request as the API sees it.
+pub(super) fn view<'a>(request: &'a mut Parsed<'_>, who: Who<'a>) -> Request<'a> {
+    Request {
+        method: &request.method,
+        target: origin_form(request.target),
+        headers: mem::take(&mut request.headers),
+        body: &request.body,
+        peer: who.peer,
+        certificate: who.certificate,
+    }
+}
