@@ -3,18 +3,25 @@
 
 # Set CARGO_TARGET_DIR to build elsewhere; all that is made here follows it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# What `build`, `lib` and `install` make and take: release, or debug.
+PROFILE ?= release
+BUILT := $(TARGET)/$(PROFILE)
+RELEASE := $(if $(filter-out debug,$(PROFILE)),--profile $(PROFILE))
 VENV := $(TARGET)/venv
 TOOLS := $(TARGET)/tools
 
 # Just after rustup has installed Rust, the shell that make was started from does not know it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
+# Where `install` puts things; scripts/install has the defaults.
+export PREFIX DESTDIR BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR CMAKEDIR STRIP
+
 heading = @printf '\n=== %s ===\n' '$(1)'
 
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib header test test-rust soak fuzz test-python fmt-check clippy doc deny fmt bench-http clean bootstrap-run bootstrap-test bootstrap-bench-http
+.PHONY: help run build lib install install-strip uninstall header test test-rust soak fuzz test-python fmt-check clippy doc deny fmt bench-http clean bootstrap-run bootstrap-test bootstrap-bench-http
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -24,18 +31,42 @@ run: bootstrap-run ## build the server and run it: make run ARGS='--listen 127.0
 	cargo run --locked --release -- serve $(ARGS)
 
 build: bootstrap-run ## the command, as released: target/release/sealgate
-	cargo build --locked --release --bin sealgate
+	cargo build --locked $(RELEASE) --bin sealgate
 
 # A plain build makes several crate types at once, and then rustc applies no LTO to the libraries: one at a time.
 # The link has the name that programs look for at run time, the SONAME that build.rs gives: 0.MINOR, later MAJOR.
+# libsealgate.private is what rustc says a program needs beside the static library; `make install` reads it.
 lib: bootstrap-run ## the C libraries, as released: libsealgate.so and libsealgate.a in target/release
-	cargo rustc --locked --release --lib --crate-type cdylib
-	cargo rustc --locked --release --lib --crate-type staticlib
+ifeq ($(PROFILE),debug)
+	cargo build --locked --lib
+	@echo 'extern crate sealgate as _;' | rustc --edition 2024 --crate-name private --crate-type staticlib \
+		--extern sealgate='$(BUILT)/libsealgate.rlib' -L dependency='$(BUILT)/deps' \
+		--print native-static-libs='$(BUILT)/libsealgate.private' -o '$(BUILT)/libsealgate.private.a' - 2>/dev/null
+	@rm -f '$(BUILT)/libsealgate.private.a'
+else
+	cargo rustc --locked $(RELEASE) --lib --crate-type cdylib
+	cargo rustc --locked $(RELEASE) --lib --crate-type staticlib -- \
+		--print native-static-libs='$(BUILT)/libsealgate.private'
+endif
 	@abi=$$(awk -F'[".]' '/^version *=/ { print ($$2 > 0 ? $$2 : $$2 "." $$3); exit }' Cargo.toml); \
-	cd '$(TARGET)/release' && [ ! -e libsealgate.so ] || ln -sfn libsealgate.so "libsealgate.so.$$abi"
+	cd '$(BUILT)' && [ ! -e libsealgate.so ] || ln -sfn libsealgate.so "libsealgate.so.$$abi"
 
-header: ## rewrite include/sealgate.h from the sources
-	SEALGATE_WRITE_HEADER=1 cargo test --test header
+# Without a build where everything is there already, so that `sudo make install` needs no Rust of root's. Build the command
+# first: it builds the libraries too, for itself, and without LTO.
+install: ## the command, libraries, header, man pages: make install PREFIX=/usr/local DESTDIR= (and LIBDIR, BINDIR, ...)
+	@for file in sealgate libsealgate.so libsealgate.a libsealgate.private; do \
+		[ -e '$(BUILT)/'"$$file" ] || exec $(MAKE) build lib; \
+	done
+	@scripts/install install '$(BUILT)'
+
+install-strip: export STRIP := yes
+install-strip: install ## the same, without symbols that nobody needs at run time
+
+uninstall: ## remove what `make install` put there, with the same settings
+	@scripts/install uninstall '$(BUILT)'
+
+header: ## rewrite include/sealgate.h and include/symbols.txt from the sources
+	SEALGATE_WRITE_HEADER=1 cargo test --test header --test symbols
 
 test: bootstrap-test fmt-check clippy test-rust doc test-python deny ## everything that passes or fails, cheap failures first
 	$(call heading,everything passed)

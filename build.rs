@@ -1,4 +1,5 @@
-//! Gives the C library its SONAME: `libsealgate.so.0.MINOR` before 1.0, `libsealgate.so.MAJOR` after.
+//! How the C library is linked: its SONAME is `libsealgate.so.0.MINOR` before 1.0, `libsealgate.so.MAJOR` after, and it is
+//! never unloaded. That nothing but `sealgate_*` leaves it is rustc's own doing, and tests/symbols.rs holds it.
 
 use std::env;
 
@@ -13,4 +14,6 @@ fn main() {
         major => major.to_owned(),
     };
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libsealgate.so.{abi}");
+    // A host that closes a plugin must not take the code away from under threads of a server, or of destructors of theirs.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
 }
