@@ -16,6 +16,14 @@
 #define SEALGATE_VERSION_MAJOR 0
 #define SEALGATE_VERSION_MINOR 1
 #define SEALGATE_VERSION_PATCH 0
+#define SEALGATE_VERSION_NUMBER 0x000100
+#define SEALGATE_ABI_VERSION 1
+
+/* Names for sealgate_has_feature. */
+#define SEALGATE_FEATURE_SERVER "server"
+#define SEALGATE_FEATURE_TLS "tls"
+#define SEALGATE_FEATURE_UNIX_SOCKETS "unix-sockets"
+#define SEALGATE_FEATURE_VENDORED_OPENSSL "vendored-openssl"
 
 /* A status must be looked at. */
 #if defined(__GNUC__) || defined(__clang__)
@@ -59,6 +67,10 @@ enum sealgate_status
    */
   SEALGATE_STATUS_KEY_RING = 5,
   /**
+   * The buffer is too small; the call has told the size that it needs.
+   */
+  SEALGATE_STATUS_BUFFER_TOO_SMALL = 6,
+  /**
    * No token was given.
    */
   SEALGATE_STATUS_TOKEN_MISSING = 10,
@@ -86,6 +98,22 @@ enum sealgate_status
    * The caller has used up its requests.
    */
   SEALGATE_STATUS_RATE_LIMITED = 30,
+  /**
+   * From a callback, or a thread, that the call would have to wait for.
+   */
+  SEALGATE_STATUS_WOULD_DEADLOCK = 40,
+  /**
+   * A server's handle in a process that was forked off after the server was made.
+   */
+  SEALGATE_STATUS_FORKED = 41,
+  /**
+   * The handle is not in the state for this call: a server that runs takes no more routes, and starts only once.
+   */
+  SEALGATE_STATUS_WRONG_STATE = 42,
+  /**
+   * The time was over before everything had ended.
+   */
+  SEALGATE_STATUS_TIMED_OUT = 43,
   /**
    * The operating system refused something.
    */
@@ -164,6 +192,70 @@ extern "C" {
 void sealgate_buffer_free(struct sealgate_buffer *buffer);
 
 /**
+ * How many bytes `sealgate_seal_bytes` makes of `data_size` bytes; SIZE_MAX where the sum does not fit.
+ *
+ * Thread safety: any thread, any time. Since 0.1.
+ */
+size_t sealgate_sealed_size(size_t data_size);
+
+/**
+ * How many bytes `sealgate_open_bytes` makes of `sealed_size` sealed bytes; 0 where these are too few to be sealed data.
+ *
+ * Data in the original program's AES-CBC, which a gate opens where its settings permit it, may be longer than this, but
+ * never as long as what is opened; the call then tells.
+ * Thread safety: any thread, any time. Since 0.1.
+ */
+size_t sealgate_opened_size(size_t sealed_size);
+
+/**
+ * Seals bytes into the caller's buffer. Always the sealed format: `sealgate_open_bytes` opens it, and
+ * `sealgate_decrypt_data` its base64 text.
+ *
+ * `context` is authenticated but not stored: the same is needed to open. It may be empty. `out` has room for `out_room`
+ * bytes and must not overlap the inputs. `*out_size` is how many were written; with BUFFER_TOO_SMALL it is how many are
+ * needed, which `sealgate_sealed_size` says before. On any other failure it is 0. `out` may be NULL if `out_room` is 0.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or an overlap), BUFFER_TOO_SMALL, CRYPTO.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
+ * may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_seal_bytes(const struct sealgate_gate *gate,
+                                    const void *data,
+                                    size_t data_size,
+                                    const void *context,
+                                    size_t context_size,
+                                    void *out,
+                                    size_t out_room,
+                                    size_t *out_size);
+
+/**
+ * Opens sealed bytes into the caller's buffer.
+ *
+ * `context` is what they were sealed with. `out` has room for `out_room` bytes and must not overlap the inputs.
+ * `*out_size` is how many were written; with BUFFER_TOO_SMALL it is how many are needed, which `sealgate_opened_size` says
+ * before. On any other failure it is 0, and nothing readable is left in `out`. `out` may be NULL if `out_room` is 0. The
+ * buffer is the caller's: wipe it when its secret is no longer needed.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap), BUFFER_TOO_SMALL (which says nothing about whether the data would
+ * open), DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
+ * may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_open_bytes(const struct sealgate_gate *gate,
+                                    const void *sealed,
+                                    size_t sealed_size,
+                                    const void *context,
+                                    size_t context_size,
+                                    void *out,
+                                    size_t out_room,
+                                    size_t *out_size);
+
+/**
  * The user that the token is for, as UTF-8 text without a NUL at its end.
  *
  * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
@@ -176,6 +268,49 @@ SEALGATE_MUST_USE
 sealgate_status sealgate_claims_subject(const struct sealgate_claims *claims,
                                         const char **out,
                                         size_t *out_size);
+
+/**
+ * The token's own id, as UTF-8 text without a NUL at its end.
+ *
+ * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. The original program's
+ * tokens have no id: then, as on failure, they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `claims` is NULL or live; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_id(const struct sealgate_claims *claims,
+                                   const char **out,
+                                   size_t *out_size);
+
+/**
+ * The scope names of the token with single spaces between, as UTF-8 text without a NUL at its end; empty where it has none.
+ *
+ * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
+ * and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `claims` is NULL or live; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_scope(const struct sealgate_claims *claims,
+                                      const char **out,
+                                      size_t *out_size);
+
+/**
+ * Whether the token carries a scope name: `*out` is 1 or 0.
+ *
+ * On failure `*out` is 0. Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `claims` is NULL or live; `name` is NULL or has its size; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_has_scope(const struct sealgate_claims *claims,
+                                          const char *name,
+                                          size_t name_size,
+                                          int32_t *out);
 
 /**
  * All claims of the token as a JSON object, as UTF-8 text without a NUL at its end.
@@ -397,6 +532,26 @@ sealgate_status sealgate_mask_data(const char *data,
                                    struct sealgate_buffer *out);
 
 /**
+ * Counts a request of a user and says whether it may go on.
+ *
+ * `user` is any UTF-8 name. `*allowed` is 1 where the request is admitted, which counts it, and 0 where it is not: that is
+ * no error, the status is OK. `*remaining` is how many requests the user has left. `*retry_after_ms` is 0, or after a
+ * refusal the milliseconds to wait. Where the limit is switched off (max_requests 0) everything is admitted and
+ * `*remaining` is UINT32_MAX. On failure all three are 0.
+ * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `user` is NULL or has its size; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_enforce_rate_limit(const struct sealgate_gate *gate,
+                                            const char *user,
+                                            size_t user_size,
+                                            int32_t *allowed,
+                                            uint32_t *remaining,
+                                            uint64_t *retry_after_ms);
+
+/**
  * The name of a status in snake case, such as "token_expired"; "unknown" for a number that is none.
  *
  * The text lives as long as the process and must not be freed. Thread safety: any thread, any time. Since 0.1.
@@ -410,6 +565,32 @@ const char *sealgate_status_name(int32_t status);
  * the header that a program was compiled with. Thread safety: any thread, any time. Since 0.1.
  */
 const char *sealgate_version_string(void);
+
+/**
+ * The version of the library that is running, as a number that grows: major << 16 | minor << 8 | patch.
+ *
+ * SEALGATE_VERSION_NUMBER is that of the header. Thread safety: any thread, any time. Since 0.1.
+ */
+uint32_t sealgate_version_number(void);
+
+/**
+ * Which programs this library fits: those compiled with a header whose SEALGATE_ABI_VERSION is the same number.
+ *
+ * It is minor before version 1.0, then major << 16. Thread safety: any thread, any time. Since 0.1.
+ */
+uint32_t sealgate_abi_version(void);
+
+/**
+ * Whether this library has a feature, by its name: 1 or 0. A name that it does not know is one that it does not have.
+ *
+ * `name` is one of the SEALGATE_FEATURE_... texts; NULL is permitted and no feature.
+ * Thread safety: any thread, any time. Since 0.1.
+ *
+ * # Safety
+ * `name` is NULL or has its size.
+ */
+int32_t sealgate_has_feature(const char *name,
+                             size_t name_size);
 
 #ifdef __cplusplus
 }  // extern "C"

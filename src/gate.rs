@@ -8,6 +8,7 @@ use crate::cipher::{self, CbcMode};
 use crate::config::GateSettings;
 use crate::keys::{KeyOrigin, KeyRing};
 use crate::limiter::{Admission, Limiter};
+use crate::secret::wipe;
 use crate::token::{Claims, Grant, TokenRules};
 use crate::{Error, Secret, TokenError};
 
@@ -109,6 +110,47 @@ impl Gate {
     /// [`Error::InvalidInput`] where the data is too large.
     pub fn seal(&self, data: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
         self.inner.ring.newest_data_key().seal(context, data)
+    }
+
+    /// Seals `data` into `out`, which must be exactly [`OVERHEAD`](crate::OVERHEAD) longer. On failure `out` is wiped.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the data is too large or `out` is of another size.
+    pub fn seal_into(&self, data: &[u8], context: &[u8], out: &mut [u8]) -> Result<(), Error> {
+        if data.len().checked_add(cipher::OVERHEAD) != Some(out.len()) {
+            return Err(Error::InvalidInput(
+                "The output must have exactly the size of the sealed data.".into(),
+            ));
+        }
+        let key = self.inner.ring.newest_data_key();
+        key.seal_into(context, data, out).inspect_err(|_| wipe(out))
+    }
+
+    /// Opens sealed bytes into the beginning of `out` and tells how many they are. `Ok(Err(size))`: `out` is smaller than
+    /// that, and nothing was written. On failure what was written is wiped.
+    ///
+    /// # Errors
+    /// [`Error::Decrypt`], one error for every cause.
+    pub(crate) fn open_into(
+        &self,
+        sealed: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<Result<usize, usize>, Error> {
+        let ring = &self.inner.ring;
+        if let Some(key) = cipher::key_id_of(sealed).and_then(|id| ring.data_key(id)) {
+            let size = cipher::opened_size(sealed.len()).ok_or(Error::Decrypt)?;
+            let Some(place) = out.get_mut(..size) else {
+                return Ok(Err(size));
+            };
+            return key.open_into(context, sealed, place).map(|()| Ok(size));
+        }
+        let opened = self.open(sealed, context)?;
+        let Some(place) = out.get_mut(..opened.len()) else {
+            return Ok(Err(opened.len()));
+        };
+        place.copy_from_slice(opened.expose());
+        Ok(Ok(opened.len()))
     }
 
     /// Opens sealed bytes; also the original's AES-CBC, where the settings permit it and no context is given.

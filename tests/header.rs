@@ -11,7 +11,23 @@ fn generated() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut config = cbindgen::Config::from_file(root.join("include/cbindgen.toml")).unwrap();
     let version = env!("CARGO_PKG_VERSION");
-    let [major, minor, patch] = [0, 1, 2].map(|part| version.split('.').nth(part).unwrap());
+    let [major, minor, patch] = [0, 1, 2].map(|part| {
+        version
+            .split('.')
+            .nth(part)
+            .unwrap()
+            .parse::<u32>()
+            .unwrap()
+    });
+    let number = major << 16 | minor << 8 | patch;
+    let abi = if major > 0 { major << 16 } else { minor };
+    let features: String = features(root)
+        .iter()
+        .map(|name| {
+            let constant = name.to_uppercase().replace('-', "_");
+            format!("#define SEALGATE_FEATURE_{constant} \"{name}\"\n")
+        })
+        .collect();
     config.header = Some(format!(
         "/*\n * Sealgate {version}: tokens, encryption, masking.\n *\n * Generated from src/ffi by `make header`: do not \
          edit. Every call that can fail returns a status, writes its\n * outputs only on success, and keeps a sentence \
@@ -22,7 +38,11 @@ fn generated() -> String {
          #define SEALGATE_VERSION_STRING \"{version}\"\n\
          #define SEALGATE_VERSION_MAJOR {major}\n\
          #define SEALGATE_VERSION_MINOR {minor}\n\
-         #define SEALGATE_VERSION_PATCH {patch}\n\n\
+         #define SEALGATE_VERSION_PATCH {patch}\n\
+         #define SEALGATE_VERSION_NUMBER 0x{number:06x}\n\
+         #define SEALGATE_ABI_VERSION {abi}\n\n\
+         /* Names for sealgate_has_feature. */\n\
+         {features}\n\
          /* A status must be looked at. */\n\
          #if defined(__GNUC__) || defined(__clang__)\n\
          #define SEALGATE_MUST_USE __attribute__((warn_unused_result))\n\
@@ -36,6 +56,15 @@ fn generated() -> String {
         .expect("the exports make a header")
         .write(&mut header);
     String::from_utf8(header).unwrap()
+}
+
+/// What a build may have or lack: the server's parts, and the features of Cargo.toml.
+fn features(root: &Path) -> Vec<String> {
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let optional = manifest["features"].as_table().unwrap();
+    let fixed = ["server", "tls", "unix-sockets"].map(str::to_owned);
+    fixed.into_iter().chain(optional.keys().cloned()).collect()
 }
 
 #[test]

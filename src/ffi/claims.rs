@@ -1,9 +1,8 @@
 //! `sealgate_claims`: what a verified token says.
 
 use std::ffi::c_char;
-use std::ptr;
 
-use super::input::{handle, output};
+use super::input::{handle, lend, output, text};
 use super::{SealgateStatus, boundary, free_handle};
 use crate::Claims;
 
@@ -29,7 +28,85 @@ pub unsafe extern "C" fn sealgate_claims_subject(
     out_size: *mut usize,
 ) -> SealgateStatus {
     // SAFETY: the contract is the same.
-    unsafe { lend(claims, out, out_size, Claims::subject) }
+    unsafe {
+        lend(claims, "claims", out, out_size, |claims| {
+            Ok(Some(claims.claims.subject().as_bytes()))
+        })
+    }
+}
+
+/// The token's own id, as UTF-8 text without a NUL at its end.
+///
+/// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. The original program's
+/// tokens have no id: then, as on failure, they are NULL and 0.
+/// Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `claims` is NULL or live; the outputs are NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_claims_id(
+    claims: *const SealgateClaims,
+    out: *mut *const c_char,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe {
+        lend(claims, "claims", out, out_size, |claims| {
+            Ok(claims.claims.id().map(str::as_bytes))
+        })
+    }
+}
+
+/// The scope names of the token with single spaces between, as UTF-8 text without a NUL at its end; empty where it has none.
+///
+/// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
+/// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `claims` is NULL or live; the outputs are NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_claims_scope(
+    claims: *const SealgateClaims,
+    out: *mut *const c_char,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe {
+        lend(claims, "claims", out, out_size, |claims| {
+            Ok(Some(claims.claims.scope().as_bytes()))
+        })
+    }
+}
+
+/// Whether the token carries a scope name: `*out` is 1 or 0.
+///
+/// On failure `*out` is 0. Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `claims` is NULL or live; `name` is NULL or has its size; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_claims_has_scope(
+    claims: *const SealgateClaims,
+    name: *const c_char,
+    name_size: usize,
+    out: *mut i32,
+) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract, for all three.
+        let (out, claims, name) = unsafe {
+            let out = output(out, 0, "out")?;
+            (
+                out,
+                handle(claims, "claims")?,
+                text(name, name_size, "name")?,
+            )
+        };
+        *out = (!name.is_empty() && claims.claims.has_scope(name)).into();
+        Ok(())
+    })
 }
 
 /// All claims of the token as a JSON object, as UTF-8 text without a NUL at its end.
@@ -47,7 +124,11 @@ pub unsafe extern "C" fn sealgate_claims_json(
     out_size: *mut usize,
 ) -> SealgateStatus {
     // SAFETY: the contract is the same.
-    unsafe { lend(claims, out, out_size, Claims::json) }
+    unsafe {
+        lend(claims, "claims", out, out_size, |claims| {
+            Ok(Some(claims.claims.json().as_bytes()))
+        })
+    }
 }
 
 /// When the token expires, in seconds since 1970-01-01 UTC.
@@ -78,26 +159,4 @@ pub unsafe extern "C" fn sealgate_claims_expires_at(
 pub unsafe extern "C" fn sealgate_claims_free(claims: *mut SealgateClaims) {
     // SAFETY: by this function's contract.
     unsafe { free_handle(claims) }
-}
-
-/// # Safety
-/// `claims` is NULL or live; the outputs are NULL or may be written.
-unsafe fn lend(
-    claims: *const SealgateClaims,
-    out: *mut *const c_char,
-    out_size: *mut usize,
-    part: fn(&Claims) -> &str,
-) -> SealgateStatus {
-    boundary(|| {
-        // SAFETY: by this function's contract, for all three.
-        let (out, out_size, claims) = unsafe {
-            let out = output(out, ptr::null(), "out");
-            let out_size = output(out_size, 0, "out_size");
-            (out?, out_size?, handle(claims, "claims")?)
-        };
-        let text = part(&claims.claims);
-        *out = text.as_ptr().cast();
-        *out_size = text.len();
-        Ok(())
-    })
 }

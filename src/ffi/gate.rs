@@ -213,7 +213,51 @@ pub unsafe extern "C" fn sealgate_mask_data(
     })
 }
 
-/// Runs one call on a gate. A gate on which a call panicked is not used again.
+/// Counts a request of a user and says whether it may go on.
+///
+/// `user` is any UTF-8 name. `*allowed` is 1 where the request is admitted, which counts it, and 0 where it is not: that is
+/// no error, the status is OK. `*remaining` is how many requests the user has left. `*retry_after_ms` is 0, or after a
+/// refusal the milliseconds to wait. Where the limit is switched off (max_requests 0) everything is admitted and
+/// `*remaining` is UINT32_MAX. On failure all three are 0.
+/// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; `user` is NULL or has its size; the outputs are NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_enforce_rate_limit(
+    gate: *const SealgateGate,
+    user: *const c_char,
+    user_size: usize,
+    allowed: *mut i32,
+    remaining: *mut u32,
+    retry_after_ms: *mut u64,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(gate, |gate| {
+            let allowed = output(allowed, 0, "allowed");
+            let remaining = output(remaining, 0, "remaining");
+            let retry_after_ms = output(retry_after_ms, 0, "retry_after_ms");
+            let (allowed, remaining, retry_after_ms) = (allowed?, remaining?, retry_after_ms?);
+            let user = text(user, user_size, "user");
+            let (gate, user) = (gate?, user?);
+            let Some(admission) = gate.enforce_rate_limit(user) else {
+                (*allowed, *remaining) = (1, u32::MAX);
+                return Ok(());
+            };
+            *allowed = admission.allowed.into();
+            *remaining = admission.remaining;
+            if !admission.allowed {
+                *retry_after_ms =
+                    u64::try_from(admission.reset.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Runs one call with one output on a gate. A gate on which a call panicked is not used again.
 ///
 /// # Safety
 /// `gate` is NULL or live; `out` is NULL or may be written.
@@ -223,26 +267,45 @@ unsafe fn call<T>(
     nothing: T,
     work: impl FnOnce(&Gate) -> Result<T, Failure>,
 ) -> SealgateStatus {
+    // SAFETY: by this function's contract, for both.
+    unsafe {
+        guarded(gate, |gate| {
+            let out = output(out, nothing, "out")?;
+            *out = work(gate?)?;
+            Ok(())
+        })
+    }
+}
+
+/// Runs one call on a gate, or where it cannot be used on the reason for that. A gate on which a call panicked is not used
+/// again.
+///
+/// # Safety
+/// `gate` is NULL or live.
+pub(super) unsafe fn guarded(
+    gate: *const SealgateGate,
+    work: impl FnOnce(Result<&Gate, Failure>) -> Result<(), Failure>,
+) -> SealgateStatus {
     // SAFETY: by this function's contract.
     let gate = unsafe { handle(gate, "gate") };
     let broken = gate.as_ref().ok().map(|gate| &gate.broken);
-    let status = boundary(|| {
-        // SAFETY: by this function's contract.
-        let out = unsafe { output(out, nothing, "out") }?;
-        let gate = gate?;
-        if gate.broken.load(Ordering::Relaxed) {
+    let status = boundary(|| work(gate.and_then(|gate| gate.usable())));
+    if let (SealgateStatus::Panic, Some(broken)) = (status, broken) {
+        broken.store(true, Ordering::Relaxed);
+    }
+    status
+}
+
+impl SealgateGate {
+    pub(super) fn usable(&self) -> Result<&Gate, Failure> {
+        if self.broken.load(Ordering::Relaxed) {
             return Err(Failure::new(
                 SealgateStatus::Panic,
                 "An earlier fault inside the library left this gate unusable. Make a new one.",
             ));
         }
-        *out = work(&gate.gate)?;
-        Ok(())
-    });
-    if let (SealgateStatus::Panic, Some(broken)) = (status, broken) {
-        broken.store(true, Ordering::Relaxed);
+        Ok(&self.gate)
     }
-    status
 }
 
 /// A call that panics, for the tests.

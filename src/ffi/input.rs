@@ -1,8 +1,9 @@
 //! Pointers from C as slices and references.
 
 use std::ffi::{c_char, c_void};
+use std::ptr;
 
-use super::{Failure, SealgateStatus};
+use super::{Failure, SealgateStatus, boundary};
 
 fn null(what: &str) -> Failure {
     Failure::new(SealgateStatus::NullPointer, format!("{what} is NULL."))
@@ -83,4 +84,60 @@ pub(super) unsafe fn output<'a, T>(
         out.write(nothing);
         Ok(&mut *out)
     }
+}
+
+/// Room for bytes by pointer and length, NULL only with length 0; it must not overlap what is read meanwhile.
+///
+/// # Safety
+/// Unless it is NULL, `out` has room for `size` bytes that nobody else uses for `'a`, `inputs` excepted: that is checked.
+pub(super) unsafe fn place<'a>(
+    out: *mut c_void,
+    size: usize,
+    inputs: &[&[u8]],
+    what: &str,
+) -> Result<&'a mut [u8], Failure> {
+    // SAFETY: the contract is the same; what comes back is used for its address and length only.
+    let range = unsafe { bytes(out, size, what) }?.as_ptr_range();
+    let overlaps = |input: &&[u8]| {
+        let input = input.as_ptr_range();
+        !input.is_empty() && input.start < range.end && range.start < input.end
+    };
+    if inputs.iter().any(overlaps) {
+        return Err(Failure::new(
+            SealgateStatus::InvalidArgument,
+            format!("{what} overlaps an input."),
+        ));
+    }
+    if size == 0 {
+        return Ok(&mut []);
+    }
+    // SAFETY: not NULL and of a size that a slice may have, as `bytes` has checked; nobody else uses it, by this
+    // function's contract and the check above. Memory of C has some value in every byte.
+    Ok(unsafe { std::slice::from_raw_parts_mut(out.cast(), size) })
+}
+
+/// Lends a part of a handle's to the caller: NULL and 0 where there is none.
+///
+/// # Safety
+/// `object` is NULL or live; the outputs are NULL or may be written.
+pub(super) unsafe fn lend<T>(
+    object: *const T,
+    what: &str,
+    out: *mut *const c_char,
+    out_size: *mut usize,
+    part: impl FnOnce(&T) -> Result<Option<&[u8]>, Failure>,
+) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract, for all three.
+        let (out, out_size, object) = unsafe {
+            let out = output(out, ptr::null(), "out");
+            let out_size = output(out_size, 0, "out_size");
+            (out?, out_size?, handle(object, what)?)
+        };
+        if let Some(part) = part(object)? {
+            *out = part.as_ptr().cast();
+            *out_size = part.len();
+        }
+        Ok(())
+    })
 }

@@ -5,6 +5,7 @@
 //! panic crosses into C.
 
 mod buffer;
+mod bytes;
 mod claims;
 mod config;
 mod error;

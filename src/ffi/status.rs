@@ -22,6 +22,8 @@ pub enum SealgateStatus {
     Setting = 4,
     /// The key ring cannot be read, trusted or written.
     KeyRing = 5,
+    /// The buffer is too small; the call has told the size that it needs.
+    BufferTooSmall = 6,
     /// No token was given.
     TokenMissing = 10,
     /// Not a token of ours by its form.
@@ -36,6 +38,14 @@ pub enum SealgateStatus {
     DecryptFailed = 20,
     /// The caller has used up its requests.
     RateLimited = 30,
+    /// From a callback, or a thread, that the call would have to wait for.
+    WouldDeadlock = 40,
+    /// A server's handle in a process that was forked off after the server was made.
+    Forked = 41,
+    /// The handle is not in the state for this call: a server that runs takes no more routes, and starts only once.
+    WrongState = 42,
+    /// The time was over before everything had ended.
+    TimedOut = 43,
     /// The operating system refused something.
     Io = 50,
     /// OpenSSL or the system's random generator failed.
@@ -45,13 +55,14 @@ pub enum SealgateStatus {
 }
 
 impl SealgateStatus {
-    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 16] = [
+    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 21] = [
         (SealgateStatus::Ok, c"ok"),
         (SealgateStatus::NullPointer, c"null_pointer"),
         (SealgateStatus::InvalidArgument, c"invalid_argument"),
         (SealgateStatus::InvalidUtf8, c"invalid_utf8"),
         (SealgateStatus::Setting, c"setting"),
         (SealgateStatus::KeyRing, c"key_ring"),
+        (SealgateStatus::BufferTooSmall, c"buffer_too_small"),
         (SealgateStatus::TokenMissing, c"token_missing"),
         (SealgateStatus::TokenMalformed, c"token_malformed"),
         (SealgateStatus::TokenInvalid, c"token_invalid"),
@@ -59,6 +70,10 @@ impl SealgateStatus {
         (SealgateStatus::TokenNotYetValid, c"token_not_yet_valid"),
         (SealgateStatus::DecryptFailed, c"decrypt_failed"),
         (SealgateStatus::RateLimited, c"rate_limited"),
+        (SealgateStatus::WouldDeadlock, c"would_deadlock"),
+        (SealgateStatus::Forked, c"forked"),
+        (SealgateStatus::WrongState, c"wrong_state"),
+        (SealgateStatus::TimedOut, c"timed_out"),
         (SealgateStatus::Io, c"io"),
         (SealgateStatus::Crypto, c"crypto"),
         (SealgateStatus::Panic, c"panic"),

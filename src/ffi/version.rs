@@ -1,6 +1,16 @@
-//! The library's version at run time.
+//! The library's version and what it can do, at run time.
 
 use std::ffi::{CStr, c_char};
+
+use super::input::bytes;
+
+/// What a library may have or lack, and whether this one has it.
+const FEATURES: [(&str, bool); 4] = [
+    ("server", true),
+    ("tls", cfg!(target_os = "linux")), // the pool engine's
+    ("unix-sockets", cfg!(unix)),
+    ("vendored-openssl", cfg!(feature = "vendored-openssl")),
+];
 
 const VERSION: &CStr =
     match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
@@ -15,4 +25,50 @@ const VERSION: &CStr =
 #[unsafe(no_mangle)]
 pub extern "C" fn sealgate_version_string() -> *const c_char {
     VERSION.as_ptr()
+}
+
+/// The version of the library that is running, as a number that grows: major << 16 | minor << 8 | patch.
+///
+/// SEALGATE_VERSION_NUMBER is that of the header. Thread safety: any thread, any time. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn sealgate_version_number() -> u32 {
+    part(env!("CARGO_PKG_VERSION_MAJOR")) << 16
+        | part(env!("CARGO_PKG_VERSION_MINOR")) << 8
+        | part(env!("CARGO_PKG_VERSION_PATCH"))
+}
+
+/// Which programs this library fits: those compiled with a header whose SEALGATE_ABI_VERSION is the same number.
+///
+/// It is minor before version 1.0, then major << 16. Thread safety: any thread, any time. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn sealgate_abi_version() -> u32 {
+    match part(env!("CARGO_PKG_VERSION_MAJOR")) {
+        0 => part(env!("CARGO_PKG_VERSION_MINOR")),
+        major => major << 16,
+    }
+}
+
+/// Whether this library has a feature, by its name: 1 or 0. A name that it does not know is one that it does not have.
+///
+/// `name` is one of the SEALGATE_FEATURE_... texts; NULL is permitted and no feature.
+/// Thread safety: any thread, any time. Since 0.1.
+///
+/// # Safety
+/// `name` is NULL or has its size.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_has_feature(name: *const c_char, name_size: usize) -> i32 {
+    // SAFETY: by this function's contract.
+    let name = unsafe { bytes(name.cast(), name_size, "name") }.unwrap_or_default();
+    let known = FEATURES
+        .iter()
+        .any(|(known, there)| *there && known.as_bytes() == name);
+    known.into()
+}
+
+/// A part of the version, at compile time.
+const fn part(digits: &str) -> u32 {
+    match u32::from_str_radix(digits, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("a part of a version is a number"),
+    }
 }

@@ -1,0 +1,116 @@
+//! Sealing and opening bytes into the caller's buffer: nothing is allocated, nothing has to be freed.
+
+use std::ffi::c_void;
+
+use super::gate::{SealgateGate, guarded};
+use super::input::{bytes, output, place};
+use super::{Failure, SealgateStatus};
+
+/// How many bytes `sealgate_seal_bytes` makes of `data_size` bytes; SIZE_MAX where the sum does not fit.
+///
+/// Thread safety: any thread, any time. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn sealgate_sealed_size(data_size: usize) -> usize {
+    data_size.saturating_add(crate::OVERHEAD)
+}
+
+/// How many bytes `sealgate_open_bytes` makes of `sealed_size` sealed bytes; 0 where these are too few to be sealed data.
+///
+/// Data in the original program's AES-CBC, which a gate opens where its settings permit it, may be longer than this, but
+/// never as long as what is opened; the call then tells.
+/// Thread safety: any thread, any time. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn sealgate_opened_size(sealed_size: usize) -> usize {
+    sealed_size.saturating_sub(crate::OVERHEAD)
+}
+
+/// Seals bytes into the caller's buffer. Always the sealed format: `sealgate_open_bytes` opens it, and
+/// `sealgate_decrypt_data` its base64 text.
+///
+/// `context` is authenticated but not stored: the same is needed to open. It may be empty. `out` has room for `out_room`
+/// bytes and must not overlap the inputs. `*out_size` is how many were written; with BUFFER_TOO_SMALL it is how many are
+/// needed, which `sealgate_sealed_size` says before. On any other failure it is 0. `out` may be NULL if `out_room` is 0.
+/// Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or an overlap), BUFFER_TOO_SMALL, CRYPTO.
+/// Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
+/// may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_seal_bytes(
+    gate: *const SealgateGate,
+    data: *const c_void,
+    data_size: usize,
+    context: *const c_void,
+    context_size: usize,
+    out: *mut c_void,
+    out_room: usize,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(gate, |gate| {
+            let out_size = output(out_size, 0, "out_size")?;
+            let gate = gate?;
+            let data = bytes(data, data_size, "data")?;
+            let context = bytes(context, context_size, "context")?;
+            let out = place(out, out_room, &[data, context], "out")?;
+            let needed = sealgate_sealed_size(data.len());
+            if data.len() <= crate::MAX_PLAINTEXT && out.len() < needed {
+                *out_size = needed;
+                return Err(too_small(needed));
+            }
+            let room = out.len().min(needed);
+            gate.seal_into(data, context, &mut out[..room])?;
+            *out_size = needed;
+            Ok(())
+        })
+    }
+}
+
+/// Opens sealed bytes into the caller's buffer.
+///
+/// `context` is what they were sealed with. `out` has room for `out_room` bytes and must not overlap the inputs.
+/// `*out_size` is how many were written; with BUFFER_TOO_SMALL it is how many are needed, which `sealgate_opened_size` says
+/// before. On any other failure it is 0, and nothing readable is left in `out`. `out` may be NULL if `out_room` is 0. The
+/// buffer is the caller's: wipe it when its secret is no longer needed.
+/// Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap), BUFFER_TOO_SMALL (which says nothing about whether the data would
+/// open), DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
+/// may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_open_bytes(
+    gate: *const SealgateGate,
+    sealed: *const c_void,
+    sealed_size: usize,
+    context: *const c_void,
+    context_size: usize,
+    out: *mut c_void,
+    out_room: usize,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(gate, |gate| {
+            let out_size = output(out_size, 0, "out_size")?;
+            let gate = gate?;
+            let sealed = bytes(sealed, sealed_size, "sealed")?;
+            let context = bytes(context, context_size, "context")?;
+            let out = place(out, out_room, &[sealed, context], "out")?;
+            let opened = gate.open_into(sealed, context, out)?;
+            *out_size = opened.unwrap_or_else(|needed| needed);
+            opened.map(drop).map_err(too_small)
+        })
+    }
+}
+
+fn too_small(needed: usize) -> Failure {
+    Failure::new(
+        SealgateStatus::BufferTooSmall,
+        format!("The buffer needs room for {needed} bytes."),
+    )
+}

@@ -1,0 +1,27 @@
+//! The C library as C programs see it: tests/c has one program for each part, and each is run plainly, with sanitizers and,
+//! where it is installed, under Valgrind.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::c::{Under, compile, has_valgrind};
+
+fn plain_and_sanitized(source: &str) {
+    for under in [Under::Nothing, Under::Sanitizers] {
+        compile(source, under).run();
+    }
+}
+
+fn also_under_valgrind(source: &str) {
+    plain_and_sanitized(source);
+    if has_valgrind() {
+        compile(source, Under::Valgrind).run();
+    }
+}
+
+#[test]
+fn a_gate_from_c() {
+    also_under_valgrind("tests/c/gate.c");
+}
