@@ -4,6 +4,7 @@
 //! errors, `caller` who is asking. Bytes on a wire are the engines' business.
 
 mod caller;
+mod hooks;
 mod host;
 mod problem;
 mod request;
@@ -24,6 +25,7 @@ use crate::limiter::Limiter;
 use crate::mask::MaskedForLog;
 use crate::{Error, Gate};
 
+pub use hooks::Host;
 pub use host::{HostCall, HostRoute};
 pub use problem::Problem;
 pub use request::{Headers, Method, Peer, Request};
@@ -46,7 +48,7 @@ struct AppInner {
     secure_data: SecureData,
     /// `None`: logins are not limited.
     login_limiter: Option<Limiter>,
-    host: Vec<HostRoute>,
+    host: Host,
 }
 
 /// More bytes than this take longer than about a millisecond to read, seal or open, and to write, on a slow machine.
@@ -79,7 +81,18 @@ impl App {
         settings: &AppSettings,
         routes: Vec<HostRoute>,
     ) -> Result<Self, Error> {
-        host::check(&routes)?;
+        let mut host = Host::new();
+        for route in routes {
+            host.add_route(route)?;
+        }
+        App::with_host(gate, settings, host)
+    }
+
+    /// Mounts the API on a gate, with all that a host adds to it.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
+    pub fn with_host(gate: Gate, settings: &AppSettings, host: Host) -> Result<Self, Error> {
         let login_limiter = match settings.login_max_requests {
             0 => None,
             limit => Some(Limiter::new(
@@ -94,7 +107,7 @@ impl App {
                 secure_data: SecureData::new(settings)?,
                 settings: settings.clone(),
                 login_limiter,
-                host: routes,
+                host,
             }),
         })
     }
@@ -126,7 +139,7 @@ impl App {
         let path = path_of(target);
         body.len() > LARGE
             || (path == SECURE_DATA_PATH && app.secure_data.size() > LARGE)
-            || (!app.host.is_empty() && router::takes_long(app, method, path))
+            || router::takes_long(&app.host, method, path)
     }
 
     fn guarded(

@@ -103,6 +103,17 @@ impl Problem {
         )
     }
 
+    /// 401: no such user, or another password. Which of the two is not told.
+    pub(super) fn login_failed() -> Self {
+        Problem::new(
+            401,
+            "login_failed",
+            "The username or the password is wrong.",
+            "Tokens are for users with an account.",
+        )
+        .with("WWW-Authenticate", "Bearer")
+    }
+
     /// 404.
     pub(super) fn not_found() -> Self {
         Problem::new(

@@ -8,8 +8,16 @@ pub use tiny_http::StatusCode;
 use crate::Error;
 use crate::syntax::is_token;
 
-/// Fields that say how an answer is sent, and so belong to whoever sends it.
-const ENGINES: [&str; 4] = ["Connection", "Content-Length", "Date", "Transfer-Encoding"];
+/// Fields that say where an answer ends and what becomes of the connection.
+const ENGINES: [&str; 7] = [
+    "Connection",
+    "Content-Length",
+    "Date",
+    "Keep-Alive",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+];
 
 /// A whole answer.
 #[derive(Debug, Clone)]
@@ -54,12 +62,30 @@ impl Response {
         Response::new(status, "application/json", body)
     }
 
+    /// Gives it another status.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where it is not from 200 to 599: no whole answer has such a status.
+    pub fn set_status(&mut self, status: u16) -> Result<(), Error> {
+        if !(200..=599).contains(&status) {
+            return Err(Error::InvalidInput(
+                "A status must be from 200 to 599.".into(),
+            ));
+        }
+        self.status = StatusCode(status);
+        Ok(())
+    }
+
+    /// Gives it another body.
+    pub fn set_body(&mut self, body: Vec<u8>) {
+        self.body = body;
+    }
+
     /// Sets a header field, in the place of an earlier one of the same name.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] where the name is no token or the value has control characters (RFC 9110, section 5.5);
-    /// such a field would let its author write the rest of the answer. Where it is one of the engine's (`Date`,
-    /// `Content-Length`, `Transfer-Encoding`, `Connection`): with two words on where an answer ends, two readers would differ.
+    /// such a field would let its author write the rest of the answer. Also where the field is the engine's to write.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
         if ENGINES.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             return Err(Error::InvalidInput(format!(

@@ -1,5 +1,6 @@
 //! From a request to its route, and the gates on the way: token, scope, limit.
 
+use super::hooks::Host;
 use super::host::HostRoute;
 use super::problem::Problem;
 use super::request::{Method, Request};
@@ -50,7 +51,12 @@ pub(super) fn answer(
             return run(route, app, request, seen);
         }
     } else {
-        let mut at_path = app.host.iter().filter(|route| route.takes(path)).peekable();
+        let mut at_path = app
+            .host
+            .routes
+            .iter()
+            .filter(|route| route.takes(path))
+            .peekable();
         seen.route = at_path.peek().map(|route| route.path.clone().into());
         if seen.route.is_none() {
             return Err(Problem::not_found());
@@ -66,10 +72,14 @@ pub(super) fn answer(
 }
 
 /// Whether the route that this leads to may wait for something.
-pub(super) fn takes_long(app: &AppInner, method: &Method, path: &str) -> bool {
-    app.host
-        .iter()
-        .any(|route| route.blocking && route.method == *as_get(method) && route.takes(path))
+pub(super) fn takes_long(host: &Host, method: &Method, path: &str) -> bool {
+    let hooked = |hook: bool, of: Method, at: &str| hook && of == *as_get(method) && at == path;
+    hooked(host.authenticate.is_some(), Method::Post, "/login")
+        || hooked(host.secure_data.is_some(), Method::Get, "/secure-data")
+        || host
+            .routes
+            .iter()
+            .any(|route| route.blocking && route.method == *as_get(method) && route.takes(path))
 }
 
 /// HEAD is GET whose body the engine leaves out.
@@ -203,6 +213,7 @@ fn allowed(app: &AppInner, path: &str) -> String {
         .map(|route| &route.method);
     let host = app
         .host
+        .routes
         .iter()
         .filter(|route| route.takes(path))
         .map(|route| &route.method);

@@ -1,4 +1,5 @@
-//! POST `/login`: a token for a name. Without accounts anybody gets one for any name, so it is offered with care.
+//! POST `/login`: a token for a name. Without accounts (which a host may have) anybody gets one for any name, so it is
+//! offered with care.
 
 use serde_json::json;
 
@@ -10,7 +11,7 @@ use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
 use crate::config::LoginMode;
 use crate::limiter::Admission;
-use crate::token::{Grant, OPEN_LOGIN_SCOPE, valid_subject};
+use crate::token::{Grant, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
 
 const BAD_USERNAME: &str = "Username is required.";
 /// What proxies add; no client of this machine sends them by itself.
@@ -23,6 +24,7 @@ const PROXY_HEADERS: [&str; 7] = [
     "X-Forwarded-Server",
     "X-Real-IP",
 ];
+const BAD_PASSWORD: &str = "Password is required.";
 const BAD_SCOPE: &str = "The scope is not acceptable.";
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
@@ -55,13 +57,27 @@ fn log_in(
         ));
     }
     call.seen.user = Some(username.to_owned());
-    let scope = scope(text(&body, "scope", BAD_SCOPE)?)?;
     let by_user = count(call, &[caller, username.as_bytes()].concat())?;
     if let (Some(user), Some(address)) = (by_user, *tightest)
         && user.remaining < address.remaining
     {
         *tightest = by_user;
     }
+    let permitted = match &call.app.host.authenticate {
+        Some(authenticate) => {
+            let password = text(&body, "password", BAD_PASSWORD)?.ok_or_else(|| {
+                Problem::bad_member(
+                    BAD_PASSWORD,
+                    r#"Send {"username": "...", "password": "..."}."#,
+                )
+            })?;
+            authenticate(username, password)
+                .filter(|scope| valid_scope(scope))
+                .ok_or_else(Problem::login_failed)?
+        }
+        None => OPEN_LOGIN_SCOPE.to_owned(),
+    };
+    let scope = scope(text(&body, "scope", BAD_SCOPE)?, &permitted)?;
     let gate = &call.app.gate;
     let token = gate.issue_token(&Grant {
         subject: username,
@@ -103,6 +119,8 @@ fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
                 "It is switched off. Tokens come from: sealgate token issue --user NAME",
             ));
         }
+        // The host's accounts decide.
+        LoginMode::Auto if call.app.host.authenticate.is_some() => return Ok(()),
         LoginMode::Auto => {}
     }
     let request = call.request;
@@ -162,17 +180,17 @@ fn host_is_ours(request: &Request<'_>, allowed: &[String]) -> bool {
         || allowed.iter().any(|known| known == name || *known == host)
 }
 
-/// What was asked for, at most what open login gives; all of it where nothing was asked.
-fn scope(asked: Option<&str>) -> Result<&str, Problem> {
+/// What was asked for, at most what is permitted; all of it where nothing was asked.
+fn scope<'a>(asked: Option<&'a str>, permitted: &'a str) -> Result<&'a str, Problem> {
     let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
-        return Ok(OPEN_LOGIN_SCOPE);
+        return Ok(permitted);
     };
-    let offered = |name: &str| OPEN_LOGIN_SCOPE.split(' ').any(|known| known == name);
+    let offered = |name: &str| permitted.split(' ').any(|known| known == name);
     if asked.split(' ').all(offered) {
         return Ok(asked);
     }
     Err(Problem::bad_member(
         BAD_SCOPE,
-        format!("It can be some of: {OPEN_LOGIN_SCOPE}."),
+        format!("It can be some of: {permitted}."),
     ))
 }

@@ -1,7 +1,8 @@
 //! Routes of a host program beside the API's own.
 
 use super::*;
-use crate::api::{HostCall, HostRoute};
+use crate::Secret;
+use crate::api::{Host, HostCall, HostRoute};
 
 fn text(call: &HostCall<'_>) -> Response {
     let user = call.claims().map_or("-", |claims| claims.subject());
@@ -143,4 +144,90 @@ fn a_panic_whose_payload_panics_again_is_answered_too() {
     let route = HostRoute::new(Method::Get, "/x", |_| std::panic::panic_any(Payload));
     let app = app_with(&[], vec![route]).unwrap();
     assert_eq!(code(&get("/x").of(&app), 500), "internal");
+}
+
+fn app_of(host: Host) -> App {
+    let mut config = Config::new();
+    config.set("keys", "ephemeral").unwrap();
+    let settings = config.settings().unwrap();
+    App::with_host(Gate::new(&settings.gate).unwrap(), &settings.app, host).unwrap()
+}
+
+#[test]
+fn accounts_of_the_host_decide_who_gets_which_token() {
+    let app = app_of(
+        Host::new().with_accounts(|user, password| match (user, password) {
+            ("alice", "right") => Some("encrypt reports".to_owned()),
+            ("odd", _) => Some("two  spaces".to_owned()),
+            _ => None,
+        }),
+    );
+    let log_in = |sent: &str| {
+        let mut ask = post("/login", sent);
+        // Open login would refuse a stranger.
+        ask.peer.local = false;
+        ask.of(&app)
+    };
+    let token = body(&log_in(r#"{"username":"alice","password":"right"}"#))["token"].clone();
+    let claims = app.gate().verify_token(token.as_str().unwrap()).unwrap();
+    assert_eq!(
+        (claims.subject(), claims.scope()),
+        ("alice", "encrypt reports")
+    );
+    let less = log_in(r#"{"username":"alice","password":"right","scope":"encrypt"}"#);
+    let token = body(&less)["token"].clone();
+    let claims = app.gate().verify_token(token.as_str().unwrap()).unwrap();
+    assert_eq!(claims.scope(), "encrypt");
+    for (sent, status, expected) in [
+        (
+            r#"{"username":"alice","password":"wrong"}"#,
+            401,
+            "login_failed",
+        ),
+        (
+            r#"{"username":"odd","password":"right"}"#,
+            401,
+            "login_failed",
+        ),
+        (r#"{"username":"alice"}"#, 400, "bad_member"),
+        (
+            r#"{"username":"alice","password":"right","scope":"decrypt"}"#,
+            400,
+            "bad_member",
+        ),
+    ] {
+        assert_eq!(code(&log_in(sent), status), expected, "{sent}");
+    }
+    assert!(app.takes_long(&Method::Post, "/login", b""));
+    assert!(!app.takes_long(&Method::Get, "/login", b""));
+}
+
+#[test]
+fn the_host_supplies_the_confidential_data() {
+    let supplied = std::sync::atomic::AtomicBool::new(false);
+    let app = app_of(Host::new().with_secure_data(move || {
+        match supplied.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            false => Ok(Secret::from("the host's")),
+            true => Err(Error::Io("gone".into())),
+        }
+    }));
+    let token = log_in(&app);
+    let ask = || get("/secure-data").with("Authorization", &token).of(&app);
+    let encrypted = body(&ask())["encrypted_data"].clone();
+    let opened = app.gate().decrypt_data(encrypted.as_str().unwrap(), b"");
+    assert_eq!(opened.unwrap().expose(), b"the host's");
+    assert_eq!(code(&ask(), 500), "internal");
+    assert!(app.takes_long(&Method::Head, "/secure-data?x", b""));
+}
+
+#[test]
+fn what_frames_an_answer_is_not_the_hosts_to_write() {
+    let mut response = Response::empty(200);
+    for name in ["content-length", "Transfer-Encoding", "connection"] {
+        assert!(response.set_header(name, "1").is_err(), "{name}");
+    }
+    assert!(response.set_status(101).is_err() && response.set_status(600).is_err());
+    response.set_status(201).unwrap();
+    response.set_body(b"made".to_vec());
+    assert_eq!((response.status().0, response.body()), (201, &b"made"[..]));
 }
