@@ -69,6 +69,8 @@ mod sync;
 #[forbid(unsafe_code)]
 mod syntax;
 #[forbid(unsafe_code)]
+mod threads;
+#[forbid(unsafe_code)]
 pub mod token;
 
 pub use cipher::{CbcMode, MAX_PLAINTEXT, OVERHEAD};

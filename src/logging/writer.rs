@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::sink::{Batch, Sink, Work};
+use crate::threads;
 
 /// What a sink's lines are written to.
 pub(super) struct Target {
@@ -102,10 +103,7 @@ impl Target {
 
 /// Starts the thread. It lives as long as the process.
 pub(super) fn start(sink: Arc<Sink>, target: Target) -> io::Result<()> {
-    thread::Builder::new()
-        .name("sealgate-log".to_owned())
-        .spawn(move || run(&sink, target))
-        .map(drop)
+    threads::spawn("sealgate-log", move || run(&sink, target)).map(drop)
 }
 
 /// What it has to say itself, it logs: it holds no lock then, and its own sink takes the line as any other.

@@ -14,6 +14,7 @@ use super::shared::Shared;
 use crate::api::{Peer, Problem};
 use crate::server::encode::{Framing, encode};
 use crate::sync::lock;
+use crate::threads;
 
 /// Jobs that may wait for each thread.
 const WAITING_PER_THREAD: usize = 16;
@@ -118,8 +119,8 @@ impl Pool {
         let start = !full && queue.idle <= queue.jobs.len() && queue.threads < pool.most_threads;
         if start {
             let shared = shared.clone();
-            let thread = thread::Builder::new().name("sealgate-blocking".to_owned());
-            if let Ok(thread) = thread.spawn(move || shared.blocking.work(&shared)) {
+            let work = move || shared.blocking.work(&shared);
+            if let Ok(thread) = threads::spawn("sealgate-blocking", work) {
                 lock(&pool.threads).push(thread);
                 queue.threads += 1;
             }

@@ -34,6 +34,7 @@ use crate::config::ServerSettings;
 use crate::server::head::Limits;
 use crate::server::listen;
 use crate::sync::lock;
+use crate::threads;
 
 use blocking::Pool;
 use listener::{Bell, Listener};
@@ -117,9 +118,7 @@ impl Engine {
     }
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(work)
+        let thread = threads::spawn(name, work)
             .map_err(|error| Error::Io(format!("A thread cannot be started: {error}.")))?;
         lock(&self.threads).push(thread);
         Ok(())

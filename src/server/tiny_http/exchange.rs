@@ -13,6 +13,7 @@ use crate::api::{App, Headers, Peer, Problem, Request, Response};
 use crate::server::encode::{Framing, encode};
 use crate::server::head::{self, BodyLength, Limits};
 use crate::sync::lock;
+use crate::threads;
 use crate::{Config, Error};
 
 /// A rejected body up to this size is read and thrown away by tiny_http; what claims more is set aside instead, because
@@ -253,8 +254,8 @@ impl Exchange {
             .is_some_and(|claimed| claimed <= DRAINED)
         {
             let response = to_tiny(response);
-            let drain = std::thread::Builder::new().name("sealgate-drain".to_owned());
-            if let Err(error) = drain.spawn(move || drop(request.respond(response))) {
+            let drain = move || drop(request.respond(response));
+            if let Err(error) = threads::spawn("sealgate-drain", drain) {
                 log::warn!("a refused body cannot be thrown away in a thread of its own: {error}");
             }
             return Ok(());

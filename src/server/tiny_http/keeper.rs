@@ -18,6 +18,7 @@ use super::exchange::Heard;
 use crate::Error;
 use crate::server::listen::{Address, Listener, Socket};
 use crate::sync::lock;
+use crate::threads;
 
 /// How often the keeper looks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -60,9 +61,7 @@ pub(super) fn start(shared: Arc<Shared>, socket: Socket) -> Result<JoinHandle<()
     keeper
         .start_generation()
         .map_err(|error| Error::Io(format!("The server cannot be started: {error}.")))?;
-    thread::Builder::new()
-        .name("sealgate-keep".to_owned())
-        .spawn(move || keeper.run())
+    threads::spawn("sealgate-keep", move || keeper.run())
         .map_err(|error| Error::Io(format!("The server cannot be started: {error}.")))
 }
 
@@ -136,10 +135,11 @@ impl Keeper {
     }
 
     fn start_generation(&mut self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        // It starts threads of its own.
         let server = match self.socket.listener.try_clone()? {
-            Listener::Tcp(listener) => Server::from_listener(listener, None)?,
+            Listener::Tcp(listener) => threads::deaf(|| Server::from_listener(listener, None))?,
             #[cfg(unix)]
-            Listener::Unix(listener) => Server::from_listener(listener, None)?,
+            Listener::Unix(listener) => threads::deaf(|| Server::from_listener(listener, None))?,
         };
         let generation = Arc::new(Generation {
             server,
@@ -152,12 +152,10 @@ impl Keeper {
             let (shared, generation) = (self.shared.clone(), generation.clone());
             let old_workers = self.old_workers.clone();
             self.shared.workers_alive.fetch_add(1, Ordering::SeqCst);
-            let worker = thread::Builder::new()
-                .name(format!("sealgate-{number}"))
-                .spawn(move || work(&shared, &generation, &old_workers))
-                .inspect_err(|_| {
-                    self.shared.workers_alive.fetch_sub(1, Ordering::SeqCst);
-                })?;
+            let work = move || work(&shared, &generation, &old_workers);
+            let worker = threads::spawn(&format!("sealgate-{number}"), work).inspect_err(|_| {
+                self.shared.workers_alive.fetch_sub(1, Ordering::SeqCst);
+            })?;
             self.workers.push(worker);
         }
         if let Some(old) = self.generations.last() {
@@ -174,7 +172,7 @@ impl Keeper {
         let (answered, answer) = mpsc::channel();
         let (address, probe) = (self.socket.address.clone(), self.shared.probe.clone());
         // In a thread of its own: connecting to a Unix socket whose queue is full has no time limit.
-        let asked = thread::Builder::new().spawn(move || {
+        let asked = threads::spawn("sealgate-probe", move || {
             let _ = answered.send(ask(&address, &probe).is_ok());
         });
         (asked.is_ok() && answer.recv_timeout(PROBE_PATIENCE) == Ok(true))

@@ -1,0 +1,47 @@
+//! Threads of the library in a process that is the host's: none of them ever takes one of the host's signals.
+
+use std::io;
+use std::thread::{Builder, JoinHandle};
+
+/// Starts a thread that is deaf to signals from its first instruction on.
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    deaf(|| Builder::new().name(name.to_owned()).spawn(work))
+}
+
+/// Does something with all signals blocked but those that the thread itself causes by a fault (SEGV, BUS, FPE, ILL,
+/// TRAP). Threads that are started meanwhile, here or by them, stay so.
+///
+/// A SIGPIPE that one of these threads causes stays with it and ends with it.
+#[cfg(unix)]
+pub(crate) fn deaf<T>(work: impl FnOnce() -> T) -> T {
+    use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+
+    struct Restore(SigSet);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // Cannot fail: it was the mask before.
+            let _ = self.0.thread_set_mask();
+        }
+    }
+    let mut blocked = SigSet::all();
+    for synchronous in [
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGILL,
+        Signal::SIGTRAP,
+    ] {
+        blocked.remove(synchronous);
+    }
+    // Fails only where it is told something else than to block.
+    let _restore = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK).map(Restore);
+    work()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn deaf<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
