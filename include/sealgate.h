@@ -33,6 +33,53 @@
 #endif
 
 /**
+ * For `sealgate_set_log`: something failed.
+ */
+#define SEALGATE_LOG_ERROR 1
+
+/**
+ * For `sealgate_set_log`: something is not as it should be.
+ */
+#define SEALGATE_LOG_WARN 2
+
+/**
+ * For `sealgate_set_log`: a line for each request, and what begins and ends.
+ */
+#define SEALGATE_LOG_INFO 3
+
+/**
+ * For `sealgate_set_log`: for whoever looks for a fault.
+ */
+#define SEALGATE_LOG_DEBUG 4
+
+/**
+ * For `sealgate_server_route`: only for holders of a token; the callback gets its checked claims.
+ */
+#define SEALGATE_ROUTE_TOKEN 1
+
+/**
+ * For `sealgate_server_route`: only as often as the gate's limit admits, counted with the user's other requests. Needs
+ * SEALGATE_ROUTE_TOKEN.
+ */
+#define SEALGATE_ROUTE_LIMITED 2
+
+/**
+ * For `sealgate_server_route`: the callback may wait for something (a database, another server). It then runs where nobody
+ * else waits with it.
+ */
+#define SEALGATE_ROUTE_BLOCKING 4
+
+/**
+ * How many characters `mask_data` leaves visible where the caller does not say.
+ */
+#define DEFAULT_VISIBLE_CHARS 3
+
+/**
+ * Longest token that is looked at, in bytes.
+ */
+#define MAX_TOKEN 8192
+
+/**
  * What a call came to. 0 is success; numbers are never changed or reused, new ones are added.
  *
  * The number is the contract; `sealgate_last_error` has a sentence for people.
@@ -157,6 +204,45 @@ typedef struct sealgate_config sealgate_config;
 typedef struct sealgate_gate sealgate_gate;
 
 /**
+ * A login that a callback decides about.
+ *
+ * Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
+ */
+typedef struct sealgate_login sealgate_login;
+
+/**
+ * A request, lent to a route's callback.
+ *
+ * Thread safety: may be read by any number of threads, during the callback only. It is the library's: nobody frees it.
+ */
+typedef struct sealgate_request sealgate_request;
+
+/**
+ * The answer that a route's callback fills. It begins as 200 without a body.
+ *
+ * Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
+ */
+typedef struct sealgate_response sealgate_response;
+
+/**
+ * The place for the data of /secure-data.
+ *
+ * Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
+ */
+typedef struct sealgate_secure_data sealgate_secure_data;
+
+/**
+ * Serves the HTTP API, and routes of the host beside it, on threads of its own.
+ *
+ * The order of calls is: `sealgate_server_new`, routes and callbacks, `sealgate_server_start`, `sealgate_server_stop`,
+ * `sealgate_server_free`. Its threads block all signals but those that a fault causes, and no SIGPIPE of theirs reaches
+ * the host. In a process that was forked off after it was made, its functions answer FORKED; gates work there.
+ *
+ * Thread safety: may be shared; all functions but `sealgate_server_free` may be called from any thread.
+ */
+typedef struct sealgate_server sealgate_server;
+
+/**
  * Bytes that belong to the library: give them back with `sealgate_buffer_free`, never with `free`.
  *
  * A NUL follows the last byte, so that a text can be printed; it does not count in `size`. Initialise a buffer with `{0}`
@@ -176,6 +262,58 @@ typedef struct sealgate_buffer {
    */
   int32_t secret;
 } sealgate_buffer;
+
+/**
+ * Takes a log line: a level (SEALGATE_LOG_...), a target such as "sealgate::access", and the message with its fields as
+ * name=value. The texts are UTF-8, have no NUL and no line break at their end, and are lent for the call only.
+ *
+ * Names in it are masked, control characters escaped, and no secret is in it. It runs on whichever thread has something
+ * to say, several at a time, those of the host included while they are in a call. What it does must be short: requests
+ * wait for it. It may call the library; lines that come of that are lost. `sealgate_server_stop` and
+ * `sealgate_server_free` answer WOULD_DEADLOCK in it. It must return: no longjmp out of it, no C++ exception.
+ */
+typedef void (*sealgate_log_callback)(int32_t level,
+                                      const char *target,
+                                      size_t target_size,
+                                      const char *line,
+                                      size_t line_size,
+                                      void *user);
+
+/**
+ * Called once with `user` when the library will not use it again, on whichever thread that is. NULL: nothing is called.
+ * It must not call functions of the handle that it was given to, and it must return.
+ */
+typedef void (*sealgate_drop)(void *user);
+
+/**
+ * Answers a request: fills `response` and returns 0. Any other return value is a failure, which is logged and answered
+ * with 500.
+ *
+ * It runs on the server's threads, several at a time. `request`, `response` and all that is read from them are lent for
+ * the call only. It may call everything but `sealgate_server_stop` and `sealgate_server_free` of its own server, which
+ * answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception.
+ */
+typedef int32_t (*sealgate_route_callback)(const struct sealgate_request *request,
+                                           struct sealgate_response *response,
+                                           void *user);
+
+/**
+ * Decides about a login: reads name and password from `login`, calls `sealgate_login_allow` where they are right, and
+ * returns 0. Whoever was not allowed is denied, and so is everybody where it returns anything else.
+ *
+ * It runs on the server's threads for what takes long, several at a time. `login` and all that is read from it are lent
+ * for the call only. What it may call, and how it must return, is as with `sealgate_route_callback`.
+ */
+typedef int32_t (*sealgate_authenticate_callback)(struct sealgate_login *login, void *user);
+
+/**
+ * Supplies the data of /secure-data with `sealgate_secure_data_set`, and returns 0. Anything else, or no data, is answered
+ * with 500.
+ *
+ * It runs on the server's threads for what takes long, several at a time. `data` is lent for the call only. What it may
+ * call, and how it must return, is as with `sealgate_route_callback`.
+ */
+typedef int32_t (*sealgate_secure_data_callback)(struct sealgate_secure_data *data, void *user);
 
 #ifdef __cplusplus
 extern "C" {
@@ -550,6 +688,397 @@ sealgate_status sealgate_enforce_rate_limit(const struct sealgate_gate *gate,
                                             int32_t *allowed,
                                             uint32_t *remaining,
                                             uint64_t *retry_after_ms);
+
+/**
+ * Hands the library's log lines to `callback`, those up to `max_level` (SEALGATE_LOG_...; 0 is none). Without it nothing
+ * is logged. NULL ends it.
+ *
+ * It is for the whole process, and takes the place of an earlier one. `drop`, which may be NULL, is called with `user`
+ * when no thread will be in `callback` any more: after the place has been taken or the logging ended, or, where this call
+ * fails, before it returns. The library logs to nothing of the host's by itself, and to no other copy of it in the
+ * process. A child after fork() goes on with it.
+ * Statuses: INVALID_ARGUMENT (no such level), WRONG_STATE (the host is a Rust program with a logger of its own).
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `callback` and `drop` are what their types say, from any thread.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_set_log(int32_t max_level,
+                                 sealgate_log_callback callback,
+                                 void *user,
+                                 sealgate_drop drop);
+
+/**
+ * The name that wants to log in, as UTF-8 text without a NUL at its end: 1 to 256 characters, no control characters.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
+ *
+ * # Safety
+ * `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_login_username(const struct sealgate_login *login,
+                                        const char **out,
+                                        size_t *out_size);
+
+/**
+ * The password that came with it, a secret, as UTF-8 text without a NUL at its end. It may be empty and have any
+ * characters.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
+ *
+ * # Safety
+ * `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_login_password(const struct sealgate_login *login,
+                                        const char **out,
+                                        size_t *out_size);
+
+/**
+ * Lets the user in, if the callback then returns 0.
+ *
+ * `scope` is what the user's tokens may be used for at most, names with single spaces between, such as
+ * "secure-data encrypt decrypt"; empty: for routes that want any token. It is copied.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it is no scope). Thread safety: within the callback. Since 0.1.
+ *
+ * # Safety
+ * `login` is NULL or what the running callback was given; `scope` is NULL or has its size.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_login_allow(struct sealgate_login *login,
+                                     const char *scope,
+                                     size_t scope_size);
+
+/**
+ * Sets the data that /secure-data shows this time, encrypted. It is copied, and the copy is wiped after use.
+ *
+ * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
+ *
+ * # Safety
+ * `secure_data` is NULL or what the running callback was given; `data` is NULL or has its size.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_secure_data_set(struct sealgate_secure_data *secure_data,
+                                         const void *data,
+                                         size_t data_size);
+
+/**
+ * The method, such as "GET", without a NUL at its end. A HEAD request has "HEAD", and is answered like GET: the library leaves
+ * the body out.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; the outputs are NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_method(const struct sealgate_request *request,
+                                        const char **out,
+                                        size_t *out_size);
+
+/**
+ * The path as it came, percent-encoded where the client did so, without query and without a NUL at its end.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; the outputs are NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_path(const struct sealgate_request *request,
+                                      const char **out,
+                                      size_t *out_size);
+
+/**
+ * What follows the first question mark of the target, as it came, without a NUL at its end.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. Where there is no
+ * question mark, as on failure, they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; the outputs are NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_query(const struct sealgate_request *request,
+                                       const char **out,
+                                       size_t *out_size);
+
+/**
+ * The first header field of this name, in any case, as it came. The bytes need not be UTF-8.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. Where there is no
+ * such field, as on failure, they are NULL and 0; an empty value is not NULL.
+ * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; `name` is NULL or has its size; the outputs are NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_header(const struct sealgate_request *request,
+                                        const char *name,
+                                        size_t name_size,
+                                        const char **out,
+                                        size_t *out_size);
+
+/**
+ * What the path has in the place of `{name}`, as it came, percent-encoded where the client did so.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. Where the route has no
+ * such parameter, as on failure, they are NULL and 0.
+ * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; `name` is NULL or has its size; the outputs are NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_parameter(const struct sealgate_request *request,
+                                           const char *name,
+                                           size_t name_size,
+                                           const char **out,
+                                           size_t *out_size);
+
+/**
+ * The whole body, decoded from its transfer coding; any bytes.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; the outputs are NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_body(const struct sealgate_request *request,
+                                      const void **out,
+                                      size_t *out_size);
+
+/**
+ * The other end of the connection: an IP address as text, or "unix" on a Unix socket, without a NUL at its end. Behind a
+ * proxy it is the proxy.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; the outputs are NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_peer(const struct sealgate_request *request,
+                                      const char **out,
+                                      size_t *out_size);
+
+/**
+ * The checked claims of the request's token; NULL where the route needs none.
+ *
+ * `*out` is borrowed from the request: valid during the callback, and not to be freed. On failure it is NULL.
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_claims(const struct sealgate_request *request,
+                                        const struct sealgate_claims **out);
+
+/**
+ * Sets the status, from 200 to 599.
+ *
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT. Thread safety: within the callback. Since 0.1.
+ *
+ * # Safety
+ * `response` is NULL or what the running callback was given.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_response_set_status(struct sealgate_response *response,
+                                             uint16_t status);
+
+/**
+ * Sets a header field, in the place of an earlier one of the same name. Both texts are copied.
+ *
+ * Fields that say where an answer ends and what becomes of the connection (Content-Length, Connection, Date, ...) are
+ * the library's. An answer with a body should have a Content-Type.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the name is no token, the value has control characters, or the
+ * field is the library's). Thread safety: within the callback. Since 0.1.
+ *
+ * # Safety
+ * `response` is NULL or what the running callback was given; the texts are NULL or have their sizes.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_response_set_header(struct sealgate_response *response,
+                                             const char *name,
+                                             size_t name_size,
+                                             const char *value,
+                                             size_t value_size);
+
+/**
+ * Sets the body, in the place of an earlier one. The bytes are copied.
+ *
+ * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
+ *
+ * # Safety
+ * `response` is NULL or what the running callback was given; `data` is NULL or has its size.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_response_set_body(struct sealgate_response *response,
+                                           const void *data,
+                                           size_t data_size);
+
+/**
+ * Adds a route to a server that has not been started.
+ *
+ * `method` is "GET" (which answers HEAD too), "POST" or another one. `path` begins with a slash; a segment in braces,
+ * as in "/orders/{id}", takes any text. `flags` is a sum of SEALGATE_ROUTE_...; `scope` is the one scope name that the
+ * token needs, empty where any token will do. `callback` answers, with `user`; `drop`, which may be NULL, is called with
+ * `user` when the library will not use it again. That is also so where this call fails: then before it returns.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (an unknown flag, a path that is malformed or taken, a scope or
+ * a limit without a token), WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `server` is NULL or live; the texts are NULL or have their sizes; `callback` and `drop` are what their types say, from
+ * any thread.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_route(const struct sealgate_server *server,
+                                      const char *method,
+                                      size_t method_size,
+                                      const char *path,
+                                      size_t path_size,
+                                      uint32_t flags,
+                                      const char *scope,
+                                      size_t scope_size,
+                                      sealgate_route_callback callback,
+                                      void *user,
+                                      sealgate_drop drop);
+
+/**
+ * Gives a server accounts: `POST /login` then takes {"username", "password"} and asks `callback`.
+ *
+ * It takes the place of an earlier one. Logging in is then offered to everybody who reaches the server, unless the
+ * setting "login" is "off". `user` and `drop` are as with `sealgate_server_route`.
+ * Statuses: NULL_POINTER, WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `server` is NULL or live; `callback` and `drop` are what their types say, from any thread.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_set_authenticate(const struct sealgate_server *server,
+                                                 sealgate_authenticate_callback callback,
+                                                 void *user,
+                                                 sealgate_drop drop);
+
+/**
+ * Lets `callback` supply what /secure-data shows, in the place of the settings "secure_data" and "secure_data_file".
+ *
+ * It takes the place of an earlier one. `user` and `drop` are as with `sealgate_server_route`.
+ * Statuses: NULL_POINTER, WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `server` is NULL or live; `callback` and `drop` are what their types say, from any thread.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_set_secure_data(const struct sealgate_server *server,
+                                                sealgate_secure_data_callback callback,
+                                                void *user,
+                                                sealgate_drop drop);
+
+/**
+ * Makes a server that serves nothing yet.
+ *
+ * `gate` may be freed afterwards: the server keeps what it needs of it. Of `config` the server's settings are taken
+ * ("listen", "login", ...; those of the gate are the gate's), and it may be freed too; with NULL they come from the
+ * environment. `*out` receives the server; free it with `sealgate_server_free`. On failure `*out` is NULL.
+ * Statuses: NULL_POINTER, SETTING, PANIC. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` and `config` are NULL or live; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_new(const struct sealgate_gate *gate,
+                                    const struct sealgate_config *config,
+                                    struct sealgate_server **out);
+
+/**
+ * Binds the addresses of the setting "listen" and starts to serve. Routes and callbacks cannot be added afterwards.
+ *
+ * It returns once clients can connect. After a failure the server can only be freed.
+ * Statuses: NULL_POINTER, SETTING (an address cannot be had, a file is not fit for use), IO, WRONG_STATE (it was started
+ * before), FORKED. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `server` is NULL or live.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_start(const struct sealgate_server *server);
+
+/**
+ * The port of the server's first TCP address: the one that was chosen where port 0 was asked for; 0 where it serves Unix
+ * sockets only.
+ *
+ * On failure `*out` is 0. Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `server` is NULL or live; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_port(const struct sealgate_server *server,
+                                     uint16_t *out);
+
+/**
+ * An address that is served, as "http://127.0.0.1:5000", "https://..." or "unix:/path". Those of the setting "listen" are
+ * numbered from 0; beyond the last one the text is empty.
+ *
+ * `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `server` is NULL or live; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_address(const struct sealgate_server *server,
+                                        size_t number,
+                                        struct sealgate_buffer *out);
+
+/**
+ * Stops the server: no new requests are taken, running ones may take `drain_ms` milliseconds. It returns when all have
+ * ended or the time is over, and about a second later at most. May be called more than once, and before the start.
+ *
+ * After TIMED_OUT a callback may still be running; what it uses must stay until its `drop` has been called.
+ * Statuses: NULL_POINTER, TIMED_OUT (requests were still running; they get no answer), WOULD_DEADLOCK (from one of the
+ * server's own callbacks, or a log callback), WRONG_STATE (another thread is starting it), FORKED.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `server` is NULL or live.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_stop(const struct sealgate_server *server,
+                                     uint32_t drain_ms);
+
+/**
+ * Frees a server. One that runs is stopped, as by `sealgate_server_stop` with 0 milliseconds. NULL does nothing.
+ *
+ * A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
+ * freed and nothing else is touched: no thread is joined, no `drop` is called.
+ * Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): it is not freed then.
+ * Thread safety: no other thread may use the server. Since 0.1.
+ *
+ * # Safety
+ * `server` is NULL or came from `sealgate_server_new`, and is not used again unless the status is not OK.
+ */
+sealgate_status sealgate_server_free(struct sealgate_server *server);
 
 /**
  * The name of a status in snake case, such as "token_expired"; "unknown" for a number that is none.

@@ -25,3 +25,8 @@ fn also_under_valgrind(source: &str) {
 fn a_gate_from_c() {
     also_under_valgrind("tests/c/gate.c");
 }
+
+#[test]
+fn a_server_from_c() {
+    also_under_valgrind("tests/c/server.c");
+}

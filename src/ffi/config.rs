@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::input::{bytes, handle_mut, output, text};
 use super::{Failure, SealgateStatus, boundary, free_handle};
-use crate::Config;
+use crate::{Config, Settings};
 
 /// Settings, each by its name in the settings table.
 ///
@@ -123,4 +123,14 @@ pub unsafe extern "C" fn sealgate_config_load_file(
 pub unsafe extern "C" fn sealgate_config_free(config: *mut SealgateConfig) {
     // SAFETY: by this function's contract.
     unsafe { free_handle(config) }
+}
+
+/// The settings of a configuration; those of the environment where there is none.
+pub(super) fn settings_of(config: Option<&SealgateConfig>) -> Result<Settings, Failure> {
+    if let Some(config) = config {
+        return Ok(config.config.settings()?);
+    }
+    let mut config = Config::new();
+    config.load_like_the_command(None)?;
+    Ok(config.settings()?)
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::buffer::SealgateBuffer;
 use super::claims::SealgateClaims;
-use super::config::SealgateConfig;
+use super::config::{SealgateConfig, settings_of};
 use super::input::{bytes, handle, output, text};
 use super::{Failure, SealgateStatus, boundary, free_handle};
-use crate::{Config, Gate, Grant};
+use crate::{Gate, Grant};
 
 /// Issues and checks tokens, encrypts and decrypts data.
 ///
@@ -39,14 +39,7 @@ pub unsafe extern "C" fn sealgate_new(
     boundary(|| {
         // SAFETY: by this function's contract, for both.
         let (out, config) = unsafe { (output(out, ptr::null_mut(), "out")?, config.as_ref()) };
-        let settings = match config {
-            Some(config) => config.config.settings()?,
-            None => {
-                let mut config = Config::new();
-                config.load_like_the_command(None)?;
-                config.settings()?
-            }
-        };
+        let settings = settings_of(config)?;
         *out = Box::into_raw(Box::new(SealgateGate {
             gate: Gate::new(&settings.gate)?,
             broken: AtomicBool::new(false),

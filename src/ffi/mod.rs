@@ -6,11 +6,18 @@
 
 mod buffer;
 mod bytes;
+mod callback;
 mod claims;
 mod config;
 mod error;
 mod gate;
 mod input;
+mod log;
+mod login;
+mod request;
+mod response;
+mod route;
+mod server;
 mod status;
 mod version;
 

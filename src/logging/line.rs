@@ -19,10 +19,15 @@ pub(super) fn text(line: &mut Vec<u8>, record: &Record<'_>, since_epoch: Duratio
         Level::Debug => b" DEBUG ",
         Level::Trace => b" TRACE ",
     });
+    message(line, record);
+    line.push(b'\n');
+}
+
+/// The message, and the fields as `name=value`.
+pub(super) fn message(line: &mut Vec<u8>, record: &Record<'_>) {
     push_args(line, record, Quoting::Text);
     // Neither the visitor nor a write to memory fails.
     let _ = record.key_values().visit(&mut Fields(line));
-    line.push(b'\n');
 }
 
 struct Fields<'a>(&'a mut Vec<u8>);

@@ -113,8 +113,7 @@ struct LineLogger {
 
 impl Log for LineLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = metadata.target().starts_with("sealgate");
-        metadata.level() <= self.level && (ours || metadata.level() <= Level::Warn)
+        metadata.level() <= self.level && concerns(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -146,6 +145,19 @@ impl SharedLogger for LineLogger {
     fn as_log(self: Box<Self>) -> Box<dyn Log> {
         self
     }
+}
+
+/// Whether it is ours, or of another crate and important.
+pub(crate) fn concerns(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("sealgate") || metadata.level() <= Level::Warn
+}
+
+/// Lends a record's message and fields as text, as they stand in a line.
+pub(crate) fn with_message(record: &Record<'_>, work: impl FnOnce(&[u8])) {
+    with_line(|line| {
+        line::message(line, record);
+        work(line);
+    });
 }
 
 fn format(format: LogFormat, line: &mut Vec<u8>, record: &Record<'_>) {

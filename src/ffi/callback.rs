@@ -1,0 +1,78 @@
+//! What callbacks of the host have in common: their `user` and its end, and knowing that one is running.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+
+/// Called once with `user` when the library will not use it again, on whichever thread that is. NULL: nothing is called.
+/// It must not call functions of the handle that it was given to, and it must return.
+pub type SealgateDrop = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// The host's `user`, given back through `drop` when nothing uses it any more.
+pub(super) struct User {
+    data: *mut c_void,
+    drop: SealgateDrop,
+}
+
+// SAFETY: the pointer is only handed back to the host, whose callbacks are promised to be called from any thread; the
+// comments of the exports say so.
+unsafe impl Send for User {}
+// SAFETY: as above, several threads at a time included.
+unsafe impl Sync for User {}
+
+impl User {
+    /// Takes `user` over, for good: also where the call that it came with fails.
+    pub(super) fn new(data: *mut c_void, drop: SealgateDrop) -> Self {
+        User { data, drop }
+    }
+
+    pub(super) fn data(&self) -> *mut c_void {
+        self.data
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: the host has given both for this one call.
+            unsafe { drop(self.data) }
+        }
+    }
+}
+
+/// A callback that belongs to no server, so that every server may be waiting for it.
+pub(super) const ANY_SERVER: u64 = u64::MAX;
+
+thread_local! {
+    /// The server whose callback this thread is in; 0 for none.
+    static INSIDE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// While it lives, this thread is in a callback.
+pub(super) struct Inside {
+    before: u64,
+}
+
+impl Inside {
+    pub(super) fn enter(server: u64) -> Self {
+        Inside {
+            before: INSIDE.replace(server),
+        }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.set(self.before);
+    }
+}
+
+/// Whether the calling thread is in a callback that `server` would wait for.
+pub(super) fn is_inside(server: u64) -> bool {
+    let inside = INSIDE.get();
+    inside == server || inside == ANY_SERVER
+}
+
+/// Whether the calling thread is in a callback that belongs to no server.
+pub(super) fn is_inside_any() -> bool {
+    INSIDE.get() == ANY_SERVER
+}

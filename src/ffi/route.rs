@@ -1,0 +1,242 @@
+//! What the host brings to a server: routes, accounts, the data of /secure-data.
+
+use std::ffi::{c_char, c_void};
+
+use super::callback::{Inside, SealgateDrop, User};
+use super::input::text;
+use super::login::{SealgateLogin, SealgateSecureData};
+use super::request::SealgateRequest;
+use super::response::SealgateResponse;
+use super::server::{SealgateServer, guarded};
+use super::{Failure, SealgateStatus};
+use crate::Error;
+use crate::api::{HostCall, HostRoute, Method, Response};
+use crate::syntax::is_token;
+
+/// For `sealgate_server_route`: only for holders of a token; the callback gets its checked claims.
+pub const SEALGATE_ROUTE_TOKEN: u32 = 1;
+/// For `sealgate_server_route`: only as often as the gate's limit admits, counted with the user's other requests. Needs
+/// SEALGATE_ROUTE_TOKEN.
+pub const SEALGATE_ROUTE_LIMITED: u32 = 2;
+/// For `sealgate_server_route`: the callback may wait for something (a database, another server). It then runs where nobody
+/// else waits with it.
+pub const SEALGATE_ROUTE_BLOCKING: u32 = 4;
+
+/// Answers a request: fills `response` and returns 0. Any other return value is a failure, which is logged and answered
+/// with 500.
+///
+/// It runs on the server's threads, several at a time. `request`, `response` and all that is read from them are lent for
+/// the call only. It may call everything but `sealgate_server_stop` and `sealgate_server_free` of its own server, which
+/// answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception.
+pub type SealgateRouteCallback = Option<
+    unsafe extern "C" fn(
+        request: *const SealgateRequest<'_>,
+        response: *mut SealgateResponse,
+        user: *mut c_void,
+    ) -> i32,
+>;
+
+/// Decides about a login: reads name and password from `login`, calls `sealgate_login_allow` where they are right, and
+/// returns 0. Whoever was not allowed is denied, and so is everybody where it returns anything else.
+///
+/// It runs on the server's threads for what takes long, several at a time. `login` and all that is read from it are lent
+/// for the call only. What it may call, and how it must return, is as with `sealgate_route_callback`.
+pub type SealgateAuthenticateCallback =
+    Option<unsafe extern "C" fn(login: *mut SealgateLogin<'_>, user: *mut c_void) -> i32>;
+
+/// Supplies the data of /secure-data with `sealgate_secure_data_set`, and returns 0. Anything else, or no data, is answered
+/// with 500.
+///
+/// It runs on the server's threads for what takes long, several at a time. `data` is lent for the call only. What it may
+/// call, and how it must return, is as with `sealgate_route_callback`.
+pub type SealgateSecureDataCallback =
+    Option<unsafe extern "C" fn(data: *mut SealgateSecureData, user: *mut c_void) -> i32>;
+
+/// Adds a route to a server that has not been started.
+///
+/// `method` is "GET" (which answers HEAD too), "POST" or another one. `path` begins with a slash; a segment in braces,
+/// as in "/orders/{id}", takes any text. `flags` is a sum of SEALGATE_ROUTE_...; `scope` is the one scope name that the
+/// token needs, empty where any token will do. `callback` answers, with `user`; `drop`, which may be NULL, is called with
+/// `user` when the library will not use it again. That is also so where this call fails: then before it returns.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (an unknown flag, a path that is malformed or taken, a scope or
+/// a limit without a token), WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `server` is NULL or live; the texts are NULL or have their sizes; `callback` and `drop` are what their types say, from
+/// any thread.
+#[must_use]
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments)] // pointer and size of three texts
+pub unsafe extern "C" fn sealgate_server_route(
+    server: *const SealgateServer,
+    method: *const c_char,
+    method_size: usize,
+    path: *const c_char,
+    path_size: usize,
+    flags: u32,
+    scope: *const c_char,
+    scope_size: usize,
+    callback: SealgateRouteCallback,
+    user: *mut c_void,
+    drop: SealgateDrop,
+) -> SealgateStatus {
+    let user = User::new(user, drop);
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(server, |server| {
+            let method = method_of(text(method, method_size, "method")?)?;
+            let path = text(path, path_size, "path")?;
+            let scope = text(scope, scope_size, "scope")?;
+            let callback = callback.ok_or_else(|| null("callback"))?;
+            let id = server.id();
+            let mut route = HostRoute::fallible(method, path, move |call| {
+                run_route(id, call, callback, &user)
+            });
+            check_flags(flags, scope)?;
+            if flags & SEALGATE_ROUTE_TOKEN != 0 {
+                route = route.with_token(scope);
+            }
+            if flags & SEALGATE_ROUTE_LIMITED != 0 {
+                route = route.limited();
+            }
+            if flags & SEALGATE_ROUTE_BLOCKING != 0 {
+                route = route.blocking();
+            }
+            server.prepare(|host| Ok(host.add_route(route)?))
+        })
+    }
+}
+
+/// Gives a server accounts: `POST /login` then takes {"username", "password"} and asks `callback`.
+///
+/// It takes the place of an earlier one. Logging in is then offered to everybody who reaches the server, unless the
+/// setting "login" is "off". `user` and `drop` are as with `sealgate_server_route`.
+/// Statuses: NULL_POINTER, WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `server` is NULL or live; `callback` and `drop` are what their types say, from any thread.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_server_set_authenticate(
+    server: *const SealgateServer,
+    callback: SealgateAuthenticateCallback,
+    user: *mut c_void,
+    drop: SealgateDrop,
+) -> SealgateStatus {
+    let user = User::new(user, drop);
+    // SAFETY: by this function's contract.
+    unsafe {
+        guarded(server, |server| {
+            let callback = callback.ok_or_else(|| null("callback"))?;
+            let id = server.id();
+            server.prepare(|host| {
+                *host = std::mem::take(host).with_accounts(move |name, password| {
+                    let mut login = SealgateLogin::new(name, password);
+                    let _inside = Inside::enter(id);
+                    // SAFETY: the host has promised that it may be called so; `login` lives until it returns.
+                    let outcome = callback(&mut login, user.data());
+                    if outcome != 0 {
+                        log::warn!(returned = outcome; "the callback that authenticates failed; the login is denied");
+                        return None;
+                    }
+                    login.into_allowed()
+                });
+                Ok(())
+            })
+        })
+    }
+}
+
+/// Lets `callback` supply what /secure-data shows, in the place of the settings "secure_data" and "secure_data_file".
+///
+/// It takes the place of an earlier one. `user` and `drop` are as with `sealgate_server_route`.
+/// Statuses: NULL_POINTER, WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `server` is NULL or live; `callback` and `drop` are what their types say, from any thread.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_server_set_secure_data(
+    server: *const SealgateServer,
+    callback: SealgateSecureDataCallback,
+    user: *mut c_void,
+    drop: SealgateDrop,
+) -> SealgateStatus {
+    let user = User::new(user, drop);
+    // SAFETY: by this function's contract.
+    unsafe {
+        guarded(server, |server| {
+            let callback = callback.ok_or_else(|| null("callback"))?;
+            let id = server.id();
+            server.prepare(|host| {
+                *host = std::mem::take(host).with_secure_data(move || {
+                    let mut data = SealgateSecureData::default();
+                    let _inside = Inside::enter(id);
+                    // SAFETY: the host has promised that it may be called so; `data` lives until it returns.
+                    let outcome = callback(&mut data, user.data());
+                    data.into_supplied().filter(|_| outcome == 0).ok_or_else(|| {
+                        Error::Io(format!(
+                            "The callback that supplies the data gave none; it returned {outcome}."
+                        ))
+                    })
+                });
+                Ok(())
+            })
+        })
+    }
+}
+
+fn run_route(
+    server: u64,
+    call: &HostCall<'_>,
+    callback: unsafe extern "C" fn(
+        *const SealgateRequest<'_>,
+        *mut SealgateResponse,
+        *mut c_void,
+    ) -> i32,
+    user: &User,
+) -> Result<Response, Error> {
+    let request = SealgateRequest::new(call);
+    let mut response = SealgateResponse::new();
+    let _inside = Inside::enter(server);
+    // SAFETY: the host has promised that it may be called so; both live until it returns.
+    match unsafe { callback(&request, &mut response, user.data()) } {
+        0 => Ok(response.response),
+        outcome => Err(Error::Io(format!(
+            "A route's callback failed; it returned {outcome}."
+        ))),
+    }
+}
+
+fn check_flags(flags: u32, scope: &str) -> Result<(), Failure> {
+    let known = SEALGATE_ROUTE_TOKEN | SEALGATE_ROUTE_LIMITED | SEALGATE_ROUTE_BLOCKING;
+    if flags & !known != 0 {
+        return Err(invalid("flags has a bit that means nothing."));
+    }
+    if flags & SEALGATE_ROUTE_TOKEN == 0 && !scope.is_empty() {
+        return Err(invalid("A scope needs SEALGATE_ROUTE_TOKEN."));
+    }
+    Ok(())
+}
+
+fn method_of(name: &str) -> Result<Method, Failure> {
+    let method = name
+        .parse()
+        .ok()
+        .filter(|_| is_token(name))
+        .ok_or_else(|| invalid("method is not the name of a method."))?;
+    match method {
+        Method::Head | Method::Options => {
+            Err(invalid("HEAD and OPTIONS are answered by the library."))
+        }
+        method => Ok(method),
+    }
+}
+
+fn invalid(sentence: &str) -> Failure {
+    Failure::new(SealgateStatus::InvalidArgument, sentence)
+}
+
+fn null(what: &str) -> Failure {
+    Failure::new(SealgateStatus::NullPointer, format!("{what} is NULL."))
+}

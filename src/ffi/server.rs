@@ -1,0 +1,319 @@
+//! `sealgate_server`: the HTTP API and the host's routes, served in the host's process.
+
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::buffer::SealgateBuffer;
+use super::callback::is_inside;
+use super::config::{SealgateConfig, settings_of};
+use super::gate::SealgateGate;
+use super::input::{handle, output};
+use super::{Failure, SealgateStatus, boundary, free_handle};
+use crate::api::{App, Host};
+use crate::server::Server;
+use crate::sync::lock;
+use crate::{Gate, Settings};
+
+/// Serves the HTTP API, and routes of the host beside it, on threads of its own.
+///
+/// The order of calls is: `sealgate_server_new`, routes and callbacks, `sealgate_server_start`, `sealgate_server_stop`,
+/// `sealgate_server_free`. Its threads block all signals but those that a fault causes, and no SIGPIPE of theirs reaches
+/// the host. In a process that was forked off after it was made, its functions answer FORKED; gates work there.
+///
+/// Thread safety: may be shared; all functions but `sealgate_server_free` may be called from any thread.
+pub struct SealgateServer {
+    /// Tells it from other servers, in callbacks.
+    id: u64,
+    /// The process that it was made in.
+    process: u32,
+    /// A call panicked: what it left behind is not known.
+    broken: AtomicBool,
+    /// Not dropped in another process: it would tear down what the parent still uses.
+    parts: ManuallyDrop<Parts>,
+}
+
+struct Parts {
+    gate: Gate,
+    settings: Settings,
+    state: Mutex<State>,
+}
+
+enum State {
+    Preparing(Host),
+    /// Also once it has been stopped: its addresses can still be asked for.
+    Started(Arc<Server>),
+    /// Being started, or the start has failed.
+    Unusable,
+}
+
+/// Makes a server that serves nothing yet.
+///
+/// `gate` may be freed afterwards: the server keeps what it needs of it. Of `config` the server's settings are taken
+/// ("listen", "login", ...; those of the gate are the gate's), and it may be freed too; with NULL they come from the
+/// environment. `*out` receives the server; free it with `sealgate_server_free`. On failure `*out` is NULL.
+/// Statuses: NULL_POINTER, SETTING, PANIC. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` and `config` are NULL or live; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_server_new(
+    gate: *const SealgateGate,
+    config: *const SealgateConfig,
+    out: *mut *mut SealgateServer,
+) -> SealgateStatus {
+    static IDS: AtomicU64 = AtomicU64::new(1);
+    boundary(|| {
+        // SAFETY: by this function's contract, for all three.
+        let (out, gate, config) = unsafe {
+            let out = output(out, ptr::null_mut(), "out")?;
+            (out, handle(gate, "gate")?, config.as_ref())
+        };
+        let parts = Parts {
+            gate: gate.usable()?.clone(),
+            settings: settings_of(config)?,
+            state: Mutex::new(State::Preparing(Host::new())),
+        };
+        *out = Box::into_raw(Box::new(SealgateServer {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            process: std::process::id(),
+            broken: AtomicBool::new(false),
+            parts: ManuallyDrop::new(parts),
+        }));
+        Ok(())
+    })
+}
+
+/// Binds the addresses of the setting "listen" and starts to serve. Routes and callbacks cannot be added afterwards.
+///
+/// It returns once clients can connect. After a failure the server can only be freed.
+/// Statuses: NULL_POINTER, SETTING (an address cannot be had, a file is not fit for use), IO, WRONG_STATE (it was started
+/// before), FORKED. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `server` is NULL or live.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_server_start(server: *const SealgateServer) -> SealgateStatus {
+    // SAFETY: by this function's contract.
+    unsafe {
+        guarded(server, |server| {
+            let parts = server.usable()?;
+            let mut state = lock(&parts.state);
+            if !matches!(*state, State::Preparing(_)) {
+                return Err(wrong_state("The server was started before."));
+            }
+            let State::Preparing(host) = std::mem::replace(&mut *state, State::Unusable) else {
+                return Ok(());
+            };
+            // Whoever asks meanwhile, a log callback too, is answered.
+            drop(state);
+            let app = App::with_host(parts.gate.clone(), &parts.settings.app, host)?;
+            let started = Server::start(app, &parts.settings.server)?;
+            *lock(&parts.state) = State::Started(Arc::new(started));
+            Ok(())
+        })
+    }
+}
+
+/// The port of the server's first TCP address: the one that was chosen where port 0 was asked for; 0 where it serves Unix
+/// sockets only.
+///
+/// On failure `*out` is 0. Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `server` is NULL or live; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_server_port(
+    server: *const SealgateServer,
+    out: *mut u16,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for both.
+    unsafe {
+        let out = output(out, 0, "out");
+        guarded(server, |server| {
+            *out? = server.started()?.port().unwrap_or(0);
+            Ok(())
+        })
+    }
+}
+
+/// An address that is served, as "http://127.0.0.1:5000", "https://..." or "unix:/path". Those of the setting "listen" are
+/// numbered from 0; beyond the last one the text is empty.
+///
+/// `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
+/// Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `server` is NULL or live; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_server_address(
+    server: *const SealgateServer,
+    number: usize,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for both.
+    unsafe {
+        let out = output(out, SealgateBuffer::EMPTY, "out");
+        guarded(server, |server| {
+            let (out, server) = (out?, server.started()?);
+            if let Some(address) = server.addresses().get(number) {
+                *out = SealgateBuffer::new(address.to_string().into_bytes(), false);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Stops the server: no new requests are taken, running ones may take `drain_ms` milliseconds. It returns when all have
+/// ended or the time is over, and about a second later at most. May be called more than once, and before the start.
+///
+/// After TIMED_OUT a callback may still be running; what it uses must stay until its `drop` has been called.
+/// Statuses: NULL_POINTER, TIMED_OUT (requests were still running; they get no answer), WOULD_DEADLOCK (from one of the
+/// server's own callbacks, or a log callback), WRONG_STATE (another thread is starting it), FORKED.
+/// Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `server` is NULL or live.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_server_stop(
+    server: *const SealgateServer,
+    drain_ms: u32,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract.
+    unsafe {
+        guarded(server, |server| {
+            server.not_from_inside()?;
+            let started = match &*lock(&server.parts()?.state) {
+                State::Preparing(_) => return Ok(()),
+                State::Started(started) => started.clone(),
+                State::Unusable => return Err(wrong_state("The server does not run.")),
+            };
+            started
+                .stop(Duration::from_millis(drain_ms.into()))
+                .map_err(|error| Failure::new(SealgateStatus::TimedOut, error.to_string()))
+        })
+    }
+}
+
+/// Frees a server. One that runs is stopped, as by `sealgate_server_stop` with 0 milliseconds. NULL does nothing.
+///
+/// A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
+/// freed and nothing else is touched: no thread is joined, no `drop` is called.
+/// Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): it is not freed then.
+/// Thread safety: no other thread may use the server. Since 0.1.
+///
+/// # Safety
+/// `server` is NULL or came from `sealgate_server_new`, and is not used again unless the status is not OK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_server_free(server: *mut SealgateServer) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract.
+        let Some(live) = (unsafe { server.as_ref() }) else {
+            return Ok(());
+        };
+        live.not_from_inside()?;
+        // SAFETY: by this function's contract.
+        unsafe { free_handle(server) };
+        Ok(())
+    })
+}
+
+impl Drop for SealgateServer {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            return;
+        }
+        // SAFETY: it is not used again, here or by anybody: this is the handle's end.
+        let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
+        if let State::Started(server) = &*lock(&parts.state) {
+            // What is still running then has all that it needs.
+            let _ = server.stop(Duration::ZERO);
+        }
+    }
+}
+
+impl SealgateServer {
+    /// Its parts, in the process that it was made in.
+    fn parts(&self) -> Result<&Parts, Failure> {
+        if self.process != std::process::id() {
+            return Err(Failure::new(
+                SealgateStatus::Forked,
+                "The server belongs to the process that made it, and this one was forked off.",
+            ));
+        }
+        Ok(&self.parts)
+    }
+
+    fn usable(&self) -> Result<&Parts, Failure> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Failure::new(
+                SealgateStatus::Panic,
+                "An earlier fault inside the library left this server unusable. Free it and make a new one.",
+            ));
+        }
+        self.parts()
+    }
+
+    fn started(&self) -> Result<Arc<Server>, Failure> {
+        match &*lock(&self.usable()?.state) {
+            State::Started(server) => Ok(server.clone()),
+            _ => Err(wrong_state("The server does not run.")),
+        }
+    }
+
+    fn not_from_inside(&self) -> Result<(), Failure> {
+        if is_inside(self.id) {
+            return Err(Failure::new(
+                SealgateStatus::WouldDeadlock,
+                "The server would wait for the callback that this is called from.",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Changes what the server is to be started with.
+    pub(super) fn prepare(
+        &self,
+        change: impl FnOnce(&mut Host) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match &mut *lock(&self.usable()?.state) {
+            State::Preparing(host) => change(host),
+            _ => Err(wrong_state(
+                "The server was started: routes and callbacks come before that.",
+            )),
+        }
+    }
+}
+
+fn wrong_state(sentence: &str) -> Failure {
+    Failure::new(SealgateStatus::WrongState, sentence)
+}
+
+/// Runs one call on a server. After a panic it can only be stopped and freed.
+///
+/// # Safety
+/// `server` is NULL or live.
+pub(super) unsafe fn guarded(
+    server: *const SealgateServer,
+    work: impl FnOnce(&SealgateServer) -> Result<(), Failure>,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract.
+    let server = unsafe { handle(server, "server") };
+    let broken = server.as_ref().ok().map(|server| &server.broken);
+    let status = boundary(|| work(server?));
+    if let (SealgateStatus::Panic, Some(broken)) = (status, broken) {
+        broken.store(true, Ordering::Relaxed);
+    }
+    status
+}
