@@ -30,3 +30,18 @@ fn a_gate_from_c() {
 fn a_server_from_c() {
     also_under_valgrind("tests/c/server.c");
 }
+
+#[test]
+fn the_process_is_the_hosts() {
+    plain_and_sanitized("tests/c/host.c");
+}
+
+#[test]
+fn handles_are_freed_in_every_order() {
+    also_under_valgrind("tests/c/orders.c");
+}
+
+#[test]
+fn eight_threads_share_one_gate() {
+    plain_and_sanitized("tests/c/threads.c");
+}

@@ -17,6 +17,10 @@ use crate::server::Server;
 use crate::sync::lock;
 use crate::{Gate, Settings};
 
+/// How long requests may go on when their server is freed without having been stopped. With no time at all its threads
+/// could not be joined, and `drop` would be called a moment after the end.
+const FREED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Serves the HTTP API, and routes of the host beside it, on threads of its own.
 ///
 /// The order of calls is: `sealgate_server_new`, routes and callbacks, `sealgate_server_start`, `sealgate_server_stop`,
@@ -202,7 +206,7 @@ pub unsafe extern "C" fn sealgate_server_stop(
     }
 }
 
-/// Frees a server. One that runs is stopped, as by `sealgate_server_stop` with 0 milliseconds. NULL does nothing.
+/// Frees a server. One that runs is stopped, as by `sealgate_server_stop` with 1,000 milliseconds. NULL does nothing.
 ///
 /// A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
 /// freed and nothing else is touched: no thread is joined, no `drop` is called.
@@ -234,7 +238,7 @@ impl Drop for SealgateServer {
         let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
         if let State::Started(server) = &*lock(&parts.state) {
             // What is still running then has all that it needs.
-            let _ = server.stop(Duration::ZERO);
+            let _ = server.stop(FREED_WITHIN);
         }
     }
 }
