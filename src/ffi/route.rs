@@ -84,10 +84,10 @@ pub unsafe extern "C" fn sealgate_server_route(
     // SAFETY: by this function's contract, for all of them.
     unsafe {
         guarded(server, |server| {
+            let callback = callback.ok_or_else(|| null("callback"))?;
             let method = method_of(text(method, method_size, "method")?)?;
             let path = text(path, path_size, "path")?;
             let scope = text(scope, scope_size, "scope")?;
-            let callback = callback.ok_or_else(|| null("callback"))?;
             let id = server.id();
             let mut route = HostRoute::fallible(method, path, move |call| {
                 run_route(id, call, callback, &user)

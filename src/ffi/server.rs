@@ -140,7 +140,8 @@ pub unsafe extern "C" fn sealgate_server_port(
     unsafe {
         let out = output(out, 0, "out");
         guarded(server, |server| {
-            *out? = server.started()?.port().unwrap_or(0);
+            let out = out?;
+            *out = server.started()?.port().unwrap_or(0);
             Ok(())
         })
     }

@@ -41,6 +41,11 @@ pub fn library() -> PathBuf {
 
 /// Compiles a source of this repository.
 pub fn compile(source: &str, under: Under) -> Program {
+    compile_file(&root().join(source), under)
+}
+
+/// Compiles a source, which may use the headers of tests/c.
+pub fn compile_file(source: &Path, under: Under) -> Program {
     let folder = tempfile::tempdir().unwrap();
     let mut parts = env!("CARGO_PKG_VERSION").split('.');
     let (major, minor) = (parts.next().unwrap(), parts.next().unwrap());
@@ -63,7 +68,8 @@ pub fn compile(source: &str, under: Under) -> Program {
         ])
         .arg("-pthread")
         .arg(format!("-I{}", root().join("include").display()))
-        .arg(root().join(source))
+        .arg(format!("-I{}", root().join("tests/c").display()))
+        .arg(source)
         .arg("-o")
         .arg(&path)
         .args([format!("-L{here}"), format!("-Wl,-rpath,{here}")])
