@@ -1,0 +1,65 @@
+//! The examples in C do what they say.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
+use common::c::{Under, checked, compile};
+
+#[test]
+fn seal_opens_only_where_it_belongs() {
+    assert_eq!(
+        compile("examples/c/seal.c", Under::Sanitizers).run(),
+        "19 bytes need room for 64\nopened: 4111 1111 1111 1111\nelsewhere: does not open\nchanged: does not open\n"
+    );
+}
+
+#[test]
+fn limits_admits_three_times() {
+    assert_eq!(
+        compile("examples/c/limits.c", Under::Sanitizers).run(),
+        "alice may, and 2 times more\nalice may, and 1 times more\nalice may, and 0 times more\n\
+         alice has to wait for 10 s\nbob may, and 2 times more\n"
+    );
+}
+
+#[test]
+fn embed_serves_its_own_routes_and_the_api() {
+    let program = compile("examples/c/embed.c", Under::Sanitizers);
+    let mut host = program
+        .command()
+        .arg("127.0.0.1:0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut printed = BufReader::new(host.stdout.take().unwrap());
+    let mut line = String::new();
+    printed.read_line(&mut line).unwrap();
+    let url = line
+        .trim()
+        .strip_prefix("listening on ")
+        .unwrap()
+        .to_owned();
+    let curl = |arguments: &[&str], path: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "--max-time", "10"]).args(arguments);
+        checked(curl.arg(format!("{url}{path}")))
+    };
+    let json = "Content-Type: application/json";
+    assert_eq!(curl(&[], "/hello"), "hello\n");
+    assert!(curl(&[], "/orders/17").contains("Token is missing."));
+    let login = curl(&["-H", json, "-d", r#"{"username":"alice"}"#], "/login");
+    let login: serde_json::Value = serde_json::from_str(&login).unwrap();
+    let bearer = format!("Authorization: Bearer {}", login["token"].as_str().unwrap());
+    assert_eq!(curl(&["-H", &bearer], "/orders/17"), "order 17 of alice\n");
+    drop(host.stdin.take());
+    assert!(host.wait().unwrap().success());
+    let mut rest = String::new();
+    printed.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "stopped\n");
+}
