@@ -1068,7 +1068,7 @@ sealgate_status sealgate_server_stop(const struct sealgate_server *server,
                                      uint32_t drain_ms);
 
 /**
- * Frees a server. One that runs is stopped, as by `sealgate_server_stop` with 1,000 milliseconds. NULL does nothing.
+ * Frees a server. One that was not stopped is, as by `sealgate_server_stop` with 1,000 milliseconds. NULL does nothing.
  *
  * A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
  * freed and nothing else is touched: no thread is joined, no `drop` is called.

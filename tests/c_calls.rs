@@ -6,8 +6,6 @@
 
 mod common;
 
-use std::fmt::Write as _;
-
 use common::c::{Under, compile_file, root};
 
 struct Function {
@@ -164,14 +162,12 @@ fn every_export_takes_null_for_every_pointer_and_0_for_every_length() {
                     true => "",
                     false => "CHECK(status == SEALGATE_STATUS_NULL_POINTER);",
                 };
-                let _ = write!(
-                    source,
-                    "{}    tidy();\n",
-                    call(function, Some(at), "0", wanted)
-                );
+                source.push_str(&call(function, Some(at), "0", wanted));
+                source.push_str("    tidy();\n");
             }
         }
-        let _ = write!(source, "{}    tidy();\n", call(function, None, "0", ""));
+        source.push_str(&call(function, None, "0", ""));
+        source.push_str("    tidy();\n");
     }
     source.push_str("}\n");
     let folder = tempfile::tempdir().unwrap();

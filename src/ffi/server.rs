@@ -43,6 +43,8 @@ struct Parts {
     gate: Gate,
     settings: Settings,
     state: Mutex<State>,
+    /// It was told to stop, and nothing more has to be waited for when it is freed.
+    stopped: AtomicBool,
 }
 
 enum State {
@@ -80,6 +82,7 @@ pub unsafe extern "C" fn sealgate_server_new(
             gate: gate.usable()?.clone(),
             settings: settings_of(config)?,
             state: Mutex::new(State::Preparing(Host::new())),
+            stopped: AtomicBool::new(false),
         };
         *out = Box::into_raw(Box::new(SealgateServer {
             id: IDS.fetch_add(1, Ordering::Relaxed),
@@ -195,11 +198,13 @@ pub unsafe extern "C" fn sealgate_server_stop(
     unsafe {
         guarded(server, |server| {
             server.not_from_inside()?;
-            let started = match &*lock(&server.parts()?.state) {
+            let parts = server.parts()?;
+            let started = match &*lock(&parts.state) {
                 State::Preparing(_) => return Ok(()),
                 State::Started(started) => started.clone(),
                 State::Unusable => return Err(wrong_state("The server does not run.")),
             };
+            parts.stopped.store(true, Ordering::Relaxed);
             started
                 .stop(Duration::from_millis(drain_ms.into()))
                 .map_err(|error| Failure::new(SealgateStatus::TimedOut, error.to_string()))
@@ -207,7 +212,7 @@ pub unsafe extern "C" fn sealgate_server_stop(
     }
 }
 
-/// Frees a server. One that runs is stopped, as by `sealgate_server_stop` with 1,000 milliseconds. NULL does nothing.
+/// Frees a server. One that was not stopped is, as by `sealgate_server_stop` with 1,000 milliseconds. NULL does nothing.
 ///
 /// A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
 /// freed and nothing else is touched: no thread is joined, no `drop` is called.
@@ -237,7 +242,9 @@ impl Drop for SealgateServer {
         }
         // SAFETY: it is not used again, here or by anybody: this is the handle's end.
         let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
-        if let State::Started(server) = &*lock(&parts.state) {
+        if let State::Started(server) = &*lock(&parts.state)
+            && !parts.stopped.load(Ordering::Relaxed)
+        {
             // What is still running then has all that it needs.
             let _ = server.stop(FREED_WITHIN);
         }
