@@ -138,7 +138,8 @@ int main(int count, char **arguments)
         sealgate_server *server = start(gate, engines[engine], &port);
         sigset_t set;
         CHECK(pthread_sigmask(SIG_SETMASK, NULL, &set) == 0 && sigismember(&set, SIGTERM) == 0);
-        for (int number = 0; number < clients; number++) {
+        /* In the portable engine each of them costs a panic of tiny_http's, which is written to standard error. */
+        for (int number = 0; number < (engine == 0 ? clients : clients / 20); number++) {
             vanish(port, number);
         }
         CHECK(get(port, "/healthz", NULL, answer, sizeof answer) == 200);
