@@ -23,6 +23,7 @@
 #define SEALGATE_FEATURE_SERVER "server"
 #define SEALGATE_FEATURE_TLS "tls"
 #define SEALGATE_FEATURE_UNIX_SOCKETS "unix-sockets"
+#define SEALGATE_FEATURE_CAPI "capi"
 #define SEALGATE_FEATURE_VENDORED_OPENSSL "vendored-openssl"
 
 /* A status must be looked at. */

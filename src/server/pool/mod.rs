@@ -145,7 +145,9 @@ impl Engine {
                 let _ = thread.join();
             }
         }
-        if in_time {
+        // After a stop that was cut short, a route may still run on a thread of the second pool: a later stop does not wait
+        // for it either.
+        if in_time && !self.shared.is_aborting() {
             self.shared.blocking.join();
             return Ok(());
         }
