@@ -1,6 +1,8 @@
 //! Bytes that must not be seen: wiped when dropped, never printed.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 
 use zeroize::Zeroize;
 
@@ -14,6 +16,16 @@ impl Secret {
     /// Takes the bytes over; they are wiped when the `Secret` is dropped.
     pub fn new(bytes: Vec<u8>) -> Self {
         Secret(bytes)
+    }
+
+    /// All of a file, unless it has more than `most` bytes: then `None`. The file may be a pipe, but not one that never
+    /// ends.
+    pub(crate) fn read(file: File, most: usize) -> io::Result<Option<Self>> {
+        // Room for all of it: bytes that move to a larger place leave unwiped copies behind.
+        let size = usize::try_from(file.metadata()?.len()).unwrap_or(most);
+        let mut secret = Secret::new(Vec::with_capacity(size.min(most) + 2));
+        file.take(most as u64 + 1).read_to_end(&mut secret.0)?;
+        Ok((secret.len() <= most).then_some(secret))
     }
 
     /// The bytes themselves.

@@ -2,17 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-
-use zeroize::Zeroizing;
 
 use super::table::{SETTINGS, Setting};
 use super::{Config, find};
 use crate::{Error, Secret};
 
 /// Far more than all settings need.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: usize = 1 << 20;
 
 /// Where a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,13 +160,21 @@ fn first(faults: Vec<Error>) -> Result<(), Error> {
 }
 
 fn read_toml(path: &Path) -> Result<toml::Table, Error> {
-    let text = read_text(path).map_err(|error| {
+    let unreadable = |error: io::Error| {
         Error::Setting(format!(
             "The settings file {} cannot be read: {error}.",
             path.display()
         ))
-    })?;
-    toml::from_str(&text).map_err(|error| {
+    };
+    // It may be a pipe: a shell's `<(...)`.
+    let text = File::open(path)
+        .and_then(|file| Secret::read(file, MAX_FILE))
+        .map_err(unreadable)?
+        .ok_or_else(|| unreadable(io::Error::other("it is larger than 1 MiB")))?;
+    let text = text
+        .expose_str()
+        .map_err(|_| unreadable(io::Error::other("stream did not contain valid UTF-8")))?;
+    toml::from_str(text).map_err(|error| {
         // The error's own display quotes the line, which may hold a secret.
         let line = error.span().map_or(1, |span| {
             text[..span.start.min(text.len())].matches('\n').count() + 1
@@ -178,19 +184,6 @@ fn read_toml(path: &Path) -> Result<toml::Table, Error> {
             path.display()
         ))
     })
-}
-
-/// The file may be a pipe (a shell's `<(...)`), but not one that never ends.
-fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
-    let file = File::open(path)?;
-    // Room for all of it: a text that grows leaves unwiped copies behind.
-    let size = file.metadata()?.len().min(MAX_FILE) as usize;
-    let mut text = Zeroizing::new(String::with_capacity(size + 2));
-    file.take(MAX_FILE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    Ok(text)
 }
 
 /// The error of a name that is no setting's, with the nearest one that is.

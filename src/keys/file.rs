@@ -2,16 +2,14 @@
 //! with the sentence that says how to get it back. Changes nothing; `write` does.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 #[cfg(unix)]
 use std::os::unix::fs::MetadataExt;
 
-use zeroize::Zeroizing;
-
 use super::document::{Fault, MAX_TEXT, RingContents};
-use crate::Error;
+use crate::{Error, Secret};
 
 /// The ring's file in the data directory.
 pub const RING_FILE: &str = "keys.json";
@@ -22,7 +20,7 @@ pub const RING_BACKUP_FILE: &str = "keys.json.bak";
 pub(super) struct Found {
     pub(super) contents: RingContents,
     /// Its file, byte by byte.
-    pub(super) text: Zeroizing<Vec<u8>>,
+    pub(super) text: Secret,
     #[cfg_attr(not(unix), allow(dead_code))] // tells the owner
     pub(super) metadata: Metadata,
 }
@@ -62,8 +60,8 @@ pub(super) fn read(folder: &Path) -> Result<Option<Found>, Error> {
     // Of the file that is open, not of whatever has its name by now.
     let metadata = file.metadata().map_err(unreadable)?;
     check_mode(&path, &metadata, 0o600)?;
-    let text = read_text(file, &metadata).map_err(unreadable)?;
-    match RingContents::parse(&text) {
+    let text = read_text(file).map_err(unreadable)?;
+    match RingContents::parse(text.expose()) {
         Ok(contents) => Ok(Some(Found {
             contents,
             text,
@@ -124,23 +122,14 @@ fn reads_well(path: &Path) -> bool {
         if !fs::metadata(path)?.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        read_text(file, &metadata)
+        read_text(File::open(path)?)
     };
-    text().is_ok_and(|text| RingContents::parse(&text).is_ok())
+    text().is_ok_and(|text| RingContents::parse(text.expose()).is_ok())
 }
 
-fn read_text(file: File, metadata: &Metadata) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Room for all of it: a text that grows leaves unwiped copies behind.
-    let size = usize::try_from(metadata.len()).unwrap_or(MAX_TEXT);
-    let mut text = Zeroizing::new(Vec::with_capacity(size.min(MAX_TEXT) + 2));
-    file.take(MAX_TEXT as u64 + 1).read_to_end(&mut text)?;
-    if text.len() > MAX_TEXT {
-        // Cut, so that it is judged as no ring.
-        text.clear();
-    }
-    Ok(text)
+/// What is too long to be a ring is read as nothing, so that it is judged as none.
+fn read_text(file: File) -> io::Result<Secret> {
+    Ok(Secret::read(file, MAX_TEXT)?.unwrap_or_else(|| Secret::new(Vec::new())))
 }
 
 /// Nobody but the owner may get at secrets.

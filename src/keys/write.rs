@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 
 use super::document::{MAX_TEXT, RingContents};
 use super::file::{self, RING_BACKUP_FILE, RING_FILE, check_permissions};
-use crate::Error;
+use crate::{Error, Secret};
 
 const LOCK_FILE: &str = "keys.lock";
 const NEW_FILE: &str = "keys.json.new";
@@ -53,7 +53,7 @@ pub(super) fn change(
     if edit(&mut contents)? {
         let text = contents.to_text();
         check_readable(folder, &text, &contents)?;
-        replace(folder, &text, old_text.as_ref().map(|text| text.as_slice()))?;
+        replace(folder, &text, old_text.as_ref().map(Secret::expose))?;
     }
     Ok(Changed { contents, existed })
 }

@@ -1,7 +1,6 @@
 //! GET `/secure-data`: the configured confidential data, freshly encrypted for each request.
 
 use std::fs::{self, File, Metadata};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,7 +13,7 @@ use crate::sync::lock;
 use crate::{Error, Secret};
 
 const BUILT_IN: &str = "This is the confidential data that Sealgate protects.";
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: usize = 1 << 20;
 /// How often a file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -132,12 +131,7 @@ fn read(path: &Path) -> Result<(Secret, Stamp), String> {
     }
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    let mut content = Vec::new();
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut content)
-        .map_err(unreadable)?;
-    if content.len() as u64 > MAX_FILE {
-        return Err("is larger than 1 MiB".to_owned());
-    }
-    Ok((Secret::new(content), Stamp::of(&metadata)))
+    let content = Secret::read(file, MAX_FILE).map_err(unreadable)?;
+    let content = content.ok_or("is larger than 1 MiB")?;
+    Ok((content, Stamp::of(&metadata)))
 }

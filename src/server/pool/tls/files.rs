@@ -2,7 +2,7 @@
 //! asks nobody for a passphrase, and waits for no pipe.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -10,11 +10,10 @@ use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
-use zeroize::Zeroizing;
 
-use crate::Error;
 use crate::config::ServerSettings;
 use crate::keys::shell_word;
+use crate::{Error, Secret};
 
 const CERT: &str = "SEALGATE_TLS_CERT";
 const KEY: &str = "SEALGATE_TLS_KEY";
@@ -44,7 +43,7 @@ pub(super) fn read_identity(settings: &ServerSettings) -> Result<Option<Identity
     };
     let chain = read_certificates(CERT, cert)?;
     let key_text = read(KEY, key, check_secret)?;
-    let own_key = parse_key(key, &key_text)?;
+    let own_key = parse_key(key, key_text.expose())?;
     let fits = |certificate: &X509| {
         let public = certificate.public_key();
         public.is_ok_and(|public| public.public_eq(&own_key))
@@ -93,6 +92,7 @@ pub(super) fn refused(settings: &ServerSettings, errors: &ErrorStack) -> Error {
 
 fn read_certificates(setting: &str, path: &Path) -> Result<Vec<X509>, Error> {
     let text = read(setting, path, |_, _, _| Ok(()))?;
+    let text = text.expose();
     if text.first() == Some(&0x30) {
         return Err(wrong(
             setting,
@@ -104,14 +104,14 @@ fn read_certificates(setting: &str, path: &Path) -> Result<Vec<X509>, Error> {
         ));
     }
     // OpenSSL would ask on the terminal for the passphrase.
-    if blocks(&text).any(|block| block.is_encrypted() && block.label.ends_with("CERTIFICATE")) {
+    if blocks(text).any(|block| block.is_encrypted() && block.label.ends_with("CERTIFICATE")) {
         return Err(wrong(
             setting,
             path,
             "holds an encrypted certificate. Give it in plain PEM",
         ));
     }
-    let certificates = X509::stack_from_pem(&text).map_err(|_| {
+    let certificates = X509::stack_from_pem(text).map_err(|_| {
         wrong(
             setting,
             path,
@@ -119,7 +119,7 @@ fn read_certificates(setting: &str, path: &Path) -> Result<Vec<X509>, Error> {
         )
     })?;
     if certificates.is_empty() {
-        let has_key = blocks(&text).any(|block| block.label.ends_with("PRIVATE KEY"));
+        let has_key = blocks(text).any(|block| block.label.ends_with("PRIVATE KEY"));
         return Err(wrong(
             setting,
             path,
@@ -187,7 +187,7 @@ fn read(
     setting: &str,
     path: &Path,
     check: fn(&str, &Path, &Metadata) -> Result<(), Error>,
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+) -> Result<Secret, Error> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => wrong(setting, path, "is not there"),
         _ => wrong(setting, path, &format!("cannot be read: {error}")),
@@ -200,16 +200,9 @@ fn read(
     // Of the file that is open, not of whatever has its name by now.
     let metadata = file.metadata().map_err(unreadable)?;
     check(setting, path, &metadata)?;
-    // Room for all of it: a text that grows leaves unwiped copies behind.
-    let size = usize::try_from(metadata.len()).unwrap_or(MAX_FILE);
-    let mut text = Zeroizing::new(Vec::with_capacity(size.min(MAX_FILE) + 2));
-    file.take(MAX_FILE as u64 + 1)
-        .read_to_end(&mut text)
-        .map_err(unreadable)?;
-    if text.len() > MAX_FILE {
-        return Err(wrong(setting, path, "is larger than 1 MiB"));
-    }
-    Ok(text)
+    Secret::read(file, MAX_FILE)
+        .map_err(unreadable)?
+        .ok_or_else(|| wrong(setting, path, "is larger than 1 MiB"))
 }
 
 /// Other users may not get at a key. A key of root's may be read by a group: that is how a service without root's rights
