@@ -9,7 +9,7 @@ use super::buffer::SealgateBuffer;
 use super::claims::SealgateClaims;
 use super::config::{SealgateConfig, settings_of};
 use super::input::{bytes, handle, output, text};
-use super::{Failure, SealgateStatus, boundary, free_handle};
+use super::{Failure, SealgateStatus, boundary, boundary_of, free_handle};
 use crate::{Gate, Grant};
 
 /// Issues and checks tokens, encrypts and decrypts data.
@@ -282,11 +282,7 @@ pub(super) unsafe fn guarded(
     // SAFETY: by this function's contract.
     let gate = unsafe { handle(gate, "gate") };
     let broken = gate.as_ref().ok().map(|gate| &gate.broken);
-    let status = boundary(|| work(gate.and_then(|gate| gate.usable())));
-    if let (SealgateStatus::Panic, Some(broken)) = (status, broken) {
-        broken.store(true, Ordering::Relaxed);
-    }
-    status
+    boundary_of(broken, || work(gate.and_then(|gate| gate.usable())))
 }
 
 impl SealgateGate {

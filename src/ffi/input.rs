@@ -5,10 +5,6 @@ use std::ptr;
 
 use super::{Failure, SealgateStatus, boundary};
 
-fn null(what: &str) -> Failure {
-    Failure::new(SealgateStatus::NullPointer, format!("{what} is NULL."))
-}
-
 /// Bytes by pointer and length; NULL only with length 0.
 ///
 /// # Safety
@@ -22,13 +18,10 @@ pub(super) unsafe fn bytes<'a>(
         return Ok(&[]);
     }
     if data.is_null() {
-        return Err(null(what));
+        return Err(Failure::null(what));
     }
     if isize::try_from(size).is_err() {
-        return Err(Failure::new(
-            SealgateStatus::InvalidArgument,
-            format!("The size of {what} is no size."),
-        ));
+        return Err(Failure::invalid(format!("The size of {what} is no size.")));
     }
     // SAFETY: not NULL, of a size that a slice may have, and readable for `'a` by this function's contract.
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), size) })
@@ -55,7 +48,7 @@ pub(super) unsafe fn text<'a>(
 /// Unless it is NULL, `handle` points to a live `T` that nobody changes for `'a`.
 pub(super) unsafe fn handle<'a, T>(handle: *const T, what: &str) -> Result<&'a T, Failure> {
     // SAFETY: by this function's contract.
-    unsafe { handle.as_ref() }.ok_or_else(|| null(what))
+    unsafe { handle.as_ref() }.ok_or_else(|| Failure::null(what))
 }
 
 /// A handle or an output that must not be NULL.
@@ -64,7 +57,7 @@ pub(super) unsafe fn handle<'a, T>(handle: *const T, what: &str) -> Result<&'a T
 /// Unless it is NULL, `handle` points to a live `T` that nobody else uses for `'a`.
 pub(super) unsafe fn handle_mut<'a, T>(handle: *mut T, what: &str) -> Result<&'a mut T, Failure> {
     // SAFETY: by this function's contract.
-    unsafe { handle.as_mut() }.ok_or_else(|| null(what))
+    unsafe { handle.as_mut() }.ok_or_else(|| Failure::null(what))
 }
 
 /// An output place that must not be NULL, set to what "nothing" looks like before anything can fail.
@@ -77,7 +70,7 @@ pub(super) unsafe fn output<'a, T>(
     what: &str,
 ) -> Result<&'a mut T, Failure> {
     if out.is_null() {
-        return Err(null(what));
+        return Err(Failure::null(what));
     }
     // SAFETY: not NULL and writable by this function's contract; `write` does not read or drop what was there.
     unsafe {
@@ -103,10 +96,7 @@ pub(super) unsafe fn place<'a>(
         !input.is_empty() && input.start < range.end && range.start < input.end
     };
     if inputs.iter().any(overlaps) {
-        return Err(Failure::new(
-            SealgateStatus::InvalidArgument,
-            format!("{what} overlaps an input."),
-        ));
+        return Err(Failure::invalid(format!("{what} overlaps an input.")));
     }
     if size == 0 {
         return Ok(&mut []);

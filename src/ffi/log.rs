@@ -72,8 +72,7 @@ pub unsafe extern "C" fn sealgate_set_log(
             SEALGATE_LOG_INFO => LevelFilter::Info,
             SEALGATE_LOG_DEBUG => LevelFilter::Debug,
             _ => {
-                return Err(Failure::new(
-                    SealgateStatus::InvalidArgument,
+                return Err(Failure::invalid(
                     "max_level must be from 0 to SEALGATE_LOG_DEBUG.",
                 ));
             }

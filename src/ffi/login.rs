@@ -97,8 +97,7 @@ pub unsafe extern "C" fn sealgate_login_allow(
             (login, text(scope, scope_size, "scope")?)
         };
         if !valid_scope(scope) {
-            return Err(Failure::new(
-                SealgateStatus::InvalidArgument,
+            return Err(Failure::invalid(
                 "scope must be names with single spaces between.",
             ));
         }

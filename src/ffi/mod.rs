@@ -22,6 +22,7 @@ mod status;
 mod version;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use error::keep_last_error;
 pub(crate) use status::SealgateStatus;
@@ -40,6 +41,14 @@ impl Failure {
             status,
             sentence: sentence.into(),
         }
+    }
+
+    fn invalid(sentence: impl Into<String>) -> Self {
+        Failure::new(SealgateStatus::InvalidArgument, sentence)
+    }
+
+    fn null(what: &str) -> Self {
+        Failure::new(SealgateStatus::NullPointer, format!("{what} is NULL."))
     }
 }
 
@@ -67,6 +76,18 @@ fn boundary(work: impl FnOnce() -> Result<(), Failure>) -> SealgateStatus {
             failure.status
         }
     }
+}
+
+/// The same for a call on a handle: that it panicked is kept in `broken`.
+fn boundary_of(
+    broken: Option<&AtomicBool>,
+    work: impl FnOnce() -> Result<(), Failure>,
+) -> SealgateStatus {
+    let status = boundary(work);
+    if let (SealgateStatus::Panic, Some(broken)) = (status, broken) {
+        broken.store(true, Ordering::Relaxed);
+    }
+    status
 }
 
 /// Frees what a constructor gave out, whatever its destructor does.

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn sealgate_server_route(
     // SAFETY: by this function's contract, for all of them.
     unsafe {
         guarded(server, |server| {
-            let callback = callback.ok_or_else(|| null("callback"))?;
+            let callback = callback.ok_or_else(|| Failure::null("callback"))?;
             let method = method_of(text(method, method_size, "method")?)?;
             let path = text(path, path_size, "path")?;
             let scope = text(scope, scope_size, "scope")?;
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn sealgate_server_set_authenticate(
     // SAFETY: by this function's contract.
     unsafe {
         guarded(server, |server| {
-            let callback = callback.ok_or_else(|| null("callback"))?;
+            let callback = callback.ok_or_else(|| Failure::null("callback"))?;
             let id = server.id();
             server.prepare(|host| {
                 *host = std::mem::take(host).with_accounts(move |name, password| {
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn sealgate_server_set_secure_data(
     // SAFETY: by this function's contract.
     unsafe {
         guarded(server, |server| {
-            let callback = callback.ok_or_else(|| null("callback"))?;
+            let callback = callback.ok_or_else(|| Failure::null("callback"))?;
             let id = server.id();
             server.prepare(|host| {
                 *host = std::mem::take(host).with_secure_data(move || {
@@ -211,10 +211,10 @@ fn run_route(
 fn check_flags(flags: u32, scope: &str) -> Result<(), Failure> {
     let known = SEALGATE_ROUTE_TOKEN | SEALGATE_ROUTE_LIMITED | SEALGATE_ROUTE_BLOCKING;
     if flags & !known != 0 {
-        return Err(invalid("flags has a bit that means nothing."));
+        return Err(Failure::invalid("flags has a bit that means nothing."));
     }
     if flags & SEALGATE_ROUTE_TOKEN == 0 && !scope.is_empty() {
-        return Err(invalid("A scope needs SEALGATE_ROUTE_TOKEN."));
+        return Err(Failure::invalid("A scope needs SEALGATE_ROUTE_TOKEN."));
     }
     Ok(())
 }
@@ -224,19 +224,11 @@ fn method_of(name: &str) -> Result<Method, Failure> {
         .parse()
         .ok()
         .filter(|_| is_token(name))
-        .ok_or_else(|| invalid("method is not the name of a method."))?;
+        .ok_or_else(|| Failure::invalid("method is not the name of a method."))?;
     match method {
-        Method::Head | Method::Options => {
-            Err(invalid("HEAD and OPTIONS are answered by the library."))
-        }
+        Method::Head | Method::Options => Err(Failure::invalid(
+            "HEAD and OPTIONS are answered by the library.",
+        )),
         method => Ok(method),
     }
-}
-
-fn invalid(sentence: &str) -> Failure {
-    Failure::new(SealgateStatus::InvalidArgument, sentence)
-}
-
-fn null(what: &str) -> Failure {
-    Failure::new(SealgateStatus::NullPointer, format!("{what} is NULL."))
 }

@@ -11,7 +11,7 @@ use super::callback::is_inside;
 use super::config::{SealgateConfig, settings_of};
 use super::gate::SealgateGate;
 use super::input::{handle, output};
-use super::{Failure, SealgateStatus, boundary, free_handle};
+use super::{Failure, SealgateStatus, boundary, boundary_of, free_handle};
 use crate::api::{App, Host};
 use crate::server::Server;
 use crate::sync::lock;
@@ -323,9 +323,5 @@ pub(super) unsafe fn guarded(
     // SAFETY: by this function's contract.
     let server = unsafe { handle(server, "server") };
     let broken = server.as_ref().ok().map(|server| &server.broken);
-    let status = boundary(|| work(server?));
-    if let (SealgateStatus::Panic, Some(broken)) = (status, broken) {
-        broken.store(true, Ordering::Relaxed);
-    }
-    status
+    boundary_of(broken, || work(server?))
 }
