@@ -37,6 +37,8 @@
 //! ```
 
 #[forbid(unsafe_code)]
+mod address;
+#[forbid(unsafe_code)]
 pub mod api;
 #[forbid(unsafe_code)]
 mod cipher;

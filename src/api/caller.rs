@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::Request;
+use crate::address::{Counted, counted};
 use crate::config::AppSettings;
 
 /// The caller's address.
@@ -50,21 +51,12 @@ impl Caller {
         caller
     }
 
-    /// What a limit counts by: an address, for IPv6 its /64, which is what one customer has.
-    pub(super) fn limit_key(self) -> [u8; 17] {
-        let mut key = [0; 17];
+    /// What a limit counts by. All callers on Unix sockets count as one.
+    pub(super) fn limit_key(self) -> Counted {
         match self {
-            Caller::Unix => {}
-            Caller::Address(IpAddr::V4(address)) => {
-                key[0] = 4;
-                key[1..5].copy_from_slice(&address.octets());
-            }
-            Caller::Address(IpAddr::V6(address)) => {
-                key[0] = 6;
-                key[1..9].copy_from_slice(&address.octets()[..8]);
-            }
+            Caller::Unix => Counted::default(),
+            Caller::Address(address) => counted(address),
         }
-        key
     }
 
     /// The socket's peer itself, whomever it serves.

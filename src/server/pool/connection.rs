@@ -11,8 +11,9 @@ use super::answer::{Who, answer, view};
 use super::blocking::Job;
 use super::deadlines::Wait;
 use super::framing::{Framer, Parsed, Step};
-use super::shared::{Address, Shared};
+use super::shared::Shared;
 use super::transport::{Stop, Transport};
+use crate::address::Counted;
 use crate::api::{Headers, Method, Peer, Problem};
 use crate::server::encode::{CONTINUE, Framing, encode};
 use crate::server::head::origin_form;
@@ -86,7 +87,7 @@ enum Phase {
 pub(super) struct Connection {
     transport: Transport,
     peer: Peer,
-    pub(super) address: Option<Address>,
+    pub(super) address: Option<Counted>,
     phase: Phase,
     /// What more bytes are waited for.
     waiting: Wait,
@@ -106,7 +107,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(transport: Transport, peer: Peer, address: Option<Address>) -> Self {
+    pub(super) fn new(transport: Transport, peer: Peer, address: Option<Counted>) -> Self {
         Connection {
             transport,
             peer,

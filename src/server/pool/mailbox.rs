@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::deadlines::Wait;
-use super::shared::Address;
 use super::transport::Transport;
 use crate::Error;
+use crate::address::Counted;
 use crate::api::Peer;
 use crate::sync::lock;
 
@@ -41,7 +41,7 @@ pub(super) struct Token {
 pub(super) struct Incoming {
     pub(super) transport: Transport,
     pub(super) peer: Peer,
-    pub(super) address: Option<Address>,
+    pub(super) address: Option<Counted>,
     /// There are as many connections as there may be: one has to go.
     pub(super) crowded: bool,
 }

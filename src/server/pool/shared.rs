@@ -9,6 +9,7 @@ use super::blocking::Pool;
 use super::listener::Bell;
 use super::mailbox::Mailbox;
 use crate::Error;
+use crate::address::{Counted, counted};
 use crate::api::{App, Method};
 use crate::server::head::Limits;
 use crate::sync::lock;
@@ -167,33 +168,20 @@ impl Buffered {
     }
 }
 
-/// How many connections each address has; for IPv6 its /64, which is what one customer has.
+/// How many connections each address has.
 pub(super) struct Addresses {
     /// Zero: as many as they like.
     max: usize,
-    counts: Mutex<HashMap<Address, usize>>,
+    counts: Mutex<HashMap<Counted, usize>>,
 }
-
-/// By what connections are counted.
-pub(super) type Address = [u8; 9];
 
 impl Addresses {
     /// Counts a connection of this address; an error where it has as many as it may.
-    pub(super) fn enter(&self, address: Option<IpAddr>) -> Result<Option<Address>, ()> {
+    pub(super) fn enter(&self, address: Option<IpAddr>) -> Result<Option<Counted>, ()> {
         let Some(ip) = address.filter(|_| self.max > 0) else {
             return Ok(None);
         };
-        let mut key = [0; 9];
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => {
-                key[0] = 4;
-                key[1..5].copy_from_slice(&ip.octets());
-            }
-            IpAddr::V6(ip) => {
-                key[0] = 6;
-                key[1..].copy_from_slice(&ip.octets()[..8]);
-            }
-        }
+        let key = counted(ip);
         let mut counts = lock(&self.counts);
         let count = counts.entry(key).or_default();
         if *count == self.max {
@@ -204,7 +192,7 @@ impl Addresses {
     }
 
     /// A connection of this address is closed.
-    pub(super) fn leave(&self, address: Option<Address>) {
+    pub(super) fn leave(&self, address: Option<Counted>) {
         let Some(key) = address else {
             return;
         };

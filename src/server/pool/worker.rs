@@ -19,6 +19,7 @@ use super::mailbox::{Incoming, Mailbox, Message, SLOW, SPARE, Token};
 use super::shared::Shared;
 use super::transport::Transport;
 use crate::Error;
+use crate::address::Counted;
 
 /// Events taken at a time: few, so that a request that has come meanwhile does not wait behind many.
 const EVENTS: usize = 8;
@@ -363,7 +364,7 @@ impl Worker {
         self.let_go(address);
     }
 
-    fn let_go(&self, address: Option<super::shared::Address>) {
+    fn let_go(&self, address: Option<Counted>) {
         self.shared.addresses.leave(address);
         self.mailbox().connections.fetch_sub(1, Ordering::Relaxed);
         self.shared.connections.fetch_sub(1, Ordering::SeqCst);

@@ -1,0 +1,37 @@
+//! How addresses are counted, by limits on requests and on connections.
+
+use std::net::IpAddr;
+
+/// What stands for whoever has an address: an IPv4 address whole, of an IPv6 one its /64, which is what one customer has.
+pub(crate) type Counted = [u8; 9];
+
+/// What an address counts as. IPv4 inside IPv6 counts as IPv4.
+pub(crate) fn counted(address: IpAddr) -> Counted {
+    let mut key = [0; 9];
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            key[0] = 4;
+            key[1..5].copy_from_slice(&address.octets());
+        }
+        IpAddr::V6(address) => {
+            key[0] = 6;
+            key[1..].copy_from_slice(&address.octets()[..8]);
+        }
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_of_one_customer_counts_as_one() {
+        let of = |text: &str| counted(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_ne!(of("4.0.0.0"), of("400::"));
+    }
+}
