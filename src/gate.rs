@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cipher::{self, CbcMode};
+use crate::cipher::{self, CbcMode, DataKey};
 use crate::config::GateSettings;
 use crate::keys::{KeyOrigin, KeyRing};
 use crate::limiter::{Admission, Limiter};
@@ -137,8 +137,7 @@ impl Gate {
         context: &[u8],
         out: &mut [u8],
     ) -> Result<Result<usize, usize>, Error> {
-        let ring = &self.inner.ring;
-        if let Some(key) = cipher::key_id_of(sealed).and_then(|id| ring.data_key(id)) {
+        if let Some(key) = self.key_of(sealed) {
             let size = cipher::opened_size(sealed.len()).ok_or(Error::Decrypt)?;
             let Some(place) = out.get_mut(..size) else {
                 return Ok(Err(size));
@@ -158,16 +157,18 @@ impl Gate {
     /// # Errors
     /// [`Error::Decrypt`], one error for every cause.
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Secret, Error> {
-        let ring = &self.inner.ring;
-        // What names a key of ours is sealed data, and never tried as anything weaker.
-        let key = cipher::key_id_of(sealed).and_then(|id| ring.data_key(id));
-        if let Some(key) = key {
+        if let Some(key) = self.key_of(sealed) {
             return key.open(context, sealed);
         }
-        match ring.cbc_for_opening() {
+        match self.inner.ring.cbc_for_opening() {
             Some(cbc) if context.is_empty() => cbc.decrypt(sealed),
             _ => Err(Error::Decrypt),
         }
+    }
+
+    /// The key that sealed data names. What names a key of ours is sealed data, and never tried as anything weaker.
+    fn key_of(&self, sealed: &[u8]) -> Option<&DataKey> {
+        self.inner.ring.data_key(cipher::key_id_of(sealed)?)
     }
 
     /// Replaces all but the first `visible_chars` characters by `*`.
