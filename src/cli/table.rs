@@ -1,5 +1,6 @@
 //! Text as people read it in a terminal: columns one below the other, times, and no control characters.
 
+use sealgate::logging::is_harmful;
 use time::OffsetDateTime;
 
 /// Rows in columns; the first row is the heading. Two spaces between, none at the end of a line.
@@ -63,12 +64,6 @@ pub(super) fn harmless_json(text: &str) -> String {
         }
     }
     shown
-}
-
-/// Control characters, and those that change the direction of text; the log escapes the same.
-fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

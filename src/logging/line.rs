@@ -177,9 +177,11 @@ pub(super) fn push_escaped(line: &mut Vec<u8>, text: &str, quoting: Quoting) {
     line.extend_from_slice(rest.as_bytes());
 }
 
-fn is_harmful(c: char) -> bool {
+/// Whether a character could move the cursor of a terminal, end a line, or turn round what stands beside it: control
+/// characters, line and paragraph separators, and those that change the direction of text. All of them have four digits.
+pub fn is_harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use simplelog::{CombinedLogger, SharedLogger};
 use crate::Error;
 use crate::config::{LogFormat, LogSettings};
 
+pub use line::is_harmful;
 use sink::Sink;
 use writer::Target;
 
