@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use common::wire::Answers;
 use common::{Server, run, text};
+use openssl::ssl::{SslConnector, SslMethod};
 
 /// A folder with a certificate for localhost, one for whom vouches for clients, and one of a client.
 struct Papers {
@@ -389,4 +391,41 @@ fn the_server_does_not_start_without_its_papers_in_order() {
             "{said}"
         );
     }
+}
+
+/// Long enough for other workers to join and leave, so that connections change hands.
+#[test]
+fn connections_move_between_workers_unharmed() {
+    let Some(papers) = Papers::new() else { return };
+    let secure = papers.serve(&[("SEALGATE_WORKERS", "4")]);
+    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+    connector.set_ca_file(papers.path("own.pem")).unwrap();
+    let connector = connector.build();
+    let until = Instant::now() + Duration::from_secs(2);
+    let hammer = || {
+        let stream = TcpStream::connect(("127.0.0.1", secure.port)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let mut connection = Answers::new(connector.connect("localhost", stream).unwrap());
+        let mut answered = 0;
+        while Instant::now() < until {
+            let ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+            connection.get_mut().write_all(ask).unwrap();
+            assert_eq!(connection.next().unwrap().status, 200);
+            answered += 1;
+        }
+        answered
+    };
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(hammer)).collect();
+        for client in clients {
+            assert!(client.join().unwrap() > 0);
+        }
+    });
+    let worked = secure.server.waits_of_threads("sealgate-worker");
+    assert!(
+        worked.iter().filter(|waits| **waits > 5).count() >= 2,
+        "{worked:?}"
+    );
 }

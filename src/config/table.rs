@@ -182,7 +182,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_WORKERS",
         default: "0",
         value_name: "N",
-        help: "Threads that answer requests (tiny-http: for each address); 0 chooses by the number of cores.",
+        help: "Threads that answer requests, as many of them as the load needs (tiny-http: for each address); 0 chooses by the number of cores.",
         apply: |s, v| parse::number(v, 0, 1024).map(|n| s.server.workers = n as usize),
         ..PLAIN
     },

@@ -42,6 +42,25 @@ impl Server {
         Duration::from_millis(10 * ticks)
     }
 
+    /// How often each thread of this name has waited for something, so far.
+    pub fn waits_of_threads(&self, name: &str) -> Vec<u64> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        let statuses = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")));
+        let field = |status: &str, field: &str| {
+            let line = status.lines().find(|line| line.starts_with(field));
+            line.unwrap()
+                .split_ascii_whitespace()
+                .nth(1)
+                .unwrap()
+                .to_owned()
+        };
+        statuses
+            .map(Result::unwrap)
+            .filter(|status| field(status, "Name:") == name)
+            .map(|status| field(&status, "voluntary_ctxt_switches:").parse().unwrap())
+            .collect()
+    }
+
     /// Open descriptors: a connection that the server has given up has none.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id()))

@@ -40,6 +40,10 @@ impl<S: Read> Answers<S> {
         }
     }
 
+    pub fn get_mut(&mut self) -> &mut S {
+        self.stream.get_mut()
+    }
+
     pub fn get_ref(&self) -> &S {
         self.stream.get_ref()
     }

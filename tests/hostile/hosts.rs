@@ -167,3 +167,23 @@ fn a_last_answer_is_whole_whatever_came_behind_its_request() {
     assert_eq!(connection.next().unwrap_err(), End::Closed);
     server.stop(Duration::from_secs(5)).unwrap();
 }
+
+/// A route that waits without having said so keeps its worker, and those that are connected to it, but nobody else.
+#[test]
+fn a_route_that_holds_up_its_worker_does_not_hold_up_newcomers() {
+    let _beside = beside_others();
+    let server = serve(&[("workers", "3")], vec![slow(2000)]);
+    let mut held_up = connect(&server);
+    held_up.get_ref().write_all(SLOW).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    for number in 0..5 {
+        let start = Instant::now();
+        let mut connection = connect(&server);
+        connection.get_ref().write_all(GET).unwrap();
+        assert_eq!(connection.next().unwrap().status, 200);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(1), "number {number}: {took:?}");
+    }
+    assert_eq!(held_up.next().unwrap().status, 200);
+    server.stop(Duration::from_secs(5)).unwrap();
+}

@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod balance;
 mod crowds;
 mod hosts;
 mod life;

@@ -163,7 +163,7 @@ impl Pool {
             if let Some((job, worker, token)) = queue.jobs.pop_front() {
                 drop(queue);
                 let (answer, close) = job.run(shared);
-                shared.mailboxes[worker].send(Message::Answer {
+                let _ = shared.mailboxes[worker].send(Message::Answer {
                     token,
                     answer,
                     close,

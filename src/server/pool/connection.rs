@@ -146,6 +146,11 @@ impl Connection {
         self.phase == Phase::Reading && self.input.is_empty() && !self.framer.in_body()
     }
 
+    /// Whether another worker may go on with it: nothing of it is known to this one alone.
+    pub(super) fn may_move(&self) -> bool {
+        self.is_between_requests() && !self.transport.has_unread()
+    }
+
     /// Does all that can be done without waiting.
     pub(super) fn drive(&mut self, turn: &mut Turn<'_>) -> Next {
         match self.phase {

@@ -1,4 +1,4 @@
-//! The listener: one thread that accepts the connections of all addresses and hands each to the worker that has fewest.
+//! The listener: one thread that accepts the connections of all addresses and hands each to a worker.
 //! Nothing ends it but a stop: where the system has no descriptor left, it rests a moment.
 
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 
-use super::mailbox::{Incoming, Mailbox, Message};
+use super::mailbox::{Incoming, Mailbox, Message, milliseconds};
 use super::shared::Shared;
 use super::tls::TlsAcceptor;
 use super::transport::{Socket, Transport};
@@ -168,10 +168,12 @@ impl Listener {
         let mailbox = if crowded {
             self.most_spare()
         } else {
-            Mailbox::least_busy(&self.shared.mailboxes)
+            let active = self.shared.balance.active();
+            Mailbox::least_busy(&self.shared.mailboxes, active, self.now())
         };
         mailbox.connections.fetch_add(1, Ordering::Relaxed);
-        mailbox.send(Message::Adopt(Incoming {
+        // Workers end after the listener.
+        let _ = mailbox.send(Message::Adopt(Incoming {
             transport,
             peer: Peer {
                 address: peer.map(|peer| peer.ip()),
@@ -188,16 +190,20 @@ impl Listener {
             self.told = Some(Instant::now());
             log::warn!("connections cannot be accepted now: {error}; trying on");
         }
-        self.most_spare().send(Message::MakeRoom);
+        let _ = self.most_spare().send(Message::MakeRoom);
         thread::sleep(REST);
     }
 
     /// The worker that makes room, by the message that it is about to get.
     fn most_spare(&self) -> &Mailbox {
-        let now = self.started.elapsed().as_millis() as u64 + 1;
-        let mailbox = Mailbox::most_spare(&self.shared.mailboxes, now);
+        let active = self.shared.balance.active();
+        let mailbox = Mailbox::most_spare(&self.shared.mailboxes, active, self.now());
         mailbox.to_make_room.fetch_add(1, Ordering::Relaxed);
         mailbox
+    }
+
+    fn now(&self) -> u64 {
+        milliseconds(self.started.elapsed())
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::connection::Connection;
 use super::deadlines::Wait;
 use super::transport::Transport;
 use crate::Error;
@@ -37,6 +38,11 @@ pub(super) struct Token {
     pub(super) generation: u32,
 }
 
+/// The engine's time as threads tell it one another; never zero.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    time.as_millis() as u64 + 1
+}
+
 /// A connection that has just been accepted.
 pub(super) struct Incoming {
     pub(super) transport: Transport,
@@ -49,6 +55,8 @@ pub(super) struct Incoming {
 /// A letter to a worker.
 pub(super) enum Message {
     Adopt(Incoming),
+    /// A connection between two requests, from another worker.
+    TakeOver(Box<Connection>),
     /// Descriptors ran out: close a connection that waits for nothing but time.
     MakeRoom,
     Answer {
@@ -58,9 +66,16 @@ pub(super) enum Message {
     },
 }
 
+#[derive(Default)]
+struct Messages {
+    waiting: Vec<Message>,
+    /// The worker has ended.
+    closed: bool,
+}
+
 /// See the module.
 pub(super) struct Mailbox {
-    messages: Mutex<Vec<Message>>,
+    messages: Mutex<Messages>,
     wake: OwnedFd,
     /// Connections that the worker has or will get.
     pub(super) connections: AtomicUsize,
@@ -68,6 +83,7 @@ pub(super) struct Mailbox {
     pub(super) to_make_room: AtomicUsize,
     /// The connections that would be closed first to make room.
     spare: [AtomicU64; SPARE.len()],
+    pub(super) load: Load,
 }
 
 impl Mailbox {
@@ -80,6 +96,7 @@ impl Mailbox {
             connections: AtomicUsize::new(0),
             to_make_room: AtomicUsize::new(0),
             spare: Default::default(),
+            load: Load::default(),
         })
     }
 
@@ -88,14 +105,19 @@ impl Mailbox {
         &self.wake
     }
 
-    pub(super) fn send(&self, message: Message) {
+    /// Leaves a message; what is left of it where the worker has ended.
+    pub(super) fn send(&self, message: Message) -> Result<(), Message> {
         let mut messages = lock(&self.messages);
-        messages.push(message);
-        let first = messages.len() == 1;
+        if messages.closed {
+            return Err(message);
+        }
+        messages.waiting.push(message);
+        let first = messages.waiting.len() == 1;
         drop(messages);
         if first {
             self.wake();
         }
+        Ok(())
     }
 
     pub(super) fn wake(&self) {
@@ -106,20 +128,29 @@ impl Mailbox {
     /// Everything that has come, with the bell silenced.
     pub(super) fn empty(&self) -> Vec<Message> {
         let _ = rustix::io::read(&self.wake, &mut [0u8; 8]);
-        mem::take(&mut *lock(&self.messages))
+        mem::take(&mut lock(&self.messages).waiting)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        lock(&self.messages).is_empty()
+    /// Nothing can be sent any more, unless something is there already: then false.
+    pub(super) fn close_if_empty(&self) -> bool {
+        let mut messages = lock(&self.messages);
+        messages.closed = messages.waiting.is_empty();
+        messages.closed
     }
 
-    /// The one of these that has fewest connections.
-    pub(super) fn least_busy(mailboxes: &[Mailbox]) -> &Mailbox {
-        let by_connections = |mailbox: &&Mailbox| mailbox.connections.load(Ordering::Relaxed);
-        mailboxes
+    /// For a new connection: of the first `active` ones the one that has fewest. One whose worker is held up by a route is
+    /// passed over, and where all are, another helps out.
+    pub(super) fn least_busy(mailboxes: &[Mailbox], active: usize, now: u64) -> &Mailbox {
+        let rank = |(number, mailbox): &(usize, &Mailbox)| {
+            let connections = mailbox.connections.load(Ordering::Relaxed);
+            (mailbox.load.is_held_up(now), *number >= active, connections)
+        };
+        let (_, mailbox) = mailboxes
             .iter()
-            .min_by_key(by_connections)
-            .expect("an engine has workers")
+            .enumerate()
+            .min_by_key(rank)
+            .expect("an engine has workers");
+        mailbox
     }
 
     /// Says since when, in milliseconds of the engine's time and never zero, the worker's oldest connection of each kind of
@@ -131,7 +162,7 @@ impl Mailbox {
     }
 
     /// The one of these that has the connection that can best be spared; without any, the one that has fewest.
-    pub(super) fn most_spare(mailboxes: &[Mailbox], now: u64) -> &Mailbox {
+    pub(super) fn most_spare(mailboxes: &[Mailbox], active: usize, now: u64) -> &Mailbox {
         let deadline = Instant::now() + ROOM_PATIENCE;
         let is_asked = |mailbox: &Mailbox| mailbox.to_make_room.load(Ordering::Acquire) > 0;
         while mailboxes.iter().any(is_asked) && Instant::now() < deadline {
@@ -150,6 +181,62 @@ impl Mailbox {
             .iter()
             .filter_map(|mailbox| Some((rank(mailbox)?, mailbox)))
             .min_by_key(|(rank, _)| *rank)
-            .map_or_else(|| Mailbox::least_busy(mailboxes), |(_, mailbox)| mailbox)
+            .map_or_else(
+                || Mailbox::least_busy(mailboxes, active, now),
+                |(_, mailbox)| mailbox,
+            )
+    }
+}
+
+/// What a worker lets others know of its load. Times are milliseconds of the engine's time, and never zero.
+#[derive(Default)]
+pub(super) struct Load {
+    /// Since when it is at work; zero while it waits.
+    at_work: AtomicU64,
+    /// Turns of connections so far.
+    done: AtomicU64,
+    /// At its last look, the part of its time in which it was at work, in thousandths, and when that was.
+    busy: AtomicU64,
+    looked: AtomicU64,
+}
+
+/// A worker that is at one turn for so long is held up.
+const HELD_UP: u64 = 20;
+/// What a worker knew so long ago of its load is not true any more.
+const OUTDATED: u64 = 100;
+
+impl Load {
+    pub(super) fn begins(&self, now: u64) {
+        self.at_work.store(now, Ordering::Relaxed);
+    }
+
+    pub(super) fn waits(&self, done: u64) {
+        self.done.store(done, Ordering::Relaxed);
+        self.at_work.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn looked(&self, now: u64, busy: f64) {
+        self.busy.store((busy * 1000.0) as u64, Ordering::Relaxed);
+        self.looked.store(now, Ordering::Relaxed);
+    }
+
+    pub(super) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    fn is_held_up(&self, now: u64) -> bool {
+        let since = self.at_work.load(Ordering::Relaxed);
+        since > 0 && since + HELD_UP < now
+    }
+
+    /// The part of its time in which the worker is at work.
+    pub(super) fn busy(&self, now: u64) -> f64 {
+        if self.is_held_up(now) {
+            1.0
+        } else if self.looked.load(Ordering::Relaxed) + OUTDATED < now {
+            0.0
+        } else {
+            self.busy.load(Ordering::Relaxed) as f64 / 1000.0
+        }
     }
 }

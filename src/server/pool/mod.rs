@@ -1,9 +1,10 @@
 //! The engine of Linux: a fixed pool of workers, each with its own epoll and its own connections, and a second pool for what
 //! takes long. To the author of a route all of it is plain blocking code.
 //!
-//! `listener` accepts and hands out, `worker` drives its connections, `connection` is the state of one, `answer` hands a request to the API, `framing` and
-//! `chunked` turn bytes into requests, `deadlines` says who is overdue, `blocking` is the second pool, `mailbox` is how
-//! threads reach a worker, `transport` and `tls` are the bytes' way.
+//! `listener` accepts and hands out, `worker` drives its connections, `balance` says how many workers take part, `connection`
+//! is the state of one, `answer` hands a request to the API, `framing` and `chunked` turn bytes into requests, `deadlines`
+//! says who is overdue, `blocking` is the second pool, `mailbox` is how threads reach a worker, `transport` and `tls` are
+//! the bytes' way.
 //!
 //! # What it protects from
 //! Head, body, the reading of an answer and idleness have deadlines that hold for the whole of each, so a byte now and then
@@ -11,6 +12,7 @@
 //! and, while it is idle, no buffer; never a thread.
 
 mod answer;
+mod balance;
 mod blocking;
 mod chunked;
 mod connection;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
+use super::balance::Balance;
 use super::blocking::Pool;
 use super::listener::Bell;
 use super::mailbox::Mailbox;
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub(super) addresses: Addresses,
     /// One for each worker.
     pub(super) mailboxes: Vec<Mailbox>,
+    pub(super) balance: Balance,
     pub(super) blocking: Pool,
     /// The listener's.
     pub(super) bell: Bell,
@@ -68,6 +70,7 @@ impl Shared {
                 max: max_per_address,
                 counts: Mutex::default(),
             },
+            balance: Balance::new(mailboxes.len()),
             mailboxes,
             blocking,
             bell,

@@ -1,5 +1,8 @@
-//! A worker: its own epoll, its own connections, for life. It drives each as its socket gets ready, closes what is overdue,
-//! and waits no longer than the nearest deadline.
+//! A worker: its own epoll and its own connections. It drives each as its socket gets ready, closes what is overdue, and
+//! waits no longer than the nearest deadline. `moving` gives connections to other workers, `room` closes some for others.
+
+mod moving;
+mod room;
 
 use std::mem;
 use std::sync::Arc;
@@ -15,11 +18,13 @@ use rustix::io::Errno;
 use super::blocking::Pool;
 use super::connection::{Connection, Next, Ready, Turn};
 use super::deadlines::{Deadlines, Wait};
-use super::mailbox::{Incoming, Mailbox, Message, SLOW, SPARE, Token};
+use super::mailbox::{Incoming, Mailbox, Message, Token, milliseconds};
 use super::shared::Shared;
 use super::transport::Transport;
 use crate::Error;
 use crate::address::Counted;
+
+use moving::{Giving, Look};
 
 /// Events taken at a time: few, so that a request that has come meanwhile does not wait behind many.
 const EVENTS: usize = 8;
@@ -57,6 +62,10 @@ pub(super) struct Worker {
     out: Vec<u8>,
     started: Instant,
     stopping: bool,
+    /// Turns of connections so far.
+    done: u64,
+    giving: Giving,
+    look: Look,
 }
 
 #[derive(Default)]
@@ -98,19 +107,29 @@ impl Worker {
             out: Vec::new(),
             started,
             stopping: false,
+            done: 0,
+            giving: Giving::Nothing,
+            look: Look::new(started),
         })
     }
 
     /// Works until the engine stops and no connection is left.
     pub(super) fn run(mut self) -> Result<(), Error> {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
+        let mut now = Instant::now();
         loop {
             self.publish_spare();
-            let timeout = self.timeout();
+            let timeout = self.timeout(now);
+            self.mailbox().load.waits(self.done);
             match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(Error::Io(format!("A worker cannot wait: {error}."))),
             }
+            let woken = Instant::now();
+            self.look.asleep += woken - now;
+            self.mailbox()
+                .load
+                .begins(milliseconds(woken - self.started));
             let mut rung = false;
             for event in events.drain(..) {
                 match event.data.u64() {
@@ -122,7 +141,9 @@ impl Worker {
             if rung {
                 self.read_mail();
             }
-            self.close_overdue();
+            now = Instant::now();
+            self.close_overdue(now);
+            self.look_round(now);
             if self.shared.is_stopping() && self.has_stopped() {
                 return Ok(());
             }
@@ -133,11 +154,9 @@ impl Worker {
         &self.shared.mailboxes[self.number]
     }
 
-    fn timeout(&self) -> Option<Timespec> {
+    fn timeout(&self, now: Instant) -> Option<Timespec> {
         let wait = if self.again.is_empty() {
-            self.deadlines
-                .next()?
-                .saturating_duration_since(Instant::now())
+            self.deadlines.next()?.saturating_duration_since(now)
         } else {
             Duration::ZERO
         };
@@ -154,6 +173,7 @@ impl Worker {
         for message in self.mailbox().empty() {
             match message {
                 Message::Adopt(incoming) => self.adopt(incoming),
+                Message::TakeOver(connection) => self.take_over(connection),
                 Message::MakeRoom => {
                     self.make_room();
                     self.made_room();
@@ -187,19 +207,20 @@ impl Worker {
             self.let_go(address);
             return;
         }
+        let connection = Box::new(Connection::new(transport, peer, address));
+        self.house(connection, Wait::Head);
+    }
+
+    /// Finds a place for a connection, and gives it its first turn: most clients send at once, and their request is here
+    /// already.
+    fn house(&mut self, connection: Box<Connection>, wait: Wait) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
             (self.places.len() - 1) as u32
         });
-        let place = &mut self.places[index as usize];
-        let token = Token {
-            index,
-            generation: place.generation,
-        };
-        place.connection = Some(Box::new(Connection::new(transport, peer, address)));
-        self.deadlines.set(index, Wait::Head, Instant::now());
-        // Most clients send at once: their request is here already.
-        self.drive(token);
+        self.places[index as usize].connection = Some(connection);
+        self.deadlines.set(index, wait, Instant::now());
+        self.drive(self.token(index));
     }
 
     /// Drives a connection whose socket is ready, unless it is to have its turn anyway: who sends without end would get one
@@ -255,6 +276,7 @@ impl Worker {
             out: &mut self.out,
         };
         let next = act(connection, &mut turn);
+        self.done += 1;
         self.out.clear();
         if self.out.capacity() > KEPT_OUT {
             self.out = Vec::new();
@@ -264,6 +286,11 @@ impl Worker {
 
     fn go_on(&mut self, token: Token, next: Next) {
         match next {
+            Next::Wait {
+                wait: Wait::Idle,
+                on: Ready::Read,
+                anew: true,
+            } if self.gives(token) => self.give_away(token),
             Next::Wait { wait, on, anew } => {
                 if anew || self.deadlines.get(token.index) != Some(wait) {
                     self.deadlines.set(token.index, wait, Instant::now());
@@ -328,8 +355,7 @@ impl Worker {
         done.is_ok()
     }
 
-    fn close_overdue(&mut self) {
-        let now = Instant::now();
+    fn close_overdue(&mut self, now: Instant) {
         while let Some((index, wait)) = self.deadlines.due(now) {
             self.deadlines.clear(index);
             let token = self.token(index);
@@ -337,26 +363,26 @@ impl Worker {
         }
     }
 
-    /// Answers that are made are kept whatever room there is; past the ceiling those have to go whose readers are slowest.
-    fn keep_ceiling(&mut self) {
-        while !self.shared.buffered.has_room(0) {
-            let Some((index, _)) = self.deadlines.oldest(Wait::Write) else {
-                return;
-            };
-            self.close(self.token(index));
-        }
-    }
-
-    fn close(&mut self, token: Token) {
+    /// Takes a connection out of its place.
+    fn remove(&mut self, token: Token) -> Option<Box<Connection>> {
         self.deadlines.clear(token.index);
         let place = &mut self.places[token.index as usize];
-        let Some(connection) = place.connection.take() else {
-            return;
-        };
+        let connection = place.connection.take()?;
         place.generation = place.generation.wrapping_add(1);
         place.watched = None;
         place.again = false;
         self.free.push(token.index);
+        Some(connection)
+    }
+
+    fn close(&mut self, token: Token) {
+        let Some(connection) = self.remove(token) else {
+            return;
+        };
+        self.end(connection);
+    }
+
+    fn end(&self, connection: Box<Connection>) {
         self.shared.buffered.change(connection.counted(), 0);
         let address = connection.address;
         // Closing the descriptor ends its watch too.
@@ -377,38 +403,6 @@ impl Worker {
         }
     }
 
-    /// The connection that can best be spared.
-    fn spare(&self) -> Option<(u32, Instant)> {
-        SPARE.iter().find_map(|(wait, slow)| {
-            self.deadlines
-                .oldest(*wait)
-                .filter(|(_, since)| !slow || since.elapsed() >= SLOW)
-        })
-    }
-
-    fn make_room(&mut self) -> bool {
-        let Some((index, _)) = self.spare() else {
-            return false;
-        };
-        self.close(self.token(index));
-        true
-    }
-
-    /// The listener may count on what it is told of this worker again.
-    fn made_room(&self) {
-        self.publish_spare();
-        self.mailbox().to_make_room.fetch_sub(1, Ordering::Release);
-    }
-
-    fn publish_spare(&self) {
-        let since = SPARE.map(|(wait, _)| {
-            self.deadlines.oldest(wait).map_or(0, |(_, since)| {
-                since.saturating_duration_since(self.started).as_millis() as u64 + 1
-            })
-        });
-        self.mailbox().publish_spare(since);
-    }
-
     /// Lets go of what waits for nothing but a request; true when no connection is left and none can come.
     fn has_stopped(&mut self) -> bool {
         if !mem::replace(&mut self.stopping, true) {
@@ -426,10 +420,10 @@ impl Worker {
                 self.close(self.token(index as u32));
             }
         }
-        // Looked at in this order: what was sent before the listener ended is in the mailbox.
+        // In this order: what was sent before the listener ended is in the mailbox.
         self.shared.listened.load(Ordering::SeqCst)
-            && self.mailbox().is_empty()
             && (aborting || self.free.len() == self.places.len())
+            && self.mailbox().close_if_empty()
     }
 }
 

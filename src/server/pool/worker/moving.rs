@@ -1,0 +1,180 @@
+//! A worker's part in the balance: it looks at its load, and gives connections to other workers between two requests.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use crate::server::pool::balance::{Balance, LOOK, View};
+use crate::server::pool::connection::Connection;
+use crate::server::pool::deadlines::Wait;
+use crate::server::pool::mailbox::{Message, Token, milliseconds};
+
+/// How long a worker gives a part of its connections, as they are served.
+const GIVES_FOR: Duration = Duration::from_millis(40);
+
+/// Which connections a worker gives away when they have been served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Giving {
+    Nothing,
+    /// All of them: it does not take part any more.
+    All,
+    /// Every second one, by chance, of those served until then.
+    Half {
+        to: usize,
+        until: Instant,
+        salt: u32,
+    },
+}
+
+/// A worker's looks at its load.
+pub(super) struct Look {
+    /// The last one.
+    at: Instant,
+    /// The time since then in which it waited for something to do.
+    pub(super) asleep: Duration,
+    /// For how many looks it has been loaded.
+    loaded: u32,
+    /// What it knows of the balance.
+    version: u64,
+    active: usize,
+}
+
+impl Look {
+    pub(super) fn new(now: Instant) -> Self {
+        Look {
+            at: now,
+            asleep: Duration::ZERO,
+            loaded: 0,
+            version: 0,
+            active: 1,
+        }
+    }
+}
+
+impl Worker {
+    /// Looks at its load, if it is time to, and at what the workers have decided.
+    pub(super) fn look_round(&mut self, now: Instant) {
+        let since = now - self.look.at;
+        if since >= LOOK {
+            let asleep = self.look.asleep.as_secs_f64() / since.as_secs_f64();
+            self.look.at = now;
+            self.look.asleep = Duration::ZERO;
+            self.look_at_load(now, (1.0 - asleep).max(0.0));
+        }
+        if self.look.version != self.shared.balance.version() {
+            self.take_part(now);
+        }
+        if let Giving::Half { until, .. } = self.giving
+            && now >= until
+        {
+            self.giving = Giving::Nothing;
+        }
+    }
+
+    fn look_at_load(&mut self, now: Instant, busy: f64) {
+        let time = now - self.started;
+        let mailboxes = &self.shared.mailboxes;
+        let own = &mailboxes[self.number].load;
+        own.looked(milliseconds(time), busy);
+        let done = self.all_done();
+        self.look.loaded = if Balance::is_loaded(busy) {
+            self.look.loaded + 1
+        } else {
+            0
+        };
+        let given = self.shared.balance.look(&View {
+            number: self.number,
+            now: time,
+            busy,
+            loaded_looks: self.look.loaded,
+            done,
+            load: &|number| mailboxes[number].load.busy(milliseconds(time)),
+        });
+        if let Some(to) = given
+            && self.giving == Giving::Nothing
+        {
+            self.give_half(to, now);
+        }
+    }
+
+    /// Turns that all workers' connections have had.
+    fn all_done(&self) -> u64 {
+        let mailboxes = self.shared.mailboxes.iter().enumerate();
+        mailboxes
+            .filter(|(number, _)| *number != self.number)
+            .map(|(_, mailbox)| mailbox.load.done())
+            .sum::<u64>()
+            + self.done
+    }
+
+    /// Acts on a change of the number of workers that take part.
+    fn take_part(&mut self, now: Instant) {
+        let before = self.look.active;
+        self.look.version = self.shared.balance.version();
+        self.look.active = self.shared.balance.active();
+        // Nothing is known of the load that comes now.
+        self.look.loaded = 0;
+        let joins = self.number + before;
+        if self.number >= self.look.active {
+            self.giving = Giving::All;
+        } else if self.number < before && joins < self.look.active {
+            self.give_half(joins, now);
+        } else {
+            self.giving = Giving::Nothing;
+        }
+    }
+
+    fn give_half(&mut self, to: usize, now: Instant) {
+        self.giving = Giving::Half {
+            to,
+            until: now + GIVES_FOR,
+            salt: (now - self.started).subsec_nanos(),
+        };
+    }
+
+    /// Whether this connection, which has just been served, is one to be given away.
+    pub(super) fn gives(&self, token: Token) -> bool {
+        if self.giving == Giving::Nothing || self.shared.is_stopping() {
+            return false;
+        }
+        let place = &self.places[token.index as usize];
+        let may_go = place.connection.as_ref().is_some_and(|c| c.may_move());
+        may_go
+            && match self.giving {
+                Giving::Nothing => false,
+                Giving::All => true,
+                // The same in each of its turns.
+                Giving::Half { salt, .. } => {
+                    (token.index ^ salt).wrapping_mul(0x9e37_79b9) >> 31 == 0
+                }
+            }
+    }
+
+    pub(super) fn give_away(&mut self, token: Token) {
+        let to = match self.giving {
+            Giving::Half { to, .. } => to,
+            _ => token.index as usize % self.look.active,
+        };
+        self.watch(token, None);
+        let Some(connection) = self.remove(token) else {
+            return;
+        };
+        let receiver = &self.shared.mailboxes[to];
+        receiver.connections.fetch_add(1, Ordering::Relaxed);
+        match receiver.send(Message::TakeOver(connection)) {
+            Ok(()) => {
+                self.mailbox().connections.fetch_sub(1, Ordering::Relaxed);
+            }
+            // It has ended, because the engine stops.
+            Err(Message::TakeOver(connection)) => {
+                receiver.connections.fetch_sub(1, Ordering::Relaxed);
+                self.end(connection);
+            }
+            Err(_) => {}
+        }
+    }
+
+    pub(super) fn take_over(&mut self, connection: Box<Connection>) {
+        self.house(connection, Wait::Idle);
+    }
+}
