@@ -139,9 +139,17 @@ enum sealgate_status
    */
   SEALGATE_STATUS_TOKEN_NOT_YET_VALID = 14,
   /**
+   * It names a key of ours that is not accepted any more.
+   */
+  SEALGATE_STATUS_TOKEN_KEY_RETIRED = 15,
+  /**
    * The data does not open: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
    */
   SEALGATE_STATUS_DECRYPT_FAILED = 20,
+  /**
+   * The data was sealed under a key of ours that is not accepted any more.
+   */
+  SEALGATE_STATUS_KEY_RETIRED = 21,
   /**
    * The caller has used up its requests.
    */

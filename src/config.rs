@@ -79,6 +79,10 @@ pub struct GateSettings {
     pub aes_iv_form: &'static str,
     /// `SEALGATE_CBC`; where it is not set, `seal` if `AES_IV` is, else `off`.
     pub cbc: Option<CbcMode>,
+    /// `SEALGATE_ROTATE_TOKEN_KEY_AFTER`: the age at which a server replaces the ring's token key; zero: never.
+    pub rotate_token_key_after: Duration,
+    /// `SEALGATE_ROTATE_DATA_KEY_AFTER`: the same for the data key.
+    pub rotate_data_key_after: Duration,
     /// `SEALGATE_TOKEN_TTL`: how long a new token lives.
     pub token_ttl: Duration,
     /// `SEALGATE_LEEWAY`: how far clocks may differ.

@@ -25,6 +25,9 @@ pub enum Error {
     /// Deliberately one error in one wording for every cause.
     #[error("The data cannot be decrypted.")]
     Decrypt,
+    /// The data was sealed under a key of ours that is not accepted any more.
+    #[error("The key that the data was encrypted with has been retired.")]
+    KeyRetired,
     /// The caller has used up its requests.
     #[error("Rate limit exceeded. Try again in {} s.", whole_seconds(*.retry_after))]
     RateLimited {
@@ -48,6 +51,7 @@ impl Error {
             Error::InvalidInput(_) => "invalid_input",
             Error::Token(error) => error.code(),
             Error::Decrypt => "decrypt_failed",
+            Error::KeyRetired => "key_retired",
             Error::RateLimited { .. } => "rate_limited",
             Error::Io(_) => "io",
             Error::Crypto(_) => "crypto",
@@ -70,6 +74,8 @@ pub enum TokenError {
     Expired,
     /// Its time has not begun (`nbf`, or `iat` in the future).
     NotYetValid,
+    /// It names a key of ours that is not accepted any more.
+    KeyRetired,
 }
 
 impl TokenError {
@@ -81,6 +87,7 @@ impl TokenError {
             TokenError::Foreign => "token_invalid",
             TokenError::Expired => "token_expired",
             TokenError::NotYetValid => "token_not_yet_valid",
+            TokenError::KeyRetired => "token_key_retired",
         }
     }
 
@@ -92,6 +99,7 @@ impl TokenError {
             TokenError::Foreign => "Token is invalid.",
             TokenError::Expired => "Token has expired.",
             TokenError::NotYetValid => "Token is not valid yet.",
+            TokenError::KeyRetired => "Token was signed with a retired key.",
         }
     }
 }

@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::Guard;
+
 use crate::cipher::{self, CbcMode, DataKey};
 use crate::config::GateSettings;
-use crate::keys::{KeyOrigin, KeyRing};
+use crate::keys::{KeyOrigin, KeyRing, Keys, Unusable};
 use crate::limiter::{Admission, Limiter};
 use crate::secret::wipe;
 use crate::token::{Claims, Grant, TokenRules};
@@ -22,7 +24,7 @@ pub struct Gate {
 }
 
 struct Inner {
-    ring: KeyRing,
+    keys: Keys,
     tokens: TokenRules,
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
@@ -46,7 +48,7 @@ impl Gate {
         };
         Ok(Gate {
             inner: Arc::new(Inner {
-                ring: KeyRing::load(settings)?,
+                keys: Keys::load(settings)?,
                 tokens: TokenRules::new(settings)?,
                 limiter,
             }),
@@ -58,7 +60,7 @@ impl Gate {
     /// # Errors
     /// [`Error::InvalidInput`] where the subject or the scope is not acceptable.
     pub fn issue_token(&self, grant: &Grant<'_>) -> Result<String, Error> {
-        self.inner.tokens.issue(&self.inner.ring, grant)
+        self.inner.tokens.issue(&self.inner.keys.current(), grant)
     }
 
     /// Checks a token and gives its claims. Tokens of ours and, where `JWT_SECRET_KEY` is set, of the original's form.
@@ -69,7 +71,12 @@ impl Gate {
         if token.is_empty() {
             return Err(TokenError::Missing);
         }
-        self.inner.tokens.verify(&self.inner.ring, token)
+        let Inner { keys, tokens, .. } = &*self.inner;
+        match tokens.verify(&keys.current(), token) {
+            // Another process may have made its key just now.
+            Err(TokenError::Foreign) if keys.look() => tokens.verify(&keys.current(), token),
+            verified => verified,
+        }
     }
 
     /// How long a new token lives where the grant does not say.
@@ -84,7 +91,7 @@ impl Gate {
     /// [`Error::InvalidInput`] where the data is larger than [`cipher::MAX_PLAINTEXT`](crate::MAX_PLAINTEXT), or a context
     /// comes while AES-CBC is in use, which cannot authenticate one.
     pub fn encrypt_data(&self, data: &[u8], context: &[u8]) -> Result<String, Error> {
-        if let Some(cbc) = self.inner.ring.cbc_for_sealing() {
+        if let Some(cbc) = self.inner.keys.current().cbc_for_sealing() {
             if !context.is_empty() {
                 return Err(Error::InvalidInput(
                     "A context needs the sealed format, and SEALGATE_CBC=seal asks for AES-CBC."
@@ -109,7 +116,11 @@ impl Gate {
     /// # Errors
     /// [`Error::InvalidInput`] where the data is too large.
     pub fn seal(&self, data: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
-        self.inner.ring.newest_data_key().seal(context, data)
+        self.inner
+            .keys
+            .current()
+            .newest_data_key()
+            .seal(context, data)
     }
 
     /// Seals `data` into `out`, which must be exactly [`OVERHEAD`](crate::OVERHEAD) longer. On failure `out` is wiped.
@@ -122,7 +133,8 @@ impl Gate {
                 "The output must have exactly the size of the sealed data.".into(),
             ));
         }
-        let key = self.inner.ring.newest_data_key();
+        let ring = self.inner.keys.current();
+        let key = ring.newest_data_key();
         key.seal_into(context, data, out).inspect_err(|_| wipe(out))
     }
 
@@ -137,7 +149,8 @@ impl Gate {
         context: &[u8],
         out: &mut [u8],
     ) -> Result<Result<usize, usize>, Error> {
-        if let Some(key) = self.key_of(sealed) {
+        let ring = self.ring_for(sealed);
+        if let Some(key) = key_of(&ring, sealed)? {
             let size = cipher::opened_size(sealed.len()).ok_or(Error::Decrypt)?;
             let Some(place) = out.get_mut(..size) else {
                 return Ok(Err(size));
@@ -157,18 +170,52 @@ impl Gate {
     /// # Errors
     /// [`Error::Decrypt`], one error for every cause.
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Secret, Error> {
-        if let Some(key) = self.key_of(sealed) {
+        let ring = self.ring_for(sealed);
+        if let Some(key) = key_of(&ring, sealed)? {
             return key.open(context, sealed);
         }
-        match self.inner.ring.cbc_for_opening() {
+        match ring.cbc_for_opening() {
             Some(cbc) if context.is_empty() => cbc.decrypt(sealed),
             _ => Err(Error::Decrypt),
         }
     }
 
-    /// The key that sealed data names. What names a key of ours is sealed data, and never tried as anything weaker.
-    fn key_of(&self, sealed: &[u8]) -> Option<&DataKey> {
-        self.inner.ring.data_key(cipher::key_id_of(sealed)?)
+    /// The ring, as new as is needed for this sealed data.
+    fn ring_for(&self, sealed: &[u8]) -> Guard<Arc<KeyRing>> {
+        let keys = &self.inner.keys;
+        let ring = keys.current();
+        match key_of(&ring, sealed) {
+            // Another process may have made its key just now.
+            Ok(None) if cipher::key_id_of(sealed).is_some() && keys.look() => keys.current(),
+            _ => ring,
+        }
+    }
+
+    /// Reads the key ring anew, for changes that are to be seen at once: they are seen within half a second anyway.
+    ///
+    /// # Errors
+    /// [`Error::KeyRing`] where the ring cannot be read or trusted; the keys from before stay in use.
+    pub fn reload_keys(&self) -> Result<(), Error> {
+        self.inner.keys.reload()
+    }
+
+    /// Replaces keys of the ring that have reached the age that the settings give them, and tells which ones are new. A
+    /// server does that by itself.
+    ///
+    /// # Errors
+    /// [`Error::KeyRing`] where the ring cannot be read, trusted or written; it is then as it was.
+    pub fn rotate_old_keys(&self) -> Result<Vec<KeyOrigin>, Error> {
+        self.inner.keys.rotate_old()
+    }
+
+    /// The age at which a key is to be replaced, the lower one of the two kinds; `None` where none is.
+    pub(crate) fn key_age(&self) -> Option<Duration> {
+        self.inner.keys.age()
+    }
+
+    /// Why the key ring as its file is now is not in use, if it is not: the keys from before are.
+    pub fn key_trouble(&self) -> Option<String> {
+        self.inner.keys.trouble()
     }
 
     /// Replaces all but the first `visible_chars` characters by `*`.
@@ -183,13 +230,25 @@ impl Gate {
     }
 
     /// Which keys there are and where they come from, without their secrets; oldest first.
-    pub fn key_origins(&self) -> &[KeyOrigin] {
-        self.inner.ring.origins()
+    pub fn key_origins(&self) -> Vec<KeyOrigin> {
+        self.inner.keys.current().origins().to_vec()
     }
 
     /// Whether and how the original's AES-CBC is spoken.
     pub fn cbc_mode(&self) -> CbcMode {
-        self.inner.ring.cbc_mode()
+        self.inner.keys.current().cbc_mode()
+    }
+}
+
+/// The key that sealed data names. What names a key of ours is sealed data, and never tried as anything weaker.
+fn key_of<'a>(ring: &'a KeyRing, sealed: &[u8]) -> Result<Option<&'a DataKey>, Error> {
+    let Some(id) = cipher::key_id_of(sealed) else {
+        return Ok(None);
+    };
+    match ring.data_key(id) {
+        Ok(key) => Ok(Some(key)),
+        Err(Unusable::Unknown) => Ok(None),
+        Err(Unusable::Retired) => Err(Error::KeyRetired),
     }
 }
 

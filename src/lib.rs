@@ -43,6 +43,8 @@ pub mod api;
 #[forbid(unsafe_code)]
 mod cipher;
 #[forbid(unsafe_code)]
+mod clock;
+#[forbid(unsafe_code)]
 pub mod config;
 #[forbid(unsafe_code)]
 mod default_gate;
@@ -66,6 +68,8 @@ mod mask;
 mod secret;
 #[forbid(unsafe_code)]
 pub mod server;
+#[forbid(unsafe_code)]
+mod stamp;
 #[forbid(unsafe_code)]
 mod sync;
 #[forbid(unsafe_code)]

@@ -69,9 +69,9 @@ fn keys_are_listed_in_columns_with_the_newest_marked() {
     assert_eq!(
         table,
         format!(
-            "KIND   ID           CREATED               NEWEST          FROM\n\
-             token  {token}  {created}  for new tokens  the key ring {ring}\n\
-             data   {data}     {created}  for new data    the key ring {ring}\n",
+            "KIND   ID           CREATED               NEWEST          ACCEPTED  FROM\n\
+             token  {token}  {created}  for new tokens  yes       the key ring {ring}\n\
+             data   {data}     {created}  for new data    yes       the key ring {ring}\n",
             ring = ring.display()
         )
     );
@@ -90,7 +90,7 @@ fn a_new_key_is_used_for_what_is_new_and_the_old_one_for_what_is_old() {
     let before = listed(home.path(), &[]);
     let generated = text(&typed(home.path(), &["keys", "generate"], b"", &[]).stdout);
     assert!(generated.starts_with("Changed the key ring ") && generated.contains("keys.json.bak"));
-    assert!(generated.contains("A running server uses the new keys after a restart"));
+    assert!(generated.contains("Running servers use the new keys within half a second"));
     let after = listed(home.path(), &[]);
     for kind in ["token", "data"] {
         let ((old, _), (new, newest)) = (ids(&before, kind), ids(&after, kind));

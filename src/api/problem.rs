@@ -71,7 +71,7 @@ impl Problem {
             TokenError::Missing => {
                 "Send the header: Authorization: Bearer <token>. POST /login gives a token."
             }
-            TokenError::Expired => "Log in again for a new one.",
+            TokenError::Expired | TokenError::KeyRetired => "Log in again for a new one.",
             TokenError::NotYetValid => "Its time has not begun; check the clocks.",
             TokenError::Malformed => "It is not a token of this server's form.",
             _ => "It was not signed by this server, or not for it.",
@@ -263,6 +263,12 @@ impl From<Error> for Problem {
                 error.code(),
                 "The data cannot be decrypted.",
                 "It was not encrypted by this server, or with another context, or it is damaged.",
+            ),
+            Error::KeyRetired => Problem::new(
+                400,
+                error.code(),
+                "The key that the data was encrypted with has been retired.",
+                "Whoever runs this server can accept it again, or rewrap the data: sealgate keys accept.",
             ),
             Error::InvalidInput(sentence) => {
                 Problem::bad_member("The data is not acceptable.", sentence)

@@ -1,9 +1,11 @@
-//! `sealgate keys`: which keys there are, and new ones.
+//! `sealgate keys`: which keys there are, new ones, and which old ones are accepted.
+
+use std::time::{Duration, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use sealgate::KeyOrigin;
 use sealgate::config::Group;
-use sealgate::keys::{self, Generated, KeyList, NewKeys};
+use sealgate::keys::{self, Generated, KeyList, KeyState, NewKeys};
 use serde_json::{Value, json};
 
 use super::table::{aligned, harmless, rfc3339};
@@ -25,18 +27,65 @@ pub(super) fn command() -> Command {
         .long_about(
             "Add a fresh token key and a fresh data key to the ring as the newest, or make the ring where there is none, \
              always with both. Keys that are there stay, and go on verifying and opening what they made. The ring as it \
-             was is kept beside it as keys.json.bak. A running server goes on with the keys that it has: restart it to use \
-             the new ones, and every server that accepts its tokens or data.",
+             was is kept beside it as keys.json.bak. Running servers use the new keys within half a second.",
         )
         .arg(flag("token", "Add a token key (and no data key without --data)"))
         .arg(flag("data", "Add a data key (and no token key without --token)"))
         .arg(flag("json", "Print JSON for programs"));
+    let rotate = Command::new("rotate")
+        .about("Replace the token key and the data key: new ones are used, old ones accepted for a time")
+        .long_about(
+            "Add a fresh token key and a fresh data key to the ring, used from now on. The token key that was used before is \
+             accepted until the last of its tokens has expired, the data key without an end, unless --grace says for how \
+             long. Running servers use the new keys within half a second, without a request that fails. The ring as it was is \
+             kept beside it as keys.json.bak.",
+        )
+        .arg(flag("token", "Replace the token key (and no data key without --data)"))
+        .arg(flag("data", "Replace the data key (and no token key without --token)"))
+        .arg(
+            Arg::new("grace")
+                .long("grace")
+                .value_name("SECONDS")
+                .value_parser(clap::value_parser!(u32))
+                .help("How long the keys that are replaced go on being accepted; 0: not at all"),
+        )
+        .arg(flag("json", "Print JSON for programs"));
+    let retire = Command::new("retire")
+        .about("Accept nothing any more that these keys made")
+        .long_about(
+            "Accept no token and open no data any more that was made with these keys, by their ids. The keys stay in the \
+             ring: sealgate keys accept takes it back. The newest keys cannot be retired: replace them first.",
+        )
+        .arg(ids())
+        .arg(flag("json", "Print JSON for programs"));
+    let accept = Command::new("accept")
+        .about("Accept again what these keys made, for ever or for a time")
+        .arg(ids())
+        .arg(
+            Arg::new("for")
+                .long("for")
+                .value_name("SECONDS")
+                .value_parser(clap::value_parser!(u32))
+                .help("For so long; without it there is no end"),
+        )
+        .arg(flag("json", "Print JSON for programs"));
     Command::new("keys")
-        .about("List keys, make the key ring, add new keys")
+        .about("List keys, make the key ring, replace and retire keys")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(settings::add_flags(list, &GROUPS))
         .subcommand(settings::add_flags(generate, &GROUPS))
+        .subcommand(settings::add_flags(rotate, &GROUPS))
+        .subcommand(settings::add_flags(retire, &GROUPS))
+        .subcommand(settings::add_flags(accept, &GROUPS))
+}
+
+fn ids() -> Arg {
+    Arg::new("id")
+        .value_name("ID")
+        .required(true)
+        .num_args(1..)
+        .help("Ids of keys, as sealgate keys list shows them; behind -- where one begins with a hyphen")
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
@@ -50,6 +99,16 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("list", matches)) => list(matches),
         Some(("generate", matches)) => generate(matches),
+        Some(("rotate", matches)) => rotate(matches),
+        Some(("retire", matches)) => set_state(matches, KeyState::Retired),
+        Some(("accept", matches)) => set_state(
+            matches,
+            matches
+                .get_one::<u32>("for")
+                .map_or(KeyState::Accepted, |seconds| {
+                    KeyState::AcceptedUntil(now() + u64::from(*seconds))
+                }),
+        ),
         _ => unreachable!("clap asks for a subcommand that it knows"),
     }
 }
@@ -83,7 +142,7 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn table(listed: &KeyList) -> Vec<Vec<String>> {
     let mut rows = vec![
-        ["KIND", "ID", "CREATED", "NEWEST", "FROM"]
+        ["KIND", "ID", "CREATED", "NEWEST", "ACCEPTED", "FROM"]
             .map(str::to_owned)
             .to_vec(),
     ];
@@ -104,6 +163,7 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
             or_dash(key.id.clone()),
             or_dash(created(key).unwrap_or_default()),
             or_dash(newest.to_owned()),
+            accepted(key.state),
             harmless(&key.from),
         ]);
     }
@@ -128,21 +188,97 @@ fn key_json(key: &KeyOrigin) -> Value {
         "id": (!key.id.is_empty()).then_some(&key.id),
         "created": created(key),
         "newest": key.newest,
+        "accepted": key.state.accepts_at(now()),
+        "accepted_until": until(key.state),
         "from": key.from,
     })
 }
 
-fn generate(matches: &ArgMatches) -> Result<(), Failure> {
+/// When the time of a key is over, if it has an end.
+fn until(state: KeyState) -> Option<String> {
+    match state {
+        KeyState::AcceptedUntil(time) => rfc3339(time),
+        _ => None,
+    }
+}
+
+fn accepted(state: KeyState) -> String {
+    match (state, state.accepts_at(now())) {
+        (KeyState::Accepted, _) => "yes".to_owned(),
+        (_, true) => format!("until {}", until(state).unwrap_or_default()),
+        (KeyState::Retired, _) => "no".to_owned(),
+        (_, false) => format!("no, since {}", until(state).unwrap_or_default()),
+    }
+}
+
+/// Seconds since 1970-01-01 UTC.
+fn now() -> u64 {
+    SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |age| age.as_secs())
+}
+
+fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches, &GROUPS)?.gate;
+    let grace = matches
+        .get_one::<u32>("grace")
+        .map(|seconds| Duration::from_secs(u64::from(*seconds)));
+    let rotated = keys::rotate(&settings, chosen(matches), |kind| match kind {
+        _ if grace.is_some() => grace,
+        "token" => Some(keys::token_grace(&settings)),
+        _ => None,
+    })?;
+    tell(matches, &rotated)
+}
+
+fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
+    let settings = load_settings(matches, &GROUPS)?.gate;
+    let ids: Vec<&str> = matches
+        .get_many::<String>("id")
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let changed = keys::set_state(&settings, &ids, state)?;
+    if matches.get_flag("json") {
+        let keys = changed.keys.iter();
+        return print_json(&json!({
+            "ring": changed.ring.to_string_lossy(),
+            "changed": keys.map(|(kind, id, _)| json!({"kind": kind, "id": id})).collect::<Vec<_>>(),
+            "accepted": state.accepts_at(now()),
+            "accepted_until": until(state),
+        }));
+    }
+    let mut text = String::new();
+    for (kind, id, before) in &changed.keys {
+        text.push_str(&format!(
+            "{kind} key {id}: accepted {} (before: {})\n",
+            accepted(state),
+            accepted(*before)
+        ));
+    }
+    if text.is_empty() {
+        text.push_str("Nothing to change.\n");
+    }
+    write_output(text.as_bytes())
+}
+
+/// The kinds of key that were asked for; both, where none was.
+fn chosen(matches: &ArgMatches) -> NewKeys {
     let (token, data) = (matches.get_flag("token"), matches.get_flag("data"));
     let both = token == data;
-    let generated = keys::generate(
-        &settings,
-        NewKeys {
-            token: token || both,
-            data: data || both,
-        },
-    )?;
+    NewKeys {
+        token: token || both,
+        data: data || both,
+    }
+}
+
+fn generate(matches: &ArgMatches) -> Result<(), Failure> {
+    let settings = load_settings(matches, &GROUPS)?.gate;
+    tell(matches, &keys::generate(&settings, chosen(matches))?)
+}
+
+fn tell(matches: &ArgMatches, generated: &Generated) -> Result<(), Failure> {
     if matches.get_flag("json") {
         return print_json(&json!({
             "ring": generated.ring.to_string_lossy(),
@@ -150,7 +286,7 @@ fn generate(matches: &ArgMatches) -> Result<(), Failure> {
             "added": generated.added.iter().map(key_json).collect::<Vec<_>>(),
         }));
     }
-    write_output(told(&generated).as_bytes())
+    write_output(told(generated).as_bytes())
 }
 
 fn told(generated: &Generated) -> String {
@@ -166,7 +302,7 @@ fn told(generated: &Generated) -> String {
         None => text.push_str("Back it up: what is sealed under its keys opens with nothing else.\n"),
         Some(backup) => text.push_str(&format!(
             "The ring as it was: {}\n\
-             A running server uses the new keys after a restart; the old ones go on verifying and opening.\n",
+             Running servers use the new keys within half a second. Which old ones are accepted still: sealgate keys list\n",
             harmless(&backup.to_string_lossy())
         )),
     }

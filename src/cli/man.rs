@@ -49,6 +49,21 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["sealgate keys generate", "sealgate keys generate --data"],
     ),
     (
+        "keys rotate",
+        &[
+            "sealgate keys rotate",
+            "sealgate keys rotate --token --grace 0",
+        ],
+    ),
+    ("keys retire", &["sealgate keys retire 5bd867bb"]),
+    (
+        "keys accept",
+        &[
+            "sealgate keys accept 5bd867bb",
+            "sealgate keys accept 5bd867bb --for 86400",
+        ],
+    ),
+    (
         "config",
         &[
             "sealgate config --check --config /etc/sealgate.toml",

@@ -51,7 +51,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Decrypt | Error::Token(_) | Error::RateLimited { .. } => {
+            Error::Decrypt | Error::KeyRetired | Error::Token(_) | Error::RateLimited { .. } => {
                 Failure::no(error.to_string())
             }
             _ => Failure::wrong(error.to_string()),

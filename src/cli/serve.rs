@@ -27,7 +27,8 @@ pub(super) fn command() -> Command {
         .about("Serve the HTTP API")
         .long_about(
             "Serve the HTTP API in the foreground. SIGTERM or SIGINT (Ctrl-C) stops it: running requests may end, a \
-             second signal does not wait for them. SIGHUP opens the log file anew. Without any setting it serves \
+             second signal does not wait for them. SIGHUP opens the log file anew and reads the key ring, whose changes are \
+             noticed within half a second anyway. Without any setting it serves \
              127.0.0.1:5000 with keys that it makes and keeps in the data directory.",
         );
     settings::add_flags(command, &GROUPS)
@@ -53,7 +54,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let app = App::new(gate.clone(), &settings.app)?;
     let server = Arc::new(Server::start(app, &settings.server)?);
     greet(&server, &gate, &settings);
-    let stopped = watch(signals, server.clone(), &settings);
+    let stopped = watch(signals, server.clone(), gate, &settings);
     if let Err(failure) = server.wait() {
         // It cannot go on; what is running may still end.
         let _ = server.stop(settings.server.grace);
@@ -85,14 +86,15 @@ fn raise_descriptor_limit() {
 fn watch(
     mut signals: Signals,
     server: Arc<Server>,
+    gate: Gate,
     settings: &Settings,
 ) -> thread::JoinHandle<Result<(), Error>> {
     let grace = settings.server.grace;
     thread::spawn(move || {
-        wait_for_stop(&mut signals);
+        wait_for_stop(&mut signals, &gate);
         log::info!("stopping; running requests may take {} s", grace.as_secs());
         thread::spawn(move || {
-            wait_for_stop(&mut signals);
+            wait_for_stop(&mut signals, &gate);
             log::logger().flush();
             std::process::exit(1);
         });
@@ -100,13 +102,15 @@ fn watch(
     })
 }
 
-/// Returns at a signal that asks for a stop; SIGHUP asks for a new log file only.
-fn wait_for_stop(signals: &mut Signals) {
+/// Returns at a signal that asks for a stop; SIGHUP asks for a new log file and for the keys as they are now.
+fn wait_for_stop(signals: &mut Signals, gate: &Gate) {
     for signal in signals.forever() {
         if signal != SIGHUP {
             return;
         }
         logging::reopen();
+        // What went wrong stands in the log.
+        let _ = gate.reload_keys();
     }
 }
 

@@ -159,6 +159,26 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "rotate_token_key_after",
+        env: "SEALGATE_ROTATE_TOKEN_KEY_AFTER",
+        default: "0",
+        value_name: "SECONDS",
+        help: "Age at which a server replaces the ring's token key; the old one is accepted until its last token has expired. 0 replaces none.",
+        group: Group::Gate,
+        apply: |s, v| seconds(v, 0, 3_162_240_000).map(|age| s.gate.rotate_token_key_after = age),
+        ..PLAIN
+    },
+    Setting {
+        name: "rotate_data_key_after",
+        env: "SEALGATE_ROTATE_DATA_KEY_AFTER",
+        default: "0",
+        value_name: "SECONDS",
+        help: "Age at which a server replaces the ring's data key; the old ones go on opening. 0 replaces none.",
+        group: Group::Gate,
+        apply: |s, v| seconds(v, 0, 3_162_240_000).map(|age| s.gate.rotate_data_key_after = age),
+        ..PLAIN
+    },
+    Setting {
         name: "engine",
         env: "SEALGATE_ENGINE",
         default: "auto",

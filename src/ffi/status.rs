@@ -34,8 +34,12 @@ pub enum SealgateStatus {
     TokenExpired = 13,
     /// Its time has not begun.
     TokenNotYetValid = 14,
+    /// It names a key of ours that is not accepted any more.
+    TokenKeyRetired = 15,
     /// The data does not open: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
     DecryptFailed = 20,
+    /// The data was sealed under a key of ours that is not accepted any more.
+    KeyRetired = 21,
     /// The caller has used up its requests.
     RateLimited = 30,
     /// From a callback, or a thread, that the call would have to wait for.
@@ -55,7 +59,7 @@ pub enum SealgateStatus {
 }
 
 impl SealgateStatus {
-    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 21] = [
+    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 23] = [
         (SealgateStatus::Ok, c"ok"),
         (SealgateStatus::NullPointer, c"null_pointer"),
         (SealgateStatus::InvalidArgument, c"invalid_argument"),
@@ -68,7 +72,9 @@ impl SealgateStatus {
         (SealgateStatus::TokenInvalid, c"token_invalid"),
         (SealgateStatus::TokenExpired, c"token_expired"),
         (SealgateStatus::TokenNotYetValid, c"token_not_yet_valid"),
+        (SealgateStatus::TokenKeyRetired, c"token_key_retired"),
         (SealgateStatus::DecryptFailed, c"decrypt_failed"),
+        (SealgateStatus::KeyRetired, c"key_retired"),
         (SealgateStatus::RateLimited, c"rate_limited"),
         (SealgateStatus::WouldDeadlock, c"would_deadlock"),
         (SealgateStatus::Forked, c"forked"),
@@ -89,7 +95,9 @@ impl SealgateStatus {
             Error::Token(TokenError::Foreign) => SealgateStatus::TokenInvalid,
             Error::Token(TokenError::Expired) => SealgateStatus::TokenExpired,
             Error::Token(TokenError::NotYetValid) => SealgateStatus::TokenNotYetValid,
+            Error::Token(TokenError::KeyRetired) => SealgateStatus::TokenKeyRetired,
             Error::Decrypt => SealgateStatus::DecryptFailed,
+            Error::KeyRetired => SealgateStatus::KeyRetired,
             Error::RateLimited { .. } => SealgateStatus::RateLimited,
             Error::Io(_) => SealgateStatus::Io,
             Error::Crypto(_) => SealgateStatus::Crypto,

@@ -1,17 +1,18 @@
 //! The text of the ring file: what is written, what is accepted, and how new keys get in. Knows no file.
 
 use std::fmt;
-use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{hex, token_key_id};
+use super::{KeyState, hex, token_key_id};
 use crate::cipher::{DataKey, decode_base64, encode_base64, random_key};
+use crate::clock::unix_now;
 use crate::{Error, Secret};
 
 const FORMAT: &str = "sealgate key ring";
-const FORMAT_VERSION: u32 = 1;
+/// Version 1 has no states: its keys are all accepted. A ring that needs none is still written as such.
+const FORMAT_VERSION: u32 = 2;
 /// Far more than a ring can need; a larger file is none.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
@@ -29,6 +30,7 @@ pub(super) struct RingKey {
     pub(super) key: Secret,
     /// Seconds since 1970-01-01 UTC.
     pub(super) created: u64,
+    pub(super) state: KeyState,
 }
 
 /// Which list of the ring a key belongs to.
@@ -73,6 +75,10 @@ struct StoredKey {
     /// Standard base64.
     key: String,
     created: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    accepted_until: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    retired: bool,
 }
 
 impl RingContents {
@@ -91,7 +97,7 @@ impl RingContents {
         if head.version > FORMAT_VERSION {
             return Err(Fault::Newer);
         }
-        if head.version != FORMAT_VERSION {
+        if head.version == 0 {
             return Err(Fault::Damaged("is damaged: there is no such version"));
         }
         let document: Document =
@@ -100,11 +106,37 @@ impl RingContents {
             token_keys: Kind::Token.read(&document.token_keys)?,
             data_keys: Kind::Data.read(&document.data_keys)?,
         };
+        if head.version == 1 && ring.has_states() {
+            return Err(Fault::Damaged("is damaged: its version has no states"));
+        }
         // A ring is never written without keys of both kinds.
         match (ring.token_keys.is_empty(), ring.data_keys.is_empty()) {
             (true, _) => Err(Fault::Damaged("is damaged: it has no token key")),
             (_, true) => Err(Fault::Damaged("is damaged: it has no data key")),
+            _ if !ring.newest_are_accepted() => {
+                Err(Fault::Damaged("is damaged: a newest key is not accepted"))
+            }
             _ => Ok(ring),
+        }
+    }
+
+    fn has_states(&self) -> bool {
+        let mut keys = self.token_keys.iter().chain(&self.data_keys);
+        keys.any(|key| key.state != KeyState::Accepted)
+    }
+
+    /// Whether the key of each kind that is used for new tokens or data may be.
+    fn newest_are_accepted(&self) -> bool {
+        [&self.token_keys, &self.data_keys].iter().all(|keys| {
+            keys.last()
+                .is_none_or(|key| key.state == KeyState::Accepted)
+        })
+    }
+
+    pub(super) fn keys_mut(&mut self, kind: Kind) -> &mut Vec<RingKey> {
+        match kind {
+            Kind::Token => &mut self.token_keys,
+            Kind::Data => &mut self.data_keys,
         }
     }
 
@@ -113,7 +145,7 @@ impl RingContents {
         let stored = |keys: &[RingKey]| keys.iter().map(RingKey::stored).collect();
         let document = Document {
             format: FORMAT.to_owned(),
-            version: FORMAT_VERSION,
+            version: if self.has_states() { FORMAT_VERSION } else { 1 },
             token_keys: stored(&self.token_keys),
             data_keys: stored(&self.data_keys),
         };
@@ -141,13 +173,8 @@ impl RingContents {
         kind: Kind,
         mut random: impl FnMut() -> Result<Zeroizing<[u8; 32]>, Error>,
     ) -> Result<(), Error> {
-        let created = SystemTime::UNIX_EPOCH
-            .elapsed()
-            .map_or(0, |age| age.as_secs());
-        let keys = match kind {
-            Kind::Token => &mut self.token_keys,
-            Kind::Data => &mut self.data_keys,
-        };
+        let created = unix_now();
+        let keys = self.keys_mut(kind);
         // Two collisions in a row are beyond chance; a generator that repeats itself must not end in a loop.
         for _ in 0..4 {
             let key = random()?;
@@ -157,6 +184,7 @@ impl RingContents {
                     id,
                     key: Secret::from(&key[..]),
                     created,
+                    state: KeyState::Accepted,
                 });
                 return Ok(());
             }
@@ -171,11 +199,23 @@ impl RingKey {
             id: self.id.clone(),
             key: encode_base64(self.key.expose()),
             created: self.created,
+            accepted_until: match self.state {
+                KeyState::AcceptedUntil(time) => Some(time),
+                _ => None,
+            },
+            retired: self.state == KeyState::Retired,
         }
     }
 }
 
 impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::Token => "token",
+            Kind::Data => "data",
+        }
+    }
+
     /// The id of a key of this kind, if the bytes can be one.
     fn id(self, key: &[u8]) -> Option<String> {
         match self {
@@ -201,6 +241,14 @@ impl Kind {
                 id: stored.id.clone(),
                 key,
                 created: stored.created,
+                state: match (stored.retired, stored.accepted_until) {
+                    (false, None) => KeyState::Accepted,
+                    (false, Some(time)) => KeyState::AcceptedUntil(time),
+                    (true, None) => KeyState::Retired,
+                    (true, Some(_)) => {
+                        return Err(Fault::Damaged("is damaged: a key has two states"));
+                    }
+                },
             });
         }
         Ok(keys)

@@ -1,10 +1,10 @@
 //! What an operator does with keys: look at them, and add new ones.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::document::{Kind, RingKey};
+use super::document::{Kind, RingContents};
 use super::file::{RING_BACKUP_FILE, RING_FILE};
-use super::{KeyOrigin, KeyRing, Missing, write};
+use super::{KeyOrigin, KeyRing, KeyState, Missing, write};
 use crate::Error;
 use crate::config::GateSettings;
 
@@ -63,58 +63,84 @@ pub fn list(settings: &GateSettings) -> Result<KeyList, Error> {
 }
 
 /// Adds random keys to the ring file as the newest, or makes the ring where there is none, then with a key of each kind.
-/// Keys that are there stay, and go on verifying and opening. Gates that exist do not notice.
+/// Keys that are there stay, and go on verifying and opening. Gates that use the ring notice within half a second.
 ///
 /// # Errors
 /// [`Error::Setting`] where the settings leave the new keys without use; [`Error::KeyRing`] where the ring cannot be
 /// read, trusted or written. The ring is then as it was.
 pub fn generate(settings: &GateSettings, kinds: NewKeys) -> Result<Generated, Error> {
+    add(settings, kinds, |_, _| {})
+}
+
+/// Adds keys, or makes the ring; before a key is added, `prepare` may change what is there.
+pub(super) fn add(
+    settings: &GateSettings,
+    kinds: NewKeys,
+    mut prepare: impl FnMut(&mut RingContents, Kind),
+) -> Result<Generated, Error> {
     check_use(settings, kinds)?;
-    let Some(folder) = &settings.data_dir else {
-        return Err(Error::Setting(
-            "There is no data directory for a key ring. Name one with SEALGATE_DATA_DIR.".into(),
-        ));
-    };
-    let mut before = (0, 0);
-    let changed = write::change(folder, |ring| {
-        before = (ring.token_keys.len(), ring.data_keys.len());
-        let new = ring.is_empty();
-        if kinds.token || new {
-            ring.add_new(Kind::Token)?;
-        }
-        if kinds.data || new {
-            ring.add_new(Kind::Data)?;
-        }
-        Ok(kinds.token || kinds.data || new)
-    })?;
-    let path = folder.join(RING_FILE);
-    let from = format!("the key ring {}", path.display());
-    let added = |kind: &'static str, keys: &[RingKey]| -> Vec<KeyOrigin> {
-        let origin = |key: &RingKey| KeyOrigin {
-            kind,
-            id: key.id.clone(),
-            from: from.clone(),
-            created: Some(key.created),
-            newest: true,
+    add_where(settings, |ring, kind| {
+        let wanted = match kind {
+            Kind::Token => kinds.token,
+            Kind::Data => kinds.data,
         };
-        keys.iter().map(origin).collect()
-    };
-    let mut keys = added("token", &changed.contents.token_keys[before.0..]);
-    keys.extend(added("data", &changed.contents.data_keys[before.1..]));
-    Ok(Generated {
-        ring: path,
-        backup: changed.existed.then(|| folder.join(RING_BACKUP_FILE)),
-        added: keys,
+        if wanted {
+            prepare(ring, kind);
+        }
+        wanted
     })
 }
 
-/// A key that would never be used is not made: whoever asked for it believes that the old one is retired.
-fn check_use(settings: &GateSettings, kinds: NewKeys) -> Result<(), Error> {
+/// Adds a key of each kind of which `wanted` says so, under the ring's lock; of both kinds where there is no ring.
+pub(super) fn add_where(
+    settings: &GateSettings,
+    mut wanted: impl FnMut(&mut RingContents, Kind) -> bool,
+) -> Result<Generated, Error> {
+    let folder = folder(settings)?;
+    let path = folder.join(RING_FILE);
+    let from = format!("the key ring {}", path.display());
+    let mut added = Vec::new();
+    let changed = write::change(folder, |ring| {
+        let new = ring.is_empty();
+        for kind in [Kind::Token, Kind::Data] {
+            if wanted(ring, kind) || new {
+                ring.add_new(kind)?;
+                let key = ring.keys_mut(kind).last().expect("just added");
+                added.push(KeyOrigin {
+                    kind: kind.name(),
+                    id: key.id.clone(),
+                    from: from.clone(),
+                    created: Some(key.created),
+                    newest: true,
+                    state: KeyState::Accepted,
+                });
+            }
+        }
+        Ok(!added.is_empty())
+    })?;
+    Ok(Generated {
+        ring: path,
+        backup: changed.existed.then(|| folder.join(RING_BACKUP_FILE)),
+        added,
+    })
+}
+
+/// Where the ring is, or would be.
+pub(super) fn folder(settings: &GateSettings) -> Result<&Path, Error> {
     if settings.ephemeral_keys {
         return Err(Error::Setting(
             "SEALGATE_KEYS=ephemeral uses no key ring. Set it to ring (or unset it) to make or change one.".into(),
         ));
     }
+    settings.data_dir.as_deref().ok_or_else(|| {
+        Error::Setting(
+            "There is no data directory for a key ring. Name one with SEALGATE_DATA_DIR.".into(),
+        )
+    })
+}
+
+/// A key that would never be used is not made: whoever asked for it believes that the old one is retired.
+fn check_use(settings: &GateSettings, kinds: NewKeys) -> Result<(), Error> {
     let sentence = match (
         kinds.token && settings.jwt_secret_key.is_some(),
         kinds.data && settings.aes_key.is_some(),

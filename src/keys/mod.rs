@@ -1,12 +1,15 @@
 //! The key ring: which keys there are, which one is the newest, and the ids by which tokens and data name them.
 //!
 //! Keys come from the environment and from the ring file; a key of the environment is always the newest. `document` is
-//! the ring file's text, `file` reads it, `write` changes it, `manage` is what operators do with it. What a key does is the
-//! business of `token` and `cipher`.
+//! the ring file's text, `file` reads it, `write` changes it, `watch` notices changes, `manage` and `rotate` are what
+//! operators do with it. What a key does is the business of `token` and `cipher`.
 
 mod document;
 mod file;
 mod manage;
+mod rotate;
+mod state;
+mod watch;
 mod write;
 
 use std::fmt;
@@ -18,19 +21,23 @@ use crate::config::GateSettings;
 use crate::token::TokenKey;
 use crate::{Error, Secret};
 
-use document::{Kind, RingContents};
+use document::{Kind, RingContents, RingKey};
 
 #[cfg(target_os = "linux")]
 pub(crate) use file::shell_word;
 pub use file::{RING_BACKUP_FILE, RING_FILE};
 pub use manage::{Generated, KeyList, NewKeys, generate, list};
+pub use rotate::{Changed, rotate, rotate_old, set_state, token_grace};
+pub use state::KeyState;
+pub(crate) use state::{Held, Unusable};
+pub(crate) use watch::Keys;
 
 /// All keys of a gate. Immutable: a change of keys is a new ring.
 pub(crate) struct KeyRing {
     /// Oldest first; never empty.
-    token_keys: Vec<TokenKey>,
+    token_keys: Vec<Held<TokenKey>>,
     /// Oldest first; never empty.
-    data_keys: Vec<DataKey>,
+    data_keys: Vec<Held<DataKey>>,
     /// Whether the newest token key is `JWT_SECRET_KEY`, which alone signs tokens without a key id.
     secret_from_settings: bool,
     cbc: Option<CbcKey>,
@@ -65,6 +72,8 @@ pub struct KeyOrigin {
     /// Whether it is used for new tokens or data. Where AES-CBC is, [`Gate::seal`](crate::Gate::seal) still has a newest
     /// data key.
     pub newest: bool,
+    /// Whether what it made is accepted still.
+    pub state: KeyState,
 }
 
 impl fmt::Display for KeyOrigin {
@@ -73,7 +82,12 @@ impl fmt::Display for KeyOrigin {
         if !self.id.is_empty() {
             write!(f, " {}", self.id)?;
         }
-        write!(f, " from {}", self.from)
+        write!(f, " from {}", self.from)?;
+        match self.state {
+            KeyState::Accepted => Ok(()),
+            KeyState::AcceptedUntil(_) => f.write_str(", accepted for a time"),
+            KeyState::Retired => f.write_str(", retired"),
+        }
     }
 }
 
@@ -116,17 +130,19 @@ impl KeyRing {
     }
 
     pub(crate) fn newest_token_key(&self) -> &TokenKey {
-        self.token_keys.last().expect("a ring has a token key")
+        &self.token_keys.last().expect("a ring has a token key").key
     }
 
     /// The key that a token names.
-    pub(crate) fn token_key(&self, id: &str) -> Option<&TokenKey> {
-        self.token_keys.iter().find(|key| key.id() == id)
+    pub(crate) fn token_key(&self, id: &str) -> Result<&Held<TokenKey>, Unusable> {
+        let held = self.token_keys.iter().find(|held| held.key.id() == id);
+        held.ok_or(Unusable::Unknown)
     }
 
     /// The key whose own tokens have this encoded header.
-    pub(crate) fn token_key_with_header(&self, header: &str) -> Option<&TokenKey> {
-        self.token_keys.iter().rfind(|key| key.header() == header)
+    pub(crate) fn token_key_with_header(&self, header: &str) -> Option<&Held<TokenKey>> {
+        let mut keys = self.token_keys.iter();
+        keys.rfind(|held| held.key.header() == header)
     }
 
     /// Names this ring: what was found good under one generation has to be looked at anew under another.
@@ -135,17 +151,23 @@ impl KeyRing {
     }
 
     /// `JWT_SECRET_KEY`, if it is set: the key of tokens that name none.
-    pub(crate) fn settings_token_key(&self) -> Option<&TokenKey> {
-        self.secret_from_settings.then(|| self.newest_token_key())
+    pub(crate) fn settings_token_key(&self) -> Option<&Held<TokenKey>> {
+        self.token_keys.last().filter(|_| self.secret_from_settings)
     }
 
     pub(crate) fn newest_data_key(&self) -> &DataKey {
-        self.data_keys.last().expect("a ring has a data key")
+        &self.data_keys.last().expect("a ring has a data key").key
     }
 
     /// The key that sealed data names.
-    pub(crate) fn data_key(&self, id: DataKeyId) -> Option<&DataKey> {
-        self.data_keys.iter().find(|key| key.id() == id)
+    pub(crate) fn data_key(&self, id: DataKeyId) -> Result<&DataKey, Unusable> {
+        let held = self.data_keys.iter().find(|held| held.key.id() == id);
+        held.ok_or(Unusable::Unknown)?.accepted()
+    }
+
+    /// Whether it has keys for tokens and for data.
+    fn is_complete(&self) -> bool {
+        !self.token_keys.is_empty() && !self.data_keys.is_empty()
     }
 
     /// The original's AES-CBC, if it may open data.
@@ -169,10 +191,10 @@ impl KeyRing {
     fn add_random(&mut self, settings: &GateSettings) -> Result<(), Error> {
         const FROM: &str = "random bytes, gone when the process ends";
         if settings.jwt_secret_key.is_none() {
-            self.add_token_key(&*random_key()?, FROM, None)?;
+            self.add_token_key(&*random_key()?, Origin::new(FROM))?;
         }
         if settings.aes_key.is_none() {
-            self.add_data_key(DataKey::new(&*random_key()?)?, FROM, None)?;
+            self.add_data_key(DataKey::new(&*random_key()?)?, Origin::new(FROM))?;
         }
         Ok(())
     }
@@ -192,12 +214,12 @@ impl KeyRing {
         self.has_file = true;
         let from = format!("the key ring {}", folder.join(RING_FILE).display());
         for key in &contents.token_keys {
-            self.add_token_key(key.key.expose(), &from, Some(key.created))?;
+            self.add_token_key(key.key.expose(), Origin::of(key, &from))?;
         }
         for key in &contents.data_keys {
             let bytes = key.key.expose();
             let bytes = bytes.try_into().expect("the ring's reader checks the size");
-            self.add_data_key(DataKey::new(bytes)?, &from, Some(key.created))?;
+            self.add_data_key(DataKey::new(bytes)?, Origin::of(key, &from))?;
         }
         Ok(())
     }
@@ -206,7 +228,7 @@ impl KeyRing {
     fn add_settings(&mut self, settings: &GateSettings) -> Result<(), Error> {
         if let Some(secret) = &settings.jwt_secret_key {
             self.forget_token_key(secret)?;
-            self.add_token_key(secret.expose(), "JWT_SECRET_KEY", None)?;
+            self.add_token_key(secret.expose(), Origin::new("JWT_SECRET_KEY"))?;
             self.secret_from_settings = true;
         }
         let Some(aes_key) = &settings.aes_key else {
@@ -219,8 +241,8 @@ impl KeyRing {
         );
         let data_key = DataKey::from_aes_key(aes_key.expose())?;
         self.data_keys
-            .retain(|known| known.bytes() != data_key.bytes());
-        self.add_data_key(data_key, &from, None)?;
+            .retain(|known| known.key.bytes() != data_key.bytes());
+        self.add_data_key(data_key, Origin::new(&from))?;
         let Some(iv) = &settings.aes_iv else {
             return Ok(());
         };
@@ -240,52 +262,37 @@ impl KeyRing {
                 ),
                 created: None,
                 newest: false,
+                state: KeyState::Accepted,
             });
         }
         Ok(())
     }
 
-    fn add_token_key(
-        &mut self,
-        bytes: &[u8],
-        from: &str,
-        created: Option<u64>,
-    ) -> Result<(), Error> {
+    fn add_token_key(&mut self, bytes: &[u8], origin: Origin<'_>) -> Result<(), Error> {
         let id = token_key_id(bytes)?;
-        if self.token_key(&id).is_some() {
+        if self.token_key(&id).is_ok() {
             return Err(same_id("token", &id));
         }
-        self.origins.push(KeyOrigin {
-            kind: "token",
-            id: id.clone(),
-            from: from.to_owned(),
-            created,
-            newest: false,
+        self.origins.push(origin.told("token", id.clone()));
+        self.token_keys.push(Held {
+            key: TokenKey::new(bytes, id),
+            state: origin.state,
         });
-        self.token_keys.push(TokenKey::new(bytes, id));
         Ok(())
     }
 
-    fn add_data_key(
-        &mut self,
-        key: DataKey,
-        from: &str,
-        created: Option<u64>,
-    ) -> Result<(), Error> {
+    fn add_data_key(&mut self, key: DataKey, origin: Origin<'_>) -> Result<(), Error> {
         let id = hex(&key.id());
-        if self.data_key(key.id()).is_some() {
+        if self.data_keys.iter().any(|held| held.key.id() == key.id()) {
             return Err(same_id("data", &id));
         }
         self.origins
             .retain(|origin| origin.kind != "data" || origin.id != id);
-        self.origins.push(KeyOrigin {
-            kind: "data",
-            id,
-            from: from.to_owned(),
-            created,
-            newest: false,
+        self.origins.push(origin.told("data", id));
+        self.data_keys.push(Held {
+            key,
+            state: origin.state,
         });
-        self.data_keys.push(key);
         Ok(())
     }
 
@@ -293,21 +300,58 @@ impl KeyRing {
     fn forget_token_key(&mut self, secret: &Secret) -> Result<(), Error> {
         let id = token_key_id(secret.expose())?;
         self.token_keys
-            .retain(|known| known.id() != id || *known.bytes() != secret.expose());
+            .retain(|known| known.key.id() != id || *known.key.bytes() != secret.expose());
         self.origins
             .retain(|origin| origin.kind != "token" || origin.id != id);
         Ok(())
     }
 
     fn mark_newest(&mut self) {
-        let token = self.token_keys.last().map(|key| key.id().to_owned());
-        let data = self.data_keys.last().map(|key| hex(&key.id()));
+        let token = self.token_keys.last().map(|held| held.key.id().to_owned());
+        let data = self.data_keys.last().map(|held| hex(&held.key.id()));
         for origin in &mut self.origins {
             origin.newest = match origin.kind {
                 "token" => Some(&origin.id) == token.as_ref(),
                 "data" => Some(&origin.id) == data.as_ref(),
                 _ => self.cbc_mode == CbcMode::Seal,
             };
+        }
+    }
+}
+
+/// Where a key comes from, and how long it is accepted.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    from: &'a str,
+    created: Option<u64>,
+    state: KeyState,
+}
+
+impl<'a> Origin<'a> {
+    fn new(from: &'a str) -> Self {
+        Origin {
+            from,
+            created: None,
+            state: KeyState::Accepted,
+        }
+    }
+
+    fn of(key: &RingKey, from: &'a str) -> Self {
+        Origin {
+            from,
+            created: Some(key.created),
+            state: key.state,
+        }
+    }
+
+    fn told(&self, kind: &'static str, id: String) -> KeyOrigin {
+        KeyOrigin {
+            kind,
+            id,
+            from: self.from.to_owned(),
+            created: self.created,
+            newest: false,
+            state: self.state,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Sockets: where the API meets the network. An engine reads bytes into requests and writes answers; it knows no route.
 //!
-//! `listen` binds addresses, `head` judges what a head promises, `encode` writes answers; `pool` is the engine of Linux,
+//! `housekeeping` is what is done beside requests. `listen` binds addresses, `head` judges what a head promises, `encode` writes answers; `pool` is the engine of Linux,
 //! `tiny_http` that of every platform. The library never touches the process's signals: whoever runs a server calls [`Server::stop`].
 
 mod encode;
 mod head;
+mod housekeeping;
 mod listen;
 #[cfg(target_os = "linux")]
 mod pool;
@@ -16,12 +17,14 @@ use crate::Error;
 use crate::api::App;
 use crate::config::{EngineChoice, ServerSettings};
 
+use housekeeping::Housekeeping;
 pub use listen::Address;
 
 /// A running server. Dropping it stops it without waiting.
 pub struct Server {
     engine: Engine,
     addresses: Vec<Address>,
+    housekeeping: Option<Housekeeping>,
 }
 
 enum Engine {
@@ -46,9 +49,11 @@ impl Server {
             .iter()
             .map(|socket| socket.address.clone())
             .collect();
+        let gate = app.gate().clone();
         Ok(Server {
             engine: plan.start(app, sockets, settings)?,
             addresses,
+            housekeeping: Housekeeping::start(&gate)?,
         })
     }
 
@@ -85,6 +90,9 @@ impl Server {
     /// # Errors
     /// [`Error::Io`] where requests were still running when the time was over.
     pub fn stop(&self, grace: Duration) -> Result<(), Error> {
+        if let Some(housekeeping) = &self.housekeeping {
+            housekeeping.stop();
+        }
         match &self.engine {
             #[cfg(target_os = "linux")]
             Engine::Pool(engine) => engine.stop(grace),

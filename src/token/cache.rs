@@ -148,6 +148,7 @@ impl Checked {
         self.not_before.is_none_or(|start| start <= now + leeway)
             && now >= leeway
             && now - leeway <= self.expires_at
+            && self.key.accepts_at(now.as_secs())
     }
 }
 
@@ -169,6 +170,7 @@ fn process_seed() -> &'static SharedSeed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::KeyState;
 
     const NO_LEEWAY: Duration = Duration::from_secs(0);
 
@@ -180,6 +182,7 @@ mod tests {
             claims: Claims::new(subject, "", None, at(to).as_secs(), None, "{}"),
             not_before: Some(at(from)),
             expires_at: at(to),
+            key: KeyState::Accepted,
         }
     }
 

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{encode_url, random};
 use crate::config::GateSettings;
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, KeyState, Unusable};
 use crate::{Error, TokenError};
 
 use cache::TokenCache;
@@ -183,7 +183,7 @@ impl TokenRules {
         let parts = Parts::split(token)?;
         let header_json;
         let header = match ring.token_key_with_header(parts.header) {
-            Some(key) => ReadHeader::of_ours(key.id()),
+            Some(held) => ReadHeader::of_ours(held.key.id()),
             None => {
                 header_json = parts.header_json()?;
                 ReadHeader::read(&header_json)?
@@ -195,14 +195,15 @@ impl TokenRules {
         let key = match &header.key_id {
             Some(id) => {
                 header.require_type(ACCESS_TYPE, false)?;
-                ring.token_key(id)
+                ring.token_key(id)?
             }
             None => {
                 header.require_type("JWT", true)?;
-                ring.settings_token_key()
+                ring.settings_token_key().ok_or(TokenError::Foreign)?
             }
         };
-        let key = key.ok_or(TokenError::Foreign)?;
+        let state = key.state;
+        let key = key.accepted()?;
         let options = VerificationOptions {
             time_tolerance: Some(self.leeway),
             max_token_length: Some(MAX_TOKEN),
@@ -235,6 +236,7 @@ impl TokenRules {
             claims: read.believed(original, &json)?,
             not_before: signed.issued_at.max(signed.invalid_before),
             expires_at: signed.expires_at.ok_or(TokenError::Malformed)?,
+            key: state,
         })
     }
 }
@@ -245,6 +247,17 @@ struct Checked {
     /// `iat` or `nbf`, the later one.
     not_before: Option<UnixTimeStamp>,
     expires_at: UnixTimeStamp,
+    /// Of the key that signed it.
+    key: KeyState,
+}
+
+impl From<Unusable> for TokenError {
+    fn from(reason: Unusable) -> Self {
+        match reason {
+            Unusable::Unknown => TokenError::Foreign,
+            Unusable::Retired => TokenError::KeyRetired,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ pub(super) fn alive(_call: &mut Call<'_>) -> Result<Response, Problem> {
     Ok(Response::json(200, &json!({"status": "ok"})))
 }
 
-/// It can also do its work: the newest key seals, and what it seals opens. A log that cannot be written is told beside.
+/// It can also do its work: the newest key seals, and what it seals opens. A log that cannot be written, or a key ring
+/// that was damaged meanwhile, is told beside.
 pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;
     let opens = gate
@@ -26,6 +27,11 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     // Said, but no reason to be taken out of service: requests are answered as ever.
     if let Some(trouble) = logging::trouble() {
         body["log"] = trouble.into();
+    }
+    if let Some(trouble) = gate.key_trouble() {
+        log::debug!("not in use: {trouble}");
+        body["keys"] =
+            "The key ring has changed and cannot be used; the keys from before are in use.".into();
     }
     Ok(Response::json(200, &body))
 }

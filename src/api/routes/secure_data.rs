@@ -1,14 +1,15 @@
 //! GET `/secure-data`: the configured confidential data, freshly encrypted for each request.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::router::Call;
 use crate::config::AppSettings;
+use crate::stamp::Stamp;
 use crate::sync::lock;
 use crate::{Error, Secret};
 
@@ -40,15 +41,6 @@ pub(in crate::api) struct Last {
     content: Arc<Secret>,
     looked: Instant,
     stamp: Option<Stamp>,
-}
-
-/// What changes when a file is written or replaced.
-#[derive(PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-    #[cfg(unix)]
-    inode: u64,
 }
 
 impl SecureData {
@@ -94,7 +86,7 @@ impl SecureData {
             return last.content.clone();
         }
         last.looked = Instant::now();
-        let stamp = fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
+        let stamp = Stamp::at(path);
         if stamp != last.stamp {
             match read(path) {
                 Ok((content, stamp)) => {
@@ -109,17 +101,6 @@ impl SecureData {
             }
         }
         last.content.clone()
-    }
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Stamp {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            #[cfg(unix)]
-            inode: std::os::unix::fs::MetadataExt::ino(metadata),
-        }
     }
 }
 

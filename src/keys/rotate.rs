@@ -1,0 +1,163 @@
+//! Keys that are replaced: new ones that are used from now on, old ones that are accepted for a time, or not any more.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::document::{Kind, RingContents};
+use super::{Generated, KeyState, NewKeys, manage, write};
+use crate::Error;
+use crate::clock::unix_now;
+use crate::config::GateSettings;
+
+/// What [`set_state`] has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The ring file.
+    pub ring: PathBuf,
+    /// The keys that have another state now: kind, id and the state before.
+    pub keys: Vec<(&'static str, String, KeyState)>,
+}
+
+/// Adds keys to the ring that are used from now on. Those that were used before are accepted for `grace` (`None`: without
+/// an end); where there is no grace, they are accepted no more. Gates notice within half a second, in all processes that
+/// use the ring.
+///
+/// # Errors
+/// Those of [`generate`](super::generate); the ring is then as it was.
+pub fn rotate(
+    settings: &GateSettings,
+    kinds: NewKeys,
+    grace: impl Fn(&'static str) -> Option<Duration>,
+) -> Result<Generated, Error> {
+    let until = |kind| {
+        grace(kind).map_or(KeyState::Accepted, |grace| {
+            KeyState::AcceptedUntil(unix_now().saturating_add(whole(grace)))
+        })
+    };
+    manage::add(settings, kinds, |ring, kind| {
+        let state = until(kind.name());
+        if let Some(key) = ring.keys_mut(kind).last_mut() {
+            key.state = state;
+        }
+    })
+}
+
+/// Rotates the kinds of key whose newest one is older than the settings permit; `None` where none is. May be called by
+/// several processes at once: one of them does it.
+///
+/// # Errors
+/// Those of [`rotate`].
+pub fn rotate_old(settings: &GateSettings) -> Result<Option<Generated>, Error> {
+    let ages = [
+        (Kind::Token, settings.rotate_token_key_after),
+        (Kind::Data, settings.rotate_data_key_after),
+    ];
+    let Some(folder) = settings
+        .data_dir
+        .as_ref()
+        .filter(|_| !settings.ephemeral_keys)
+    else {
+        return Ok(None);
+    };
+    let is_old = |ring: &mut RingContents, kind: Kind| {
+        let age = ages.iter().find(|(other, _)| *other == kind);
+        let age = age.map_or(Duration::ZERO, |(_, age)| *age);
+        let newest = ring.keys_mut(kind).last().map(|key| key.created);
+        !age.is_zero()
+            && newest.is_some_and(|made| made.saturating_add(age.as_secs()) <= unix_now())
+    };
+    // Looked at without the lock first: it is nearly always too early.
+    let Some(mut found) = super::file::read(folder)? else {
+        return Ok(None);
+    };
+    let kinds = NewKeys {
+        token: settings.jwt_secret_key.is_none() && is_old(&mut found.contents, Kind::Token),
+        data: settings.aes_key.is_none() && is_old(&mut found.contents, Kind::Data),
+    };
+    if !kinds.token && !kinds.data {
+        return Ok(None);
+    }
+    let mut rotated = false;
+    let state = |kind| match kind {
+        Kind::Token => {
+            KeyState::AcceptedUntil(unix_now().saturating_add(whole(token_grace(settings))))
+        }
+        Kind::Data => KeyState::Accepted,
+    };
+    let generated = manage::add_where(settings, |ring, kind| {
+        let wanted = match kind {
+            Kind::Token => kinds.token,
+            Kind::Data => kinds.data,
+        };
+        // Another process may have been faster.
+        if !wanted || !is_old(ring, kind) {
+            return false;
+        }
+        if let Some(key) = ring.keys_mut(kind).last_mut() {
+            key.state = state(kind);
+        }
+        rotated = true;
+        true
+    })?;
+    Ok(rotated.then_some(generated))
+}
+
+/// How long the tokens of a replaced key are accepted where nobody says otherwise: until the last one has expired.
+pub fn token_grace(settings: &GateSettings) -> Duration {
+    settings.token_ttl + settings.leeway
+}
+
+/// Changes whether what these keys made is accepted, by their ids.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where no key has an id, or it is the one of a newest key; [`Error::KeyRing`] where the ring
+/// cannot be read, trusted or written. The ring is then as it was.
+pub fn set_state(settings: &GateSettings, ids: &[&str], state: KeyState) -> Result<Changed, Error> {
+    let folder = manage::folder(settings)?;
+    let mut keys = Vec::new();
+    write::change(folder, |ring| {
+        if ring.is_empty() {
+            return Err(Error::KeyRing(format!(
+                "There is no key ring in {}.",
+                folder.display()
+            )));
+        }
+        for id in ids {
+            let (kind, before) = change(ring, id, state)?;
+            keys.push((kind.name(), (*id).to_owned(), before));
+        }
+        Ok(keys.iter().any(|(_, _, before)| *before != state))
+    })?;
+    keys.retain(|(_, _, before)| *before != state);
+    Ok(Changed {
+        ring: folder.join(super::RING_FILE),
+        keys,
+    })
+}
+
+fn change(ring: &mut RingContents, id: &str, state: KeyState) -> Result<(Kind, KeyState), Error> {
+    for kind in [Kind::Token, Kind::Data] {
+        let keys = ring.keys_mut(kind);
+        let Some(at) = keys.iter().position(|key| key.id == id) else {
+            continue;
+        };
+        if at + 1 == keys.len() && state != KeyState::Accepted {
+            return Err(Error::InvalidInput(format!(
+                "{id} is the newest {name} key, which is used for what is new. Replace it first: sealgate keys rotate --{name}",
+                name = kind.name()
+            )));
+        }
+        let before = std::mem::replace(&mut keys[at].state, state);
+        return Ok((kind, before));
+    }
+    // An id is no secret, but what was typed may be anything.
+    let shown: String = id.chars().take(32).collect();
+    Err(Error::InvalidInput(format!(
+        "No key of the ring has the id {shown:?}. See: sealgate keys list"
+    )))
+}
+
+/// In whole seconds, rounded up: a time that was promised is kept.
+fn whole(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}

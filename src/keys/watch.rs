@@ -1,0 +1,169 @@
+//! The ring of a gate, and the changes that others make to its file: noticed within half a second, without a thread, by
+//! whoever uses the gate; at once where something names a key that is not known yet.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::{KeyOrigin, KeyRing, Missing, RING_FILE, rotate_old};
+use crate::Error;
+use crate::clock::coarse_milliseconds;
+use crate::config::GateSettings;
+use crate::stamp::Stamp;
+use crate::sync::lock;
+
+/// How often the file is looked at, in milliseconds.
+const LOOK_EVERY: u64 = 500;
+
+/// See the module. Nobody waits for anybody here, so a process forked off meanwhile can go on.
+pub(crate) struct Keys {
+    ring: ArcSwap<KeyRing>,
+    /// `None`: the ring never changes.
+    source: Option<Source>,
+}
+
+struct Source {
+    settings: GateSettings,
+    file: PathBuf,
+    /// When the file was last looked at.
+    looked: AtomicU64,
+    seen: Mutex<Seen>,
+}
+
+/// The ring's file when it was last looked at, and why what it held then cannot be used.
+struct Seen {
+    stamp: Option<Stamp>,
+    trouble: Option<String>,
+}
+
+impl Keys {
+    pub(crate) fn load(settings: &GateSettings) -> Result<Self, Error> {
+        let folder = settings
+            .data_dir
+            .as_ref()
+            .filter(|_| !settings.ephemeral_keys);
+        let file = folder.map(|folder| folder.join(RING_FILE));
+        // Before the ring is read: a change meanwhile is noticed later.
+        let before = file.as_deref().and_then(Stamp::at);
+        let ring = KeyRing::load(settings)?;
+        let source = file.map(|file| Source {
+            settings: settings.clone(),
+            looked: AtomicU64::new(coarse_milliseconds()),
+            seen: Mutex::new(Seen {
+                stamp: before.or_else(|| Stamp::at(&file)),
+                trouble: None,
+            }),
+            file,
+        });
+        Ok(Keys {
+            ring: ArcSwap::from_pointee(ring),
+            source,
+        })
+    }
+
+    /// The ring as it is now.
+    pub(crate) fn current(&self) -> Guard<Arc<KeyRing>> {
+        if let Some(source) = &self.source {
+            let now = coarse_milliseconds();
+            let looked = source.looked.load(Ordering::Relaxed);
+            // Whoever comes first looks, for all.
+            if now.saturating_sub(looked) >= LOOK_EVERY
+                && source
+                    .looked
+                    .compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok()
+            {
+                self.look();
+            }
+        }
+        self.ring.load()
+    }
+
+    /// Looks at the file now; whether there is another ring than before.
+    pub(crate) fn look(&self) -> bool {
+        let Some(source) = &self.source else {
+            return false;
+        };
+        // Else somebody is just looking.
+        let Ok(mut seen) = source.seen.try_lock() else {
+            return false;
+        };
+        let stamp = Stamp::at(&source.file);
+        if stamp == seen.stamp {
+            return false;
+        }
+        seen.stamp = stamp;
+        self.read(source, &mut seen).is_ok()
+    }
+
+    /// Reads the file now, whether it looks changed or not.
+    ///
+    /// # Errors
+    /// Why its ring cannot be used; the one before stays in use.
+    pub(crate) fn reload(&self) -> Result<(), Error> {
+        let Some(source) = &self.source else {
+            return Ok(());
+        };
+        let mut seen = lock(&source.seen);
+        seen.stamp = Stamp::at(&source.file);
+        self.read(source, &mut seen)
+    }
+
+    fn read(&self, source: &Source, seen: &mut Seen) -> Result<(), Error> {
+        let read = KeyRing::collect(&source.settings, Missing::Leave).and_then(|ring| {
+            if ring.is_complete() {
+                Ok(ring)
+            } else {
+                Err(Error::KeyRing(format!(
+                    "The key ring {} is gone.",
+                    source.file.display()
+                )))
+            }
+        });
+        match read {
+            Ok(ring) => {
+                log::info!(
+                    "the key ring was read again; the newest token key is {}",
+                    ring.newest_token_key().id()
+                );
+                self.ring.store(Arc::new(ring));
+                seen.trouble = None;
+                Ok(())
+            }
+            Err(error) => {
+                log::error!("{error} The keys from before stay in use.");
+                seen.trouble = Some(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Replaces keys that have reached their age, and uses the new ones at once.
+    pub(crate) fn rotate_old(&self) -> Result<Vec<KeyOrigin>, Error> {
+        let Some(source) = &self.source else {
+            return Ok(Vec::new());
+        };
+        let rotated = rotate_old(&source.settings)?;
+        self.look();
+        Ok(rotated.map_or_else(Vec::new, |rotated| rotated.added))
+    }
+
+    /// The age at which a key is to be replaced, the lower one of the two kinds.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let settings = &self.source.as_ref()?.settings;
+        let ages = [
+            settings.rotate_token_key_after,
+            settings.rotate_data_key_after,
+        ];
+        ages.into_iter().filter(|age| !age.is_zero()).min()
+    }
+
+    /// Why the ring as its file has it now is not in use, if it is not.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let source = self.source.as_ref()?;
+        lock(&source.seen).trouble.clone()
+    }
+}

@@ -1,0 +1,74 @@
+//! What a server does from time to time beside its requests: keys that have reached their age are replaced.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::sync::lock;
+use crate::{Error, Gate, threads};
+
+/// The thread ends when this is dropped; nobody waits for it.
+pub(super) struct Housekeeping {
+    over: Arc<(Mutex<bool>, Condvar)>,
+}
+
+/// How often keys are looked at, at most and at least.
+const OFTEN: Duration = Duration::from_millis(250);
+const SELDOM: Duration = Duration::from_secs(60);
+
+impl Housekeeping {
+    /// Starts a thread, if the settings leave something to do.
+    pub(super) fn start(gate: &Gate) -> Result<Option<Self>, Error> {
+        let Some(age) = gate.key_age() else {
+            return Ok(None);
+        };
+        let over = Arc::new((Mutex::new(false), Condvar::new()));
+        let (gate, told) = (gate.clone(), over.clone());
+        let pause = (age / 20).clamp(OFTEN, SELDOM);
+        threads::spawn("sealgate-keys", move || {
+            while !is_over_within(&told, pause) {
+                rotate(&gate);
+            }
+        })
+        .map_err(|error| Error::Io(format!("A thread cannot be started: {error}.")))?;
+        Ok(Some(Housekeeping { over }))
+    }
+
+    pub(super) fn stop(&self) {
+        let (over, bell) = &*self.over;
+        *lock(over) = true;
+        bell.notify_all();
+    }
+}
+
+impl Drop for Housekeeping {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn is_over_within(told: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
+    let (over, bell) = told;
+    let end = Instant::now() + pause;
+    let mut guard = lock(over);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if *guard || left.is_zero() {
+            return *guard;
+        }
+        guard = bell
+            .wait_timeout(guard, left)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+    }
+}
+
+fn rotate(gate: &Gate) {
+    match gate.rotate_old_keys() {
+        Ok(added) => {
+            for key in added {
+                log::info!(kind = key.kind, id = key.id; "a key has reached its age and was replaced");
+            }
+        }
+        Err(error) => log::error!("keys that have reached their age cannot be replaced: {error}"),
+    }
+}

@@ -1,0 +1,261 @@
+//! Keys that are replaced while servers run: nobody notices, until the time of the old ones is over.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Server, said, text, typed};
+use serde_json::{Value, json};
+
+fn keys(home: &Path, arguments: &[&str]) -> Value {
+    let arguments = [&["keys"], arguments, &["--json"]].concat();
+    let output = typed(home, &arguments, b"", &[]);
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The id of a kind's newest key.
+fn newest(home: &Path, kind: &str) -> String {
+    let listed = keys(home, &["list"]);
+    let listed = listed["keys"].as_array().unwrap();
+    let key = listed
+        .iter()
+        .find(|key| key["kind"] == kind && key["newest"] == true);
+    key.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+fn start(home: &Path) -> Server {
+    Server::start(
+        home,
+        &[("MAX_REQUESTS", "0"), ("SEALGATE_LOGIN_MAX_REQUESTS", "0")],
+    )
+}
+
+fn encrypt(server: &Server, token: &str, data: &str) -> String {
+    let body = json!({ "data": data }).to_string();
+    let answer = server.post("/encrypt", &body, Some(token));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()["encrypted_data"].as_str().unwrap().to_owned()
+}
+
+fn decrypt(server: &Server, token: &str, sealed: &str) -> common::Answer {
+    let body = json!({ "encrypted_data": sealed }).to_string();
+    server.post("/decrypt", &body, Some(token))
+}
+
+/// Two servers on one ring, asked in turn, while keys are replaced again and again.
+#[test]
+fn no_request_fails_while_keys_are_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    let servers = [start(home.path()), start(home.path())];
+    let first = servers[0].log_in("first");
+    let sealed = encrypt(&servers[0], &first, "from the beginning");
+    let rounds = 6;
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let until = Instant::now() + Duration::from_millis(rounds * 400 + 600);
+            let mut asked = 0;
+            while Instant::now() < until {
+                // What one makes the other takes, at once.
+                let (one, other) = (&servers[asked % 2], &servers[(asked + 1) % 2]);
+                let token = one.log_in("somebody");
+                let data = encrypt(other, &token, "just now");
+                for (token, data, opened) in [
+                    (&token, &data, "just now"),
+                    (&first, &sealed, "from the beginning"),
+                ] {
+                    let answer = decrypt(one, token, data);
+                    assert_eq!(answer.status, 200, "{}", answer.body);
+                    assert_eq!(answer.json()["decrypted_data"], opened);
+                }
+                asked += 1;
+            }
+            asked
+        });
+        for _ in 0..rounds {
+            keys(home.path(), &["rotate"]);
+            thread::sleep(Duration::from_millis(400));
+        }
+        assert!(asking.join().unwrap() > 10);
+    });
+    let listed = keys(home.path(), &["list"]);
+    assert_eq!(
+        listed["keys"].as_array().unwrap().len(),
+        2 * (rounds as usize + 1)
+    );
+    for server in servers {
+        let log = server.stop();
+        assert!(log.contains("the key ring was read again"), "{log}");
+    }
+}
+
+#[test]
+fn a_replaced_token_key_is_accepted_until_its_time_is_over() {
+    let home = tempfile::tempdir().unwrap();
+    let server = start(home.path());
+    let token = server.log_in("alice");
+    keys(home.path(), &["rotate", "--token", "--grace", "3"]);
+    let rotated = Instant::now();
+    // Cached and not, before and after.
+    let ask = || server.get("/secure-data", Some(&token));
+    assert_eq!(ask().status, 200);
+    let refused = loop {
+        let answer = ask();
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(
+            rotated.elapsed() < Duration::from_secs(10),
+            "still accepted"
+        );
+        thread::sleep(Duration::from_millis(20));
+    };
+    let after = rotated.elapsed();
+    assert!(after > Duration::from_millis(1900), "{after:?}");
+    assert_eq!(
+        (refused.status, refused.code()),
+        (401, "token_key_retired".to_owned())
+    );
+    assert!(refused.body.contains("Log in again"), "{}", refused.body);
+    let verified = typed(home.path(), &["token", "verify"], token.as_bytes(), &[]);
+    assert_eq!(verified.status.code(), Some(1));
+    assert!(said(&verified).contains("retired key"));
+    assert_eq!(
+        server
+            .get("/secure-data", Some(&server.log_in("alice")))
+            .status,
+        200
+    );
+}
+
+#[test]
+fn a_retired_data_key_opens_nothing_until_it_is_accepted_again() {
+    let home = tempfile::tempdir().unwrap();
+    let server = start(home.path());
+    let token = server.log_in("alice");
+    let sealed = encrypt(&server, &token, "old");
+    let old = newest(home.path(), "data");
+    let refused = typed(home.path(), &["keys", "retire", &old], b"", &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        said(&refused).contains("sealgate keys rotate --data"),
+        "{}",
+        said(&refused)
+    );
+
+    keys(home.path(), &["rotate", "--data"]);
+    assert_eq!(decrypt(&server, &token, &sealed).status, 200);
+    keys(home.path(), &["retire", &old]);
+    let waits_for = |status: u16| {
+        let start = Instant::now();
+        loop {
+            let answer = decrypt(&server, &token, &sealed);
+            if answer.status == status {
+                return answer;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "{}", answer.body);
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    assert_eq!(waits_for(400).code(), "key_retired");
+    let opened = typed(home.path(), &["decrypt"], sealed.as_bytes(), &[]);
+    assert_eq!((opened.status.code(), opened.stdout.len()), (Some(1), 0));
+    // Something changed under a retired key is no other case.
+    let mut changed = sealed.clone().into_bytes();
+    changed[60] = if changed[60] == b'A' { b'B' } else { b'A' };
+    let answer = decrypt(&server, &token, &text(&changed));
+    assert_eq!(answer.code(), "key_retired");
+    keys(home.path(), &["accept", &old]);
+    waits_for(200);
+    keys(home.path(), &["accept", &old, "--for", "1"]);
+    waits_for(400);
+}
+
+#[test]
+fn a_server_replaces_keys_that_have_reached_their_age() {
+    let home = tempfile::tempdir().unwrap();
+    let settings = [("SEALGATE_ROTATE_TOKEN_KEY_AFTER", "1")];
+    // Two of them, of which one does it.
+    let servers = [0, 1].map(|_| Server::start(home.path(), &settings));
+    let before = newest(home.path(), "token");
+    let start = Instant::now();
+    while newest(home.path(), "token") == before {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        thread::sleep(Duration::from_millis(100));
+    }
+    let listed = keys(home.path(), &["list"]);
+    let data = listed["keys"].as_array().unwrap();
+    assert_eq!(data.iter().filter(|key| key["kind"] == "data").count(), 1);
+    let old = data
+        .iter()
+        .find(|key| key["id"] == before.as_str())
+        .unwrap();
+    assert!(
+        old["accepted"] == true && old["accepted_until"].is_string(),
+        "{old}"
+    );
+    for server in servers {
+        server.stop();
+    }
+}
+
+#[test]
+fn a_ring_that_was_damaged_meanwhile_is_told_and_the_keys_before_stay_in_use() {
+    let home = tempfile::tempdir().unwrap();
+    let server = start(home.path());
+    let token = server.log_in("alice");
+    let ring = home.path().join(".local/state/sealgate/keys.json");
+    let good = fs::read(&ring).unwrap();
+    fs::write(&ring, &good[..good.len() / 2]).unwrap();
+    server.signal("HUP");
+    let is_told = |server: &Server| server.get("/readyz", None).body.contains("cannot be used");
+    let start = Instant::now();
+    while !is_told(&server) {
+        assert!(start.elapsed() < Duration::from_secs(5));
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.get("/readyz", None).status, 200);
+    assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
+    assert!(server.log().contains("The keys from before stay in use."));
+    fs::write(&ring, &good).unwrap();
+    let start = Instant::now();
+    while is_told(&server) {
+        assert!(start.elapsed() < Duration::from_secs(5));
+        // It is whoever uses keys that looks.
+        assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
+        thread::sleep(Duration::from_millis(20));
+    }
+    server.stop();
+}
+
+#[test]
+fn what_is_mistyped_changes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let nothing = typed(home.path(), &["keys", "retire", "abc"], b"", &[]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", said(&nothing));
+    let ring = home.path().join(".local/state/sealgate/keys.json");
+    assert!(!ring.exists(), "none is made");
+    keys(home.path(), &["generate"]);
+    let old = newest(home.path(), "data");
+    keys(home.path(), &["rotate"]);
+    let before = fs::read(&ring).unwrap();
+    for (arguments, hint) in [
+        (&["keys", "retire", "nokey"][..], "sealgate keys list"),
+        (&["keys", "retire", &old, "nokey"], "sealgate keys list"),
+        (&["keys", "retire", "\u{1b}[2J"], "sealgate keys list"),
+        (&["keys", "retire"], "<ID>"),
+        (&["keys", "rotate", "--grace=-1"], "--grace"),
+        (&["keys", "accept", &old, "--for", "soon"], "--for"),
+    ] {
+        let output = typed(home.path(), arguments, b"", &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains(hint) && !said.contains('\u{1b}'), "{said}");
+    }
+    assert_eq!(fs::read(&ring).unwrap(), before);
+}
