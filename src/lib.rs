@@ -47,6 +47,8 @@ mod clock;
 #[forbid(unsafe_code)]
 pub mod config;
 #[forbid(unsafe_code)]
+mod data_dir;
+#[forbid(unsafe_code)]
 mod default_gate;
 #[forbid(unsafe_code)]
 mod error;

@@ -5,10 +5,8 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 
-#[cfg(unix)]
-use std::os::unix::fs::MetadataExt;
-
 use super::document::{Fault, MAX_TEXT, RingContents};
+use crate::data_dir::{check_folder, check_mode, shell_word};
 use crate::{Error, Secret};
 
 /// The ring's file in the data directory.
@@ -55,11 +53,11 @@ pub(super) fn read(folder: &Path) -> Result<Option<Found>, Error> {
             path.display()
         )));
     }
-    check_permissions(folder, 0o700)?;
+    check_folder(folder).map_err(Error::KeyRing)?;
     let file = File::open(&path).map_err(unreadable)?;
     // Of the file that is open, not of whatever has its name by now.
     let metadata = file.metadata().map_err(unreadable)?;
-    check_mode(&path, &metadata, 0o600)?;
+    check_mode(&path, &metadata, 0o600).map_err(Error::KeyRing)?;
     let text = read_text(file).map_err(unreadable)?;
     match RingContents::parse(text.expose()) {
         Ok(contents) => Ok(Some(Found {
@@ -132,57 +130,7 @@ fn read_text(file: File) -> io::Result<Secret> {
     Ok(Secret::read(file, MAX_TEXT)?.unwrap_or_else(|| Secret::new(Vec::new())))
 }
 
-/// Nobody but the owner may get at secrets.
-pub(super) fn check_permissions(path: &Path, wanted: u32) -> Result<(), Error> {
-    let metadata = fs::metadata(path).map_err(|error| {
-        Error::KeyRing(format!("{} cannot be looked at: {error}.", path.display()))
-    })?;
-    check_mode(path, &metadata, wanted)
-}
-
-#[cfg(unix)]
-fn check_mode(path: &Path, metadata: &Metadata, wanted: u32) -> Result<(), Error> {
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(Error::KeyRing(format!(
-            "{} is open to other users (mode {mode:04o}), so its keys may be known. Mend it with: chmod {wanted:o} {}",
-            path.display(),
-            shell_word(path)
-        )));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_mode(_path: &Path, _metadata: &Metadata, _wanted: u32) -> Result<(), Error> {
-    Ok(())
-}
-
 /// A command line that copies, and keeps owner and mode.
 fn copy(from: &Path, to: &Path) -> String {
     format!("cp -p {} {}", shell_word(from), shell_word(to))
-}
-
-/// A path as a shell takes it for one word.
-pub(crate) fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
-    if text.chars().all(plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_in_a_command_is_one_word() {
-        assert_eq!(shell_word(Path::new("/a/b-c.json")), "/a/b-c.json");
-        assert_eq!(
-            shell_word(Path::new("/my data/$x'y")),
-            r"'/my data/$x'\''y'"
-        );
-    }
 }

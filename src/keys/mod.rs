@@ -18,13 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, encode_url, hkdf_sha256, random_key};
 use crate::config::GateSettings;
+use crate::data_dir::check_folder;
 use crate::token::TokenKey;
 use crate::{Error, Secret};
 
 use document::{Kind, RingContents, RingKey};
 
-#[cfg(target_os = "linux")]
-pub(crate) use file::shell_word;
 pub use file::{RING_BACKUP_FILE, RING_FILE};
 pub use manage::{Generated, KeyList, NewKeys, generate, list};
 pub use rotate::{Changed, rotate, rotate_old, set_state, token_grace};
@@ -205,7 +204,7 @@ impl KeyRing {
             None if complete => return Ok(()),
             None if missing == Missing::Leave => {
                 if folder.exists() {
-                    file::check_permissions(folder, 0o700)?;
+                    check_folder(folder).map_err(Error::KeyRing)?;
                 }
                 return file::check_not_lost(folder);
             }

@@ -1,24 +1,21 @@
 //! The one way in which the ring file changes: locked, judged before, replaced whole or not at all, the ring before kept as
 //! a backup. A process that is killed at any moment leaves the old ring or the new one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
 
 #[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 
 use super::document::{MAX_TEXT, RingContents};
-use super::file::{self, RING_BACKUP_FILE, RING_FILE, check_permissions};
+use super::file::{self, RING_BACKUP_FILE, RING_FILE};
+use crate::data_dir::{self, new_file};
 use crate::{Error, Secret};
 
 const LOCK_FILE: &str = "keys.lock";
 const NEW_FILE: &str = "keys.json.new";
 const NEW_BACKUP_FILE: &str = "keys.json.bak.new";
-/// A change takes milliseconds; who holds the lock for longer is stopped or hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The ring after a call of [`change`].
 pub(super) struct Changed {
@@ -35,9 +32,7 @@ pub(super) fn change(
     folder: &Path,
     edit: impl FnOnce(&mut RingContents) -> Result<bool, Error>,
 ) -> Result<Changed, Error> {
-    make_folder(folder)?;
-    check_permissions(folder, 0o700)?;
-    let _lock = lock(folder)?;
+    let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
     let found = file::read(folder)?;
     let (mut contents, old_text) = match found {
         Some(found) => {
@@ -141,91 +136,4 @@ fn write_file(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = new_file(folder, path)?;
     file.write_all(bytes)?;
     file.sync_all()
-}
-
-/// Makes an empty file of the folder's owner, mode 0600. Never follows a link.
-fn new_file(folder: &Path, path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    options.mode(0o600);
-    let file = options.open(path)?;
-    own(folder, &file)?;
-    Ok(file)
-}
-
-/// The administrator who changes a service's ring must not take it away from the service.
-#[cfg(unix)]
-fn own(folder: &Path, file: &File) -> io::Result<()> {
-    let owner = fs::metadata(folder)?;
-    let metadata = file.metadata()?;
-    if metadata.uid() != owner.uid() {
-        std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))?;
-    }
-    // An odd umask may have taken bits away that the owner needs.
-    if metadata.mode() & 0o7777 != 0o600 {
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn own(_folder: &Path, _file: &File) -> io::Result<()> {
-    Ok(())
-}
-
-fn make_folder(folder: &Path) -> Result<(), Error> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    builder.mode(0o700);
-    builder.create(folder).map_err(|error| {
-        Error::KeyRing(format!(
-            "The data directory {} cannot be made: {error}. Choose another with SEALGATE_DATA_DIR.",
-            folder.display()
-        ))
-    })
-}
-
-/// One writer at a time. The lock goes when the file is closed, so a killed process leaves none behind.
-fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join(LOCK_FILE);
-    let unwritable = |error: io::Error| {
-        Error::KeyRing(format!(
-            "The data directory {} cannot be written: {error}. Permit it, or choose another with SEALGATE_DATA_DIR.",
-            folder.display()
-        ))
-    };
-    // Looked at before it is opened: opening a pipe would wait for its reader.
-    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(Error::KeyRing(format!(
-            "The lock {} is not a file. Remove what has its name, then try again.",
-            path.display()
-        )));
-    }
-    // Only a file that was made here gets an owner: what else has that name may be a link to anybody's.
-    let file = match new_file(folder, &path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            OpenOptions::new().write(true).open(&path)
-        }
-        made_or_not => made_or_not,
-    }
-    .map_err(unwritable)?;
-    let given_up = Instant::now() + PATIENCE;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
-            Err(TryLockError::WouldBlock) if Instant::now() < given_up => {
-                thread::sleep(Duration::from_millis(2));
-            }
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::KeyRing(format!(
-                    "Another process has held the lock {} for {} s. End it, then try again.",
-                    path.display(),
-                    PATIENCE.as_secs()
-                )));
-            }
-        }
-    }
 }

@@ -12,7 +12,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 
 use crate::config::ServerSettings;
-use crate::keys::shell_word;
+use crate::data_dir::shell_word;
 use crate::{Error, Secret};
 
 const CERT: &str = "SEALGATE_TLS_CERT";

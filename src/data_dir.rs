@@ -1,0 +1,162 @@
+//! Files in the data directory: who may see them, whose they are, and one writer at a time. What is in them is the
+//! business of `keys` and `store`. Errors are whole sentences; each room makes them its own.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+
+/// A change takes milliseconds; who holds the lock for longer is stopped or hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes the folder where it is missing, sees that nobody else can look into it, and locks it for one writer.
+pub(crate) fn make_and_lock(folder: &Path, lock_file: &str) -> Result<File, String> {
+    make_folder(folder)?;
+    check_folder(folder)?;
+    lock(folder, lock_file)
+}
+
+/// Nobody but the owner may get at secrets.
+pub(crate) fn check_folder(folder: &Path) -> Result<(), String> {
+    let metadata = fs::metadata(folder)
+        .map_err(|error| format!("{} cannot be looked at: {error}.", folder.display()))?;
+    check_mode(folder, &metadata, 0o700)
+}
+
+#[cfg(unix)]
+pub(crate) fn check_mode(path: &Path, metadata: &Metadata, wanted: u32) -> Result<(), String> {
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(format!(
+            "{} is open to other users (mode {mode:04o}), so its secrets may be known. Mend it with: chmod {wanted:o} {}",
+            path.display(),
+            shell_word(path)
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn check_mode(_path: &Path, _metadata: &Metadata, _wanted: u32) -> Result<(), String> {
+    Ok(())
+}
+
+fn make_folder(folder: &Path) -> Result<(), String> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(folder).map_err(|error| {
+        format!(
+            "The data directory {} cannot be made: {error}. Choose another with SEALGATE_DATA_DIR.",
+            folder.display()
+        )
+    })
+}
+
+/// Makes an empty file of the folder's owner, mode 0600. Never follows a link.
+pub(crate) fn new_file(folder: &Path, path: &Path) -> io::Result<File> {
+    let file = new_private_file(path)?;
+    own(folder, &file)?;
+    Ok(file)
+}
+
+/// Makes an empty file that nobody but this process's user can read. Never follows a link.
+pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(path)
+}
+
+/// The administrator who changes a service's files must not take them away from the service.
+#[cfg(unix)]
+fn own(folder: &Path, file: &File) -> io::Result<()> {
+    let owner = fs::metadata(folder)?;
+    let metadata = file.metadata()?;
+    if metadata.uid() != owner.uid() {
+        std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    // An odd umask may have taken bits away that the owner needs.
+    if metadata.mode() & 0o7777 != 0o600 {
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn own(_folder: &Path, _file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// One writer at a time. The lock goes when the file is closed, so a killed process leaves none behind.
+fn lock(folder: &Path, lock_file: &str) -> Result<File, String> {
+    let path = folder.join(lock_file);
+    let unwritable = |error: io::Error| {
+        format!(
+            "The data directory {} cannot be written: {error}. Permit it, or choose another with SEALGATE_DATA_DIR.",
+            folder.display()
+        )
+    };
+    // Looked at before it is opened: opening a pipe would wait for its reader.
+    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(format!(
+            "The lock {} is not a file. Remove what has its name, then try again.",
+            path.display()
+        ));
+    }
+    // Only a file that was made here gets an owner: what else has that name may be a link to anybody's.
+    let file = match new_file(folder, &path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().write(true).open(&path)
+        }
+        made_or_not => made_or_not,
+    }
+    .map_err(unwritable)?;
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() < given_up => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(format!(
+                    "Another process has held the lock {} for {} s. End it, then try again.",
+                    path.display(),
+                    PATIENCE.as_secs()
+                ));
+            }
+        }
+    }
+}
+
+/// A path as a shell takes it for one word.
+pub(crate) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
+    if text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_command_is_one_word() {
+        assert_eq!(shell_word(Path::new("/a/b-c.json")), "/a/b-c.json");
+        assert_eq!(
+            shell_word(Path::new("/my data/$x'y")),
+            r"'/my data/$x'\''y'"
+        );
+    }
+}
