@@ -18,9 +18,11 @@ use ipnet::IpNet;
 use log::LevelFilter;
 
 use crate::cipher::CbcMode;
+use crate::keys::RingSecret;
 use crate::{Error, Secret};
 
 pub use example::example;
+pub(crate) use parse::ring_key as ring_secret;
 pub use report::{Report, Shown, ShownValue};
 pub use sources::{Source, default_data_dir_origin};
 pub use table::{Group, SETTINGS, Setting, find};
@@ -79,6 +81,14 @@ pub struct GateSettings {
     pub aes_iv_form: &'static str,
     /// `SEALGATE_CBC`; where it is not set, `seal` if `AES_IV` is, else `off`.
     pub cbc: Option<CbcMode>,
+    /// `SEALGATE_RING_KEY`: what the ring's file is sealed under.
+    pub ring_key: Option<RingSecret>,
+    /// `SEALGATE_RING_KEY_FILE`: a file with the same.
+    pub ring_key_file: Option<PathBuf>,
+    /// `SEALGATE_RING_KEY_PREVIOUS`: what the ring's file may be sealed under still.
+    pub ring_key_previous: Option<RingSecret>,
+    /// `SEALGATE_RING_KEY_PREVIOUS_FILE`: a file with the same.
+    pub ring_key_previous_file: Option<PathBuf>,
     /// `SEALGATE_ROTATE_TOKEN_KEY_AFTER`: the age at which a server replaces the ring's token key; zero: never.
     pub rotate_token_key_after: Duration,
     /// `SEALGATE_ROTATE_DATA_KEY_AFTER`: the same for the data key.

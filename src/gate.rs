@@ -213,6 +213,11 @@ impl Gate {
         self.inner.keys.age()
     }
 
+    /// Whether the key ring's file is still to be sealed under the secret that the settings name.
+    pub fn is_ring_to_be_sealed(&self) -> bool {
+        self.inner.keys.is_to_be_sealed()
+    }
+
     /// Why the key ring as its file is now is not in use, if it is not: the keys from before are.
     pub fn key_trouble(&self) -> Option<String> {
         self.inner.keys.trouble()

@@ -20,7 +20,10 @@ impl Secret {
 
     /// All of a file, unless it has more than `most` bytes: then `None`. The file may be a pipe, but not one that never
     /// ends.
-    pub(crate) fn read(file: File, most: usize) -> io::Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// What the system says where it cannot be read.
+    pub fn read(file: File, most: usize) -> io::Result<Option<Self>> {
         // Room for all of it: bytes that move to a larger place leave unwiped copies behind.
         let size = usize::try_from(file.metadata()?.len()).unwrap_or(most);
         let mut secret = Secret::new(Vec::with_capacity(size.min(most) + 2));

@@ -1,4 +1,6 @@
-//! `sealgate keys`: which keys there are, new ones, and which old ones are accepted.
+//! `sealgate keys`: which keys there are, new ones, and which old ones are accepted. `rest` is how they lie in files.
+
+mod rest;
 
 use std::time::{Duration, SystemTime};
 
@@ -78,6 +80,7 @@ pub(super) fn command() -> Command {
         .subcommand(settings::add_flags(rotate, &GROUPS))
         .subcommand(settings::add_flags(retire, &GROUPS))
         .subcommand(settings::add_flags(accept, &GROUPS))
+        .subcommands(rest::commands())
 }
 
 fn ids() -> Arg {
@@ -100,6 +103,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("list", matches)) => list(matches),
         Some(("generate", matches)) => generate(matches),
         Some(("rotate", matches)) => rotate(matches),
+        Some(("seal", matches)) => rest::seal(matches),
+        Some(("unseal", matches)) => rest::unseal(matches),
+        Some(("export", matches)) => rest::export(matches),
+        Some(("import", matches)) => rest::import(matches),
         Some(("retire", matches)) => set_state(matches, KeyState::Retired),
         Some(("accept", matches)) => set_state(
             matches,

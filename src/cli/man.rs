@@ -55,6 +55,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "sealgate keys rotate --token --grace 0",
         ],
     ),
+    (
+        "keys seal",
+        &["SEALGATE_RING_KEY_FILE=/etc/sealgate.key sealgate keys seal"],
+    ),
+    ("keys unseal", &["sealgate keys unseal"]),
+    ("keys export", &["sealgate keys export --out ring.sealed"]),
+    ("keys import", &["sealgate keys import --in ring.sealed"]),
     ("keys retire", &["sealgate keys retire 5bd867bb"]),
     (
         "keys accept",

@@ -6,6 +6,7 @@ mod health;
 mod keys;
 mod man;
 mod mask;
+mod password;
 mod serve;
 mod settings;
 mod table;

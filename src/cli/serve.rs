@@ -186,6 +186,11 @@ fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool
              beginnings show (SEALGATE_CBC=open seals new data and still opens old)"
         ),
     }
+    if gate.is_ring_to_be_sealed() {
+        log::warn!(
+            "the key ring is not sealed under SEALGATE_RING_KEY yet: its next change will do that, or: sealgate keys seal"
+        );
+    }
     for unknown in Config::unknown_env() {
         log::warn!("{unknown}");
     }

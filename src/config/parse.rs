@@ -11,6 +11,7 @@ use log::LevelFilter;
 use super::Listen;
 use crate::Secret;
 use crate::cipher::decode_base64;
+use crate::keys::RingSecret;
 use crate::syntax::is_token;
 
 type Wanted = String;
@@ -161,6 +162,24 @@ pub(super) fn aes_key(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {
         _ => None,
     })
     .ok_or_else(|| wanted.to_owned())
+}
+
+/// A key behind a prefix, else a passphrase: no length decides, because a passphrase may have any. A line end, as files
+/// have it, does not count.
+pub(crate) fn ring_key(value: &[u8]) -> Result<RingSecret, Wanted> {
+    let value = value.strip_suffix(b"\n").unwrap_or(value);
+    let value = value.strip_suffix(b"\r").unwrap_or(value);
+    let is_key = [&b"hex:"[..], b"base64:", b"raw:"]
+        .iter()
+        .any(|prefix| value.starts_with(prefix));
+    let secret = if is_key {
+        binary(value, &[32], |_| None).and_then(|(key, _)| RingSecret::key(key))
+    } else {
+        RingSecret::passphrase(value)
+    };
+    secret.ok_or_else(|| {
+        "must be a passphrase of 12 to 1024 characters, or a key of 32 bytes behind hex:, base64: or raw:. Make a key with: echo hex:$(openssl rand -hex 32)".to_owned()
+    })
 }
 
 pub(super) fn aes_iv(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {

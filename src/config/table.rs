@@ -159,6 +159,42 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "ring_key",
+        env: "SEALGATE_RING_KEY",
+        help: "What the ring's file is sealed under: a passphrase of at least 12 characters, or a key of 32 bytes behind hex:, base64: or raw:. Without it the file is plain.",
+        group: Group::Gate,
+        secret: true,
+        apply: |s, v| parse::ring_key(v).map(|key| s.gate.ring_key = Some(key)),
+        ..PLAIN
+    },
+    Setting {
+        name: "ring_key_file",
+        env: "SEALGATE_RING_KEY_FILE",
+        value_name: "FILE",
+        help: "A file that holds what SEALGATE_RING_KEY would.",
+        group: Group::Gate,
+        apply: |s, v| parse::path(v).map(|path| s.gate.ring_key_file = Some(path)),
+        ..PLAIN
+    },
+    Setting {
+        name: "ring_key_previous",
+        env: "SEALGATE_RING_KEY_PREVIOUS",
+        help: "What the ring's file may be sealed under still, while SEALGATE_RING_KEY is being changed.",
+        group: Group::Gate,
+        secret: true,
+        apply: |s, v| parse::ring_key(v).map(|key| s.gate.ring_key_previous = Some(key)),
+        ..PLAIN
+    },
+    Setting {
+        name: "ring_key_previous_file",
+        env: "SEALGATE_RING_KEY_PREVIOUS_FILE",
+        value_name: "FILE",
+        help: "A file that holds what SEALGATE_RING_KEY_PREVIOUS would.",
+        group: Group::Gate,
+        apply: |s, v| parse::path(v).map(|path| s.gate.ring_key_previous_file = Some(path)),
+        ..PLAIN
+    },
+    Setting {
         name: "rotate_token_key_after",
         env: "SEALGATE_ROTATE_TOKEN_KEY_AFTER",
         default: "0",

@@ -47,12 +47,22 @@ pub(super) enum Fault {
     Damaged(&'static str),
     /// Nothing is wrong with it but that it is not for this version.
     Newer,
+    /// It is sealed, and there is nothing to open it with.
+    Sealed,
+    /// It is sealed, and does not open.
+    OtherSecret,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Fault::Damaged(what) => what,
+            Fault::Sealed => {
+                "is sealed. Set SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE to what it was sealed under"
+            }
+            Fault::OtherSecret => {
+                "does not open under SEALGATE_RING_KEY (or the previous one): it was sealed under another key or passphrase, or it is damaged"
+            }
             Fault::Newer => "was written by a newer version of sealgate, which has to be used",
         })
     }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::document::{Fault, MAX_TEXT, RingContents};
+use super::seal::{AtRest, RingSeal};
 use crate::data_dir::{check_folder, check_mode, shell_word};
 use crate::{Error, Secret};
 
@@ -18,13 +19,16 @@ pub const RING_BACKUP_FILE: &str = "keys.json.bak";
 pub(super) struct Found {
     pub(super) contents: RingContents,
     /// Its file, byte by byte.
+    pub(super) raw: Secret,
+    /// The same, opened where it is sealed.
     pub(super) text: Secret,
+    pub(super) at_rest: AtRest,
     #[cfg_attr(not(unix), allow(dead_code))] // tells the owner
     pub(super) metadata: Metadata,
 }
 
 /// Reads the ring in `folder`; `None` where there is none.
-pub(super) fn read(folder: &Path) -> Result<Option<Found>, Error> {
+pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Error> {
     let path = folder.join(RING_FILE);
     let unreadable = |error: io::Error| {
         Error::KeyRing(format!(
@@ -58,29 +62,35 @@ pub(super) fn read(folder: &Path) -> Result<Option<Found>, Error> {
     // Of the file that is open, not of whatever has its name by now.
     let metadata = file.metadata().map_err(unreadable)?;
     check_mode(&path, &metadata, 0o600).map_err(Error::KeyRing)?;
-    let text = read_text(file).map_err(unreadable)?;
-    match RingContents::parse(text.expose()) {
-        Ok(contents) => Ok(Some(Found {
+    let raw = read_text(file).map_err(unreadable)?;
+    let parsed = seal.open(raw.clone()).and_then(|(text, at_rest)| {
+        let contents = RingContents::parse(text.expose())?;
+        Ok((contents, text, at_rest))
+    });
+    match parsed {
+        Ok((contents, text, at_rest)) => Ok(Some(Found {
             contents,
+            raw,
             text,
+            at_rest,
             metadata,
         })),
         Err(fault) => Err(Error::KeyRing(format!(
             "The key ring {} {fault}. Nothing was changed.{}",
             path.display(),
-            remedy(folder, fault)
+            remedy(folder, seal, fault)
         ))),
     }
 }
 
 /// The error of a ring that is gone while its backup is there: new keys would open nothing of what the old ones made.
-pub(super) fn check_not_lost(folder: &Path) -> Result<(), Error> {
+pub(super) fn check_not_lost(folder: &Path, seal: &RingSeal) -> Result<(), Error> {
     let backup = folder.join(RING_BACKUP_FILE);
     if fs::symlink_metadata(&backup).is_err() {
         return Ok(());
     }
     let path = folder.join(RING_FILE);
-    let restore = if reads_well(&backup) {
+    let restore = if reads_well(&backup, seal) {
         format!(
             "restore it (without the keys of its last change) with: {}",
             copy(&backup, &path)
@@ -98,31 +108,37 @@ pub(super) fn check_not_lost(folder: &Path) -> Result<(), Error> {
 }
 
 /// How to get a ring back that cannot be used.
-fn remedy(folder: &Path, fault: Fault) -> String {
-    if fault == Fault::Newer {
+fn remedy(folder: &Path, seal: &RingSeal, fault: Fault) -> String {
+    if matches!(fault, Fault::Newer | Fault::Sealed) {
         return String::new();
     }
     let path = folder.join(RING_FILE);
     let backup = folder.join(RING_BACKUP_FILE);
-    if reads_well(&backup) {
+    if reads_well(&backup, seal) {
         return format!(
             " The ring before its last change reads well (keys that the change added are not in it); restore it with: {}",
             copy(&backup, &path)
         );
+    }
+    if fault == Fault::OtherSecret {
+        return String::new();
     }
     " Restore it from a backup of your own; or, to start with new keys and lose what the old ones made, move it away."
         .to_owned()
 }
 
 /// Whether the file is a ring that could be used.
-fn reads_well(path: &Path) -> bool {
+fn reads_well(path: &Path, seal: &RingSeal) -> bool {
     let text = || {
         if !fs::metadata(path)?.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         read_text(File::open(path)?)
     };
-    text().is_ok_and(|text| RingContents::parse(text.expose()).is_ok())
+    text().is_ok_and(|raw| {
+        let opened = seal.open(raw);
+        opened.is_ok_and(|(text, _)| RingContents::parse(text.expose()).is_ok())
+    })
 }
 
 /// What is too long to be a ring is read as nothing, so that it is judged as none.

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::document::{Kind, RingContents};
+use super::document::{Kind, RingContents, RingKey};
 use super::file::{RING_BACKUP_FILE, RING_FILE};
-use super::{KeyOrigin, KeyRing, KeyState, Missing, write};
+use super::seal::RingSeal;
+use super::{KeyOrigin, KeyRing, Missing, write};
 use crate::Error;
 use crate::config::GateSettings;
 
@@ -51,7 +52,7 @@ pub struct Generated {
 /// # Errors
 /// [`Error::KeyRing`] where the ring cannot be read or trusted, or is gone while its backup is there.
 pub fn list(settings: &GateSettings) -> Result<KeyList, Error> {
-    let ring = KeyRing::collect(settings, Missing::Leave)?;
+    let ring = KeyRing::collect(settings, &RingSeal::of(settings)?, Missing::Leave)?;
     Ok(KeyList {
         ring: settings
             .data_dir
@@ -79,7 +80,7 @@ pub(super) fn add(
     mut prepare: impl FnMut(&mut RingContents, Kind),
 ) -> Result<Generated, Error> {
     check_use(settings, kinds)?;
-    add_where(settings, |ring, kind| {
+    add_where(settings, &RingSeal::of(settings)?, |ring, kind| {
         let wanted = match kind {
             Kind::Token => kinds.token,
             Kind::Data => kinds.data,
@@ -94,25 +95,22 @@ pub(super) fn add(
 /// Adds a key of each kind of which `wanted` says so, under the ring's lock; of both kinds where there is no ring.
 pub(super) fn add_where(
     settings: &GateSettings,
+    seal: &RingSeal,
     mut wanted: impl FnMut(&mut RingContents, Kind) -> bool,
 ) -> Result<Generated, Error> {
     let folder = folder(settings)?;
     let path = folder.join(RING_FILE);
     let from = format!("the key ring {}", path.display());
     let mut added = Vec::new();
-    let changed = write::change(folder, |ring| {
+    let changed = write::change(folder, seal, |ring| {
         let new = ring.is_empty();
         for kind in [Kind::Token, Kind::Data] {
             if wanted(ring, kind) || new {
                 ring.add_new(kind)?;
                 let key = ring.keys_mut(kind).last().expect("just added");
                 added.push(KeyOrigin {
-                    kind: kind.name(),
-                    id: key.id.clone(),
-                    from: from.clone(),
-                    created: Some(key.created),
                     newest: true,
-                    state: KeyState::Accepted,
+                    ..origin(kind, key, &from)
                 });
             }
         }
@@ -123,6 +121,18 @@ pub(super) fn add_where(
         backup: changed.existed.then(|| folder.join(RING_BACKUP_FILE)),
         added,
     })
+}
+
+/// What is told of a key of the ring.
+pub(super) fn origin(kind: Kind, key: &RingKey, from: &str) -> KeyOrigin {
+    KeyOrigin {
+        kind: kind.name(),
+        id: key.id.clone(),
+        from: from.to_owned(),
+        created: Some(key.created),
+        newest: false,
+        state: key.state,
+    }
 }
 
 /// Where the ring is, or would be.

@@ -1,13 +1,15 @@
 //! The key ring: which keys there are, which one is the newest, and the ids by which tokens and data name them.
 //!
 //! Keys come from the environment and from the ring file; a key of the environment is always the newest. `document` is
-//! the ring file's text, `file` reads it, `write` changes it, `watch` notices changes, `manage` and `rotate` are what
-//! operators do with it. What a key does is the business of `token` and `cipher`.
+//! the ring file's text, `file` reads it, `write` changes it, `seal` is how its text lies there, `watch` notices
+//! changes, `manage`, `rotate` and `export` are what operators do with it. What a key does is the business of `token` and `cipher`.
 
 mod document;
+mod export;
 mod file;
 mod manage;
 mod rotate;
+mod seal;
 mod state;
 mod watch;
 mod write;
@@ -23,10 +25,13 @@ use crate::token::TokenKey;
 use crate::{Error, Secret};
 
 use document::{Kind, RingContents, RingKey};
+use seal::{AtRest, RingSeal};
 
+pub use export::{export, import, seal, unseal};
 pub use file::{RING_BACKUP_FILE, RING_FILE};
 pub use manage::{Generated, KeyList, NewKeys, generate, list};
-pub use rotate::{Changed, rotate, rotate_old, set_state, token_grace};
+pub use rotate::{Changed, rotate, set_state, token_grace};
+pub use seal::RingSecret;
 pub use state::KeyState;
 pub(crate) use state::{Held, Unusable};
 pub(crate) use watch::Keys;
@@ -42,8 +47,9 @@ pub(crate) struct KeyRing {
     cbc: Option<CbcKey>,
     cbc_mode: CbcMode,
     origins: Vec<KeyOrigin>,
-    /// Whether there is a ring file.
+    /// Whether there is a ring file, and whether it is sealed under the current secret.
     has_file: bool,
+    sealed: bool,
     /// Tells this ring from every other one of the process.
     generation: u64,
 }
@@ -93,12 +99,13 @@ impl fmt::Display for KeyOrigin {
 impl KeyRing {
     /// Collects the keys that the settings name: of the environment, of the ring file (made where it is needed and not
     /// yet there), or random ones.
+    #[cfg(test)]
     pub(crate) fn load(settings: &GateSettings) -> Result<Self, Error> {
-        KeyRing::collect(settings, Missing::Make)
+        KeyRing::collect(settings, &RingSeal::of(settings)?, Missing::Make)
     }
 
     /// With [`Missing::Leave`] a kind of key may be missing, which otherwise never is.
-    fn collect(settings: &GateSettings, missing: Missing) -> Result<Self, Error> {
+    fn collect(settings: &GateSettings, seal: &RingSeal, missing: Missing) -> Result<Self, Error> {
         let mut ring = KeyRing {
             token_keys: Vec::new(),
             data_keys: Vec::new(),
@@ -107,6 +114,7 @@ impl KeyRing {
             cbc_mode: CbcMode::Off,
             origins: Vec::new(),
             has_file: false,
+            sealed: false,
             generation: next_generation(),
         };
         let complete = settings.jwt_secret_key.is_some() && settings.aes_key.is_some();
@@ -115,7 +123,7 @@ impl KeyRing {
                 ring.add_random(settings)?;
             }
         } else if let Some(folder) = &settings.data_dir {
-            ring.add_file(folder, complete, missing)?;
+            ring.add_file(folder, seal, complete, missing)?;
         } else if !complete {
             return Err(Error::Setting(
                 "No keys: set SEALGATE_DATA_DIR (keys are then made and kept there), or JWT_SECRET_KEY and AES_KEY, \
@@ -183,6 +191,13 @@ impl KeyRing {
         self.cbc_mode
     }
 
+    /// Whether the ring's file is still to be sealed under the secret that the settings name.
+    pub(crate) fn is_to_be_sealed(&self, settings: &GateSettings) -> bool {
+        self.has_file
+            && !self.sealed
+            && (settings.ring_key.is_some() || settings.ring_key_file.is_some())
+    }
+
     pub(crate) fn origins(&self) -> &[KeyOrigin] {
         &self.origins
     }
@@ -198,17 +213,29 @@ impl KeyRing {
         Ok(())
     }
 
-    fn add_file(&mut self, folder: &Path, complete: bool, missing: Missing) -> Result<(), Error> {
-        let contents = match file::read(folder)? {
-            Some(found) => found.contents,
+    fn add_file(
+        &mut self,
+        folder: &Path,
+        seal: &RingSeal,
+        complete: bool,
+        missing: Missing,
+    ) -> Result<(), Error> {
+        let contents = match file::read(folder, seal)? {
+            Some(found) => {
+                self.sealed = matches!(found.at_rest, AtRest::Sealed(_));
+                found.contents
+            }
             None if complete => return Ok(()),
             None if missing == Missing::Leave => {
                 if folder.exists() {
                     check_folder(folder).map_err(Error::KeyRing)?;
                 }
-                return file::check_not_lost(folder);
+                return file::check_not_lost(folder, seal);
             }
-            None => make_file(folder)?,
+            None => {
+                self.sealed = seal.seals();
+                make_file(folder, seal)?
+            }
         };
         self.has_file = true;
         let from = format!("the key ring {}", folder.join(RING_FILE).display());
@@ -356,8 +383,8 @@ impl<'a> Origin<'a> {
 }
 
 /// Makes the ring file with one key of each kind, unless another process was faster.
-fn make_file(folder: &Path) -> Result<RingContents, Error> {
-    let changed = write::change(folder, |ring| {
+fn make_file(folder: &Path, seal: &RingSeal) -> Result<RingContents, Error> {
+    let changed = write::change(folder, seal, |ring| {
         let new = ring.is_empty();
         if new {
             ring.add_new(Kind::Token)?;

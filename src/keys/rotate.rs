@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::document::{Kind, RingContents};
+use super::seal::RingSeal;
 use super::{Generated, KeyState, NewKeys, manage, write};
 use crate::Error;
 use crate::clock::unix_now;
@@ -47,7 +48,10 @@ pub fn rotate(
 ///
 /// # Errors
 /// Those of [`rotate`].
-pub fn rotate_old(settings: &GateSettings) -> Result<Option<Generated>, Error> {
+pub(super) fn rotate_old(
+    settings: &GateSettings,
+    seal: &RingSeal,
+) -> Result<Option<Generated>, Error> {
     let ages = [
         (Kind::Token, settings.rotate_token_key_after),
         (Kind::Data, settings.rotate_data_key_after),
@@ -67,7 +71,7 @@ pub fn rotate_old(settings: &GateSettings) -> Result<Option<Generated>, Error> {
             && newest.is_some_and(|made| made.saturating_add(age.as_secs()) <= unix_now())
     };
     // Looked at without the lock first: it is nearly always too early.
-    let Some(mut found) = super::file::read(folder)? else {
+    let Some(mut found) = super::file::read(folder, seal)? else {
         return Ok(None);
     };
     let kinds = NewKeys {
@@ -84,7 +88,7 @@ pub fn rotate_old(settings: &GateSettings) -> Result<Option<Generated>, Error> {
         }
         Kind::Data => KeyState::Accepted,
     };
-    let generated = manage::add_where(settings, |ring, kind| {
+    let generated = manage::add_where(settings, seal, |ring, kind| {
         let wanted = match kind {
             Kind::Token => kinds.token,
             Kind::Data => kinds.data,
@@ -115,7 +119,7 @@ pub fn token_grace(settings: &GateSettings) -> Duration {
 pub fn set_state(settings: &GateSettings, ids: &[&str], state: KeyState) -> Result<Changed, Error> {
     let folder = manage::folder(settings)?;
     let mut keys = Vec::new();
-    write::change(folder, |ring| {
+    write::change(folder, &RingSeal::of(settings)?, |ring| {
         if ring.is_empty() {
             return Err(Error::KeyRing(format!(
                 "There is no key ring in {}.",

@@ -285,7 +285,7 @@ fn a_ring_never_gets_larger_than_what_is_read() {
     let folder = home.path().join("sealgate");
     load(&[("data_dir", folder.to_str().unwrap())]).unwrap();
     let before = fs::read(folder.join(RING_FILE)).unwrap();
-    let added = write::change(&folder, |ring| {
+    let added = write::change(&folder, &seal::RingSeal::new(None, None), |ring| {
         ring.token_keys.extend((0..9000).map(|n| document::RingKey {
             id: format!("{n:011}"),
             key: Secret::from(&[7; 32][..]),

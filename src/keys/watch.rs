@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::{KeyOrigin, KeyRing, Missing, RING_FILE, rotate_old};
+use super::seal::RingSeal;
+use super::{KeyOrigin, KeyRing, Missing, RING_FILE, rotate::rotate_old};
 use crate::Error;
 use crate::clock::coarse_milliseconds;
 use crate::config::GateSettings;
@@ -27,6 +28,8 @@ pub(crate) struct Keys {
 
 struct Source {
     settings: GateSettings,
+    /// Remembers the keys that take long to derive.
+    seal: RingSeal,
     file: PathBuf,
     /// When the file was last looked at.
     looked: AtomicU64,
@@ -48,9 +51,11 @@ impl Keys {
         let file = folder.map(|folder| folder.join(RING_FILE));
         // Before the ring is read: a change meanwhile is noticed later.
         let before = file.as_deref().and_then(Stamp::at);
-        let ring = KeyRing::load(settings)?;
+        let seal = RingSeal::of(settings)?;
+        let ring = KeyRing::collect(settings, &seal, Missing::Make)?;
         let source = file.map(|file| Source {
             settings: settings.clone(),
+            seal,
             looked: AtomicU64::new(coarse_milliseconds()),
             seen: Mutex::new(Seen {
                 stamp: before.or_else(|| Stamp::at(&file)),
@@ -113,16 +118,17 @@ impl Keys {
     }
 
     fn read(&self, source: &Source, seen: &mut Seen) -> Result<(), Error> {
-        let read = KeyRing::collect(&source.settings, Missing::Leave).and_then(|ring| {
-            if ring.is_complete() {
-                Ok(ring)
-            } else {
-                Err(Error::KeyRing(format!(
-                    "The key ring {} is gone.",
-                    source.file.display()
-                )))
-            }
-        });
+        let read =
+            KeyRing::collect(&source.settings, &source.seal, Missing::Leave).and_then(|ring| {
+                if ring.is_complete() {
+                    Ok(ring)
+                } else {
+                    Err(Error::KeyRing(format!(
+                        "The key ring {} is gone.",
+                        source.file.display()
+                    )))
+                }
+            });
         match read {
             Ok(ring) => {
                 log::info!(
@@ -146,9 +152,15 @@ impl Keys {
         let Some(source) = &self.source else {
             return Ok(Vec::new());
         };
-        let rotated = rotate_old(&source.settings)?;
+        let rotated = rotate_old(&source.settings, &source.seal)?;
         self.look();
         Ok(rotated.map_or_else(Vec::new, |rotated| rotated.added))
+    }
+
+    /// Whether the ring's file is still to be sealed.
+    pub(crate) fn is_to_be_sealed(&self) -> bool {
+        let source = self.source.as_ref();
+        source.is_some_and(|source| self.ring.load().is_to_be_sealed(&source.settings))
     }
 
     /// The age at which a key is to be replaced, the lower one of the two kinds.

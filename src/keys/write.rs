@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::document::{MAX_TEXT, RingContents};
 use super::file::{self, RING_BACKUP_FILE, RING_FILE};
+use super::seal::{AtRest, RingSeal};
 use crate::data_dir::{self, new_file};
 use crate::{Error, Secret};
 
@@ -30,27 +31,104 @@ pub(super) struct Changed {
 /// A ring that cannot be used, or that is gone while its backup is there, is an error, and nothing is written.
 pub(super) fn change(
     folder: &Path,
+    seal: &RingSeal,
     edit: impl FnOnce(&mut RingContents) -> Result<bool, Error>,
 ) -> Result<Changed, Error> {
     let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
-    let found = file::read(folder)?;
-    let (mut contents, old_text) = match found {
+    let found = file::read(folder, seal)?;
+    let (mut contents, old) = match found {
         Some(found) => {
             check_owner(folder, &found)?;
-            (found.contents, Some(found.text))
+            let old = Old {
+                raw: found.raw,
+                text: found.text,
+                at_rest: found.at_rest,
+            };
+            (found.contents, Some(old))
         }
         None => {
-            file::check_not_lost(folder)?;
+            file::check_not_lost(folder, seal)?;
             (RingContents::default(), None)
         }
     };
-    let existed = old_text.is_some();
+    let existed = old.is_some();
     if edit(&mut contents)? {
         let text = contents.to_text();
         check_readable(folder, &text, &contents)?;
-        replace(folder, &text, old_text.as_ref().map(Secret::expose))?;
+        write(folder, seal, &contents, &text, old.as_ref())?;
     }
     Ok(Changed { contents, existed })
+}
+
+/// Writes the ring as it is to lie in its file now: sealed where there is a secret for that, else plain.
+pub(super) fn rewrite(folder: &Path, seal: &RingSeal, plain: bool) -> Result<Changed, Error> {
+    let opener = seal;
+    let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
+    let Some(found) = file::read(folder, opener)? else {
+        file::check_not_lost(folder, opener)?;
+        return Err(Error::KeyRing(format!(
+            "There is no key ring in {}.",
+            folder.display()
+        )));
+    };
+    check_owner(folder, &found)?;
+    let old = Old {
+        raw: found.raw,
+        text: found.text,
+        at_rest: found.at_rest,
+    };
+    if plain {
+        replace(folder, old.text.expose(), Some(old.raw.expose()))?;
+    } else {
+        write(folder, seal, &found.contents, old.text.expose(), Some(&old))?;
+    }
+    Ok(Changed {
+        contents: found.contents,
+        existed: true,
+    })
+}
+
+/// The ring before a change.
+struct Old {
+    raw: Secret,
+    text: Secret,
+    at_rest: AtRest,
+}
+
+fn write(
+    folder: &Path,
+    seal: &RingSeal,
+    contents: &RingContents,
+    text: &[u8],
+    old: Option<&Old>,
+) -> Result<(), Error> {
+    if !seal.seals() {
+        if old.is_some_and(|old| !matches!(old.at_rest, AtRest::Plain)) {
+            return Err(Error::KeyRing(format!(
+                "The key ring {} is sealed under the previous secret, and SEALGATE_RING_KEY is not set, so it would be \
+                 written in the clear. Nothing was changed. Set it, or use: sealgate keys unseal",
+                folder.join(RING_FILE).display()
+            )));
+        }
+        return replace(folder, text, old.map(|old| old.raw.expose()));
+    }
+    let at_rest = old.map_or(&AtRest::Plain, |old| &old.at_rest);
+    let sealed = seal.seal(text, at_rest)?;
+    check_size(folder, sealed.expose(), contents)?;
+    // The ring before must not stay in the clear, nor under a secret that is given up.
+    let backup = match old {
+        Some(old) if matches!(old.at_rest, AtRest::Sealed(_)) => Some(old.raw.clone()),
+        Some(old) => Some(
+            seal.seal(
+                old.text.expose(),
+                &seal
+                    .open(sealed.clone())
+                    .map_or(AtRest::Plain, |(_, at_rest)| at_rest),
+            )?,
+        ),
+        None => None,
+    };
+    replace(folder, sealed.expose(), backup.as_ref().map(Secret::expose))
 }
 
 /// What is written belongs to the folder's owner, so nobody else's ring may be what it begins with: through a link, an
@@ -68,8 +146,18 @@ fn check_owner(folder: &Path, found: &file::Found) -> Result<(), Error> {
 
 /// What is written has to be read again.
 fn check_readable(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(), Error> {
-    let path = folder.join(RING_FILE);
+    check_size(folder, text, contents)?;
+    RingContents::parse(text).map(drop).map_err(|fault| {
+        Error::KeyRing(format!(
+            "The key ring {} was not changed: the new one {fault}.",
+            folder.join(RING_FILE).display()
+        ))
+    })
+}
+
+fn check_size(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(), Error> {
     if text.len() > MAX_TEXT {
+        let path = folder.join(RING_FILE);
         return Err(Error::KeyRing(format!(
             "The key ring {} has {} keys, and more would make it larger than {} KiB, which is as much as is read. \
              Nothing was changed. Keep a copy, and take the oldest keys that nothing needs any more out of it.",
@@ -78,12 +166,7 @@ fn check_readable(folder: &Path, text: &[u8], contents: &RingContents) -> Result
             MAX_TEXT >> 10
         )));
     }
-    RingContents::parse(text).map(drop).map_err(|fault| {
-        Error::KeyRing(format!(
-            "The key ring {} was not changed: the new one {fault}.",
-            path.display()
-        ))
-    })
+    Ok(())
 }
 
 /// Writes whole files beside the ring and renames them: a reader sees the old ring or the new one, never a part.

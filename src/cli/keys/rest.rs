@@ -1,0 +1,169 @@
+//! `sealgate keys seal`, `unseal`, `export` and `import`: the ring as it lies in its file, and on its way to another machine.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgMatches, Command};
+use sealgate::Secret;
+use sealgate::keys::{self, RingSecret};
+
+use super::{GROUPS, flag, tell};
+use crate::cli::table::harmless;
+use crate::cli::{Failure, load_settings, password, settings, write_output};
+
+/// Far more than an exported ring can have.
+const LARGEST: usize = 2 << 20;
+
+pub(super) fn commands() -> [Command; 4] {
+    let seal = Command::new("seal")
+        .about("Seal the ring's file under SEALGATE_RING_KEY")
+        .long_about(
+            "Write the ring's file anew, sealed under the key or passphrase of SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE, and \
+             its backup too. To change the secret, set the new one, the old one as SEALGATE_RING_KEY_PREVIOUS, and seal \
+             again. What lay on the disk in the clear before may be found there: replace the keys if that matters.",
+        );
+    let unseal = Command::new("unseal")
+        .about("Write the ring's file in the clear again")
+        .long_about(
+            "Write the ring's file in the clear again, readable by its owner only. Unset SEALGATE_RING_KEY afterwards, or the \
+             next change seals it again.",
+        );
+    let export = Command::new("export")
+        .about("Write the ring to a file, sealed under a passphrase, to keep it or to carry it elsewhere")
+        .long_about(
+            "Write the keys of the ring to a new file, sealed under a passphrase of at least 12 characters: typed twice at a \
+             terminal, else one line of standard input, or from --passphrase-file. Keys of the environment are not in it.",
+        )
+        .arg(passphrase_file())
+        .arg(
+            Arg::new("out")
+                .long("out")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .required(true)
+                .help("The file, which must not exist"),
+        );
+    let import = Command::new("import")
+        .about("Add the keys of an exported ring to the ring, or make the ring of them")
+        .long_about(
+            "Add the keys of an exported ring to the ring, or make the ring of them where there is none. Keys that are there \
+             stay as they are, and the newest stay the newest. The passphrase is typed at a terminal, else one line of \
+             standard input, or from --passphrase-file.",
+        )
+        .arg(passphrase_file())
+        .arg(
+            Arg::new("in")
+                .long("in")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .required(true)
+                .help("The exported ring"),
+        )
+        .arg(flag("json", "Print JSON for programs"));
+    [seal, unseal, export, import].map(|command| settings::add_flags(command, &GROUPS))
+}
+
+fn passphrase_file() -> Arg {
+    Arg::new("passphrase-file")
+        .long("passphrase-file")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Read the passphrase from this file, its first line")
+}
+
+pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
+    let ring = keys::seal(&load_settings(matches, &GROUPS)?.gate)?;
+    said("Sealed", &ring)
+}
+
+pub(super) fn unseal(matches: &ArgMatches) -> Result<(), Failure> {
+    let ring = keys::unseal(&load_settings(matches, &GROUPS)?.gate)?;
+    said("In the clear", &ring)
+}
+
+fn said(what: &str, ring: &Path) -> Result<(), Failure> {
+    let ring = harmless(&ring.to_string_lossy());
+    write_output(format!("{what}: {ring}\n").as_bytes())
+}
+
+pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
+    let settings = load_settings(matches, &GROUPS)?.gate;
+    let out = path(matches, "out");
+    // Said before anything is typed.
+    if fs::symlink_metadata(&out).is_ok() {
+        return Err(Failure::wrong(format!(
+            "{} exists. Name a file that does not.",
+            harmless(&out.to_string_lossy())
+        )));
+    }
+    let secret = passphrase(matches, password::read_new)?;
+    let text = keys::export(&settings, &secret)?;
+    write_new(&out, text.expose()).map_err(|error| {
+        Failure::wrong(format!(
+            "{} cannot be written: {error}.",
+            harmless(&out.to_string_lossy())
+        ))
+    })?;
+    said("Exported to", &out)
+}
+
+/// A file that only this user can read, whole or not at all.
+fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    let written = file.write_all(text).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
+    let settings = load_settings(matches, &GROUPS)?.gate;
+    let text = read(&path(matches, "in"), LARGEST)?;
+    let secret = passphrase(matches, || password::read_known("Passphrase: "))?;
+    let imported = keys::import(&settings, text, &secret)?;
+    if imported.added.is_empty() && !matches.get_flag("json") {
+        return write_output(b"All of these keys are in the ring already.\n");
+    }
+    tell(matches, &imported)
+}
+
+fn passphrase(
+    matches: &ArgMatches,
+    typed: impl FnOnce() -> Result<Secret, Failure>,
+) -> Result<RingSecret, Failure> {
+    let text = match matches.get_one::<PathBuf>("passphrase-file") {
+        Some(path) => {
+            let text = read(path, 8 << 10)?;
+            let line = text.expose().split(|byte| *byte == b'\n').next();
+            let line = line.unwrap_or_default();
+            Secret::from(line.strip_suffix(b"\r").unwrap_or(line))
+        }
+        None => typed()?,
+    };
+    RingSecret::passphrase(text.expose()).ok_or_else(|| {
+        Failure::wrong("A passphrase has 12 to 1024 characters. Nothing was changed.")
+    })
+}
+
+fn path(matches: &ArgMatches, name: &str) -> PathBuf {
+    matches
+        .get_one::<PathBuf>(name)
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// A file of at most so many bytes; it may be a pipe.
+fn read(path: &Path, most: usize) -> Result<Secret, Failure> {
+    let shown = harmless(&path.to_string_lossy());
+    let unreadable = |error: io::Error| Failure::wrong(format!("{shown} cannot be read: {error}."));
+    File::open(path)
+        .and_then(|file| Secret::read(file, most))
+        .map_err(unreadable)?
+        .ok_or_else(|| Failure::wrong(format!("{shown} is too large.")))
+}

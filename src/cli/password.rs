@@ -1,0 +1,162 @@
+//! Passwords as they are typed: without an echo at a terminal, else one line of standard input. Never from an argument, which
+//! other users of the machine see.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use sealgate::Secret;
+
+use super::Failure;
+
+/// Far more than a password may have.
+const LONGEST_LINE: u64 = 4096;
+
+/// A new password: at a terminal typed twice.
+pub(super) fn read_new() -> Result<Secret, Failure> {
+    if !io::stdin().is_terminal() {
+        return read_line(io::stdin().lock());
+    }
+    let first = ask("New password: ")?;
+    let second = ask("Again: ")?;
+    if first == second {
+        return Ok(first);
+    }
+    Err(Failure::wrong(
+        "The two are not the same. Nothing was changed.",
+    ))
+}
+
+/// A password that is known already.
+pub(super) fn read_known(prompt: &str) -> Result<Secret, Failure> {
+    if io::stdin().is_terminal() {
+        ask(prompt)
+    } else {
+        read_line(io::stdin().lock())
+    }
+}
+
+fn ask(prompt: &str) -> Result<Secret, Failure> {
+    let _quiet = terminal::Quiet::start()?;
+    let mut out = io::stderr().lock();
+    let _ = write!(out, "{prompt}");
+    let _ = out.flush();
+    let typed = read_line(io::stdin().lock());
+    // The Enter had no echo either.
+    let _ = writeln!(out);
+    typed
+}
+
+/// One line without its end.
+fn read_line(input: impl BufRead) -> Result<Secret, Failure> {
+    let unreadable =
+        |error: io::Error| Failure::wrong(format!("Standard input cannot be read: {error}."));
+    // Room for all of it: bytes that move leave unwiped copies behind.
+    let mut line = Vec::with_capacity(LONGEST_LINE as usize + 2);
+    let mut input = input.take(LONGEST_LINE + 1);
+    input.read_until(b'\n', &mut line).map_err(unreadable)?;
+    let line = Secret::new(line);
+    if line.len() as u64 > LONGEST_LINE {
+        return Err(Failure::wrong("The password is too long."));
+    }
+    let mut text = line.expose();
+    text = text.strip_suffix(b"\n").unwrap_or(text);
+    text = text.strip_suffix(b"\r").unwrap_or(text);
+    if text.is_empty() {
+        return Err(Failure::wrong(
+            "There is no password on standard input. Type it at a terminal, or pass it as one line.",
+        ));
+    }
+    Ok(text.into())
+}
+
+#[cfg(unix)]
+mod terminal {
+    use std::io;
+    use std::thread;
+
+    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::{Handle, Signals};
+
+    use super::super::Failure;
+
+    /// The terminal shows nothing of what is typed until this is dropped, or a signal ends the command.
+    pub(super) struct Quiet {
+        before: Termios,
+        signals: Handle,
+    }
+
+    impl Quiet {
+        pub(super) fn start() -> Result<Self, Failure> {
+            let failed = |error: io::Error| {
+                Failure::wrong(format!(
+                    "The terminal cannot be told to be silent: {error}."
+                ))
+            };
+            let before = tcgetattr(io::stdin()).map_err(|error| failed(error.into()))?;
+            let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+            let quiet = Quiet {
+                before: before.clone(),
+                signals: signals.handle(),
+            };
+            thread::spawn(move || {
+                if let Some(signal) = signals.forever().next() {
+                    let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
+                    std::process::exit(128 + signal);
+                }
+            });
+            let mut silent = quiet.before.clone();
+            silent.local_modes.remove(LocalModes::ECHO);
+            tcsetattr(io::stdin(), OptionalActions::Flush, &silent)
+                .map_err(|error| failed(error.into()))?;
+            Ok(quiet)
+        }
+    }
+
+    impl Drop for Quiet {
+        fn drop(&mut self) {
+            self.signals.close();
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod terminal {
+    use super::super::Failure;
+
+    pub(super) struct Quiet;
+
+    impl Quiet {
+        pub(super) fn start() -> Result<Self, Failure> {
+            Err(Failure::wrong(
+                "Passwords are not typed here. Pass it as one line of standard input.",
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &[u8]) -> Option<Vec<u8>> {
+        read_line(input).ok().map(Secret::into_vec)
+    }
+
+    #[test]
+    fn a_password_is_the_first_line_with_its_spaces() {
+        for (input, password) in [
+            (&b" a b \n"[..], &b" a b "[..]),
+            (b"abc", b"abc"),
+            (b"abc\r\n", b"abc"),
+            (b"abc\ndef", b"abc"),
+        ] {
+            assert_eq!(read(input).as_deref(), Some(password));
+        }
+        for empty in [&b""[..], b"\n", b"\r\n"] {
+            assert_eq!(read(empty), None);
+        }
+        assert_eq!(read(&[b'x'; 4096]).map(|line| line.len()), Some(4096));
+        assert_eq!(read(&[b'x'; 4097]), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! The ring as it is to lie in its file, sealed or plain, and as it is carried from one machine to another.
+
+use std::path::PathBuf;
+
+use super::document::{Kind, RingContents};
+use super::seal::{AtRest, RingSeal, RingSecret};
+use super::{Generated, RING_BACKUP_FILE, RING_FILE, file, manage, write};
+use crate::config::GateSettings;
+use crate::{Error, Secret};
+
+/// Writes the ring anew, sealed under the secret that the settings name; the ring before is kept as the backup, sealed too.
+/// Gives the ring's file.
+///
+/// # Errors
+/// [`Error::Setting`] where they name none; [`Error::KeyRing`] where the ring cannot be read, trusted or written.
+pub fn seal(settings: &GateSettings) -> Result<PathBuf, Error> {
+    let seal = RingSeal::of(settings)?;
+    if !seal.seals() {
+        return Err(Error::Setting(
+            "There is nothing to seal the key ring under. Set SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE.".into(),
+        ));
+    }
+    rewrite(settings, &seal, false)
+}
+
+/// Writes the ring anew, in the clear. Gives the ring's file.
+///
+/// # Errors
+/// [`Error::KeyRing`] where the ring cannot be read, trusted or written.
+pub fn unseal(settings: &GateSettings) -> Result<PathBuf, Error> {
+    rewrite(settings, &RingSeal::of(settings)?, true)
+}
+
+fn rewrite(settings: &GateSettings, seal: &RingSeal, plain: bool) -> Result<PathBuf, Error> {
+    let folder = manage::folder(settings)?;
+    write::rewrite(folder, seal, plain)?;
+    Ok(folder.join(RING_FILE))
+}
+
+/// The text of the ring, sealed under `secret`, to be kept elsewhere or carried to another machine. Keys of the environment
+/// are not in it.
+///
+/// # Errors
+/// [`Error::KeyRing`] where there is no ring, or it cannot be read or trusted.
+pub fn export(settings: &GateSettings, secret: &RingSecret) -> Result<Secret, Error> {
+    let folder = manage::folder(settings)?;
+    let found = file::read(folder, &RingSeal::of(settings)?)?
+        .ok_or_else(|| Error::KeyRing(format!("There is no key ring in {}.", folder.display())))?;
+    RingSeal::new(Some(secret.clone()), None).seal(found.text.expose(), &AtRest::Plain)
+}
+
+/// Adds the keys of an exported ring to the ring of the settings, or makes that ring of them. Keys that are there already
+/// stay as they are, and where there is a ring, its newest keys stay the newest: what is new is accepted.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where the text is no exported ring, or not under this secret; those of
+/// [`generate`](super::generate). The ring is then as it was.
+pub fn import(
+    settings: &GateSettings,
+    text: Secret,
+    secret: &RingSecret,
+) -> Result<Generated, Error> {
+    let folder = manage::folder(settings)?;
+    let (text, at_rest) = RingSeal::new(Some(secret.clone()), None)
+        .open(text)
+        .map_err(|fault| Error::InvalidInput(format!("The exported key ring {fault}.")))?;
+    if !matches!(at_rest, AtRest::Sealed(_)) {
+        return Err(Error::InvalidInput(
+            "That is no exported key ring. Make one with: sealgate keys export".into(),
+        ));
+    }
+    let mut exported = RingContents::parse(text.expose())
+        .map_err(|fault| Error::InvalidInput(format!("The exported key ring {fault}.")))?;
+    let path = folder.join(RING_FILE);
+    let from = format!("the key ring {}", path.display());
+    let mut added = Vec::new();
+    let changed = write::change(folder, &RingSeal::of(settings)?, |ring| {
+        for kind in [Kind::Token, Kind::Data] {
+            let keys = ring.keys_mut(kind);
+            let mut new = std::mem::take(exported.keys_mut(kind));
+            new.retain(|key| keys.iter().all(|known| known.id != key.id));
+            added.extend(new.iter().map(|key| manage::origin(kind, key, &from)));
+            // Before the newest one, if there is one.
+            let at = keys.len().saturating_sub(1);
+            keys.splice(at..at, new);
+        }
+        Ok(!added.is_empty())
+    })?;
+    Ok(Generated {
+        ring: path,
+        backup: changed.existed.then(|| folder.join(RING_BACKUP_FILE)),
+        added,
+    })
+}

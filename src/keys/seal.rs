@@ -1,0 +1,415 @@
+//! The ring at rest: its text sealed under a key or a passphrase of the operator. Knows no file.
+//!
+//! What is written names how its key follows from the secret, so it can be read wherever the secret is known. A key is
+//! derived once for each salt and kept, since a passphrase takes a tenth of a second; a ring that is written again keeps
+//! its salt.
+
+use std::fmt;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::document::Fault;
+use crate::cipher::{DataKey, decode_base64, encode_base64, hkdf_sha256, random};
+use crate::config::GateSettings;
+use crate::{Error, Secret};
+
+pub(super) const FORMAT: &str = "sealgate sealed key ring";
+const FORMAT_VERSION: u32 = 1;
+const SALT: usize = 16;
+const INFO: &[u8] = b"sealgate/ring-key/v1";
+/// Of argon2id, for passphrases: memory in KiB, passes, lanes.
+const COST: (u32, u32, u32) = (64 << 10, 3, 1);
+/// A file that asks for more is not ours.
+const HIGHEST_COST: (u32, u32, u32) = (1 << 20, 16, 16);
+/// Fewest characters of a passphrase.
+const SHORTEST: usize = 12;
+const LONGEST: usize = 1024;
+const LARGEST_FILE: usize = 8 << 10;
+
+/// What a ring is sealed under: a key of 32 bytes, or a passphrase.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RingSecret {
+    form: Form,
+    bytes: Secret,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Key,
+    Passphrase,
+}
+
+impl RingSecret {
+    /// A key of 32 bytes.
+    pub(crate) fn key(bytes: Secret) -> Option<Self> {
+        let form = Form::Key;
+        (bytes.len() == 32).then_some(RingSecret { form, bytes })
+    }
+
+    /// A passphrase of 12 to 1024 characters.
+    pub fn passphrase(text: &[u8]) -> Option<Self> {
+        let length = std::str::from_utf8(text).ok()?.chars().count();
+        (SHORTEST..=LONGEST).contains(&length).then(|| RingSecret {
+            form: Form::Passphrase,
+            bytes: text.into(),
+        })
+    }
+}
+
+impl fmt::Debug for RingSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RingSecret")
+    }
+}
+
+/// The secrets that open a ring, and the one that seals it.
+pub(crate) struct RingSeal {
+    current: Option<RingSecret>,
+    previous: Option<RingSecret>,
+    derived: Mutex<Vec<Derived>>,
+}
+
+struct Derived {
+    by: Derivation,
+    from: RingSecret,
+    key: Arc<DataKey>,
+}
+
+/// How a key follows from a secret. All of it is authenticated.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kdf", rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Derivation {
+    #[serde(rename = "argon2id")]
+    Argon2id {
+        memory_kib: u32,
+        passes: u32,
+        lanes: u32,
+        salt: String,
+    },
+    HkdfSha256 {
+        salt: String,
+    },
+}
+
+/// How a ring's text lies in its file.
+#[derive(Clone)]
+pub(super) enum AtRest {
+    Plain,
+    /// Sealed under the current secret, by this key.
+    Sealed(Derivation),
+    /// Sealed under the secret before.
+    Outdated,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope {
+    format: String,
+    version: u32,
+    key: Derivation,
+    /// Standard base64 of sealed data.
+    sealed: String,
+}
+
+impl RingSeal {
+    /// What the settings name. Their files are read now.
+    pub(crate) fn of(settings: &GateSettings) -> Result<Self, Error> {
+        let current = secret_of(
+            "SEALGATE_RING_KEY",
+            &settings.ring_key,
+            &settings.ring_key_file,
+        )?;
+        let previous = secret_of(
+            "SEALGATE_RING_KEY_PREVIOUS",
+            &settings.ring_key_previous,
+            &settings.ring_key_previous_file,
+        )?;
+        Ok(RingSeal::new(current, previous))
+    }
+
+    pub(super) fn new(current: Option<RingSecret>, previous: Option<RingSecret>) -> Self {
+        RingSeal {
+            current,
+            previous,
+            derived: Mutex::default(),
+        }
+    }
+
+    /// Whether what is written is to be sealed.
+    pub(super) fn seals(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// The ring's text, which may be sealed, and how it was.
+    pub(super) fn open(&self, text: Secret) -> Result<(Secret, AtRest), Fault> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            version: u32,
+        }
+        let head = serde_json::from_slice::<Head>(text.expose());
+        let Some(head) = head.ok().filter(|head| head.format == FORMAT) else {
+            return Ok((text, AtRest::Plain));
+        };
+        if head.version > FORMAT_VERSION {
+            return Err(Fault::Newer);
+        }
+        let envelope: Envelope =
+            serde_json::from_slice(text.expose()).map_err(|_| Fault::Damaged("is damaged"))?;
+        if envelope.version != FORMAT_VERSION || !envelope.key.is_ours() {
+            return Err(Fault::Damaged("is damaged"));
+        }
+        let sealed = decode_base64(&envelope.sealed).map_err(|_| Fault::Damaged("is damaged"))?;
+        if self.current.is_none() && self.previous.is_none() {
+            return Err(Fault::Sealed);
+        }
+        let opens = |secret: &Option<RingSecret>| {
+            let key = self.derive(secret.as_ref()?, &envelope.key).ok()?;
+            key.open(&envelope.key.context(), &sealed).ok()
+        };
+        if let Some(text) = opens(&self.current) {
+            return Ok((text, AtRest::Sealed(envelope.key)));
+        }
+        match opens(&self.previous) {
+            Some(text) => Ok((text, AtRest::Outdated)),
+            None => Err(Fault::OtherSecret),
+        }
+    }
+
+    /// Seals a text under the current secret, by the same key as before where there is one.
+    pub(super) fn seal(&self, text: &[u8], before: &AtRest) -> Result<Secret, Error> {
+        let secret = self
+            .current
+            .as_ref()
+            .ok_or(Error::Crypto("there is nothing to seal a ring under"))?;
+        let by = match before {
+            AtRest::Sealed(by) if by.fits(secret) => by.clone(),
+            _ => Derivation::new(secret)?,
+        };
+        let sealed = self.derive(secret, &by)?.seal(&by.context(), text)?;
+        let envelope = Envelope {
+            format: FORMAT.to_owned(),
+            version: FORMAT_VERSION,
+            key: by,
+            sealed: encode_base64(&sealed),
+        };
+        let mut text = serde_json::to_vec_pretty(&envelope).expect("plain data is JSON");
+        text.push(b'\n');
+        Ok(Secret::new(text))
+    }
+
+    fn derive(&self, secret: &RingSecret, by: &Derivation) -> Result<Arc<DataKey>, Error> {
+        // Not waited for: a process that was forked off meanwhile would wait for ever.
+        if let Ok(derived) = self.derived.try_lock()
+            && let Some(known) = derived
+                .iter()
+                .find(|known| known.by == *by && known.from == *secret)
+        {
+            return Ok(known.key.clone());
+        }
+        let key = Arc::new(DataKey::new(&*by.key(secret)?)?);
+        if let Ok(mut derived) = self.derived.try_lock() {
+            // A ring has one salt at a time, and its backup perhaps another.
+            derived.truncate(3);
+            derived.insert(
+                0,
+                Derived {
+                    by: by.clone(),
+                    from: secret.clone(),
+                    key: key.clone(),
+                },
+            );
+        }
+        Ok(key)
+    }
+}
+
+fn secret_of(
+    name: &str,
+    given: &Option<RingSecret>,
+    file: &Option<PathBuf>,
+) -> Result<Option<RingSecret>, Error> {
+    let Some(path) = file else {
+        return Ok(given.clone());
+    };
+    let wrong = |what: &str| Error::Setting(format!("{name}_FILE: {} {what}.", path.display()));
+    if given.is_some() {
+        return Err(Error::Setting(format!(
+            "{name} and {name}_FILE are both set. Unset one of them."
+        )));
+    }
+    // It may be a pipe: a shell's `<(...)`.
+    let text = File::open(path)
+        .and_then(|file| Secret::read(file, LARGEST_FILE))
+        .map_err(|error| wrong(&format!("cannot be read: {error}")))?
+        .ok_or_else(|| wrong("is larger than 8 KiB"))?;
+    crate::config::ring_secret(text.expose())
+        .map(Some)
+        .map_err(|wanted| wrong(&wanted))
+}
+
+impl Derivation {
+    fn new(secret: &RingSecret) -> Result<Self, Error> {
+        let mut salt = [0; SALT];
+        random(&mut salt)?;
+        let salt = encode_base64(&salt);
+        Ok(match secret.form {
+            Form::Key => Derivation::HkdfSha256 { salt },
+            Form::Passphrase => Derivation::Argon2id {
+                memory_kib: COST.0,
+                passes: COST.1,
+                lanes: COST.2,
+                salt,
+            },
+        })
+    }
+
+    fn fits(&self, secret: &RingSecret) -> bool {
+        matches!(self, Derivation::HkdfSha256 { .. }) == (secret.form == Form::Key)
+    }
+
+    fn salt(&self) -> Option<Vec<u8>> {
+        let (Derivation::Argon2id { salt, .. } | Derivation::HkdfSha256 { salt }) = self;
+        decode_base64(salt).ok().filter(|salt| salt.len() == SALT)
+    }
+
+    /// Whether it costs no more than what is written here could.
+    fn is_ours(&self) -> bool {
+        let bearable = match self {
+            Derivation::HkdfSha256 { .. } => true,
+            Derivation::Argon2id {
+                memory_kib,
+                passes,
+                lanes,
+                ..
+            } => {
+                *memory_kib <= HIGHEST_COST.0
+                    && *passes <= HIGHEST_COST.1
+                    && *lanes <= HIGHEST_COST.2
+            }
+        };
+        bearable && self.salt().is_some()
+    }
+
+    /// What is authenticated with the ring.
+    fn context(&self) -> Vec<u8> {
+        let by = match self {
+            Derivation::HkdfSha256 { salt } => format!("hkdf-sha256 {salt}"),
+            Derivation::Argon2id {
+                memory_kib,
+                passes,
+                lanes,
+                salt,
+            } => format!("argon2id {memory_kib} {passes} {lanes} {salt}"),
+        };
+        format!("{FORMAT} {FORMAT_VERSION} {by}").into_bytes()
+    }
+
+    fn key(&self, secret: &RingSecret) -> Result<Zeroizing<[u8; 32]>, Error> {
+        const FAILED: Error = Error::Crypto("a ring's key could not be derived");
+        let salt = self.salt().ok_or(FAILED)?;
+        let mut key = Zeroizing::new([0; 32]);
+        match self {
+            Derivation::HkdfSha256 { .. } => {
+                let info = [INFO, &salt].concat();
+                hkdf_sha256(secret.bytes.expose(), &info, &mut *key)?;
+            }
+            Derivation::Argon2id {
+                memory_kib,
+                passes,
+                lanes,
+                ..
+            } => {
+                let params =
+                    Params::new(*memory_kib, *passes, *lanes, Some(32)).map_err(|_| FAILED)?;
+                Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+                    .hash_password_into(secret.bytes.expose(), &salt, &mut *key)
+                    .map_err(|_| FAILED)?;
+            }
+        }
+        Ok(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> Option<RingSecret> {
+        RingSecret::key(Secret::new(vec![byte; 32]))
+    }
+
+    fn opened(seal: &RingSeal, text: &Secret) -> Result<Vec<u8>, Fault> {
+        seal.open(text.clone())
+            .map(|(text, _)| text.expose().to_vec())
+    }
+
+    #[test]
+    fn opens_under_its_secret_and_the_one_before_alone() {
+        let passphrase = RingSecret::passphrase(b"correct horse battery");
+        for secret in [key(1), passphrase] {
+            let seal = RingSeal::new(secret.clone(), None);
+            let text = seal.seal(b"ring", &AtRest::Plain).unwrap();
+            assert_eq!(opened(&seal, &text).unwrap(), b"ring");
+            let later = RingSeal::new(key(2), secret.clone());
+            let (_, at_rest) = later.open(text.clone()).unwrap();
+            assert!(matches!(at_rest, AtRest::Outdated));
+            let other = RingSeal::new(key(2), key(3));
+            assert_eq!(opened(&other, &text), Err(Fault::OtherSecret));
+            let none = RingSeal::new(None, None);
+            assert_eq!(opened(&none, &text), Err(Fault::Sealed));
+        }
+    }
+
+    #[test]
+    fn a_ring_that_is_written_again_keeps_its_salt_and_gets_another_nonce() {
+        let seal = RingSeal::new(key(1), None);
+        let first = seal.seal(b"ring", &AtRest::Plain).unwrap();
+        let (_, at_rest) = seal.open(first.clone()).unwrap();
+        let second = seal.seal(b"ring", &at_rest).unwrap();
+        let read = |text: &Secret| serde_json::from_slice::<Envelope>(text.expose()).unwrap();
+        let (first, second) = (read(&first), read(&second));
+        assert!(first.key == second.key && first.sealed != second.sealed);
+    }
+
+    #[test]
+    fn nothing_that_was_changed_opens() {
+        let seal = RingSeal::new(key(1), None);
+        let text = seal.seal(b"ring", &AtRest::Plain).unwrap();
+        let mut changed = text.expose().to_vec();
+        for at in 0..changed.len() {
+            for bit in 0..8 {
+                changed[at] ^= 1 << bit;
+                // White space, and a format that is none of ours, which the ring's own reader judges.
+                match seal.open(Secret::from(&changed[..])) {
+                    Err(_) | Ok((_, AtRest::Plain)) => {}
+                    Ok((opened, _)) => assert_eq!(opened.expose(), b"ring", "byte {at} bit {bit}"),
+                }
+                changed[at] ^= 1 << bit;
+            }
+        }
+        let costly = text.expose().to_vec();
+        let costly = String::from_utf8(costly).unwrap().replace(
+            r#""kdf": "hkdf-sha256","#,
+            r#""kdf": "argon2id", "memory_kib": 4000000000, "passes": 3, "lanes": 1,"#,
+        );
+        assert_eq!(
+            opened(&seal, &Secret::new(costly.into_bytes())),
+            Err(Fault::Damaged("is damaged"))
+        );
+    }
+
+    #[test]
+    fn short_passphrases_and_keys_of_another_size_are_none() {
+        assert!(RingSecret::passphrase(b"elevenchars").is_none());
+        assert!(RingSecret::passphrase("zwölfzeichen".as_bytes()).is_some());
+        assert!(RingSecret::passphrase(&[b'x'; 1025]).is_none());
+        assert!(RingSecret::passphrase(&[0xff; 20]).is_none());
+        assert!(RingSecret::key(Secret::new(vec![1; 31])).is_none());
+    }
+}
