@@ -61,6 +61,20 @@ impl Server {
             .collect()
     }
 
+    /// Waits until a second worker serves, or for half a minute; whether one does. Who only waits for a first connection has
+    /// waited once or twice.
+    pub fn sees_a_second_worker(&self) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(30) {
+            let waits = self.waits_of_threads("sealgate-worker");
+            if waits.iter().filter(|waits| **waits > 5).count() >= 2 {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+
     /// Open descriptors: a connection that the server has given up has none.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id()))
