@@ -3,19 +3,12 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
+mod common;
+
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn checked(command: &mut Command) {
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}:\n{said}");
-}
+use common::c::{checked, compiler, link_library, link_with_library, root};
 
 fn blocks(guide: &str) -> Vec<String> {
     let ends = guide.split("\n```c\n").skip(1);
@@ -40,14 +33,8 @@ fn around(fragment: &str) -> String {
 
 #[test]
 fn the_code_of_the_guide_compiles_and_its_programs_run() {
-    let cargo = std::env::var_os("CARGO").unwrap();
-    checked(
-        Command::new(cargo)
-            .args(["build", "--locked", "--lib"])
-            .current_dir(root()),
-    );
-    let library = Path::new(env!("CARGO_BIN_EXE_sealgate")).with_file_name("libsealgate.so");
     let folder = tempfile::tempdir().unwrap();
+    link_library(folder.path());
     let guide = fs::read_to_string(root().join("docs/c.md")).unwrap();
     let blocks = blocks(&guide);
     assert!(blocks.len() >= 4, "the guide has its code");
@@ -61,32 +48,18 @@ fn the_code_of_the_guide_compiles_and_its_programs_run() {
             around(block)
         };
         fs::write(&source, text).unwrap();
-        let mut compiler = Command::new("cc");
-        compiler
-            .args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
-            .arg(format!("-I{}", root().join("include").display()))
-            .arg(&source)
-            .arg("-o")
-            .arg(&output);
-        if program {
-            compiler.arg(&library);
-            // By its SONAME, beside which the built file lies.
-            let soname = env!("CARGO_PKG_VERSION")
-                .rsplit_once('.')
-                .map(|(minor, _)| minor)
-                .unwrap();
-            let beside = folder.path().join(format!("libsealgate.so.{soname}"));
-            let _ = std::os::unix::fs::symlink(&library, beside);
-        } else {
-            compiler.arg("-c");
+        let mut compile = compiler("cc", "c99");
+        compile.arg(&source).arg("-o").arg(&output);
+        match program {
+            true => link_with_library(&mut compile, folder.path()),
+            false => _ = compile.arg("-c"),
         }
-        checked(&mut compiler);
+        checked(&mut compile);
         if program {
             checked(
                 Command::new(&output)
                     .env_clear()
                     .env("SEALGATE_KEYS", "ephemeral")
-                    .env("LD_LIBRARY_PATH", folder.path())
                     .env("HOME", folder.path()),
             );
         }

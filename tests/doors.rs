@@ -4,79 +4,25 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use common::c::{cargo, checked, compiler, library, link_library, link_with_library, root};
 use common::{Server, run, sealgate, text};
 use serde_json::json;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Where the command and, once it has been asked for, the shared library of this build are.
-fn library_folder() -> PathBuf {
-    // Tests alone leave the shared library among cargo's intermediate files.
-    static BUILT: std::sync::Once = std::sync::Once::new();
-    BUILT.call_once(|| cargo(&["build", "--locked", "--lib"]));
-    let program = PathBuf::from(env!("CARGO_BIN_EXE_sealgate"));
-    program.parent().unwrap().to_owned()
-}
-
-fn cargo(arguments: &[&str]) {
-    let program = std::env::var_os("CARGO").unwrap();
-    checked(Command::new(program).args(arguments).current_dir(root()));
-}
-
-/// The library by its file's name and, because that is what programs remember, by its SONAME.
-fn linked_library(folder: &Path) -> PathBuf {
-    let library = library_folder().join("libsealgate.so");
-    assert!(
-        library.is_file(),
-        "cargo built no shared library beside the tests"
-    );
-    let mut parts = env!("CARGO_PKG_VERSION").split('.');
-    let soname = format!(
-        "libsealgate.so.{}.{}",
-        parts.next().unwrap(),
-        parts.next().unwrap()
-    );
-    for name in ["libsealgate.so", &soname] {
-        std::os::unix::fs::symlink(&library, folder.join(name)).unwrap();
-    }
-    folder.join("libsealgate.so")
-}
-
-fn checked(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}:\n{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    text(&output.stdout)
-}
 
 #[test]
 fn the_c_example_prints_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
-    linked_library(folder.path());
+    link_library(folder.path());
     let program = folder.path().join("first_steps");
-    let here = folder.path().display();
-    checked(
-        Command::new("cc")
-            .args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
-            .arg(format!("-I{}", root().join("include").display()))
-            .arg(root().join("examples/c/first_steps.c"))
-            .arg("-o")
-            .arg(&program)
-            .args([
-                format!("-L{here}"),
-                "-lsealgate".to_owned(),
-                format!("-Wl,-rpath,{here}"),
-            ]),
-    );
+    let mut compile = compiler("cc", "c99");
+    compile
+        .arg(root().join("examples/c/first_steps.c"))
+        .arg("-o")
+        .arg(&program);
+    link_with_library(&mut compile, folder.path());
+    checked(&mut compile);
     let printed = checked(
         Command::new(&program)
             .env_clear()
@@ -114,26 +60,14 @@ fn the_header_compiles_without_a_warning_in_every_standard() {
         "#include <sealgate.h>\nint main(void) { return SEALGATE_STATUS_OK; }\n",
     )
     .unwrap();
-    for (compiler, language, standards) in [
+    for (program, language, standards) in [
         ("cc", "c", &["c99", "c11", "c17", "c2x"][..]),
         ("c++", "c++", &["c++11", "c++14", "c++17", "c++20"]),
     ] {
         for standard in standards {
-            checked(
-                Command::new(compiler)
-                    .args([
-                        "-x",
-                        language,
-                        &format!("-std={standard}"),
-                        "-Wall",
-                        "-Wextra",
-                        "-Wpedantic",
-                        "-Werror",
-                        "-fsyntax-only",
-                    ])
-                    .arg(format!("-I{}", root().join("include").display()))
-                    .arg(&source),
-            );
+            let mut check = compiler(program, standard);
+            check.args(["-x", language, "-fsyntax-only"]);
+            checked(check.arg(&source));
         }
     }
 }
@@ -159,7 +93,7 @@ fn python(home: &Path) -> Command {
         .env("HOME", home)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONPATH", root().join("bindings/python"))
-        .env("SEALGATE_LIBRARY", library_folder().join("libsealgate.so"));
+        .env("SEALGATE_LIBRARY", library());
     command
 }
 
@@ -223,7 +157,7 @@ fn the_api_is_mounted_in_a_server_that_a_host_has() {
     let home = tempfile::tempdir().unwrap();
     // Cargo builds examples only when all tests are run.
     cargo(&["build", "--locked", "--example", "mount"]);
-    let example = library_folder().join("examples/mount");
+    let example = Path::new(env!("CARGO_BIN_EXE_sealgate")).with_file_name("examples/mount");
     let mut host = Command::new(example)
         .arg("127.0.0.1:0")
         .env_clear()

@@ -6,38 +6,17 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
+
+use common::c::{abi, checked, root};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn abi() -> String {
-    match VERSION.split('.').collect::<Vec<_>>()[..] {
-        ["0", minor, ..] => format!("0.{minor}"),
-        [major, ..] => major.to_owned(),
-        [] => unreachable!("a version has parts"),
-    }
-}
-
-fn checked(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let Output { stdout, stderr, .. } = &output;
-    assert!(
-        output.status.success(),
-        "{command:?}:\n{}\n{}",
-        text(stdout),
-        text(stderr)
-    );
-    text(stdout)
-}
 
 fn make(stage: &Path, prefix: &str, target: &str) -> String {
     let built = Path::new(env!("CARGO_BIN_EXE_sealgate")).parent().unwrap();

@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::process::limit_descriptors;
 use common::{Answer, PATIENCE, Server, run, sealgate, text};
 
 fn home() -> tempfile::TempDir {
@@ -338,22 +339,9 @@ fn a_running_request_may_end_and_a_second_signal_does_not_wait() {
     assert!(server.log().contains("grace period"), "{}", server.log());
 }
 
-/// Starts the server with the portable engine and hardly any descriptors.
+/// The portable engine with hardly any descriptors.
 fn few_descriptors(command: &mut Command) {
-    let program = command.get_program().to_owned();
-    let settings: Vec<_> = command
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect();
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", "ulimit -n 40; exec \"$0\" serve --engine tiny-http"])
-        .arg(program)
-        .env_clear()
-        .envs(settings)
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null());
-    *command = limited;
+    limit_descriptors(command, 40, "--engine tiny-http");
 }
 
 /// tiny_http's accept loop ends for good when there are no descriptors left.

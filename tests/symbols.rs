@@ -6,37 +6,20 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn library() -> PathBuf {
-    if let Some(library) = std::env::var_os("SEALGATE_LIB") {
-        return library.into();
-    }
-    // Tests alone leave the shared library among cargo's intermediate files.
-    let cargo = std::env::var_os("CARGO").unwrap();
-    let built = Command::new(cargo)
-        .args(["build", "--locked", "--lib"])
-        .current_dir(root())
-        .status();
-    assert!(built.unwrap().success());
-    Path::new(env!("CARGO_BIN_EXE_sealgate")).with_file_name("libsealgate.so")
-}
+use common::c::{checked, library, root};
 
 fn exported() -> BTreeSet<String> {
-    let output = Command::new("nm")
-        .args(["-D", "--defined-only", "--format=posix"])
-        .arg(library())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let lines = String::from_utf8(output.stdout).unwrap();
+    let looked_at = std::env::var_os("SEALGATE_LIB").map_or_else(library, PathBuf::from);
+    let mut list = Command::new("nm");
+    list.args(["-D", "--defined-only", "--format=posix"]);
+    let lines = checked(list.arg(looked_at));
     lines
         .lines()
         .map(|line| line.split(' ').next().unwrap().to_owned())

@@ -30,13 +30,60 @@ pub struct Program {
 pub fn library() -> PathBuf {
     // Tests alone leave it among cargo's intermediate files.
     static BUILT: std::sync::Once = std::sync::Once::new();
-    BUILT.call_once(|| {
-        let program = std::env::var_os("CARGO").unwrap();
-        let build = ["build", "--locked", "--lib"];
-        checked(Command::new(program).args(build).current_dir(root()));
-    });
+    BUILT.call_once(|| cargo(&["build", "--locked", "--lib"]));
     let command = Path::new(env!("CARGO_BIN_EXE_sealgate"));
-    command.with_file_name("libsealgate.so")
+    let library = command.with_file_name("libsealgate.so");
+    assert!(
+        library.is_file(),
+        "cargo built no shared library beside the tests"
+    );
+    library
+}
+
+pub fn cargo(arguments: &[&str]) {
+    let program = std::env::var_os("CARGO").unwrap();
+    checked(Command::new(program).args(arguments).current_dir(root()));
+}
+
+/// What the library's SONAME ends in: 0.MINOR before 1.0, MAJOR afterwards.
+pub fn abi() -> String {
+    match env!("CARGO_PKG_VERSION").split('.').collect::<Vec<_>>()[..] {
+        ["0", minor, ..] => format!("0.{minor}"),
+        [major, ..] => major.to_owned(),
+        [] => unreachable!("a version has parts"),
+    }
+}
+
+/// Puts the library into a folder, by its file's name for the linker and, because that is what programs remember, by its
+/// SONAME; its path there.
+pub fn link_library(folder: &Path) -> PathBuf {
+    for name in [
+        "libsealgate.so".to_owned(),
+        format!("libsealgate.so.{}", abi()),
+    ] {
+        std::os::unix::fs::symlink(library(), folder.join(name)).unwrap();
+    }
+    folder.join("libsealgate.so")
+}
+
+/// A compiler that finds the header, and takes every warning for an error.
+pub fn compiler(program: &str, standard: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg(format!("-std={standard}"))
+        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+        .arg(format!("-I{}", root().join("include").display()));
+    command
+}
+
+/// Links a program with the library in this folder, where it also finds it when it runs.
+pub fn link_with_library(compiler: &mut Command, folder: &Path) {
+    let here = folder.display();
+    compiler.args([
+        format!("-L{here}"),
+        "-lsealgate".to_owned(),
+        format!("-Wl,-rpath,{here}"),
+    ]);
 }
 
 /// Compiles a source of this repository.
@@ -47,33 +94,16 @@ pub fn compile(source: &str, under: Under) -> Program {
 /// Compiles a source, which may use the headers of tests/c.
 pub fn compile_file(source: &Path, under: Under) -> Program {
     let folder = tempfile::tempdir().unwrap();
-    let mut parts = env!("CARGO_PKG_VERSION").split('.');
-    let (major, minor) = (parts.next().unwrap(), parts.next().unwrap());
-    // By its file's name for the linker and, because that is what programs remember, by its SONAME.
-    for name in ["libsealgate.so", &format!("libsealgate.so.{major}.{minor}")] {
-        std::os::unix::fs::symlink(library(), folder.path().join(name)).unwrap();
-    }
+    link_library(folder.path());
     let path = folder.path().join("program");
-    let here = folder.path().display();
-    let mut command = Command::new("cc");
+    let mut command = compiler("cc", "gnu11");
     command
-        .args([
-            "-std=gnu11",
-            "-g",
-            "-O1",
-            "-Wall",
-            "-Wextra",
-            "-Wpedantic",
-            "-Werror",
-        ])
-        .arg("-pthread")
-        .arg(format!("-I{}", root().join("include").display()))
+        .args(["-g", "-O1", "-pthread"])
         .arg(format!("-I{}", root().join("tests/c").display()))
         .arg(source)
         .arg("-o")
-        .arg(&path)
-        .args([format!("-L{here}"), format!("-Wl,-rpath,{here}")])
-        .arg("-lsealgate");
+        .arg(&path);
+    link_with_library(&mut command, folder.path());
     if under == Under::Sanitizers {
         command.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
     }

@@ -1,6 +1,7 @@
-//! What the system says of a running server, and how many descriptors the tests themselves may have.
+//! What the system says of a running server, and how many descriptors it and the tests themselves may have.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -108,4 +109,24 @@ pub fn many_descriptors() -> u64 {
     };
     setrlimit(Resource::Nofile, raised).unwrap();
     limit.maximum.unwrap_or(u64::MAX)
+}
+
+/// Makes this command, which runs the server, one with a hard limit on its descriptors (it raises its soft one), and adds
+/// arguments to it. What it would write to standard error is lost.
+pub fn limit_descriptors(command: &mut Command, most: u32, arguments: &str) {
+    let program = command.get_program().to_owned();
+    let settings: Vec<_> = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect();
+    let script = format!("ulimit -n {most}; exec \"$0\" serve {arguments}");
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", &script])
+        .arg(program)
+        .env_clear()
+        .envs(settings)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    *command = limited;
 }

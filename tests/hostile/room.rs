@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use crate::common::load::{burst, loopback};
+use crate::common::process::limit_descriptors;
 use crate::common::wire::{Answers, End};
 use crate::common::{PATIENCE, Server};
 use crate::{GET, beside_others, configure, start};
@@ -210,23 +211,10 @@ fn past_the_ceiling_of_buffered_bytes_requests_are_put_off() {
     server.stop();
 }
 
-/// Starts the server with hardly any descriptors: a hard limit, because it raises its soft one.
+/// The server of these tests, with hardly any descriptors.
 fn few_descriptors(command: &mut Command) {
-    let program = command.get_program().to_owned();
     configure(command);
-    let settings: Vec<_> = command
-        .get_envs()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect();
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", "ulimit -n 64; exec \"$0\" serve"])
-        .arg(program)
-        .env_clear()
-        .envs(settings)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    *command = limited;
+    limit_descriptors(command, 64, "");
 }
 
 #[test]
