@@ -1,7 +1,7 @@
 //! A data directory with a key ring, and the command that works on it.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -53,6 +53,43 @@ impl Place {
         assert!(output.stdout.is_empty());
         text(&output.stderr)
     }
+}
+
+/// Makes a folder a data directory whose ring has these two keys, under the ids that the documentation of the format gives
+/// them.
+pub fn write_ring(folder: &Path, token_key: &[u8], data_key: &[u8]) {
+    let id = |key: &[u8], size: usize| {
+        let mut id = [0; 8];
+        let mut context = openssl::pkey_ctx::PkeyCtx::new_id(openssl::pkey::Id::HKDF).unwrap();
+        context.derive_init().unwrap();
+        context
+            .set_hkdf_md(openssl::md::Md::sha256())
+            .and_then(|()| context.set_hkdf_key(key))
+            .and_then(|()| context.add_hkdf_info(b"sealgate/key-id/v1"))
+            .unwrap();
+        context.derive(Some(&mut id[..size])).unwrap();
+        id[..size].to_vec()
+    };
+    let stored = |id: String, key: &[u8]| {
+        let key = base64_simd::STANDARD.encode_to_string(key);
+        serde_json::json!([{"id": id, "key": key, "created": 1_735_689_600}])
+    };
+    let token_id = base64_simd::URL_SAFE_NO_PAD.encode_to_string(id(token_key, 8));
+    let data_id: String = id(data_key, 4)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let ring = serde_json::json!({
+        "format": "sealgate key ring",
+        "version": 1,
+        "token_keys": stored(token_id, token_key),
+        "data_keys": stored(data_id, data_key),
+    });
+    fs::create_dir_all(folder).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let path = folder.join("keys.json");
+    fs::write(&path, ring.to_string()).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// The token keys and the data keys of a ring file; `None` where there is no file. Whatever else it is, is a failure.

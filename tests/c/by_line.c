@@ -1,0 +1,168 @@
+/* Makes the calls that the lines of standard input ask for, and answers each with one line: the status, and what came out.
+ * tests/c_doors.rs asks. Words stand between single spaces; all but the first are hexadecimal, "-" where they are empty. */
+#include "check.h"
+
+#define WORDS 16
+
+struct word {
+    unsigned char *bytes;
+    size_t size;
+};
+
+static sealgate_gate *gate;
+
+static struct word unhex(const char *text)
+{
+    size_t size = strcmp(text, "-") == 0 ? 0 : strlen(text) / 2;
+    /* As long as it is, so that a sanitizer sees a read beyond it. */
+    struct word word = {malloc(size == 0 ? 1 : size), size};
+    for (size_t at = 0; at < size; at++) {
+        unsigned byte;
+        CHECK(sscanf(text + 2 * at, "%2x", &byte) == 1);
+        word.bytes[at] = (unsigned char)byte;
+    }
+    return word;
+}
+
+static void say_hex(const void *data, size_t size)
+{
+    const unsigned char *bytes = data;
+    printf(size == 0 ? " -" : " ");
+    for (size_t at = 0; at < size; at++) {
+        printf("%02x", bytes[at]);
+    }
+}
+
+/* The status, and what a call that succeeded put into a buffer. */
+static void say_buffer(sealgate_status status, sealgate_buffer *buffer)
+{
+    printf("%s", sealgate_status_name(status));
+    CHECK(status == SEALGATE_STATUS_OK || (buffer->data == NULL && buffer->size == 0));
+    if (status == SEALGATE_STATUS_OK) {
+        CHECK(buffer->data[buffer->size] == 0);
+        say_hex(buffer->data, buffer->size);
+    }
+    sealgate_buffer_free(buffer);
+}
+
+static void say_bytes(sealgate_status status, void *bytes, size_t size)
+{
+    printf("%s", sealgate_status_name(status));
+    CHECK(status == SEALGATE_STATUS_OK || size == 0);
+    if (status == SEALGATE_STATUS_OK) {
+        say_hex(bytes, size);
+    }
+    free(bytes);
+}
+
+/* Names and values of settings; none of them: as the environment says. */
+static void make_gate(const struct word *words, int count)
+{
+    sealgate_config *config = NULL;
+    sealgate_status status = SEALGATE_STATUS_OK;
+    sealgate_free(gate);
+    if (count > 0) {
+        OK(sealgate_config_new(&config));
+    }
+    for (int at = 0; at + 1 < count && status == SEALGATE_STATUS_OK; at += 2) {
+        status = sealgate_config_set(config, (const char *)words[at].bytes, words[at].size, words[at + 1].bytes,
+                                     words[at + 1].size);
+    }
+    gate = NULL;
+    if (status == SEALGATE_STATUS_OK) {
+        status = sealgate_new(config, &gate);
+    }
+    sealgate_config_free(config);
+    printf("%s", sealgate_status_name(status));
+}
+
+static void verify(const struct word *token)
+{
+    sealgate_claims *claims = NULL;
+    const char *text;
+    size_t size;
+    uint64_t expires;
+    sealgate_status status = sealgate_verify_token(gate, (const char *)token->bytes, token->size, &claims);
+    printf("%s", sealgate_status_name(status));
+    CHECK((status == SEALGATE_STATUS_OK) == (claims != NULL));
+    if (claims != NULL) {
+        OK(sealgate_claims_subject(claims, &text, &size));
+        say_hex(text, size);
+        OK(sealgate_claims_scope(claims, &text, &size));
+        say_hex(text, size);
+        OK(sealgate_claims_expires_at(claims, &expires));
+        CHECK(expires > 0);
+    }
+    sealgate_claims_free(claims);
+}
+
+static void seal(const struct word *data, const struct word *context)
+{
+    size_t size = sealgate_sealed_size(data->size);
+    unsigned char *out = malloc(size);
+    say_bytes(sealgate_seal_bytes(gate, data->bytes, data->size, context->bytes, context->size, out, size, &size), out, size);
+}
+
+static void open_sealed(const struct word *sealed, const struct word *context)
+{
+    size_t size = 0;
+    /* The original program's data has other sizes: the call tells. */
+    sealgate_status status =
+        sealgate_open_bytes(gate, sealed->bytes, sealed->size, context->bytes, context->size, NULL, 0, &size);
+    unsigned char *out = malloc(size == 0 ? 1 : size);
+    if (status == SEALGATE_STATUS_BUFFER_TOO_SMALL) {
+        status = sealgate_open_bytes(gate, sealed->bytes, sealed->size, context->bytes, context->size, out, size, &size);
+    }
+    say_bytes(status, out, size);
+}
+
+static void answer(const char *what, const struct word *words, int count)
+{
+    sealgate_buffer out = {0};
+    const char *first = (const char *)words[0].bytes, *second = (const char *)words[1].bytes;
+    size_t first_size = words[0].size, second_size = words[1].size;
+    if (strcmp(what, "gate") == 0) {
+        make_gate(words, count);
+    } else if (strcmp(what, "issue") == 0) {
+        say_buffer(sealgate_issue_token(gate, first, first_size, second, second_size, 0, &out), &out);
+    } else if (strcmp(what, "verify") == 0) {
+        verify(&words[0]);
+    } else if (strcmp(what, "encrypt") == 0) {
+        say_buffer(sealgate_encrypt_data(gate, first, first_size, second, second_size, &out), &out);
+    } else if (strcmp(what, "decrypt") == 0) {
+        say_buffer(sealgate_decrypt_data(gate, first, first_size, second, second_size, &out), &out);
+    } else if (strcmp(what, "seal") == 0) {
+        seal(&words[0], &words[1]);
+    } else if (strcmp(what, "open") == 0) {
+        open_sealed(&words[0], &words[1]);
+    } else if (strcmp(what, "mask") == 0) {
+        /* How many stay visible: as many as the second word is long. */
+        say_buffer(sealgate_mask_data(first, first_size, second_size, &out), &out);
+    } else {
+        CHECK(!"a line that is known");
+    }
+    printf("\n");
+}
+
+int main(void)
+{
+    char *line = NULL;
+    size_t room = 0;
+    while (getline(&line, &room, stdin) > 0) {
+        struct word words[WORDS] = {{NULL, 0}};
+        int count = 0;
+        char *rest = line, *what = strsep(&rest, " \n"), *text;
+        while ((text = strsep(&rest, " \n")) != NULL && *text != 0) {
+            CHECK(count < WORDS);
+            words[count++] = unhex(text);
+        }
+        answer(what, words, count);
+        fflush(stdout);
+        for (int at = 0; at < count; at++) {
+            free(words[at].bytes);
+        }
+    }
+    free(line);
+    sealgate_free(gate);
+    return 0;
+}
