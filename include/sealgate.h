@@ -486,6 +486,19 @@ sealgate_status sealgate_claims_expires_at(const struct sealgate_claims *claims,
                                            uint64_t *out);
 
 /**
+ * When the token was issued, in seconds since 1970-01-01 UTC; 0 where the token does not say, as the original program's do
+ * not.
+ *
+ * On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `claims` is NULL or live; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_issued_at(const struct sealgate_claims *claims,
+                                          uint64_t *out);
+
+/**
  * Frees claims. NULL does nothing. Since 0.1.
  *
  * # Safety

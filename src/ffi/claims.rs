@@ -151,6 +151,27 @@ pub unsafe extern "C" fn sealgate_claims_expires_at(
     })
 }
 
+/// When the token was issued, in seconds since 1970-01-01 UTC; 0 where the token does not say, as the original program's do
+/// not.
+///
+/// On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `claims` is NULL or live; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_claims_issued_at(
+    claims: *const SealgateClaims,
+    out: *mut u64,
+) -> SealgateStatus {
+    boundary(|| {
+        // SAFETY: by this function's contract, for both.
+        let (out, claims) = unsafe { (output(out, 0, "out")?, handle(claims, "claims")?) };
+        *out = claims.claims.issued_at().unwrap_or(0);
+        Ok(())
+    })
+}
+
 /// Frees claims. NULL does nothing. Since 0.1.
 ///
 /// # Safety

@@ -79,7 +79,7 @@ static void claims_tell_what_the_token_says(sealgate_gate *gate)
     sealgate_claims *claims = NULL;
     const char *text = NULL;
     size_t size = 0;
-    uint64_t expires = 0;
+    uint64_t expires = 0, issued = 0;
     int32_t has = 7;
     OK(sealgate_issue_token(gate, "alice", 5, "encrypt decrypt", 15, 60, &token));
     OK(sealgate_verify_token(gate, token.data, token.size, &claims));
@@ -91,7 +91,8 @@ static void claims_tell_what_the_token_says(sealgate_gate *gate)
     OK(sealgate_claims_id(claims, &text, &size));
     CHECK(size > 0 && text != NULL);
     OK(sealgate_claims_expires_at(claims, &expires));
-    CHECK(expires > 1700000000);
+    OK(sealgate_claims_issued_at(claims, &issued));
+    CHECK(issued > 1700000000 && expires == issued + 60);
     OK(sealgate_claims_has_scope(claims, "decrypt", 7, &has));
     CHECK(has == 1);
     OK(sealgate_claims_has_scope(claims, "encrypt decrypt", 15, &has));
@@ -99,6 +100,28 @@ static void claims_tell_what_the_token_says(sealgate_gate *gate)
     OK(sealgate_claims_has_scope(claims, NULL, 0, &has));
     CHECK(has == 0);
     sealgate_claims_free(claims);
+}
+
+/* {"username": "alice", "exp": 3786912000}, as PyJWT makes it: one of tests/vectors/tokens.json. */
+static void what_the_originals_token_does_not_say_is_nothing(void)
+{
+    static const char token[] = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VybmFtZSI6ImFsaWNlIiwiZXhwIjozNzg2OTEyMDAwfQ."
+                                "UQE1inChrDDLfOqzrGfU9MqUz5Vl4i-IXvjUHQ9J-bU";
+    sealgate_config *config = new_config("0");
+    sealgate_gate *gate = NULL;
+    sealgate_claims *claims = NULL;
+    const char *id = "";
+    size_t size = 7;
+    uint64_t issued = 7;
+    set(config, "jwt_secret_key", "the JWT_SECRET_KEY of the vectors: long enough for HS512 as well, 64 bytes and more");
+    OK(sealgate_new(config, &gate));
+    OK(sealgate_verify_token(gate, token, sizeof token - 1, &claims));
+    OK(sealgate_claims_issued_at(claims, &issued));
+    OK(sealgate_claims_id(claims, &id, &size));
+    CHECK(issued == 0 && id == NULL && size == 0);
+    sealgate_claims_free(claims);
+    sealgate_free(gate);
+    sealgate_config_free(config);
 }
 
 static void versions_of_header_and_library_agree(void)
@@ -121,6 +144,7 @@ int main(void)
     sizes_that_are_none_are_refused(gate);
     a_limit_says_how_it_stands();
     claims_tell_what_the_token_says(gate);
+    what_the_originals_token_does_not_say_is_nothing();
     versions_of_header_and_library_agree();
     sealgate_free(gate);
     return 0;

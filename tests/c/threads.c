@@ -34,7 +34,7 @@ static void *work(void *argument)
         sealgate_claims *claims = NULL;
         const char *part;
         size_t size;
-        uint64_t expires, wait;
+        uint64_t expires, issued, wait;
         uint32_t remaining;
         int32_t allowed, has;
         uint16_t same;
@@ -46,6 +46,7 @@ static void *work(void *argument)
         OK(sealgate_claims_id(claims, &part, &size));
         OK(sealgate_claims_scope(claims, &part, &size));
         OK(sealgate_claims_expires_at(claims, &expires));
+        OK(sealgate_claims_issued_at(claims, &issued));
         OK(sealgate_claims_has_scope(claims, "encrypt", 7, &has));
         OK(sealgate_encrypt_data(gate, user, strlen(user), "c", 1, &text));
         OK(sealgate_decrypt_data(gate, text.data, text.size, "c", 1, &back));
