@@ -71,16 +71,6 @@
 #define SEALGATE_ROUTE_BLOCKING 4
 
 /**
- * How many characters `mask_data` leaves visible where the caller does not say.
- */
-#define DEFAULT_VISIBLE_CHARS 3
-
-/**
- * Longest token that is looked at, in bytes.
- */
-#define MAX_TOKEN 8192
-
-/**
  * What a call came to. 0 is success; numbers are never changed or reused, new ones are added.
  *
  * The number is the contract; `sealgate_last_error` has a sentence for people.

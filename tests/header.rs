@@ -80,3 +80,23 @@ fn the_header_is_current() {
         "include/sealgate.h is not what src/ffi says. Rewrite it with: make header"
     );
 }
+
+#[test]
+fn every_name_that_the_header_takes_is_ours() {
+    let header = generated();
+    let macros = header
+        .lines()
+        .filter_map(|line| line.strip_prefix("#define "));
+    let types = header.lines().filter_map(|line| {
+        let line = line.strip_prefix("typedef ")?.strip_suffix(';')?;
+        let callback = line.split_once("(*").map(|(_, rest)| rest);
+        callback.or_else(|| line.rsplit_once(' ').map(|(_, name)| name))
+    });
+    let names: Vec<_> = macros.chain(types).collect();
+    assert!(names.len() > 20, "{names:?}");
+    let foreign: Vec<_> = names
+        .iter()
+        .filter(|name| !name.starts_with("SEALGATE_") && !name.starts_with("sealgate_"))
+        .collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+}

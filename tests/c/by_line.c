@@ -1,5 +1,5 @@
 /* Makes the calls that the lines of standard input ask for, and answers each with one line: the status, and what came out.
- * tests/c_doors.rs asks. Words stand between single spaces; all but the first are hexadecimal, "-" where they are empty. */
+ * tests/common/by_line.rs asks. Words stand between single spaces; all but the first are hexadecimal, "-" where they are empty. */
 #include "check.h"
 
 #define WORDS 16

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub)] // each test program uses some of it
 #![allow(clippy::unwrap_used)]
 
+pub mod by_line;
 pub mod c;
 pub mod load;
 pub mod place;
