@@ -270,6 +270,14 @@ typedef struct sealgate_buffer {
  * to say, several at a time, those of the host included while they are in a call. What it does must be short: requests
  * wait for it. It may call the library; lines that come of that are lost. `sealgate_server_stop` and
  * `sealgate_server_free` answer WOULD_DEADLOCK in it. It must return: no longjmp out of it, no C++ exception.
+ *
+ * ```c
+ * static void on_line(int32_t level, const char *target, size_t target_size, const char *line, size_t line_size, void *user)
+ * {
+ *     FILE *file = user;
+ *     fprintf(file, "%d %.*s: %.*s\n", (int)level, (int)target_size, target, (int)line_size, line);
+ * }
+ * ```
  */
 typedef void (*sealgate_log_callback)(int32_t level,
                                       const char *target,
@@ -291,6 +299,21 @@ typedef void (*sealgate_drop)(void *user);
  * It runs on the server's threads, several at a time. `request`, `response` and all that is read from them are lent for
  * the call only. It may call everything but `sealgate_server_stop` and `sealgate_server_free` of its own server, which
  * answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception.
+ *
+ * ```c
+ * static int32_t show_order(const sealgate_request *request, sealgate_response *response, void *user)
+ * {
+ *     const char *id;
+ *     size_t id_size;
+ *     (void)user;
+ *     if (sealgate_request_parameter(request, "id", 2, &id, &id_size) != SEALGATE_STATUS_OK ||
+ *         sealgate_response_set_header(response, "Content-Type", 12, "text/plain", 10) != SEALGATE_STATUS_OK ||
+ *         sealgate_response_set_body(response, id, id_size) != SEALGATE_STATUS_OK) {
+ *         return -1; // answers 500
+ *     }
+ *     return 0;
+ * }
+ * ```
  */
 typedef int32_t (*sealgate_route_callback)(const struct sealgate_request *request,
                                            struct sealgate_response *response,
@@ -302,6 +325,22 @@ typedef int32_t (*sealgate_route_callback)(const struct sealgate_request *reques
  *
  * It runs on the server's threads for what takes long, several at a time. `login` and all that is read from it are lent
  * for the call only. What it may call, and how it must return, is as with `sealgate_route_callback`.
+ *
+ * ```c
+ * static int32_t authenticate(sealgate_login *login, void *user)
+ * {
+ *     const char *name, *password;
+ *     size_t name_size, password_size;
+ *     if (sealgate_login_username(login, &name, &name_size) != SEALGATE_STATUS_OK ||
+ *         sealgate_login_password(login, &password, &password_size) != SEALGATE_STATUS_OK) {
+ *         return -1;
+ *     }
+ *     if (is_right(user, name, name_size, password, password_size)) {
+ *         return sealgate_login_allow(login, "secure-data", 11) == SEALGATE_STATUS_OK ? 0 : -1;
+ *     }
+ *     return 0; // nobody was allowed: denied
+ * }
+ * ```
  */
 typedef int32_t (*sealgate_authenticate_callback)(struct sealgate_login *login, void *user);
 
@@ -311,6 +350,14 @@ typedef int32_t (*sealgate_authenticate_callback)(struct sealgate_login *login, 
  *
  * It runs on the server's threads for what takes long, several at a time. `data` is lent for the call only. What it may
  * call, and how it must return, is as with `sealgate_route_callback`.
+ *
+ * ```c
+ * static int32_t supply(sealgate_secure_data *data, void *user)
+ * {
+ *     const char *text = user;
+ *     return sealgate_secure_data_set(data, text, strlen(text)) == SEALGATE_STATUS_OK ? 0 : -1;
+ * }
+ * ```
  */
 typedef int32_t (*sealgate_secure_data_callback)(struct sealgate_secure_data *data, void *user);
 
@@ -354,6 +401,14 @@ size_t sealgate_opened_size(size_t sealed_size);
  * Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or an overlap), BUFFER_TOO_SMALL, CRYPTO.
  * Thread safety: any thread. Since 0.1.
  *
+ * ```c
+ * unsigned char sealed[128];
+ * size_t sealed_size;
+ * if (sealgate_seal_bytes(gate, "4111 1111", 9, NULL, 0, sealed, sizeof sealed, &sealed_size) == SEALGATE_STATUS_OK) {
+ *     printf("%u bytes to store\n", (unsigned)sealed_size);
+ * }
+ * ```
+ *
  * # Safety
  * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
  * may be written.
@@ -377,6 +432,14 @@ sealgate_status sealgate_seal_bytes(const struct sealgate_gate *gate,
  * buffer is the caller's: wipe it when its secret is no longer needed.
  * Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap), BUFFER_TOO_SMALL (which says nothing about whether the data would
  * open), DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * char opened[128];
+ * size_t opened_size;
+ * if (sealgate_open_bytes(gate, sealed, sealed_size, NULL, 0, opened, sizeof opened, &opened_size) == SEALGATE_STATUS_OK) {
+ *     fwrite(opened, 1, opened_size, stdout);
+ * }
+ * ```
  *
  * # Safety
  * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
@@ -514,6 +577,18 @@ SEALGATE_MUST_USE sealgate_status sealgate_config_new(struct sealgate_config **o
  * The name is UTF-8, the value text or, for keys, bytes; both are copied.
  * Statuses: NULL_POINTER, INVALID_UTF8, SETTING (no such setting). Thread safety: one thread at a time. Since 0.1.
  *
+ * ```c
+ * sealgate_config *config = NULL;
+ * sealgate_status status = sealgate_config_new(&config);
+ * if (status == SEALGATE_STATUS_OK) {
+ *     status = sealgate_config_set(config, "token_ttl", 9, "300", 3);
+ * }
+ * if (status != SEALGATE_STATUS_OK) {
+ *     fprintf(stderr, "%s\n", sealgate_status_name(status));
+ * }
+ * sealgate_config_free(config);
+ * ```
+ *
  * # Safety
  * `config` is NULL or live; `name` and `value` are NULL or have their sizes.
  */
@@ -564,6 +639,12 @@ void sealgate_config_free(struct sealgate_config *config);
  * `buffer` may be NULL if `size` is 0: then only the size is told. The sentence is for people and never holds a secret;
  * decide by the status. A call that succeeds leaves it as it was. Thread safety: each thread has its own. Since 0.1.
  *
+ * ```c
+ * char sentence[256];
+ * sealgate_last_error(sentence, sizeof sentence);
+ * fprintf(stderr, "%s\n", sentence);
+ * ```
+ *
  * # Safety
  * `buffer` must have room for `size` bytes.
  */
@@ -577,6 +658,16 @@ size_t sealgate_last_error(char *buffer,
  * that it shares keys with `sealgate serve` on the same machine. `*out` receives the gate; free it with `sealgate_free`.
  * On failure `*out` is NULL.
  * Statuses: NULL_POINTER, SETTING, KEY_RING, CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_gate *gate = NULL;
+ * if (sealgate_new(config, &gate) != SEALGATE_STATUS_OK) {
+ *     char sentence[256];
+ *     sealgate_last_error(sentence, sizeof sentence);
+ *     fprintf(stderr, "%s\n", sentence);
+ * }
+ * sealgate_free(gate);
+ * ```
  *
  * # Safety
  * `config` is NULL or live; `out` is NULL or may be written.
@@ -601,6 +692,14 @@ void sealgate_free(struct sealgate_gate *gate);
  * token; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
  *
+ * ```c
+ * sealgate_buffer token = {0};
+ * if (sealgate_issue_token(gate, "alice", 5, "encrypt decrypt", 15, 300, &token) == SEALGATE_STATUS_OK) {
+ *     printf("Authorization: Bearer %s\n", token.data);
+ * }
+ * sealgate_buffer_free(&token);
+ * ```
+ *
  * # Safety
  * `gate` is NULL or live; the texts are NULL or have their sizes; `out` is NULL or may be written.
  */
@@ -620,6 +719,17 @@ sealgate_status sealgate_issue_token(const struct sealgate_gate *gate,
  * Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID.
  * Thread safety: any thread. Since 0.1.
  *
+ * ```c
+ * sealgate_claims *claims = NULL;
+ * const char *user = NULL;
+ * size_t user_size = 0;
+ * if (sealgate_verify_token(gate, token, strlen(token), &claims) == SEALGATE_STATUS_OK &&
+ *     sealgate_claims_subject(claims, &user, &user_size) == SEALGATE_STATUS_OK) {
+ *     printf("the token is for %.*s\n", (int)user_size, user);
+ * }
+ * sealgate_claims_free(claims);
+ * ```
+ *
  * # Safety
  * `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
  */
@@ -636,6 +746,14 @@ sealgate_status sealgate_verify_token(const struct sealgate_gate *gate,
  * free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or a context while the original's AES-CBC is in use),
  * CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer encrypted = {0};
+ * if (sealgate_encrypt_data(gate, "4111 1111", 9, "orders/17/card", 14, &encrypted) == SEALGATE_STATUS_OK) {
+ *     printf("to store: %s\n", encrypted.data);
+ * }
+ * sealgate_buffer_free(&encrypted);
+ * ```
  *
  * # Safety
  * `gate` is NULL or live; `data` and `context` are NULL or have their sizes; `out` is NULL or may be written.
@@ -655,6 +773,14 @@ sealgate_status sealgate_encrypt_data(const struct sealgate_gate *gate,
  * bytes; free it with `sealgate_buffer_free`, which wipes it. On failure it is empty.
  * Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
  *
+ * ```c
+ * sealgate_buffer data = {0};
+ * if (sealgate_decrypt_data(gate, stored, strlen(stored), "orders/17/card", 14, &data) == SEALGATE_STATUS_OK) {
+ *     fwrite(data.data, 1, data.size, stdout);
+ * }
+ * sealgate_buffer_free(&data);
+ * ```
+ *
  * # Safety
  * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
  */
@@ -671,6 +797,14 @@ sealgate_status sealgate_decrypt_data(const struct sealgate_gate *gate,
  *
  * `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer masked = {0};
+ * if (sealgate_mask_data("my_password", 11, 3, &masked) == SEALGATE_STATUS_OK) {
+ *     puts(masked.data); // my_********
+ * }
+ * sealgate_buffer_free(&masked);
+ * ```
  *
  * # Safety
  * `data` is NULL or has its size; `out` is NULL or may be written.
@@ -689,6 +823,15 @@ sealgate_status sealgate_mask_data(const char *data,
  * refusal the milliseconds to wait. Where the limit is switched off (max_requests 0) everything is admitted and
  * `*remaining` is UINT32_MAX. On failure all three are 0.
  * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * int32_t allowed;
+ * uint32_t remaining;
+ * uint64_t wait;
+ * if (sealgate_enforce_rate_limit(gate, "alice", 5, &allowed, &remaining, &wait) == SEALGATE_STATUS_OK && !allowed) {
+ *     printf("come back in %llu ms\n", (unsigned long long)wait);
+ * }
+ * ```
  *
  * # Safety
  * `gate` is NULL or live; `user` is NULL or has its size; the outputs are NULL or may be written.
@@ -711,6 +854,12 @@ sealgate_status sealgate_enforce_rate_limit(const struct sealgate_gate *gate,
  * process. A child after fork() goes on with it.
  * Statuses: INVALID_ARGUMENT (no such level), WRONG_STATE (the host is a Rust program with a logger of its own).
  * Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * if (sealgate_set_log(SEALGATE_LOG_WARN, on_line, stderr, NULL) != SEALGATE_STATUS_OK) {
+ *     fputs("no log\n", stderr);
+ * }
+ * ```
  *
  * # Safety
  * `callback` and `drop` are what their types say, from any thread.
@@ -1014,6 +1163,22 @@ sealgate_status sealgate_server_set_secure_data(const struct sealgate_server *se
  * environment. `*out` receives the server; free it with `sealgate_server_free`. On failure `*out` is NULL.
  * Statuses: NULL_POINTER, SETTING, PANIC. Thread safety: any thread. Since 0.1.
  *
+ * ```c
+ * sealgate_server *server = NULL;
+ * uint16_t port = 0;
+ * if (sealgate_server_new(gate, config, &server) == SEALGATE_STATUS_OK &&
+ *     sealgate_server_route(server, "GET", 3, "/orders/{id}", 12, SEALGATE_ROUTE_TOKEN, NULL, 0, show_order, NULL, NULL) ==
+ *         SEALGATE_STATUS_OK &&
+ *     sealgate_server_start(server) == SEALGATE_STATUS_OK && sealgate_server_port(server, &port) == SEALGATE_STATUS_OK) {
+ *     printf("listening on port %d\n", port);
+ *     // ... until it is enough; then requests get half a second to end.
+ *     if (sealgate_server_stop(server, 500) != SEALGATE_STATUS_OK) {
+ *         puts("requests were still running");
+ *     }
+ * }
+ * sealgate_server_free(server);
+ * ```
+ *
  * # Safety
  * `gate` and `config` are NULL or live; `out` is NULL or may be written.
  */
@@ -1054,6 +1219,15 @@ sealgate_status sealgate_server_port(const struct sealgate_server *server,
  *
  * `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer address = {0};
+ * for (size_t number = 0; sealgate_server_address(server, number, &address) == SEALGATE_STATUS_OK && address.size > 0; number++) {
+ *     puts(address.data);
+ *     sealgate_buffer_free(&address);
+ * }
+ * sealgate_buffer_free(&address);
+ * ```
  *
  * # Safety
  * `server` is NULL or live; `out` is NULL or may be written.
@@ -1126,6 +1300,12 @@ uint32_t sealgate_abi_version(void);
  *
  * `name` is one of the SEALGATE_FEATURE_... texts; NULL is permitted and no feature.
  * Thread safety: any thread, any time. Since 0.1.
+ *
+ * ```c
+ * if (!sealgate_has_feature(SEALGATE_FEATURE_TLS, strlen(SEALGATE_FEATURE_TLS))) {
+ *     puts("this library serves no TLS");
+ * }
+ * ```
  *
  * # Safety
  * `name` is NULL or has its size.

@@ -33,6 +33,14 @@ pub extern "C" fn sealgate_opened_size(sealed_size: usize) -> usize {
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or an overlap), BUFFER_TOO_SMALL, CRYPTO.
 /// Thread safety: any thread. Since 0.1.
 ///
+/// ```c
+/// unsigned char sealed[128];
+/// size_t sealed_size;
+/// if (sealgate_seal_bytes(gate, "4111 1111", 9, NULL, 0, sealed, sizeof sealed, &sealed_size) == SEALGATE_STATUS_OK) {
+///     printf("%u bytes to store\n", (unsigned)sealed_size);
+/// }
+/// ```
+///
 /// # Safety
 /// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
 /// may be written.
@@ -77,6 +85,14 @@ pub unsafe extern "C" fn sealgate_seal_bytes(
 /// buffer is the caller's: wipe it when its secret is no longer needed.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap), BUFFER_TOO_SMALL (which says nothing about whether the data would
 /// open), DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+///
+/// ```c
+/// char opened[128];
+/// size_t opened_size;
+/// if (sealgate_open_bytes(gate, sealed, sealed_size, NULL, 0, opened, sizeof opened, &opened_size) == SEALGATE_STATUS_OK) {
+///     fwrite(opened, 1, opened_size, stdout);
+/// }
+/// ```
 ///
 /// # Safety
 /// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or

@@ -40,6 +40,18 @@ pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> S
 /// The name is UTF-8, the value text or, for keys, bytes; both are copied.
 /// Statuses: NULL_POINTER, INVALID_UTF8, SETTING (no such setting). Thread safety: one thread at a time. Since 0.1.
 ///
+/// ```c
+/// sealgate_config *config = NULL;
+/// sealgate_status status = sealgate_config_new(&config);
+/// if (status == SEALGATE_STATUS_OK) {
+///     status = sealgate_config_set(config, "token_ttl", 9, "300", 3);
+/// }
+/// if (status != SEALGATE_STATUS_OK) {
+///     fprintf(stderr, "%s\n", sealgate_status_name(status));
+/// }
+/// sealgate_config_free(config);
+/// ```
+///
 /// # Safety
 /// `config` is NULL or live; `name` and `value` are NULL or have their sizes.
 #[must_use]

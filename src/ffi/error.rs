@@ -18,6 +18,12 @@ pub(super) fn keep_last_error(sentence: String) {
 /// `buffer` may be NULL if `size` is 0: then only the size is told. The sentence is for people and never holds a secret;
 /// decide by the status. A call that succeeds leaves it as it was. Thread safety: each thread has its own. Since 0.1.
 ///
+/// ```c
+/// char sentence[256];
+/// sealgate_last_error(sentence, sizeof sentence);
+/// fprintf(stderr, "%s\n", sentence);
+/// ```
+///
 /// # Safety
 /// `buffer` must have room for `size` bytes.
 #[unsafe(no_mangle)]

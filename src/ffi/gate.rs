@@ -28,6 +28,16 @@ pub struct SealgateGate {
 /// On failure `*out` is NULL.
 /// Statuses: NULL_POINTER, SETTING, KEY_RING, CRYPTO. Thread safety: any thread. Since 0.1.
 ///
+/// ```c
+/// sealgate_gate *gate = NULL;
+/// if (sealgate_new(config, &gate) != SEALGATE_STATUS_OK) {
+///     char sentence[256];
+///     sealgate_last_error(sentence, sizeof sentence);
+///     fprintf(stderr, "%s\n", sentence);
+/// }
+/// sealgate_free(gate);
+/// ```
+///
 /// # Safety
 /// `config` is NULL or live; `out` is NULL or may be written.
 #[must_use]
@@ -65,6 +75,14 @@ pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
 /// token; free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
 ///
+/// ```c
+/// sealgate_buffer token = {0};
+/// if (sealgate_issue_token(gate, "alice", 5, "encrypt decrypt", 15, 300, &token) == SEALGATE_STATUS_OK) {
+///     printf("Authorization: Bearer %s\n", token.data);
+/// }
+/// sealgate_buffer_free(&token);
+/// ```
+///
 /// # Safety
 /// `gate` is NULL or live; the texts are NULL or have their sizes; `out` is NULL or may be written.
 #[must_use]
@@ -97,6 +115,17 @@ pub unsafe extern "C" fn sealgate_issue_token(
 /// Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID.
 /// Thread safety: any thread. Since 0.1.
 ///
+/// ```c
+/// sealgate_claims *claims = NULL;
+/// const char *user = NULL;
+/// size_t user_size = 0;
+/// if (sealgate_verify_token(gate, token, strlen(token), &claims) == SEALGATE_STATUS_OK &&
+///     sealgate_claims_subject(claims, &user, &user_size) == SEALGATE_STATUS_OK) {
+///     printf("the token is for %.*s\n", (int)user_size, user);
+/// }
+/// sealgate_claims_free(claims);
+/// ```
+///
 /// # Safety
 /// `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
 #[must_use]
@@ -125,6 +154,14 @@ pub unsafe extern "C" fn sealgate_verify_token(
 /// free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or a context while the original's AES-CBC is in use),
 /// CRYPTO. Thread safety: any thread. Since 0.1.
+///
+/// ```c
+/// sealgate_buffer encrypted = {0};
+/// if (sealgate_encrypt_data(gate, "4111 1111", 9, "orders/17/card", 14, &encrypted) == SEALGATE_STATUS_OK) {
+///     printf("to store: %s\n", encrypted.data);
+/// }
+/// sealgate_buffer_free(&encrypted);
+/// ```
 ///
 /// # Safety
 /// `gate` is NULL or live; `data` and `context` are NULL or have their sizes; `out` is NULL or may be written.
@@ -156,6 +193,14 @@ pub unsafe extern "C" fn sealgate_encrypt_data(
 /// bytes; free it with `sealgate_buffer_free`, which wipes it. On failure it is empty.
 /// Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
 ///
+/// ```c
+/// sealgate_buffer data = {0};
+/// if (sealgate_decrypt_data(gate, stored, strlen(stored), "orders/17/card", 14, &data) == SEALGATE_STATUS_OK) {
+///     fwrite(data.data, 1, data.size, stdout);
+/// }
+/// sealgate_buffer_free(&data);
+/// ```
+///
 /// # Safety
 /// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
 #[must_use]
@@ -185,6 +230,14 @@ pub unsafe extern "C" fn sealgate_decrypt_data(
 /// `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
 ///
+/// ```c
+/// sealgate_buffer masked = {0};
+/// if (sealgate_mask_data("my_password", 11, 3, &masked) == SEALGATE_STATUS_OK) {
+///     puts(masked.data); // my_********
+/// }
+/// sealgate_buffer_free(&masked);
+/// ```
+///
 /// # Safety
 /// `data` is NULL or has its size; `out` is NULL or may be written.
 #[must_use]
@@ -213,6 +266,15 @@ pub unsafe extern "C" fn sealgate_mask_data(
 /// refusal the milliseconds to wait. Where the limit is switched off (max_requests 0) everything is admitted and
 /// `*remaining` is UINT32_MAX. On failure all three are 0.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
+///
+/// ```c
+/// int32_t allowed;
+/// uint32_t remaining;
+/// uint64_t wait;
+/// if (sealgate_enforce_rate_limit(gate, "alice", 5, &allowed, &remaining, &wait) == SEALGATE_STATUS_OK && !allowed) {
+///     printf("come back in %llu ms\n", (unsigned long long)wait);
+/// }
+/// ```
 ///
 /// # Safety
 /// `gate` is NULL or live; `user` is NULL or has its size; the outputs are NULL or may be written.

@@ -25,6 +25,14 @@ pub const SEALGATE_LOG_DEBUG: i32 = 4;
 /// to say, several at a time, those of the host included while they are in a call. What it does must be short: requests
 /// wait for it. It may call the library; lines that come of that are lost. `sealgate_server_stop` and
 /// `sealgate_server_free` answer WOULD_DEADLOCK in it. It must return: no longjmp out of it, no C++ exception.
+///
+/// ```c
+/// static void on_line(int32_t level, const char *target, size_t target_size, const char *line, size_t line_size, void *user)
+/// {
+///     FILE *file = user;
+///     fprintf(file, "%d %.*s: %.*s\n", (int)level, (int)target_size, target, (int)line_size, line);
+/// }
+/// ```
 pub type SealgateLogCallback = Option<
     unsafe extern "C" fn(
         level: i32,
@@ -52,6 +60,12 @@ static TARGET: RwLock<Option<Arc<Target>>> = RwLock::new(None);
 /// process. A child after fork() goes on with it.
 /// Statuses: INVALID_ARGUMENT (no such level), WRONG_STATE (the host is a Rust program with a logger of its own).
 /// Thread safety: any thread. Since 0.1.
+///
+/// ```c
+/// if (sealgate_set_log(SEALGATE_LOG_WARN, on_line, stderr, NULL) != SEALGATE_STATUS_OK) {
+///     fputs("no log\n", stderr);
+/// }
+/// ```
 ///
 /// # Safety
 /// `callback` and `drop` are what their types say, from any thread.

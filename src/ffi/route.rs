@@ -28,6 +28,21 @@ pub const SEALGATE_ROUTE_BLOCKING: u32 = 4;
 /// It runs on the server's threads, several at a time. `request`, `response` and all that is read from them are lent for
 /// the call only. It may call everything but `sealgate_server_stop` and `sealgate_server_free` of its own server, which
 /// answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception.
+///
+/// ```c
+/// static int32_t show_order(const sealgate_request *request, sealgate_response *response, void *user)
+/// {
+///     const char *id;
+///     size_t id_size;
+///     (void)user;
+///     if (sealgate_request_parameter(request, "id", 2, &id, &id_size) != SEALGATE_STATUS_OK ||
+///         sealgate_response_set_header(response, "Content-Type", 12, "text/plain", 10) != SEALGATE_STATUS_OK ||
+///         sealgate_response_set_body(response, id, id_size) != SEALGATE_STATUS_OK) {
+///         return -1; // answers 500
+///     }
+///     return 0;
+/// }
+/// ```
 pub type SealgateRouteCallback = Option<
     unsafe extern "C" fn(
         request: *const SealgateRequest<'_>,
@@ -41,6 +56,22 @@ pub type SealgateRouteCallback = Option<
 ///
 /// It runs on the server's threads for what takes long, several at a time. `login` and all that is read from it are lent
 /// for the call only. What it may call, and how it must return, is as with `sealgate_route_callback`.
+///
+/// ```c
+/// static int32_t authenticate(sealgate_login *login, void *user)
+/// {
+///     const char *name, *password;
+///     size_t name_size, password_size;
+///     if (sealgate_login_username(login, &name, &name_size) != SEALGATE_STATUS_OK ||
+///         sealgate_login_password(login, &password, &password_size) != SEALGATE_STATUS_OK) {
+///         return -1;
+///     }
+///     if (is_right(user, name, name_size, password, password_size)) {
+///         return sealgate_login_allow(login, "secure-data", 11) == SEALGATE_STATUS_OK ? 0 : -1;
+///     }
+///     return 0; // nobody was allowed: denied
+/// }
+/// ```
 pub type SealgateAuthenticateCallback =
     Option<unsafe extern "C" fn(login: *mut SealgateLogin<'_>, user: *mut c_void) -> i32>;
 
@@ -49,6 +80,14 @@ pub type SealgateAuthenticateCallback =
 ///
 /// It runs on the server's threads for what takes long, several at a time. `data` is lent for the call only. What it may
 /// call, and how it must return, is as with `sealgate_route_callback`.
+///
+/// ```c
+/// static int32_t supply(sealgate_secure_data *data, void *user)
+/// {
+///     const char *text = user;
+///     return sealgate_secure_data_set(data, text, strlen(text)) == SEALGATE_STATUS_OK ? 0 : -1;
+/// }
+/// ```
 pub type SealgateSecureDataCallback =
     Option<unsafe extern "C" fn(data: *mut SealgateSecureData, user: *mut c_void) -> i32>;
 

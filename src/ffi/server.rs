@@ -62,6 +62,22 @@ enum State {
 /// environment. `*out` receives the server; free it with `sealgate_server_free`. On failure `*out` is NULL.
 /// Statuses: NULL_POINTER, SETTING, PANIC. Thread safety: any thread. Since 0.1.
 ///
+/// ```c
+/// sealgate_server *server = NULL;
+/// uint16_t port = 0;
+/// if (sealgate_server_new(gate, config, &server) == SEALGATE_STATUS_OK &&
+///     sealgate_server_route(server, "GET", 3, "/orders/{id}", 12, SEALGATE_ROUTE_TOKEN, NULL, 0, show_order, NULL, NULL) ==
+///         SEALGATE_STATUS_OK &&
+///     sealgate_server_start(server) == SEALGATE_STATUS_OK && sealgate_server_port(server, &port) == SEALGATE_STATUS_OK) {
+///     printf("listening on port %d\n", port);
+///     // ... until it is enough; then requests get half a second to end.
+///     if (sealgate_server_stop(server, 500) != SEALGATE_STATUS_OK) {
+///         puts("requests were still running");
+///     }
+/// }
+/// sealgate_server_free(server);
+/// ```
+///
 /// # Safety
 /// `gate` and `config` are NULL or live; `out` is NULL or may be written.
 #[must_use]
@@ -155,6 +171,15 @@ pub unsafe extern "C" fn sealgate_server_port(
 ///
 /// `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
+///
+/// ```c
+/// sealgate_buffer address = {0};
+/// for (size_t number = 0; sealgate_server_address(server, number, &address) == SEALGATE_STATUS_OK && address.size > 0; number++) {
+///     puts(address.data);
+///     sealgate_buffer_free(&address);
+/// }
+/// sealgate_buffer_free(&address);
+/// ```
 ///
 /// # Safety
 /// `server` is NULL or live; `out` is NULL or may be written.

@@ -53,6 +53,12 @@ pub extern "C" fn sealgate_abi_version() -> u32 {
 /// `name` is one of the SEALGATE_FEATURE_... texts; NULL is permitted and no feature.
 /// Thread safety: any thread, any time. Since 0.1.
 ///
+/// ```c
+/// if (!sealgate_has_feature(SEALGATE_FEATURE_TLS, strlen(SEALGATE_FEATURE_TLS))) {
+///     puts("this library serves no TLS");
+/// }
+/// ```
+///
 /// # Safety
 /// `name` is NULL or has its size.
 #[unsafe(no_mangle)]
