@@ -52,27 +52,6 @@ fn the_c_example_prints_what_it_says() {
 }
 
 #[test]
-fn the_header_compiles_without_a_warning_in_every_standard() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("header.c");
-    std::fs::write(
-        &source,
-        "#include <sealgate.h>\nint main(void) { return SEALGATE_STATUS_OK; }\n",
-    )
-    .unwrap();
-    for (program, language, standards) in [
-        ("cc", "c", &["c99", "c11", "c17", "c2x"][..]),
-        ("c++", "c++", &["c++11", "c++14", "c++17", "c++20"]),
-    ] {
-        for standard in standards {
-            let mut check = compiler(program, standard);
-            check.args(["-x", language, "-fsyntax-only"]);
-            checked(check.arg(&source));
-        }
-    }
-}
-
-#[test]
 fn the_python_example_prints_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let printed = checked(python(folder.path()).arg(root().join("examples/python/first_steps.py")));

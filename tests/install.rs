@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::c::{abi, checked, root};
+use common::c::{abi, checked, has, root};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -119,10 +119,6 @@ fn dynamic(file: &Path, heading: &str) -> Vec<String> {
             name.trim_end_matches(']').to_owned()
         })
         .collect()
-}
-
-fn has(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
 }
 
 #[test]

@@ -146,6 +146,11 @@ impl Program {
     }
 }
 
+/// Whether there is such a program.
+pub fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
+}
+
 /// Whether Valgrind is there and knows this processor.
 pub fn has_valgrind() -> bool {
     Command::new("valgrind")
