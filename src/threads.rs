@@ -1,14 +1,28 @@
 //! Threads of the library in a process that is the host's: none of them ever takes one of the host's signals.
 
+use std::cell::Cell;
 use std::io;
 use std::thread::{Builder, JoinHandle};
+
+thread_local! {
+    static OURS: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Starts a thread that is deaf to signals from its first instruction on.
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
+    let work = || {
+        OURS.set(true);
+        work()
+    };
     deaf(|| Builder::new().name(name.to_owned()).spawn(work))
+}
+
+/// Whether the calling thread was started by [`spawn`].
+pub(crate) fn is_ours() -> bool {
+    OURS.try_with(Cell::get).unwrap_or(false)
 }
 
 /// Does something with all signals blocked but those that the thread itself causes by a fault (SEGV, BUS, FPE, ILL,

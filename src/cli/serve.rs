@@ -37,12 +37,8 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = super::load_settings(matches, &GROUPS)?;
     logging::init(&settings.log)?;
-    // What a panic says may quote data; where it happened does not.
     panic::set_hook(Box::new(|panicked| {
-        match panicked.location() {
-            Some(place) => log::error!("panic at {}:{}", place.file(), place.line()),
-            None => log::error!("panic at an unknown place"),
-        }
+        logging::tell_panic(panicked);
         // The process may be about to abort; a log that hangs is not waited for.
         logging::flush_within(PANIC_FLUSH);
     }));

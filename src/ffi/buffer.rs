@@ -4,6 +4,7 @@ use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+use super::panics::Call;
 use crate::secret::wipe;
 
 /// Bytes that belong to the library: give them back with `sealgate_buffer_free`, never with `free`.
@@ -66,6 +67,7 @@ pub unsafe extern "C" fn sealgate_buffer_free(buffer: *mut SealgateBuffer) {
     let slice = ptr::slice_from_raw_parts_mut(taken.data.cast::<u8>(), taken.size + 1);
     // SAFETY: `new` made it from a boxed slice of this length, and the replacement above keeps it from being freed twice.
     let mut bytes = unsafe { Box::from_raw(slice) };
+    let _call = Call::enter();
     let _ = catch_unwind(AssertUnwindSafe(move || {
         if taken.secret != 0 {
             wipe(&mut bytes);

@@ -14,6 +14,7 @@ mod gate;
 mod input;
 mod log;
 mod login;
+mod panics;
 mod request;
 mod response;
 mod route;
@@ -25,6 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use error::keep_last_error;
+use panics::Call;
 pub(crate) use status::SealgateStatus;
 
 use crate::Error;
@@ -60,6 +62,7 @@ impl From<Error> for Failure {
 
 /// Runs the work of an export; every failure and every panic becomes a status.
 fn boundary(work: impl FnOnce() -> Result<(), Failure>) -> SealgateStatus {
+    let _call = Call::enter();
     // What the work was changing is dropped or marked unusable by its caller, so nothing half-changed is seen later.
     let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         // Dropping what was thrown may itself panic.
@@ -100,6 +103,7 @@ unsafe fn free_handle<T>(handle: *mut T) {
     }
     // SAFETY: by this function's contract it is a box that nobody else owns.
     let boxed = unsafe { Box::from_raw(handle) };
+    let _call = Call::enter();
     let _ = catch_unwind(AssertUnwindSafe(move || drop(boxed)));
 }
 

@@ -46,6 +46,47 @@ fn a_panic_becomes_a_status_and_its_gate_refuses_further_use() {
     }
 }
 
+/// In a process of its own: the hook is the process's, and so is its standard error.
+#[test]
+fn a_panic_inside_writes_nothing_to_the_hosts_standard_error() {
+    for (test, own) in [
+        (
+            "a_panic_becomes_a_status_and_its_gate_refuses_further_use",
+            false,
+        ),
+        (
+            "a_panic_in_a_request_answers_500_and_the_server_goes_on",
+            false,
+        ),
+        ("a_panic_of_the_hosts_own", true),
+    ] {
+        let test = format!("ffi::tests::{test}");
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &test, "--nocapture", "--include-ignored"])
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            printed.contains("1 passed") && output.status.success(),
+            "{printed}"
+        );
+        assert_eq!(said.contains("panicked at"), own, "{test}: {said}");
+    }
+}
+
+#[test]
+#[ignore = "another test runs it, to look at what it writes"]
+fn a_panic_of_the_hosts_own() {
+    let mut config = std::ptr::null_mut();
+    // SAFETY: the place may be written, and the handle is freed once.
+    unsafe {
+        assert_eq!(sealgate_config_new(&mut config), SealgateStatus::Ok);
+        sealgate_config_free(config);
+    }
+    assert!(catch_unwind(|| panic!("of the host")).is_err());
+}
+
 #[test]
 fn a_sentence_that_does_not_fit_is_cut_between_characters() {
     keep_last_error("aäb".to_owned());

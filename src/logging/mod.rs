@@ -11,6 +11,7 @@ mod sink;
 mod writer;
 
 use std::cell::Cell;
+use std::panic::PanicHookInfo;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -145,6 +146,14 @@ impl SharedLogger for LineLogger {
 
     fn as_log(self: Box<Self>) -> Box<dyn Log> {
         self
+    }
+}
+
+/// Logs where a panic happened. What it says may quote data, and stays unsaid.
+pub fn tell_panic(panicked: &PanicHookInfo<'_>) {
+    match panicked.location() {
+        Some(place) => log::error!("panic at {}:{}", place.file(), place.line()),
+        None => log::error!("panic at an unknown place"),
     }
 }
 

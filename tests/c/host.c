@@ -14,6 +14,14 @@ static int32_t large(const sealgate_request *request, sealgate_response *respons
     return 0;
 }
 
+static void on_line(int32_t level, const char *target, size_t target_size, const char *line, size_t line_size, void *panics)
+{
+    (void)level, (void)target, (void)target_size;
+    if (line_size > 9 && memcmp(line, "panic at ", 9) == 0) {
+        __atomic_add_fetch((int *)panics, 1, __ATOMIC_RELAXED);
+    }
+}
+
 static sealgate_server *start(sealgate_gate *gate, const char *engine, uint16_t *port)
 {
     sealgate_config *config = new_config("0");
@@ -131,6 +139,8 @@ int main(int count, char **arguments)
     const char *engines[] = {"pool", "tiny-http"};
     char before[4096], after[4096], answer[512];
     mode_t mask = umask(022);
+    int panics = 0;
+    OK(sealgate_set_log(SEALGATE_LOG_ERROR, on_line, &panics, NULL));
     CHECK(getcwd(before, sizeof before) != NULL);
     for (int engine = 0; engine < 2; engine++) {
         sealgate_gate *gate = new_gate("0");
@@ -138,7 +148,7 @@ int main(int count, char **arguments)
         sealgate_server *server = start(gate, engines[engine], &port);
         sigset_t set;
         CHECK(pthread_sigmask(SIG_SETMASK, NULL, &set) == 0 && sigismember(&set, SIGTERM) == 0);
-        /* In the portable engine each of them costs a panic of tiny_http's, which is written to standard error. */
+        /* In the portable engine each of them costs a panic of tiny_http's. */
         for (int number = 0; number < (engine == 0 ? clients : clients / 20); number++) {
             vanish(port, number);
         }
@@ -157,6 +167,8 @@ int main(int count, char **arguments)
         CHECK(sealgate_server_free(server) == SEALGATE_STATUS_OK);
         sealgate_free(gate);
     }
+    OK(sealgate_set_log(0, NULL, NULL, NULL));
+    printf("%d panics\n", panics);
     CHECK(umask(mask) == 022);
     CHECK(getcwd(after, sizeof after) != NULL && strcmp(before, after) == 0);
     return 0;
