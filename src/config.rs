@@ -109,6 +109,20 @@ pub struct GateSettings {
     pub rate_limit_window: Duration,
     /// `SEALGATE_LIMITER_MEMORY` in bytes.
     pub limiter_memory: usize,
+    /// `SEALGATE_PASSWORD_MEMORY` in KiB: argon2id's m.
+    pub password_memory: u32,
+    /// `SEALGATE_PASSWORD_PASSES`: argon2id's t.
+    pub password_passes: u32,
+    /// `SEALGATE_PASSWORD_LANES`: argon2id's p.
+    pub password_lanes: u32,
+    /// `SEALGATE_PASSWORD_HASHES`: how many are made at a time; zero: as many as there are cores.
+    pub password_hashes: usize,
+    /// `SEALGATE_LOCKOUT_AFTER`: wrong passwords before tries are put off; zero never does.
+    pub lockout_after: u32,
+    /// `SEALGATE_REFRESH_TTL`: how long a refresh token lives; zero gives none.
+    pub refresh_ttl: Duration,
+    /// `SEALGATE_LOGIN=open`: tokens of users without an account are good, also where there are accounts.
+    pub open_login: bool,
 }
 
 /// Who may log in, what `/secure-data` shows, and who is believed about addresses.
@@ -225,6 +239,8 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// `SEALGATE_LOG_FILE`.
     pub file: Option<PathBuf>,
+    /// `SEALGATE_AUDIT_FILE`.
+    pub audit_file: Option<PathBuf>,
 }
 
 impl Default for LogSettings {
@@ -233,6 +249,7 @@ impl Default for LogSettings {
             level: LevelFilter::Info,
             format: LogFormat::Text,
             file: None,
+            audit_file: None,
         }
     }
 }
@@ -342,6 +359,7 @@ impl Settings {
     /// What follows from other settings.
     fn complete(&mut self) {
         self.app.limiter_memory = self.gate.limiter_memory;
+        self.gate.open_login = self.app.login == LoginMode::Open;
         // Of Unix peers it says nothing about who reaches a TCP address.
         self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
     }

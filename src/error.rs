@@ -15,6 +15,9 @@ pub enum Error {
     /// The key ring cannot be read, trusted or written. The sentence says how to mend it.
     #[error("{0}")]
     KeyRing(String),
+    /// The store of accounts and of what was taken back cannot be read, trusted or written. The sentence says how to mend it.
+    #[error("{0}")]
+    Store(String),
     /// An argument of the call is not acceptable.
     #[error("{0}")]
     InvalidInput(String),
@@ -28,6 +31,10 @@ pub enum Error {
     /// The data was sealed under a key of ours that is not accepted any more.
     #[error("The key that the data was encrypted with has been retired.")]
     KeyRetired,
+    /// No such account, another password, or an account that is switched off.
+    /// Deliberately one error in one wording for every cause.
+    #[error("The username or the password is wrong.")]
+    LoginFailed,
     /// The caller has used up its requests.
     #[error("Rate limit exceeded. Try again in {} s.", whole_seconds(*.retry_after))]
     RateLimited {
@@ -48,10 +55,12 @@ impl Error {
         match self {
             Error::Setting(_) => "setting",
             Error::KeyRing(_) => "key_ring",
+            Error::Store(_) => "store",
             Error::InvalidInput(_) => "invalid_input",
             Error::Token(error) => error.code(),
             Error::Decrypt => "decrypt_failed",
             Error::KeyRetired => "key_retired",
+            Error::LoginFailed => "login_failed",
             Error::RateLimited { .. } => "rate_limited",
             Error::Io(_) => "io",
             Error::Crypto(_) => "crypto",
@@ -76,6 +85,10 @@ pub enum TokenError {
     NotYetValid,
     /// It names a key of ours that is not accepted any more.
     KeyRetired,
+    /// It was taken back, or its user's account is gone or switched off.
+    Revoked,
+    /// It cannot be known whether it was taken back, because the store cannot be read.
+    Unchecked,
 }
 
 impl TokenError {
@@ -88,6 +101,8 @@ impl TokenError {
             TokenError::Expired => "token_expired",
             TokenError::NotYetValid => "token_not_yet_valid",
             TokenError::KeyRetired => "token_key_retired",
+            TokenError::Revoked => "token_revoked",
+            TokenError::Unchecked => "token_unchecked",
         }
     }
 
@@ -100,6 +115,8 @@ impl TokenError {
             TokenError::Expired => "Token has expired.",
             TokenError::NotYetValid => "Token is not valid yet.",
             TokenError::KeyRetired => "Token was signed with a retired key.",
+            TokenError::Revoked => "Token has been revoked.",
+            TokenError::Unchecked => "Token cannot be checked now.",
         }
     }
 }

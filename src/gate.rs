@@ -1,4 +1,6 @@
-//! Gate: everything a caller may do, in one handle. Every door leads here.
+//! Gate: everything a caller may do, in one handle. Every door leads here. Logins of accounts are in `login`.
+
+mod login;
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,13 +8,18 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 
+use crate::audit::Pseudonyms;
 use crate::cipher::{self, CbcMode, DataKey};
 use crate::config::GateSettings;
 use crate::keys::{KeyOrigin, KeyRing, Keys, Unusable};
 use crate::limiter::{Admission, Limiter};
 use crate::secret::wipe;
-use crate::token::{Claims, Grant, TokenRules};
+use crate::store::Ledger;
+use crate::token::{Claims, Grant, Making, TokenRules, TokenUse};
+use crate::users::Users;
 use crate::{Error, Secret, TokenError};
+
+pub use login::{Refreshed, Tokens};
 
 /// Issues and checks tokens, encrypts and decrypts data, and limits callers.
 ///
@@ -26,6 +33,10 @@ pub struct Gate {
 struct Inner {
     keys: Keys,
     tokens: TokenRules,
+    ledger: Arc<Ledger>,
+    users: Users,
+    pseudonyms: Pseudonyms,
+    refresh_ttl: Duration,
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
 }
@@ -46,10 +57,16 @@ impl Gate {
                 settings.limiter_memory,
             )?),
         };
+        let ledger = Arc::new(Ledger::new(settings)?);
+        let keys = Keys::load(settings)?;
         Ok(Gate {
             inner: Arc::new(Inner {
-                keys: Keys::load(settings)?,
+                pseudonyms: Pseudonyms::from_ring(&keys.current())?,
+                keys,
                 tokens: TokenRules::new(settings)?,
+                users: Users::with_ledger(settings, ledger.clone())?,
+                ledger,
+                refresh_ttl: settings.refresh_ttl,
                 limiter,
             }),
         })
@@ -60,7 +77,22 @@ impl Gate {
     /// # Errors
     /// [`Error::InvalidInput`] where the subject or the scope is not acceptable.
     pub fn issue_token(&self, grant: &Grant<'_>) -> Result<String, Error> {
-        self.inner.tokens.issue(&self.inner.keys.current(), grant)
+        let Inner {
+            keys,
+            tokens,
+            ledger,
+            ..
+        } = &*self.inner;
+        let made = tokens.issue(
+            &keys.current(),
+            &Making {
+                grant,
+                used_for: TokenUse::Access,
+                session: None,
+                issued_at: ledger.issue_time(grant.subject)?,
+            },
+        )?;
+        Ok(made.token)
     }
 
     /// Checks a token and gives its claims. Tokens of ours and, where `JWT_SECRET_KEY` is set, of the original's form.
@@ -71,10 +103,17 @@ impl Gate {
         if token.is_empty() {
             return Err(TokenError::Missing);
         }
-        let Inner { keys, tokens, .. } = &*self.inner;
-        match tokens.verify(&keys.current(), token) {
+        let Inner {
+            keys,
+            tokens,
+            ledger,
+            ..
+        } = &*self.inner;
+        match tokens.verify(&keys.current(), ledger, token) {
             // Another process may have made its key just now.
-            Err(TokenError::Foreign) if keys.look() => tokens.verify(&keys.current(), token),
+            Err(TokenError::Foreign) if keys.look() => {
+                tokens.verify(&keys.current(), ledger, token)
+            }
             verified => verified,
         }
     }
@@ -237,6 +276,11 @@ impl Gate {
     /// Which keys there are and where they come from, without their secrets; oldest first.
     pub fn key_origins(&self) -> Vec<KeyOrigin> {
         self.inner.keys.current().origins().to_vec()
+    }
+
+    /// What the audit trail joins the events of a user by.
+    pub fn pseudonyms(&self) -> &Pseudonyms {
+        &self.inner.pseudonyms
     }
 
     /// Whether and how the original's AES-CBC is spoken.

@@ -41,6 +41,8 @@ mod address;
 #[forbid(unsafe_code)]
 pub mod api;
 #[forbid(unsafe_code)]
+pub mod audit;
+#[forbid(unsafe_code)]
 mod cipher;
 #[forbid(unsafe_code)]
 mod clock;
@@ -73,6 +75,8 @@ pub mod server;
 #[forbid(unsafe_code)]
 mod stamp;
 #[forbid(unsafe_code)]
+mod store;
+#[forbid(unsafe_code)]
 mod sync;
 #[forbid(unsafe_code)]
 mod syntax;
@@ -80,6 +84,8 @@ mod syntax;
 mod threads;
 #[forbid(unsafe_code)]
 pub mod token;
+#[forbid(unsafe_code)]
+pub mod users;
 
 pub use cipher::{CbcMode, MAX_PLAINTEXT, OVERHEAD};
 pub use config::{Config, Settings};
@@ -87,11 +93,12 @@ pub use default_gate::{
     decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token,
 };
 pub use error::{Error, TokenError, whole_seconds};
-pub use gate::Gate;
+pub use gate::{Gate, Refreshed, Tokens};
 pub use keys::{KeyOrigin, RING_FILE};
 pub use limiter::Admission;
 pub use mask::{DEFAULT_VISIBLE_CHARS, mask};
 pub use secret::Secret;
+pub use store::STORE_FILE;
 pub use token::{Claims, Grant};
 
 /// This crate's version.

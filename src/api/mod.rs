@@ -34,6 +34,7 @@ pub use response::{Response, StatusCode};
 use caller::Caller;
 use request::path_of;
 use request_id::RequestId;
+pub(crate) use router::Pace;
 use routes::{SECURE_DATA_PATH, SecureData};
 
 /// The API over a gate. Cheap to clone; `Send` and `Sync`.
@@ -55,11 +56,21 @@ struct AppInner {
 const LARGE: usize = 64 << 10;
 
 /// What the log says of one request beside what the request itself says.
-#[derive(Default)]
 struct Seen {
+    id: RequestId,
     /// The route's path, with names in the place of parameters.
     route: Option<Cow<'static, str>>,
     user: Option<String>,
+}
+
+impl Seen {
+    fn of(request: &Request<'_>) -> Self {
+        Seen {
+            id: RequestId::of(request),
+            route: None,
+            user: None,
+        }
+    }
 }
 
 impl App {
@@ -91,8 +102,10 @@ impl App {
     /// Mounts the API on a gate, with all that a host adds to it.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
+    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read; [`Error::Store`] where there is a store of
+    /// accounts that cannot be read or trusted.
     pub fn with_host(gate: Gate, settings: &AppSettings, host: Host) -> Result<Self, Error> {
+        gate.check_store()?;
         let login_limiter = match settings.login_max_requests {
             0 => None,
             limit => Some(Limiter::new(
@@ -132,14 +145,25 @@ impl App {
         self.guarded(request, router::answer)
     }
 
-    /// Whether the answer may take longer than an engine should let others wait: the body is large, or the data that is
+    /// How long the answer may take, so that an engine lets nobody else wait for it: the body is large, or the data that is
     /// shown, or the route waits for something.
-    pub(crate) fn takes_long(&self, method: &Method, target: &str, body: &[u8]) -> bool {
+    pub(crate) fn pace(&self, method: &Method, target: &str, body: &[u8]) -> Pace {
         let app = &self.inner;
         let path = path_of(target);
-        body.len() > LARGE
-            || (path == SECURE_DATA_PATH && app.secure_data.size() > LARGE)
-            || router::takes_long(&app.host, method, path)
+        match router::pace(app, method, path) {
+            Pace::Quick
+                if body.len() > LARGE
+                    || (path == SECURE_DATA_PATH && app.secure_data.size() > LARGE) =>
+            {
+                Pace::Slow
+            }
+            pace => pace,
+        }
+    }
+
+    /// How many passwords are hashed at a time.
+    pub(crate) fn hashing_places(&self) -> usize {
+        self.inner.gate.users().places()
     }
 
     fn guarded(
@@ -148,30 +172,29 @@ impl App {
         answer: fn(&AppInner, &Request<'_>, &mut Seen) -> Result<Response, Problem>,
     ) -> Response {
         let started = Instant::now();
-        let id = RequestId::of(request);
-        let mut seen = Seen::default();
+        let mut seen = Seen::of(request);
         // Nothing that a route may change stays half-changed: the gate is immutable and the limiters' locks recover.
         let answer = catch_unwind(AssertUnwindSafe(|| answer(&self.inner, request, &mut seen)));
         let response = match answer {
             Ok(Ok(response)) => response,
-            Ok(Err(problem)) => problem.into_response(&id),
+            Ok(Err(problem)) => problem.into_response(&seen.id),
             Err(panic) => {
                 // What a host panics with may panic again when it is dropped.
                 if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
                     mem::forget(again);
                 }
-                log::error!(id = id.as_str(); "a route panicked");
-                Problem::internal().into_response(&id)
+                log::error!(id = seen.id.as_str(); "a route panicked");
+                Problem::internal().into_response(&seen.id)
             }
         };
-        self.finish(request, &seen, &id, started, response)
+        self.finish(request, &seen, started, response)
     }
 
     /// Answers a request that an engine cannot hand over: too large, cut short, not HTTP. `request` holds what is known.
     pub fn refuse(&self, request: &Request<'_>, problem: Problem) -> Response {
-        let id = RequestId::of(request);
-        let response = problem.into_response(&id);
-        self.finish(request, &Seen::default(), &id, Instant::now(), response)
+        let seen = Seen::of(request);
+        let response = problem.into_response(&seen.id);
+        self.finish(request, &seen, Instant::now(), response)
     }
 
     /// Adds what every answer carries, and writes the line of the log.
@@ -179,10 +202,10 @@ impl App {
         &self,
         request: &Request<'_>,
         seen: &Seen,
-        id: &RequestId,
         started: Instant,
         mut response: Response,
     ) -> Response {
+        let id = &seen.id;
         response.set("X-Request-Id", id.as_str().to_owned());
         response.set("X-Content-Type-Options", "nosniff");
         if log::log_enabled!(target: ACCESS, log::Level::Info) {

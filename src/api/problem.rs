@@ -59,6 +59,11 @@ impl Problem {
 
     /// 401: no token, or one that is refused (RFC 6750, section 3).
     pub(super) fn unauthorized(error: TokenError) -> Self {
+        if error == TokenError::Unchecked {
+            return Problem::unavailable(
+                "The store of what was taken back cannot be used; the server's log has the reason.",
+            );
+        }
         let title = error.sentence();
         let challenge = match error {
             TokenError::Missing => "Bearer".to_owned(),
@@ -74,6 +79,7 @@ impl Problem {
             TokenError::Expired | TokenError::KeyRetired => "Log in again for a new one.",
             TokenError::NotYetValid => "Its time has not begun; check the clocks.",
             TokenError::Malformed => "It is not a token of this server's form.",
+            TokenError::Revoked => "It was taken back. Log in again for a new one.",
             _ => "It was not signed by this server, or not for it.",
         };
         Problem::new(401, error.code(), title, detail).with("WWW-Authenticate", challenge)
@@ -172,6 +178,16 @@ impl Problem {
         )
     }
 
+    /// 415: the body is said to be neither of the two that are taken.
+    pub(super) fn neither_form_nor_json() -> Self {
+        Problem::new(
+            415,
+            "unsupported_media_type",
+            "The body must be a form or JSON.",
+            "Send the header: Content-Type: application/x-www-form-urlencoded",
+        )
+    }
+
     /// 417: the client expects something that is not done here (RFC 9110, section 10.1.1).
     pub fn expectation_failed() -> Self {
         Problem::new(
@@ -230,6 +246,11 @@ impl Problem {
             .with("Retry-After", "1")
     }
 
+    /// The stable code.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub(super) fn add_header(&mut self, name: &'static str, value: String) {
         self.headers.push((name, value));
     }
@@ -274,7 +295,14 @@ impl From<Error> for Problem {
                 Problem::bad_member("The data is not acceptable.", sentence)
             }
             Error::Token(error) => Problem::unauthorized(error),
+            Error::LoginFailed => Problem::login_failed(),
             Error::RateLimited { retry_after } => Problem::rate_limited(retry_after),
+            Error::Store(_) => {
+                log::error!(code = error.code(); "{error}");
+                Problem::unavailable(
+                    "The store of accounts cannot be used; the server's log has the reason.",
+                )
+            }
             Error::Setting(_) | Error::KeyRing(_) | Error::Io(_) | Error::Crypto(_) => {
                 log::error!(code = error.code(); "{error}");
                 Problem::internal()

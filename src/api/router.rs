@@ -1,12 +1,13 @@
 //! From a request to its route, and the gates on the way: token, scope, limit.
 
-use super::hooks::Host;
+use super::caller::Caller;
 use super::host::HostRoute;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
 use super::routes::ROUTES;
 use super::{AppInner, Seen};
+use crate::audit::{AUDIT, Event};
 use crate::limiter::Admission;
 use crate::{Claims, TokenError};
 
@@ -25,6 +26,19 @@ pub(super) enum Access {
     Anyone,
     /// Holders of a token with this scope, as often as the limit admits.
     Token(&'static str),
+    /// Holders of a token with this scope (the empty one: of any token), as often as they like.
+    Unlimited(&'static str),
+}
+
+/// How long an answer may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// At most about a millisecond.
+    Quick,
+    /// It may wait for something.
+    Slow,
+    /// It hashes a password: that takes a core and much memory for some time.
+    Hashing,
 }
 
 /// What a route gets to see.
@@ -32,6 +46,26 @@ pub(super) struct Call<'a> {
     pub(super) app: &'a AppInner,
     pub(super) request: &'a Request<'a>,
     pub(super) seen: &'a mut Seen,
+}
+
+impl Call<'_> {
+    /// Tells an event of the audit trail about the request's user.
+    pub(super) fn audit(&self, event: &'static str, result: &str) {
+        audit(self.app, self.request, self.seen, event, result);
+    }
+}
+
+fn audit(app: &AppInner, request: &Request<'_>, seen: &Seen, event: &'static str, result: &str) {
+    if !log::log_enabled!(target: AUDIT, log::Level::Info) {
+        return;
+    }
+    app.gate.pseudonyms().tell(&Event {
+        event,
+        result,
+        user: seen.user.as_deref(),
+        peer: &Caller::of(request, &app.settings),
+        id: seen.id.as_str(),
+    });
 }
 
 pub(super) fn answer(
@@ -71,15 +105,26 @@ pub(super) fn answer(
     }
 }
 
-/// Whether the route that this leads to may wait for something.
-pub(super) fn takes_long(host: &Host, method: &Method, path: &str) -> bool {
+/// How long the route that this leads to may take.
+pub(super) fn pace(app: &AppInner, method: &Method, path: &str) -> Pace {
+    let host = &app.host;
     let hooked = |hook: bool, of: Method, at: &str| hook && of == *as_get(method) && at == path;
-    hooked(host.authenticate.is_some(), Method::Post, "/login")
+    let slow = hooked(host.authenticate.is_some(), Method::Post, "/login")
         || hooked(host.secure_data.is_some(), Method::Get, "/secure-data")
+        // They wait for the disk.
+        || hooked(true, Method::Post, "/refresh")
+        || hooked(true, Method::Post, "/logout")
         || host
             .routes
             .iter()
-            .any(|route| route.blocking && route.method == *as_get(method) && route.takes(path))
+            .any(|route| route.blocking && route.method == *as_get(method) && route.takes(path));
+    if slow {
+        return Pace::Slow;
+    }
+    match hooked(true, Method::Post, "/login") && app.gate.wants_passwords() {
+        true => Pace::Hashing,
+        false => Pace::Quick,
+    }
 }
 
 /// HEAD is GET whose body the engine leaves out.
@@ -96,13 +141,16 @@ fn run(
     request: &Request<'_>,
     seen: &mut Seen,
 ) -> Result<Response, Problem> {
-    let Access::Token(scope) = route.access else {
-        return (route.answer)(&mut Call { app, request, seen });
+    let claims = match route.access {
+        Access::Anyone => None,
+        Access::Token(scope) => Some(permitted(app, request, scope, seen)?),
+        Access::Unlimited(scope) => permitted(app, request, scope, seen).map(|_| None)?,
     };
-    let claims = permitted(app, request, scope, seen)?;
-    limited(app, &claims, || {
-        (route.answer)(&mut Call { app, request, seen })
-    })
+    let mut answer = || (route.answer)(&mut Call { app, request, seen });
+    match claims {
+        Some(claims) => limited(app, &claims, answer),
+        None => answer(),
+    }
 }
 
 fn run_host(
@@ -129,12 +177,14 @@ fn permitted(
     scope: &str,
     seen: &mut Seen,
 ) -> Result<Claims, Problem> {
-    let claims = check_token(app, request)?;
-    seen.user = Some(claims.subject().to_owned());
-    if !scope.is_empty() && !claims.has_scope(scope) {
-        return Err(Problem::insufficient_scope(scope));
-    }
-    Ok(claims)
+    let checked = check_token(app, request).and_then(|claims| {
+        seen.user = Some(claims.subject().to_owned());
+        match scope.is_empty() || claims.has_scope(scope) {
+            true => Ok(claims),
+            false => Err(Problem::insufficient_scope(scope)),
+        }
+    });
+    checked.inspect_err(|problem| audit(app, request, seen, "denied", problem.code()))
 }
 
 /// Answers as often as the user's limit admits, and says how often that still is.
@@ -154,8 +204,13 @@ fn limited(
     response
 }
 
-/// The token of a request: exactly one `Authorization: Bearer` (RFC 6750, section 2.1), the scheme in any case.
 fn check_token(app: &AppInner, request: &Request<'_>) -> Result<Claims, Problem> {
+    let token = bearer_token(request)?;
+    app.gate.verify_token(token).map_err(Problem::unauthorized)
+}
+
+/// The token of a request: exactly one `Authorization: Bearer` (RFC 6750, section 2.1), the scheme in any case.
+pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<&'r str, Problem> {
     let mut values = request.headers.all("Authorization");
     let value = values.next();
     if values.next().is_some() {
@@ -169,9 +224,7 @@ fn check_token(app: &AppInner, request: &Request<'_>) -> Result<Claims, Problem>
         .filter(|(_, rest)| rest.is_empty() || rest.starts_with(b" "))
         .map(|(_, rest)| rest.trim_ascii())
         .unwrap_or_default();
-    let token =
-        std::str::from_utf8(token).map_err(|_| Problem::unauthorized(TokenError::Malformed))?;
-    app.gate.verify_token(token).map_err(Problem::unauthorized)
+    std::str::from_utf8(token).map_err(|_| Problem::unauthorized(TokenError::Malformed))
 }
 
 /// Says the limit (draft-ietf-httpapi-ratelimit-headers-11) in an answer or an error.

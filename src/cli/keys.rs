@@ -10,6 +10,7 @@ use sealgate::config::Group;
 use sealgate::keys::{self, Generated, KeyList, KeyState, NewKeys};
 use serde_json::{Value, json};
 
+use super::audit::Trail;
 use super::table::{aligned, harmless, rfc3339};
 use super::{Failure, load_settings, print_json, settings, write_output};
 
@@ -226,7 +227,9 @@ fn now() -> u64 {
 }
 
 fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?.gate;
+    let all = load_settings(matches, &GROUPS)?;
+    let trail = Trail::start(&all)?;
+    let settings = all.gate;
     let grace = matches
         .get_one::<u32>("grace")
         .map(|seconds| Duration::from_secs(u64::from(*seconds)));
@@ -234,19 +237,25 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
         _ if grace.is_some() => grace,
         "token" => Some(keys::token_grace(&settings)),
         _ => None,
-    })?;
-    tell(matches, &rotated)
+    });
+    tell(matches, &trail.told("keys.rotate", rotated)?)
 }
 
 fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?.gate;
+    let all = load_settings(matches, &GROUPS)?;
+    let trail = Trail::start(&all)?;
+    let settings = all.gate;
     let ids: Vec<&str> = matches
         .get_many::<String>("id")
         .into_iter()
         .flatten()
         .map(String::as_str)
         .collect();
-    let changed = keys::set_state(&settings, &ids, state)?;
+    let event = match state {
+        KeyState::Retired => "keys.retire",
+        _ => "keys.accept",
+    };
+    let changed = trail.told(event, keys::set_state(&settings, &ids, state))?;
     if matches.get_flag("json") {
         let keys = changed.keys.iter();
         return print_json(&json!({
@@ -281,8 +290,10 @@ fn chosen(matches: &ArgMatches) -> NewKeys {
 }
 
 fn generate(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?.gate;
-    tell(matches, &keys::generate(&settings, chosen(matches))?)
+    let settings = load_settings(matches, &GROUPS)?;
+    let trail = Trail::start(&settings)?;
+    let generated = keys::generate(&settings.gate, chosen(matches));
+    tell(matches, &trail.told("keys.generate", generated)?)
 }
 
 fn tell(matches: &ArgMatches, generated: &Generated) -> Result<(), Failure> {

@@ -28,6 +28,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("token verify", &["sealgate token verify < token"]),
     ("token inspect", &["sealgate token inspect < token"]),
     (
+        "token revoke",
+        &[
+            "sealgate token revoke < token",
+            "sealgate token revoke --user alice",
+        ],
+    ),
+    (
         "encrypt",
         &["sealgate encrypt --context orders/17 < file > sealed"],
     ),
@@ -69,6 +76,30 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "sealgate keys accept 5bd867bb",
             "sealgate keys accept 5bd867bb --for 86400",
         ],
+    ),
+    (
+        "user add",
+        &[
+            "sealgate user add alice",
+            "sealgate user add gateway --scopes introspect < password",
+        ],
+    ),
+    (
+        "user list",
+        &["sealgate user list", "sealgate user list --json"],
+    ),
+    ("user passwd", &["sealgate user passwd alice"]),
+    (
+        "user scopes",
+        &["sealgate user scopes alice 'secure-data decrypt'"],
+    ),
+    ("user disable", &["sealgate user disable alice"]),
+    ("user enable", &["sealgate user enable alice"]),
+    ("user remove", &["sealgate user remove alice"]),
+    ("store check", &["sealgate store check"]),
+    (
+        "store backup",
+        &["sealgate store backup /a/safe/place/store.db"],
     ),
     (
         "config",

@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand, all flags from the settings table.
 
+mod audit;
 mod config;
 mod data;
 mod health;
@@ -9,18 +10,20 @@ mod mask;
 mod password;
 mod serve;
 mod settings;
+mod store;
 mod table;
 mod token;
+mod user;
 
 use std::io::{self, Read, Write};
 
 use clap::{ArgMatches, Command};
 use sealgate::config::Group;
-use sealgate::{Error, Gate, Secret, Settings};
+use sealgate::{Error, Gate, Secret, Settings, TokenError};
 
 /// What the codes mean that every subcommand ends with.
 const EXIT_CODES: &str = "0 done; 1 the answer is no (token refused, data does not open, server not ready, no key \
-    ring); 2 it could not be asked (arguments, settings, keys, files).";
+    ring, no such account); 2 it could not be asked (arguments, settings, keys, files).";
 /// Most that is read from standard input.
 const MAX_INPUT: u64 = 2 << 30;
 
@@ -52,9 +55,13 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Decrypt | Error::KeyRetired | Error::Token(_) | Error::RateLimited { .. } => {
-                Failure::no(error.to_string())
-            }
+            // Not a refusal: nobody could look.
+            Error::Token(TokenError::Unchecked) => Failure::wrong(error.to_string()),
+            Error::Decrypt
+            | Error::KeyRetired
+            | Error::Token(_)
+            | Error::LoginFailed
+            | Error::RateLimited { .. } => Failure::no(error.to_string()),
             _ => Failure::wrong(error.to_string()),
         }
     }
@@ -70,6 +77,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("mask", matches)) => mask::run(matches),
         Some(("healthcheck", matches)) => health::run(matches),
         Some(("keys", matches)) => keys::run(matches),
+        Some(("user", matches)) => user::run(matches),
+        Some(("store", matches)) => store::run(matches),
         Some(("config", matches)) => config::run(matches),
         Some(("completions", matches)) => man::completions(command(), matches),
         Some(("man", matches)) => man::run(command(), matches),
@@ -92,6 +101,8 @@ fn command() -> Command {
         .subcommand(mask::command())
         .subcommand(health::command())
         .subcommand(keys::command())
+        .subcommand(user::command())
+        .subcommand(store::command())
         .subcommand(config::command())
         .subcommand(man::completions_command())
         .subcommand(man::command())

@@ -120,8 +120,9 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
     for origin in gate.key_origins() {
         lines.push(format!("  {origin}"));
     }
-    let reachable_login = offers_login(server, settings);
+    let reachable_login = offers_login(server, gate, settings);
     let login = match settings.app.login {
+        LoginMode::Auto if gate.wants_passwords() => "users with an account and its password",
         LoginMode::Auto if !reachable_login => {
             "nobody: there are no accounts, and the address is not of this machine alone"
         }
@@ -136,7 +137,11 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
         let _ = writeln!(out, "{}", harmless(&line));
     }
     if reachable_login {
-        let curl = harmless(&first_curl(&server.addresses()[0]));
+        let body = match gate.wants_passwords() {
+            true => r#"{"username": "NAME", "password": "PASSWORD"}"#,
+            false => r#"{"username": "test_user"}"#,
+        };
+        let curl = harmless(&first_curl(&server.addresses()[0], body));
         let _ = writeln!(out, "\nTry:\n  {curl}\n");
     }
     let _ = out.flush();
@@ -144,9 +149,11 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
 }
 
 /// Whether anybody can get a token by POST /login.
-fn offers_login(server: &Server, settings: &Settings) -> bool {
+fn offers_login(server: &Server, gate: &Gate, settings: &Settings) -> bool {
     match settings.app.login {
-        LoginMode::Auto => server.addresses().iter().any(Address::is_local),
+        LoginMode::Auto => {
+            gate.wants_passwords() || server.addresses().iter().any(Address::is_local)
+        }
         LoginMode::Open => true,
         LoginMode::Off => false,
     }
@@ -154,12 +161,12 @@ fn offers_login(server: &Server, settings: &Settings) -> bool {
 
 fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool) {
     match settings.app.login {
-        LoginMode::Auto if !reachable_login => {}
+        LoginMode::Auto if gate.wants_passwords() || !reachable_login => {}
         LoginMode::Auto => log::warn!(
-            "there are no accounts: every caller of this machine may log in under any name (SEALGATE_LOGIN=off ends that)"
+            "there are no accounts: every caller of this machine may log in under any name (sealgate user add NAME ends that)"
         ),
         LoginMode::Open => log::warn!(
-            "there are no accounts: anybody who reaches this server may log in under any name"
+            "anybody who reaches this server may log in under any name, without a password"
         ),
         LoginMode::Off => {}
     }
@@ -192,13 +199,11 @@ fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool
     }
 }
 
-fn first_curl(address: &Address) -> String {
+fn first_curl(address: &Address, body: &str) -> String {
     let target = match address {
         Address::Tcp(address) => format!("http://{}", Address::connectable(*address)),
         Address::Tls(address) => format!("https://{}", Address::connectable(*address)),
         Address::Unix(path) => format!("--unix-socket {} http://localhost", path.display()),
     };
-    format!(
-        r#"curl -X POST {target}/login -H "Content-Type: application/json" -d '{{"username": "test_user"}}'"#
-    )
+    format!(r#"curl -X POST {target}/login -H "Content-Type: application/json" -d '{body}'"#)
 }

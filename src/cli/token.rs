@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use sealgate::config::Group;
 use sealgate::token::{OPEN_LOGIN_SCOPE, Unverified};
-use sealgate::{Grant, Secret, TokenError};
+use sealgate::{Error, Gate, Grant, Secret, TokenError};
 use serde_json::{Value, json};
 
-use super::{Failure, open_gate, print_json, read_input, settings, write_output};
+use super::audit::Trail;
+use super::{Failure, load_settings, open_gate, print_json, read_input, settings, write_output};
 
 pub(super) fn command() -> Command {
     let issue = Command::new("issue")
@@ -48,13 +49,35 @@ pub(super) fn command() -> Command {
              believe what it says.",
         )
         .arg(token_argument());
+    let revoke = Command::new("revoke")
+        .about("Take back a token from standard input, one by its id, or all of a user")
+        .long_about(
+            "Take back a token from standard input (with the login that it comes from), one by its id, or all tokens of a \
+             user that were issued until now. Every server and program that uses the same data directory refuses them within \
+             a second. Exit code 1 where it is no token of ours, or has expired.",
+        )
+        .arg(token_argument().conflicts_with_all(["id", "of"]))
+        .arg(
+            Arg::new("id")
+                .long("id")
+                .value_name("ID")
+                .conflicts_with("of")
+                .help("The id of a token (jti), or of a login (sid)"),
+        )
+        .arg(
+            Arg::new("of")
+                .long("user")
+                .value_name("NAME")
+                .help("All tokens of this user until now; those that do not say when they were issued, for good"),
+        );
     Command::new("token")
-        .about("Issue, verify and inspect tokens")
+        .about("Issue, verify, inspect and take back tokens")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(settings::add_flags(issue, &[Group::Gate]))
         .subcommand(settings::add_flags(verify, &[Group::Gate]))
         .subcommand(inspect)
+        .subcommand(settings::add_flags(revoke, &[Group::Gate]))
 }
 
 fn token_argument() -> Arg {
@@ -68,6 +91,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("issue", matches)) => issue(matches),
         Some(("verify", matches)) => verify(matches),
         Some(("inspect", matches)) => inspect(matches),
+        Some(("revoke", matches)) => revoke(matches),
         _ => unreachable!("clap asks for a subcommand that it knows"),
     }
 }
@@ -113,6 +137,34 @@ fn inspect(matches: &ArgMatches) -> Result<(), Failure> {
         "header": token.header(),
         "claims": token.claims(),
     }))
+}
+
+fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
+    let settings = load_settings(matches, &[Group::Gate])?;
+    let trail = Trail::start(&settings)?;
+    let gate = Gate::new(&settings.gate)?;
+    let given = |name: &str| matches.get_one::<String>(name);
+    let (event, done) = if let Some(user) = given("of") {
+        (
+            "revoke.user",
+            gate.revoke_user(user).map(|()| Some(user.clone())),
+        )
+    } else if let Some(id) = given("id") {
+        (
+            "revoke.token",
+            gate.revoke_token_id(id, None).map(|()| None),
+        )
+    } else {
+        let token = given_token(matches)?;
+        ("revoke.token", gate.revoke_token(text(&token)?).map(Some))
+    };
+    let result = done.as_ref().map_or_else(Error::code, |_| "ok");
+    let user = done.as_ref().ok().and_then(Option::as_deref);
+    trail.tell(event, result, user);
+    done.map(drop).map_err(|error| match error {
+        Error::Token(error) => Failure::no(format!("{error} ({})", error.code())),
+        other => other.into(),
+    })
 }
 
 fn given_token(matches: &ArgMatches) -> Result<Secret, Failure> {

@@ -420,6 +420,15 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "audit_file",
+        env: "SEALGATE_AUDIT_FILE",
+        value_name: "FILE",
+        help: "File for audit events alone (logins, denials, changes of accounts and keys, tokens taken back), whatever the level; they are in the log too.",
+        group: Group::Gate,
+        apply: |s, v| parse::path(v).map(|path| s.log.audit_file = Some(path)),
+        ..PLAIN
+    },
+    Setting {
         name: "secure_data",
         env: "SEALGATE_SECURE_DATA",
         help: "What GET /secure-data seals and shows.",
@@ -443,7 +452,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LOGIN",
         default: "auto",
         value_name: "auto|open|off",
-        help: "Who may log in under any name: auto only callers of this machine, open everybody, off nobody.",
+        help: "Who may log in: auto users with a password, and where there has never been an account callers of this machine under any name; open everybody under any name; off nobody.",
         apply: |s, v| {
             parse::choice(
                 v,
@@ -502,6 +511,66 @@ pub static SETTINGS: &[Setting] = &[
         help: "How long a new token lives.",
         group: Group::Gate,
         apply: |s, v| seconds(v, 1, 315_576_000).map(|ttl| s.gate.token_ttl = ttl),
+        ..PLAIN
+    },
+    Setting {
+        name: "refresh_ttl",
+        env: "SEALGATE_REFRESH_TTL",
+        default: "1209600",
+        value_name: "SECONDS",
+        help: "How long a login of an account can be refreshed without a password, from the last time on; 0 gives no refresh tokens.",
+        group: Group::Gate,
+        apply: |s, v| seconds(v, 0, 315_576_000).map(|ttl| s.gate.refresh_ttl = ttl),
+        ..PLAIN
+    },
+    Setting {
+        name: "password_memory",
+        env: "SEALGATE_PASSWORD_MEMORY",
+        default: "19456",
+        value_name: "KIB",
+        help: "Memory that hashing one password takes (argon2id's m). Where costs are raised, a password is hashed anew at its next login.",
+        group: Group::Gate,
+        apply: |s, v| parse::number(v, 1024, 1 << 20).map(|n| s.gate.password_memory = n as u32),
+        ..PLAIN
+    },
+    Setting {
+        name: "password_passes",
+        env: "SEALGATE_PASSWORD_PASSES",
+        default: "2",
+        value_name: "N",
+        help: "Passes over that memory (argon2id's t).",
+        group: Group::Gate,
+        apply: |s, v| parse::number(v, 1, 100).map(|n| s.gate.password_passes = n as u32),
+        ..PLAIN
+    },
+    Setting {
+        name: "password_lanes",
+        env: "SEALGATE_PASSWORD_LANES",
+        default: "1",
+        value_name: "N",
+        help: "Lanes in that memory (argon2id's p).",
+        group: Group::Gate,
+        apply: |s, v| parse::number(v, 1, 16).map(|n| s.gate.password_lanes = n as u32),
+        ..PLAIN
+    },
+    Setting {
+        name: "password_hashes",
+        env: "SEALGATE_PASSWORD_HASHES",
+        default: "0",
+        value_name: "N",
+        help: "Passwords that are hashed at a time, each with its own memory; 0: as many as there are cores.",
+        group: Group::Gate,
+        apply: |s, v| parse::number(v, 0, 64).map(|n| s.gate.password_hashes = n as usize),
+        ..PLAIN
+    },
+    Setting {
+        name: "lockout_after",
+        env: "SEALGATE_LOCKOUT_AFTER",
+        default: "5",
+        value_name: "N",
+        help: "Wrong passwords for one name from one address after which further tries wait, 1 s at first and 15 min at most; 0 never makes them wait.",
+        group: Group::Gate,
+        apply: |s, v| parse::number(v, 0, 1_000_000).map(|n| s.gate.lockout_after = n as u32),
         ..PLAIN
     },
     Setting {

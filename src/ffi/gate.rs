@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::buffer::SealgateBuffer;
 use super::claims::SealgateClaims;
 use super::config::{SealgateConfig, settings_of};
+use super::fork::watch_forks;
 use super::input::{bytes, handle, output, text};
 use super::{Failure, SealgateStatus, boundary, boundary_of, free_handle};
 use crate::{Gate, Grant};
@@ -50,6 +51,7 @@ pub unsafe extern "C" fn sealgate_new(
         // SAFETY: by this function's contract, for both.
         let (out, config) = unsafe { (output(out, ptr::null_mut(), "out")?, config.as_ref()) };
         let settings = settings_of(config)?;
+        watch_forks();
         *out = Box::into_raw(Box::new(SealgateGate {
             gate: Gate::new(&settings.gate)?,
             broken: AtomicBool::new(false),

@@ -10,6 +10,7 @@ mod callback;
 mod claims;
 mod config;
 mod error;
+mod fork;
 mod gate;
 mod input;
 mod log;

@@ -22,6 +22,8 @@ pub enum SealgateStatus {
     Setting = 4,
     /// The key ring cannot be read, trusted or written.
     KeyRing = 5,
+    /// The store of accounts and of what was taken back cannot be read, trusted or written.
+    Store = 7,
     /// The buffer is too small; the call has told the size that it needs.
     BufferTooSmall = 6,
     /// No token was given.
@@ -36,12 +38,18 @@ pub enum SealgateStatus {
     TokenNotYetValid = 14,
     /// It names a key of ours that is not accepted any more.
     TokenKeyRetired = 15,
+    /// It was taken back, or its user's account is gone or switched off.
+    TokenRevoked = 16,
+    /// It cannot be known whether it was taken back, because the store cannot be read.
+    TokenUnchecked = 17,
     /// The data does not open: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
     DecryptFailed = 20,
     /// The data was sealed under a key of ours that is not accepted any more.
     KeyRetired = 21,
     /// The caller has used up its requests.
     RateLimited = 30,
+    /// No such account, another password, or an account that is switched off. One status for every cause.
+    LoginFailed = 31,
     /// From a callback, or a thread, that the call would have to wait for.
     WouldDeadlock = 40,
     /// A server's handle in a process that was forked off after the server was made.
@@ -59,13 +67,14 @@ pub enum SealgateStatus {
 }
 
 impl SealgateStatus {
-    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 23] = [
+    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 27] = [
         (SealgateStatus::Ok, c"ok"),
         (SealgateStatus::NullPointer, c"null_pointer"),
         (SealgateStatus::InvalidArgument, c"invalid_argument"),
         (SealgateStatus::InvalidUtf8, c"invalid_utf8"),
         (SealgateStatus::Setting, c"setting"),
         (SealgateStatus::KeyRing, c"key_ring"),
+        (SealgateStatus::Store, c"store"),
         (SealgateStatus::BufferTooSmall, c"buffer_too_small"),
         (SealgateStatus::TokenMissing, c"token_missing"),
         (SealgateStatus::TokenMalformed, c"token_malformed"),
@@ -73,9 +82,12 @@ impl SealgateStatus {
         (SealgateStatus::TokenExpired, c"token_expired"),
         (SealgateStatus::TokenNotYetValid, c"token_not_yet_valid"),
         (SealgateStatus::TokenKeyRetired, c"token_key_retired"),
+        (SealgateStatus::TokenRevoked, c"token_revoked"),
+        (SealgateStatus::TokenUnchecked, c"token_unchecked"),
         (SealgateStatus::DecryptFailed, c"decrypt_failed"),
         (SealgateStatus::KeyRetired, c"key_retired"),
         (SealgateStatus::RateLimited, c"rate_limited"),
+        (SealgateStatus::LoginFailed, c"login_failed"),
         (SealgateStatus::WouldDeadlock, c"would_deadlock"),
         (SealgateStatus::Forked, c"forked"),
         (SealgateStatus::WrongState, c"wrong_state"),
@@ -89,6 +101,7 @@ impl SealgateStatus {
         match error {
             Error::Setting(_) => SealgateStatus::Setting,
             Error::KeyRing(_) => SealgateStatus::KeyRing,
+            Error::Store(_) => SealgateStatus::Store,
             Error::InvalidInput(_) => SealgateStatus::InvalidArgument,
             Error::Token(TokenError::Missing) => SealgateStatus::TokenMissing,
             Error::Token(TokenError::Malformed) => SealgateStatus::TokenMalformed,
@@ -96,8 +109,11 @@ impl SealgateStatus {
             Error::Token(TokenError::Expired) => SealgateStatus::TokenExpired,
             Error::Token(TokenError::NotYetValid) => SealgateStatus::TokenNotYetValid,
             Error::Token(TokenError::KeyRetired) => SealgateStatus::TokenKeyRetired,
+            Error::Token(TokenError::Revoked) => SealgateStatus::TokenRevoked,
+            Error::Token(TokenError::Unchecked) => SealgateStatus::TokenUnchecked,
             Error::Decrypt => SealgateStatus::DecryptFailed,
             Error::KeyRetired => SealgateStatus::KeyRetired,
+            Error::LoginFailed => SealgateStatus::LoginFailed,
             Error::RateLimited { .. } => SealgateStatus::RateLimited,
             Error::Io(_) => SealgateStatus::Io,
             Error::Crypto(_) => SealgateStatus::Crypto,

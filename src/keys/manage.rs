@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::document::{Kind, RingContents, RingKey};
 use super::file::{RING_BACKUP_FILE, RING_FILE};
 use super::seal::RingSeal;
-use super::{KeyOrigin, KeyRing, Missing, write};
+use super::{KeyOrigin, KeyRing, write};
 use crate::Error;
 use crate::config::GateSettings;
 
@@ -52,7 +52,7 @@ pub struct Generated {
 /// # Errors
 /// [`Error::KeyRing`] where the ring cannot be read or trusted, or is gone while its backup is there.
 pub fn list(settings: &GateSettings) -> Result<KeyList, Error> {
-    let ring = KeyRing::collect(settings, &RingSeal::of(settings)?, Missing::Leave)?;
+    let ring = KeyRing::as_it_is(settings)?;
     Ok(KeyList {
         ring: settings
             .data_dir

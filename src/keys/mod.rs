@@ -104,6 +104,11 @@ impl KeyRing {
         KeyRing::collect(settings, &RingSeal::of(settings)?, Missing::Make)
     }
 
+    /// The same without making any: a kind of key may be missing then.
+    pub(crate) fn as_it_is(settings: &GateSettings) -> Result<Self, Error> {
+        KeyRing::collect(settings, &RingSeal::of(settings)?, Missing::Leave)
+    }
+
     /// With [`Missing::Leave`] a kind of key may be missing, which otherwise never is.
     fn collect(settings: &GateSettings, seal: &RingSeal, missing: Missing) -> Result<Self, Error> {
         let mut ring = KeyRing {
@@ -138,6 +143,11 @@ impl KeyRing {
 
     pub(crate) fn newest_token_key(&self) -> &TokenKey {
         &self.token_keys.last().expect("a ring has a token key").key
+    }
+
+    /// The first that was there; `None` only where keys may be missing.
+    pub(crate) fn oldest_token_key(&self) -> Option<&TokenKey> {
+        self.token_keys.first().map(|held| &held.key)
     }
 
     /// The key that a token names.

@@ -19,6 +19,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{CombinedLogger, SharedLogger};
 
 use crate::Error;
+use crate::audit::AUDIT;
 use crate::config::{LogFormat, LogSettings};
 
 pub use line::is_harmful;
@@ -31,7 +32,7 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 /// Where the lines of the process's logger go; nothing in a process without it.
 static SINKS: OnceLock<Vec<Arc<Sink>>> = OnceLock::new();
 
-/// Makes the process's logger: to the terminal (standard error) and, where set, to a file. For a program, not a library:
+/// Makes the process's logger: to the terminal (standard error) and, where set, to a file; audit events to theirs too. For a program, not a library:
 /// there is one logger in a process, and its writing threads do not outlive a fork.
 ///
 /// A log call never waits for the terminal or the disk. Lines are written by a thread for each of the two, warnings and
@@ -42,11 +43,37 @@ static SINKS: OnceLock<Vec<Arc<Sink>>> = OnceLock::new();
 /// # Errors
 /// [`Error::Setting`] where the file cannot be opened; [`Error::Io`] where the process has a logger already.
 pub fn init(settings: &LogSettings) -> Result<(), Error> {
-    let mut targets = vec![Target::terminal()];
-    if let Some(path) = &settings.file {
-        let target = Target::file(path).map_err(|error| {
+    start(settings, true)
+}
+
+/// The same for a command that tells nothing but audit events, and only where they have a file.
+///
+/// # Errors
+/// Those of [`init`].
+pub fn init_audit(settings: &LogSettings) -> Result<(), Error> {
+    match settings.audit_file {
+        Some(_) => start(settings, false),
+        None => Ok(()),
+    }
+}
+
+fn start(settings: &LogSettings, lines: bool) -> Result<(), Error> {
+    let mut targets = Vec::new();
+    if lines {
+        targets.push(Target::terminal());
+    }
+    let files = [
+        (
+            "SEALGATE_LOG_FILE",
+            settings.file.as_ref().filter(|_| lines),
+        ),
+        ("SEALGATE_AUDIT_FILE", settings.audit_file.as_ref()),
+    ];
+    for (name, path) in files {
+        let Some(path) = path else { continue };
+        let target = Target::file(name, path).map_err(|error| {
             Error::Setting(format!(
-                "SEALGATE_LOG_FILE: {} cannot be opened for writing: {error}.",
+                "{name}: {} cannot be opened for writing: {error}.",
                 path.display()
             ))
         })?;
@@ -56,12 +83,16 @@ pub fn init(settings: &LogSettings) -> Result<(), Error> {
         .iter()
         .map(|target| Arc::new(Sink::new(target.name(), settings.format)))
         .collect();
-    let logger = Box::new(LineLogger {
+    let mut logger = LineLogger {
         level: settings.level,
         format: settings.format,
         sinks: sinks.clone(),
-    });
-    CombinedLogger::init(vec![logger])
+        audit: None,
+    };
+    if settings.audit_file.is_some() {
+        logger.audit = logger.sinks.pop();
+    }
+    CombinedLogger::init(vec![Box::new(logger)])
         .map_err(|_| Error::Io("The process has a logger already.".to_owned()))?;
     for (sink, target) in sinks.iter().zip(targets) {
         writer::start(sink.clone(), target)
@@ -111,11 +142,23 @@ struct LineLogger {
     level: LevelFilter,
     format: LogFormat,
     sinks: Vec<Arc<Sink>>,
+    /// Gets the audit events alone, and all of them.
+    audit: Option<Arc<Sink>>,
+}
+
+impl LineLogger {
+    fn audit_of(&self, metadata: &Metadata<'_>) -> Option<&Arc<Sink>> {
+        self.audit.as_ref().filter(|_| metadata.target() == AUDIT)
+    }
+
+    fn takes(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= self.level && concerns(metadata)
+    }
 }
 
 impl Log for LineLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.level && concerns(metadata)
+        self.takes(metadata) || self.audit_of(metadata).is_some()
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -124,20 +167,29 @@ impl Log for LineLogger {
         }
         with_line(|line| {
             format(self.format, line, record);
-            for sink in &self.sinks {
-                sink.append(line, record.level() <= Level::Warn);
+            if let Some(sink) = self.audit_of(record.metadata()) {
+                sink.append(line, true);
+            }
+            if self.takes(record.metadata()) {
+                for sink in &self.sinks {
+                    sink.append(line, record.level() <= Level::Warn);
+                }
             }
         });
     }
 
     fn flush(&self) {
-        flush(&self.sinks, FLUSH_LIMIT);
+        let sinks: Vec<_> = self.sinks.iter().chain(&self.audit).cloned().collect();
+        flush(&sinks, FLUSH_LIMIT);
     }
 }
 
 impl SharedLogger for LineLogger {
     fn level(&self) -> LevelFilter {
-        self.level
+        match self.audit {
+            Some(_) => self.level.max(LevelFilter::Info),
+            None => self.level,
+        }
     }
 
     fn config(&self) -> Option<&simplelog::Config> {

@@ -203,6 +203,7 @@ fn other_crates_are_heard_only_when_something_is_wrong() {
         level: LevelFilter::Trace,
         format: LogFormat::Text,
         sinks: Vec::new(),
+        audit: None,
     };
     let enabled = |target: &str, level| {
         logger.enabled(&Metadata::builder().target(target).level(level).build())
@@ -231,6 +232,7 @@ fn a_value_that_logs_while_it_is_logged_is_no_deadlock() {
         level: LevelFilter::Info,
         format: LogFormat::Text,
         sinks: vec![sink.clone()],
+        audit: None,
     };
     let chatty = Chatty(&logger);
     logger.log(

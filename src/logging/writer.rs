@@ -34,12 +34,12 @@ impl Target {
         }
     }
 
-    pub(super) fn file(path: &Path) -> io::Result<Self> {
+    pub(super) fn file(name: &'static str, path: &Path) -> io::Result<Self> {
         let mut file = open(path)?;
         Ok(Target {
             broken: ends_within_a_line(&mut file),
             path: Some(path.to_owned()),
-            ..Target::new("SEALGATE_LOG_FILE", Box::new(file))
+            ..Target::new(name, Box::new(file))
         })
     }
 
@@ -130,7 +130,7 @@ fn run(sink: &Sink, mut target: Target) {
                     sink.not_reopened();
                     continue;
                 };
-                match Target::file(path) {
+                match Target::file(target.name, path) {
                     Ok(anew) => {
                         target = anew;
                         sink.reopened();

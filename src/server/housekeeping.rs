@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::audit::Event;
 use crate::sync::lock;
 use crate::{Error, Gate, threads};
 
@@ -65,6 +66,15 @@ fn is_over_within(told: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
 fn rotate(gate: &Gate) {
     match gate.rotate_old_keys() {
         Ok(added) => {
+            if !added.is_empty() {
+                gate.pseudonyms().tell(&Event {
+                    event: "keys.rotate",
+                    result: "ok",
+                    user: None,
+                    peer: &"server",
+                    id: "-",
+                });
+            }
             for key in added {
                 log::info!(kind = key.kind, id = key.id; "a key has reached its age and was replaced");
             }

@@ -6,7 +6,7 @@
 
 use std::hash::BuildHasher;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
@@ -36,6 +36,8 @@ type Set = [Option<Entry>; WAYS];
 struct Entry {
     hash: u64,
     generation: u64,
+    /// The store's epoch under which it was last known not to be taken back.
+    epoch: AtomicU64,
     token: Zeroizing<Box<str>>,
     checked: Checked,
     /// Whether it was asked for since the set was last full.
@@ -65,30 +67,44 @@ impl TokenCache {
         }
     }
 
-    /// The claims of a token that was checked under this generation and is still good now.
+    /// The claims of a token that was checked under this generation and is still good now, and the store's epoch under which
+    /// it was last known not to be taken back.
     pub(super) fn find(
         &self,
         place: &Place,
         token: &str,
         generation: u64,
         leeway: Duration,
-    ) -> Option<Claims> {
+    ) -> Option<(Claims, u64)> {
         let set = self.set(place).try_read().ok()?;
-        let entry = set
-            .iter()
-            .flatten()
-            .find(|entry| entry.hash == place.hash && **entry.token == *token)?;
+        let entry = entry_of(&set, place, token)?;
         if entry.generation != generation || !entry.checked.is_good_at(now(), leeway) {
             return None;
         }
         if !entry.used.load(Ordering::Relaxed) {
             entry.used.store(true, Ordering::Relaxed);
         }
-        Some(entry.checked.claims.clone())
+        let epoch = entry.epoch.load(Ordering::Relaxed);
+        Some((entry.checked.claims.clone(), epoch))
     }
 
-    /// Keeps a token that has just been checked under this generation, in the place of one that is of less use.
-    pub(super) fn remember(&self, place: &Place, token: &str, generation: u64, checked: Checked) {
+    /// Notes that a token was not taken back as of this epoch.
+    pub(super) fn confirm(&self, place: &Place, token: &str, epoch: u64) {
+        if let Ok(set) = self.set(place).try_read()
+            && let Some(entry) = entry_of(&set, place, token)
+        {
+            entry.epoch.store(epoch, Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps a token that has just been checked under this generation and epoch, in the place of one that is of less use.
+    pub(super) fn remember(
+        &self,
+        place: &Place,
+        token: &str,
+        (generation, epoch): (u64, u64),
+        checked: Checked,
+    ) {
         if token.len() > MAX_REMEMBERED {
             return;
         }
@@ -98,6 +114,7 @@ impl TokenCache {
         let entry = Entry {
             hash: place.hash,
             generation,
+            epoch: AtomicU64::new(epoch),
             token: Zeroizing::new(token.into()),
             checked,
             used: AtomicBool::new(false),
@@ -109,6 +126,12 @@ impl TokenCache {
     fn set(&self, place: &Place) -> &RwLock<Set> {
         &self.sets[place.hash as usize & (self.sets.len() - 1)]
     }
+}
+
+fn entry_of<'s>(set: &'s Set, place: &Place, token: &str) -> Option<&'s Entry> {
+    set.iter()
+        .flatten()
+        .find(|entry| entry.hash == place.hash && **entry.token == *token)
 }
 
 /// The place that `new` takes: its own, an empty or outdated one, else one that nobody has asked for since the set was
@@ -179,7 +202,7 @@ mod tests {
             Duration::from_secs((now().as_secs() as i64 + offset).try_into().unwrap())
         };
         Checked {
-            claims: Claims::new(subject, "", None, at(to).as_secs(), None, "{}"),
+            claims: Claims::of(subject, at(to).as_secs()),
             not_before: Some(at(from)),
             expires_at: at(to),
             key: KeyState::Accepted,
@@ -189,11 +212,11 @@ mod tests {
     fn find(cache: &TokenCache, token: &str, generation: u64) -> Option<String> {
         cache
             .find(&cache.place(token), token, generation, NO_LEEWAY)
-            .map(|claims| claims.subject().to_owned())
+            .map(|(claims, _)| claims.subject().to_owned())
     }
 
     fn remember(cache: &TokenCache, token: &str, generation: u64, checked: Checked) {
-        cache.remember(&cache.place(token), token, generation, checked);
+        cache.remember(&cache.place(token), token, (generation, 0), checked);
     }
 
     #[test]
@@ -207,6 +230,21 @@ mod tests {
         let place = cache.place("a.b.c");
         assert!(cache.find(&place, "a.b.d", 1, NO_LEEWAY).is_none());
         assert!(cache.find(&place, "a.b.cc", 1, NO_LEEWAY).is_none());
+    }
+
+    #[test]
+    fn the_epoch_is_the_one_that_was_confirmed_last() {
+        let cache = TokenCache::new(64).unwrap();
+        let epoch = || {
+            let found = cache.find(&cache.place("a"), "a", 1, NO_LEEWAY);
+            found.map(|(_, epoch)| epoch)
+        };
+        cache.confirm(&cache.place("a"), "a", 5);
+        assert_eq!(epoch(), None, "confirming makes nothing known");
+        cache.remember(&cache.place("a"), "a", (1, 7), checked("alice", -10, 10));
+        assert_eq!(epoch(), Some(7));
+        cache.confirm(&cache.place("a"), "a", 8);
+        assert_eq!(epoch(), Some(8));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Error;
+
 /// The scope of tokens that anybody can log in for, and of tokens in the original's form.
 pub const OPEN_LOGIN_SCOPE: &str = "secure-data encrypt decrypt";
 
@@ -9,33 +11,30 @@ pub const OPEN_LOGIN_SCOPE: &str = "secure-data encrypt decrypt";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims(Arc<Inner>);
 
-#[derive(Debug, PartialEq, Eq)]
-struct Inner {
-    subject: String,
-    scope: String,
-    issued_at: Option<u64>,
-    expires_at: u64,
-    id: Option<String>,
-    json: String,
+/// What claims are made of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Inner {
+    pub(super) subject: String,
+    pub(super) scope: String,
+    pub(super) issued_at: Option<u64>,
+    pub(super) expires_at: u64,
+    pub(super) id: Option<String>,
+    pub(super) session: Option<String>,
+    pub(super) json: String,
 }
 
 impl Claims {
-    pub(super) fn new(
-        subject: &str,
-        scope: &str,
-        issued_at: Option<u64>,
-        expires_at: u64,
-        id: Option<&str>,
-        json: &str,
-    ) -> Self {
-        Claims(Arc::new(Inner {
+    pub(super) fn new(inner: Inner) -> Self {
+        Claims(Arc::new(inner))
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(subject: &str, expires_at: u64) -> Self {
+        Claims::new(Inner {
             subject: subject.to_owned(),
-            scope: scope.to_owned(),
-            issued_at,
             expires_at,
-            id: id.map(str::to_owned),
-            json: json.to_owned(),
-        }))
+            ..Inner::default()
+        })
     }
 
     /// The user.
@@ -68,6 +67,11 @@ impl Claims {
         self.0.id.as_deref()
     }
 
+    /// The login that it comes from (`sid`), where that can be refreshed.
+    pub fn session(&self) -> Option<&str> {
+        self.0.session.as_deref()
+    }
+
     /// All claims as the token has them, a JSON object.
     pub fn json(&self) -> &str {
         &self.0.json
@@ -93,4 +97,22 @@ pub fn valid_scope(scope: &str) -> bool {
                         .bytes()
                         .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
             }))
+}
+
+/// What was asked for, at most what is permitted; all of it where nothing was asked.
+pub(crate) fn narrow_scope<'a>(asked: &'a str, permitted: &'a str) -> Result<&'a str, Error> {
+    if asked.is_empty() {
+        return Ok(permitted);
+    }
+    let offered = |name: &str| permitted.split(' ').any(|known| known == name);
+    // An empty name is what two spaces have between them.
+    if asked
+        .split(' ')
+        .all(|name| !name.is_empty() && offered(name))
+    {
+        return Ok(asked);
+    }
+    Err(Error::InvalidInput(format!(
+        "The scope can be some of: {permitted}."
+    )))
 }

@@ -7,31 +7,48 @@ mod cache;
 mod claims;
 mod strict;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jwt_simple::JWTError;
 use jwt_simple::algorithms::{HS256Key, MACLike};
 use jwt_simple::claims::{JWTClaims, NoCustomClaims};
-use jwt_simple::prelude::{Clock, HeaderOptions, UnixTimeStamp, VerificationOptions};
+use jwt_simple::prelude::{HeaderOptions, UnixTimeStamp, VerificationOptions};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cipher::{encode_url, random};
 use crate::config::GateSettings;
 use crate::keys::{KeyRing, KeyState, Unusable};
+use crate::store::{Ledger, Presented};
 use crate::{Error, TokenError};
 
 use cache::TokenCache;
 use strict::{Parts, ReadClaims, ReadHeader};
 
+pub(crate) use claims::narrow_scope;
 pub use claims::{Claims, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
 pub use strict::Unverified;
 
 /// Longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 8192;
 
+/// Longest time that any door issues a token for, in seconds.
+pub(crate) const MAX_TTL: u64 = u32::MAX as u64;
 /// `typ` of access tokens (RFC 9068, section 2.1).
 const ACCESS_TYPE: &str = "at+jwt";
+/// `typ` of refresh tokens, which are good for nothing but new tokens.
+const REFRESH_TYPE: &str = "rt+jwt";
+/// A token's own id that is longer is not kept as it is.
+const MAX_KEPT_ID: usize = 128;
+
+/// What a token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenUse {
+    Access,
+    /// For a new pair of tokens, at `/refresh`.
+    Refresh,
+}
 
 /// A key that signs and checks tokens.
 pub(crate) struct TokenKey {
@@ -85,11 +102,32 @@ pub struct Grant<'a> {
     pub ttl: Option<Duration>,
 }
 
+/// All that a new token is made of.
+pub(crate) struct Making<'a> {
+    pub(crate) grant: &'a Grant<'a>,
+    pub(crate) used_for: TokenUse,
+    /// The login that it comes from.
+    pub(crate) session: Option<&'a str>,
+    /// In seconds since 1970-01-01 UTC.
+    pub(crate) issued_at: u64,
+}
+
+/// A new token.
+pub(crate) struct Made {
+    pub(crate) token: String,
+    /// Its own id.
+    pub(crate) id: String,
+    /// In seconds since 1970-01-01 UTC.
+    pub(crate) expires_at: u64,
+}
+
 /// The claims that RFC 7519 does not register.
 #[derive(Serialize)]
 struct OwnClaims<'a> {
     username: &'a str,
     scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a str>,
 }
 
 impl TokenRules {
@@ -112,8 +150,14 @@ impl TokenRules {
         self.ttl
     }
 
+    /// How far clocks may differ.
+    pub(crate) fn leeway(&self) -> Duration {
+        self.leeway.into()
+    }
+
     /// Signs a new token with the ring's newest key.
-    pub(crate) fn issue(&self, ring: &KeyRing, grant: &Grant<'_>) -> Result<String, Error> {
+    pub(crate) fn issue(&self, ring: &KeyRing, making: &Making<'_>) -> Result<Made, Error> {
+        let grant = making.grant;
         if !valid_subject(grant.subject) {
             return Err(Error::InvalidInput(
                 "The username must be 1 to 256 characters long and without control characters."
@@ -125,29 +169,30 @@ impl TokenRules {
                 "The scope must be names with single spaces between.".into(),
             ));
         }
-        let mut id = [0; 16];
-        random(&mut id)?;
+        let id = new_id()?;
         let ttl = grant.ttl.unwrap_or(self.ttl);
-        let now = Clock::now_since_epoch();
+        let issued_at = UnixTimeStamp::from_secs(making.issued_at);
+        let expires_at = issued_at + ttl.into();
         let mut claims = JWTClaims::<OwnClaims<'_>> {
-            issued_at: Some(now),
-            expires_at: Some(now + ttl.into()),
+            issued_at: Some(issued_at),
+            expires_at: Some(expires_at),
             invalid_before: None,
             issuer: Some(self.issuer.clone()),
             subject: Some(grant.subject.to_owned()),
             audiences: None,
-            jwt_id: Some(encode_url(&id)),
+            jwt_id: Some(id.clone()),
             nonce: None,
             custom: OwnClaims {
                 username: grant.subject,
                 scope: grant.scope,
+                sid: making.session,
             },
         };
         if let Some(audience) = &self.audience {
             claims = claims.with_audience(audience);
         }
         let options = HeaderOptions {
-            signature_type: Some(ACCESS_TYPE.to_owned()),
+            signature_type: Some(making.used_for.typ().to_owned()),
             content_type: None,
         };
         let token = ring
@@ -160,26 +205,67 @@ impl TokenRules {
                 "The token would be longer than 8 KiB.".into(),
             ));
         }
-        Ok(token)
+        Ok(Made {
+            token,
+            id,
+            expires_at: expires_at.as_secs(),
+        })
     }
 
-    /// Checks a token, or finds it among those that were checked before.
-    pub(crate) fn verify(&self, ring: &KeyRing, token: &str) -> Result<Claims, TokenError> {
+    /// Checks a token, or finds it among those that were checked before; one that was taken back is refused in any case.
+    pub(crate) fn verify(
+        &self,
+        ring: &KeyRing,
+        ledger: &Ledger,
+        token: &str,
+    ) -> Result<Claims, TokenError> {
+        // Before the store is asked: what changes meanwhile makes another epoch.
+        let epoch = ledger.epoch();
+        let still_good = |claims: &Claims| match epoch {
+            0 => Ok(()),
+            _ => ledger.check(presented(claims, &revocation_id(claims, token))),
+        };
         let Some(cache) = &self.cache else {
-            return self.check(ring, token).map(|checked| checked.claims);
+            let checked = self.check(ring, token, TokenUse::Access)?;
+            return still_good(&checked.claims).map(|()| checked.claims);
         };
         let place = cache.place(token);
-        if let Some(claims) = cache.find(&place, token, ring.generation(), self.leeway) {
+        if let Some((claims, seen)) = cache.find(&place, token, ring.generation(), self.leeway) {
+            if seen != epoch || !Ledger::is_known(epoch) {
+                still_good(&claims)?;
+                if Ledger::is_known(epoch) {
+                    cache.confirm(&place, token, epoch);
+                }
+            }
             return Ok(claims);
         }
-        let checked = self.check(ring, token)?;
+        let checked = self.check(ring, token, TokenUse::Access)?;
+        still_good(&checked.claims)?;
         let claims = checked.claims.clone();
-        cache.remember(&place, token, ring.generation(), checked);
+        if Ledger::is_known(epoch) {
+            cache.remember(&place, token, (ring.generation(), epoch), checked);
+        }
         Ok(claims)
     }
 
+    /// Checks everything of a token that is in the token itself; not whether it was taken back.
+    pub(crate) fn read(
+        &self,
+        ring: &KeyRing,
+        token: &str,
+        used_for: TokenUse,
+    ) -> Result<Claims, TokenError> {
+        self.check(ring, token, used_for)
+            .map(|checked| checked.claims)
+    }
+
     /// Checks form, signature, times, issuer and audience, in this order.
-    fn check(&self, ring: &KeyRing, token: &str) -> Result<Checked, TokenError> {
+    fn check(
+        &self,
+        ring: &KeyRing,
+        token: &str,
+        used_for: TokenUse,
+    ) -> Result<Checked, TokenError> {
         let parts = Parts::split(token)?;
         let header_json;
         let header = match ring.token_key_with_header(parts.header) {
@@ -194,13 +280,14 @@ impl TokenRules {
         let original = header.key_id.is_none();
         let key = match &header.key_id {
             Some(id) => {
-                header.require_type(ACCESS_TYPE, false)?;
+                header.require_type(used_for.typ(), false)?;
                 ring.token_key(id)?
             }
-            None => {
+            None if used_for == TokenUse::Access => {
                 header.require_type("JWT", true)?;
                 ring.settings_token_key().ok_or(TokenError::Foreign)?
             }
+            None => return Err(TokenError::Malformed),
         };
         let state = key.state;
         let key = key.accepted()?;
@@ -238,6 +325,44 @@ impl TokenRules {
             expires_at: signed.expires_at.ok_or(TokenError::Malformed)?,
             key: state,
         })
+    }
+}
+
+impl TokenUse {
+    fn typ(self) -> &'static str {
+        match self {
+            TokenUse::Access => ACCESS_TYPE,
+            TokenUse::Refresh => REFRESH_TYPE,
+        }
+    }
+}
+
+/// 128 random bits, in base64url.
+pub(crate) fn new_id() -> Result<String, Error> {
+    let mut id = [0; 16];
+    random(&mut id)?;
+    Ok(encode_url(&id))
+}
+
+/// Under which name a token is taken back: its own id, or where it has none (the original's) or a very long one, its hash.
+/// There is one text for each token, since no other encoding of it is accepted.
+pub(crate) fn revocation_id<'a>(claims: &'a Claims, token: &str) -> Cow<'a, str> {
+    match claims.id() {
+        Some(id) if (1..=MAX_KEPT_ID).contains(&id.len()) => Cow::Borrowed(id),
+        _ => Cow::Owned(format!(
+            "sha256:{}",
+            encode_url(&openssl::sha::sha256(token.as_bytes()))
+        )),
+    }
+}
+
+/// What the store has to know of a token to judge it.
+pub(crate) fn presented<'a>(claims: &'a Claims, id: &'a str) -> Presented<'a> {
+    Presented {
+        id,
+        session: claims.session(),
+        subject: claims.subject(),
+        issued_at: claims.issued_at(),
     }
 }
 

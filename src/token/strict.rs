@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::claims::{Claims, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
+use super::claims::{Claims, Inner, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
 use super::{ACCESS_TYPE, MAX_TOKEN, TokenError};
 use crate::cipher::{decode_url, is_canonical_url};
 use crate::json::{self, Member, Text};
@@ -172,6 +172,7 @@ pub(super) struct ReadClaims<'a> {
     username: Option<Cow<'a, str>>,
     scope: Option<Cow<'a, str>>,
     id: Option<Cow<'a, str>>,
+    session: Option<Cow<'a, str>>,
     /// Empty where there is the claim but no name in it.
     audience: Option<Vec<String>>,
     expires_at: Option<u64>,
@@ -200,6 +201,7 @@ impl<'a> ReadClaims<'a> {
                         "username" => once(&mut claims.username, string(&mut members)?)?,
                         "scope" => once(&mut claims.scope, string(&mut members)?)?,
                         "jti" => once(&mut claims.id, string(&mut members)?)?,
+                        "sid" => once(&mut claims.session, string(&mut members)?)?,
                         "exp" => once(&mut claims.expires_at, seconds(&mut members)?)?,
                         "iat" => once(&mut claims.issued_at, seconds(&mut members)?)?,
                         "nbf" => once(&mut claims.not_before, seconds(&mut members)?)?,
@@ -249,15 +251,17 @@ impl<'a> ReadClaims<'a> {
         if !valid_subject(subject) || !valid_scope(scope) {
             return Err(TokenError::Malformed);
         }
-        let id = self.id.as_deref().filter(|_| !original);
-        Ok(Claims::new(
-            subject,
-            scope,
-            self.issued_at,
-            self.expires_at.ok_or(TokenError::Malformed)?,
-            id,
-            json,
-        ))
+        let ours =
+            |text: &Option<Cow<'_, str>>| text.as_deref().filter(|_| !original).map(str::to_owned);
+        Ok(Claims::new(Inner {
+            subject: subject.to_string(),
+            scope: scope.to_string(),
+            issued_at: self.issued_at,
+            expires_at: self.expires_at.ok_or(TokenError::Malformed)?,
+            id: ours(&self.id),
+            session: ours(&self.session),
+            json: json.to_owned(),
+        }))
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn answer(_call: &mut Call<'_>) -> Result<Response, Problem> {
                 "method": route.method.as_str(),
                 "path": route.path,
                 "description": route.about,
-                "token": matches!(route.access, Access::Token(_)),
+                "token": !matches!(route.access, Access::Anyone),
             })
         })
         .collect();

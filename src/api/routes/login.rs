@@ -1,7 +1,7 @@
-//! POST `/login`: a token for a name. Without accounts (which a host may have) anybody gets one for any name, so it is
-//! offered with care.
+//! POST `/login`: a token for a name. With accounts, of the data directory or of a host, it takes a password; where there
+//! have never been any, anybody gets one for any name, so it is offered with care.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{object, text};
 use crate::api::caller::Caller;
@@ -11,7 +11,8 @@ use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
 use crate::config::LoginMode;
 use crate::limiter::Admission;
-use crate::token::{Grant, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
+use crate::token::{Grant, OPEN_LOGIN_SCOPE, narrow_scope, valid_scope, valid_subject};
+use crate::{Error, Tokens};
 
 const BAD_USERNAME: &str = "Username is required.";
 /// What proxies add; no client of this machine sends them by itself.
@@ -26,6 +27,7 @@ const PROXY_HEADERS: [&str; 7] = [
 ];
 const BAD_PASSWORD: &str = "Password is required.";
 const BAD_SCOPE: &str = "The scope is not acceptable.";
+const MAX_PASSWORD_BYTES: usize = 4096;
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let caller = Caller::of(call.request, &call.app.settings).limit_key();
@@ -63,21 +65,79 @@ fn log_in(
     {
         *tightest = by_user;
     }
-    let permitted = match &call.app.host.authenticate {
-        Some(authenticate) => {
-            let password = text(&body, "password", BAD_PASSWORD)?.ok_or_else(|| {
-                Problem::bad_member(
-                    BAD_PASSWORD,
-                    r#"Send {"username": "...", "password": "..."}."#,
-                )
-            })?;
-            authenticate(username, password)
-                .filter(|scope| valid_scope(scope))
-                .ok_or_else(Problem::login_failed)?
-        }
-        None => OPEN_LOGIN_SCOPE.to_owned(),
+    let asked = text(&body, "scope", BAD_SCOPE)?.unwrap_or_default();
+    let done = if call.app.host.authenticate.is_some() {
+        password(&body).and_then(|password| by_host(call, username, password, asked))
+    } else if call.app.gate.wants_passwords() {
+        password(&body).and_then(|password| by_account(call, username, password, asked))
+    } else {
+        open(call, username, asked)
     };
-    let scope = scope(text(&body, "scope", BAD_SCOPE)?, &permitted)?;
+    let result = done.as_ref().map_or_else(Problem::code, |_| "ok");
+    // What is no login yet is none that failed.
+    if result != "bad_member" {
+        call.audit("login", result);
+    }
+    done
+}
+
+fn password(body: &Map<String, Value>) -> Result<&str, Problem> {
+    let password = text(body, "password", BAD_PASSWORD)?.ok_or_else(|| {
+        Problem::bad_member(
+            BAD_PASSWORD,
+            r#"Send {"username": "...", "password": "..."}."#,
+        )
+    })?;
+    // Each character of a password that will do takes at most 4 bytes; a host's own may be longer.
+    if password.len() > MAX_PASSWORD_BYTES {
+        return Err(Problem::bad_member(BAD_PASSWORD, "password is too long."));
+    }
+    Ok(password)
+}
+
+fn by_host(
+    call: &Call<'_>,
+    username: &str,
+    password: &str,
+    asked: &str,
+) -> Result<Response, Problem> {
+    let authenticate = call.app.host.authenticate.as_ref();
+    let permitted = authenticate
+        .and_then(|authenticate| authenticate(username, password))
+        .filter(|scope| valid_scope(scope))
+        .ok_or_else(Problem::login_failed)?;
+    issue(call, username, asked, &permitted)
+}
+
+fn by_account(
+    call: &Call<'_>,
+    username: &str,
+    password: &str,
+    asked: &str,
+) -> Result<Response, Problem> {
+    let gate = &call.app.gate;
+    let from = address_text(&Caller::of(call.request, &call.app.settings).limit_key());
+    let checked = gate.users().check(username, &password.into(), &from);
+    if let Err(Error::RateLimited { .. }) = checked {
+        call.audit("lockout", "put_off");
+    }
+    let login = checked?;
+    let new = gate.log_in(&login, asked).map_err(scope_problem)?;
+    Ok(tokens(call, &new))
+}
+
+/// A token without a password, which never permits more than was always permitted so.
+fn open(call: &Call<'_>, username: &str, asked: &str) -> Result<Response, Problem> {
+    issue(call, username, asked, OPEN_LOGIN_SCOPE)
+}
+
+fn issue(
+    call: &Call<'_>,
+    username: &str,
+    asked: &str,
+    permitted: &str,
+) -> Result<Response, Problem> {
+    let scope = narrow_scope(asked, permitted).map_err(scope_problem)?;
     let gate = &call.app.gate;
     let token = gate.issue_token(&Grant {
         subject: username,
@@ -95,8 +155,33 @@ fn log_in(
     .no_store())
 }
 
+fn scope_problem(error: Error) -> Problem {
+    match error {
+        Error::InvalidInput(sentence) => Problem::bad_member(BAD_SCOPE, sentence),
+        other => other.into(),
+    }
+}
+
+/// The answer with the tokens of an account.
+pub(super) fn tokens(call: &Call<'_>, new: &Tokens) -> Response {
+    let mut body = json!({
+        "token": new.token,
+        "token_type": "Bearer",
+        "expires_in": call.app.gate.token_ttl().as_secs(),
+        "scope": new.scope,
+    });
+    if let Some(refresh_token) = &new.refresh_token {
+        body["refresh_token"] = refresh_token.as_str().into();
+    }
+    Response::json(200, &body).no_store()
+}
+
+fn address_text(key: &[u8]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Counts a login under a key; an error where there were too many.
-fn count(call: &Call<'_>, key: &[u8]) -> Result<Option<Admission>, Problem> {
+pub(super) fn count(call: &Call<'_>, key: &[u8]) -> Result<Option<Admission>, Problem> {
     let Some(limiter) = &call.app.login_limiter else {
         return Ok(None);
     };
@@ -119,8 +204,12 @@ fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
                 "It is switched off. Tokens come from: sealgate token issue --user NAME",
             ));
         }
-        // The host's accounts decide.
-        LoginMode::Auto if call.app.host.authenticate.is_some() => return Ok(()),
+        // Accounts decide.
+        LoginMode::Auto
+            if call.app.host.authenticate.is_some() || call.app.gate.wants_passwords() =>
+        {
+            return Ok(());
+        }
         LoginMode::Auto => {}
     }
     let request = call.request;
@@ -178,19 +267,4 @@ fn host_is_ours(request: &Request<'_>, allowed: &[String]) -> bool {
             .parse()
             .is_ok_and(|address: std::net::IpAddr| address.to_canonical().is_loopback())
         || allowed.iter().any(|known| known == name || *known == host)
-}
-
-/// What was asked for, at most what is permitted; all of it where nothing was asked.
-fn scope<'a>(asked: Option<&'a str>, permitted: &'a str) -> Result<&'a str, Problem> {
-    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
-        return Ok(permitted);
-    };
-    let offered = |name: &str| permitted.split(' ').any(|known| known == name);
-    if asked.split(' ').all(offered) {
-        return Ok(asked);
-    }
-    Err(Problem::bad_member(
-        BAD_SCOPE,
-        format!("It can be some of: {permitted}."),
-    ))
 }

@@ -4,7 +4,10 @@ mod decrypt;
 mod encrypt;
 mod health;
 mod index;
+mod introspect;
 mod login;
+mod logout;
+mod refresh;
 mod secure_data;
 
 use serde_json::{Map, Value};
@@ -52,6 +55,27 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Token("decrypt"),
         about: "Decrypt data",
         answer: decrypt::answer,
+    },
+    Route {
+        method: Method::Post,
+        path: "/refresh",
+        access: Access::Anyone,
+        about: "Get new tokens for a refresh token",
+        answer: refresh::answer,
+    },
+    Route {
+        method: Method::Post,
+        path: "/logout",
+        access: Access::Unlimited(""),
+        about: "Take the token back",
+        answer: logout::answer,
+    },
+    Route {
+        method: Method::Post,
+        path: "/introspect",
+        access: Access::Unlimited("introspect"),
+        about: "Ask whether a token is good, and what it says",
+        answer: introspect::answer,
     },
     Route {
         method: Method::Get,

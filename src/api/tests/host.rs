@@ -198,8 +198,8 @@ fn accounts_of_the_host_decide_who_gets_which_token() {
     ] {
         assert_eq!(code(&log_in(sent), status), expected, "{sent}");
     }
-    assert!(app.takes_long(&Method::Post, "/login", b""));
-    assert!(!app.takes_long(&Method::Get, "/login", b""));
+    assert_eq!(app.pace(&Method::Post, "/login", b""), Pace::Slow);
+    assert_eq!(app.pace(&Method::Get, "/login", b""), Pace::Quick);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn the_host_supplies_the_confidential_data() {
     let opened = app.gate().decrypt_data(encrypted.as_str().unwrap(), b"");
     assert_eq!(opened.unwrap().expose(), b"the host's");
     assert_eq!(code(&ask(), 500), "internal");
-    assert!(app.takes_long(&Method::Head, "/secure-data?x", b""));
+    assert_eq!(app.pace(&Method::Head, "/secure-data?x", b""), Pace::Slow);
 }
 
 #[test]

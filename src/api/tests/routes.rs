@@ -28,6 +28,9 @@ fn the_list_of_endpoints() {
             "/secure-data",
             "/encrypt",
             "/decrypt",
+            "/refresh",
+            "/logout",
+            "/introspect",
             "/healthz",
             "/readyz"
         ]

@@ -1,5 +1,5 @@
-//! The second pool, for requests that take long: large bodies, and routes of a host that wait for something. Its threads
-//! are started when they are needed; its queue is bounded.
+//! The second pool, for requests that take long: large bodies, routes that wait for something, and in a lane of their own
+//! logins, which would keep all others waiting. Its threads are started when they are needed; its queues are bounded.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -18,6 +18,15 @@ use crate::threads;
 
 /// Jobs that may wait for each thread.
 const WAITING_PER_THREAD: usize = 16;
+/// Logins that may wait: some seconds of hashing.
+const WAITING_LOGINS: usize = 256;
+
+/// The threads and the queue of the jobs of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    Slow,
+    Hashing,
+}
 
 /// A request that takes long, with all that it needs to be answered elsewhere.
 #[derive(Debug)]
@@ -26,12 +35,14 @@ pub(super) struct Job {
     body: Vec<u8>,
     peer: Peer,
     certificate: Option<Box<str>>,
+    lane: Lane,
 }
 
 impl Job {
     /// `head`: the bytes that the request's head was read from.
-    pub(super) fn new(head: &[u8], request: Parsed<'_>, who: Who<'_>) -> Self {
+    pub(super) fn new(lane: Lane, head: &[u8], request: Parsed<'_>, who: Who<'_>) -> Self {
         Job {
+            lane,
             head: head.to_vec(),
             body: request.body.into_owned(),
             peer: who.peer,
@@ -80,8 +91,62 @@ impl Job {
 }
 
 /// See the module.
-pub(super) struct Pool {
+pub(super) struct Pools {
+    slow: Pool,
+    hashing: Pool,
+}
+
+impl Pools {
+    /// `slow`: how many threads for jobs of every kind; `hashing`: how many for logins.
+    pub(super) fn new(slow: usize, hashing: usize) -> Self {
+        let slow = slow.max(1);
+        Pools {
+            slow: Pool::new(slow, WAITING_PER_THREAD * slow),
+            hashing: Pool::new(hashing, WAITING_LOGINS),
+        }
+    }
+
+    /// Queues a job whose answer goes to connection `token` of `worker`. Where there is no room, its answer comes back.
+    pub(super) fn submit(
+        shared: &Arc<Shared>,
+        job: Job,
+        worker: usize,
+        token: Token,
+    ) -> Result<(), Vec<u8>> {
+        let lane = job.lane;
+        shared.blocking.of(lane).submit(shared, job, worker, token)
+    }
+
+    fn of(&self, lane: Lane) -> &Pool {
+        match lane {
+            Lane::Slow => &self.slow,
+            Lane::Hashing => &self.hashing,
+        }
+    }
+
+    /// Ends the threads once the queues are empty.
+    pub(super) fn close(&self) {
+        self.slow.close();
+        self.hashing.close();
+    }
+
+    /// Waits for the threads, which end once the pools are closed.
+    pub(super) fn join(&self) {
+        self.slow.join();
+        self.hashing.join();
+    }
+
+    /// Forgets the jobs that nobody has begun.
+    pub(super) fn clear(&self) {
+        self.slow.clear();
+        self.hashing.clear();
+    }
+}
+
+/// The threads of one lane.
+struct Pool {
     most_threads: usize,
+    most_waiting: usize,
     queue: Mutex<Queue>,
     filled: Condvar,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -97,31 +162,32 @@ struct Queue {
 }
 
 impl Pool {
-    pub(super) fn new(most_threads: usize) -> Self {
+    fn new(most_threads: usize, most_waiting: usize) -> Self {
         Pool {
             most_threads: most_threads.max(1),
+            most_waiting,
             queue: Mutex::default(),
             filled: Condvar::new(),
             threads: Mutex::default(),
         }
     }
 
-    /// Queues a job whose answer goes to connection `token` of `worker`. Where there is no room, its answer comes back.
-    pub(super) fn submit(
+    fn submit(
+        &self,
         shared: &Arc<Shared>,
         job: Job,
         worker: usize,
         token: Token,
     ) -> Result<(), Vec<u8>> {
-        let pool = &shared.blocking;
-        let mut queue = lock(&pool.queue);
-        let full = queue.jobs.len() >= WAITING_PER_THREAD * pool.most_threads;
-        let start = !full && queue.idle <= queue.jobs.len() && queue.threads < pool.most_threads;
+        let mut queue = lock(&self.queue);
+        let full = queue.jobs.len() >= self.most_waiting;
+        let start = !full && queue.idle <= queue.jobs.len() && queue.threads < self.most_threads;
         if start {
             let shared = shared.clone();
-            let work = move || shared.blocking.work(&shared);
+            let lane = job.lane;
+            let work = move || shared.blocking.of(lane).work(&shared);
             if let Ok(thread) = threads::spawn("sealgate-blocking", work) {
-                lock(&pool.threads).push(thread);
+                lock(&self.threads).push(thread);
                 queue.threads += 1;
             }
         }
@@ -131,18 +197,16 @@ impl Pool {
         }
         queue.jobs.push_back((job, worker, token));
         drop(queue);
-        pool.filled.notify_one();
+        self.filled.notify_one();
         Ok(())
     }
 
-    /// Ends the threads once the queue is empty.
-    pub(super) fn close(&self) {
+    fn close(&self) {
         lock(&self.queue).closed = true;
         self.filled.notify_all();
     }
 
-    /// Waits for the threads, which end once the pool is closed.
-    pub(super) fn join(&self) {
+    fn join(&self) {
         for thread in mem::take(&mut *lock(&self.threads)) {
             // A handler that stops its own server does not wait for itself.
             if thread.thread().id() != thread::current().id() {
@@ -151,8 +215,7 @@ impl Pool {
         }
     }
 
-    /// Forgets the jobs that nobody has begun.
-    pub(super) fn clear(&self) {
+    fn clear(&self) {
         let forgotten = mem::take(&mut lock(&self.queue).jobs);
         drop(forgotten);
     }

@@ -8,13 +8,13 @@ mod writing;
 use std::mem;
 
 use super::answer::{Who, answer, view};
-use super::blocking::Job;
+use super::blocking::{Job, Lane};
 use super::deadlines::Wait;
 use super::framing::{Framer, Parsed, Step};
 use super::shared::Shared;
 use super::transport::{Stop, Transport};
 use crate::address::Counted;
-use crate::api::{Headers, Method, Peer, Problem};
+use crate::api::{Headers, Method, Pace, Peer, Problem};
 use crate::server::encode::{CONTINUE, Framing, encode};
 use crate::server::head::origin_form;
 
@@ -343,12 +343,12 @@ impl Connection {
                     head,
                     used: length,
                 } => {
-                    if takes_long(turn.shared, &request) {
+                    if let Some(lane) = lane(turn.shared, &request) {
                         // Earlier answers do not wait for it: it is looked at again when they are written.
                         if answered {
                             return taken(used, Then::Again);
                         }
-                        let job = Job::new(&rest[..head], request, self.who());
+                        let job = Job::new(lane, &rest[..head], request, self.who());
                         return taken(used + length, Then::Job(job));
                     }
                     used += length;
@@ -471,9 +471,12 @@ enum Then {
     Job(Job),
 }
 
-fn takes_long(shared: &Shared, request: &Parsed<'_>) -> bool {
+/// Where a request is answered that takes long; `None` for one that is answered in place.
+fn lane(shared: &Shared, request: &Parsed<'_>) -> Option<Lane> {
     let target = origin_form(request.target);
-    shared
-        .app
-        .takes_long(&request.method, target, &request.body)
+    match shared.app.pace(&request.method, target, &request.body) {
+        Pace::Quick => None,
+        Pace::Slow => Some(Lane::Slow),
+        Pace::Hashing => Some(Lane::Hashing),
+    }
 }

@@ -38,7 +38,7 @@ use crate::server::listen;
 use crate::sync::lock;
 use crate::threads;
 
-use blocking::Pool;
+use blocking::Pools;
 use listener::{Bell, Listener};
 use mailbox::Mailbox;
 use shared::Shared;
@@ -69,6 +69,7 @@ impl Engine {
             0 => thread::available_parallelism().map_or(2, usize::from),
             workers => workers,
         };
+        let hashing = app.hashing_places();
         let shared = Arc::new(Shared::new(
             app,
             Limits::of(settings),
@@ -77,7 +78,7 @@ impl Engine {
             (0..workers)
                 .map(|_| Mailbox::new())
                 .collect::<Result<_, _>>()?,
-            Pool::new(settings.blocking_workers),
+            Pools::new(settings.blocking_workers, hashing),
             Bell::new()?,
         ));
         let patience = Patience {

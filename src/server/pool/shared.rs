@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use super::balance::Balance;
-use super::blocking::Pool;
+use super::blocking::Pools;
 use super::listener::Bell;
 use super::mailbox::Mailbox;
 use crate::Error;
@@ -24,7 +24,7 @@ pub(super) struct Shared {
     /// One for each worker.
     pub(super) mailboxes: Vec<Mailbox>,
     pub(super) balance: Balance,
-    pub(super) blocking: Pool,
+    pub(super) blocking: Pools,
     /// The listener's.
     pub(super) bell: Bell,
     /// What stands in the log for a method that could not be read.
@@ -56,7 +56,7 @@ impl Shared {
         max_buffered: usize,
         max_per_address: usize,
         mailboxes: Vec<Mailbox>,
-        blocking: Pool,
+        blocking: Pools,
         bell: Bell,
     ) -> Self {
         Shared {

@@ -15,7 +15,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::blocking::Pool;
+use super::blocking::Pools;
 use super::connection::{Connection, Next, Ready, Turn};
 use super::deadlines::{Deadlines, Wait};
 use super::mailbox::{Incoming, Mailbox, Message, Token, milliseconds};
@@ -316,7 +316,7 @@ impl Worker {
                 self.deadlines.clear(token.index);
                 // A client that hangs up meanwhile would be reported over and over.
                 self.watch(token, None);
-                let Err(refusal) = Pool::submit(&self.shared, job, self.number, token) else {
+                let Err(refusal) = Pools::submit(&self.shared, job, self.number, token) else {
                     return;
                 };
                 // A refused job ends its connection, so it brings no other job.

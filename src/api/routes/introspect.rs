@@ -1,0 +1,83 @@
+//! POST `/introspect`: what a token says and whether it is good (RFC 7662), for other services that are given tokens.
+
+use serde_json::Value;
+
+use super::{is_json, object, text};
+use crate::api::problem::Problem;
+use crate::api::request::Request;
+use crate::api::response::Response;
+use crate::api::router::Call;
+
+const BAD_TOKEN: &str = "A token is required.";
+
+pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let token = token_of(call.request)?;
+    let said = call.app.gate.introspect(&token)?;
+    Ok(Response::json(200, &Value::Object(said)).no_store())
+}
+
+/// From a form, as the RFC has it, or from JSON, as everywhere else here.
+fn token_of(request: &Request<'_>) -> Result<String, Problem> {
+    let missing = || {
+        Problem::bad_member(
+            BAD_TOKEN,
+            r#"Send token=... as a form, or {"token": "..."}."#,
+        )
+    };
+    if is_json(request) {
+        let body = object(request)?;
+        return text(&body, "token", BAD_TOKEN)?
+            .map(str::to_owned)
+            .ok_or_else(missing);
+    }
+    let is_form = request
+        .headers
+        .get_text("Content-Type")
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| {
+            essence
+                .trim()
+                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        });
+    if !is_form {
+        return Err(Problem::neither_form_nor_json());
+    }
+    let mut tokens = request
+        .body
+        .split(|byte| *byte == b'&')
+        .filter_map(|pair| pair.strip_prefix(b"token="));
+    let token = tokens.next().ok_or_else(missing)?;
+    if tokens.next().is_some() {
+        return Err(Problem::bad_member(BAD_TOKEN, "token is there twice."));
+    }
+    unescape(token).ok_or_else(|| Problem::bad_member(BAD_TOKEN, "token is not well encoded."))
+}
+
+/// Undoes a form's encoding of a value.
+fn unescape(value: &[u8]) -> Option<String> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let mut text = Vec::with_capacity(value.len());
+    let mut rest = value.iter();
+    while let Some(byte) = rest.next() {
+        text.push(match byte {
+            b'+' => b' ',
+            b'%' => (digit(rest.next()?)? << 4 | digit(rest.next()?)?) as u8,
+            other => *other,
+        });
+    }
+    String::from_utf8(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forms_value_is_read_as_it_was_meant() {
+        assert_eq!(unescape(b"a.b-c_d").as_deref(), Some("a.b-c_d"));
+        assert_eq!(unescape(b"a%2Eb+%c3%A4").as_deref(), Some("a.b \u{e4}"));
+        for wrong in [&b"%"[..], b"%2", b"%zz", b"%-1", b"%ff", b"\xff"] {
+            assert_eq!(unescape(wrong), None);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! POST `/refresh`: a new pair of tokens for a refresh token, which is used up by that.
+
+use super::login::{count, tokens};
+use super::{object, text};
+use crate::api::caller::Caller;
+use crate::api::problem::Problem;
+use crate::api::response::Response;
+use crate::api::router::{Call, tell_limit};
+use crate::{Error, Refreshed, TokenError};
+
+const BAD_TOKEN: &str = "Refresh token is required.";
+const BAD_SCOPE: &str = "The scope is not acceptable.";
+
+pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let caller = Caller::of(call.request, &call.app.settings).limit_key();
+    let admission = count(call, &caller)?;
+    let mut response = refresh(call);
+    if let Some(admission) = admission {
+        tell_limit(&mut response, "login", &admission);
+    }
+    response
+}
+
+fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let body = object(call.request)?;
+    let token = text(&body, "refresh_token", BAD_TOKEN)?
+        .ok_or_else(|| Problem::bad_member(BAD_TOKEN, r#"Send {"refresh_token": "..."}."#))?;
+    let asked = text(&body, "scope", BAD_SCOPE)?.unwrap_or_default();
+    match call.app.gate.refresh(token, asked) {
+        Ok(Refreshed::New(user, new)) => {
+            call.seen.user = Some(user);
+            call.audit("refresh", "ok");
+            Ok(tokens(call, &new))
+        }
+        Ok(Refreshed::UsedBefore(user)) => {
+            call.seen.user = Some(user);
+            call.audit("refresh", "reused");
+            Err(Problem::unauthorized(TokenError::Revoked))
+        }
+        Err(error) => {
+            call.audit("refresh", error.code());
+            Err(match error {
+                Error::InvalidInput(sentence) => Problem::bad_member(BAD_SCOPE, sentence),
+                other => other.into(),
+            })
+        }
+    }
+}

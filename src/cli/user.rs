@@ -1,0 +1,195 @@
+//! `sealgate user`: accounts, their passwords and what they may do.
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use sealgate::config::Group;
+use sealgate::token::OPEN_LOGIN_SCOPE;
+use sealgate::users::{User, Users};
+use serde_json::{Value, json};
+
+use super::audit::Trail;
+use super::table::{aligned, harmless, rfc3339};
+use super::{Failure, load_settings, password, settings, write_output};
+
+const GROUPS: [Group; 1] = [Group::Gate];
+/// Accounts that are asked for at a time, so that any number of them can be listed.
+const PAGE: u32 = 500;
+
+pub(super) fn command() -> Command {
+    let add = Command::new("add")
+        .about("Make an account; its password is typed, or one line of standard input")
+        .long_about(
+            "Make an account. Its password (8 to 128 characters, none of those that everybody tries first) is typed at the \
+             terminal, or is one line of standard input. As soon as there has been an account, POST /login wants passwords: \
+             nobody gets a token for just any name any more.",
+        )
+        .arg(name())
+        .arg(
+            Arg::new("scopes")
+                .long("scopes")
+                .value_name("NAMES")
+                .default_value(OPEN_LOGIN_SCOPE)
+                .help("What tokens of the account may permit: names with spaces between (introspect and admin are others)"),
+        );
+    let list = Command::new("list").about("List the accounts").arg(
+        Arg::new("json")
+            .long("json")
+            .action(ArgAction::SetTrue)
+            .help("Print JSON for programs, one account a line"),
+    );
+    let passwd = Command::new("passwd")
+        .about("Give an account another password, and take all its tokens back")
+        .arg(name());
+    let scopes = Command::new("scopes")
+        .about("Give an account other scopes; where one is taken away, so are all tokens")
+        .arg(name())
+        .arg(
+            Arg::new("scopes")
+                .value_name("NAMES")
+                .required(true)
+                .help("All that it may have from now on: names with spaces between; may be empty"),
+        );
+    let disable = Command::new("disable")
+        .about("Switch an account off, and take all its tokens back for good")
+        .arg(name());
+    let enable = Command::new("enable")
+        .about("Switch an account on again")
+        .arg(name());
+    let remove = Command::new("remove")
+        .about("Remove an account, and take all its tokens back")
+        .arg(name());
+    let command = Command::new("user")
+        .about("Make, list and change accounts")
+        .long_about(
+            "Make, list and change accounts. A running server that uses the same data directory notices within a second. \
+             Exit code 1 where there is no such account.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    [add, list, passwd, scopes, disable, enable, remove]
+        .into_iter()
+        .fold(command, |command, one| {
+            command.subcommand(settings::add_flags(one, &GROUPS))
+        })
+}
+
+fn name() -> Arg {
+    Arg::new("name")
+        .value_name("NAME")
+        .required(true)
+        .help("The account's name")
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let Some((what, matches)) = matches.subcommand() else {
+        unreachable!("clap asks for a subcommand");
+    };
+    let settings = load_settings(matches, &GROUPS)?;
+    let users = Users::new(&settings.gate)?;
+    if what == "list" {
+        return list(&users, matches);
+    }
+    let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
+    let name = text("name");
+    let trail = Trail::start(&settings)?;
+    let missing = |changed: bool| match changed {
+        true => Ok(()),
+        false => Err(Failure::no("There is no account of this name.")),
+    };
+    let (event, done) = match what {
+        "add" => {
+            let password = password::read_new()?;
+            let added = users.add(name, &password, text("scopes"));
+            ("account.add", added.map_err(Failure::from))
+        }
+        "passwd" => {
+            // Asked first: nobody types twice for an account that is not there.
+            missing(users.find(name)?.is_some())?;
+            let changed = users.set_password(name, &password::read_new()?);
+            (
+                "account.password",
+                changed.map_err(Failure::from).and_then(missing),
+            )
+        }
+        "scopes" => {
+            let changed = users.set_scope(name, text("scopes"));
+            (
+                "account.scopes",
+                changed.map_err(Failure::from).and_then(missing),
+            )
+        }
+        "disable" | "enable" => {
+            let event = match what {
+                "disable" => "account.disable",
+                _ => "account.enable",
+            };
+            let changed = users.set_disabled(name, what == "disable");
+            (event, changed.map_err(Failure::from).and_then(missing))
+        }
+        "remove" => {
+            let changed = users.remove(name);
+            (
+                "account.remove",
+                changed.map_err(Failure::from).and_then(missing),
+            )
+        }
+        _ => unreachable!("clap asks for a subcommand that it knows"),
+    };
+    trail.tell(
+        event,
+        if done.is_ok() { "ok" } else { "failed" },
+        Some(name),
+    );
+    done
+}
+
+fn list(users: &Users, matches: &ArgMatches) -> Result<(), Failure> {
+    let json = matches.get_flag("json");
+    let mut rows = vec![
+        ["NAME", "SCOPES", "STATE", "CREATED"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let mut after = String::new();
+    loop {
+        let page = users.list(&after, PAGE)?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        after.clone_from(&last.name);
+        for user in &page {
+            match json {
+                true => write_output(format!("{}\n", user_json(user)).as_bytes())?,
+                false => rows.push(row(user)),
+            }
+        }
+    }
+    match rows.len() {
+        1 => Ok(()),
+        _ => write_output(aligned(&rows).as_bytes()),
+    }
+}
+
+fn row(user: &User) -> Vec<String> {
+    let or_dash = |text: String| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text
+        }
+    };
+    vec![
+        harmless(&user.name),
+        or_dash(user.scope.clone()),
+        if user.disabled { "disabled" } else { "on" }.to_owned(),
+        or_dash(rfc3339(user.created).unwrap_or_default()),
+    ]
+}
+
+fn user_json(user: &User) -> Value {
+    json!({
+        "name": user.name,
+        "scope": user.scope,
+        "disabled": user.disabled,
+        "created": rfc3339(user.created),
+    })
+}

@@ -1,0 +1,198 @@
+//! The store of a gate: opened when it is needed and not before, and watched for what other processes change.
+//!
+//! A gate whose data directory has no store does without, and pays for that a look at the directory a few times a second.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use once_cell::sync::OnceCell;
+
+use super::{Presented, SqliteStore, Store};
+use crate::clock::{coarse_milliseconds, unix_now};
+use crate::config::GateSettings;
+use crate::{Error, TokenError};
+
+/// How old the knowledge of what was changed elsewhere may be: well under the promised second.
+const LOOK_AFTER_MS: u64 = 250;
+/// No epoch: the store cannot be read, and what was found good before has to be looked at anew.
+const UNKNOWN: u64 = u64::MAX;
+/// Not looked yet.
+const NEVER: u64 = u64::MAX;
+
+/// See the module.
+pub(crate) struct Ledger {
+    place: Place,
+    store: OnceCell<SqliteStore>,
+    open_login: bool,
+    /// What was found good in one epoch has to be looked at anew in another; 0 while there is no store.
+    epoch: AtomicU64,
+    /// When the store was last looked at, in milliseconds of [`coarse_milliseconds`].
+    looked: AtomicU64,
+    accounts: AtomicBool,
+}
+
+enum Place {
+    Folder(PathBuf),
+    /// The gate's keys die with it, and so does all that was taken back.
+    Memory,
+    Nowhere,
+}
+
+impl Ledger {
+    /// Opens nothing yet.
+    pub(crate) fn new(settings: &GateSettings) -> Result<Self, Error> {
+        let place = match &settings.data_dir {
+            Some(folder) if !settings.ephemeral_keys || SqliteStore::is_there(folder)? => {
+                Place::Folder(folder.clone())
+            }
+            _ if settings.ephemeral_keys => Place::Memory,
+            _ => Place::Nowhere,
+        };
+        Ok(Ledger {
+            place,
+            store: OnceCell::new(),
+            open_login: settings.open_login,
+            epoch: AtomicU64::new(0),
+            looked: AtomicU64::new(NEVER),
+            accounts: AtomicBool::new(false),
+        })
+    }
+
+    /// The epoch, looked for where the last look is too long ago.
+    pub(crate) fn epoch(&self) -> u64 {
+        let now_ms = coarse_milliseconds();
+        let last = self.looked.load(Ordering::Relaxed);
+        if (last == NEVER || now_ms.saturating_sub(last) >= LOOK_AFTER_MS)
+            // One looks; the others go on with what was seen last.
+            && self
+                .looked
+                .compare_exchange(last, now_ms, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            self.look();
+        }
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether what was found good in this epoch may be remembered.
+    pub(crate) fn is_known(epoch: u64) -> bool {
+        epoch != UNKNOWN
+    }
+
+    /// Looks at once.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where there is a store that cannot be used. Tokens are refused then until it can be.
+    pub(crate) fn look(&self) -> Option<Error> {
+        let seen = || -> Result<(u64, bool), Error> {
+            let Some(store) = self.opened()? else {
+                return Ok((0, false));
+            };
+            store.check_place()?;
+            // The generation first: what changes between the two is seen at the next look.
+            Ok((store.generation()?, store.has_had_accounts()?))
+        };
+        match seen() {
+            Ok((epoch, accounts)) => {
+                self.accounts.store(accounts, Ordering::Relaxed);
+                self.epoch.store(epoch, Ordering::Release);
+                None
+            }
+            Err(error) => {
+                if self.epoch.swap(UNKNOWN, Ordering::AcqRel) != UNKNOWN {
+                    log::error!("{error} Tokens are refused until it can be used.");
+                }
+                Some(error)
+            }
+        }
+    }
+
+    /// Whether passwords are wanted: an account has existed, and open login is not asked for.
+    pub(crate) fn wants_passwords(&self) -> bool {
+        !self.open_login && self.accounts.load(Ordering::Relaxed)
+    }
+
+    /// The store, if there is one.
+    pub(crate) fn reading(&self) -> Result<Option<&dyn Store>, Error> {
+        Ok(self.opened()?.map(|store| store as &dyn Store))
+    }
+
+    /// The store, made where there is none.
+    pub(crate) fn writing(&self) -> Result<&dyn Store, Error> {
+        let store = self.store.get_or_try_init(|| match &self.place {
+            Place::Folder(folder) => SqliteStore::open_or_make(folder),
+            Place::Memory => SqliteStore::in_memory(),
+            Place::Nowhere => Err(Error::Setting(
+                "There is no data directory in which to keep what was taken back. Name one with SEALGATE_DATA_DIR.".to_owned(),
+            )),
+        })?;
+        Ok(store)
+    }
+
+    fn opened(&self) -> Result<Option<&SqliteStore>, Error> {
+        if let Some(store) = self.store.get() {
+            return Ok(Some(store));
+        }
+        let Place::Folder(folder) = &self.place else {
+            return Ok(None);
+        };
+        if !SqliteStore::is_there(folder)? {
+            return Ok(None);
+        }
+        let opened = self
+            .store
+            .get_or_try_init(|| match SqliteStore::open(folder)? {
+                Some(store) => Ok(store),
+                None => Err(Error::Store(
+                    "The store went away while it was opened. Try again.".to_owned(),
+                )),
+            })?;
+        Ok(Some(opened))
+    }
+
+    /// Refuses a token that was taken back, or whose user has no account that is on while accounts are.
+    pub(crate) fn check(&self, presented: Presented<'_>) -> Result<(), TokenError> {
+        let standing = match self.reading() {
+            Ok(None) => return Ok(()),
+            Ok(Some(store)) => store
+                .standing(presented)
+                .and_then(|standing| Ok((standing, store.has_had_accounts()?))),
+            Err(error) => Err(error),
+        };
+        let (standing, accounts) = standing.map_err(|error| {
+            log::error!(code = error.code(); "{error}");
+            TokenError::Unchecked
+        })?;
+        let too_old = standing
+            .revoked_before
+            // A token that does not say when it was issued may be of before.
+            .is_some_and(|before| presented.issued_at.is_none_or(|issued| issued <= before));
+        let stranger = accounts && !self.open_login && standing.disabled.is_none();
+        if standing.revoked || too_old || stranger || standing.disabled == Some(true) {
+            return Err(TokenError::Revoked);
+        }
+        Ok(())
+    }
+
+    /// When a token that is issued now for this user has to say that it was: later than what was taken back.
+    pub(crate) fn issue_time(&self, user: &str) -> Result<u64, Error> {
+        let now = unix_now();
+        let before = match self.epoch() {
+            0 => None,
+            _ => match self.reading()? {
+                Some(store) => store.revoked_before(user)?,
+                None => None,
+            },
+        };
+        Ok(before.map_or(now, |before| now.max(before.saturating_add(1))))
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger")
+            .field("open", &self.store.get().is_some())
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}

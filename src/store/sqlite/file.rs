@@ -1,0 +1,234 @@
+//! The database file in the data directory: made whole or not at all, judged before it is used, never overwritten; and
+//! the sentences that say how to get it back.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema::{self, Form};
+use crate::Error;
+use crate::data_dir::{self, check_folder, check_mode, new_file, shell_word};
+
+/// The store's file in the data directory; SQLite keeps two more beside it, `-wal` and `-shm`.
+pub const STORE_FILE: &str = "store.db";
+const NEW_FILE: &str = "store.db.new";
+const LOCK_FILE: &str = "store.lock";
+/// How long a change waits for those of other processes.
+const BUSY: Duration = Duration::from_secs(5);
+/// A file of at most this size is looked through when it is opened: it takes some milliseconds.
+const SMALL: u64 = 8 << 20;
+
+/// What is in the data directory.
+pub(super) enum Found {
+    /// No store, and no trace of one.
+    Nothing,
+    File(Metadata),
+}
+
+/// Looks for the store; touches nothing.
+pub(super) fn look(folder: &Path) -> Result<Found, Error> {
+    let path = folder.join(STORE_FILE);
+    let absent = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    };
+    match fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.is_file() => Ok(Found::File(metadata)),
+        Ok(_) => Err(Error::Store(format!(
+            "The store {} is not a file of its own. Move away what has its name, then restore the store from a backup.",
+            path.display()
+        ))),
+        Err(error) if absent(&error) => {
+            let log = beside(&path, "-wal");
+            if fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
+                return Err(Error::Store(format!(
+                    "The store {} is gone, but its log {} is there: accounts may be lost. {} To start without accounts, \
+                     move the log away.",
+                    path.display(),
+                    log.display(),
+                    restore(&path)
+                )));
+            }
+            Ok(Found::Nothing)
+        }
+        Err(error) => Err(Error::Store(format!(
+            "The store {} cannot be looked at: {error}.",
+            path.display()
+        ))),
+    }
+}
+
+/// Makes the store where there is none: under another name first, so that a process that is killed leaves none or a whole one.
+pub(super) fn make(folder: &Path) -> Result<(), Error> {
+    let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::Store)?;
+    if let Found::File(_) = look(folder)? {
+        return Ok(());
+    }
+    let path = folder.join(STORE_FILE);
+    let new = folder.join(NEW_FILE);
+    let unwritable = |error: &dyn std::fmt::Display| {
+        Error::Store(format!(
+            "The store {} cannot be made: {error}. Free space or permit writing in that folder, or choose another with \
+             SEALGATE_DATA_DIR.",
+            path.display()
+        ))
+    };
+    // Left behind by a process that was killed; the lock is ours.
+    for left in [new.clone(), beside(&new, "-journal")] {
+        match fs::remove_file(left) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unwritable(&error));
+            }
+            _ => {}
+        }
+    }
+    new_file(folder, &new).map_err(|error| unwritable(&error))?;
+    let made = || -> rusqlite::Result<()> {
+        let mut connection = plain(&new)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        schema::migrate(&mut connection)?;
+        connection.close().map_err(|(_, error)| error)
+    };
+    made().map_err(|error| unwritable(&error))?;
+    let shown = || {
+        fs::rename(&new, &path)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    shown().map_err(|error| unwritable(&error))
+}
+
+/// Opens the store that is there, and judges it before anything is written to it.
+pub(super) fn open(folder: &Path, metadata: &Metadata, how: Judge) -> Result<Connection, Error> {
+    let path = folder.join(STORE_FILE);
+    check_folder(folder).map_err(Error::Store)?;
+    check_mode(&path, metadata, 0o600).map_err(Error::Store)?;
+    if metadata.len() == 0 {
+        return Err(damaged(&path, "it is empty"));
+    }
+    let explained = |error: rusqlite::Error| explain(&path, &error);
+    let mut connection = plain(&path).map_err(explained)?;
+    match schema::form(&connection).map_err(explained)? {
+        Form::Foreign => Err(damaged(&path, "it is not a store of sealgate")),
+        Form::Newer => Err(Error::Store(format!(
+            "The store {} was written by a newer version of sealgate, which has to be used. Nothing was changed.",
+            path.display()
+        ))),
+        Form::Known(known) => {
+            if how == Judge::All && metadata.len() <= SMALL {
+                look_through(&path, &connection)?;
+            }
+            prepare(&connection).map_err(explained)?;
+            if known < schema::NEWEST {
+                schema::migrate(&mut connection).map_err(explained)?;
+            }
+            Ok(connection)
+        }
+    }
+}
+
+/// How closely a store is looked at when it is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judge {
+    /// All of it, if it is small: damage is found before it decides anything.
+    All,
+    /// Another connection has looked at it.
+    Head,
+}
+
+fn look_through(path: &Path, connection: &Connection) -> Result<(), Error> {
+    let said: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| explain(path, &error))?;
+    match said.as_str() {
+        "ok" => Ok(()),
+        _ => Err(damaged(path, "its pages do not fit together")),
+    }
+}
+
+fn plain(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // What is closed in a forked child must not touch the log that the parent is using.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+/// As every connection to a finished store has to be.
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512; PRAGMA secure_delete = ON;
+         PRAGMA cell_size_check = ON;",
+    )
+}
+
+/// What SQLite says, for somebody who can do something about it.
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            damaged(path, "it does not read as a database")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Store(format!(
+            "The store {} has been in use by another process for {} s. Nothing was changed. Try again.",
+            path.display(),
+            BUSY.as_secs()
+        )),
+        Some(
+            ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure,
+        ) => Error::Store(format!(
+            "The store {} cannot be used: {}. Nothing was changed. Free space, or permit this user to write there.",
+            path.display(),
+            reason(error)
+        )),
+        _ => Error::Store(format!(
+            "The store {} failed: {}. Nothing was changed.",
+            path.display(),
+            reason(error)
+        )),
+    }
+}
+
+/// SQLite's own words, without the statement, which may have a name in it.
+fn reason(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(code, _) => code.to_string(),
+        rusqlite::Error::QueryReturnedNoRows => "a row is missing".to_owned(),
+        _ => "it does not hold what it should".to_owned(),
+    }
+}
+
+pub(super) fn damaged(path: &Path, what: &str) -> Error {
+    Error::Store(format!(
+        "The store {} is damaged: {what}. Nothing was changed. {}",
+        path.display(),
+        restore(path)
+    ))
+}
+
+fn restore(path: &Path) -> String {
+    format!(
+        "Stop what uses it, then restore a backup (made before with: sealgate store backup FILE): rm -f {} {} && cp -p \
+         BACKUP {}",
+        shell_word(&beside(path, "-wal")),
+        shell_word(&beside(path, "-shm")),
+        shell_word(path)
+    )
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,318 @@
+//! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers have open
+//! together. `file` makes and judges it, `schema` has its tables, `pool` lends connections; here is what is asked of them.
+
+mod file;
+mod pool;
+mod rows;
+mod schema;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Account, Change, MAX_SESSIONS, Moment, Presented, Rotation, Session, Standing, Store};
+use crate::Error;
+use pool::Pool;
+use rows::{ACCOUNT, account_of, whole};
+
+pub use file::STORE_FILE;
+
+/// Rows that one change forgets at most, so that none takes long.
+const FORGOTTEN_AT_ONCE: u32 = 200;
+
+/// See the module.
+pub(crate) struct SqliteStore {
+    pool: Pool,
+}
+
+impl SqliteStore {
+    /// The store of the folder, if there is one.
+    pub(crate) fn open(folder: &Path) -> Result<Option<Self>, Error> {
+        Ok(Pool::open(folder)?.map(|pool| SqliteStore { pool }))
+    }
+
+    /// The store of the folder, made where there is none.
+    pub(crate) fn open_or_make(folder: &Path) -> Result<Self, Error> {
+        file::make(folder)?;
+        match SqliteStore::open(folder)? {
+            Some(store) => Ok(store),
+            None => Err(Error::Store(
+                "The store went away while it was opened. Try again.".to_owned(),
+            )),
+        }
+    }
+
+    /// A store that dies with the process.
+    pub(crate) fn in_memory() -> Result<Self, Error> {
+        Ok(SqliteStore {
+            pool: Pool::in_memory()?,
+        })
+    }
+
+    /// Whether there is something by the store's name in the folder.
+    pub(crate) fn is_there(folder: &Path) -> Result<bool, Error> {
+        Ok(matches!(file::look(folder)?, file::Found::File(_)))
+    }
+
+    /// Whether the file that is open is still the one in the folder.
+    pub(crate) fn check_place(&self) -> Result<(), Error> {
+        self.pool.check_place()
+    }
+
+    /// One change: alone, whole or not at all, on the disk when it is done.
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.pool.change(work)
+    }
+}
+
+impl Store for SqliteStore {
+    fn generation(&self) -> Result<u64, Error> {
+        self.pool.with(|connection| {
+            connection
+                .prepare_cached("SELECT value FROM meta WHERE name = 'generation'")?
+                .query_row([], |row| whole(row, 0))
+        })
+    }
+
+    fn has_had_accounts(&self) -> Result<bool, Error> {
+        self.pool.with(|connection| {
+            connection
+                .prepare_cached("SELECT value FROM meta WHERE name = 'accounts'")?
+                .query_row([], |row| row.get(0))
+        })
+    }
+
+    fn account(&self, name: &str) -> Result<Option<Account>, Error> {
+        self.pool.with(|connection| {
+            connection
+                .prepare_cached(&format!("SELECT {ACCOUNT} FROM accounts WHERE name = ?1"))?
+                .query_row([name], account_of)
+                .optional()
+        })
+    }
+
+    fn account_or_other(&self, name: &str) -> Result<Option<Account>, Error> {
+        self.pool.with(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT * FROM (SELECT {ACCOUNT} FROM accounts WHERE name >= ?1 ORDER BY name LIMIT 1)
+                     UNION ALL SELECT * FROM (SELECT {ACCOUNT} FROM accounts ORDER BY name LIMIT 1) LIMIT 1"
+                ))?
+                .query_row([name], account_of)
+                .optional()
+        })
+    }
+
+    fn accounts(&self, after: &str, most: u32) -> Result<Vec<Account>, Error> {
+        self.pool.with(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {ACCOUNT} FROM accounts WHERE name > ?1 ORDER BY name LIMIT ?2"
+                ))?
+                .query_map(params![after, most], account_of)?
+                .collect()
+        })
+    }
+
+    fn add_account(&self, account: &Account) -> Result<bool, Error> {
+        self.change(|change| {
+            let password = &account.password;
+            let added = change.execute(
+                "INSERT OR IGNORE INTO accounts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                params![
+                    account.name,
+                    account.scope,
+                    account.disabled,
+                    signed(account.created),
+                    account.version,
+                    password.salt,
+                    password.hash,
+                    password.memory,
+                    password.passes,
+                    password.lanes
+                ],
+            )?;
+            if added == 0 {
+                return Ok(false);
+            }
+            change.execute("UPDATE meta SET value = 1 WHERE name = 'accounts'", [])?;
+            bump(change)?;
+            Ok(true)
+        })
+    }
+
+    fn change_account(&self, name: &str, wanted: &Change, at: Moment) -> Result<bool, Error> {
+        self.change(|change| rows::change_account(change, name, wanted, at))
+    }
+
+    fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error> {
+        self.change(|change| {
+            revoke_token(change, id, at.forget, at.now)?;
+            bump(change)
+        })
+    }
+
+    fn revoke_user(&self, name: &str, at: Moment) -> Result<(), Error> {
+        self.change(|change| {
+            revoke_user(change, name, at)?;
+            bump(change)
+        })
+    }
+
+    fn standing(&self, presented: Presented<'_>) -> Result<Standing, Error> {
+        self.pool.with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE id IN (?1, ?2)),
+                         (SELECT before FROM revoked_users WHERE name = ?3),
+                         (SELECT disabled FROM accounts WHERE name = ?3)",
+                )?
+                .query_row(
+                    params![
+                        presented.id,
+                        presented.session.unwrap_or(presented.id),
+                        presented.subject
+                    ],
+                    |row| {
+                        Ok(Standing {
+                            revoked: row.get(0)?,
+                            revoked_before: row.get::<_, Option<i64>>(1)?.map(unsigned),
+                            disabled: row.get(2)?,
+                        })
+                    },
+                )
+        })
+    }
+
+    fn revoked_before(&self, user: &str) -> Result<Option<u64>, Error> {
+        self.pool.with(|connection| {
+            connection
+                .prepare_cached("SELECT before FROM revoked_users WHERE name = ?1")?
+                .query_row([user], |row| whole(row, 0))
+                .optional()
+        })
+    }
+
+    fn begin_session(&self, session: Session<'_>, version: i64, now: u64) -> Result<bool, Error> {
+        self.change(|change| {
+            let unchanged: bool = change.query_row(
+                "SELECT EXISTS (SELECT 1 FROM accounts WHERE name = ?1 AND version = ?2 AND NOT disabled)",
+                params![session.user, version],
+                |row| row.get(0),
+            )?;
+            if !unchanged || session.expires <= now {
+                return Ok(unchanged);
+            }
+            change.execute(
+                "INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    session.id,
+                    session.user,
+                    session.refresh,
+                    signed(session.expires),
+                    signed(session.access_expires)
+                ],
+            )?;
+            forget(change, now)?;
+            change.execute(
+                "DELETE FROM sessions WHERE user = ?1 AND id NOT IN
+                     (SELECT id FROM sessions WHERE user = ?1 ORDER BY expires DESC, id = ?3 DESC LIMIT ?2)",
+                params![session.user, MAX_SESSIONS, session.id],
+            )?;
+            Ok(true)
+        })
+    }
+
+    fn rotate(&self, refresh: &str, next: Session<'_>, now: u64) -> Result<Rotation, Error> {
+        self.change(|change| rows::rotate(change, refresh, next, now))
+    }
+
+    fn is_session(&self, id: &str, refresh: &str, now: u64) -> Result<bool, Error> {
+        self.pool.with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM sessions JOIN accounts ON accounts.name = sessions.user
+                         WHERE id = ?1 AND refresh = ?2 AND expires > ?3 AND NOT disabled)",
+                )?
+                .query_row(params![id, refresh, signed(now)], |row| row.get(0))
+        })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.pool.check()
+    }
+
+    fn back_up(&self, to: &Path) -> Result<(), Error> {
+        self.pool.back_up(to)
+    }
+
+    fn end_session(&self, id: &str, now: u64) -> Result<(), Error> {
+        self.change(|change| rows::end_session(change, id, now))
+    }
+}
+
+/// What all processes look at to see that something has changed.
+fn bump(change: &Transaction<'_>) -> rusqlite::Result<()> {
+    change
+        .execute(
+            "UPDATE meta SET value = value + 1 WHERE name = 'generation'",
+            [],
+        )
+        .map(drop)
+}
+
+fn revoke_token(
+    change: &Transaction<'_>,
+    id: &str,
+    expires: u64,
+    now: u64,
+) -> rusqlite::Result<()> {
+    change.execute(
+        "INSERT INTO revoked_tokens VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)",
+        params![id, signed(expires)],
+    )?;
+    forget(change, now)
+}
+
+fn revoke_user(change: &Transaction<'_>, name: &str, at: Moment) -> rusqlite::Result<()> {
+    change.execute(
+        "INSERT INTO revoked_users VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE
+             SET before = max(before, excluded.before), expires = max(expires, excluded.expires)",
+        params![name, signed(at.now), signed(at.forget)],
+    )?;
+    change.execute("DELETE FROM sessions WHERE user = ?1", [name])?;
+    forget(change, at.now)
+}
+
+/// Forgets what no token can be affected by any more.
+fn forget(change: &Transaction<'_>, now: u64) -> rusqlite::Result<()> {
+    for (table, key) in [
+        ("revoked_tokens", "id"),
+        ("revoked_users", "name"),
+        ("sessions", "id"),
+    ] {
+        change.execute(
+            &format!(
+                "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE expires < ?1 LIMIT ?2)"
+            ),
+            params![signed(now), FORGOTTEN_AT_ONCE],
+        )?;
+    }
+    Ok(())
+}
+
+/// SQLite's whole numbers have a sign; no time of ours needs it.
+fn signed(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

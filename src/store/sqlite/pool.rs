@@ -1,0 +1,208 @@
+//! Connections to one store, lent to one call at a time and kept for the next. In a forked child they are opened anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::file::{self, Found, Judge};
+use super::schema;
+use crate::Error;
+use crate::data_dir::new_private_file;
+use crate::store::fork::{self, Owner};
+use crate::sync::lock;
+
+/// Idle connections that are kept: each takes a few descriptors and at most 512 KiB.
+const KEPT: usize = 4;
+
+/// See the module.
+pub(super) enum Pool {
+    File {
+        folder: PathBuf,
+        path: PathBuf,
+        idle: Mutex<Vec<Connection>>,
+        owner: Owner,
+        identity: Identity,
+    },
+    /// There is one, and only it has the data.
+    Memory(Mutex<Connection>),
+}
+
+/// Which file a path leads to.
+#[derive(PartialEq, Eq)]
+pub(super) struct Identity {
+    #[cfg(unix)]
+    device: u64,
+    #[cfg(unix)]
+    inode: u64,
+}
+
+impl Identity {
+    #[cfg(unix)]
+    fn of(metadata: &fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Identity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(_metadata: &fs::Metadata) -> Self {
+        Identity {}
+    }
+}
+
+impl Pool {
+    pub(super) fn open(folder: &Path) -> Result<Option<Self>, Error> {
+        let Found::File(metadata) = file::look(folder)? else {
+            return Ok(None);
+        };
+        let path = folder.join(file::STORE_FILE);
+        let _using = fork::using();
+        let first = file::open(folder, &metadata, Judge::All)?;
+        Ok(Some(Pool::File {
+            folder: folder.to_owned(),
+            path,
+            idle: Mutex::new(vec![first]),
+            owner: Owner::this(),
+            identity: Identity::of(&metadata),
+        }))
+    }
+
+    pub(super) fn in_memory() -> Result<Self, Error> {
+        let made = || {
+            let mut connection = Connection::open_in_memory()?;
+            schema::migrate(&mut connection)?;
+            Ok(connection)
+        };
+        made()
+            .map(|connection| Pool::Memory(Mutex::new(connection)))
+            .map_err(|error| file::explain(Path::new("in memory"), &error))
+    }
+
+    /// The file may have been removed or put in another's place: what is open then is not what the operator sees.
+    pub(super) fn check_place(&self) -> Result<(), Error> {
+        let Pool::File {
+            folder,
+            path,
+            identity,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        match file::look(folder)? {
+            Found::File(metadata) if Identity::of(&metadata) == *identity => Ok(()),
+            _ => Err(Error::Store(format!(
+                "The store {} is not the one any more that was opened. Put it back, or start anew with the one that is there.",
+                path.display()
+            ))),
+        }
+    }
+
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.lend(|connection| work(connection))
+    }
+
+    pub(super) fn change<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.lend(|connection| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&change)?;
+            change.commit()?;
+            Ok(done)
+        })
+    }
+
+    fn lend<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let _using = fork::using();
+        let (folder, path, idle, owner) = match self {
+            Pool::Memory(only) => {
+                return work(&mut lock(only))
+                    .map_err(|error| file::explain(Path::new("in memory"), &error));
+            }
+            Pool::File {
+                folder,
+                path,
+                idle,
+                owner,
+                ..
+            } => (folder, path, idle, owner),
+        };
+        let taken = {
+            let mut idle = lock(idle);
+            if owner.changed() {
+                // All at once: as long as one is open, SQLite takes the parent's locks for this process's own.
+                idle.clear();
+            }
+            idle.pop()
+        };
+        let mut connection = match taken {
+            Some(connection) => connection,
+            None => match file::look(folder)? {
+                Found::File(metadata) => file::open(folder, &metadata, Judge::Head)?,
+                Found::Nothing => {
+                    return Err(Error::Store(format!(
+                        "The store {} is gone.",
+                        path.display()
+                    )));
+                }
+            },
+        };
+        let done = work(&mut connection).map_err(|error| file::explain(path, &error))?;
+        let mut idle = lock(idle);
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+        Ok(done)
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let path = self.path().to_owned();
+        let said: String = self.with(|connection| {
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        })?;
+        match said.as_str() {
+            "ok" => Ok(()),
+            _ => Err(file::damaged(&path, "its pages do not fit together")),
+        }
+    }
+
+    /// Into a file that is not there yet, for its owner alone.
+    pub(super) fn back_up(&self, to: &Path) -> Result<(), Error> {
+        let unwritable = |error: &dyn std::fmt::Display| {
+            Error::Store(format!("{} cannot be written: {error}.", to.display()))
+        };
+        let name = to
+            .to_str()
+            .ok_or_else(|| unwritable(&"its name is not UTF-8"))?;
+        new_private_file(to).map_err(|error| unwritable(&error))?;
+        let copied = self
+            .with(|connection| connection.execute("VACUUM INTO ?1", [name]).map(drop))
+            .and_then(|()| {
+                fs::File::open(to)
+                    .and_then(|file| file.sync_all())
+                    .map_err(|error| unwritable(&error))
+            });
+        copied.inspect_err(|_| {
+            let _ = fs::remove_file(to);
+        })
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Pool::File { path, .. } => path,
+            Pool::Memory(_) => Path::new("in memory"),
+        }
+    }
+}

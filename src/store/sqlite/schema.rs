@@ -1,0 +1,74 @@
+//! The tables, and the way from an older form of them to the newest. Steps are only ever added.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// "SEAL": tells our files from other databases.
+pub(super) const APPLICATION_ID: i32 = 0x5345_414c;
+
+/// Step n leads from form n to form n + 1.
+const STEPS: &[&str] = &[
+    // Times are seconds since 1970-01-01 UTC.
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     INSERT INTO meta VALUES ('generation', 1), ('accounts', 0);
+     CREATE TABLE accounts (
+         name TEXT PRIMARY KEY, scope TEXT NOT NULL, disabled INTEGER NOT NULL, created INTEGER NOT NULL,
+         version INTEGER NOT NULL, salt BLOB NOT NULL, hash BLOB NOT NULL, memory INTEGER NOT NULL,
+         passes INTEGER NOT NULL, lanes INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE revoked_tokens (id TEXT PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE INDEX revoked_tokens_by_end ON revoked_tokens (expires);
+     CREATE TABLE revoked_users (name TEXT PRIMARY KEY, before INTEGER NOT NULL, expires INTEGER NOT NULL)
+         STRICT, WITHOUT ROWID;
+     CREATE INDEX revoked_users_by_end ON revoked_users (expires);
+     CREATE TABLE sessions (
+         id TEXT PRIMARY KEY, user TEXT NOT NULL, refresh TEXT NOT NULL,
+         expires INTEGER NOT NULL, access_expires INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX sessions_by_user ON sessions (user, expires);
+     CREATE INDEX sessions_by_end ON sessions (expires);",
+];
+
+/// The form that this version reads and writes.
+pub(super) const NEWEST: i64 = STEPS.len() as i64;
+
+/// What form a database has.
+pub(super) enum Form {
+    /// None of ours.
+    Foreign,
+    Known(i64),
+    /// From a later version of the program.
+    Newer,
+}
+
+pub(super) fn form(connection: &Connection) -> rusqlite::Result<Form> {
+    let number = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+    };
+    let version = number("user_version")?;
+    if number("application_id")? != i64::from(APPLICATION_ID) || version < 1 {
+        return Ok(Form::Foreign);
+    }
+    Ok(match version {
+        newer if newer > NEWEST => Form::Newer,
+        known => Form::Known(known),
+    })
+}
+
+/// Makes the newest form of an empty database or an older form, whole or not at all.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Looked at under the lock: another process may have been faster.
+    let from: i64 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for step in STEPS
+        .iter()
+        .skip(usize::try_from(from).unwrap_or(usize::MAX))
+    {
+        change.execute_batch(step)?;
+    }
+    if from < NEWEST {
+        change.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {NEWEST};"
+        ))?;
+    }
+    change.commit()
+}

@@ -1,0 +1,399 @@
+//! The store: what it keeps, what it refuses, and that nothing damaged is ever written over.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use super::*;
+use crate::store::PasswordHash;
+
+const AT: Moment = Moment {
+    now: 1_000,
+    forget: 2_000,
+};
+
+struct Place {
+    _home: tempfile::TempDir,
+    folder: PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("state");
+        Place {
+            _home: home,
+            folder,
+        }
+    }
+
+    fn made() -> Place {
+        let place = Place::new();
+        let store = SqliteStore::open_or_make(&place.folder).unwrap();
+        assert!(store.add_account(&account("alice")).unwrap());
+        place
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join(STORE_FILE)
+    }
+
+    /// What opening says that fails.
+    fn refused(&self) -> String {
+        match SqliteStore::open(&self.folder) {
+            Err(Error::Store(sentence)) => sentence,
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("the store opens"),
+        }
+    }
+}
+
+fn account(name: &str) -> Account {
+    Account {
+        name: name.to_owned(),
+        scope: "encrypt decrypt".to_owned(),
+        disabled: false,
+        created: 900,
+        version: 1,
+        password: PasswordHash {
+            salt: vec![1; 16],
+            hash: vec![2; 32],
+            memory: 1024,
+            passes: 1,
+            lanes: 1,
+        },
+    }
+}
+
+fn session<'a>(id: &'a str, refresh: &'a str) -> Session<'a> {
+    Session {
+        id,
+        user: "alice",
+        refresh,
+        expires: 5_000,
+        access_expires: 3_000,
+    }
+}
+
+fn standing(store: &SqliteStore, id: &str, session: Option<&str>) -> Standing {
+    let presented = Presented {
+        id,
+        session,
+        subject: "alice",
+        issued_at: Some(1_000),
+    };
+    store.standing(presented).unwrap()
+}
+
+#[test]
+fn the_store_is_for_its_owner_alone_and_one_that_is_open_to_others_is_refused() {
+    let place = Place::made();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(&place.folder), 0o700);
+    for name in ["store.db", "store.db-wal", "store.db-shm"] {
+        assert_eq!(mode(&place.folder.join(name)), 0o600, "{name}");
+    }
+    fs::set_permissions(place.file(), fs::Permissions::from_mode(0o640)).unwrap();
+    let said = place.refused();
+    assert!(
+        said.contains("chmod 600") && said.contains("0640"),
+        "{said}"
+    );
+    fs::set_permissions(place.file(), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(&place.folder, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(place.refused().contains("chmod 700"));
+}
+
+#[test]
+fn what_is_damaged_is_named_and_never_written_over() {
+    let whole = {
+        let place = Place::made();
+        let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+        let copy = place.folder.join("copy");
+        store.back_up(&copy).unwrap();
+        fs::read(copy).unwrap()
+    };
+    let mut torn = whole.clone();
+    torn[4096..12_288].fill(0xab);
+    let mut no_header = whole.clone();
+    no_header[..16].fill(0);
+    let foreign = {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("other.db");
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other
+            .execute_batch("CREATE TABLE accounts (name TEXT)")
+            .unwrap();
+        drop(other);
+        fs::read(path).unwrap()
+    };
+    for (what, bytes) in [
+        ("empty", Vec::new()),
+        (
+            "text",
+            b"not a database, but long enough to look like one, perhaps".repeat(200),
+        ),
+        ("no header", no_header),
+        ("torn", torn),
+        ("cut", whole[..5_000].to_vec()),
+        ("foreign", foreign),
+    ] {
+        let place = Place::new();
+        drop(SqliteStore::open_or_make(&place.folder).unwrap());
+        for name in ["store.db-wal", "store.db-shm"] {
+            let _ = fs::remove_file(place.folder.join(name));
+        }
+        fs::write(place.file(), &bytes).unwrap();
+        let said = place.refused();
+        for part in ["store.db is damaged", "Nothing was changed", "cp -p BACKUP"] {
+            assert!(said.contains(part), "{what}: {said}");
+        }
+        assert!(SqliteStore::open_or_make(&place.folder).is_err(), "{what}");
+        assert!(
+            fs::read(place.file()).unwrap() == bytes,
+            "{what} was changed"
+        );
+    }
+}
+
+#[test]
+fn a_store_that_is_gone_while_its_log_is_there_is_not_made_anew() {
+    let place = Place::made();
+    fs::remove_file(place.file()).unwrap();
+    let said = place.refused();
+    assert!(
+        said.contains("is gone") && said.contains("cp -p BACKUP"),
+        "{said}"
+    );
+    assert!(SqliteStore::open_or_make(&place.folder).is_err());
+    assert!(!place.file().exists());
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_left_alone() {
+    let place = Place::made();
+    let newer = rusqlite::Connection::open(place.file()).unwrap();
+    newer
+        .pragma_update(None, "user_version", schema::NEWEST + 1)
+        .unwrap();
+    drop(newer);
+    let said = place.refused();
+    assert!(
+        said.contains("newer version of sealgate") && !said.contains("damaged"),
+        "{said}"
+    );
+}
+
+#[test]
+fn names_that_are_no_files_are_refused_without_waiting() {
+    let place = Place::new();
+    fs::create_dir_all(place.file()).unwrap();
+    assert!(place.refused().contains("is not a file of its own"));
+    fs::remove_dir(place.file()).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", place.file()).unwrap();
+    assert!(place.refused().contains("is not a file of its own"));
+}
+
+#[test]
+fn a_copy_restores_all_that_was_confirmed() {
+    let place = Place::made();
+    let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+    let copy = place.folder.join("it's a copy");
+    store.back_up(&copy).unwrap();
+    assert_eq!(
+        fs::metadata(&copy).unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
+    assert!(
+        store.back_up(&copy).is_err(),
+        "what is there is not written over"
+    );
+    drop(store);
+    for name in ["store.db-wal", "store.db-shm"] {
+        fs::remove_file(place.folder.join(name)).unwrap();
+    }
+    fs::rename(&copy, place.file()).unwrap();
+    let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+    store.check().unwrap();
+    assert_eq!(store.account("alice").unwrap(), Some(account("alice")));
+}
+
+#[test]
+fn a_change_is_seen_by_whoever_has_the_store_open_too() {
+    let place = Place::made();
+    let one = SqliteStore::open(&place.folder).unwrap().unwrap();
+    let other = SqliteStore::open(&place.folder).unwrap().unwrap();
+    let before = other.generation().unwrap();
+    assert!(
+        one.change_account("alice", &Change::Disabled(true), AT)
+            .unwrap()
+    );
+    assert_ne!(other.generation().unwrap(), before);
+    assert!(other.account("alice").unwrap().unwrap().disabled);
+    assert!(other.has_had_accounts().unwrap());
+    assert!(one.change_account("alice", &Change::Removed, AT).unwrap());
+    assert!(!other.change_account("alice", &Change::Removed, AT).unwrap());
+    assert!(other.has_had_accounts().unwrap(), "once there, always");
+}
+
+#[test]
+fn what_takes_rights_away_takes_the_tokens_back() {
+    let password = account("x").password;
+    let rehash = |version| Change::Rehash {
+        password: password.clone(),
+        version,
+    };
+    for (change, takes_back) in [
+        (Change::Password(password.clone()), true),
+        (rehash(1), false),
+        (Change::Scope("encrypt decrypt admin".to_owned()), false),
+        (Change::Scope("encrypt".to_owned()), true),
+        (Change::Scope(String::new()), true),
+        (Change::Disabled(true), true),
+        (Change::Disabled(false), false),
+        (Change::Removed, true),
+    ] {
+        let store = SqliteStore::in_memory().unwrap();
+        assert!(store.add_account(&account("alice")).unwrap());
+        assert!(store.begin_session(session("s", "r1"), 1, 1_000).unwrap());
+        assert!(store.change_account("alice", &change, AT).unwrap());
+        let back = store.revoked_before("alice").unwrap();
+        assert_eq!(back, takes_back.then_some(AT.now), "{change:?}");
+        let lives = store.is_session("s", "r1", 1_000).unwrap();
+        assert_eq!(lives, !takes_back, "{change:?}");
+    }
+    let store = SqliteStore::in_memory().unwrap();
+    assert!(store.add_account(&account("alice")).unwrap());
+    assert!(!store.change_account("alice", &rehash(2), AT).unwrap());
+    assert!(
+        !store
+            .change_account("nobody", &Change::Removed, AT)
+            .unwrap()
+    );
+    assert!(!store.add_account(&account("alice")).unwrap());
+}
+
+#[test]
+fn a_login_counts_only_for_the_account_as_it_was_checked() {
+    let store = SqliteStore::in_memory().unwrap();
+    assert!(store.add_account(&account("alice")).unwrap());
+    assert!(store.begin_session(session("s", "r"), 1, 1_000).unwrap());
+    let other = Change::Password(account("x").password);
+    assert!(store.change_account("alice", &other, AT).unwrap());
+    assert!(!store.begin_session(session("t", "r"), 1, 1_000).unwrap());
+    assert!(store.begin_session(session("t", "r"), 2, 1_000).unwrap());
+    assert!(
+        store
+            .change_account("alice", &Change::Disabled(true), AT)
+            .unwrap()
+    );
+    assert!(!store.begin_session(session("u", "r"), 3, 1_000).unwrap());
+}
+
+#[test]
+fn a_second_use_of_a_refresh_token_ends_its_session_and_no_other() {
+    let store = SqliteStore::in_memory().unwrap();
+    assert!(store.add_account(&account("alice")).unwrap());
+    assert!(store.begin_session(session("s", "r1"), 1, 1_000).unwrap());
+    assert!(store.begin_session(session("t", "q1"), 1, 1_000).unwrap());
+    let rotate = |used, id, next| store.rotate(used, session(id, next), 1_000).unwrap();
+    assert_eq!(rotate("r1", "s", "r2"), Rotation::Done);
+    assert_eq!(rotate("r2", "s", "r3"), Rotation::Done);
+    assert!(!standing(&store, "x", Some("s")).revoked);
+    assert_eq!(rotate("r1", "s", "r4"), Rotation::Reused);
+    assert!(standing(&store, "x", Some("s")).revoked);
+    assert_eq!(rotate("r3", "s", "r5"), Rotation::Gone);
+    assert_eq!(rotate("q1", "t", "q2"), Rotation::Done);
+    assert!(!standing(&store, "x", Some("t")).revoked);
+    // A session is its user's alone, and ends.
+    let stranger = Session {
+        user: "bob",
+        ..session("t", "q3")
+    };
+    assert_eq!(store.rotate("q2", stranger, 1_000).unwrap(), Rotation::Gone);
+    assert_eq!(
+        store.rotate("q2", session("t", "q3"), 5_000).unwrap(),
+        Rotation::Gone
+    );
+}
+
+#[test]
+fn an_account_has_so_many_sessions_and_the_oldest_makes_room() {
+    let store = SqliteStore::in_memory().unwrap();
+    assert!(store.add_account(&account("alice")).unwrap());
+    for n in 0..MAX_SESSIONS + 3 {
+        let id = format!("s{n}");
+        let begun = Session {
+            expires: 5_000 + u64::from(n),
+            ..session(&id, "r")
+        };
+        assert!(store.begin_session(begun, 1, 1_000).unwrap());
+    }
+    assert!(!store.is_session("s2", "r", 1_000).unwrap());
+    assert!(store.is_session("s3", "r", 1_000).unwrap());
+}
+
+#[test]
+fn what_was_taken_back_is_remembered_until_it_has_expired_and_then_forgotten() {
+    let store = SqliteStore::in_memory().unwrap();
+    let rows = || -> i64 {
+        store
+            .pool
+            .with(|connection| {
+                connection.query_row(
+                    "SELECT (SELECT count(*) FROM revoked_tokens) + (SELECT count(*) FROM revoked_users)
+                         + (SELECT count(*) FROM sessions)",
+                    [],
+                    |row| row.get(0),
+                )
+            })
+            .unwrap()
+    };
+    for n in 0..50 {
+        store.revoke_token(&format!("t{n}"), AT).unwrap();
+    }
+    store.revoke_user("alice", AT).unwrap();
+    assert_eq!(rows(), 51);
+    assert!(standing(&store, "t7", None).revoked);
+    assert_eq!(standing(&store, "x", None).revoked_before, Some(1_000));
+    let at = |now| Moment {
+        now,
+        forget: now + 1,
+    };
+    store.revoke_token("last", at(2_000)).unwrap();
+    assert_eq!(rows(), 52, "until the end, not shorter");
+    store.revoke_token("very last", at(2_002)).unwrap();
+    assert_eq!(rows(), 1);
+    // What is taken back again is not forgotten earlier.
+    store
+        .revoke_token(
+            "very last",
+            Moment {
+                now: 2_002,
+                forget: 0,
+            },
+        )
+        .unwrap();
+    assert!(standing(&store, "very last", None).revoked);
+}
+
+#[test]
+fn many_threads_change_one_store_and_nothing_is_lost() {
+    let place = Place::made();
+    let stores = [(); 2].map(|()| SqliteStore::open(&place.folder).unwrap().unwrap());
+    std::thread::scope(|scope| {
+        for (number, store) in stores.iter().chain(&stores).enumerate() {
+            scope.spawn(move || {
+                for n in 0..10 {
+                    assert!(
+                        store
+                            .add_account(&account(&format!("{number}-{n}")))
+                            .unwrap()
+                    );
+                }
+            });
+        }
+    });
+    assert_eq!(stores[0].accounts("", 100).unwrap().len(), 41);
+    assert_eq!(stores[0].accounts("3-8", 100).unwrap().len(), 2);
+}

@@ -1,0 +1,323 @@
+//! People with passwords: who there is, what they may do, and whether somebody is who they say.
+//!
+//! `password` hashes, and says which passwords will do; `lockout` slows those down who guess. Where accounts are kept is the
+//! store's business, and what a token of theirs may do the token's.
+
+mod lockout;
+mod password;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::unix_now;
+use crate::config::GateSettings;
+use crate::store::{Account, Change, Ledger, Moment};
+use crate::token::{MAX_TTL, valid_scope, valid_subject};
+use crate::{Error, Secret};
+
+use lockout::Lockouts;
+use password::Hasher;
+
+pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
+
+/// The accounts of a data directory. `Send` and `Sync`; what is changed here takes effect within a second in every process
+/// that uses the same directory.
+///
+/// ```
+/// # fn main() -> Result<(), sealgate::Error> {
+/// use sealgate::{Config, users::Users};
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let mut config = Config::new();
+/// config.set("data_dir", folder.path().join("state").to_str().unwrap())?;
+/// let users = Users::new(&config.settings()?.gate)?;
+/// users.add("alice", &"correct horse".into(), "encrypt decrypt")?;
+/// assert_eq!(users.check("alice", &"correct horse".into(), "192.0.2.1")?.scope(), "encrypt decrypt");
+/// assert!(users.check("alice", &"battery staple".into(), "192.0.2.1").is_err());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Users {
+    ledger: Arc<Ledger>,
+    hasher: Hasher,
+    lockouts: Option<Lockouts>,
+}
+
+/// An account, without its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name that is logged in with.
+    pub name: String,
+    /// Scope names with single spaces between: the most that tokens of this user may have.
+    pub scope: String,
+    /// Whether nobody may log in under it.
+    pub disabled: bool,
+    /// When it was made, in seconds since 1970-01-01 UTC.
+    pub created: u64,
+}
+
+/// Somebody who has shown to be who they say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    name: String,
+    scope: String,
+    /// The account's, when the password was checked.
+    version: i64,
+}
+
+impl Login {
+    /// The user.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The most that tokens of this user may have.
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    pub(crate) fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl Users {
+    /// The accounts in the settings' data directory. Opens and makes nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where the directory cannot be looked at, [`Error::Crypto`] where the system has no random bytes.
+    pub fn new(settings: &GateSettings) -> Result<Self, Error> {
+        Users::with_ledger(settings, Arc::new(Ledger::new(settings)?))
+    }
+
+    pub(crate) fn with_ledger(settings: &GateSettings, ledger: Arc<Ledger>) -> Result<Self, Error> {
+        Ok(Users {
+            ledger,
+            hasher: Hasher::new(settings),
+            lockouts: match settings.lockout_after {
+                0 => None,
+                after => Some(Lockouts::new(after)?),
+            },
+        })
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where there is one of this name, or name, password or scope will not do; [`Error::Store`].
+    pub fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
+        if !valid_subject(name) {
+            return Err(Error::InvalidInput(
+                "The username must be 1 to 256 characters long and without control characters."
+                    .to_owned(),
+            ));
+        }
+        check_scope(scope)?;
+        password::check(name, password)?;
+        let account = Account {
+            name: name.to_owned(),
+            scope: scope.to_owned(),
+            disabled: false,
+            created: unix_now(),
+            version: 1,
+            password: self.hasher.hash(password)?,
+        };
+        let added = self.ledger.writing()?.add_account(&account)?;
+        self.ledger.look();
+        if added {
+            return Ok(());
+        }
+        Err(Error::InvalidInput(
+            "There is an account of this name already.".to_owned(),
+        ))
+    }
+
+    /// At most `most` accounts in the order of their names (by bytes), beginning behind `after`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn list(&self, after: &str, most: u32) -> Result<Vec<User>, Error> {
+        let accounts = match self.ledger.reading()? {
+            Some(store) => store.accounts(after, most)?,
+            None => Vec::new(),
+        };
+        Ok(accounts.into_iter().map(User::of).collect())
+    }
+
+    /// The account of this name.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn find(&self, name: &str) -> Result<Option<User>, Error> {
+        match self.ledger.reading()? {
+            Some(store) => Ok(store.account(name)?.map(User::of)),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives an account another password, and takes all its tokens back. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the password will not do; [`Error::Store`].
+    pub fn set_password(&self, name: &str, password: &Secret) -> Result<bool, Error> {
+        password::check(name, password)?;
+        self.change(name, Change::Password(self.hasher.hash(password)?))
+    }
+
+    /// Gives an account other scopes; where one is taken away, so are all tokens. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the scope is malformed; [`Error::Store`].
+    pub fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
+        check_scope(scope)?;
+        self.change(name, Change::Scope(scope.to_owned()))
+    }
+
+    /// Switches an account off, which takes all its tokens back for good, or on again. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn set_disabled(&self, name: &str, disabled: bool) -> Result<bool, Error> {
+        self.change(name, Change::Disabled(disabled))
+    }
+
+    /// Removes an account and takes all its tokens back. `false`: there is no such account. Passwords are wanted all the
+    /// same when none is left.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn remove(&self, name: &str) -> Result<bool, Error> {
+        self.change(name, Change::Removed)
+    }
+
+    fn change(&self, name: &str, change: Change) -> Result<bool, Error> {
+        // Without a store there is nobody, and none has to be made to know that.
+        let Some(store) = self.ledger.reading()? else {
+            return Ok(false);
+        };
+        let changed = store.change_account(name, &change, from_now())?;
+        self.ledger.look();
+        Ok(changed)
+    }
+
+    /// Checks a password. Takes as long as a hash, and waits where as many are being made as the settings permit.
+    ///
+    /// `from` is whoever asks, such as an address: after some wrong passwords for one name from one place, further tries
+    /// from there are put off for longer and longer.
+    ///
+    /// # Errors
+    /// [`Error::LoginFailed`], one error at one cost for an unknown name, a wrong password and an account that is switched
+    /// off; [`Error::RateLimited`] while tries are put off; [`Error::Store`].
+    pub fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
+        let key = self
+            .lockouts
+            .as_ref()
+            .map(|lockouts| (lockouts, lockouts.key(name, from)));
+        if let Some((lockouts, key)) = key {
+            lockouts.check(key)?;
+        }
+        let mut place = self.hasher.place();
+        // Others may have failed while this one waited.
+        if let Some((lockouts, key)) = key {
+            lockouts.check(key)?;
+        }
+        let found = match self.ledger.reading()? {
+            Some(store) => store.account_or_other(name)?,
+            None => None,
+        };
+        let kept = found.as_ref().map(|account| &account.password);
+        let matches = self.hasher.verify(&mut place, password, kept)?;
+        let account = found.filter(|account| matches && account.name == name && !account.disabled);
+        let Some(account) = account else {
+            if let Some((lockouts, key)) = key {
+                lockouts.failed(key);
+            }
+            return Err(Error::LoginFailed);
+        };
+        if let Some((lockouts, key)) = key {
+            lockouts.passed(key);
+        }
+        if self.hasher.is_outdated(&account.password) {
+            let change = Change::Rehash {
+                password: self.hasher.hash_in(&mut place, password)?,
+                version: account.version,
+            };
+            self.ledger
+                .writing()?
+                .change_account(name, &change, from_now())?;
+        }
+        Ok(Login {
+            name: account.name,
+            scope: account.scope,
+            version: account.version,
+        })
+    }
+
+    /// Looks the whole store through. `false`: there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where it is damaged; the sentence says how to restore it.
+    pub fn check_store(&self) -> Result<bool, Error> {
+        match self.ledger.reading()? {
+            Some(store) => store.check().map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Copies the store into a new file that only its owner can read, while others go on using it. `false`: there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where there is something of the file's name, or it cannot be written.
+    pub fn back_up_store(&self, to: &Path) -> Result<bool, Error> {
+        match self.ledger.reading()? {
+            Some(store) => store.back_up(to).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// How many passwords are hashed at a time.
+    pub(crate) fn places(&self) -> usize {
+        self.hasher.places()
+    }
+}
+
+impl User {
+    fn of(account: Account) -> Self {
+        User {
+            name: account.name,
+            scope: account.scope,
+            disabled: account.disabled,
+            created: account.created,
+        }
+    }
+}
+
+fn check_scope(scope: &str) -> Result<(), Error> {
+    if valid_scope(scope) {
+        return Ok(());
+    }
+    Err(Error::InvalidInput(
+        "The scope must be names of visible ASCII characters with single spaces between."
+            .to_owned(),
+    ))
+}
+
+/// Now, and when the last token that could have been issued until now will have expired.
+pub(crate) fn from_now() -> Moment {
+    let now = unix_now();
+    Moment {
+        now,
+        forget: now.saturating_add(MAX_TTL),
+    }
+}
+
+impl std::fmt::Debug for Users {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Users")
+            .field("ledger", &self.ledger)
+            .finish_non_exhaustive()
+    }
+}

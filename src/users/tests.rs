@@ -1,0 +1,227 @@
+//! Accounts: who gets in, at what cost, and what passwords will do.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::Config;
+
+/// Cheap hashes: what is tested is not their cost.
+const CHEAP: &[(&str, &str)] = &[("password_memory", "1024"), ("password_passes", "1")];
+
+fn users(folder: &std::path::Path, settings: &[(&str, &str)]) -> Users {
+    let mut config = Config::new();
+    config
+        .set("data_dir", folder.join("state").to_str().unwrap())
+        .unwrap();
+    for (name, value) in CHEAP.iter().chain(settings) {
+        config.set(name, value).unwrap();
+    }
+    Users::new(&config.settings().unwrap().gate).unwrap()
+}
+
+const PASSWORD: &str = "a quiet harbour";
+
+#[test]
+fn passwords_are_8_to_128_characters_and_none_that_everybody_tries() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[]);
+    let long = "ü".repeat(128);
+    let too_long = "ü".repeat(129);
+    let harbour = "a quiet harbour";
+    for wrong in [
+        "",
+        "1234567",
+        "ééééééé",
+        &too_long,
+        "password",
+        "PassWord1",
+        "Harbour-17",
+    ] {
+        let refused = users.add("harbour-17", &wrong.into(), "");
+        assert!(matches!(refused, Err(Error::InvalidInput(_))), "{wrong}");
+    }
+    assert!(matches!(
+        users.add("x", &Secret::new(vec![0xff; 20]), ""),
+        Err(Error::InvalidInput(_))
+    ));
+    for (name, good) in [
+        ("a", &long[..]),
+        ("b", "        "),
+        ("c", "12345678 12345678"),
+        ("d", harbour),
+    ] {
+        users.add(name, &good.into(), "").unwrap();
+    }
+    assert!(users.set_password("a", &"12345678".into()).is_err());
+    for name in ["", "a\nb", &"x".repeat(257)] {
+        assert!(users.add(name, &PASSWORD.into(), "").is_err());
+    }
+    for scope in ["a  b", " a", "a\tb", "ä"] {
+        assert!(users.add("e", &PASSWORD.into(), scope).is_err(), "{scope}");
+        assert!(users.set_scope("a", scope).is_err(), "{scope}");
+    }
+    assert!(matches!(
+        users.add("a", &PASSWORD.into(), ""),
+        Err(Error::InvalidInput(_))
+    ));
+}
+
+#[test]
+fn only_the_password_of_an_account_that_is_on_lets_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[("lockout_after", "0")]);
+    assert_eq!(
+        users.check("alice", &PASSWORD.into(), ""),
+        Err(Error::LoginFailed),
+        "nobody yet"
+    );
+    assert!(
+        !folder.path().join("state").exists(),
+        "asking makes nothing"
+    );
+    users.add("alice", &PASSWORD.into(), "encrypt").unwrap();
+    users.add("zoe", &"another harbour".into(), "").unwrap();
+    let login = users.check("alice", &PASSWORD.into(), "").unwrap();
+    assert_eq!((login.name(), login.scope()), ("alice", "encrypt"));
+    for (name, password) in [
+        ("alice", "A quiet harbour"),
+        ("alice", ""),
+        ("alice", "a quiet harbour "),
+        ("alice", "another harbour"),
+        ("Alice", PASSWORD),
+        ("bob", PASSWORD),
+        // The account whose hash stands in for that of a name that nobody has.
+        ("yan", "another harbour"),
+        ("zz", PASSWORD),
+        ("", PASSWORD),
+    ] {
+        assert_eq!(
+            users.check(name, &password.into(), ""),
+            Err(Error::LoginFailed),
+            "{name}"
+        );
+    }
+    assert!(users.set_disabled("alice", true).unwrap());
+    assert_eq!(
+        users.check("alice", &PASSWORD.into(), ""),
+        Err(Error::LoginFailed)
+    );
+    assert!(users.set_disabled("alice", false).unwrap());
+    assert!(
+        users
+            .set_password("alice", &"a stormy harbour".into())
+            .unwrap()
+    );
+    assert_eq!(
+        users.check("alice", &PASSWORD.into(), ""),
+        Err(Error::LoginFailed)
+    );
+    assert!(users.check("alice", &"a stormy harbour".into(), "").is_ok());
+    assert!(users.remove("alice").unwrap());
+    assert_eq!(
+        users.check("alice", &"a stormy harbour".into(), ""),
+        Err(Error::LoginFailed)
+    );
+    for changed in [
+        users.remove("alice"),
+        users.set_disabled("alice", true),
+        users.set_scope("alice", ""),
+        users.set_password("alice", &PASSWORD.into()),
+    ] {
+        assert!(!changed.unwrap());
+    }
+    let listed: Vec<String> = users
+        .list("", 10)
+        .unwrap()
+        .into_iter()
+        .map(|user| user.name)
+        .collect();
+    assert_eq!(listed, ["zoe"]);
+    assert_eq!(users.find("alice").unwrap(), None);
+}
+
+#[test]
+fn a_hash_of_lower_costs_is_made_anew_at_the_next_login() {
+    let folder = tempfile::tempdir().unwrap();
+    users(folder.path(), &[])
+        .add("alice", &PASSWORD.into(), "")
+        .unwrap();
+    let dearer = users(
+        folder.path(),
+        &[("password_memory", "2048"), ("password_passes", "3")],
+    );
+    let kept = || {
+        let store = dearer.ledger.reading().unwrap().unwrap();
+        store.account("alice").unwrap().unwrap()
+    };
+    let before = kept();
+    assert!(dearer.check("alice", &"wrong password".into(), "").is_err());
+    assert_eq!(kept(), before, "whoever does not know it changes nothing");
+    dearer.check("alice", &PASSWORD.into(), "").unwrap();
+    let after = kept();
+    assert_eq!((after.password.memory, after.password.passes), (2048, 3));
+    assert_ne!(after.password.salt, before.password.salt);
+    assert_eq!(
+        after.version, before.version,
+        "nobody is logged out by that"
+    );
+    // Costs that were lowered leave the better hash in place.
+    users(folder.path(), &[])
+        .check("alice", &PASSWORD.into(), "")
+        .unwrap();
+    assert_eq!(kept(), after);
+}
+
+#[test]
+fn guessing_is_put_off_for_a_name_from_a_place_whether_anybody_has_it_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[("lockout_after", "3")]);
+    users.add("alice", &PASSWORD.into(), "").unwrap();
+    for name in ["alice", "nobody"] {
+        for _ in 0..3 {
+            assert_eq!(
+                users.check(name, &"wrong password".into(), "a"),
+                Err(Error::LoginFailed)
+            );
+        }
+        let right = users.check(name, &PASSWORD.into(), "a");
+        assert!(
+            matches!(right, Err(Error::RateLimited { retry_after }) if retry_after <= Duration::from_secs(1)),
+            "{name}"
+        );
+    }
+    assert!(
+        users.check("alice", &PASSWORD.into(), "b").is_ok(),
+        "from elsewhere"
+    );
+    std::thread::sleep(Duration::from_millis(1_050));
+    assert!(
+        users.check("alice", &PASSWORD.into(), "a").is_ok(),
+        "not for good"
+    );
+}
+
+#[test]
+fn so_many_hashes_are_made_at_a_time_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(
+        folder.path(),
+        &[("password_hashes", "2"), ("lockout_after", "0")],
+    );
+    users.add("alice", &PASSWORD.into(), "").unwrap();
+    let held = [users.hasher.place(), users.hasher.place()];
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| users.check("alice", &PASSWORD.into(), ""));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!waiting.is_finished(), "there was no place");
+        drop(held);
+        assert!(waiting.join().unwrap().is_ok());
+    });
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| assert!(users.check("alice", &PASSWORD.into(), "").is_ok()));
+        }
+    });
+    assert!(started.elapsed() < Duration::from_secs(60), "it hangs");
+}
