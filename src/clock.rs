@@ -9,6 +9,11 @@ pub(crate) fn unix_now() -> u64 {
         .map_or(0, |age| age.as_secs())
 }
 
+/// The same by the clock that tokens are checked by, which is some milliseconds late.
+pub(crate) fn token_now() -> u64 {
+    jwt_simple::prelude::Clock::now_since_epoch().as_secs()
+}
+
 /// Milliseconds of a clock that never runs backwards, a few of them late: to ask for it costs next to nothing.
 #[cfg(target_os = "linux")]
 pub(crate) fn coarse_milliseconds() -> u64 {

@@ -4,11 +4,13 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
 use super::{Presented, SqliteStore, Store};
-use crate::clock::{coarse_milliseconds, unix_now};
+use crate::clock::{coarse_milliseconds, token_now};
 use crate::config::GateSettings;
 use crate::{Error, TokenError};
 
@@ -58,8 +60,8 @@ impl Ledger {
         })
     }
 
-    /// The epoch, looked for where the last look is too long ago.
-    pub(crate) fn epoch(&self) -> u64 {
+    /// The epoch, looked for where the last look is too long ago. `None`: there is a store, and it cannot be used.
+    pub(crate) fn epoch(&self) -> Option<u64> {
         let now_ms = coarse_milliseconds();
         let last = self.looked.load(Ordering::Relaxed);
         if (last == NEVER || now_ms.saturating_sub(last) >= LOOK_AFTER_MS)
@@ -71,12 +73,7 @@ impl Ledger {
         {
             self.look();
         }
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    /// Whether what was found good in this epoch may be remembered.
-    pub(crate) fn is_known(epoch: u64) -> bool {
-        epoch != UNKNOWN
+        Some(self.epoch.load(Ordering::Acquire)).filter(|epoch| *epoch != UNKNOWN)
     }
 
     /// Looks at once.
@@ -174,17 +171,29 @@ impl Ledger {
         Ok(())
     }
 
-    /// When a token that is issued now for this user has to say that it was: later than what was taken back.
+    /// When a token that is issued now for this user was issued: in a later second than what was taken back, which is waited
+    /// for.
     pub(crate) fn issue_time(&self, user: &str) -> Result<u64, Error> {
-        let now = unix_now();
         let before = match self.epoch() {
-            0 => None,
-            _ => match self.reading()? {
+            None => {
+                return Err(Error::Store(
+                    "No tokens are given while the store cannot be used.".to_owned(),
+                ));
+            }
+            Some(0) => None,
+            Some(_) => match self.reading()? {
                 Some(store) => store.revoked_before(user)?,
                 None => None,
             },
         };
-        Ok(before.map_or(now, |before| now.max(before.saturating_add(1))))
+        let mut now = token_now();
+        // No longer, should the clock have been set back: such a token is refused until it has caught up.
+        let most = Instant::now() + Duration::from_millis(1100);
+        while before.is_some_and(|before| now <= before) && Instant::now() < most {
+            thread::sleep(Duration::from_millis(5));
+            now = token_now();
+        }
+        Ok(now)
     }
 }
 
