@@ -105,6 +105,10 @@ enum sealgate_status
    */
   SEALGATE_STATUS_KEY_RING = 5,
   /**
+   * The store of accounts and of what was taken back cannot be read, trusted or written.
+   */
+  SEALGATE_STATUS_STORE = 7,
+  /**
    * The buffer is too small; the call has told the size that it needs.
    */
   SEALGATE_STATUS_BUFFER_TOO_SMALL = 6,
@@ -133,6 +137,14 @@ enum sealgate_status
    */
   SEALGATE_STATUS_TOKEN_KEY_RETIRED = 15,
   /**
+   * It was taken back, or its user's account is gone or switched off.
+   */
+  SEALGATE_STATUS_TOKEN_REVOKED = 16,
+  /**
+   * It cannot be known whether it was taken back, because the store cannot be read.
+   */
+  SEALGATE_STATUS_TOKEN_UNCHECKED = 17,
+  /**
    * The data does not open: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
    */
   SEALGATE_STATUS_DECRYPT_FAILED = 20,
@@ -144,6 +156,10 @@ enum sealgate_status
    * The caller has used up its requests.
    */
   SEALGATE_STATUS_RATE_LIMITED = 30,
+  /**
+   * No such account, another password, or an account that is switched off. One status for every cause.
+   */
+  SEALGATE_STATUS_LOGIN_FAILED = 31,
   /**
    * From a callback, or a thread, that the call would have to wait for.
    */
