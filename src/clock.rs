@@ -17,8 +17,13 @@ pub(crate) fn token_now() -> u64 {
 /// Milliseconds of a clock that never runs backwards, a few of them late: to ask for it costs next to nothing.
 #[cfg(target_os = "linux")]
 pub(crate) fn coarse_milliseconds() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
+    use nix::time::{ClockId, clock_gettime};
+
+    // Fails for clocks alone that there are none of.
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE);
+    now.map_or(0, |now| {
+        now.tv_sec().unsigned_abs() * 1000 + now.tv_nsec().unsigned_abs() / 1_000_000
+    })
 }
 
 /// Milliseconds of a clock that never runs backwards.
