@@ -54,11 +54,11 @@ fn the_c_example_prints_what_it_says() {
 #[test]
 fn the_python_example_prints_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
-    let printed = checked(python(folder.path()).arg(root().join("examples/python/first_steps.py")));
+    let printed = checked(python(folder.path()).arg(root().join("examples/python/quickstart.py")));
     assert_eq!(
         printed,
         format!(
-            "sealgate {}\nthe token is alice's\nopened: meet me at noon\nelsewhere: decrypt_failed\nmasked: my_********\n",
+            "sealgate {}\nthe token is alice's, for decrypt, orders\nopened: meet me at noon\nelsewhere: decrypt_failed\nmasked: my_********\n",
             env!("CARGO_PKG_VERSION")
         )
     );

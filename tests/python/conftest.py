@@ -1,11 +1,12 @@
-"""Fixtures: the command, servers that are stopped again, and the vectors.
+"""Fixtures: the command, servers that are stopped again, the vectors, and the Python package of the source tree.
 
-SEALGATE_BIN names the binary; without it the one that `cargo build` made is taken. The tests go through the public doors
-only, with PyJWT and cryptography on the other side.
+SEALGATE_BIN names the binary and SEALGATE_LIB the shared library; without them those that `cargo build` made are taken. The
+tests go through the public doors only, with PyJWT and cryptography on the other side.
 """
 
 import contextlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,10 +16,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = ROOT / "tests" / "vectors"
-sys.path.insert(0, str(VECTORS))
+PACKAGE = ROOT / "bindings" / "python"
+sys.path[:0] = [str(VECTORS), str(PACKAGE)]
 pytest.register_assert_rewrite("doors")
 
-from doors import Command, Server
+from doors import PATIENCE, Command, Ended, Server, clean_environment
+
+
+def pytest_configure():
+    # `import sealgate` in the tests is the package of the source tree with the library under test.
+    if given := os.environ.get("SEALGATE_LIB"):
+        os.environ["SEALGATE_LIBRARY"] = str(Path(given).resolve())
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +52,32 @@ def serve(binary, tmp_path_factory):
     """Starts a server with these settings: serve(AES_KEY="..."). It is stopped after the module, and must stop well."""
     with contextlib.ExitStack() as servers:
         yield lambda **settings: servers.enter_context(Server(binary, tmp_path_factory.mktemp("server"), settings))
+
+
+class Python:
+    """Runs a script in a Python of its own, with the package: python("import sealgate; ...", SEALGATE_KEYS="ephemeral")."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def environment(self, **settings):
+        library = {name: value for name, value in os.environ.items() if name == "SEALGATE_LIBRARY"}
+        return clean_environment(self.folder, library | {"PYTHONPATH": PACKAGE} | settings)
+
+    def __call__(self, script, *arguments, options=(), **settings):
+        """`script` is the text of one, or the path of a file."""
+        what = [script] if isinstance(script, Path) else ["-c", script]
+        ended = subprocess.run(
+            [sys.executable, "-B", *options, *what, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=2 * PATIENCE,
+            env=self.environment(**settings),
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr.decode())
+
+
+@pytest.fixture
+def python(tmp_path):
+    return Python(tmp_path)

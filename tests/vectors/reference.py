@@ -63,7 +63,8 @@ def xaes_derivation(key, nonce):
 
 
 def xor(a, b):
-    return bytes(x ^ y for x, y in zip(a, b, strict=True))
+    assert len(a) == len(b)
+    return bytes(x ^ y for x, y in zip(a, b))
 
 
 def xaes_seal(key, nonce, plaintext, aad):

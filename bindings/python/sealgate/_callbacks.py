@@ -1,0 +1,143 @@
+"""What the library calls: one function for each kind of callback, which finds the Python function by its number.
+
+The library keeps a number, not a pointer to a Python object, so nothing that is late or wrong can reach freed memory. It says
+when it needs a number no more, and the function is forgotten then. Each of the functions here answers with a failure unless
+everything went well: an exception is logged with its traceback, and the library denies or answers 500.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import traceback
+from collections.abc import Iterable
+from ctypes import py_object, pythonapi, string_at
+from typing import Any, Callable, Optional, Union
+
+from ._load import HELD
+from ._memory import Data, lend, lent_bytes
+from ._signatures import AuthenticateCallback, Drop, LogCallback, RouteCallback, SecureDataCallback
+from .errors import check
+from .gate import OPEN_LOGIN_SCOPE, scope_text
+from .http import Request, Response, response_of
+
+logger = logging.getLogger("sealgate")
+
+#: What a function that authenticates gives back: scopes, or True for those of an open login; anything false denies.
+Verdict = Union[bool, str, Iterable[str], None]
+
+_DONE, _FAILED = 0, 1
+
+_registered: dict[int, tuple[Callable[..., Any], str]] = {}
+_numbers = itertools.count(1)
+
+
+def register(function: Callable[..., Any], what: str) -> int:
+    """A number for the library to call this function by. ``what`` names it in the log."""
+    number = next(_numbers)
+    _registered[number] = function, what
+    return number
+
+
+def _report(what: str, consequence: str) -> None:
+    """Logs the exception that is being handled. It must not raise: ctypes would take that for success."""
+    try:
+        logger.error("%s raised an exception; %s", what, consequence, exc_info=True)
+    except BaseException:  # noqa: B036 - a handler of the host's is broken too
+        _last_resort()
+
+
+def _last_resort() -> None:
+    try:
+        traceback.print_exc()
+    except BaseException:  # noqa: B036 - nobody is left to tell
+        pass
+
+
+def _drop(number: Optional[int]) -> None:
+    _registered.pop(number or 0, None)
+
+
+def _route(request: int, response: int, number: int) -> int:
+    what, lent = "A route", Request(request)
+    try:
+        function, what = _registered[number]
+        _fill(response, response_of(function(lent)))
+        return _DONE
+    except BaseException:  # noqa: B036 - SystemExit too: it would end a thread of the library's
+        _report(what, "the answer is 500")
+        return _FAILED
+    finally:
+        lent._end()
+
+
+def _fill(handle: int, response: Response) -> None:
+    check(HELD.sealgate_response_set_status(handle, response.status))
+    for name, value in response.headers.items():
+        field, text = name.encode(), value.encode()
+        check(HELD.sealgate_response_set_header(handle, field, len(field), text, len(text)))
+    _lend_to(HELD.sealgate_response_set_body, handle, response.body)
+
+
+def _lend_to(function: Any, handle: int, data: Data) -> None:
+    address, size, view = lend(data)
+    try:
+        check(function(handle, address, size))
+    finally:
+        if view is not None:
+            view.release()
+
+
+def _authenticate(login: int, number: int) -> int:
+    what = "The function that authenticates"
+    try:
+        function, what = _registered[number]
+        username = (lent_bytes(HELD.sealgate_login_username, login) or b"").decode()
+        password = (lent_bytes(HELD.sealgate_login_password, login) or b"").decode()
+        verdict: Verdict = function(username, password)
+        if verdict:
+            scope = scope_text(OPEN_LOGIN_SCOPE if verdict is True else verdict).encode()
+            check(HELD.sealgate_login_allow(login, scope, len(scope)))
+        return _DONE
+    except BaseException:  # noqa: B036
+        _report(what, "the login is denied")
+        return _FAILED
+
+
+def _secure_data(place: int, number: int) -> int:
+    what = "The function that supplies the data"
+    try:
+        function, what = _registered[number]
+        data = function()
+        if data is None:
+            raise TypeError("it must return str or a bytes-like object, not None")
+        _lend_to(HELD.sealgate_secure_data_set, place, data)
+        return _DONE
+    except BaseException:  # noqa: B036
+        _report(what, "the answer is 500")
+        return _FAILED
+
+
+def _log_line(
+    level: int, target: Optional[int], target_size: int, line: Optional[int], line_size: int, number: int
+) -> None:
+    try:
+        function, _ = _registered[number]
+        function(level, _text(target, target_size), _text(line, line_size))
+    except BaseException:  # noqa: B036 - reporting it through the log would come back here
+        _last_resort()
+
+
+def _text(address: Optional[int], size: int) -> str:
+    return string_at(address, size).decode("utf-8", "replace") if address else ""
+
+
+drop = Drop(_drop)
+route = RouteCallback(_route)
+authenticate = AuthenticateCallback(_authenticate)
+secure_data = SecureDataCallback(_secure_data)
+log_line = LogCallback(_log_line)
+
+# These are never freed, the interpreter's end included: a thread of the library's may be on its way to them.
+for _function in (drop, route, authenticate, secure_data, log_line):
+    pythonapi.Py_IncRef(py_object(_function))

@@ -1,0 +1,212 @@
+"""Bytes on their way between Python and the library: inputs without copies, outputs with one copy or none.
+
+Nothing here is kept per thread: a signal handler, a destructor or a log callback may call the library in the middle of
+another call on the same thread, and must not find that call's outputs in its hands. So each call takes its output places out
+of a list and puts them back when it has read them; taking from and adding to a list are single steps in Python.
+"""
+
+from __future__ import annotations
+
+import weakref
+from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_size_t, c_ssize_t, c_void_p, py_object, pythonapi
+from typing import Any, Callable, Optional, Union
+
+from . import _signatures
+from ._load import HELD, LIBRARY
+from .errors import WrongStateError, check, fail
+
+#: Below so many bytes a call is over before the interpreter's lock would have changed hands twice: it is kept. Threads that
+#: hand it to and fro at every microsecond are slower together than one alone.
+SMALL = 16 * 1024
+
+#: Any bytes-like object (bytes, bytearray, memoryview, mmap, array.array, a numpy array, ...) or text, which is taken as UTF-8.
+Data = Union[str, bytes, bytearray, memoryview, Any]
+
+
+class View(Structure):
+    """``Py_buffer``: somebody's memory, which its owner must neither move nor free until it is released."""
+
+    _fields_ = [
+        ("address", c_void_p),
+        ("owner", c_void_p),
+        ("size", c_ssize_t),
+        ("itemsize", c_ssize_t),
+        ("readonly", c_int),
+        ("ndim", c_int),
+        ("format", c_char_p),
+        ("shape", c_void_p),
+        ("strides", c_void_p),
+        ("suboffsets", c_void_p),
+        ("internal", c_void_p),
+    ]
+
+    def release(self) -> None:
+        """May be called twice: it forgets the owner."""
+        if self.owner is not None:
+            _release_buffer(byref(self))
+
+    __del__ = release
+
+
+_get_buffer = pythonapi.PyObject_GetBuffer
+_get_buffer.restype, _get_buffer.argtypes = c_int, (py_object, POINTER(View), c_int)
+_release_buffer = pythonapi.PyBuffer_Release
+_release_buffer.restype, _release_buffer.argtypes = None, (POINTER(View),)
+_WRITABLE = 1  # PyBUF_WRITABLE; 0, PyBUF_SIMPLE, is contiguous bytes
+
+#: ``new_bytes(None, size)`` makes bytes that are not filled yet: nobody else may see them before they are.
+new_bytes: Callable[[Any, int], bytes] = pythonapi.PyBytes_FromStringAndSize
+new_bytes.restype, new_bytes.argtypes = py_object, (c_void_p, c_ssize_t)  # type: ignore[attr-defined]
+_new_text: Callable[[Any, int], str] = pythonapi.PyUnicode_FromStringAndSize
+_new_text.restype, _new_text.argtypes = py_object, (c_void_p, c_ssize_t)  # type: ignore[attr-defined]
+
+
+def lend(data: Data, writable: bool = False) -> tuple[Any, int, Optional[View]]:
+    """Address and size of data for a call, and what to release after it, if anything.
+
+    Raises TypeError for what is neither bytes-like nor text, BufferError for memory that is not contiguous or not writable.
+    """
+    # Exactly these: a subclass can have another __len__.
+    if type(data) is bytes and not writable:
+        return data, len(data), None
+    if isinstance(data, str):
+        if writable:
+            raise TypeError("a writable bytes-like object is needed, such as a bytearray, not str")
+        encoded = str.encode(data)
+        return encoded, len(encoded), None
+    view = View()
+    _get_buffer(data, byref(view), _WRITABLE if writable else 0)
+    return view.address, view.size, view
+
+
+def text(value: Union[str, bytes], what: str) -> bytes:
+    """A text as UTF-8. Bytes are taken as they are, for the library to check."""
+    if isinstance(value, str):
+        return str.encode(value)
+    if isinstance(value, bytes):
+        return bytes(value)
+    raise TypeError(f"{what} must be str or bytes, not {type(value).__name__}")
+
+
+def number(value: int, what: str, largest: int) -> int:
+    """An integer that the library's type can hold: ctypes would cut off what is beyond, without a word."""
+    if not isinstance(value, int):
+        raise TypeError(f"{what} must be an int, not {type(value).__name__}")
+    if not 0 <= value <= largest:
+        raise ValueError(f"{what} must be from 0 to {largest}")
+    return value
+
+
+class _Buffer(_signatures.Buffer):
+    """Gives back what is in it also where a KeyboardInterrupt comes between."""
+
+    def __del__(self) -> None:
+        if self.data:
+            _free_buffer(byref(self))
+
+
+_free_buffer = LIBRARY.sealgate_buffer_free
+_free_small_buffer = HELD.sealgate_buffer_free
+_buffers: list[tuple[_Buffer, Any]] = []
+_sizes: list[tuple[c_size_t, Any]] = []
+_handles: list[tuple[c_void_p, Any]] = []
+_lent: list[tuple[c_void_p, c_size_t, Any, Any]] = []
+
+
+def take_size() -> tuple[c_size_t, Any]:
+    """A place for a size, and its address as an argument. Put it back with :func:`put_size`."""
+    try:
+        return _sizes.pop()
+    except IndexError:
+        place = c_size_t()
+        return place, byref(place)
+
+
+put_size = _sizes.append
+
+
+def take_buffer() -> tuple[_Buffer, Any]:
+    """A place for a ``sealgate_buffer``, and its address as an argument, for :func:`bytes_of` or :func:`text_of`."""
+    try:
+        return _buffers.pop()
+    except IndexError:
+        buffer = _Buffer()
+        return buffer, byref(buffer)
+
+
+def bytes_of(status: int, place: tuple[_Buffer, Any]) -> bytes:
+    """What a call has put into a buffer, which is freed and put back; or the failure that its status stands for."""
+    buffer, reference = place
+    result = b""
+    if not status:
+        size = buffer.size
+        result = new_bytes(buffer.data, size)
+        (_free_small_buffer if size < SMALL else _free_buffer)(reference)  # which sets it to empty
+    _buffers.append(place)
+    if status:
+        fail(status)
+    return result
+
+
+def text_of(status: int, place: tuple[_Buffer, Any]) -> str:
+    """The same for text."""
+    buffer, reference = place
+    result = ""
+    if not status:
+        size = buffer.size
+        result = _new_text(buffer.data, size)
+        (_free_small_buffer if size < SMALL else _free_buffer)(reference)
+    _buffers.append(place)
+    if status:
+        fail(status)
+    return result
+
+
+def lent_bytes(function: Any, *arguments: Any) -> Optional[bytes]:
+    """Calls a function whose last two arguments receive the address and the size of something lent; None: it has none."""
+    try:
+        place = _lent.pop()
+    except IndexError:
+        address, size = c_void_p(), c_size_t()
+        place = address, size, byref(address), byref(size)
+    address, size, to_address, to_size = place
+    check(function(*arguments, to_address, to_size))
+    result = None if address.value is None else new_bytes(address, size.value)
+    _lent.append(place)
+    return result
+
+
+def take_handle() -> tuple[c_void_p, Any]:
+    """A place for a handle, and its address as an argument. Put it back with :func:`put_handle`."""
+    try:
+        return _handles.pop()
+    except IndexError:
+        place = c_void_p()
+        return place, byref(place)
+
+
+put_handle = _handles.append
+
+
+class Handle(c_void_p):
+    """The address of an object of the library's, which is freed when nothing refers to this any more.
+
+    Whoever calls the library with it holds it during the call, so that another thread's ``close()`` takes nothing away from
+    under it.
+    """
+
+
+def own(address: c_void_p, free: Callable[[int], object]) -> Handle:
+    """Takes an object over. ``free`` gets its address."""
+    handle = Handle(address.value)
+    assert address.value is not None
+    # Not at the interpreter's end: threads that Python does not wait for may be in a call then.
+    weakref.finalize(handle, free, address.value).atexit = False
+    return handle
+
+
+def opened(handle: Optional[Handle], what: str) -> Handle:
+    """The handle, unless it has been closed."""
+    if handle is None:
+        raise WrongStateError(f"The {what} is closed.")
+    return handle

@@ -1,0 +1,114 @@
+"""The functions of ``sealgate.h`` as ctypes sees them. A test compares every line with the header."""
+
+from __future__ import annotations
+
+from ctypes import (
+    CDLL,
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_char_p,
+    c_int32,
+    c_size_t,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
+from typing import Any
+
+
+class Buffer(Structure):
+    """``struct sealgate_buffer``: bytes of the library's."""
+
+    _fields_ = [("data", c_void_p), ("size", c_size_t), ("secret", c_int32)]
+
+
+LogCallback = CFUNCTYPE(None, c_int32, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p)
+Drop = CFUNCTYPE(None, c_void_p)
+RouteCallback = CFUNCTYPE(c_int32, c_void_p, c_void_p, c_void_p)
+AuthenticateCallback = CFUNCTYPE(c_int32, c_void_p, c_void_p)
+SecureDataCallback = CFUNCTYPE(c_int32, c_void_p, c_void_p)
+
+_HANDLE = c_void_p
+_DATA = (c_void_p, c_size_t)  # bytes or text by address and length
+_ROOM = (c_void_p, c_size_t)
+_OUT = POINTER(c_void_p)  # receives a handle or an address
+_SIZE = POINTER(c_size_t)
+_BUFFER = c_void_p  # a `sealgate_buffer`; with its own pointer type ctypes looks closer, and a quarter of a microsecond longer
+_STATUS = c_int32
+
+SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "sealgate_version_string": (c_char_p, ()),
+    "sealgate_version_number": (c_uint32, ()),
+    "sealgate_abi_version": (c_uint32, ()),
+    "sealgate_has_feature": (c_int32, _DATA),
+    "sealgate_status_name": (c_char_p, (c_int32,)),
+    "sealgate_last_error": (c_size_t, _ROOM),
+    "sealgate_buffer_free": (None, (_BUFFER,)),
+    "sealgate_set_log": (_STATUS, (c_int32, LogCallback, c_void_p, Drop)),
+    # Configurations and gates
+    "sealgate_config_new": (_STATUS, (_OUT,)),
+    "sealgate_config_set": (_STATUS, (_HANDLE, *_DATA, *_DATA)),
+    "sealgate_config_load_env": (_STATUS, (_HANDLE,)),
+    "sealgate_config_load_file": (_STATUS, (_HANDLE, c_void_p)),
+    "sealgate_config_free": (None, (_HANDLE,)),
+    "sealgate_new": (_STATUS, (_HANDLE, _OUT)),
+    "sealgate_free": (None, (_HANDLE,)),
+    # Tokens
+    "sealgate_issue_token": (_STATUS, (_HANDLE, *_DATA, *_DATA, c_uint32, _BUFFER)),
+    "sealgate_verify_token": (_STATUS, (_HANDLE, *_DATA, _OUT)),
+    "sealgate_claims_subject": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_claims_id": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_claims_scope": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_claims_has_scope": (_STATUS, (_HANDLE, *_DATA, POINTER(c_int32))),
+    "sealgate_claims_json": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_claims_expires_at": (_STATUS, (_HANDLE, POINTER(c_uint64))),
+    "sealgate_claims_free": (None, (_HANDLE,)),
+    # Data, names and limits
+    "sealgate_encrypt_data": (_STATUS, (_HANDLE, *_DATA, *_DATA, _BUFFER)),
+    "sealgate_decrypt_data": (_STATUS, (_HANDLE, *_DATA, *_DATA, _BUFFER)),
+    "sealgate_sealed_size": (c_size_t, (c_size_t,)),
+    "sealgate_opened_size": (c_size_t, (c_size_t,)),
+    "sealgate_seal_bytes": (_STATUS, (_HANDLE, *_DATA, *_DATA, *_ROOM, _SIZE)),
+    "sealgate_open_bytes": (_STATUS, (_HANDLE, *_DATA, *_DATA, *_ROOM, _SIZE)),
+    "sealgate_mask_data": (_STATUS, (*_DATA, c_size_t, _BUFFER)),
+    "sealgate_enforce_rate_limit": (_STATUS, (_HANDLE, *_DATA, POINTER(c_int32), POINTER(c_uint32), POINTER(c_uint64))),
+    # Servers
+    "sealgate_server_new": (_STATUS, (_HANDLE, _HANDLE, _OUT)),
+    "sealgate_server_route": (
+        _STATUS,
+        (_HANDLE, *_DATA, *_DATA, c_uint32, *_DATA, RouteCallback, c_void_p, Drop),
+    ),
+    "sealgate_server_set_authenticate": (_STATUS, (_HANDLE, AuthenticateCallback, c_void_p, Drop)),
+    "sealgate_server_set_secure_data": (_STATUS, (_HANDLE, SecureDataCallback, c_void_p, Drop)),
+    "sealgate_server_start": (_STATUS, (_HANDLE,)),
+    "sealgate_server_port": (_STATUS, (_HANDLE, POINTER(c_uint16))),
+    "sealgate_server_address": (_STATUS, (_HANDLE, c_size_t, _BUFFER)),
+    "sealgate_server_stop": (_STATUS, (_HANDLE, c_uint32)),
+    "sealgate_server_free": (_STATUS, (_HANDLE,)),
+    # What callbacks are lent
+    "sealgate_request_method": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_request_path": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_request_query": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_request_header": (_STATUS, (_HANDLE, *_DATA, _OUT, _SIZE)),
+    "sealgate_request_parameter": (_STATUS, (_HANDLE, *_DATA, _OUT, _SIZE)),
+    "sealgate_request_body": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_request_peer": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_request_claims": (_STATUS, (_HANDLE, _OUT)),
+    "sealgate_response_set_status": (_STATUS, (_HANDLE, c_uint16)),
+    "sealgate_response_set_header": (_STATUS, (_HANDLE, *_DATA, *_DATA)),
+    "sealgate_response_set_body": (_STATUS, (_HANDLE, *_DATA)),
+    "sealgate_login_username": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_login_password": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_login_allow": (_STATUS, (_HANDLE, *_DATA)),
+    "sealgate_secure_data_set": (_STATUS, (_HANDLE, *_DATA)),
+}
+
+
+def declare(library: CDLL) -> CDLL:
+    """Gives each function its types. Raises AttributeError where the library lacks one."""
+    for name, (result, arguments) in SIGNATURES.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library

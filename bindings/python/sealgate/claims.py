@@ -1,0 +1,120 @@
+"""The checked claims of a token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from ctypes import byref, c_uint64
+from typing import Any, NamedTuple, Optional
+
+from ._load import HELD
+from ._memory import lent_bytes
+from .errors import check
+
+__all__ = ["Claims"]
+
+
+class _Values(NamedTuple):
+    """All that the library says of claims."""
+
+    subject: str
+    scope: str
+    id: Optional[str]
+    expires_at: int
+    json: bytes
+
+
+class Claims(Mapping[str, Any]):
+    """What a token says that was checked: a read-only mapping of its claims, as PyJWT's ``decode`` gives one, and more.
+
+        >>> import sealgate
+        >>> with sealgate.Gate(keys="ephemeral") as gate:
+        ...     claims = gate.verify_token(gate.issue_token("alice", scope="orders"))
+        >>> claims["username"], claims.subject, claims.scopes, claims.has_scope("decrypt")
+        ('alice', 'alice', ('orders',), False)
+
+    The properties are what the library has made of the claims, and are there for tokens of the original program too, which
+    carry no more than ``username`` and ``exp``. Claims need no gate any more, can be pickled, and belong to no thread.
+    """
+
+    __slots__ = ("_claims", "_handle", "_values")
+
+    def __init__(self, handle: Optional[int], owned: bool = False, values: Optional[_Values] = None) -> None:
+        """For this package's own use. Claims that are not owned are read at once: their owner frees them."""
+        # Read when somebody asks: most who check a token want one claim of it, and each costs a call.
+        self._handle = handle
+        self._claims: Optional[dict[str, Any]] = None
+        self._values = values
+        if not owned and values is None:
+            self._values, self._handle = self._read(), None
+
+    def __del__(self, free: Any = HELD.sealgate_claims_free) -> None:
+        if self._handle is not None:
+            free(self._handle)
+
+    def _read(self) -> _Values:
+        expires_at = c_uint64()
+        check(HELD.sealgate_claims_expires_at(self._handle, byref(expires_at)))
+        id = lent_bytes(HELD.sealgate_claims_id, self._handle)
+        return _Values(
+            (lent_bytes(HELD.sealgate_claims_subject, self._handle) or b"").decode(),
+            (lent_bytes(HELD.sealgate_claims_scope, self._handle) or b"").decode(),
+            None if id is None else id.decode(),
+            expires_at.value,
+            lent_bytes(HELD.sealgate_claims_json, self._handle) or b"{}",
+        )
+
+    def _all(self) -> _Values:
+        values = self._values
+        if values is None:
+            values = self._values = self._read()
+        return values
+
+    @property
+    def subject(self) -> str:
+        """The user that the token is for."""
+        return self._all().subject
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the token may be used for."""
+        return tuple(self._all().scope.split())
+
+    def has_scope(self, name: str) -> bool:
+        """Whether the token may be used for this."""
+        return name in self._all().scope.split()
+
+    @property
+    def expires_at(self) -> int:
+        """When the token expires, in seconds since 1970-01-01 UTC."""
+        return self._all().expires_at
+
+    @property
+    def id(self) -> Optional[str]:
+        """The token's own id; None for tokens of the original program, which have none."""
+        return self._all().id
+
+    def _mapping(self) -> dict[str, Any]:
+        claims = self._claims
+        if claims is None:
+            values = self._values
+            text = values.json if values else lent_bytes(HELD.sealgate_claims_json, self._handle) or b"{}"
+            read: dict[str, Any] = json.loads(text)
+            claims = self._claims = read
+        return claims
+
+    def __getitem__(self, name: str) -> Any:
+        return self._mapping()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mapping())
+
+    def __len__(self) -> int:
+        return len(self._mapping())
+
+    def __repr__(self) -> str:
+        values = self._all()
+        return f"<sealgate.Claims of {values.subject!r}, scope {values.scope!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Claims, (None, False, self._all())

@@ -1,0 +1,339 @@
+"""The gate: everything that one may do with tokens, data and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ctypes import byref, c_int32, c_uint32, c_uint64, c_void_p
+from typing import Any, NamedTuple, NoReturn, Optional, Union
+
+from ._load import HELD, LIBRARY
+from ._memory import (
+    SMALL,
+    Data,
+    Handle,
+    bytes_of,
+    lend,
+    new_bytes,
+    number,
+    opened,
+    own,
+    put_handle,
+    put_size,
+    take_buffer,
+    take_handle,
+    take_size,
+    text,
+    text_of,
+)
+from .claims import Claims
+from .config import Config, Value, config_of
+from .errors import BufferTooSmallError, check, fail
+
+__all__ = ["OPEN_LOGIN_SCOPE", "OVERHEAD", "Admission", "Gate", "mask_data"]
+
+#: What tokens may be used for that anybody can log in for.
+OPEN_LOGIN_SCOPE = "secure-data encrypt decrypt"
+
+#: How many bytes sealed data is longer than what was sealed.
+OVERHEAD: int = LIBRARY.sealgate_sealed_size(0)
+
+_issue, _verify = LIBRARY.sealgate_issue_token, LIBRARY.sealgate_verify_token
+_encrypt, _encrypt_small = LIBRARY.sealgate_encrypt_data, HELD.sealgate_encrypt_data
+_decrypt, _decrypt_small = LIBRARY.sealgate_decrypt_data, HELD.sealgate_decrypt_data
+_seal, _seal_small = LIBRARY.sealgate_seal_bytes, HELD.sealgate_seal_bytes
+_open, _open_small = LIBRARY.sealgate_open_bytes, HELD.sealgate_open_bytes
+_BUFFER_TOO_SMALL = BufferTooSmallError.status
+_UINT32_MAX = 2**32 - 1
+_SIZE_MAX = 2**31 - 1  # enough for any number of characters
+
+
+class Admission(NamedTuple):
+    """Whether a request may go on. It is true or false as such: ``if gate.admit(user): ...``."""
+
+    #: Whether the request was admitted, which counts it.
+    allowed: bool
+    #: How many requests the user has left now; None where the limit is switched off.
+    remaining: Optional[int]
+    #: Seconds until one will be admitted again; 0.0 where this one was.
+    retry_after: float
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+class Gate:
+    """Issues and checks tokens, encrypts and decrypts data, counts requests.
+
+        >>> from sealgate import Gate
+        >>> with Gate(keys="ephemeral") as gate:
+        ...     sealed = gate.encrypt("meet me at noon", context="notes/1")
+        ...     gate.decrypt(sealed, context="notes/1")
+        b'meet me at noon'
+
+    Without arguments the environment configures it, with the command's data directory, so that it shares keys with
+    ``sealgate serve`` on the same machine. With a :class:`~sealgate.Config`, a mapping or settings by keyword nothing else
+    counts: the environment is not read and no folder touched unless that is asked for.
+
+    Any number of threads may use one gate at the same time; the interpreter's lock is given up meanwhile. It works in a
+    process that was forked off, too. :meth:`close`, or the end of the last reference, wipes its keys.
+
+    :raises SettingError: where a setting is unknown, missing or wrong.
+    :raises KeyRingError: where the key ring cannot be read, trusted or written.
+    """
+
+    _handle: Optional[Handle] = None
+
+    def __init__(self, config: Union[Config, Mapping[str, Value], None] = None, **settings: Value) -> None:
+        address = c_void_p()
+        with config_of(config, settings)._handle() as settings_handle:
+            check(LIBRARY.sealgate_new(settings_handle, byref(address)))
+        self._handle = own(address, LIBRARY.sealgate_free)
+
+    def close(self) -> None:
+        """Frees the gate, as soon as no other thread is in a call of it. May be called twice; other calls then raise."""
+        self._handle = None
+
+    def __enter__(self) -> Gate:
+        opened(self._handle, "gate")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<sealgate.Gate{'' if self._handle else ', closed'}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Gate cannot be pickled: make one in each process, from the same settings")
+
+    # Tokens
+
+    def issue_token(
+        self, subject: str, scope: Union[str, Iterable[str]] = OPEN_LOGIN_SCOPE, ttl: Optional[int] = None
+    ) -> str:
+        """Issues a signed token.
+
+        :param subject: the user, 1 to 256 characters without control characters.
+        :param scope: what the token may be used for: names in a list, or with single spaces between.
+        :param ttl: how many seconds it lives; None takes the setting ``token_ttl``.
+
+            >>> gate = Gate(keys="ephemeral")
+            >>> gate.verify_token(gate.issue_token("alice", scope=["orders"], ttl=60)).scopes
+            ('orders',)
+
+        :raises InvalidArgumentError: where subject or scope is not acceptable.
+        """
+        user, names = text(subject, "subject"), text(scope_text(scope), "scope")
+        seconds = 0 if ttl is None else number(ttl, "ttl", _UINT32_MAX)
+        if ttl is not None and not seconds:
+            raise ValueError("ttl must be at least 1 second")
+        handle, place = self._handle or opened(None, "gate"), take_buffer()
+        status = _issue(handle, user, len(user), names, len(names), seconds, place[1])
+        return text_of(status, place)
+
+    def verify_token(self, token: Union[str, bytes]) -> Claims:
+        """Checks a token and gives its claims.
+
+        :raises TokenError: where it is refused; the subclass tells why.
+        """
+        encoded = str.encode(token) if type(token) is str else text(token, "token")
+        handle, place = self._handle or opened(None, "gate"), take_handle()
+        status = _verify(handle, encoded, len(encoded), place[1])
+        claims = place[0].value
+        put_handle(place)
+        if status:
+            fail(status)
+        return Claims(claims, True)
+
+    # Data
+
+    def encrypt(self, data: Data, context: Data = b"") -> str:
+        """Encrypts text or bytes and gives base64, which every door of Sealgate decrypts under the same keys.
+
+        :param data: text (as UTF-8) or any bytes-like object, at most 1 GiB.
+        :param context: what the data belongs to, such as ``"orders/17/card"``. It is authenticated and not stored: the
+            same is needed to decrypt.
+        :raises InvalidArgumentError: where the data is too large, or a context comes while the original's AES-CBC is in use.
+        """
+        status, place = self._filled(_encrypt_small, _encrypt, data, context)
+        return text_of(status, place)
+
+    def decrypt(self, encrypted_data: Union[str, bytes], context: Data = b"") -> bytes:
+        """Decrypts the base64 of :meth:`encrypt`, of the server, the command or a C program. ``.decode()`` makes text of it.
+
+        :raises DecryptFailedError: whatever the cause is.
+        """
+        encoded = text(encrypted_data, "encrypted_data")
+        status, place = self._filled(_decrypt_small, _decrypt, encoded, context)
+        return bytes_of(status, place)
+
+    def _filled(self, small: Any, large: Any, data: Data, context: Data) -> tuple[int, Any]:
+        handle = self._handle or opened(None, "gate")
+        if type(data) is bytes and type(context) is bytes and len(data) < SMALL:  # most calls, without detours
+            place = take_buffer()
+            return small(handle, data, len(data), context, len(context), place[1]), place
+        source, size, view = lend(data)
+        about, about_size, about_view = lend(context)
+        place = take_buffer()
+        try:
+            function = small if size < SMALL else large
+            return function(handle, source, size, about, about_size, place[1]), place
+        finally:
+            if view is not None:
+                view.release()
+            if about_view is not None:
+                about_view.release()
+
+    def seal(self, data: Data, context: Data = b"") -> bytes:
+        """The same as :meth:`encrypt`, as bytes: :data:`OVERHEAD` more than the data has, always in the sealed format.
+
+        A bytes-like object is not copied; do not change it meanwhile from another thread.
+
+            >>> gate = Gate(keys="ephemeral")
+            >>> gate.open(gate.seal(bytearray(3), context="a"), context="a")
+            b'\\x00\\x00\\x00'
+        """
+        handle = self._handle or opened(None, "gate")
+        if type(data) is bytes and type(context) is bytes and len(data) < SMALL:  # most calls, without detours
+            size = len(data)
+            sealed, written = new_bytes(None, size + OVERHEAD), take_size()
+            status = _seal_small(handle, data, size, context, len(context), sealed, size + OVERHEAD, written[1])
+            put_size(written)
+            if status:
+                fail(status)
+            return sealed
+        source, size, view = lend(data)
+        about, about_size, about_view = lend(context)
+        written = take_size()
+        try:
+            room = size + OVERHEAD
+            sealed = new_bytes(None, room)
+            function = _seal_small if size < SMALL else _seal
+            status = function(handle, source, size, about, about_size, sealed, room, written[1])
+        finally:
+            put_size(written)
+            if view is not None:
+                view.release()
+            if about_view is not None:
+                about_view.release()
+        if status:
+            fail(status)
+        return sealed
+
+    def open(self, sealed: Data, context: Data = b"") -> bytes:
+        """Opens the bytes of :meth:`seal`.
+
+        :raises DecryptFailedError: whatever the cause is.
+        """
+        handle = self._handle or opened(None, "gate")
+        if type(sealed) is bytes and type(context) is bytes and OVERHEAD <= len(sealed) < SMALL:  # as above
+            size = len(sealed)
+            room = size - OVERHEAD
+            data, written = new_bytes(None, room), take_size()
+            status = _open_small(handle, sealed, size, context, len(context), data, room, written[1])
+            size = written[0].value
+            put_size(written)
+            if status == 0:
+                return data if size == room else data[:size]
+            if status != _BUFFER_TOO_SMALL:
+                fail(status)
+        source, size, view = lend(sealed)
+        about, about_size, about_view = lend(context)
+        written = take_size()
+        try:
+            function = _open_small if size < SMALL else _open
+            room = max(size - OVERHEAD, 0)
+            data = new_bytes(None, room)
+            status = function(handle, source, size, about, about_size, data, room, written[1])
+            if status == _BUFFER_TOO_SMALL:  # the original's AES-CBC has less overhead
+                room = written[0].value
+                data = new_bytes(None, room)
+                status = function(handle, source, size, about, about_size, data, room, written[1])
+            size = written[0].value
+        finally:
+            put_size(written)
+            if view is not None:
+                view.release()
+            if about_view is not None:
+                about_view.release()
+        if status:
+            fail(status)
+        return data if size == room else data[:size]
+
+    def seal_into(self, data: Data, out: Any, context: Data = b"") -> int:
+        """Seals into the beginning of ``out`` and tells how many bytes that were: :data:`OVERHEAD` more than the data has.
+
+        :param out: a writable bytes-like object, such as a bytearray, which must not overlap the data.
+        :raises BufferTooSmallError: where it has too little room.
+        """
+        return self._into(_seal, data, out, context)
+
+    def open_into(self, sealed: Data, out: Any, context: Data = b"") -> int:
+        """Opens into the beginning of ``out`` and tells how many bytes that were.
+
+        Unlike the bytes of :meth:`open` a bytearray can be overwritten when its secret is no longer needed.
+
+        :raises BufferTooSmallError: where it has too little room.
+        :raises DecryptFailedError: where the data does not open, whatever the cause is.
+        """
+        return self._into(_open, sealed, out, context)
+
+    def _into(self, function: Any, data: Data, out: Any, context: Data) -> int:
+        handle = opened(self._handle, "gate")
+        views = []
+        written = take_size()
+        try:
+            source, size, view = lend(data)
+            views.append(view)
+            about, about_size, view = lend(context)
+            views.append(view)
+            target, room, view = lend(out, writable=True)
+            views.append(view)
+            check(function(handle, source, size, about, about_size, target, room, written[1]))
+            return written[0].value
+        finally:
+            put_size(written)
+            for view in views:
+                if view is not None:
+                    view.release()
+
+    # Names and limits
+
+    def mask(self, data: str, visible_chars: int = 3) -> str:
+        """Replaces all but the first ``visible_chars`` characters by ``*``."""
+        return mask_data(data, visible_chars)
+
+    def admit(self, user: str) -> Admission:
+        """Counts a request of a user and says whether it may go on: at most ``max_requests`` in any ``rate_limit_window``
+        seconds. Each gate counts by itself.
+
+            >>> gate = Gate(keys="ephemeral", max_requests=1)
+            >>> gate.admit("alice").allowed, gate.admit("alice").allowed
+            (True, False)
+        """
+        name, handle = text(user, "user"), opened(self._handle, "gate")
+        allowed, remaining, wait = c_int32(), c_uint32(), c_uint64()
+        check(
+            LIBRARY.sealgate_enforce_rate_limit(
+                handle, name, len(name), byref(allowed), byref(remaining), byref(wait)
+            )
+        )
+        left = None if remaining.value == _UINT32_MAX else remaining.value
+        return Admission(bool(allowed.value), left, wait.value / 1000)
+
+
+def mask_data(data: str, visible_chars: int = 3) -> str:
+    """Replaces all but the first ``visible_chars`` characters by ``*``. The original program's function of this name.
+
+    >>> mask_data("my_password")
+    'my_********'
+    """
+    encoded = text(data, "data")
+    count = number(visible_chars, "visible_chars", _SIZE_MAX)
+    place = take_buffer()
+    return text_of(LIBRARY.sealgate_mask_data(encoded, len(encoded), count, place[1]), place)
+
+
+def scope_text(scope: Union[str, Iterable[str]]) -> str:
+    """Scope names as the library takes them."""
+    return scope if isinstance(scope, str) else " ".join(scope)

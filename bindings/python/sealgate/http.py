@@ -1,0 +1,190 @@
+"""What a route's function is given and what it gives back."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from ctypes import byref, c_void_p
+from typing import Any, Optional, Union
+from urllib.parse import parse_qs, unquote
+
+from ._load import HELD
+from ._memory import Data, lent_bytes
+from .claims import Claims
+from .errors import WrongStateError, check
+
+__all__ = ["Answer", "Headers", "Request", "Response"]
+
+
+class Headers:
+    """The header fields of a request, asked for by name in any case. Only the first of a name is given."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def get(self, name: str, default: Optional[str] = None) -> Optional[str]:
+        """The value of a field; bytes in it that are no UTF-8 become surrogates, as in file names."""
+        field = name.encode()
+        value = self._request._lent(HELD.sealgate_request_header, field, len(field))
+        return default if value is None else value.decode("utf-8", "surrogateescape")
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+
+class Request:
+    """A request, lent to a route's function: once that has returned, everything that was not read yet raises."""
+
+    def __init__(self, handle: int) -> None:
+        """For this package's own use."""
+        self._handle: Optional[int] = handle
+        # The request ends with the call, and other threads may be reading it then; a destructor of this one too.
+        self._lock = threading.RLock()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._handle = None
+
+    def _lent(self, function: Any, *arguments: Any) -> Optional[bytes]:
+        with self._lock:
+            return lent_bytes(function, self._open(), *arguments)
+
+    def _open(self) -> int:
+        if self._handle is None:
+            raise WrongStateError("The request has been answered.")
+        return self._handle
+
+    @property
+    def method(self) -> str:
+        """``GET``, ``POST``, ... A ``HEAD`` request is answered like ``GET``: the library leaves the body out."""
+        return (self._lent(HELD.sealgate_request_method) or b"").decode()
+
+    @property
+    def path(self) -> str:
+        """The path as it came, percent-encoded where the client did so, without the query."""
+        return (self._lent(HELD.sealgate_request_path) or b"").decode()
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark, as it came."""
+        return (self._lent(HELD.sealgate_request_query) or b"").decode()
+
+    @property
+    def arguments(self) -> dict[str, list[str]]:
+        """The query taken apart: ``?tag=a&tag=b`` is ``{"tag": ["a", "b"]}``."""
+        return parse_qs(self.query, keep_blank_values=True)
+
+    def parameter(self, name: str) -> str:
+        """What the path has in the place of ``{name}``, decoded. KeyError where the route has no such parameter."""
+        wanted = name.encode()
+        value = self._lent(HELD.sealgate_request_parameter, wanted, len(wanted))
+        if value is None:
+            raise KeyError(name)
+        return unquote(value.decode())
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields: ``request.headers["Content-Type"]``, ``request.headers.get("Accept")``."""
+        return Headers(self)
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        return self._lent(HELD.sealgate_request_body) or b""
+
+    def json(self) -> Any:
+        """The body as JSON. ValueError where it is none."""
+        return json.loads(self.body)
+
+    @property
+    def peer(self) -> str:
+        """The other end of the connection: an IP address, or ``unix``. Behind a proxy it is the proxy."""
+        return (self._lent(HELD.sealgate_request_peer) or b"").decode()
+
+    @property
+    def claims(self) -> Optional[Claims]:
+        """The checked claims of the request's token; None where the route needs none."""
+        claims = c_void_p()
+        with self._lock:
+            check(HELD.sealgate_request_claims(self._open(), byref(claims)))
+            return Claims(claims.value) if claims.value else None
+
+    @property
+    def user(self) -> str:
+        """The user of the request's token. WrongStateError where the route needs no token."""
+        claims = self.claims
+        if claims is None:
+            raise WrongStateError("The route asks for no token, so it does not know the user: add token=True.")
+        return claims.subject
+
+
+class Response:
+    """An answer with all that belongs to it.
+
+    :param body: text or bytes.
+    :param status: from 200 to 599.
+    :param headers: more header fields. Those that say where an answer ends, and what becomes of the connection, are the
+        library's.
+    :param content_type: of the body; by default text is ``text/plain`` and bytes are ``application/octet-stream``.
+    """
+
+    def __init__(
+        self,
+        body: Data = b"",
+        status: int = 200,
+        headers: Optional[Mapping[str, str]] = None,
+        content_type: Optional[str] = None,
+    ) -> None:
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError("status must be an int from 200 to 599")
+        self.body = body
+        self.status = status
+        self.headers: dict[str, str] = dict(headers or {})
+        if content_type is not None:
+            self.headers["Content-Type"] = content_type
+        elif isinstance(body, str) or len(body):
+            if not any(name.lower() == "content-type" for name in self.headers):
+                text = isinstance(body, str)
+                self.headers["Content-Type"] = "text/plain; charset=utf-8" if text else "application/octet-stream"
+
+
+#: What a route's function may give back: text, bytes, a dict or a list (as JSON), one of these with a status, or a Response.
+Answer = Union[
+    Response,
+    str,
+    bytes,
+    bytearray,
+    memoryview,
+    Mapping[str, Any],
+    list[Any],
+    tuple[Union[str, bytes, bytearray, memoryview, Mapping[str, Any], list[Any]], int],
+]
+
+
+def response_of(answer: Answer) -> Response:
+    """The answer with all that belongs to it. TypeError for what is none: a forgotten ``return`` is no empty answer.
+
+    >>> answer = response_of(({"id": 17}, 201))
+    >>> answer.body, answer.status, answer.headers
+    ('{"id": 17}', 201, {'Content-Type': 'application/json'})
+    """
+    if isinstance(answer, Response):
+        return answer
+    status = 200
+    if isinstance(answer, tuple):
+        answer, status = answer
+    if isinstance(answer, (str, bytes, bytearray, memoryview)):
+        return Response(answer, status)
+    if isinstance(answer, (Mapping, list)):
+        encoded = json.dumps(answer if isinstance(answer, list) else dict(answer), ensure_ascii=False, allow_nan=False)
+        return Response(encoded, status, content_type="application/json")
+    raise TypeError(f"a route must return str, bytes, a dict, a list or a Response, not {type(answer).__name__}")
