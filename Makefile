@@ -21,7 +21,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header test test-rust soak fuzz test-python fmt-check clippy doc deny fmt bench-http clean bootstrap-run bootstrap-test bootstrap-bench-http
+.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python fuzz test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python clean bootstrap-run bootstrap-test bootstrap-bench-http bootstrap-bench-python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -68,7 +68,7 @@ uninstall: ## remove what `make install` put there, with the same settings
 header: ## rewrite include/sealgate.h and include/symbols.txt from the sources
 	SEALGATE_WRITE_HEADER=1 cargo test --test header --test symbols
 
-test: bootstrap-test fmt-check clippy test-rust doc test-python deny ## everything that passes or fails, cheap failures first
+test: bootstrap-test fmt-check clippy test-rust doc test-python test-python-versions deny ## everything that passes or fails, cheap failures first
 	$(call heading,everything passed)
 
 test-rust: ## unit, integration and documentation tests
@@ -85,12 +85,38 @@ fuzz: ## damaged requests for the pool engine's reader: make fuzz FUZZ_ROUNDS=10
 	SEALGATE_FUZZ_ROUNDS='$(FUZZ_ROUNDS)' SEALGATE_FUZZ_SEED='$(or $(FUZZ_SEED),1)' \
 		cargo test --locked --release --lib framing::fuzz -- --nocapture
 
-test-python: ## the Python tests, against the debug build
+PYTEST_ENVIRONMENT = SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' \
+	CARGO_TARGET_DIR='$(TARGET)' PYTHONDONTWRITEBYTECODE=1
+PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache'
+
+test-python: ## the Python tests, against the debug build; the package is also built and installed as released
 	$(call heading,pytest)
 	cargo build --locked
 	scripts/venv '$(VENV)' tests/python/requirements.txt
-	SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' PYTHONDONTWRITEBYTECODE=1 \
-		'$(VENV)/bin/python' -m pytest -o cache_dir='$(TARGET)/pytest-cache' tests/python
+	$(PYTEST_ENVIRONMENT) '$(VENV)/bin/python' $(PYTEST) tests/python
+
+# What depends on the Python that runs it. Where there is one Python only, it has run in test-python.
+VERSIONED := $(foreach name,data examples exit gate header pages server,tests/python/test_package_$(name).py)
+test-python-versions: ## the package's tests under the oldest and the newest Python that this machine has
+	$(call heading,other Pythons)
+	cargo build --locked
+	@set -e; tested=$$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))'); \
+	for python in $$(scripts/pythons); do \
+		[ "$$python" != "$$tested" ] || continue; \
+		version=$$("$$python" -c 'import platform; print(platform.python_version())'); \
+		echo "Python $$version"; \
+		scripts/venv "$(VENV)-$$version" tests/python/requirements.txt "$$python"; \
+		$(PYTEST_ENVIRONMENT) "$(VENV)-$$version/bin/python" $(PYTEST) -q $(VERSIONED); \
+	done
+
+soak-python: bootstrap-test ## a million calls of each of the package's functions, and the interpreter's end 100 times with each of three loads
+	$(call heading,soak of the Python package)
+	cargo build --locked --release --bin sealgate
+	cargo rustc --locked --release --lib --crate-type cdylib
+	scripts/venv '$(VENV)' tests/python/requirements.txt
+	$(PYTEST_ENVIRONMENT) SEALGATE_BIN='$(TARGET)/release/sealgate' SEALGATE_LIB='$(TARGET)/release/libsealgate.so' \
+		SEALGATE_SOAK_CALLS=1000000 SEALGATE_EXIT_ROUNDS=25 \
+		'$(VENV)/bin/python' $(PYTEST) -q tests/python/test_package_memory.py tests/python/test_package_exit.py
 
 fmt-check: ## is the formatting right?
 	$(call heading,formatting)
@@ -118,6 +144,12 @@ bench-http: bootstrap-bench-http build ## the server beside axum, actix-web, lib
 	PYTHONDONTWRITEBYTECODE=1 python3 benches/http/run.py TARGET='$(TARGET)' \
 		$(foreach name,$(BENCH_SETTINGS),$(if $($(name)),$(name)='$($(name))'))
 
+bench-python: bootstrap-bench-python ## the Python package beside PyJWT and cryptography, with vendored OpenSSL: make bench-python ROUNDS=41
+	scripts/venv '$(TARGET)/bench-python' benches/python/requirements.txt
+	CARGO_TARGET_DIR='$(TARGET)' SEALGATE_BUILD_FEATURES=vendored-openssl \
+		'$(TARGET)/bench-python/bin/python' -m pip install -q --disable-pip-version-check --force-reinstall ./bindings/python
+	'$(TARGET)/bench-python/bin/python' -B benches/python/run.py $(ROUNDS)
+
 clean: ## remove everything built
 	cargo clean
 
@@ -129,3 +161,6 @@ bootstrap-test:
 
 bootstrap-bench-http:
 	@scripts/bootstrap bench-http
+
+bootstrap-bench-python:
+	@scripts/bootstrap bench-python
