@@ -24,11 +24,13 @@ __all__ = [
     "IoError",
     "KeyRetiredError",
     "KeyRingError",
+    "LoginFailedError",
     "NullPointerError",
     "PanicError",
     "RateLimitedError",
     "SealgateError",
     "SettingError",
+    "StoreError",
     "TimedOutError",
     "TokenError",
     "TokenExpiredError",
@@ -37,6 +39,8 @@ __all__ = [
     "TokenMalformedError",
     "TokenMissingError",
     "TokenNotYetValidError",
+    "TokenRevokedError",
+    "TokenUncheckedError",
     "WouldDeadlockError",
     "WrongStateError",
 ]
@@ -89,6 +93,12 @@ class BufferTooSmallError(SealgateError, BufferError):
     status, code = 6, "buffer_too_small"
 
 
+class StoreError(SealgateError, OSError):
+    """The store of accounts and of what was taken back cannot be read, trusted or written."""
+
+    status, code = 7, "store"
+
+
 class TokenError(SealgateError, PermissionError):
     """A token is refused. The subclass tells why; answer them all alike, with 401."""
 
@@ -131,6 +141,18 @@ class TokenKeyRetiredError(TokenError):
     status, code = 15, "token_key_retired"
 
 
+class TokenRevokedError(TokenError):
+    """It was taken back, or its user's account is gone or switched off."""
+
+    status, code = 16, "token_revoked"
+
+
+class TokenUncheckedError(TokenError):
+    """It cannot be known whether it was taken back, because the store cannot be read. Answer it with 503."""
+
+    status, code, http_status = 17, "token_unchecked", 503
+
+
 class DecryptFailedError(SealgateError, ValueError):
     """The data does not open: wrong key, wrong context, damaged, or not encrypted data. One class for every cause."""
 
@@ -149,6 +171,12 @@ class RateLimitedError(SealgateError, PermissionError):
     status, code, http_status = 30, "rate_limited", 429
     #: Seconds until a request will be admitted again.
     retry_after: float = 0.0
+
+
+class LoginFailedError(SealgateError, PermissionError):
+    """No such account, another password, or an account that is switched off. One class for every cause."""
+
+    status, code, http_status = 31, "login_failed", 401
 
 
 class WouldDeadlockError(SealgateError, RuntimeError):
