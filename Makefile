@@ -75,9 +75,9 @@ test-rust: ## unit, integration and documentation tests
 	$(call heading,cargo test)
 	cargo test --locked
 
-soak: ## hostile clients in full numbers against a release build; prints figures
+soak: ## hostile clients and logins in full numbers against a release build; prints figures
 	$(call heading,soak)
-	cargo test --locked --release --test hostile -- --ignored --nocapture --test-threads 1
+	cargo test --locked --release --test hostile --test logins -- --ignored --nocapture --test-threads 1
 
 FUZZ_ROUNDS ?= 2000000
 fuzz: ## damaged requests for the pool engine's reader: make fuzz FUZZ_ROUNDS=10000000 FUZZ_SEED=2

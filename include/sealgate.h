@@ -161,6 +161,10 @@ enum sealgate_status
    */
   SEALGATE_STATUS_LOGIN_FAILED = 31,
   /**
+   * There is no account of this name.
+   */
+  SEALGATE_STATUS_NOT_FOUND = 32,
+  /**
    * From a callback, or a thread, that the call would have to wait for.
    */
   SEALGATE_STATUS_WOULD_DEADLOCK = 40,
@@ -732,7 +736,8 @@ sealgate_status sealgate_issue_token(const struct sealgate_gate *gate,
  * Checks a token.
  *
  * `*out` receives its claims; free them with `sealgate_claims_free`. On failure it is NULL.
- * Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID.
+ * Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
+ * TOKEN_KEY_RETIRED, TOKEN_REVOKED, TOKEN_UNCHECKED (the store cannot be read).
  * Thread safety: any thread. Since 0.1.
  *
  * ```c
@@ -1288,6 +1293,208 @@ sealgate_status sealgate_server_free(struct sealgate_server *server);
  * The text lives as long as the process and must not be freed. Thread safety: any thread, any time. Since 0.1.
  */
 const char *sealgate_status_name(int32_t status);
+
+/**
+ * Makes an account in the gate's data directory; with keys that die with the gate, one that does too.
+ *
+ * `name` is 1 to 256 characters of UTF-8 without control characters. `password` is 8 to 128 characters of UTF-8, none of
+ * those that everybody tries first. `scope` is all that tokens of the account may have, names with single spaces between; it
+ * may be empty. As soon as there has been an account, tokens of users without one are refused, and the server's /login
+ * wants passwords. It takes as long as a password hash.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (there is such an account, or one of the three will not do),
+ * SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_add_user(const struct sealgate_gate *gate,
+                                  const char *name,
+                                  size_t name_size,
+                                  const void *password,
+                                  size_t password_size,
+                                  const char *scope,
+                                  size_t scope_size);
+
+/**
+ * Checks a password and tells what the account may do.
+ *
+ * `from` says who asks, such as an address; it may be empty. After some wrong passwords for one name from one place
+ * (setting lockout_after) further tries from there are put off, longer and longer. `*out` receives the scope of the account:
+ * names with single spaces between, maybe none; free it with `sealgate_buffer_free`. `*retry_after_ms` is 0, or with
+ * RATE_LIMITED the milliseconds to wait. On failure `*out` is empty.
+ * An unknown name, a wrong password and an account that is switched off have one status and take as long. It takes as long as
+ * a password hash, and waits while as many are being made as the setting password_hashes permits.
+ * Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_check_password(const struct sealgate_gate *gate,
+                                        const char *name,
+                                        size_t name_size,
+                                        const void *password,
+                                        size_t password_size,
+                                        const char *from,
+                                        size_t from_size,
+                                        struct sealgate_buffer *out,
+                                        uint64_t *retry_after_ms);
+
+/**
+ * Logs an account in: checks the password as `sealgate_check_password` does, and gives tokens.
+ *
+ * `scope` narrows what the tokens may do; with an empty one they get all that the account has. `*token` receives the access
+ * token, `*refresh_token` what `sealgate_refresh` takes (empty where the setting refresh_ttl is 0); free both with
+ * `sealgate_buffer_free`. On failure they are empty.
+ * Statuses: those of `sealgate_check_password`, INVALID_ARGUMENT (more scope than the account has), SETTING.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_log_in(const struct sealgate_gate *gate,
+                                const char *name,
+                                size_t name_size,
+                                const void *password,
+                                size_t password_size,
+                                const char *from,
+                                size_t from_size,
+                                const char *scope,
+                                size_t scope_size,
+                                struct sealgate_buffer *token,
+                                struct sealgate_buffer *refresh_token,
+                                uint64_t *retry_after_ms);
+
+/**
+ * Gives new tokens for a refresh token, which is used up by that. A second use of one takes all tokens of its login back:
+ * somebody has a copy.
+ *
+ * `scope` narrows what the access token may do; it may be empty. Outputs as with `sealgate_log_in`.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (more scope than the login has), TOKEN_MISSING, TOKEN_MALFORMED,
+ * TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, CRYPTO.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_refresh(const struct sealgate_gate *gate,
+                                 const char *used,
+                                 size_t used_size,
+                                 const char *scope,
+                                 size_t scope_size,
+                                 struct sealgate_buffer *token,
+                                 struct sealgate_buffer *refresh_token);
+
+/**
+ * Gives an account another password, and takes all its tokens back.
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the password will not do), NOT_FOUND (no such account), STORE, CRYPTO.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_set_user_password(const struct sealgate_gate *gate,
+                                           const char *name,
+                                           size_t name_size,
+                                           const void *password,
+                                           size_t password_size);
+
+/**
+ * Gives an account other scopes: names with single spaces between, maybe none. Where one is taken away, so are all tokens.
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_set_user_scope(const struct sealgate_gate *gate,
+                                        const char *name,
+                                        size_t name_size,
+                                        const char *scope,
+                                        size_t scope_size);
+
+/**
+ * Switches an account off (`disabled` is not 0), which takes all its tokens back for good, or on again (0).
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `name` is NULL or has its size.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_set_user_disabled(const struct sealgate_gate *gate,
+                                           const char *name,
+                                           size_t name_size,
+                                           int32_t disabled);
+
+/**
+ * Removes an account, and takes all its tokens back. Passwords are wanted all the same when none is left.
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `name` is NULL or has its size.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_remove_user(const struct sealgate_gate *gate,
+                                     const char *name,
+                                     size_t name_size);
+
+/**
+ * Takes a token back: an access token with the login that it comes from, or a refresh token with its login.
+ *
+ * Every gate and server that uses the same data directory refuses it within a second, until it would have expired.
+ * `*out` receives the user that it was for; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
+ * TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that do not die with the gate), STORE. One that was taken back
+ * before stays so: OK. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_revoke_token(const struct sealgate_gate *gate,
+                                      const char *token,
+                                      size_t token_size,
+                                      struct sealgate_buffer *out);
+
+/**
+ * Takes a token back by its own id (`sealgate_claims_id`), or a login by its (the claim sid).
+ *
+ * `expires_at`, in seconds since 1970-01-01 UTC, is when it ends by itself, until when this is remembered; 0 where that is not
+ * known. Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be an id), SETTING, STORE.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `id` is NULL or has its size.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_revoke_token_id(const struct sealgate_gate *gate,
+                                         const char *id,
+                                         size_t id_size,
+                                         uint64_t expires_at);
+
+/**
+ * Takes back all tokens of a user that were issued until now, and ends all logins. The original program's tokens, which do not
+ * say when they were issued, are refused from now on.
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be a name), SETTING, STORE.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `user` is NULL or has its size.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_revoke_user(const struct sealgate_gate *gate,
+                                     const char *user,
+                                     size_t user_size);
 
 /**
  * The version of the library that is running, such as "0.1.0".

@@ -28,6 +28,16 @@ fn limits_admits_three_times() {
 }
 
 #[test]
+fn accounts_let_in_who_knows_the_password_and_take_tokens_back() {
+    assert_eq!(
+        compile("examples/c/accounts.c", Under::Sanitizers).run(),
+        "alice may: encrypt decrypt\nbob may not come in\nbob may not come in\nbob has to wait for 1 s\n\
+         after the login: ok\nafter a refresh: ok\ntaken back from alice\nafter that: token_revoked\n\
+         the one of before: token_revoked\nalice may not come in\n"
+    );
+}
+
+#[test]
 fn embed_serves_its_own_routes_and_the_api() {
     let program = compile("examples/c/embed.c", Under::Sanitizers);
     let mut host = program

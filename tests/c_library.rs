@@ -50,6 +50,11 @@ fn handles_are_freed_in_every_order() {
 }
 
 #[test]
+fn accounts_and_what_is_taken_back() {
+    plain_and_sanitized("tests/c/users.c");
+}
+
+#[test]
 fn eight_threads_share_one_gate() {
     plain_and_sanitized("tests/c/threads.c");
 }

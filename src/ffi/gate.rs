@@ -114,7 +114,8 @@ pub unsafe extern "C" fn sealgate_issue_token(
 /// Checks a token.
 ///
 /// `*out` receives its claims; free them with `sealgate_claims_free`. On failure it is NULL.
-/// Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID.
+/// Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
+/// TOKEN_KEY_RETIRED, TOKEN_REVOKED, TOKEN_UNCHECKED (the store cannot be read).
 /// Thread safety: any thread. Since 0.1.
 ///
 /// ```c
@@ -306,19 +307,23 @@ pub unsafe extern "C" fn sealgate_enforce_rate_limit(
             *allowed = admission.allowed.into();
             *remaining = admission.remaining;
             if !admission.allowed {
-                *retry_after_ms =
-                    u64::try_from(admission.reset.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+                *retry_after_ms = milliseconds(admission.reset);
             }
             Ok(())
         })
     }
 }
 
+/// Whole milliseconds, rounded up.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
 /// Runs one call with one output on a gate. A gate on which a call panicked is not used again.
 ///
 /// # Safety
 /// `gate` is NULL or live; `out` is NULL or may be written.
-unsafe fn call<T>(
+pub(super) unsafe fn call<T>(
     gate: *const SealgateGate,
     out: *mut T,
     nothing: T,

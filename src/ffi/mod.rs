@@ -21,6 +21,7 @@ mod response;
 mod route;
 mod server;
 mod status;
+mod users;
 mod version;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -50,6 +50,8 @@ pub enum SealgateStatus {
     RateLimited = 30,
     /// No such account, another password, or an account that is switched off. One status for every cause.
     LoginFailed = 31,
+    /// There is no account of this name.
+    NotFound = 32,
     /// From a callback, or a thread, that the call would have to wait for.
     WouldDeadlock = 40,
     /// A server's handle in a process that was forked off after the server was made.
@@ -67,7 +69,7 @@ pub enum SealgateStatus {
 }
 
 impl SealgateStatus {
-    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 27] = [
+    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 28] = [
         (SealgateStatus::Ok, c"ok"),
         (SealgateStatus::NullPointer, c"null_pointer"),
         (SealgateStatus::InvalidArgument, c"invalid_argument"),
@@ -88,6 +90,7 @@ impl SealgateStatus {
         (SealgateStatus::KeyRetired, c"key_retired"),
         (SealgateStatus::RateLimited, c"rate_limited"),
         (SealgateStatus::LoginFailed, c"login_failed"),
+        (SealgateStatus::NotFound, c"not_found"),
         (SealgateStatus::WouldDeadlock, c"would_deadlock"),
         (SealgateStatus::Forked, c"forked"),
         (SealgateStatus::WrongState, c"wrong_state"),

@@ -131,6 +131,9 @@ impl Gate {
     /// [`Error::Token`] where it is no token of ours; [`Error::Setting`] where the gate has no data directory and its keys
     /// live on; [`Error::Store`].
     pub fn revoke_token(&self, token: &str) -> Result<String, Error> {
+        if token.is_empty() {
+            return Err(TokenError::Missing.into());
+        }
         let Inner {
             tokens,
             ledger,

@@ -32,6 +32,8 @@ static inline sealgate_config *new_config(const char *max_requests)
     set(config, "keys", "ephemeral");
     set(config, "listen", "127.0.0.1:0");
     set(config, "login_max_requests", "0");
+    set(config, "password_memory", "1024"); /* what is tested is not their cost */
+    set(config, "password_passes", "1");
     set(config, "max_requests", max_requests);
     return config;
 }

@@ -1,10 +1,12 @@
 //! The database file in the data directory: made whole or not at all, judged before it is used, never overwritten; and
 //! the sentences that say how to get it back.
 
+use std::cell::Cell;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -18,7 +20,10 @@ pub const STORE_FILE: &str = "store.db";
 const NEW_FILE: &str = "store.db.new";
 const LOCK_FILE: &str = "store.lock";
 /// How long a change waits for those of other processes.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(10);
+/// How often it looks meanwhile. SQLite's own handler waits longer and longer, and then hardly ever comes by when another
+/// process that writes all the time has just ended a change.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// A file of at most this size is looked through when it is opened: it takes some milliseconds.
 const SMALL: u64 = 8 << 20;
 
@@ -153,13 +158,26 @@ fn look_through(path: &Path, connection: &Connection) -> Result<(), Error> {
 
 fn plain(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_handler(Some(wait_for_others))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     // What is closed in a forked child must not touch the log that the parent is using.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
+}
+
+/// Called by SQLite for the n-th time because another process is writing; whether to go on waiting.
+fn wait_for_others(times: i32) -> bool {
+    thread_local!(static SINCE: Cell<Instant> = Cell::new(Instant::now()));
+    let now = Instant::now();
+    if times == 0 {
+        SINCE.set(now);
+    }
+    // Not in step with the others.
+    let uneven = Duration::from_micros(u64::from(times.unsigned_abs() * 37 % 11) * 100);
+    thread::sleep(LOOK_EVERY + uneven);
+    SINCE.get().elapsed() < BUSY
 }
 
 /// As every connection to a finished store has to be.

@@ -11,7 +11,7 @@ use super::schema;
 use crate::Error;
 use crate::data_dir::new_private_file;
 use crate::store::fork::{self, Owner};
-use crate::sync::lock;
+use crate::sync::{Turns, lock};
 
 /// Idle connections that are kept: each takes a few descriptors and at most 512 KiB.
 const KEPT: usize = 4;
@@ -22,6 +22,8 @@ pub(super) enum Pool {
         folder: PathBuf,
         path: PathBuf,
         idle: Mutex<Vec<Connection>>,
+        /// SQLite lets one at a time write, and whoever comes by just then: here it is in turns.
+        writers: Turns,
         owner: Owner,
         identity: Identity,
     },
@@ -66,6 +68,7 @@ impl Pool {
             folder: folder.to_owned(),
             path,
             idle: Mutex::new(vec![first]),
+            writers: Turns::default(),
             owner: Owner::this(),
             identity: Identity::of(&metadata),
         }))
@@ -106,14 +109,14 @@ impl Pool {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        self.lend(|connection| work(connection))
+        self.lend(false, |connection| work(connection))
     }
 
     pub(super) fn change<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        self.lend(|connection| {
+        self.lend(true, |connection| {
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&change)?;
             change.commit()?;
@@ -123,10 +126,11 @@ impl Pool {
 
     fn lend<T>(
         &self,
+        writes: bool,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         let _using = fork::using();
-        let (folder, path, idle, owner) = match self {
+        let (folder, path, idle, owner, writers) = match self {
             Pool::Memory(only) => {
                 return work(&mut lock(only))
                     .map_err(|error| file::explain(Path::new("in memory"), &error));
@@ -136,9 +140,12 @@ impl Pool {
                 path,
                 idle,
                 owner,
+                writers,
                 ..
-            } => (folder, path, idle, owner),
+            } => (folder, path, idle, owner, writers),
         };
+        // Nobody who holds a turn is missing in a forked child: what is in use there keeps the fork waiting.
+        let _turn = writes.then(|| writers.wait());
         let taken = {
             let mut idle = lock(idle);
             if owner.changed() {

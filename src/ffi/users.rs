@@ -1,0 +1,440 @@
+//! Accounts, their logins, and tokens that are taken back, as functions of a gate.
+
+use std::ffi::{c_char, c_void};
+
+use super::buffer::SealgateBuffer;
+use super::gate::{SealgateGate, call, guarded, milliseconds};
+use super::input::{bytes, output, text};
+use super::{Failure, SealgateStatus};
+use crate::audit::Event;
+use crate::{Error, Gate, Refreshed, TokenError, Tokens};
+
+/// Makes an account in the gate's data directory; with keys that die with the gate, one that does too.
+///
+/// `name` is 1 to 256 characters of UTF-8 without control characters. `password` is 8 to 128 characters of UTF-8, none of
+/// those that everybody tries first. `scope` is all that tokens of the account may have, names with single spaces between; it
+/// may be empty. As soon as there has been an account, tokens of users without one are refused, and the server's /login
+/// wants passwords. It takes as long as a password hash.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (there is such an account, or one of the three will not do),
+/// SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_add_user(
+    gate: *const SealgateGate,
+    name: *const c_char,
+    name_size: usize,
+    password: *const c_void,
+    password_size: usize,
+    scope: *const c_char,
+    scope_size: usize,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(gate, |gate| {
+            let gate = gate?;
+            let name = text(name, name_size, "name")?;
+            let password = bytes(password, password_size, "password")?;
+            let scope = text(scope, scope_size, "scope")?;
+            let added = gate.users().add(name, &password.into(), scope);
+            Ok(told(gate, "account.add", name, added)?)
+        })
+    }
+}
+
+/// Checks a password and tells what the account may do.
+///
+/// `from` says who asks, such as an address; it may be empty. After some wrong passwords for one name from one place
+/// (setting lockout_after) further tries from there are put off, longer and longer. `*out` receives the scope of the account:
+/// names with single spaces between, maybe none; free it with `sealgate_buffer_free`. `*retry_after_ms` is 0, or with
+/// RATE_LIMITED the milliseconds to wait. On failure `*out` is empty.
+/// An unknown name, a wrong password and an account that is switched off have one status and take as long. It takes as long as
+/// a password hash, and waits while as many are being made as the setting password_hashes permits.
+/// Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, CRYPTO. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_check_password(
+    gate: *const SealgateGate,
+    name: *const c_char,
+    name_size: usize,
+    password: *const c_void,
+    password_size: usize,
+    from: *const c_char,
+    from_size: usize,
+    out: *mut SealgateBuffer,
+    retry_after_ms: *mut u64,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(gate, |gate| {
+            let out = output(out, SealgateBuffer::EMPTY, "out");
+            let retry_after_ms = output(retry_after_ms, 0, "retry_after_ms");
+            let (out, retry_after_ms, gate) = (out?, retry_after_ms?, gate?);
+            let name = text(name, name_size, "name")?;
+            let password = bytes(password, password_size, "password")?;
+            let from = text(from, from_size, "from")?;
+            let checked = gate.users().check(name, &password.into(), from);
+            let login = waiting(told(gate, "login", name, checked), retry_after_ms)?;
+            *out = SealgateBuffer::new(login.scope().as_bytes().to_vec(), false);
+            Ok(())
+        })
+    }
+}
+
+/// Logs an account in: checks the password as `sealgate_check_password` does, and gives tokens.
+///
+/// `scope` narrows what the tokens may do; with an empty one they get all that the account has. `*token` receives the access
+/// token, `*refresh_token` what `sealgate_refresh` takes (empty where the setting refresh_ttl is 0); free both with
+/// `sealgate_buffer_free`. On failure they are empty.
+/// Statuses: those of `sealgate_check_password`, INVALID_ARGUMENT (more scope than the account has), SETTING.
+/// Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_log_in(
+    gate: *const SealgateGate,
+    name: *const c_char,
+    name_size: usize,
+    password: *const c_void,
+    password_size: usize,
+    from: *const c_char,
+    from_size: usize,
+    scope: *const c_char,
+    scope_size: usize,
+    token: *mut SealgateBuffer,
+    refresh_token: *mut SealgateBuffer,
+    retry_after_ms: *mut u64,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(gate, |gate| {
+            let token = output(token, SealgateBuffer::EMPTY, "token");
+            let refresh_token = output(refresh_token, SealgateBuffer::EMPTY, "refresh_token");
+            let retry_after_ms = output(retry_after_ms, 0, "retry_after_ms");
+            let (token, refresh_token) = (token?, refresh_token?);
+            let (retry_after_ms, gate) = (retry_after_ms?, gate?);
+            let name = text(name, name_size, "name")?;
+            let password = bytes(password, password_size, "password")?;
+            let from = text(from, from_size, "from")?;
+            let scope = text(scope, scope_size, "scope")?;
+            let users = gate.users();
+            let done = users
+                .check(name, &password.into(), from)
+                .and_then(|login| gate.log_in(&login, scope));
+            let new = waiting(told(gate, "login", name, done), retry_after_ms)?;
+            give(new, token, refresh_token);
+            Ok(())
+        })
+    }
+}
+
+/// Gives new tokens for a refresh token, which is used up by that. A second use of one takes all tokens of its login back:
+/// somebody has a copy.
+///
+/// `scope` narrows what the access token may do; it may be empty. Outputs as with `sealgate_log_in`.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (more scope than the login has), TOKEN_MISSING, TOKEN_MALFORMED,
+/// TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, CRYPTO.
+/// Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_refresh(
+    gate: *const SealgateGate,
+    used: *const c_char,
+    used_size: usize,
+    scope: *const c_char,
+    scope_size: usize,
+    token: *mut SealgateBuffer,
+    refresh_token: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(gate, |gate| {
+            let token = output(token, SealgateBuffer::EMPTY, "token");
+            let refresh_token = output(refresh_token, SealgateBuffer::EMPTY, "refresh_token");
+            let (token, refresh_token, gate) = (token?, refresh_token?, gate?);
+            let used = token_text(used, used_size, "used")?;
+            let scope = text(scope, scope_size, "scope")?;
+            match gate.refresh(used, scope) {
+                Ok(Refreshed::New(user, new)) => {
+                    tell(gate, "refresh", "ok", Some(&user));
+                    give(new, token, refresh_token);
+                    Ok(())
+                }
+                Ok(Refreshed::UsedBefore(user)) => {
+                    tell(gate, "refresh", "reused", Some(&user));
+                    Err(Error::from(TokenError::Revoked).into())
+                }
+                Err(error) => {
+                    tell(gate, "refresh", error.code(), None);
+                    Err(error.into())
+                }
+            }
+        })
+    }
+}
+
+/// Gives an account another password, and takes all its tokens back.
+///
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the password will not do), NOT_FOUND (no such account), STORE, CRYPTO.
+/// Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_set_user_password(
+    gate: *const SealgateGate,
+    name: *const c_char,
+    name_size: usize,
+    password: *const c_void,
+    password_size: usize,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(gate, |gate| {
+            let gate = gate?;
+            let name = text(name, name_size, "name")?;
+            let password = bytes(password, password_size, "password")?;
+            let changed = gate.users().set_password(name, &password.into());
+            found(told(gate, "account.password", name, changed)?)
+        })
+    }
+}
+
+/// Gives an account other scopes: names with single spaces between, maybe none. Where one is taken away, so are all tokens.
+///
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE.
+/// Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_set_user_scope(
+    gate: *const SealgateGate,
+    name: *const c_char,
+    name_size: usize,
+    scope: *const c_char,
+    scope_size: usize,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(gate, |gate| {
+            let gate = gate?;
+            let name = text(name, name_size, "name")?;
+            let scope = text(scope, scope_size, "scope")?;
+            let changed = gate.users().set_scope(name, scope);
+            found(told(gate, "account.scopes", name, changed)?)
+        })
+    }
+}
+
+/// Switches an account off (`disabled` is not 0), which takes all its tokens back for good, or on again (0).
+///
+/// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; `name` is NULL or has its size.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_set_user_disabled(
+    gate: *const SealgateGate,
+    name: *const c_char,
+    name_size: usize,
+    disabled: i32,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for both.
+    unsafe {
+        guarded(gate, |gate| {
+            let gate = gate?;
+            let name = text(name, name_size, "name")?;
+            let event = match disabled {
+                0 => "account.enable",
+                _ => "account.disable",
+            };
+            let changed = gate.users().set_disabled(name, disabled != 0);
+            found(told(gate, event, name, changed)?)
+        })
+    }
+}
+
+/// Removes an account, and takes all its tokens back. Passwords are wanted all the same when none is left.
+///
+/// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; `name` is NULL or has its size.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_remove_user(
+    gate: *const SealgateGate,
+    name: *const c_char,
+    name_size: usize,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for both.
+    unsafe {
+        guarded(gate, |gate| {
+            let gate = gate?;
+            let name = text(name, name_size, "name")?;
+            let changed = gate.users().remove(name);
+            found(told(gate, "account.remove", name, changed)?)
+        })
+    }
+}
+
+/// Takes a token back: an access token with the login that it comes from, or a refresh token with its login.
+///
+/// Every gate and server that uses the same data directory refuses it within a second, until it would have expired.
+/// `*out` receives the user that it was for; free it with `sealgate_buffer_free`. On failure it is empty.
+/// Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
+/// TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that do not die with the gate), STORE. One that was taken back
+/// before stays so: OK. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_revoke_token(
+    gate: *const SealgateGate,
+    token: *const c_char,
+    token_size: usize,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        call(gate, out, SealgateBuffer::EMPTY, |gate| {
+            let token = token_text(token, token_size, "token")?;
+            let done = gate.revoke_token(token);
+            let result = done.as_ref().map_or_else(Error::code, |_| "ok");
+            let user = done.as_deref().ok();
+            tell(gate, "revoke.token", result, user);
+            Ok(SealgateBuffer::new(done?.into_bytes(), false))
+        })
+    }
+}
+
+/// Takes a token back by its own id (`sealgate_claims_id`), or a login by its (the claim sid).
+///
+/// `expires_at`, in seconds since 1970-01-01 UTC, is when it ends by itself, until when this is remembered; 0 where that is not
+/// known. Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be an id), SETTING, STORE.
+/// Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; `id` is NULL or has its size.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_revoke_token_id(
+    gate: *const SealgateGate,
+    id: *const c_char,
+    id_size: usize,
+    expires_at: u64,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for both.
+    unsafe {
+        guarded(gate, |gate| {
+            let gate = gate?;
+            let id = text(id, id_size, "id")?;
+            let done = gate.revoke_token_id(id, (expires_at > 0).then_some(expires_at));
+            let result = done.as_ref().map_or_else(Error::code, |()| "ok");
+            tell(gate, "revoke.token", result, None);
+            Ok(done?)
+        })
+    }
+}
+
+/// Takes back all tokens of a user that were issued until now, and ends all logins. The original program's tokens, which do not
+/// say when they were issued, are refused from now on.
+///
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be a name), SETTING, STORE.
+/// Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; `user` is NULL or has its size.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_revoke_user(
+    gate: *const SealgateGate,
+    user: *const c_char,
+    user_size: usize,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for both.
+    unsafe {
+        guarded(gate, |gate| {
+            let gate = gate?;
+            let user = text(user, user_size, "user")?;
+            let done = gate.revoke_user(user);
+            Ok(told(gate, "revoke.user", user, done)?)
+        })
+    }
+}
+
+/// What is no text is no token either.
+///
+/// # Safety
+/// As [`bytes`].
+unsafe fn token_text<'a>(
+    token: *const c_char,
+    size: usize,
+    what: &str,
+) -> Result<&'a str, Failure> {
+    // SAFETY: by this function's contract.
+    let token = unsafe { bytes(token.cast(), size, what)? };
+    Ok(std::str::from_utf8(token).unwrap_or("\u{fffd}"))
+}
+
+fn give(new: Tokens, token: &mut SealgateBuffer, refresh_token: &mut SealgateBuffer) {
+    *token = SealgateBuffer::new(new.token.into_bytes(), true);
+    if let Some(refresh) = new.refresh_token {
+        *refresh_token = SealgateBuffer::new(refresh.into_bytes(), true);
+    }
+}
+
+fn found(changed: bool) -> Result<(), Failure> {
+    match changed {
+        true => Ok(()),
+        false => Err(Failure::new(
+            SealgateStatus::NotFound,
+            "There is no account of this name.",
+        )),
+    }
+}
+
+/// Tells the audit trail how it ended, and passes that on.
+fn told<T>(
+    gate: &Gate,
+    event: &'static str,
+    user: &str,
+    done: Result<T, Error>,
+) -> Result<T, Error> {
+    let result = done.as_ref().map_or_else(Error::code, |_| "ok");
+    tell(gate, event, result, Some(user));
+    done
+}
+
+/// Says how long to wait where that is why it failed.
+fn waiting<T>(done: Result<T, Error>, retry_after_ms: &mut u64) -> Result<T, Failure> {
+    if let Err(Error::RateLimited { retry_after }) = &done {
+        *retry_after_ms = milliseconds(*retry_after);
+    }
+    Ok(done?)
+}
+
+fn tell(gate: &Gate, event: &'static str, result: &str, user: Option<&str>) {
+    gate.pseudonyms().tell(&Event {
+        event,
+        result,
+        user,
+        peer: &"library",
+        id: "-",
+    });
+}
