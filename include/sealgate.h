@@ -1119,6 +1119,55 @@ sealgate_status sealgate_response_set_body(struct sealgate_response *response,
                                            size_t data_size);
 
 /**
+ * Takes a token back: an access token with the login that it comes from, or a refresh token with its login.
+ *
+ * Every gate and server that uses the same data directory refuses it within a second, until it would have expired.
+ * `*out` receives the user that it was for; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
+ * TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that do not die with the gate), STORE. One that was taken back
+ * before stays so: OK. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_revoke_token(const struct sealgate_gate *gate,
+                                      const char *token,
+                                      size_t token_size,
+                                      struct sealgate_buffer *out);
+
+/**
+ * Takes a token back by its own id (`sealgate_claims_id`), or a login by its (the claim sid).
+ *
+ * `expires_at`, in seconds since 1970-01-01 UTC, is when it ends by itself, until when this is remembered; 0 where that is not
+ * known. Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be an id), SETTING, STORE.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `id` is NULL or has its size.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_revoke_token_id(const struct sealgate_gate *gate,
+                                         const char *id,
+                                         size_t id_size,
+                                         uint64_t expires_at);
+
+/**
+ * Takes back all tokens of a user that were issued until now, and ends all logins. The original program's tokens, which do not
+ * say when they were issued, are refused from now on.
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be a name), SETTING, STORE.
+ * Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `user` is NULL or has its size.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_revoke_user(const struct sealgate_gate *gate,
+                                     const char *user,
+                                     size_t user_size);
+
+/**
  * Adds a route to a server that has not been started.
  *
  * `method` is "GET" (which answers HEAD too), "POST" or another one. `path` begins with a slash; a segment in braces,
@@ -1446,55 +1495,6 @@ SEALGATE_MUST_USE
 sealgate_status sealgate_remove_user(const struct sealgate_gate *gate,
                                      const char *name,
                                      size_t name_size);
-
-/**
- * Takes a token back: an access token with the login that it comes from, or a refresh token with its login.
- *
- * Every gate and server that uses the same data directory refuses it within a second, until it would have expired.
- * `*out` receives the user that it was for; free it with `sealgate_buffer_free`. On failure it is empty.
- * Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
- * TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that do not die with the gate), STORE. One that was taken back
- * before stays so: OK. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
- */
-SEALGATE_MUST_USE
-sealgate_status sealgate_revoke_token(const struct sealgate_gate *gate,
-                                      const char *token,
-                                      size_t token_size,
-                                      struct sealgate_buffer *out);
-
-/**
- * Takes a token back by its own id (`sealgate_claims_id`), or a login by its (the claim sid).
- *
- * `expires_at`, in seconds since 1970-01-01 UTC, is when it ends by itself, until when this is remembered; 0 where that is not
- * known. Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be an id), SETTING, STORE.
- * Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `id` is NULL or has its size.
- */
-SEALGATE_MUST_USE
-sealgate_status sealgate_revoke_token_id(const struct sealgate_gate *gate,
-                                         const char *id,
-                                         size_t id_size,
-                                         uint64_t expires_at);
-
-/**
- * Takes back all tokens of a user that were issued until now, and ends all logins. The original program's tokens, which do not
- * say when they were issued, are refused from now on.
- *
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be a name), SETTING, STORE.
- * Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `user` is NULL or has its size.
- */
-SEALGATE_MUST_USE
-sealgate_status sealgate_revoke_user(const struct sealgate_gate *gate,
-                                     const char *user,
-                                     size_t user_size);
 
 /**
  * The version of the library that is running, such as "0.1.0".

@@ -57,7 +57,7 @@ impl Gate {
                 settings.limiter_memory,
             )?),
         };
-        let ledger = Arc::new(Ledger::new(settings)?);
+        let ledger = Arc::new(Ledger::new(settings));
         let keys = Keys::load(settings)?;
         Ok(Gate {
             inner: Arc::new(Inner {

@@ -186,6 +186,30 @@ fn with_keys_that_die_with_the_process_nothing_is_written() {
 }
 
 #[test]
+fn a_folder_that_nobody_can_write_is_missed_only_by_what_has_to_be_kept() {
+    let people = People::none();
+    let keys = [
+        ("JWT_SECRET_KEY", "a canary of at least thirty-two bytes"),
+        ("AES_KEY", "canary--canary--"),
+        ("SEALGATE_DATA_DIR", "/proc/nowhere"),
+    ];
+    let server = people.server(&keys);
+    let token = server.log_in("anybody");
+    assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
+    assert_eq!(server.get("/readyz", None).status, 200);
+    let logout = server.post("/logout", "", Some(&token));
+    assert_eq!(
+        (logout.status, logout.code().as_str()),
+        (503, "unavailable")
+    );
+    assert_eq!(
+        server.get("/secure-data", Some(&token)).status,
+        200,
+        "it was not taken back"
+    );
+}
+
+#[test]
 fn the_command_takes_back_by_token_and_by_id() {
     let people = People::of(&["alice"]);
     let server = people.server(&[]);

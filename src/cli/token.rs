@@ -9,7 +9,9 @@ use sealgate::{Error, Gate, Grant, Secret, TokenError};
 use serde_json::{Value, json};
 
 use super::audit::Trail;
-use super::{Failure, load_settings, open_gate, print_json, read_input, settings, write_output};
+use super::{
+    Failure, load_settings, open_gate, print_json, read_input, remark, settings, write_output,
+};
 
 pub(super) fn command() -> Command {
     let issue = Command::new("issue")
@@ -98,7 +100,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn issue(matches: &ArgMatches) -> Result<(), Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
-    let token = open_gate(matches)?.issue_token(&Grant {
+    let gate = open_gate(matches)?;
+    let token = gate.issue_token(&Grant {
         subject: text("user"),
         scope: text("scope"),
         ttl: matches
@@ -106,6 +109,11 @@ fn issue(matches: &ArgMatches) -> Result<(), Failure> {
             .copied()
             .map(Duration::from_secs),
     })?;
+    if gate.wants_passwords() && gate.users().find(text("user"))?.is_none() {
+        remark(
+            "There are accounts, and none of this name: the token will be refused (sealgate user add makes one).",
+        );
+    }
     write_output(format!("{token}\n").as_bytes())
 }
 

@@ -18,6 +18,7 @@ mod login;
 mod panics;
 mod request;
 mod response;
+mod revoke;
 mod route;
 mod server;
 mod status;

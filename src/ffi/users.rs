@@ -1,13 +1,13 @@
-//! Accounts, their logins, and tokens that are taken back, as functions of a gate.
+//! Accounts and their logins, as functions of a gate.
 
 use std::ffi::{c_char, c_void};
 
 use super::buffer::SealgateBuffer;
-use super::gate::{SealgateGate, call, guarded, milliseconds};
+use super::gate::{SealgateGate, guarded, milliseconds};
 use super::input::{bytes, output, text};
+use super::revoke::{tell, token_text, told};
 use super::{Failure, SealgateStatus};
-use crate::audit::Event;
-use crate::{Error, Gate, Refreshed, TokenError, Tokens};
+use crate::{Error, Refreshed, TokenError, Tokens};
 
 /// Makes an account in the gate's data directory; with keys that die with the gate, one that does too.
 ///
@@ -292,106 +292,6 @@ pub unsafe extern "C" fn sealgate_remove_user(
     }
 }
 
-/// Takes a token back: an access token with the login that it comes from, or a refresh token with its login.
-///
-/// Every gate and server that uses the same data directory refuses it within a second, until it would have expired.
-/// `*out` receives the user that it was for; free it with `sealgate_buffer_free`. On failure it is empty.
-/// Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
-/// TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that do not die with the gate), STORE. One that was taken back
-/// before stays so: OK. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sealgate_revoke_token(
-    gate: *const SealgateGate,
-    token: *const c_char,
-    token_size: usize,
-    out: *mut SealgateBuffer,
-) -> SealgateStatus {
-    // SAFETY: by this function's contract, for all of them.
-    unsafe {
-        call(gate, out, SealgateBuffer::EMPTY, |gate| {
-            let token = token_text(token, token_size, "token")?;
-            let done = gate.revoke_token(token);
-            let result = done.as_ref().map_or_else(Error::code, |_| "ok");
-            let user = done.as_deref().ok();
-            tell(gate, "revoke.token", result, user);
-            Ok(SealgateBuffer::new(done?.into_bytes(), false))
-        })
-    }
-}
-
-/// Takes a token back by its own id (`sealgate_claims_id`), or a login by its (the claim sid).
-///
-/// `expires_at`, in seconds since 1970-01-01 UTC, is when it ends by itself, until when this is remembered; 0 where that is not
-/// known. Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be an id), SETTING, STORE.
-/// Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `gate` is NULL or live; `id` is NULL or has its size.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sealgate_revoke_token_id(
-    gate: *const SealgateGate,
-    id: *const c_char,
-    id_size: usize,
-    expires_at: u64,
-) -> SealgateStatus {
-    // SAFETY: by this function's contract, for both.
-    unsafe {
-        guarded(gate, |gate| {
-            let gate = gate?;
-            let id = text(id, id_size, "id")?;
-            let done = gate.revoke_token_id(id, (expires_at > 0).then_some(expires_at));
-            let result = done.as_ref().map_or_else(Error::code, |()| "ok");
-            tell(gate, "revoke.token", result, None);
-            Ok(done?)
-        })
-    }
-}
-
-/// Takes back all tokens of a user that were issued until now, and ends all logins. The original program's tokens, which do not
-/// say when they were issued, are refused from now on.
-///
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be a name), SETTING, STORE.
-/// Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `gate` is NULL or live; `user` is NULL or has its size.
-#[must_use]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sealgate_revoke_user(
-    gate: *const SealgateGate,
-    user: *const c_char,
-    user_size: usize,
-) -> SealgateStatus {
-    // SAFETY: by this function's contract, for both.
-    unsafe {
-        guarded(gate, |gate| {
-            let gate = gate?;
-            let user = text(user, user_size, "user")?;
-            let done = gate.revoke_user(user);
-            Ok(told(gate, "revoke.user", user, done)?)
-        })
-    }
-}
-
-/// What is no text is no token either.
-///
-/// # Safety
-/// As [`bytes`].
-unsafe fn token_text<'a>(
-    token: *const c_char,
-    size: usize,
-    what: &str,
-) -> Result<&'a str, Failure> {
-    // SAFETY: by this function's contract.
-    let token = unsafe { bytes(token.cast(), size, what)? };
-    Ok(std::str::from_utf8(token).unwrap_or("\u{fffd}"))
-}
-
 fn give(new: Tokens, token: &mut SealgateBuffer, refresh_token: &mut SealgateBuffer) {
     *token = SealgateBuffer::new(new.token.into_bytes(), true);
     if let Some(refresh) = new.refresh_token {
@@ -409,32 +309,10 @@ fn found(changed: bool) -> Result<(), Failure> {
     }
 }
 
-/// Tells the audit trail how it ended, and passes that on.
-fn told<T>(
-    gate: &Gate,
-    event: &'static str,
-    user: &str,
-    done: Result<T, Error>,
-) -> Result<T, Error> {
-    let result = done.as_ref().map_or_else(Error::code, |_| "ok");
-    tell(gate, event, result, Some(user));
-    done
-}
-
 /// Says how long to wait where that is why it failed.
 fn waiting<T>(done: Result<T, Error>, retry_after_ms: &mut u64) -> Result<T, Failure> {
     if let Err(Error::RateLimited { retry_after }) = &done {
         *retry_after_ms = milliseconds(*retry_after);
     }
     Ok(done?)
-}
-
-fn tell(gate: &Gate, event: &'static str, result: &str, user: Option<&str>) {
-    gate.pseudonyms().tell(&Event {
-        event,
-        result,
-        user,
-        peer: &"library",
-        id: "-",
-    });
 }

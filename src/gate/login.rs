@@ -41,6 +41,11 @@ impl Gate {
         self.inner.ledger.wants_passwords()
     }
 
+    /// Whether the store can be used, if there is one.
+    pub(crate) fn store_is_usable(&self) -> bool {
+        self.inner.ledger.epoch().is_some()
+    }
+
     /// Looks at the store at once, which otherwise happens when it is first needed.
     ///
     /// # Errors

@@ -42,22 +42,29 @@ enum Place {
 
 impl Ledger {
     /// Opens nothing yet.
-    pub(crate) fn new(settings: &GateSettings) -> Result<Self, Error> {
+    pub(crate) fn new(settings: &GateSettings) -> Self {
         let place = match &settings.data_dir {
-            Some(folder) if !settings.ephemeral_keys || SqliteStore::is_there(folder)? => {
-                Place::Folder(folder.clone())
-            }
-            _ if settings.ephemeral_keys => Place::Memory,
-            _ => Place::Nowhere,
+            // A folder that cannot be looked at is none of theirs: nothing of it is wanted, and nothing is written there.
+            Some(folder) if settings.ephemeral_keys => match SqliteStore::is_there(folder) {
+                Ok(true) => Place::Folder(folder.clone()),
+                Ok(false) => Place::Memory,
+                Err(error) => {
+                    log::warn!("{error} Keys that die with the process go without it.");
+                    Place::Memory
+                }
+            },
+            None if settings.ephemeral_keys => Place::Memory,
+            Some(folder) => Place::Folder(folder.clone()),
+            None => Place::Nowhere,
         };
-        Ok(Ledger {
+        Ledger {
             place,
             store: OnceCell::new(),
             open_login: settings.open_login,
             epoch: AtomicU64::new(0),
             looked: AtomicU64::new(NEVER),
             accounts: AtomicBool::new(false),
-        })
+        }
     }
 
     /// The epoch, looked for where the last look is too long ago. `None`: there is a store, and it cannot be used.
@@ -151,12 +158,10 @@ impl Ledger {
     pub(crate) fn check(&self, presented: Presented<'_>) -> Result<(), TokenError> {
         let standing = match self.reading() {
             Ok(None) => return Ok(()),
-            Ok(Some(store)) => store
-                .standing(presented)
-                .and_then(|standing| Ok((standing, store.has_had_accounts()?))),
+            Ok(Some(store)) => store.standing(presented),
             Err(error) => Err(error),
         };
-        let (standing, accounts) = standing.map_err(|error| {
+        let standing = standing.map_err(|error| {
             log::error!(code = error.code(); "{error}");
             TokenError::Unchecked
         })?;
@@ -164,7 +169,7 @@ impl Ledger {
             .revoked_before
             // A token that does not say when it was issued may be of before.
             .is_some_and(|before| presented.issued_at.is_none_or(|issued| issued <= before));
-        let stranger = accounts && !self.open_login && standing.disabled.is_none();
+        let stranger = standing.accounts && !self.open_login && standing.disabled.is_none();
         if standing.revoked || too_old || stranger || standing.disabled == Some(true) {
             return Err(TokenError::Revoked);
         }

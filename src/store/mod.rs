@@ -90,6 +90,8 @@ pub(crate) struct Standing {
     pub(crate) revoked_before: Option<u64>,
     /// Whether its user's account is switched off; `None` where there is no such account.
     pub(crate) disabled: Option<bool>,
+    /// Whether an account has ever existed.
+    pub(crate) accounts: bool,
 }
 
 /// A login that goes on: its refresh tokens make a family, of which one at a time is good.

@@ -88,9 +88,9 @@ impl Users {
     /// The accounts in the settings' data directory. Opens and makes nothing yet.
     ///
     /// # Errors
-    /// [`Error::Store`] where the directory cannot be looked at, [`Error::Crypto`] where the system has no random bytes.
+    /// [`Error::Crypto`] where the system has no random bytes.
     pub fn new(settings: &GateSettings) -> Result<Self, Error> {
-        Users::with_ledger(settings, Arc::new(Ledger::new(settings)?))
+        Users::with_ledger(settings, Arc::new(Ledger::new(settings)))
     }
 
     pub(crate) fn with_ledger(settings: &GateSettings, ledger: Arc<Ledger>) -> Result<Self, Error> {

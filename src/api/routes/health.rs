@@ -12,7 +12,7 @@ pub(super) fn alive(_call: &mut Call<'_>) -> Result<Response, Problem> {
     Ok(Response::json(200, &json!({"status": "ok"})))
 }
 
-/// It can also do its work: the newest key seals, and what it seals opens. A log that cannot be written, or a key ring
+/// It can also do its work: the newest key seals, and what it seals opens; the store, if there is one, can be used. A log that cannot be written, or a key ring
 /// that was damaged meanwhile, is told beside.
 pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;
@@ -22,6 +22,11 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
         .is_ok_and(|opened| opened.expose() == b"ready");
     if !opens {
         return Err(Problem::unavailable("The keys do not work."));
+    }
+    if !gate.store_is_usable() {
+        return Err(Problem::unavailable(
+            "The store of accounts cannot be used.",
+        ));
     }
     let mut body = json!({"status": "ready"});
     // Said, but no reason to be taken out of service: requests are answered as ever.

@@ -171,7 +171,8 @@ impl Store for SqliteStore {
                 .prepare_cached(
                     "SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE id IN (?1, ?2)),
                          (SELECT before FROM revoked_users WHERE name = ?3),
-                         (SELECT disabled FROM accounts WHERE name = ?3)",
+                         (SELECT disabled FROM accounts WHERE name = ?3),
+                         (SELECT value FROM meta WHERE name = 'accounts')",
                 )?
                 .query_row(
                     params![
@@ -184,6 +185,7 @@ impl Store for SqliteStore {
                             revoked: row.get(0)?,
                             revoked_before: row.get::<_, Option<i64>>(1)?.map(unsigned),
                             disabled: row.get(2)?,
+                            accounts: row.get(3)?,
                         })
                     },
                 )

@@ -1,0 +1,293 @@
+//! What accounts bring along: refresh tokens and introspection at their refusals, the store's damage and its backup, the audit
+//! trail.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use common::people::{PASSWORD, Pair, People, claims, login, refresh};
+use common::{said, text};
+use serde_json::json;
+
+#[test]
+fn refresh_logout_and_introspect_refuse_what_is_not_theirs() {
+    let people = People::none();
+    people.add("alice", "introspect");
+    people.add("bob", "decrypt");
+    let server = people.server(&[]);
+    let (alice, bob) = (Pair::log_in(&server, "alice"), Pair::log_in(&server, "bob"));
+    for (body, status, code) in [
+        ("{}".to_owned(), 400, "bad_member"),
+        (r#"{"refresh_token":7}"#.to_owned(), 400, "bad_member"),
+        (r#"{"refresh_token":""}"#.to_owned(), 401, "token_missing"),
+        (
+            r#"{"refresh_token":"a.b.c"}"#.to_owned(),
+            401,
+            "token_malformed",
+        ),
+        // An access token is no refresh token.
+        (
+            json!({"refresh_token": bob.token}).to_string(),
+            401,
+            "token_malformed",
+        ),
+        (
+            json!({"refresh_token": bob.refresh, "scope": 1}).to_string(),
+            400,
+            "bad_member",
+        ),
+    ] {
+        let answer = server.post("/refresh", &body, None);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{body}"
+        );
+    }
+    // A refresh token is no access token, whatever the route.
+    assert_eq!(
+        server.post("/decrypt", "{}", Some(&bob.refresh)).code(),
+        "token_malformed"
+    );
+    assert_eq!(
+        server.post("/logout", "", Some(&bob.refresh)).code(),
+        "token_malformed"
+    );
+    assert_eq!(server.post("/logout", "", None).code(), "token_missing");
+    assert_eq!(
+        server.post("/introspect", "{}", None).code(),
+        "token_missing"
+    );
+    assert_eq!(
+        server.post("/introspect", "{}", Some(&bob.token)).code(),
+        "insufficient_scope"
+    );
+    let ask = |content_type: &str, body: &str| {
+        server.send(
+            format!(
+                "POST /introspect HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{body}",
+                alice.token,
+                body.len()
+            )
+            .as_bytes(),
+        )
+    };
+    const FORM: &str = "application/x-www-form-urlencoded";
+    for (content_type, body, status) in [
+        ("text/plain", "token=x", 415),
+        (FORM, "", 400),
+        (FORM, "tokens=x", 400),
+        (FORM, "token=x&token=y", 400),
+        (FORM, "token=%zz", 400),
+        ("application/json", r#"{"token":1}"#, 400),
+    ] {
+        assert_eq!(
+            ask(content_type, body).status,
+            status,
+            "{content_type} {body}"
+        );
+    }
+    // Of a dead token nothing is told but that (RFC 7662, section 2.2).
+    for body in [
+        "token=",
+        "token=x",
+        "token=a.b.c&token_type_hint=access_token",
+    ] {
+        assert_eq!(ask(FORM, body).json(), json!({"active": false}), "{body}");
+    }
+    let live = ask(
+        FORM,
+        &format!("token_type_hint=access_token&token={}", bob.token),
+    )
+    .json();
+    assert_eq!(
+        (&live["active"], &live["username"], &live["scope"]),
+        (&json!(true), &json!("bob"), &json!("decrypt"))
+    );
+    assert_eq!(live["jti"], claims(&bob.token)["jti"]);
+    assert_eq!(live["exp"], claims(&bob.token)["exp"]);
+    let body = json!({"token": bob.refresh}).to_string();
+    assert_eq!(
+        server.post("/introspect", &body, Some(&alice.token)).json()["token_type"],
+        "refresh_token"
+    );
+    let gone = Pair::of(&bob.refreshed(&server));
+    assert_eq!(
+        server.post("/introspect", &body, Some(&alice.token)).json(),
+        json!({"active": false})
+    );
+    assert_eq!(server.post("/logout", "", Some(&gone.token)).status, 204);
+    for dead in [&gone.token, &gone.refresh] {
+        let body = json!({"token": dead}).to_string();
+        assert_eq!(
+            server.post("/introspect", &body, Some(&alice.token)).json(),
+            json!({"active": false})
+        );
+    }
+}
+
+#[test]
+fn a_server_whose_settings_give_no_refresh_tokens_takes_none() {
+    let people = People::of(&["alice"]);
+    let pair = Pair::log_in(&people.server(&[]), "alice");
+    let without = people.server(&[("SEALGATE_REFRESH_TTL", "0")]);
+    assert_eq!(
+        login(&without, "alice", PASSWORD)
+            .json()
+            .get("refresh_token"),
+        None
+    );
+    assert_eq!(refresh(&without, &pair.refresh).code(), "token_revoked");
+}
+
+#[test]
+fn a_damaged_store_stops_the_start_and_refuses_tokens_of_a_running_server() {
+    let people = People::of(&["alice"]);
+    let server = people.server(&[]);
+    let pair = Pair::log_in(&server, "alice");
+    assert_eq!(server.get("/secure-data", Some(&pair.token)).status, 200);
+    let store = people.place.folder.join("store.db");
+    let whole = fs::read(&store).unwrap();
+    fs::remove_file(&store).unwrap();
+    fs::write(&store, b"damage").unwrap();
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = || server.get("/secure-data", Some(&pair.token));
+    common::people::within_a_second(|| refused().status == 503);
+    assert_eq!(refused().headers["retry-after"], "1");
+    assert_eq!(server.get("/healthz", None).status, 200);
+    assert_eq!(server.get("/readyz", None).status, 503);
+    assert_eq!(fs::read(&store).unwrap(), b"damage");
+    drop(server);
+    for what in [
+        &["user", "list"][..],
+        &["user", "add", "bob"],
+        &["store", "check"],
+        &["serve"],
+    ] {
+        let output = people.typed(what, PASSWORD);
+        assert_eq!(output.status.code(), Some(2), "{what:?}");
+        let stderr = text(&output.stderr);
+        assert!(
+            stderr.contains("store.db") && stderr.contains("Nothing was changed"),
+            "{stderr}"
+        );
+        assert!(!stderr.contains("panic"), "{stderr}");
+    }
+    assert!(fs::read(&store).unwrap() != whole);
+}
+
+#[test]
+fn a_backup_restores_the_accounts_as_the_message_says() {
+    let people = People::of(&["alice"]);
+    let backup = people.home().join("backup");
+    let path = backup.to_str().unwrap();
+    let server = people.server(&[]);
+    people.done(&["store", "backup", path]);
+    people.done(&["store", "check"]);
+    let again = people.typed(&["store", "backup", path], "");
+    assert_eq!(
+        again.status.code(),
+        Some(2),
+        "what is there is not written over"
+    );
+    drop(server);
+    let store = people.place.folder.join("store.db");
+    for name in ["store.db-wal", "store.db-shm"] {
+        let _ = fs::remove_file(people.place.folder.join(name));
+    }
+    fs::write(&store, vec![7; 8192]).unwrap();
+    let said = said(&people.typed(&["user", "list"], ""));
+    let (_, commands) = said.split_once("FILE): ").unwrap();
+    let commands = commands.trim().replace("BACKUP", path);
+    let restored = std::process::Command::new("sh")
+        .args(["-c", &commands])
+        .status()
+        .unwrap();
+    assert!(restored.success(), "{commands}");
+    Pair::log_in(&people.server(&[]), "alice");
+    let none = People::none();
+    assert_eq!(none.typed(&["store", "check"], "").status.code(), Some(1));
+}
+
+#[test]
+fn audit_events_join_a_users_doings_without_the_name() {
+    let people = People::none();
+    let file = people.home().join("audit");
+    let setting = [
+        ("SEALGATE_AUDIT_FILE", file.to_str().unwrap()),
+        ("SEALGATE_LOG_LEVEL", "error"),
+    ];
+    let typed = |arguments: &[&str]| {
+        let mut command = people.command(arguments);
+        command.envs(setting);
+        assert!(
+            common::run(command, format!("{PASSWORD}\n").as_bytes())
+                .status
+                .success()
+        );
+    };
+    typed(&["user", "add", "alice-of-the-hill"]);
+    typed(&["keys", "generate"]);
+    let server = people.server(&setting);
+    let pair = Pair::log_in(&server, "alice-of-the-hill");
+    login(&server, "alice-of-the-hill", "a noisy harbour");
+    assert_eq!(
+        server.post("/introspect", "{}", Some(&pair.token)).status,
+        403
+    );
+    assert_eq!(server.post("/logout", "", Some(&pair.token)).status, 204);
+    typed(&["token", "revoke", "--user", "alice-of-the-hill"]);
+    server.stop();
+    let trail = fs::read_to_string(&file).unwrap();
+    let events: Vec<(String, String, String)> = trail
+        .lines()
+        .map(|line| {
+            let field = |name: &str| {
+                let (_, rest) = line.split_once(&format!(" {name}=")).unwrap();
+                rest.split(' ').next().unwrap().to_owned()
+            };
+            assert!(
+                !field("id").is_empty() && !field("peer").is_empty(),
+                "{line}"
+            );
+            (field("event"), field("result"), field("who"))
+        })
+        .collect();
+    let names: Vec<(&str, &str)> = events
+        .iter()
+        .map(|(event, result, _)| (&**event, &**result))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("account.add", "ok"),
+            ("keys.generate", "ok"),
+            ("login", "ok"),
+            ("login", "login_failed"),
+            ("denied", "insufficient_scope"),
+            ("logout", "ok"),
+            ("revoke.user", "ok"),
+        ]
+    );
+    let whose: Vec<&String> = events
+        .iter()
+        .map(|(_, _, who)| who)
+        .filter(|who| *who != "-")
+        .collect();
+    assert_eq!(whose.len(), 6);
+    assert!(
+        whose.iter().all(|who| *who == whose[0] && who.len() == 16),
+        "{trail}"
+    );
+    assert!(
+        !trail.contains("alice-of") && trail.contains("user=ali***"),
+        "{trail}"
+    );
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
