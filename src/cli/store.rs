@@ -12,6 +12,14 @@ use super::{Failure, load_settings, settings, write_output};
 const GROUPS: [Group; 1] = [Group::Gate];
 
 pub(super) fn command() -> Command {
+    Command::new("store")
+        .about("Check the store of accounts, and back it up")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .defer(add_subcommands)
+}
+
+fn add_subcommands(command: Command) -> Command {
     let check = Command::new("check")
         .about("Look the whole store through")
         .long_about(
@@ -28,10 +36,7 @@ pub(super) fn command() -> Command {
                 .value_hint(ValueHint::FilePath)
                 .help("The new file; one that is there is left alone"),
         );
-    Command::new("store")
-        .about("Check the store of accounts, and back it up")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
+    command
         .subcommand(settings::add_flags(check, &GROUPS))
         .subcommand(settings::add_flags(backup, &GROUPS))
 }

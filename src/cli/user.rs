@@ -15,6 +15,19 @@ const GROUPS: [Group; 1] = [Group::Gate];
 const PAGE: u32 = 500;
 
 pub(super) fn command() -> Command {
+    Command::new("user")
+        .about("Make, list and change accounts")
+        .long_about(
+            "Make, list and change accounts. A running server that uses the same data directory notices within a second. \
+             Exit code 1 where there is no such account.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        // Their many flags are made when they are typed: a server needs none of them.
+        .defer(add_subcommands)
+}
+
+fn add_subcommands(command: Command) -> Command {
     let add = Command::new("add")
         .about("Make an account; its password is typed, or one line of standard input")
         .long_about(
@@ -57,14 +70,6 @@ pub(super) fn command() -> Command {
     let remove = Command::new("remove")
         .about("Remove an account, and take all its tokens back")
         .arg(name());
-    let command = Command::new("user")
-        .about("Make, list and change accounts")
-        .long_about(
-            "Make, list and change accounts. A running server that uses the same data directory notices within a second. \
-             Exit code 1 where there is no such account.",
-        )
-        .subcommand_required(true)
-        .arg_required_else_help(true);
     [add, list, passwd, scopes, disable, enable, remove]
         .into_iter()
         .fold(command, |command, one| {
