@@ -173,6 +173,35 @@ fn token(c: &mut Criterion) {
     group.finish();
 }
 
+/// With a store in which 1,000 tokens were taken back, and accounts.
+fn token_with_store(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("state");
+    let gate = |cache: &str| {
+        let mut config = Config::new();
+        config.set("data_dir", place.to_str().unwrap()).unwrap();
+        config.set("token_cache", cache).unwrap();
+        Gate::new(&config.settings().unwrap().gate).unwrap()
+    };
+    let (gate, uncached) = (gate("4096"), gate("0"));
+    gate.users()
+        .add("test_user", &"a quiet harbour".into(), grant().scope)
+        .unwrap();
+    for n in 0..1000 {
+        gate.revoke_token_id(&format!("token-{n}"), None).unwrap();
+    }
+    let token = gate.issue_token(&grant()).unwrap();
+    let mut group = c.benchmark_group("token, with a store");
+    group.bench_function("issue", |b| b.iter(|| gate.issue_token(&grant()).unwrap()));
+    group.bench_function("verify, remembered", |b| {
+        b.iter(|| gate.verify_token(black_box(&token)).unwrap())
+    });
+    group.bench_function("verify", |b| {
+        b.iter(|| uncached.verify_token(black_box(&token)).unwrap())
+    });
+    group.finish();
+}
+
 fn rest(c: &mut Criterion) {
     let limiter = Limiter::new(u32::MAX, Duration::from_nanos(1), 64 << 20).unwrap();
     c.bench_function("admit", |b| {
@@ -219,5 +248,5 @@ fn api(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, seal, token, rest, api);
+criterion_group!(benches, seal, token, token_with_store, rest, api);
 criterion_main!(benches);

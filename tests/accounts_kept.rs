@@ -291,3 +291,73 @@ fn audit_events_join_a_users_doings_without_the_name() {
         0o600
     );
 }
+
+#[test]
+fn these_routes_refuse_what_every_route_refuses() {
+    let people = People::none();
+    people.add("alice", "introspect");
+    let server = people.server(&[("SEALGATE_MAX_BODY", "2048")]);
+    let pair = Pair::log_in(&server, "alice");
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(80), "]".repeat(80));
+    let large = format!("{{\"x\":\"{}\"}}", "x".repeat(4096));
+    for path in ["/login", "/refresh", "/introspect"] {
+        let post = |content_type: &str, body: &[u8]| {
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n{content_type}Content-Length: {}\r\n\r\n",
+                pair.token,
+                body.len()
+            );
+            server.send(&[head.as_bytes(), body].concat())
+        };
+        const JSON: &str = "Content-Type: application/json\r\n";
+        for (content_type, body, status, code) in [
+            ("", &b"{}"[..], 415, "unsupported_media_type"),
+            (
+                "Content-Type: text/plain\r\n",
+                b"{}",
+                415,
+                "unsupported_media_type",
+            ),
+            (
+                "Content-Type: application/json; charset=latin1\r\n",
+                b"{}",
+                415,
+                "unsupported_media_type",
+            ),
+            (JSON, b"", 400, "bad_json"),
+            (JSON, b"[1]", 400, "bad_json"),
+            (JSON, b"{\"a\":\"\xff\"}", 400, "bad_json"),
+            (JSON, b"{\"a\":1,\"a\":2}", 400, "bad_json"),
+            (JSON, deep.as_bytes(), 400, "bad_json"),
+            (JSON, b"{}", 400, "bad_member"),
+            (JSON, large.as_bytes(), 413, "body_too_large"),
+        ] {
+            let answer = post(content_type, body);
+            assert_eq!(
+                answer.status, status,
+                "{path} {content_type} {}",
+                answer.body
+            );
+            assert_eq!(answer.code(), code, "{path} {content_type}");
+            assert!(answer.headers.contains_key("x-request-id"));
+            assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+        }
+    }
+    for path in ["/login", "/refresh", "/logout", "/introspect"] {
+        let get = server.get(path, Some(&pair.token));
+        assert_eq!(
+            (get.status, get.headers["allow"].as_str()),
+            (405, "POST, OPTIONS"),
+            "{path}"
+        );
+    }
+    let twice = format!(
+        "POST /logout HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {0}\r\nAuthorization: Bearer {0}\r\nContent-Length: 0\r\n\r\n",
+        pair.token
+    );
+    assert_eq!(server.send(twice.as_bytes()).code(), "bad_request");
+    assert_eq!(
+        server.get("/introspect?token=x", Some(&pair.token)).status,
+        405
+    );
+}

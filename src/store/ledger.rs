@@ -69,18 +69,25 @@ impl Ledger {
 
     /// The epoch, looked for where the last look is too long ago. `None`: there is a store, and it cannot be used.
     pub(crate) fn epoch(&self) -> Option<u64> {
-        let now_ms = coarse_milliseconds();
+        if matches!(self.place, Place::Folder(_)) {
+            self.look_now_and_then();
+        }
+        Some(self.epoch.load(Ordering::Acquire)).filter(|epoch| *epoch != UNKNOWN)
+    }
+
+    /// Nobody else knows of what is in memory: only a folder has to be looked at.
+    fn look_now_and_then(&self) {
+        let now = coarse_milliseconds();
         let last = self.looked.load(Ordering::Relaxed);
-        if (last == NEVER || now_ms.saturating_sub(last) >= LOOK_AFTER_MS)
+        if (last == NEVER || now.saturating_sub(last) >= LOOK_AFTER_MS)
             // One looks; the others go on with what was seen last.
             && self
                 .looked
-                .compare_exchange(last, now_ms, Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         {
             self.look();
         }
-        Some(self.epoch.load(Ordering::Acquire)).filter(|epoch| *epoch != UNKNOWN)
     }
 
     /// Looks at once.

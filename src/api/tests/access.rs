@@ -264,3 +264,29 @@ fn names_that_are_no_usernames_are_refused() {
     let longest = json!({"username": "ü".repeat(256)}).to_string();
     assert_eq!(post("/login", &longest).of(&app).status().0, 200);
 }
+
+#[test]
+fn logins_with_passwords_have_threads_of_their_own_and_logins_without_need_none() {
+    let app = app(&[("password_memory", "1024"), ("password_passes", "1")]);
+    let pace = |path: &str| app.pace(&Method::Post, path, b"");
+    assert_eq!(pace("/login"), Pace::Quick);
+    let users = app.gate().users();
+    users
+        .add("alice", &"a quiet harbour".into(), "encrypt")
+        .unwrap();
+    assert_eq!(pace("/login"), Pace::Hashing);
+    assert_eq!(app.pace(&Method::Get, "/login", b""), Pace::Quick);
+    for path in ["/refresh", "/logout"] {
+        assert_eq!(pace(path), Pace::Slow, "{path}");
+    }
+    assert_eq!(pace("/introspect"), Pace::Quick);
+    let ask = json!({"username": "alice", "password": "a quiet harbour"}).to_string();
+    let response = post("/login", &ask).of(&app);
+    assert_eq!(response.status().0, 200);
+    assert_eq!(response.header("Cache-Control"), Some("no-store"));
+    let token = format!("Bearer {}", body(&response)["token"].as_str().unwrap());
+    let sealed = post("/encrypt", r#"{"data": "x"}"#)
+        .with("Authorization", &token)
+        .of(&app);
+    assert_eq!(sealed.status().0, 200);
+}
