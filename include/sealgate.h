@@ -1327,7 +1327,8 @@ sealgate_status sealgate_server_stop(const struct sealgate_server *server,
  * Frees a server. One that was not stopped is, as by `sealgate_server_stop` with 1,000 milliseconds. NULL does nothing.
  *
  * A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
- * freed and nothing else is touched: no thread is joined, no `drop` is called.
+ * freed, and the process's copies of the listening sockets are closed, so that it does not keep the parent's addresses
+ * taken; nothing else is touched: no thread is joined, no `drop` is called.
  * Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): it is not freed then.
  * Thread safety: no other thread may use the server. Since 0.1.
  *

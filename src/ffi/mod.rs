@@ -11,6 +11,8 @@ mod claims;
 mod config;
 mod error;
 mod fork;
+#[cfg(target_os = "linux")]
+mod forked;
 mod gate;
 mod input;
 mod log;

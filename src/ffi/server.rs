@@ -240,7 +240,8 @@ pub unsafe extern "C" fn sealgate_server_stop(
 /// Frees a server. One that was not stopped is, as by `sealgate_server_stop` with 1,000 milliseconds. NULL does nothing.
 ///
 /// A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
-/// freed and nothing else is touched: no thread is joined, no `drop` is called.
+/// freed, and the process's copies of the listening sockets are closed, so that it does not keep the parent's addresses
+/// taken; nothing else is touched: no thread is joined, no `drop` is called.
 /// Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): it is not freed then.
 /// Thread safety: no other thread may use the server. Since 0.1.
 ///
@@ -263,6 +264,7 @@ pub unsafe extern "C" fn sealgate_server_free(server: *mut SealgateServer) -> Se
 impl Drop for SealgateServer {
     fn drop(&mut self) {
         if self.process != std::process::id() {
+            self.close_copies();
             return;
         }
         // SAFETY: it is not used again, here or by anybody: this is the handle's end.
@@ -277,6 +279,19 @@ impl Drop for SealgateServer {
 }
 
 impl SealgateServer {
+    /// In a process that was forked off: closes the copies of the sockets that clients connect to, so that their addresses
+    /// are free when the parent's server has stopped.
+    fn close_copies(&self) {
+        // A lock that was held while the process was forked is held for ever. Then somebody was just starting the server, or
+        // asking for an address, and the copies stay open.
+        #[cfg(target_os = "linux")]
+        if let Ok(state) = self.parts.state.try_lock()
+            && let State::Started(server) = &*state
+        {
+            super::forked::close_all(server.listening());
+        }
+    }
+
     /// Its parts, in the process that it was made in.
     fn parts(&self) -> Result<&Parts, Failure> {
         if self.process != std::process::id() {

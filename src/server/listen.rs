@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(unix)]
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 #[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -98,6 +100,36 @@ pub(super) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(UnixListener),
+}
+
+/// Which socket a descriptor is of, whatever its number.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SocketId {
+    device: u64,
+    inode: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl SocketId {
+    /// `None` where it is none that is open.
+    pub(crate) fn of(descriptor: impl AsFd) -> Option<SocketId> {
+        let file = rustix::fs::fstat(descriptor).ok()?;
+        Some(SocketId {
+            device: file.st_dev,
+            inode: file.st_ino,
+        })
+    }
+}
+
+#[cfg(unix)]
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Listener::Tcp(listener) => listener.as_fd(),
+            Listener::Unix(listener) => listener.as_fd(),
+        }
+    }
 }
 
 impl Listener {

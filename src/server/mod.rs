@@ -19,11 +19,15 @@ use crate::config::{EngineChoice, ServerSettings};
 
 use housekeeping::Housekeeping;
 pub use listen::Address;
+#[cfg(target_os = "linux")]
+pub(crate) use listen::SocketId;
 
 /// A running server. Dropping it stops it without waiting.
 pub struct Server {
     engine: Engine,
     addresses: Vec<Address>,
+    #[cfg(target_os = "linux")]
+    listening: Vec<SocketId>,
     housekeeping: Option<Housekeeping>,
 }
 
@@ -50,9 +54,16 @@ impl Server {
             .map(|socket| socket.address.clone())
             .collect();
         let gate = app.gate().clone();
+        #[cfg(target_os = "linux")]
+        let listening = sockets
+            .iter()
+            .filter_map(|socket| SocketId::of(&socket.listener))
+            .collect();
         Ok(Server {
             engine: plan.start(app, sockets, settings)?,
             addresses,
+            #[cfg(target_os = "linux")]
+            listening,
             housekeeping: Housekeeping::start(&gate)?,
         })
     }
@@ -74,6 +85,12 @@ impl Server {
     /// The port of the first TCP address.
     pub fn port(&self) -> Option<u16> {
         self.addresses.iter().find_map(Address::port)
+    }
+
+    /// The sockets that clients connect to; until it is stopped they are open.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn listening(&self) -> &[SocketId] {
+        &self.listening
     }
 
     /// The engine's name.

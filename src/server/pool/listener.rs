@@ -2,7 +2,7 @@
 //! Nothing ends it but a stop: where the system has no descriptor left, it rests a moment.
 
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -20,7 +20,7 @@ use super::tls::TlsAcceptor;
 use super::transport::{Socket, Transport};
 use crate::Error;
 use crate::api::Peer;
-use crate::server::listen::{self, Address, Listener as Listening};
+use crate::server::listen::{self, Address};
 
 /// Connections that may wait to be accepted: as many as the system permits.
 const BACKLOG: i32 = 65_535;
@@ -72,7 +72,7 @@ impl Listener {
         let bell = EventData::new_u64(BELL);
         epoll::add(&epoll, &shared.bell.0, bell, EventFlags::IN).map_err(impossible)?;
         for (number, socket) in (0u64..).zip(&sockets) {
-            let descriptor = descriptor(&socket.listener);
+            let descriptor = socket.listener.as_fd();
             rustix::io::ioctl_fionbio(descriptor, true).map_err(impossible)?;
             // Listening again only makes the backlog longer: bursts come faster than any thread is scheduled.
             rustix::net::listen(descriptor, BACKLOG).map_err(impossible)?;
@@ -126,7 +126,7 @@ impl Listener {
     fn accept_from(&mut self, number: usize) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         for _ in 0..TURN {
-            match acceptfrom_with(descriptor(&self.sockets[number].listener), flags) {
+            match acceptfrom_with(&self.sockets[number].listener, flags) {
                 Ok((socket, peer)) => {
                     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
                     self.hand_over(socket, peer, number);
@@ -204,13 +204,6 @@ impl Listener {
 
     fn now(&self) -> u64 {
         milliseconds(self.started.elapsed())
-    }
-}
-
-fn descriptor(listener: &Listening) -> BorrowedFd<'_> {
-    match listener {
-        Listening::Tcp(listener) => listener.as_fd(),
-        Listening::Unix(listener) => listener.as_fd(),
     }
 }
 

@@ -72,6 +72,12 @@ impl Transport {
         let _ = rustix::net::shutdown(self, Shutdown::Write);
     }
 
+    /// Ends it for the peer, whoever has a copy of the descriptor.
+    pub(super) fn cut(&self) {
+        // Where the peer has ended it, there is nothing left to do.
+        let _ = rustix::net::shutdown(self, Shutdown::Both);
+    }
+
     /// The subject of the client's verified certificate, once there is one.
     pub(super) fn client(&self) -> Option<&str> {
         match self {

@@ -366,6 +366,9 @@ impl Worker {
     /// Takes a connection out of its place.
     fn remove(&mut self, token: Token) -> Option<Box<Connection>> {
         self.deadlines.clear(token.index);
+        // Closing the descriptor would end the watch too, but for processes that a host has forked off: their copies would
+        // keep this worker awake.
+        self.watch(token, None);
         let place = &mut self.places[token.index as usize];
         let connection = place.connection.take()?;
         place.generation = place.generation.wrapping_add(1);
@@ -385,7 +388,7 @@ impl Worker {
     fn end(&self, connection: Box<Connection>) {
         self.shared.buffered.change(connection.counted(), 0);
         let address = connection.address;
-        // Closing the descriptor ends its watch too.
+        connection.transport().cut();
         drop(connection);
         self.let_go(address);
     }
