@@ -21,7 +21,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python fuzz test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python clean bootstrap-run bootstrap-test bootstrap-bench-http bootstrap-bench-python
+.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python fuzz test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -150,6 +150,15 @@ bench-python: bootstrap-bench-python ## the Python package beside PyJWT and cryp
 		'$(TARGET)/bench-python/bin/python' -m pip install -q --disable-pip-version-check --force-reinstall ./bindings/python
 	'$(TARGET)/bench-python/bin/python' -B benches/python/run.py $(ROUNDS)
 
+# The library as it is shipped. ROUNDS=11 is quicker and less exact.
+bench-c: bootstrap-bench-c lib ## the C calls beside libjwt and OpenSSL's EVP, and what a call adds to Rust (2 minutes)
+	$(call heading,C calls)
+	mkdir -p '$(TARGET)/bench-c'
+	$(CC) -O2 -std=gnu11 -Wall -Wextra -Iinclude benches/c/bench.c -o '$(TARGET)/bench-c/bench' \
+		$$(pkg-config --cflags --libs libjwt libcrypto) -L'$(BUILT)' -lsealgate -Wl,-rpath,'$(BUILT)'
+	'$(TARGET)/bench-c/bench' $(ROUNDS)
+	cargo bench --locked --bench calls
+
 clean: ## remove everything built
 	cargo clean
 
@@ -164,3 +173,6 @@ bootstrap-bench-http:
 
 bootstrap-bench-python:
 	@scripts/bootstrap bench-python
+
+bootstrap-bench-c:
+	@scripts/bootstrap bench-c
