@@ -10,12 +10,15 @@ mod logout;
 mod refresh;
 mod secure_data;
 
+use std::ops::Deref;
+
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::router::{Access, Route};
 use crate::json::{self, JsonError};
+use crate::secret::wipe;
 
 pub(super) use secure_data::{PATH as SECURE_DATA_PATH, SecureData};
 
@@ -93,13 +96,40 @@ pub(super) static ROUTES: &[Route] = &[
     },
 ];
 
+/// The members of a body. Texts among them may be passwords and plaintexts: they are wiped when it is dropped.
+struct Body(Map<String, Value>);
+
+impl Deref for Body {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(wipe_texts);
+    }
+}
+
+/// Wipes and empties every text in a value, which is as deeply nested at most as JSON is read.
+fn wipe_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => wipe(&mut std::mem::take(text).into_bytes()),
+        Value::Array(items) => items.iter_mut().for_each(wipe_texts),
+        Value::Object(members) => members.values_mut().for_each(wipe_texts),
+        _ => {}
+    }
+}
+
 /// The body as a JSON object.
-fn object(request: &Request<'_>) -> Result<Map<String, Value>, Problem> {
+fn object(request: &Request<'_>) -> Result<Body, Problem> {
     if !is_json(request) {
         return Err(Problem::not_json_type());
     }
     match json::parse(request.body) {
-        Ok(Value::Object(members)) => Ok(members),
+        Ok(Value::Object(members)) => Ok(Body(members)),
         Ok(_) => Err(Problem::bad_json("It is JSON, but not an object.")),
         Err(JsonError::Syntax) => Err(Problem::bad_json("It is not JSON in UTF-8.")),
         Err(JsonError::Duplicate) => Err(Problem::bad_json("A member is there twice.")),
@@ -143,4 +173,18 @@ fn text<'a>(
 /// The member `context`; no context where it is missing.
 fn context(body: &Map<String, Value>) -> Result<&str, Problem> {
     Ok(text(body, "context", "The context is not acceptable.")?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_of_a_body_is_left_when_it_is_wiped() {
+        let mut value =
+            json::parse(br#"{"a":"secret","b":[{"c":"secret"},1,["secret"]]}"#).unwrap();
+        wipe_texts(&mut value);
+        let left = value.to_string();
+        assert_eq!(left, r#"{"a":"","b":[{"c":""},1,[""]]}"#);
+    }
 }
