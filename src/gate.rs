@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::Guard;
 
 use crate::audit::Pseudonyms;
-use crate::cipher::{self, CbcMode, DataKey};
+use crate::cipher::{self, CbcMode, DataKey, DataKeyId, Stream};
 use crate::config::GateSettings;
 use crate::keys::{KeyOrigin, KeyRing, Keys, Unusable};
 use crate::limiter::{Admission, Limiter};
@@ -219,13 +219,96 @@ impl Gate {
         }
     }
 
+    /// Seals data anew, under the newest key and with the same context, without showing it to the caller. Takes sealed data
+    /// of any key that is accepted, and the original's AES-CBC (without a context) with `SEALGATE_CBC=open`. Always the
+    /// sealed format.
+    ///
+    /// # Errors
+    /// [`Error::Decrypt`], one error for every cause; [`Error::KeyRetired`]; [`Error::InvalidInput`] for AES-CBC while
+    /// `SEALGATE_CBC=seal` asks for new data of that kind.
+    pub fn rewrap(&self, sealed: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
+        self.rewrap_from(sealed, context, Sources::All)
+    }
+
+    /// The same for base64 text.
+    ///
+    /// # Errors
+    /// Those of [`rewrap`](Self::rewrap).
+    pub fn rewrap_data(&self, encrypted_data: &str, context: &[u8]) -> Result<String, Error> {
+        self.rewrap_data_from(encrypted_data, context, Sources::All)
+    }
+
+    pub(crate) fn rewrap_data_from(
+        &self,
+        encrypted_data: &str,
+        context: &[u8],
+        sources: Sources,
+    ) -> Result<String, Error> {
+        let sealed = cipher::decode_base64(encrypted_data)?;
+        let sealed = self.rewrap_from(&sealed, context, sources)?;
+        Ok(cipher::encode_base64(&sealed))
+    }
+
+    fn rewrap_from(
+        &self,
+        sealed: &[u8],
+        context: &[u8],
+        sources: Sources,
+    ) -> Result<Vec<u8>, Error> {
+        let ring = self.ring_for(sealed);
+        let opened = match (key_of(&ring, sealed)?, ring.cbc_for_opening(), sources) {
+            (Some(key), ..) => key.open(context, sealed)?,
+            (None, Some(_), Sources::All) if ring.cbc_for_sealing().is_some() => {
+                return Err(Error::InvalidInput(
+                    "SEALGATE_CBC=seal asks for new data in AES-CBC. With SEALGATE_CBC=open such data can be moved to the \
+                     sealed format."
+                        .into(),
+                ));
+            }
+            (None, Some(cbc), Sources::All) if context.is_empty() => cbc.decrypt(sealed)?,
+            _ => return Err(Error::Decrypt),
+        };
+        ring.newest_data_key().seal(context, opened.expose())
+    }
+
+    /// Begins to seal a stream: data of any size, in constant memory. Always the sealed format for streams, under the key
+    /// that is the newest now.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the context is longer than [`MAX_STREAM_CONTEXT`](crate::MAX_STREAM_CONTEXT).
+    pub fn seal_stream(&self, context: &[u8]) -> Result<Stream, Error> {
+        Stream::seal(self.inner.keys.current().newest_data_key(), context)
+    }
+
+    /// Begins to open a stream.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the context is longer than [`MAX_STREAM_CONTEXT`](crate::MAX_STREAM_CONTEXT).
+    pub fn open_stream(&self, context: &[u8]) -> Result<Stream, Error> {
+        let gate = self.clone();
+        let find: cipher::FindKey = Box::new(move |header| {
+            let id = header.key_id();
+            let ring = gate.ring_with(id);
+            let key = key_with(&ring, id)?.ok_or(Error::Decrypt)?;
+            key.stream_key(header)
+        });
+        Stream::open(find, context)
+    }
+
     /// The ring, as new as is needed for this sealed data.
     fn ring_for(&self, sealed: &[u8]) -> Guard<Arc<KeyRing>> {
+        match cipher::key_id_of(sealed) {
+            Some(id) => self.ring_with(id),
+            None => self.inner.keys.current(),
+        }
+    }
+
+    fn ring_with(&self, id: DataKeyId) -> Guard<Arc<KeyRing>> {
         let keys = &self.inner.keys;
         let ring = keys.current();
-        match key_of(&ring, sealed) {
+        match ring.data_key(id) {
             // Another process may have made its key just now.
-            Ok(None) if cipher::key_id_of(sealed).is_some() && keys.look() => keys.current(),
+            Err(Unusable::Unknown) if keys.look() => keys.current(),
             _ => ring,
         }
     }
@@ -291,14 +374,25 @@ impl Gate {
 
 /// The key that sealed data names. What names a key of ours is sealed data, and never tried as anything weaker.
 fn key_of<'a>(ring: &'a KeyRing, sealed: &[u8]) -> Result<Option<&'a DataKey>, Error> {
-    let Some(id) = cipher::key_id_of(sealed) else {
-        return Ok(None);
-    };
+    cipher::key_id_of(sealed).map_or(Ok(None), |id| key_with(ring, id))
+}
+
+/// The key of this id, if there is one.
+fn key_with(ring: &KeyRing, id: DataKeyId) -> Result<Option<&DataKey>, Error> {
     match ring.data_key(id) {
         Ok(key) => Ok(Some(key)),
         Err(Unusable::Unknown) => Ok(None),
         Err(Unusable::Retired) => Err(Error::KeyRetired),
     }
+}
+
+/// From what data may be sealed anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sources {
+    /// All that opens.
+    All,
+    /// Sealed data only: to whoever may not decrypt, AES-CBC would tell more than that (a padding oracle).
+    Sealed,
 }
 
 impl fmt::Debug for Gate {

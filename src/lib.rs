@@ -8,6 +8,8 @@
 //! | --- | --- |
 //! | keep data secret, as text | [`Gate::encrypt_data`], [`Gate::decrypt_data`] |
 //! | keep data secret, as bytes | [`Gate::seal`], [`Gate::open`] |
+//! | keep data of any size secret, in constant memory | [`Gate::seal_stream`], [`Gate::open_stream`] |
+//! | move old data to the newest key | [`Gate::rewrap`], [`Gate::rewrap_data`] |
 //! | tie data to its place (a row, a user), so that it opens nowhere else | the `context` of these |
 //! | let somebody in and know them again | [`Gate::issue_token`], [`Gate::verify_token`] |
 //! | stop a caller who asks too often | [`Gate::enforce_rate_limit`] |
@@ -87,7 +89,9 @@ pub mod token;
 #[forbid(unsafe_code)]
 pub mod users;
 
-pub use cipher::{CbcMode, MAX_PLAINTEXT, OVERHEAD};
+pub use cipher::{
+    CbcMode, MAX_PLAINTEXT, MAX_STREAM_CONTEXT, OVERHEAD, STREAM_CHUNK, STREAM_HEADER, Stream,
+};
 pub use config::{Config, Settings};
 pub use default_gate::{
     decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token,

@@ -77,7 +77,7 @@ pub(super) fn with_contexts<T>(
     })
 }
 
-fn aes_256_gcm() -> Result<&'static CipherRef, ErrorStack> {
+pub(super) fn aes_256_gcm() -> Result<&'static CipherRef, ErrorStack> {
     static CIPHER: OnceCell<Cipher> = OnceCell::new();
     CIPHER
         .get_or_try_init(|| Cipher::fetch(None, "AES-256-GCM", None))

@@ -1,10 +1,11 @@
-//! Sealing and opening data: the sealed format, version 1, and the dispatch between it and the original's AES-CBC.
+//! Sealing and opening data: the sealed format, version 1, the sealed stream, and the original's AES-CBC.
 //!
 //! Owns what bytes mean. Which key is the newest, and where keys come from, is the ring's business (`keys`).
 
 mod base64;
 mod cbc;
 mod context;
+mod stream;
 mod xaes;
 
 pub(crate) use base64::{
@@ -13,6 +14,8 @@ pub(crate) use base64::{
 pub(crate) use cbc::CbcKey;
 pub use cbc::CbcMode;
 pub(crate) use context::{hkdf_sha256, random, random_key};
+pub(crate) use stream::FindKey;
+pub use stream::{MAX_STREAM_CONTEXT, STREAM_CHUNK, STREAM_HEADER, Stream};
 pub(crate) use xaes::XaesKey;
 
 use zeroize::Zeroizing;

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::GateSettings;
 use crate::{Config, Gate};
 
-fn unhex(text: &Value) -> Vec<u8> {
+pub(super) fn unhex(text: &Value) -> Vec<u8> {
     let text = text.as_str().unwrap();
     (0..text.len())
         .step_by(2)
@@ -12,7 +12,7 @@ fn unhex(text: &Value) -> Vec<u8> {
         .collect()
 }
 
-fn vectors(file: &str) -> Value {
+pub(super) fn vectors(file: &str) -> Value {
     let path = format!("{}/tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }

@@ -124,7 +124,7 @@ impl XaesKey {
 }
 
 /// Feeds the associated data and then the message.
-fn transform(
+pub(super) fn transform(
     gcm: &mut CipherCtxRef,
     associated: [&[u8]; 2],
     input: &[u8],

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import data_vectors
 import reference
+import stream_vectors
 import token_vectors
 
 HERE = Path(__file__).resolve().parent
@@ -32,6 +33,7 @@ def build():
     files = {
         "xaes_256_gcm.json": xaes_256_gcm(),
         "sealed.json": data_vectors.sealed(),
+        "streams.json": stream_vectors.streams(),
         "aes_cbc.json": data_vectors.aes_cbc(),
         "tokens.json": token_vectors.tokens(),
         "key_ids.json": key_ids(),

@@ -17,6 +17,10 @@ NONCE = 24
 TAG = 16
 OVERHEAD = HEADER + NONCE + TAG
 
+STREAM_VERSION = 0x02
+CHUNK = 64 * 1024
+STREAM_INFO = b"sealgate/stream/v1"
+
 SEALING_INFO = b"sealgate/xaes-256-gcm/v1"
 KEY_ID_INFO = b"sealgate/key-id/v1"
 
@@ -112,6 +116,39 @@ def open_sealed(key, context, sealed):
     if header != bytes([VERSION]) + data_key_id(key):
         raise ValueError("another version or key")
     return xaes_open(key, nonce, rest, header + context)
+
+
+def chunk_cipher(key, header):
+    """The cipher of one stream, and each chunk's nonce by its number and whether it is the last."""
+    cipher = AESGCM(hkdf_sha256(key, STREAM_INFO + header[HEADER:], 32))
+    return cipher, lambda number, last: number.to_bytes(11, "big") + bytes([last])
+
+
+def seal_stream(key, nonce, context, plaintext):
+    """A sealed stream, version 1: its header, and its chunks in a list."""
+    header = bytes([STREAM_VERSION]) + data_key_id(key) + nonce
+    cipher, nonce_of = chunk_cipher(key, header)
+    chunks = [plaintext[at : at + CHUNK] for at in range(0, len(plaintext), CHUNK)] or [b""]
+    return header, [
+        cipher.encrypt(nonce_of(number, number == len(chunks) - 1), chunk, header[:HEADER] + context)
+        for number, chunk in enumerate(chunks)
+    ]
+
+
+def open_stream(key, context, stream):
+    """The plaintext of a sealed stream; raises where it does not open."""
+    header, rest = stream[: HEADER + NONCE], stream[HEADER + NONCE :]
+    if header[:HEADER] != bytes([STREAM_VERSION]) + data_key_id(key) or len(rest) < TAG:
+        raise ValueError("another version or key, or too short")
+    cipher, nonce_of = chunk_cipher(key, header)
+    chunks = [rest[at : at + CHUNK + TAG] for at in range(0, len(rest), CHUNK + TAG)]
+    opened = [
+        cipher.decrypt(nonce_of(number, number == len(chunks) - 1), chunk, header[:HEADER] + context)
+        for number, chunk in enumerate(chunks)
+    ]
+    if len(opened) > 1 and not opened[-1]:
+        raise ValueError("an empty last chunk after others")
+    return b"".join(opened)
 
 
 def cbc_encrypt(key, iv, data):

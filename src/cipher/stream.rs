@@ -1,0 +1,429 @@
+//! Sealed streams, version 1: data of any size in chunks, sealed and opened in constant memory. No input, no output.
+//!
+//! The construction is STREAM (Hoang, Reyhanitabar, Rogaway, Vizár: "Online Authenticated-Encryption and its Nonce-Reuse
+//! Misuse-Resistance", 2015): each chunk's nonce has its number and whether it is the last, so that a chunk that is left
+//! out, moved, doubled or added does not open. docs/formats.md has the bytes and the reasons.
+
+use std::mem;
+
+use openssl::cipher_ctx::CipherCtx;
+use openssl::error::ErrorStack;
+use zeroize::Zeroizing;
+
+use super::context::{aes_256_gcm, hkdf_sha256, random};
+use super::xaes::{TAG, transform};
+use super::{DataKey, DataKeyId, KEY_ID};
+use crate::Error;
+use crate::secret::wipe;
+
+/// First byte of a sealed stream, version 1. Sealed data has another one.
+const VERSION: u8 = 0x02;
+/// How much plaintext a chunk has, in bytes; the last one may have less.
+pub const STREAM_CHUNK: usize = 64 << 10;
+/// Version, key id and nonce: how many bytes stand before the first chunk.
+pub const STREAM_HEADER: usize = 1 + KEY_ID + NONCE;
+/// The longest context of a stream, in bytes: it is authenticated with each chunk.
+pub const MAX_STREAM_CONTEXT: usize = 64 << 10;
+
+const NONCE: usize = 24;
+const INFO: &[u8] = b"sealgate/stream/v1";
+const SEALED_CHUNK: usize = STREAM_CHUNK + TAG;
+/// 256 TiB, far below where AES-GCM under one key would become weaker.
+const MAX_CHUNKS: u64 = 1 << 32;
+
+type Header = [u8; STREAM_HEADER];
+/// Finds the key that a stream's header names.
+pub(crate) type FindKey = Box<dyn FnOnce(&StreamHeader) -> Result<StreamKey, Error> + Send + Sync>;
+
+/// A stream being sealed or opened, made by [`Gate::seal_stream`](crate::Gate::seal_stream) and
+/// [`Gate::open_stream`](crate::Gate::open_stream).
+///
+/// Data goes in by [`push`](Self::push) in pieces of any size, and what comes out is written to the caller's buffer;
+/// [`finish`](Self::finish) ends it. What opening gives has been authenticated, chunk by chunk, and stands in its place;
+/// but only `finish` tells whether the end is the true one. Use nothing of a stream for good before that. After a failure
+/// every further call fails in the same way. What it holds is wiped when it is dropped.
+pub struct Stream {
+    phase: Phase,
+    context: Vec<u8>,
+    /// What has come in and is no whole chunk yet, or could be the last one.
+    pending: Vec<u8>,
+    /// How many chunks are done.
+    chunks: u64,
+    opening: bool,
+}
+
+enum Phase {
+    /// Sealing: the header has not been written.
+    Start(Header, Chunks),
+    /// Opening: the header has not been read.
+    Header(FindKey),
+    Chunks(Chunks),
+    Finished,
+    Failed(Error),
+}
+
+impl Stream {
+    pub(crate) fn seal(key: &DataKey, context: &[u8]) -> Result<Self, Error> {
+        let mut header = [0; STREAM_HEADER];
+        header[0] = VERSION;
+        header[1..=KEY_ID].copy_from_slice(&key.id());
+        random(&mut header[1 + KEY_ID..])?;
+        Stream::seal_with(key, context, header)
+    }
+
+    fn seal_with(key: &DataKey, context: &[u8], header: Header) -> Result<Self, Error> {
+        let chunks = Chunks::seal(&key.stream_key(&StreamHeader(header))?)?;
+        Stream::new(Phase::Start(header, chunks), context, false)
+    }
+
+    pub(crate) fn open(find: FindKey, context: &[u8]) -> Result<Self, Error> {
+        Stream::new(Phase::Header(find), context, true)
+    }
+
+    fn new(phase: Phase, context: &[u8], opening: bool) -> Result<Self, Error> {
+        if context.len() > MAX_STREAM_CONTEXT {
+            return Err(Error::InvalidInput(format!(
+                "The context of a stream may have at most {} KiB.",
+                MAX_STREAM_CONTEXT >> 10
+            )));
+        }
+        Ok(Stream {
+            phase,
+            context: context.to_vec(),
+            // Never grows: what moves to a larger place leaves unwiped copies behind.
+            pending: Vec::with_capacity(SEALED_CHUNK),
+            chunks: 0,
+            opening,
+        })
+    }
+
+    /// How many bytes [`push`](Self::push) writes when it gets `size` bytes now.
+    pub fn push_size(&self, size: usize) -> usize {
+        let waiting = self.pending.len();
+        let (before, size) = match &self.phase {
+            Phase::Start(..) => (STREAM_HEADER, waiting.saturating_add(size)),
+            Phase::Header(_) => (
+                0,
+                (waiting.saturating_add(size)).saturating_sub(STREAM_HEADER),
+            ),
+            Phase::Chunks(_) => (0, waiting.saturating_add(size)),
+            Phase::Finished | Phase::Failed(_) => return 0,
+        };
+        // A chunk is done once something is known to follow it.
+        let whole = size.saturating_sub(1) / self.chunk_in();
+        before.saturating_add(whole.saturating_mul(self.chunk_out()))
+    }
+
+    /// How many bytes [`finish`](Self::finish) writes now.
+    pub fn finish_size(&self) -> usize {
+        let waiting = self.pending.len();
+        match &self.phase {
+            Phase::Start(..) => STREAM_HEADER + waiting + TAG,
+            Phase::Chunks(_) if self.opening => waiting.saturating_sub(TAG),
+            Phase::Chunks(_) => waiting + TAG,
+            _ => 0,
+        }
+    }
+
+    /// Takes a piece of the data in and writes what is done to the beginning of `out`; gives how many bytes that are,
+    /// which is what [`push_size`](Self::push_size) says before.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where `out` is too small (nothing has happened then), the stream has been finished or would
+    /// be larger than 256 TiB. Opening: [`Error::Decrypt`], one error for every cause; [`Error::KeyRetired`].
+    pub fn push(&mut self, data: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+        let out = self.room(out, self.push_size(data.len()))?;
+        let written = out.len();
+        let done = self.push_into(data, out);
+        self.keep_failure(done, out)?;
+        Ok(written)
+    }
+
+    /// Ends the stream and writes the last bytes to the beginning of `out`; gives how many they are, which is what
+    /// [`finish_size`](Self::finish_size) says before. Opening: only now it is known that nothing is missing.
+    ///
+    /// # Errors
+    /// Those of [`push`](Self::push).
+    pub fn finish(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        let out = self.room(out, self.finish_size())?;
+        let written = out.len();
+        let done = self.finish_into(out);
+        self.keep_failure(done, out)?;
+        self.phase = Phase::Finished;
+        wipe(&mut self.pending);
+        self.pending.clear();
+        Ok(written)
+    }
+
+    /// Whether [`finish`](Self::finish) has succeeded.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Finished)
+    }
+
+    /// The part of `out` that a call fills, if the call may be made.
+    fn room<'a>(&self, out: &'a mut [u8], size: usize) -> Result<&'a mut [u8], Error> {
+        match &self.phase {
+            Phase::Failed(error) => return Err(error.clone()),
+            Phase::Finished => {
+                return Err(Error::InvalidInput("The stream has been finished.".into()));
+            }
+            _ => {}
+        }
+        out.get_mut(..size)
+            .ok_or_else(|| Error::InvalidInput(format!("The output needs room for {size} bytes.")))
+    }
+
+    fn keep_failure(&mut self, done: Result<(), Error>, out: &mut [u8]) -> Result<(), Error> {
+        done.inspect_err(|error| {
+            wipe(out);
+            wipe(&mut self.pending);
+            self.pending.clear();
+            self.phase = Phase::Failed(error.clone());
+        })
+    }
+
+    fn push_into<'a>(&mut self, mut data: &[u8], mut out: &'a mut [u8]) -> Result<(), Error> {
+        out = self.begin(out);
+        if let Phase::Header(_) = self.phase {
+            data = self.fill(data, STREAM_HEADER);
+            if self.pending.len() < STREAM_HEADER {
+                return Ok(());
+            }
+            self.read_header()?;
+        }
+        let (chunk_in, chunk_out) = (self.chunk_in(), self.chunk_out());
+        if !self.pending.is_empty() {
+            data = self.fill(data, chunk_in);
+            if data.is_empty() {
+                return Ok(());
+            }
+            let pending = mem::take(&mut self.pending);
+            let done = self.next_chunk(&pending, false, &mut out[..chunk_out]);
+            self.pending = pending;
+            done?;
+            out = &mut out[chunk_out..];
+            wipe(&mut self.pending);
+            self.pending.clear();
+        }
+        while data.len() > chunk_in {
+            let (chunk, rest) = data.split_at(chunk_in);
+            let (place, left) = out.split_at_mut(chunk_out);
+            self.next_chunk(chunk, false, place)?;
+            (data, out) = (rest, left);
+        }
+        self.pending.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn finish_into(&mut self, out: &mut [u8]) -> Result<(), Error> {
+        let out = self.begin(out);
+        let waiting = self.pending.len();
+        let complete = match self.phase {
+            Phase::Header(_) => false,
+            // Only the one chunk of an empty stream is empty, so that each plaintext has one form.
+            _ if self.opening => waiting > TAG || (waiting == TAG && self.chunks == 0),
+            _ => true,
+        };
+        if !complete {
+            return Err(Error::Decrypt);
+        }
+        let pending = mem::take(&mut self.pending);
+        let done = self.next_chunk(&pending, true, out);
+        self.pending = pending;
+        done
+    }
+
+    /// Sealing: the header goes out first.
+    fn begin<'a>(&mut self, out: &'a mut [u8]) -> &'a mut [u8] {
+        let Phase::Start(header, _) = &self.phase else {
+            return out;
+        };
+        let (place, rest) = out.split_at_mut(STREAM_HEADER);
+        place.copy_from_slice(header);
+        if let Phase::Start(_, chunks) = mem::replace(&mut self.phase, Phase::Finished) {
+            self.phase = Phase::Chunks(chunks);
+        }
+        rest
+    }
+
+    /// Moves as much as is missing for `size` waiting bytes; what is left comes back.
+    fn fill<'a>(&mut self, data: &'a [u8], size: usize) -> &'a [u8] {
+        let missing = size.saturating_sub(self.pending.len()).min(data.len());
+        let (taken, rest) = data.split_at(missing);
+        self.pending.extend_from_slice(taken);
+        rest
+    }
+
+    fn read_header(&mut self) -> Result<(), Error> {
+        let header: Header = self.pending[..].try_into().map_err(|_| Error::Decrypt)?;
+        self.pending.clear();
+        if header[0] != VERSION {
+            return Err(Error::Decrypt);
+        }
+        let Phase::Header(find) = mem::replace(&mut self.phase, Phase::Finished) else {
+            return Err(Error::Decrypt);
+        };
+        let key = find(&StreamHeader(header))?;
+        self.phase = Phase::Chunks(Chunks::open(&key)?);
+        Ok(())
+    }
+
+    fn next_chunk(&mut self, chunk: &[u8], last: bool, out: &mut [u8]) -> Result<(), Error> {
+        let Phase::Chunks(chunks) = &mut self.phase else {
+            return Err(Error::Decrypt);
+        };
+        if self.chunks >= MAX_CHUNKS {
+            return Err(match self.opening {
+                true => Error::Decrypt,
+                false => Error::InvalidInput("A stream may have at most 256 TiB.".into()),
+            });
+        }
+        let nonce = chunk_nonce(self.chunks, last);
+        match self.opening {
+            true => chunks.open_chunk(&nonce, &self.context, chunk, out)?,
+            false => chunks.seal_chunk(&nonce, &self.context, chunk, out)?,
+        }
+        self.chunks += 1;
+        Ok(())
+    }
+
+    fn chunk_in(&self) -> usize {
+        match self.opening {
+            true => SEALED_CHUNK,
+            false => STREAM_CHUNK,
+        }
+    }
+
+    fn chunk_out(&self) -> usize {
+        match self.opening {
+            true => STREAM_CHUNK,
+            false => SEALED_CHUNK,
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        wipe(&mut self.pending);
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream")
+            .field("opening", &self.opening)
+            .field("chunks", &self.chunks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What stands before the first chunk.
+pub(crate) struct StreamHeader(Header);
+
+impl StreamHeader {
+    pub(crate) fn key_id(&self) -> DataKeyId {
+        let mut id = [0; KEY_ID];
+        id.copy_from_slice(&self.0[1..=KEY_ID]);
+        id
+    }
+}
+
+/// The key of one stream, and what all its chunks authenticate.
+pub(crate) struct StreamKey {
+    key: Zeroizing<[u8; 32]>,
+    header: Header,
+}
+
+impl DataKey {
+    /// Each stream has a key of its own, so its chunks may count their nonces from zero.
+    pub(crate) fn stream_key(&self, header: &StreamHeader) -> Result<StreamKey, Error> {
+        let mut info = [0; INFO.len() + NONCE];
+        info[..INFO.len()].copy_from_slice(INFO);
+        info[INFO.len()..].copy_from_slice(&header.0[1 + KEY_ID..]);
+        let mut key = Zeroizing::new([0; 32]);
+        hkdf_sha256(self.bytes(), &info, &mut *key)?;
+        Ok(StreamKey {
+            key,
+            header: header.0,
+        })
+    }
+}
+
+/// AES-256-GCM under the key of one stream.
+struct Chunks {
+    gcm: CipherCtx,
+    /// Version and key id: authenticated before the caller's context, as in sealed data.
+    prefix: [u8; 1 + KEY_ID],
+}
+
+impl Chunks {
+    fn seal(key: &StreamKey) -> Result<Self, Error> {
+        Chunks::new(key, |gcm| {
+            gcm.encrypt_init(Some(aes_256_gcm()?), Some(&*key.key), None)
+        })
+    }
+
+    fn open(key: &StreamKey) -> Result<Self, Error> {
+        Chunks::new(key, |gcm| {
+            gcm.decrypt_init(Some(aes_256_gcm()?), Some(&*key.key), None)
+        })
+    }
+
+    fn new(
+        key: &StreamKey,
+        init: impl FnOnce(&mut CipherCtx) -> Result<(), ErrorStack>,
+    ) -> Result<Self, Error> {
+        let gcm = CipherCtx::new().and_then(|mut gcm| init(&mut gcm).map(|()| gcm));
+        let mut prefix = [0; 1 + KEY_ID];
+        prefix.copy_from_slice(&key.header[..=KEY_ID]);
+        Ok(Chunks {
+            gcm: gcm.map_err(|_| Error::Crypto("AES-256-GCM is not available"))?,
+            prefix,
+        })
+    }
+
+    fn seal_chunk(
+        &mut self,
+        nonce: &[u8; 12],
+        context: &[u8],
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Error> {
+        let gcm = &mut self.gcm;
+        let (ciphertext, tag) = out.split_at_mut(plaintext.len());
+        gcm.encrypt_init(None, None, Some(nonce))
+            .and_then(|()| transform(gcm, [&self.prefix, context], plaintext, ciphertext))
+            .and_then(|()| gcm.cipher_final(&mut []))
+            .and_then(|_| gcm.tag(tag))
+            .map_err(|_| Error::Crypto("AES-256-GCM failed"))
+    }
+
+    fn open_chunk(
+        &mut self,
+        nonce: &[u8; 12],
+        context: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Error> {
+        let gcm = &mut self.gcm;
+        let (ciphertext, tag) = sealed.split_at(out.len());
+        gcm.decrypt_init(None, None, Some(nonce))
+            .and_then(|()| transform(gcm, [&self.prefix, context], ciphertext, out))
+            .and_then(|()| gcm.set_tag(tag))
+            .and_then(|()| gcm.cipher_final(&mut []))
+            .map(drop)
+            .map_err(|_| Error::Decrypt)
+    }
+}
+
+/// The chunk's number in eleven bytes, and whether it is the last.
+fn chunk_nonce(number: u64, last: bool) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[3..11].copy_from_slice(&number.to_be_bytes());
+    nonce[11] = last.into();
+    nonce
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
