@@ -1,26 +1,45 @@
-//! `sealgate encrypt` and `sealgate decrypt`: standard input to standard output.
+//! `sealgate encrypt` and `sealgate decrypt`: standard input to standard output, as base64 text. With files: `stream`.
 
 use clap::{Arg, ArgMatches, Command};
 use sealgate::Error;
 use sealgate::config::Group;
 
-use super::{Failure, open_gate, read_input, settings, write_output};
+use super::{Failure, files, open_gate, read_input, settings, stream, write_output};
 
 pub(super) fn encrypt_command() -> Command {
     let command = Command::new("encrypt")
-        .about("Encrypt standard input; prints base64")
-        .arg(context());
+        .about("Encrypt standard input as base64 text, or a file of any size")
+        .long_about(
+            "Encrypt standard input; prints base64 text. With --in or --out a file of any size is encrypted in constant \
+             memory as a sealed stream, which is no text: sealgate decrypt with --in or --out opens it. The file that \
+             is written appears when all of it is there, readable for its owner only; one that it replaces keeps its mode.",
+        )
+        .arg(context())
+        .args(files::arguments(
+            "Encrypt this file, or standard input for -",
+            "Write the sealed stream to this file, or to standard output for -",
+        ));
     settings::add_flags(command, &[Group::Gate])
 }
 
 pub(super) fn decrypt_command() -> Command {
     let command = Command::new("decrypt")
-        .about("Decrypt base64 from standard input; prints the bytes as they were")
-        .arg(context());
+        .about("Decrypt base64 text from standard input, or a file of any size")
+        .long_about(
+            "Decrypt base64 text from standard input; prints the bytes as they were. With --in or --out a sealed stream of \
+             any size is decrypted in constant memory. The file that is written appears when all of it has been \
+             authenticated, the end too. Standard output gets the data in pieces, each after it was authenticated; only \
+             the exit code 0 says that the end was the true one.",
+        )
+        .arg(context())
+        .args(files::arguments(
+            "Decrypt this file, or standard input for -",
+            "Write to this file, or to standard output for -",
+        ));
     settings::add_flags(command, &[Group::Gate])
 }
 
-fn context() -> Arg {
+pub(super) fn context() -> Arg {
     Arg::new("context")
         .long("context")
         .value_name("TEXT")
@@ -29,12 +48,18 @@ fn context() -> Arg {
 }
 
 pub(super) fn encrypt(matches: &ArgMatches) -> Result<(), Failure> {
+    if stream::is_asked_for(matches) {
+        return stream::encrypt(matches);
+    }
     let gate = open_gate(matches)?;
     let encrypted = gate.encrypt_data(read_input()?.expose(), given_context(matches))?;
     write_output(format!("{encrypted}\n").as_bytes())
 }
 
 pub(super) fn decrypt(matches: &ArgMatches) -> Result<(), Failure> {
+    if stream::is_asked_for(matches) {
+        return stream::decrypt(matches);
+    }
     let gate = open_gate(matches)?;
     let encrypted = read_input()?;
     let text = encrypted.expose_str().map_err(|_| Error::Decrypt)?;
@@ -43,7 +68,7 @@ pub(super) fn decrypt(matches: &ArgMatches) -> Result<(), Failure> {
     write_output(decrypted.expose())
 }
 
-fn given_context(matches: &ArgMatches) -> &[u8] {
+pub(super) fn given_context(matches: &ArgMatches) -> &[u8] {
     matches
         .get_one::<String>("context")
         .map_or(b"", String::as_bytes)

@@ -3,14 +3,18 @@
 mod audit;
 mod config;
 mod data;
+mod files;
 mod health;
 mod keys;
 mod man;
 mod mask;
 mod password;
+mod progress;
+mod rewrap;
 mod serve;
 mod settings;
 mod store;
+mod stream;
 mod table;
 mod token;
 mod user;
@@ -74,6 +78,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("token", matches)) => token::run(matches),
         Some(("encrypt", matches)) => data::encrypt(matches),
         Some(("decrypt", matches)) => data::decrypt(matches),
+        Some(("rewrap", matches)) => rewrap::run(matches),
         Some(("mask", matches)) => mask::run(matches),
         Some(("healthcheck", matches)) => health::run(matches),
         Some(("keys", matches)) => keys::run(matches),
@@ -98,6 +103,7 @@ fn command() -> Command {
         .subcommand(token::command())
         .subcommand(data::encrypt_command())
         .subcommand(data::decrypt_command())
+        .subcommand(rewrap::command())
         .subcommand(mask::command())
         .subcommand(health::command())
         .subcommand(keys::command())

@@ -51,8 +51,12 @@ pub fn run(mut command: Command, input: &[u8]) -> Output {
                 .status();
         }
     });
-    let _ = child.stdin.take().unwrap().write_all(input);
-    let output = child.wait_with_output().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Beside reading: a command may write before it has read everything.
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(input));
+        child.wait_with_output().unwrap()
+    });
     drop(ended);
     watch.join().unwrap();
     output

@@ -19,6 +19,11 @@ fn status(id: u32, name: &str) -> u64 {
         .unwrap()
 }
 
+/// The most memory of a process that was ever resident, in KiB.
+pub fn peak_of(id: u32) -> u64 {
+    status(id, "VmHWM:")
+}
+
 impl Server {
     /// Resident memory in KiB.
     pub fn resident(&self) -> u64 {
@@ -27,7 +32,7 @@ impl Server {
 
     /// The most memory that was ever resident, in KiB.
     pub fn peak(&self) -> u64 {
-        status(self.id(), "VmHWM:")
+        peak_of(self.id())
     }
 
     pub fn threads(&self) -> u64 {

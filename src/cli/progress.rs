@@ -1,0 +1,109 @@
+//! How far a long command has come, for people who look at a terminal; elsewhere nothing is shown.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// What is done before this has passed needs no bar.
+const FIRST: Duration = Duration::from_millis(300);
+const EVERY: Duration = Duration::from_millis(100);
+const WIDTH: u64 = 24;
+
+/// A bar on standard error, taken away again at the end.
+pub(super) struct Progress {
+    total: Option<u64>,
+    done: u64,
+    started: Instant,
+    /// `None`: there is no terminal.
+    next: Option<Instant>,
+    shown: bool,
+}
+
+impl Progress {
+    /// `total`: how many bytes there will be, where that is known.
+    pub(super) fn new(total: Option<u64>) -> Self {
+        let started = Instant::now();
+        Progress {
+            total,
+            done: 0,
+            started,
+            next: io::stderr().is_terminal().then_some(started + FIRST),
+            shown: false,
+        }
+    }
+
+    /// So many bytes more are done.
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.done += bytes as u64;
+        let now = Instant::now();
+        if self.next.is_some_and(|next| now >= next) {
+            self.next = Some(now + EVERY);
+            self.shown = true;
+            let line = line(self.done, self.total, now - self.started);
+            let _ = write!(io::stderr().lock(), "\r{line}\x1b[K");
+        }
+    }
+
+    /// Takes the bar away for a moment, so that something else can be said.
+    pub(super) fn hide(&mut self) {
+        if self.shown {
+            self.shown = false;
+            let _ = write!(io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.hide();
+    }
+}
+
+fn line(done: u64, total: Option<u64>, time: Duration) -> String {
+    let rate = mebibytes((done as f64 / time.as_secs_f64().max(0.001)) as u64);
+    let done_text = mebibytes(done);
+    let Some(total) = total.filter(|total| *total >= done && *total > 0) else {
+        return format!("{done_text} MiB  {rate} MiB/s");
+    };
+    let full = (u128::from(done) * u128::from(WIDTH) / u128::from(total)) as usize;
+    let percent = u128::from(done) * 100 / u128::from(total);
+    let (full, empty) = ("#".repeat(full), ".".repeat(WIDTH as usize - full));
+    format!(
+        "[{full}{empty}] {percent} %  {done_text} of {} MiB  {rate} MiB/s",
+        mebibytes(total)
+    )
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes >> 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_is_as_long_at_the_end_as_at_the_beginning() {
+        let second = Duration::from_secs(1);
+        let at = |done| line(done, Some(4 << 20), second);
+        assert_eq!(
+            at(0),
+            format!("[{}] 0 %  0 of 4 MiB  0 MiB/s", ".".repeat(24))
+        );
+        assert_eq!(
+            at(3 << 20),
+            format!(
+                "[{}{}] 75 %  3 of 4 MiB  3 MiB/s",
+                "#".repeat(18),
+                ".".repeat(6)
+            )
+        );
+        assert_eq!(
+            at(4 << 20),
+            format!("[{}] 100 %  4 of 4 MiB  4 MiB/s", "#".repeat(24))
+        );
+        // A file that grows, and data whose size nobody knows.
+        assert_eq!(at(5 << 20), "5 MiB  5 MiB/s");
+        assert_eq!(line(5 << 20, None, Duration::ZERO), "5 MiB  5000 MiB/s");
+        assert!(line(u64::MAX, Some(u64::MAX), second).contains("100 %"));
+    }
+}

@@ -1,0 +1,291 @@
+//! `sealgate rewrap`: lines of encrypted data in, the same lines sealed under the newest key out.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use clap::{Arg, ArgMatches, Command};
+use memchr::memrchr;
+use sealgate::config::Group;
+use sealgate::{Error, Gate};
+
+use super::data::{context, given_context};
+use super::files::{self, Source, Target};
+use super::progress::Progress;
+use super::{Failure, open_gate, settings};
+
+/// How many bytes of lines a thread gets at once.
+const BLOCK: usize = 256 << 10;
+/// The longest line, in bytes: a limit to memory.
+const MAX_LINE: usize = 64 << 20;
+/// Blocks that wait before and behind each thread.
+const WAITING: usize = 2;
+/// More threads would wait for reading and writing.
+const MAX_THREADS: usize = 2;
+
+pub(super) fn command() -> Command {
+    let command = Command::new("rewrap")
+        .about("Seal encrypted data anew, line by line, under the newest key")
+        .long_about(
+            "Seal encrypted data anew, line by line, under the newest key. Each line of the input is base64 text that \
+             sealgate encrypt, the server or a binding made; with SEALGATE_CBC=open also the original program's AES-CBC, \
+             which becomes sealed data. The lines come out in their order, the context stays the same, and no plaintext \
+             is written anywhere. Empty lines stay. Each line that does not open is told with its number, and the exit \
+             code is then 1.",
+        )
+        .arg(context())
+        .args(files::arguments(
+            "Read the lines from this file [default: standard input]",
+            "Write the lines to this file, which appears when all are there; it may be the one that is read [default: \
+             standard output]",
+        ))
+        .arg(
+            Arg::new("bad-lines")
+                .long("bad-lines")
+                .value_name("keep|drop|stop")
+                .value_parser(["keep", "drop", "stop"])
+                .hide_possible_values(true)
+                .default_value("keep")
+                .help("What becomes of a line that does not open: it stays as it is, is left out, or ends the command"),
+        );
+    settings::add_flags(command, &[Group::Gate])
+}
+
+/// What becomes of lines that do not open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum BadLines {
+    Keep,
+    Drop,
+    Stop,
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let bad_lines = match matches.get_one::<String>("bad-lines").map(String::as_str) {
+        Some("drop") => BadLines::Drop,
+        Some("stop") => BadLines::Stop,
+        _ => BadLines::Keep,
+    };
+    let work = Work {
+        gate: open_gate(matches)?,
+        context: given_context(matches).to_vec(),
+        bad_lines,
+    };
+    let source = Source::of(matches)?;
+    let target = Target::of(matches)?;
+    let mut progress = Progress::new(source.size);
+    let counted = work.pass(source, target, &mut progress)?;
+    drop(progress);
+    match (counted.bad, bad_lines) {
+        (0, _) => Ok(()),
+        (bad, BadLines::Drop) => Err(Failure::no(format!(
+            "{bad} of {} lines did not open and were left out.",
+            counted.lines
+        ))),
+        (bad, _) => Err(Failure::no(format!(
+            "{bad} of {} lines did not open and stand in the output as they were.",
+            counted.lines
+        ))),
+    }
+}
+
+/// What all threads need.
+#[derive(Clone)]
+struct Work {
+    gate: Gate,
+    context: Vec<u8>,
+    bad_lines: BadLines,
+}
+
+/// Lines after this work was done.
+struct Done {
+    /// What is to be written.
+    text: Vec<u8>,
+    lines: u64,
+    /// How many bytes they were before.
+    read: usize,
+    /// Which of them do not open, by their numbers within the block, and why.
+    bad: Vec<(u64, Error)>,
+    /// What ends everything.
+    fatal: Option<Failure>,
+    /// Nothing more follows, and nothing was missed.
+    end: bool,
+}
+
+struct Counted {
+    lines: u64,
+    bad: u64,
+}
+
+/// Whole lines, none at the end, or why there are none.
+type Block = Result<Vec<u8>, Failure>;
+
+impl Work {
+    /// One thread reads and deals blocks of lines out in turn; this one takes them back in the same turn, and writes.
+    fn pass(
+        &self,
+        source: Source,
+        mut target: Target,
+        progress: &mut Progress,
+    ) -> Result<Counted, Failure> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let mut inputs = Vec::new();
+        let mut outputs = Vec::new();
+        for _ in 0..cores.min(MAX_THREADS) {
+            let (input, blocks) = sync_channel(WAITING);
+            let (done, output) = sync_channel(WAITING);
+            let work = self.clone();
+            start(move || work.serve(&blocks, &done))?;
+            inputs.push(input);
+            outputs.push(output);
+        }
+        // Not waited for: it may hang in a read for ever.
+        start(move || deal(source, &inputs))?;
+        let mut counted = Counted { lines: 0, bad: 0 };
+        for output in outputs.iter().cycle() {
+            let Ok(done) = output.recv() else {
+                return Err(Failure::wrong("A thread has failed."));
+            };
+            if done.end {
+                break;
+            }
+            tell(&done, counted.lines, progress);
+            target.write(&done.text)?;
+            counted.lines += done.lines;
+            counted.bad += done.bad.len() as u64;
+            progress.add(done.read);
+            if let Some(fatal) = done.fatal {
+                if target.is_direct() {
+                    target.finish()?;
+                }
+                return Err(fatal);
+            }
+        }
+        target.finish()?;
+        Ok(counted)
+    }
+
+    fn serve(&self, blocks: &Receiver<Block>, done: &SyncSender<Done>) {
+        for block in blocks {
+            if done.send(self.rewrap(block)).is_err() {
+                break;
+            }
+        }
+    }
+
+    fn rewrap(&self, block: Block) -> Done {
+        let mut done = Done {
+            text: Vec::new(),
+            lines: 0,
+            read: 0,
+            bad: Vec::new(),
+            fatal: None,
+            end: false,
+        };
+        let block = match block {
+            Ok(block) => block,
+            Err(failure) => {
+                done.fatal = Some(failure);
+                return done;
+            }
+        };
+        done.read = block.len();
+        done.end = block.is_empty();
+        // The seed's data grows most: a block of 16 bytes becomes 60.
+        done.text.reserve(block.len() * 2);
+        for line in block.split_inclusive(|byte| *byte == b'\n') {
+            done.lines += 1;
+            self.rewrap_line(line, &mut done);
+            if done.fatal.is_some() {
+                break;
+            }
+        }
+        done
+    }
+
+    fn rewrap_line(&self, line: &[u8], done: &mut Done) {
+        let data = line.trim_ascii();
+        if data.is_empty() {
+            done.text.extend_from_slice(line);
+            return;
+        }
+        let end = &line[line.trim_ascii_end().len()..];
+        let sealed = std::str::from_utf8(data)
+            .map_err(|_| Error::Decrypt)
+            .and_then(|data| self.gate.rewrap_data(data, &self.context));
+        match sealed {
+            Ok(sealed) => {
+                done.text.extend_from_slice(sealed.as_bytes());
+                done.text.extend_from_slice(end);
+            }
+            Err(error @ (Error::Decrypt | Error::KeyRetired)) => {
+                done.bad.push((done.lines, error));
+                match self.bad_lines {
+                    BadLines::Keep => done.text.extend_from_slice(line),
+                    BadLines::Drop => {}
+                    BadLines::Stop => {
+                        done.fatal =
+                            Some(Failure::no("Stopped at the first line that does not open."));
+                    }
+                }
+            }
+            Err(error) => done.fatal = Some(error.into()),
+        }
+    }
+}
+
+/// Says which lines do not open.
+fn tell(done: &Done, lines_before: u64, progress: &mut Progress) {
+    if done.bad.is_empty() {
+        return;
+    }
+    progress.hide();
+    let mut text = String::new();
+    for (line, error) in &done.bad {
+        let _ = writeln!(text, "sealgate: line {}: {error}", lines_before + line);
+    }
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn start(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    thread::Builder::new()
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| Failure::wrong(format!("No thread can be started: {error}.")))
+}
+
+/// Reads whole lines and gives each thread a block in turn.
+fn deal(mut source: Source, threads: &[SyncSender<Block>]) {
+    let mut rest = Vec::new();
+    for thread in threads.iter().cycle() {
+        let block = next_block(&mut source, &mut rest);
+        let last = block.as_ref().map_or(true, Vec::is_empty);
+        if thread.send(block).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// The next whole lines; the last one may lack its end. `rest` has what was read of the line after them.
+fn next_block(source: &mut Source, rest: &mut Vec<u8>) -> Block {
+    let mut block = std::mem::take(rest);
+    loop {
+        let before = block.len();
+        block.resize(before + BLOCK, 0);
+        let read = source.fill(&mut block[before..])?;
+        block.truncate(before + read);
+        if read < BLOCK {
+            return Ok(block);
+        }
+        if let Some(end) = memrchr(b'\n', &block[before..]) {
+            *rest = block.split_off(before + end + 1);
+            return Ok(block);
+        }
+        if block.len() > MAX_LINE {
+            return Err(Failure::wrong(format!(
+                "A line is longer than {} MiB. Larger data is a matter for sealgate encrypt --in and --out.",
+                MAX_LINE >> 20
+            )));
+        }
+    }
+}
