@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use common::c::{Under, checked, compile};
+use common::text;
 
 #[test]
 fn seal_opens_only_where_it_belongs() {
@@ -35,6 +36,31 @@ fn accounts_let_in_who_knows_the_password_and_take_tokens_back() {
          after the login: ok\nafter a refresh: ok\ntaken back from alice\nafter that: token_revoked\n\
          the one of before: token_revoked\nalice may not come in\n"
     );
+}
+
+#[test]
+fn stream_seals_and_opens_a_file() {
+    let program = compile("examples/c/stream.c", Under::Sanitizers);
+    let place = program.folder.path().to_owned();
+    let run = |arguments: [&str; 3]| {
+        let mut command = program.command();
+        command.args(arguments).current_dir(&place);
+        let output = command.output().unwrap();
+        (output.status.code(), text(&output.stdout))
+    };
+    let data: Vec<u8> = (0..3_000_000u32).map(|at| at as u8).collect();
+    std::fs::write(place.join("plain"), &data).unwrap();
+    let done = (Some(0), "sealed\n".to_owned());
+    assert_eq!(run(["seal", "plain", "sealed"]), done);
+    let done = (Some(0), "opened\n".to_owned());
+    assert_eq!(run(["open", "sealed", "again"]), done);
+    assert_eq!(std::fs::read(place.join("again")).unwrap(), data);
+    let sealed = std::fs::read(place.join("sealed")).unwrap();
+    std::fs::write(place.join("cut"), &sealed[..sealed.len() - 1]).unwrap();
+    assert_eq!(run(["open", "cut", "none"]).0, Some(1));
+    for absent in ["none", "none.part", "again.part"] {
+        assert!(!place.join(absent).exists(), "{absent}");
+    }
 }
 
 #[test]

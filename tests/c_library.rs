@@ -28,6 +28,11 @@ fn a_gate_from_c() {
 }
 
 #[test]
+fn a_stream_from_c() {
+    also_under_valgrind("tests/c/stream.c");
+}
+
+#[test]
 fn a_server_from_c() {
     also_under_valgrind("tests/c/server.c");
 }

@@ -124,7 +124,7 @@ pub unsafe extern "C" fn sealgate_open_bytes(
     }
 }
 
-fn too_small(needed: usize) -> Failure {
+pub(super) fn too_small(needed: usize) -> Failure {
     Failure::new(
         SealgateStatus::BufferTooSmall,
         format!("The buffer needs room for {needed} bytes."),

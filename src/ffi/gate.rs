@@ -228,6 +228,38 @@ pub unsafe extern "C" fn sealgate_decrypt_data(
     }
 }
 
+/// Seals encrypted data anew, under the newest key and with the same context; the plaintext stays inside the library.
+///
+/// `encrypted_data` is base64 text of sealed data under any key that is accepted, or, with the setting cbc "open" and no
+/// context, of the original's AES-CBC. `*out` receives base64 text of sealed data; free it with `sealgate_buffer_free`. On
+/// failure it is empty.
+/// Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause), KEY_RETIRED, INVALID_ARGUMENT (AES-CBC while the setting
+/// cbc is "seal"), CRYPTO. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_rewrap_data(
+    gate: *const SealgateGate,
+    encrypted_data: *const c_char,
+    encrypted_data_size: usize,
+    context: *const c_void,
+    context_size: usize,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        call(gate, out, SealgateBuffer::EMPTY, |gate| {
+            let encrypted = bytes(encrypted_data.cast(), encrypted_data_size, "encrypted_data")?;
+            let context = bytes(context, context_size, "context")?;
+            let encrypted = std::str::from_utf8(encrypted).map_err(|_| crate::Error::Decrypt)?;
+            let sealed = gate.rewrap_data(encrypted, context)?;
+            Ok(SealgateBuffer::new(sealed.into_bytes(), false))
+        })
+    }
+}
+
 /// Replaces all but the first `visible_chars` characters of a UTF-8 text by `*`. The original program's default is 3.
 ///
 /// `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.

@@ -24,6 +24,7 @@ mod revoke;
 mod route;
 mod server;
 mod status;
+mod stream;
 mod users;
 mod version;
 

@@ -56,7 +56,8 @@ pub enum SealgateStatus {
     WouldDeadlock = 40,
     /// A server's handle in a process that was forked off after the server was made.
     Forked = 41,
-    /// The handle is not in the state for this call: a server that runs takes no more routes, and starts only once.
+    /// The handle is not in the state for this call: a server that runs takes no more routes, and starts only once; a
+    /// finished stream takes no more data.
     WrongState = 42,
     /// The time was over before everything had ended.
     TimedOut = 43,

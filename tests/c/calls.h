@@ -8,6 +8,7 @@ static sealgate_config *config;
 static sealgate_gate *gate;
 static sealgate_server *server; /* never started */
 static sealgate_claims *claims;
+static sealgate_stream *stream;
 static const sealgate_request *request;
 static sealgate_response *response;
 static sealgate_login *login;
@@ -18,6 +19,7 @@ static sealgate_config *new_config_;
 static sealgate_gate *new_gate_;
 static sealgate_server *new_server_;
 static sealgate_claims *new_claims_;
+static sealgate_stream *new_stream_;
 static sealgate_buffer buffer;
 static uint64_t scratch[16][8];
 
@@ -27,11 +29,13 @@ static void tidy(void)
     sealgate_free(new_gate_);
     CHECK(sealgate_server_free(new_server_) == SEALGATE_STATUS_OK);
     sealgate_claims_free(new_claims_);
+    sealgate_stream_free(new_stream_);
     sealgate_buffer_free(&buffer);
     new_config_ = NULL;
     new_gate_ = NULL;
     new_server_ = NULL;
     new_claims_ = NULL;
+    new_stream_ = NULL;
     memset(scratch, 0, sizeof scratch);
 }
 
@@ -82,6 +86,7 @@ int main(void)
     OK(sealgate_new(config, &gate));
     OK(sealgate_issue_token(gate, "alice", 5, NULL, 0, 0, &token));
     OK(sealgate_verify_token(gate, token.data, token.size, &claims));
+    OK(sealgate_stream_seal(gate, NULL, 0, &stream));
     sealgate_buffer_free(&token);
     OK(sealgate_server_new(gate, config, &server));
     every_call();
@@ -100,6 +105,7 @@ int main(void)
     CHECK(sealgate_server_free(running) == SEALGATE_STATUS_OK);
     CHECK(sealgate_server_free(server) == SEALGATE_STATUS_OK);
     sealgate_claims_free(claims);
+    sealgate_stream_free(stream);
     sealgate_free(gate);
     sealgate_config_free(config);
     return 0;

@@ -52,6 +52,22 @@ static void sizes_that_are_none_are_refused(sealgate_gate *gate)
     IS(NULL_POINTER, sealgate_seal_bytes(gate, "x", 1, NULL, 0, NULL, 99, &size));
 }
 
+static void data_is_sealed_anew_without_being_shown(sealgate_gate *gate)
+{
+    sealgate_buffer old = {0}, fresh = {0}, opened = {0};
+    OK(sealgate_encrypt_data(gate, "noon", 4, "c", 1, &old));
+    OK(sealgate_rewrap_data(gate, old.data, old.size, "c", 1, &fresh));
+    CHECK(fresh.size == old.size && memcmp(fresh.data, old.data, old.size) != 0);
+    OK(sealgate_decrypt_data(gate, fresh.data, fresh.size, "c", 1, &opened));
+    CHECK(opened.size == 4 && memcmp(opened.data, "noon", 4) == 0);
+    sealgate_buffer_free(&fresh);
+    IS(DECRYPT_FAILED, sealgate_rewrap_data(gate, old.data, old.size, "d", 1, &fresh));
+    CHECK(fresh.data == NULL && fresh.size == 0);
+    IS(DECRYPT_FAILED, sealgate_rewrap_data(gate, "\xff", 1, NULL, 0, &fresh));
+    sealgate_buffer_free(&old);
+    sealgate_buffer_free(&opened);
+}
+
 static void a_limit_says_how_it_stands(void)
 {
     sealgate_gate *gate = new_gate("2"), *unlimited = new_gate("0");
@@ -142,6 +158,7 @@ int main(void)
     sealgate_gate *gate = new_gate("0");
     bytes_go_into_the_callers_buffer(gate);
     sizes_that_are_none_are_refused(gate);
+    data_is_sealed_anew_without_being_shown(gate);
     a_limit_says_how_it_stands();
     claims_tell_what_the_token_says(gate);
     what_the_originals_token_does_not_say_is_nothing();
