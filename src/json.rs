@@ -90,6 +90,90 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
+/// A member that should be a text, as [`FieldSeed`] reads it.
+#[derive(Default)]
+pub(crate) enum Field<'de> {
+    #[default]
+    Missing,
+    /// Without a copy where it has no escapes.
+    Text(Cow<'de, str>),
+    /// Something else, strictly read.
+    Other,
+}
+
+/// Reads any value and keeps it where it is a text. `depth`: how many levels it may have.
+pub(crate) struct FieldSeed {
+    pub(crate) depth: usize,
+}
+
+impl FieldSeed {
+    fn strictly<T, E>(
+        self,
+        read: impl FnOnce(Strict<'_>) -> Result<T, E>,
+    ) -> Result<Field<'static>, E> {
+        read(Strict {
+            depth: self.depth,
+            fault: &mut JsonError::Syntax,
+        })
+        .map(|_| Field::Other)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for FieldSeed {
+    type Value = Field<'de>;
+
+    fn deserialize<D: de::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Field<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FieldSeed {
+    type Value = Field<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Field<'de>, E> {
+        Ok(Field::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Field<'de>, E> {
+        Ok(Field::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Field<'de>, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Field<'de>, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Field<'de>, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Field<'de>, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Field<'de>, E> {
+        Ok(Field::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Field<'de>, A::Error> {
+        self.strictly(|strict| strict.visit_seq(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Field<'de>, A::Error> {
+        self.strictly(|strict| strict.visit_map(members))
+    }
+}
+
 /// Builds a value; `fault` tells apart what serde's own error cannot.
 struct Strict<'a> {
     depth: usize,

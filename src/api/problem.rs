@@ -251,6 +251,16 @@ impl Problem {
         self.code
     }
 
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Writes it as the result of one item of a batch.
+    pub(super) fn write_item(&self, out: &mut Vec<u8>) {
+        let error = json!({"error": self.title, "code": self.code, "detail": self.detail});
+        out.extend_from_slice(error.to_string().as_bytes());
+    }
+
     pub(super) fn add_header(&mut self, name: &'static str, value: String) {
         self.headers.push((name, value));
     }

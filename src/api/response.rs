@@ -19,6 +19,15 @@ const ENGINES: [&str; 7] = [
     "Upgrade",
 ];
 
+/// Writes a JSON object with this one member, a text.
+pub(super) fn write_text_object(out: &mut Vec<u8>, name: &'static str, text: &str) {
+    out.extend_from_slice(b"{\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    serde_json::to_writer(&mut *out, text).expect("a text is JSON, and memory takes it");
+    out.push(b'}');
+}
+
 /// A whole answer.
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -54,11 +63,8 @@ impl Response {
     /// An answer whose JSON body is an object with this one member, a text.
     pub(super) fn json_text(status: u16, name: &'static str, text: &str) -> Self {
         let mut body = Vec::with_capacity(name.len() + text.len() + 16);
-        body.extend_from_slice(b"{\"");
-        body.extend_from_slice(name.as_bytes());
-        body.extend_from_slice(b"\":");
-        serde_json::to_writer(&mut body, text).expect("a text is JSON, and memory takes it");
-        body.extend_from_slice(b"}\n");
+        write_text_object(&mut body, name, text);
+        body.push(b'\n');
         Response::new(status, "application/json", body)
     }
 

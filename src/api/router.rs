@@ -24,8 +24,8 @@ pub(super) struct Route {
 /// Who may use a route.
 pub(super) enum Access {
     Anyone,
-    /// Holders of a token with this scope, as often as the limit admits.
-    Token(&'static str),
+    /// Holders of a token with one of these scopes, or sets of scopes, as often as the limit admits.
+    Token(&'static [&'static str]),
     /// Holders of a token with this scope (the empty one: of any token), as often as they like.
     Unlimited(&'static str),
 }
@@ -45,6 +45,8 @@ pub(crate) enum Pace {
 pub(super) struct Call<'a> {
     pub(super) app: &'a AppInner,
     pub(super) request: &'a Request<'a>,
+    /// What the token says, where the route asks for one.
+    pub(super) claims: Option<&'a Claims>,
     pub(super) seen: &'a mut Seen,
 }
 
@@ -141,15 +143,25 @@ fn run(
     request: &Request<'_>,
     seen: &mut Seen,
 ) -> Result<Response, Problem> {
-    let claims = match route.access {
-        Access::Anyone => None,
-        Access::Token(scope) => Some(permitted(app, request, scope, seen)?),
-        Access::Unlimited(scope) => permitted(app, request, scope, seen).map(|_| None)?,
+    let (scopes, is_limited) = match route.access {
+        Access::Anyone => (None, false),
+        Access::Token(scopes) => (Some(scopes), true),
+        Access::Unlimited(ref scope) => (Some(std::slice::from_ref(scope)), false),
     };
-    let mut answer = || (route.answer)(&mut Call { app, request, seen });
-    match claims {
-        Some(claims) => limited(app, &claims, answer),
-        None => answer(),
+    let claims = scopes
+        .map(|scopes| permitted(app, request, scopes, seen))
+        .transpose()?;
+    let mut answer = || {
+        (route.answer)(&mut Call {
+            app,
+            request,
+            claims: claims.as_ref(),
+            seen,
+        })
+    };
+    match &claims {
+        Some(claims) if is_limited => limited(app, claims, answer),
+        _ => answer(),
     }
 }
 
@@ -162,7 +174,7 @@ fn run_host(
     let Some(scope) = &route.scope else {
         return Ok(route.call(request, None)?);
     };
-    let claims = permitted(app, request, scope, seen)?;
+    let claims = permitted(app, request, &[scope], seen)?;
     let answer = || Ok(route.call(request, Some(&claims))?);
     match route.limited {
         true => limited(app, &claims, answer),
@@ -170,19 +182,23 @@ fn run_host(
     }
 }
 
-/// The claims of a request whose token has this scope; the empty one has every token.
+/// The claims of a request whose token has one of these scopes, or all of a set; the empty one has every token.
 fn permitted(
     app: &AppInner,
     request: &Request<'_>,
-    scope: &str,
+    scopes: &[&str],
     seen: &mut Seen,
 ) -> Result<Claims, Problem> {
     let checked = check_token(app, request).and_then(|claims| {
         seen.user = Some(claims.subject().to_owned());
-        match scope.is_empty() || claims.has_scope(scope) {
-            true => Ok(claims),
-            false => Err(Problem::insufficient_scope(scope)),
+        let has =
+            |set: &&str| set.is_empty() || set.split(' ').all(|scope| claims.has_scope(scope));
+        if scopes.iter().any(has) {
+            return Ok(claims);
         }
+        Err(Problem::insufficient_scope(
+            scopes.first().copied().unwrap_or_default(),
+        ))
     });
     checked.inspect_err(|problem| audit(app, request, seen, "denied", problem.code()))
 }

@@ -5,9 +5,11 @@ mod encrypt;
 mod health;
 mod index;
 mod introspect;
+mod items;
 mod login;
 mod logout;
 mod refresh;
+mod rewrap;
 mod secure_data;
 
 use std::ops::Deref;
@@ -41,23 +43,30 @@ pub(super) static ROUTES: &[Route] = &[
     Route {
         method: Method::Get,
         path: secure_data::PATH,
-        access: Access::Token("secure-data"),
+        access: Access::Token(&["secure-data"]),
         about: "The confidential data, encrypted",
         answer: secure_data::answer,
     },
     Route {
         method: Method::Post,
         path: "/encrypt",
-        access: Access::Token("encrypt"),
+        access: Access::Token(&["encrypt"]),
         about: "Encrypt data",
         answer: encrypt::answer,
     },
     Route {
         method: Method::Post,
         path: "/decrypt",
-        access: Access::Token("decrypt"),
+        access: Access::Token(&["decrypt"]),
         about: "Decrypt data",
         answer: decrypt::answer,
+    },
+    Route {
+        method: Method::Post,
+        path: "/rewrap",
+        access: Access::Token(rewrap::SCOPES),
+        about: "Seal encrypted data anew, under the newest key",
+        answer: rewrap::answer,
     },
     Route {
         method: Method::Post,
@@ -130,11 +139,18 @@ fn object(request: &Request<'_>) -> Result<Body, Problem> {
     }
     match json::parse(request.body) {
         Ok(Value::Object(members)) => Ok(Body(members)),
-        Ok(_) => Err(Problem::bad_json("It is JSON, but not an object.")),
-        Err(JsonError::Syntax) => Err(Problem::bad_json("It is not JSON in UTF-8.")),
-        Err(JsonError::Duplicate) => Err(Problem::bad_json("A member is there twice.")),
-        Err(JsonError::TooDeep) => Err(Problem::bad_json("It is nested too deeply.")),
+        _ => Err(bad_body(request.body)),
     }
+}
+
+/// Says what is wrong with a body that was refused.
+fn bad_body(body: &[u8]) -> Problem {
+    Problem::bad_json(match json::parse(body) {
+        Ok(Value::Object(_)) | Err(JsonError::Syntax) => "It is not JSON in UTF-8.",
+        Ok(_) => "It is JSON, but not an object.",
+        Err(JsonError::Duplicate) => "A member is there twice.",
+        Err(JsonError::TooDeep) => "It is nested too deeply.",
+    })
 }
 
 /// Whether the body is said to be JSON, once, and in UTF-8 where a charset is named.
@@ -168,11 +184,6 @@ fn text<'a>(
             format!("{name} must be a text."),
         )),
     }
-}
-
-/// The member `context`; no context where it is missing.
-fn context(body: &Map<String, Value>) -> Result<&str, Problem> {
-    Ok(text(body, "context", "The context is not acceptable.")?.unwrap_or_default())
 }
 
 #[cfg(test)]

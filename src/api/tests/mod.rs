@@ -1,7 +1,9 @@
-//! The contract of the API, without a socket: `access` has tokens, scopes, limits and who may log in; `routes` the rest.
+//! The contract of the API, without a socket: `access` has tokens, scopes, limits and who may log in, `items` batches and
+//! rewrapping; `routes` the rest.
 
 mod access;
 mod host;
+mod items;
 mod routes;
 
 use serde_json::Value;

@@ -28,6 +28,7 @@ fn the_list_of_endpoints() {
             "/secure-data",
             "/encrypt",
             "/decrypt",
+            "/rewrap",
             "/refresh",
             "/logout",
             "/introspect",
