@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use jwt_simple::prelude::*;
 use openssl::cipher::Cipher;
 use openssl::cipher_ctx::CipherCtx;
-use sealgate::api::{App, Headers, Method, Peer, Request};
+use sealgate::api::{App, Headers, Method, Peer, Request, Response};
 use sealgate::limiter::Limiter;
 use sealgate::{Config, Gate, Grant, Settings};
 
@@ -224,29 +224,80 @@ fn api(c: &mut Criterion) {
         (Method::Post, "/decrypt", &decrypt),
     ] {
         group.bench_function(target, |b| {
-            b.iter(|| {
-                let response = app.handle(&Request {
-                    method: &method,
-                    target,
-                    headers: Headers(vec![
-                        ("Host", b"localhost"),
-                        ("Authorization", bearer.as_bytes()),
-                        ("Content-Type", b"application/json"),
-                    ]),
-                    body: body.as_bytes(),
-                    peer: Peer {
-                        address: None,
-                        local: true,
-                    },
-                    certificate: None,
-                });
-                assert_eq!(response.status().0, 200);
-                response
-            });
+            b.iter(|| answer(&app, &method, target, &bearer, body));
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, seal, token, token_with_store, rest, api);
+/// A batch beside what is done to its items.
+fn batch(c: &mut Criterion) {
+    const ITEMS: usize = 1000;
+    let gate = gate();
+    let app = App::new(gate.clone(), &settings(&[]).app).unwrap();
+    let bearer = format!("Bearer {}", gate.issue_token(&grant()).unwrap());
+    let mut group = c.benchmark_group("batch");
+    for size in [16, 200] {
+        let data = "x".repeat(size);
+        let sealed = gate.encrypt_data(data.as_bytes(), b"").unwrap();
+        let batch = |member: &str, value: &str| {
+            let item = format!(r#"{{"{member}":"{value}"}}"#);
+            format!(r#"{{"items":[{}]}}"#, vec![item; ITEMS].join(","))
+        };
+        let (encrypt, decrypt) = (batch("data", &data), batch("encrypted_data", &sealed));
+        group.bench_function(BenchmarkId::new("encrypt_data", size), |b| {
+            b.iter(|| {
+                for _ in 0..ITEMS {
+                    black_box(gate.encrypt_data(data.as_bytes(), b"").unwrap());
+                }
+            });
+        });
+        group.bench_function(BenchmarkId::new("/encrypt", size), |b| {
+            b.iter(|| answer(&app, &Method::Post, "/encrypt", &bearer, &encrypt));
+        });
+        group.bench_function(BenchmarkId::new("decrypt_data", size), |b| {
+            b.iter(|| {
+                for _ in 0..ITEMS {
+                    black_box(gate.decrypt_data(&sealed, b"").unwrap());
+                }
+            });
+        });
+        group.bench_function(BenchmarkId::new("/decrypt", size), |b| {
+            b.iter(|| answer(&app, &Method::Post, "/decrypt", &bearer, &decrypt));
+        });
+        group.bench_function(BenchmarkId::new("rewrap_data", size), |b| {
+            b.iter(|| {
+                for _ in 0..ITEMS {
+                    black_box(gate.rewrap_data(&sealed, b"").unwrap());
+                }
+            });
+        });
+        group.bench_function(BenchmarkId::new("/rewrap", size), |b| {
+            b.iter(|| answer(&app, &Method::Post, "/rewrap", &bearer, &decrypt));
+        });
+    }
+    group.finish();
+}
+
+fn answer(app: &App, method: &Method, target: &str, bearer: &str, body: &str) -> Response {
+    let response = app.handle(&Request {
+        method,
+        target,
+        headers: Headers(vec![
+            ("Host", b"localhost"),
+            ("Authorization", bearer.as_bytes()),
+            ("Content-Type", b"application/json"),
+        ]),
+        body: body.as_bytes(),
+        peer: Peer {
+            address: None,
+            local: true,
+        },
+        certificate: None,
+    });
+    assert_eq!(response.status().0, 200);
+    response
+}
+
+criterion_group!(benches, seal, token, token_with_store, rest, api, batch);
 criterion_main!(benches);

@@ -182,7 +182,7 @@ impl Stream {
         })
     }
 
-    fn push_into<'a>(&mut self, mut data: &[u8], mut out: &'a mut [u8]) -> Result<(), Error> {
+    fn push_into(&mut self, mut data: &[u8], mut out: &mut [u8]) -> Result<(), Error> {
         out = self.begin(out);
         if let Phase::Header(_) = self.phase {
             data = self.fill(data, STREAM_HEADER);

@@ -203,7 +203,7 @@ fn the_vectors_are_judged_as_they_say() {
         let mut config = Config::new();
         let aes_key = vector["aes_key_hex"].as_str().unwrap();
         config.set("keys", "ephemeral").unwrap();
-        config.set("aes_key", &format!("hex:{aes_key}")).unwrap();
+        config.set("aes_key", format!("hex:{aes_key}")).unwrap();
         let gate = Gate::new(&config.settings().unwrap().gate).unwrap();
         let context = unhex(&vector["context_hex"]);
         let stream = match vector["parts"].as_array() {
