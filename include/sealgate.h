@@ -173,7 +173,8 @@ enum sealgate_status
    */
   SEALGATE_STATUS_FORKED = 41,
   /**
-   * The handle is not in the state for this call: a server that runs takes no more routes, and starts only once.
+   * The handle is not in the state for this call: a server that runs takes no more routes, and starts only once; a
+   * finished stream takes no more data.
    */
   SEALGATE_STATUS_WRONG_STATE = 42,
   /**
@@ -260,6 +261,19 @@ typedef struct sealgate_secure_data sealgate_secure_data;
  * Thread safety: may be shared; all functions but `sealgate_server_free` may be called from any thread.
  */
 typedef struct sealgate_server sealgate_server;
+
+/**
+ * Data of any size being sealed or opened in chunks of 64 KiB, in constant memory.
+ *
+ * The order of calls is: `sealgate_stream_seal` or `sealgate_stream_open`, `sealgate_stream_push` as often as there is
+ * data, `sealgate_stream_finish`, `sealgate_stream_free`. What opening gives has been authenticated chunk by chunk; but only
+ * when `sealgate_stream_finish` has succeeded it is known that nothing is missing at the end. Until then keep it where it
+ * can be thrown away (a temporary file that is renamed afterwards). After a failure, but for BUFFER_TOO_SMALL, every
+ * further call fails in the same way.
+ *
+ * Thread safety: one thread at a time.
+ */
+typedef struct sealgate_stream sealgate_stream;
 
 /**
  * Bytes that belong to the library: give them back with `sealgate_buffer_free`, never with `free`.
@@ -814,6 +828,26 @@ sealgate_status sealgate_decrypt_data(const struct sealgate_gate *gate,
                                       struct sealgate_buffer *out);
 
 /**
+ * Seals encrypted data anew, under the newest key and with the same context; the plaintext stays inside the library.
+ *
+ * `encrypted_data` is base64 text of sealed data under any key that is accepted, or, with the setting cbc "open" and no
+ * context, of the original's AES-CBC. `*out` receives base64 text of sealed data; free it with `sealgate_buffer_free`. On
+ * failure it is empty.
+ * Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause), KEY_RETIRED, INVALID_ARGUMENT (AES-CBC while the setting
+ * cbc is "seal"), CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_rewrap_data(const struct sealgate_gate *gate,
+                                     const char *encrypted_data,
+                                     size_t encrypted_data_size,
+                                     const void *context,
+                                     size_t context_size,
+                                     struct sealgate_buffer *out);
+
+/**
  * Replaces all but the first `visible_chars` characters of a UTF-8 text by `*`. The original program's default is 3.
  *
  * `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
@@ -1343,6 +1377,109 @@ sealgate_status sealgate_server_free(struct sealgate_server *server);
  * The text lives as long as the process and must not be freed. Thread safety: any thread, any time. Since 0.1.
  */
 const char *sealgate_status_name(int32_t status);
+
+/**
+ * Begins to seal a stream, under the key that is the newest now.
+ *
+ * `context` is authenticated but not stored: the same is needed to open. It may be empty and has at most 64 KiB; it is
+ * copied. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it is NULL. The gate may be freed
+ * before the stream.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (a longer context), CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `context` is NULL or has its size; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_stream_seal(const struct sealgate_gate *gate,
+                                     const void *context,
+                                     size_t context_size,
+                                     struct sealgate_stream **out);
+
+/**
+ * Begins to open a stream.
+ *
+ * `context` is what it was sealed with. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it is
+ * NULL. The gate may be freed before the stream.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (a context of more than 64 KiB). Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `context` is NULL or has its size; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_stream_open(const struct sealgate_gate *gate,
+                                     const void *context,
+                                     size_t context_size,
+                                     struct sealgate_stream **out);
+
+/**
+ * How many bytes `sealgate_stream_push` writes when it gets `data_size` bytes now: never more than `data_size` and 128 KiB.
+ *
+ * 0 for NULL and for a stream that is finished or has failed; SIZE_MAX where it does not fit.
+ * Thread safety: one thread at a time. Since 0.1.
+ *
+ * # Safety
+ * `stream` is NULL or live.
+ */
+size_t sealgate_stream_push_size(const struct sealgate_stream *stream,
+                                 size_t data_size);
+
+/**
+ * How many bytes `sealgate_stream_finish` writes now: never more than 128 KiB. 0 for NULL.
+ *
+ * Thread safety: one thread at a time. Since 0.1.
+ *
+ * # Safety
+ * `stream` is NULL or live.
+ */
+size_t sealgate_stream_finish_size(const struct sealgate_stream *stream);
+
+/**
+ * Takes a piece of the data in, of any size, and writes what is done into the caller's buffer.
+ *
+ * `out` has room for `out_room` bytes and must not overlap `data`. `*out_size` is how many were written, which may be 0; with
+ * BUFFER_TOO_SMALL it is how many are needed, which `sealgate_stream_push_size` says before, and nothing else has
+ * happened. On any other failure it is 0, and nothing readable of this call is left in `out`. `out` may be NULL if
+ * `out_room` is 0.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap, more than 256 TiB), BUFFER_TOO_SMALL, WRONG_STATE (it is finished),
+ * DECRYPT_FAILED (opening; one for every cause), KEY_RETIRED, CRYPTO. Thread safety: one thread at a time. Since 0.1.
+ *
+ * # Safety
+ * `stream` is NULL or live; `data` is NULL or has its size; `out` is NULL or has its room; `out_size` is NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_stream_push(struct sealgate_stream *stream,
+                                     const void *data,
+                                     size_t data_size,
+                                     void *out,
+                                     size_t out_room,
+                                     size_t *out_size);
+
+/**
+ * Ends a stream and writes its last bytes into the caller's buffer. Opening, its success says that the whole stream was
+ * there.
+ *
+ * The outputs are those of `sealgate_stream_push`, and `sealgate_stream_finish_size` says before how many bytes they are.
+ * The stream then takes nothing more; free it with `sealgate_stream_free`.
+ * Statuses: NULL_POINTER, BUFFER_TOO_SMALL, WRONG_STATE (it is finished), INVALID_ARGUMENT (more than 256 TiB),
+ * DECRYPT_FAILED (opening; one for every cause), CRYPTO. Thread safety: one thread at a time. Since 0.1.
+ *
+ * # Safety
+ * `stream` is NULL or live; `out` is NULL or has its room; `out_size` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_stream_finish(struct sealgate_stream *stream,
+                                       void *out,
+                                       size_t out_room,
+                                       size_t *out_size);
+
+/**
+ * Frees a stream, finished or not; what it holds is wiped. NULL does nothing. Since 0.1.
+ *
+ * # Safety
+ * `stream` is NULL or came from this library, and is not used again.
+ */
+void sealgate_stream_free(struct sealgate_stream *stream);
 
 /**
  * Makes an account in the gate's data directory; with keys that die with the gate, one that does too.
