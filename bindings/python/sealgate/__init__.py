@@ -18,6 +18,7 @@ from . import errors
 from ._callbacks import Verdict
 from ._load import LIBRARY as _LIBRARY
 from ._version import VERSION as __version__
+from .accounts import Tokens
 from .claims import Claims
 from .config import Config
 from .errors import *  # noqa: F403 - each of its names is public
@@ -26,6 +27,7 @@ from .http import Answer, Headers, Request, Response
 from .log import start_logging, stop_logging
 from .original import decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token
 from .server import Server
+from .stream import OpeningReader, SealingWriter, Stream
 
 __all__ = [
     "OPEN_LOGIN_SCOPE",
@@ -36,9 +38,13 @@ __all__ = [
     "Config",
     "Gate",
     "Headers",
+    "OpeningReader",
     "Request",
     "Response",
+    "SealingWriter",
     "Server",
+    "Stream",
+    "Tokens",
     "Verdict",
     "__version__",
     "decrypt_data",

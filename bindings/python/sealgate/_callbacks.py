@@ -17,8 +17,9 @@ from typing import Any, Callable, Optional, Union
 from ._load import HELD
 from ._memory import Data, lend, lent_bytes
 from ._signatures import AuthenticateCallback, Drop, LogCallback, RouteCallback, SecureDataCallback
+from .accounts import scope_text
 from .errors import check
-from .gate import OPEN_LOGIN_SCOPE, scope_text
+from .gate import OPEN_LOGIN_SCOPE
 from .http import Request, Response, response_of
 
 logger = logging.getLogger("sealgate")

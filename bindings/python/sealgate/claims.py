@@ -21,6 +21,7 @@ class _Values(NamedTuple):
     scope: str
     id: Optional[str]
     expires_at: int
+    issued_at: Optional[int]
     json: bytes
 
 
@@ -53,7 +54,8 @@ class Claims(Mapping[str, Any]):
             free(self._handle)
 
     def _read(self) -> _Values:
-        expires_at = c_uint64()
+        expires_at, issued_at = c_uint64(), c_uint64()
+        check(HELD.sealgate_claims_issued_at(self._handle, byref(issued_at)))
         check(HELD.sealgate_claims_expires_at(self._handle, byref(expires_at)))
         id = lent_bytes(HELD.sealgate_claims_id, self._handle)
         return _Values(
@@ -61,6 +63,7 @@ class Claims(Mapping[str, Any]):
             (lent_bytes(HELD.sealgate_claims_scope, self._handle) or b"").decode(),
             None if id is None else id.decode(),
             expires_at.value,
+            issued_at.value or None,
             lent_bytes(HELD.sealgate_claims_json, self._handle) or b"{}",
         )
 
@@ -88,6 +91,11 @@ class Claims(Mapping[str, Any]):
     def expires_at(self) -> int:
         """When the token expires, in seconds since 1970-01-01 UTC."""
         return self._all().expires_at
+
+    @property
+    def issued_at(self) -> Optional[int]:
+        """When the token was issued, in seconds since 1970-01-01 UTC; None where it does not say."""
+        return self._all().issued_at
 
     @property
     def id(self) -> Optional[str]:

@@ -25,6 +25,7 @@ __all__ = [
     "KeyRetiredError",
     "KeyRingError",
     "LoginFailedError",
+    "NotFoundError",
     "NullPointerError",
     "PanicError",
     "RateLimitedError",
@@ -177,6 +178,12 @@ class LoginFailedError(SealgateError, PermissionError):
     """No such account, another password, or an account that is switched off. One class for every cause."""
 
     status, code, http_status = 31, "login_failed", 401
+
+
+class NotFoundError(SealgateError, LookupError):
+    """There is no account of this name."""
+
+    status, code, http_status = 32, "not_found", 404
 
 
 class WouldDeadlockError(SealgateError, RuntimeError):

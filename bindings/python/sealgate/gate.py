@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ctypes import byref, c_int32, c_uint32, c_uint64, c_void_p
-from typing import Any, NamedTuple, NoReturn, Optional, Union
+from typing import Any, BinaryIO, NamedTuple, NoReturn, Optional, Union
 
 from ._load import HELD, LIBRARY
 from ._memory import (
@@ -25,9 +25,11 @@ from ._memory import (
     text,
     text_of,
 )
+from .accounts import Accounts, scope_text
 from .claims import Claims
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
+from .stream import OpeningReader, SealingWriter, Stream
 
 __all__ = ["OPEN_LOGIN_SCOPE", "OVERHEAD", "Admission", "Gate", "mask_data"]
 
@@ -42,6 +44,7 @@ _encrypt, _encrypt_small = LIBRARY.sealgate_encrypt_data, HELD.sealgate_encrypt_
 _decrypt, _decrypt_small = LIBRARY.sealgate_decrypt_data, HELD.sealgate_decrypt_data
 _seal, _seal_small = LIBRARY.sealgate_seal_bytes, HELD.sealgate_seal_bytes
 _open, _open_small = LIBRARY.sealgate_open_bytes, HELD.sealgate_open_bytes
+_rewrap, _rewrap_small = LIBRARY.sealgate_rewrap_data, HELD.sealgate_rewrap_data
 _BUFFER_TOO_SMALL = BufferTooSmallError.status
 _UINT32_MAX = 2**32 - 1
 _SIZE_MAX = 2**31 - 1  # enough for any number of characters
@@ -61,7 +64,7 @@ class Admission(NamedTuple):
         return self.allowed
 
 
-class Gate:
+class Gate(Accounts):
     """Issues and checks tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate
@@ -80,8 +83,6 @@ class Gate:
     :raises SettingError: where a setting is unknown, missing or wrong.
     :raises KeyRingError: where the key ring cannot be read, trusted or written.
     """
-
-    _handle: Optional[Handle] = None
 
     def __init__(self, config: Union[Config, Mapping[str, Value], None] = None, **settings: Value) -> None:
         address = c_void_p()
@@ -166,6 +167,35 @@ class Gate:
         encoded = text(encrypted_data, "encrypted_data")
         status, place = self._filled(_decrypt_small, _decrypt, encoded, context)
         return bytes_of(status, place)
+
+    def rewrap(self, encrypted_data: Union[str, bytes], context: Data = b"") -> str:
+        """Seals encrypted data anew, under the newest key and with the same context: what :meth:`encrypt` made, and the
+        original program's AES-CBC where the setting ``cbc`` is ``open``.
+
+        :raises DecryptFailedError: where it does not open, whatever the cause is.
+        """
+        encoded = text(encrypted_data, "encrypted_data")
+        status, place = self._filled(_rewrap_small, _rewrap, encoded, context)
+        return text_of(status, place)
+
+    def seal_stream(self, context: Data = b"") -> Stream:
+        """Begins to seal data of any size, piece by piece.
+
+        :param context: as for :meth:`encrypt`, at most 64 KiB.
+        """
+        return Stream(LIBRARY.sealgate_stream_seal, self._handle, context)
+
+    def open_stream(self, context: Data = b"") -> Stream:
+        """Begins to open what :meth:`seal_stream`, :meth:`sealing`, ``sealgate encrypt --out`` or a C program sealed."""
+        return Stream(LIBRARY.sealgate_stream_open, self._handle, context)
+
+    def sealing(self, file: BinaryIO, context: Data = b"") -> SealingWriter:
+        """A file to write to, which seals into ``file``."""
+        return SealingWriter(self.seal_stream(context), file)
+
+    def opening(self, file: BinaryIO, context: Data = b"") -> OpeningReader:
+        """A file to read from, which opens what ``file`` holds."""
+        return OpeningReader(self.open_stream(context), file)
 
     def _filled(self, small: Any, large: Any, data: Data, context: Data) -> tuple[int, Any]:
         handle = self._handle or opened(None, "gate")
@@ -332,8 +362,3 @@ def mask_data(data: str, visible_chars: int = 3) -> str:
     count = number(visible_chars, "visible_chars", _SIZE_MAX)
     place = take_buffer()
     return text_of(LIBRARY.sealgate_mask_data(encoded, len(encoded), count, place[1]), place)
-
-
-def scope_text(scope: Union[str, Iterable[str]]) -> str:
-    """Scope names as the library takes them."""
-    return scope if isinstance(scope, str) else " ".join(scope)

@@ -1,0 +1,149 @@
+"""Data of any size, sealed and opened piece by piece in constant memory."""
+
+from __future__ import annotations
+
+import io
+from ctypes import byref, c_size_t, c_void_p
+from typing import Any, BinaryIO, NoReturn, Optional
+
+from ._load import LIBRARY
+from ._memory import Data, Handle, lend, new_bytes, opened, own
+from .errors import check
+
+__all__ = ["OpeningReader", "SealingWriter", "Stream"]
+
+_PIECE = 1 << 20
+
+
+class Stream:
+    """A stream that is being sealed or opened: :meth:`push` the pieces, then :meth:`finish`.
+
+    Made by ``Gate.seal_stream`` and ``Gate.open_stream``. Whoever opens has to wait for :meth:`finish` before the end of the
+    data is believed: a stream that was cut fails there. One thread at a time may use it.
+    """
+
+    def __init__(self, begin: Any, gate: Optional[Handle], context: Data) -> None:
+        """For this package's own use."""
+        handle = opened(gate, "gate")
+        address = c_void_p()
+        about, size, view = lend(context)
+        try:
+            check(begin(handle, about, size, byref(address)))
+        finally:
+            if view is not None:
+                view.release()
+        self._handle: Optional[Handle] = own(address, LIBRARY.sealgate_stream_free)
+
+    def push(self, data: Data) -> bytes:
+        """Takes a piece in, of any size, and gives what is done.
+
+        :raises DecryptFailedError: where what is opened does not open, whatever the cause is.
+        """
+        handle = opened(self._handle, "stream")
+        source, size, view = lend(data)
+        try:
+            room = LIBRARY.sealgate_stream_push_size(handle, size)
+            out, written = new_bytes(None, room), c_size_t()
+            check(LIBRARY.sealgate_stream_push(handle, source, size, out, room, byref(written)))
+        finally:
+            if view is not None:
+                view.release()
+        return out if written.value == room else out[: written.value]
+
+    def finish(self) -> bytes:
+        """Ends the stream and gives what is left.
+
+        :raises DecryptFailedError: where the stream that was opened is not whole.
+        """
+        handle = opened(self._handle, "stream")
+        room = LIBRARY.sealgate_stream_finish_size(handle)
+        out, written = new_bytes(None, room), c_size_t()
+        check(LIBRARY.sealgate_stream_finish(handle, out, room, byref(written)))
+        self._handle = None
+        return out if written.value == room else out[: written.value]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Stream cannot be pickled")
+
+
+class SealingWriter(io.RawIOBase):
+    """A file to write to, which seals into another one.
+
+        >>> import io
+        >>> from sealgate import Gate
+        >>> gate, sealed = Gate(keys="ephemeral"), io.BytesIO()
+        >>> with gate.sealing(sealed, context="backup") as file:
+        ...     _ = file.write(b"meet me at noon")
+        >>> _ = sealed.seek(0)
+        >>> gate.opening(sealed, context="backup").read()
+        b'meet me at noon'
+
+    What was written is whole only after :meth:`close`. Where the ``with`` block is left by an exception the end is not
+    written, so that nobody takes a part for the whole. The other file is left open.
+    """
+
+    def __init__(self, stream: Stream, file: BinaryIO) -> None:
+        """For this package's own use."""
+        self._stream: Optional[Stream] = stream
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        """Seals a piece, of any size."""
+        if self._stream is None:
+            raise ValueError("the file is closed")
+        self._file.write(self._stream.push(data))
+        return memoryview(data).nbytes
+
+    def close(self) -> None:
+        """Writes the end. May be called twice."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            self._file.write(stream.finish())
+        super().close()
+
+    def __exit__(self, kind: Any, *others: Any) -> None:
+        if kind is not None:
+            self._stream = None
+        super().__exit__(kind, *others)
+
+    def __del__(self) -> None:
+        # The end is written on purpose or not at all.
+        self._stream = None
+
+
+class OpeningReader(io.RawIOBase):
+    """A file to read from, which opens what another one holds. See :class:`SealingWriter`.
+
+    Each piece is authenticated before it is given out; that nothing is missing at the end is known when reading has come to
+    the end without an exception. The other file is left open.
+    """
+
+    def __init__(self, stream: Stream, file: BinaryIO) -> None:
+        """For this package's own use."""
+        self._stream: Optional[Stream] = stream
+        self._file = file
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills a buffer as far as one piece goes; 0 at the end.
+
+        :raises DecryptFailedError: where the data does not open or is not whole.
+        """
+        while not self._rest and self._stream is not None:
+            piece = self._file.read(_PIECE)
+            if piece:
+                self._rest = memoryview(self._stream.push(piece))
+            else:
+                self._rest = memoryview(self._stream.finish())
+                self._stream = None
+        view = memoryview(buffer).cast("B")
+        size = min(len(view), len(self._rest))
+        view[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

@@ -1,0 +1,173 @@
+"""Accounts, tokens that are taken back, rewrapping and streams, from Python."""
+
+import io
+import os
+import subprocess
+import time
+
+import pytest
+
+import sealgate
+
+PASSWORD = "a long enough secret"
+
+
+@pytest.fixture
+def gate():
+    with sealgate.Gate(keys="ephemeral", token_cache=0) as gate:
+        yield gate
+
+
+def test_who_knows_the_password_gets_tokens_and_nobody_else(gate):
+    gate.add_user("alice", PASSWORD, scope=["encrypt", "decrypt"])
+    assert gate.check_password("alice", PASSWORD) == ("encrypt", "decrypt")
+    tokens = gate.log_in("alice", PASSWORD, scope="decrypt")
+    claims = gate.verify_token(tokens.token)
+    assert (claims.subject, claims.scopes) == ("alice", ("decrypt",))
+    assert abs(claims.issued_at - time.time()) < 60
+    for name, password in [("alice", "another secret"), ("bob", PASSWORD)]:
+        with pytest.raises(sealgate.LoginFailedError) as failed:
+            gate.log_in(name, password)
+        assert isinstance(failed.value, PermissionError) and PASSWORD not in str(failed.value)
+    with pytest.raises(sealgate.InvalidArgumentError):
+        gate.log_in("alice", PASSWORD, scope="admin")
+    with pytest.raises(sealgate.InvalidArgumentError):
+        gate.add_user("alice", PASSWORD)
+    with pytest.raises(sealgate.InvalidArgumentError):
+        gate.add_user("carol", "password")
+
+
+def test_wrong_passwords_put_further_tries_off(gate):
+    gate.add_user("alice", PASSWORD)
+    for _ in range(100):
+        try:
+            gate.check_password("alice", "wrong password", source="192.0.2.1")
+        except sealgate.RateLimitedError as error:
+            assert error.retry_after > 0
+            break
+        except sealgate.LoginFailedError:
+            pass
+    else:
+        pytest.fail("never put off")
+    assert gate.check_password("alice", PASSWORD, source="192.0.2.2") == ()
+
+
+def test_a_refresh_token_is_good_for_one_use(gate):
+    gate.add_user("alice", PASSWORD, scope="encrypt")
+    first = gate.log_in("alice", PASSWORD)
+    second = gate.refresh(first.refresh_token)
+    assert gate.verify_token(second.token).subject == "alice"
+    with pytest.raises(sealgate.TokenError):
+        gate.refresh(first.refresh_token)
+    with pytest.raises(sealgate.TokenRevokedError):
+        gate.refresh(second.refresh_token)
+
+
+def test_tokens_are_taken_back_one_by_one_and_all_of_a_user(gate):
+    gate.add_user("alice", PASSWORD, scope="encrypt")
+    tokens = [gate.log_in("alice", PASSWORD).token for _ in range(3)]
+    assert gate.revoke_token(tokens[0]) == "alice"
+    claims = gate.verify_token(tokens[1])
+    gate.revoke_token_id(claims.id, claims.expires_at)
+    for token in tokens[:2]:
+        with pytest.raises(sealgate.TokenRevokedError):
+            gate.verify_token(token)
+    assert gate.verify_token(tokens[2]).subject == "alice"
+    gate.revoke_user("alice")
+    with pytest.raises(sealgate.TokenRevokedError):
+        gate.verify_token(tokens[2])
+
+
+def test_accounts_are_changed_and_unknown_ones_named(gate):
+    gate.add_user("alice", PASSWORD, scope="encrypt")
+    gate.set_user_scope("alice", "decrypt")
+    gate.set_user_password("alice", "another long secret")
+    assert gate.check_password("alice", "another long secret") == ("decrypt",)
+    gate.disable_user("alice")
+    with pytest.raises(sealgate.LoginFailedError):
+        gate.check_password("alice", "another long secret")
+    gate.enable_user("alice")
+    assert gate.check_password("alice", "another long secret") == ("decrypt",)
+    gate.remove_user("alice")
+    for change in (gate.disable_user, gate.enable_user, gate.remove_user):
+        with pytest.raises(sealgate.NotFoundError):
+            change("alice")
+
+
+def test_the_command_and_a_gate_share_their_accounts(tmp_path):
+    settings = {"data_dir": str(tmp_path / "data")}
+    environment = {"HOME": str(tmp_path), "SEALGATE_DATA_DIR": settings["data_dir"], "PATH": os.environ["PATH"]}
+    command = [os.environ["SEALGATE_BIN"], "user"]
+    with sealgate.Gate(**settings) as gate:
+        gate.add_user("alice", PASSWORD, scope="encrypt")
+        token = gate.log_in("alice", PASSWORD).token
+        subprocess.run([*command, "disable", "alice"], env=environment, check=True, timeout=30, capture_output=True)
+        deadline = time.monotonic() + 5
+        while True:
+            try:
+                gate.verify_token(token)
+            except sealgate.TokenRevokedError:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_data_is_sealed_anew_with_its_context(gate):
+    sealed = gate.encrypt("data", context="a")
+    again = gate.rewrap(sealed, context="a")
+    assert again != sealed and gate.decrypt(again, context="a") == b"data"
+    with pytest.raises(sealgate.DecryptFailedError):
+        gate.rewrap(sealed, context="b")
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 3_000_000])
+def test_streams_open_as_they_were_sealed(gate, size):
+    data = os.urandom(size)
+    sealed = io.BytesIO()
+    with gate.sealing(sealed, context="c") as file:
+        for at in range(0, size, 70_000):
+            assert file.write(data[at : at + 70_000]) == len(data[at : at + 70_000])
+    stream = sealed.getvalue()
+    assert gate.opening(io.BytesIO(stream), context="c").read() == data
+    opener = gate.open_stream("c")
+    assert opener.push(stream) + opener.finish() == data
+    for wrong in (stream[:-1], stream + b"x", stream[:-16] + bytes(16)):
+        with pytest.raises(sealgate.DecryptFailedError):
+            gate.opening(io.BytesIO(wrong), context="c").read()
+    with pytest.raises(sealgate.DecryptFailedError):
+        gate.opening(io.BytesIO(stream), context="d").read()
+
+
+def test_a_stream_that_an_exception_ends_is_no_stream(gate):
+    sealed = io.BytesIO()
+    with pytest.raises(KeyError):
+        with gate.sealing(sealed) as file:
+            file.write(b"a part")
+            raise KeyError
+    with pytest.raises(sealgate.DecryptFailedError):
+        gate.opening(io.BytesIO(sealed.getvalue())).read()
+    with pytest.raises(ValueError):
+        file.write(b"more")
+    finished = gate.seal_stream()
+    finished.finish()
+    with pytest.raises(sealgate.WrongStateError):
+        finished.push(b"more")
+
+
+def test_the_command_and_python_open_each_others_files(tmp_path):
+    environment = {"HOME": str(tmp_path), "SEALGATE_DATA_DIR": str(tmp_path / "data"), "PATH": os.environ["PATH"]}
+    plain, sealed, again = (tmp_path / name for name in ("plain", "sealed", "again"))
+    plain.write_bytes(os.urandom(300_000))
+
+    def run(*arguments):
+        command = [os.environ["SEALGATE_BIN"], *map(str, arguments)]
+        subprocess.run(command, env=environment, check=True, timeout=60, capture_output=True)
+
+    run("encrypt", "--in", plain, "--out", sealed)
+    with sealgate.Gate(data_dir=environment["SEALGATE_DATA_DIR"]) as gate:
+        with sealed.open("rb") as file:
+            assert gate.opening(file).read() == plain.read_bytes()
+        with (tmp_path / "ours").open("wb") as file, gate.sealing(file) as writer:
+            writer.write(plain.read_bytes())
+    run("decrypt", "--in", tmp_path / "ours", "--out", again)
+    assert again.read_bytes() == plain.read_bytes()
