@@ -19,6 +19,7 @@ use log::LevelFilter;
 
 use crate::cipher::CbcMode;
 use crate::keys::RingSecret;
+use crate::token::TokenAlgorithm;
 use crate::{Error, Secret};
 
 pub use example::example;
@@ -81,6 +82,9 @@ pub struct GateSettings {
     pub aes_iv_form: &'static str,
     /// `SEALGATE_CBC`; where it is not set, `seal` if `AES_IV` is, else `off`.
     pub cbc: Option<CbcMode>,
+    /// `SEALGATE_TOKEN_ALGORITHM`: how new tokens are signed; where it is not set, as the ring's newest token key does, and
+    /// with HS256 where there is none yet.
+    pub token_algorithm: Option<TokenAlgorithm>,
     /// `SEALGATE_RING_KEY`: what the ring's file is sealed under.
     pub ring_key: Option<RingSecret>,
     /// `SEALGATE_RING_KEY_FILE`: a file with the same.
@@ -381,6 +385,14 @@ impl Settings {
                     "{cbc} asks for the original's AES-CBC, which needs {aes_key} and {aes_iv}.",
                 ));
             }
+        }
+        if gate.jwt_secret_key.is_some()
+            && gate.token_algorithm.unwrap_or_default() != TokenAlgorithm::Hs256
+        {
+            wrong.push((
+                &["jwt_secret_key", "token_algorithm"],
+                "{jwt_secret_key} is a secret for HS256, and {token_algorithm} asks for key pairs, which the key ring makes. Unset one of the two.",
+            ));
         }
         if self.app.secure_data.is_some() && self.app.secure_data_file.is_some() {
             wrong.push((

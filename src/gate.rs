@@ -118,6 +118,12 @@ impl Gate {
         }
     }
 
+    /// The public keys that check tokens, each a JSON Web Key (RFC 7517), oldest first: of the accepted keys that have one,
+    /// so none with HS256.
+    pub fn public_keys(&self) -> Vec<serde_json::Value> {
+        self.inner.keys.current().public_jwks()
+    }
+
     /// How long a new token lives where the grant does not say.
     pub fn token_ttl(&self) -> Duration {
         self.inner.tokens.ttl()

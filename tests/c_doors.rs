@@ -145,6 +145,40 @@ fn a_token_of_any_door_is_good_at_every_other() {
     server.stop();
 }
 
+#[test]
+fn c_and_python_issue_and_judge_tokens_of_every_algorithm() {
+    for algorithm in ["HS256", "EdDSA", "ES256"] {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("state");
+        let folder = folder.to_str().unwrap();
+        let mut c = C::start(home.path());
+        c.gate(&[
+            ("data_dir", folder.as_bytes()),
+            ("token_algorithm", algorithm.as_bytes()),
+        ]);
+        let gate = format!(
+            "sealgate.Gate(data_dir={}, token_algorithm='{algorithm}')",
+            json!(folder)
+        );
+        let by_c = text(&c.one("issue", &[b"alice", b"encrypt"]).unwrap());
+        let by_python = python(home.path(), &format!("{gate}.issue_token('alice')"), &[]);
+        let by_python = by_python.as_str().unwrap();
+        for token in [&*by_c, by_python] {
+            let header = base64_simd::URL_SAFE_NO_PAD
+                .decode_to_vec(token.split('.').next().unwrap())
+                .unwrap();
+            let header: Value = serde_json::from_slice(&header).unwrap();
+            assert_eq!(header["alg"], algorithm);
+            assert_eq!(c.ask("verify", &[token.as_bytes()]).unwrap()[0], b"alice");
+            let expression = format!("{gate}.verify_token(arguments[0])['sub']");
+            assert_eq!(python(home.path(), &expression, &[token]), "alice");
+            let changed = token.replacen(".eyJ", ".eyK", 1);
+            assert!(c.ask("verify", &[changed.as_bytes()]).is_err());
+        }
+        c.end();
+    }
+}
+
 /// The original program's data crosses the doors too, where its AES-CBC is asked for.
 #[test]
 fn aes_cbc_of_any_door_opens_at_every_other() {

@@ -134,6 +134,10 @@ fn keys_have_the_ids_of_the_vectors() {
     let home = tempfile::tempdir().unwrap();
     let mut c = C::start(home.path());
     for vector in vectors("key_ids.json").1 {
+        // Which keys there are, and under which ids, is one thing for all doors.
+        if vector["kind"] == "key_pair" {
+            continue;
+        }
         let name = &vector["name"];
         let key = match vector["kind"].as_str().unwrap() {
             "aes_key" => bytes_of(&vector, "aes_key_hex"),

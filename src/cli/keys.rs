@@ -150,9 +150,17 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn table(listed: &KeyList) -> Vec<Vec<String>> {
     let mut rows = vec![
-        ["KIND", "ID", "CREATED", "NEWEST", "ACCEPTED", "FROM"]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "KIND",
+            "ID",
+            "ALGORITHM",
+            "CREATED",
+            "NEWEST",
+            "ACCEPTED",
+            "FROM",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     // With AES-CBC for new data, the newest data key is for calls that ask for sealed data.
     let cbc = listed
@@ -169,6 +177,7 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
         rows.push(vec![
             key.kind.to_owned(),
             or_dash(key.id.clone()),
+            or_dash(key.algorithm.unwrap_or_default().to_owned()),
             or_dash(created(key).unwrap_or_default()),
             or_dash(newest.to_owned()),
             accepted(key.state),
@@ -194,6 +203,7 @@ fn key_json(key: &KeyOrigin) -> Value {
     json!({
         "kind": key.kind,
         "id": (!key.id.is_empty()).then_some(&key.id),
+        "algorithm": key.algorithm,
         "created": created(key),
         "newest": key.newest,
         "accepted": key.state.accepts_at(now()),

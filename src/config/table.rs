@@ -3,6 +3,7 @@
 use super::parse;
 use super::{EngineChoice, LogFormat, LoginMode, Settings};
 use crate::cipher::CbcMode;
+use crate::token::TokenAlgorithm;
 use std::time::Duration;
 
 /// One setting, as the file, the environment, the command line, the help and the documentation know it.
@@ -155,6 +156,18 @@ pub static SETTINGS: &[Setting] = &[
         apply: |s, v| {
             parse::choice(v, &[("ring", false), ("ephemeral", true)])
                 .map(|ephemeral| s.gate.ephemeral_keys = ephemeral)
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "token_algorithm",
+        env: "SEALGATE_TOKEN_ALGORITHM",
+        value_name: "HS256|EdDSA|ES256",
+        help: "How new tokens are signed: HS256 with a shared secret, EdDSA and ES256 with key pairs whose public keys anybody may have. A newest token key of another kind is replaced and accepted until its last token has expired. Where it is not set, it is as the ring has it, and HS256 in a new ring.",
+        group: Group::Gate,
+        apply: |s, v| {
+            parse::choice(v, &TokenAlgorithm::ALL.map(|known| (known.name(), known)))
+                .map(|algorithm| s.gate.token_algorithm = Some(algorithm))
         },
         ..PLAIN
     },

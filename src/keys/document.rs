@@ -5,13 +5,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{KeyState, hex, token_key_id};
+use super::{KeyState, hex};
 use crate::cipher::{DataKey, decode_base64, encode_base64, random_key};
 use crate::clock::unix_now;
+use crate::token::{TokenAlgorithm, TokenKey};
 use crate::{Error, Secret};
 
 const FORMAT: &str = "sealgate key ring";
-/// Version 1 has no states: its keys are all accepted. A ring that needs none is still written as such.
+/// Version 1 has no states and no algorithms: its keys are all accepted, and its token keys are HS256. A ring that needs
+/// neither is still written as such.
 const FORMAT_VERSION: u32 = 2;
 /// Far more than a ring can need; a larger file is none.
 pub(super) const MAX_TEXT: usize = 1 << 20;
@@ -28,6 +30,8 @@ pub(super) struct RingKey {
     /// Follows from the key: a key that was damaged does not have its id any more.
     pub(super) id: String,
     pub(super) key: Secret,
+    /// Of a token key; `None` for a data key.
+    pub(super) algorithm: Option<TokenAlgorithm>,
     /// Seconds since 1970-01-01 UTC.
     pub(super) created: u64,
     pub(super) state: KeyState,
@@ -85,6 +89,9 @@ struct StoredKey {
     /// Standard base64.
     key: String,
     created: u64,
+    /// Of a token key; absent for HS256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    algorithm: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     accepted_until: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -116,8 +123,10 @@ impl RingContents {
             token_keys: Kind::Token.read(&document.token_keys)?,
             data_keys: Kind::Data.read(&document.data_keys)?,
         };
-        if head.version == 1 && ring.has_states() {
-            return Err(Fault::Damaged("is damaged: its version has no states"));
+        if head.version == 1 && ring.needs_version_2() {
+            return Err(Fault::Damaged(
+                "is damaged: its version has neither states nor algorithms",
+            ));
         }
         // A ring is never written without keys of both kinds.
         match (ring.token_keys.is_empty(), ring.data_keys.is_empty()) {
@@ -130,9 +139,17 @@ impl RingContents {
         }
     }
 
-    fn has_states(&self) -> bool {
+    fn needs_version_2(&self) -> bool {
         let mut keys = self.token_keys.iter().chain(&self.data_keys);
-        keys.any(|key| key.state != KeyState::Accepted)
+        keys.any(|key| {
+            key.state != KeyState::Accepted
+                || key.algorithm.unwrap_or_default() != TokenAlgorithm::Hs256
+        })
+    }
+
+    /// How the newest token key signs.
+    pub(super) fn token_algorithm(&self) -> Option<TokenAlgorithm> {
+        self.token_keys.last().and_then(|key| key.algorithm)
     }
 
     /// Whether the key of each kind that is used for new tokens or data may be.
@@ -155,7 +172,10 @@ impl RingContents {
         let stored = |keys: &[RingKey]| keys.iter().map(RingKey::stored).collect();
         let document = Document {
             format: FORMAT.to_owned(),
-            version: if self.has_states() { FORMAT_VERSION } else { 1 },
+            version: match self.needs_version_2() {
+                true => FORMAT_VERSION,
+                false => 1,
+            },
             token_keys: stored(&self.token_keys),
             data_keys: stored(&self.data_keys),
         };
@@ -172,27 +192,39 @@ impl RingContents {
         self.token_keys.is_empty() && self.data_keys.is_empty()
     }
 
-    /// Adds a random key as the newest of its kind.
-    pub(super) fn add_new(&mut self, kind: Kind) -> Result<(), Error> {
-        self.add_from(kind, random_key)
+    /// Adds a random key as the newest of its kind. A token key gets this algorithm; where none is asked for, that of the
+    /// newest one, HS256 where there is none.
+    pub(super) fn add_new(
+        &mut self,
+        kind: Kind,
+        algorithm: Option<TokenAlgorithm>,
+    ) -> Result<(), Error> {
+        let algorithm = algorithm.or(self.token_algorithm()).unwrap_or_default();
+        self.add_from(kind, algorithm, random_key)
     }
 
     /// Takes keys from `random` until one has an id that is free.
     pub(super) fn add_from(
         &mut self,
         kind: Kind,
+        algorithm: TokenAlgorithm,
         mut random: impl FnMut() -> Result<Zeroizing<[u8; 32]>, Error>,
     ) -> Result<(), Error> {
         let created = unix_now();
+        let algorithm = (kind == Kind::Token).then_some(algorithm);
         let keys = self.keys_mut(kind);
         // Two collisions in a row are beyond chance; a generator that repeats itself must not end in a loop.
         for _ in 0..4 {
             let key = random()?;
-            let id = kind.id(&*key).ok_or(Error::Crypto("a key has no id"))?;
+            // Not all bytes are a private key of P-256, but nearly all.
+            let Some(id) = key_id(algorithm, &*key) else {
+                continue;
+            };
             if keys.iter().all(|known| known.id != id) {
                 keys.push(RingKey {
                     id,
                     key: Secret::from(&key[..]),
+                    algorithm,
                     created,
                     state: KeyState::Accepted,
                 });
@@ -204,11 +236,22 @@ impl RingContents {
 }
 
 impl RingKey {
+    /// The key as it signs and checks tokens.
+    pub(super) fn token_key(&self) -> Result<TokenKey, Error> {
+        self.algorithm
+            .and_then(|algorithm| TokenKey::new(algorithm, self.key.expose()))
+            .ok_or(Error::Crypto("a key is no token key"))
+    }
+
     fn stored(&self) -> StoredKey {
         StoredKey {
             id: self.id.clone(),
             key: encode_base64(self.key.expose()),
             created: self.created,
+            algorithm: self
+                .algorithm
+                .filter(|algorithm| *algorithm != TokenAlgorithm::Hs256)
+                .map(|algorithm| algorithm.name().to_owned()),
             accepted_until: match self.state {
                 KeyState::AcceptedUntil(time) => Some(time),
                 _ => None,
@@ -226,23 +269,28 @@ impl Kind {
         }
     }
 
-    /// The id of a key of this kind, if the bytes can be one.
-    fn id(self, key: &[u8]) -> Option<String> {
-        match self {
-            Kind::Token => token_key_id(key).ok().filter(|_| key.len() >= 32),
-            Kind::Data => {
-                let key = DataKey::new(key.try_into().ok()?).ok()?;
-                Some(hex(&key.id()))
-            }
+    /// How a stored key signs.
+    fn algorithm(self, stored: &StoredKey) -> Result<Option<TokenAlgorithm>, Fault> {
+        match (self, &stored.algorithm) {
+            (Kind::Data, None) => Ok(None),
+            (Kind::Data, Some(_)) => Err(Fault::Damaged("is damaged: a data key signs nothing")),
+            (Kind::Token, None) => Ok(Some(TokenAlgorithm::Hs256)),
+            (Kind::Token, Some(name)) => TokenAlgorithm::from_name(name)
+                .filter(|algorithm| *algorithm != TokenAlgorithm::Hs256)
+                .map(Some)
+                .ok_or(Fault::Damaged(
+                    "has a key of an algorithm that is not known",
+                )),
         }
     }
 
     fn read(self, stored: &[StoredKey]) -> Result<Vec<RingKey>, Fault> {
         let mut keys: Vec<RingKey> = Vec::with_capacity(stored.len());
         for stored in stored {
+            let algorithm = self.algorithm(stored)?;
             let key = decode_base64(&stored.key).ok().map(Secret::new);
             let key = key
-                .filter(|key| self.id(key.expose()).as_ref() == Some(&stored.id))
+                .filter(|key| key_id(algorithm, key.expose()).as_ref() == Some(&stored.id))
                 .ok_or(Fault::Damaged("is damaged: a key does not have its id"))?;
             if keys.iter().any(|known| known.id == stored.id) {
                 return Err(Fault::Damaged("is damaged: two keys have one id"));
@@ -250,6 +298,7 @@ impl Kind {
             keys.push(RingKey {
                 id: stored.id.clone(),
                 key,
+                algorithm,
                 created: stored.created,
                 state: match (stored.retired, stored.accepted_until) {
                     (false, None) => KeyState::Accepted,
@@ -265,6 +314,17 @@ impl Kind {
     }
 }
 
+/// The id of a token key of this algorithm, or of a data key, if the bytes can be one.
+fn key_id(algorithm: Option<TokenAlgorithm>, key: &[u8]) -> Option<String> {
+    match algorithm {
+        Some(algorithm) => Some(TokenKey::new(algorithm, key)?.id().to_owned()),
+        None => {
+            let key = DataKey::new(key.try_into().ok()?).ok()?;
+            Some(hex(&key.id()))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,8 +332,8 @@ mod tests {
     fn ring(keys: usize) -> RingContents {
         let mut ring = RingContents::default();
         for _ in 0..keys {
-            ring.add_new(Kind::Token).unwrap();
-            ring.add_new(Kind::Data).unwrap();
+            ring.add_new(Kind::Token, None).unwrap();
+            ring.add_new(Kind::Data, None).unwrap();
         }
         ring
     }
@@ -319,6 +379,81 @@ mod tests {
         }
     }
 
+    fn pairs() -> RingContents {
+        let mut ring = ring(1);
+        for algorithm in [TokenAlgorithm::EdDsa, TokenAlgorithm::Es256] {
+            ring.add_new(Kind::Token, Some(algorithm)).unwrap();
+        }
+        ring
+    }
+
+    #[test]
+    fn key_pairs_read_as_they_were_written_in_a_ring_of_version_2() {
+        let ring = pairs();
+        let text = ring.to_text();
+        let read = RingContents::parse(&text).unwrap();
+        assert_eq!(keys(&read), keys(&ring));
+        let algorithms: Vec<_> = read.token_keys.iter().map(|key| key.algorithm).collect();
+        assert_eq!(algorithms, TokenAlgorithm::ALL.map(Some));
+        assert_eq!(*read.to_text(), *text);
+        let text = std::str::from_utf8(&text).unwrap();
+        assert!(text.contains("\"version\": 2"));
+        assert!(!text.contains("HS256"), "absent, as rings always had it");
+        let first = text.replacen("\"version\": 2", "\"version\": 1", 1);
+        assert!(matches!(
+            RingContents::parse(first.as_bytes()),
+            Err(Fault::Damaged(_))
+        ));
+    }
+
+    #[test]
+    fn no_key_is_taken_for_one_of_another_algorithm() {
+        let text = String::from_utf8(pairs().to_text().to_vec()).unwrap();
+        for (from, to) in [
+            ("\"EdDSA\"", "\"ES256\""),
+            ("\"ES256\"", "\"EdDSA\""),
+            ("\"EdDSA\"", "\"HS256\""),
+            ("\"EdDSA\"", "\"RS256\""),
+            ("\"EdDSA\"", "null"),
+            (",\n      \"algorithm\": \"EdDSA\"", ""),
+            (
+                "\"data_keys\": [\n    {\n",
+                "\"data_keys\": [\n    {\n\"algorithm\": \"EdDSA\",\n",
+            ),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            assert!(
+                RingContents::parse(changed.as_bytes()).is_err(),
+                "{from} {to}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_of_the_set_algorithm_else_of_the_newest_ones() {
+        let mut ring = RingContents::default();
+        let mut added = |algorithm| {
+            ring.add_new(Kind::Token, algorithm).unwrap();
+            ring.token_algorithm().unwrap()
+        };
+        assert_eq!(added(None), TokenAlgorithm::Hs256);
+        assert_eq!(added(Some(TokenAlgorithm::EdDsa)), TokenAlgorithm::EdDsa);
+        assert_eq!(added(None), TokenAlgorithm::EdDsa);
+        assert_eq!(added(Some(TokenAlgorithm::Hs256)), TokenAlgorithm::Hs256);
+    }
+
+    #[test]
+    fn bytes_that_are_no_private_key_are_passed_over() {
+        let mut ring = ring(1);
+        let mut next = [[0xff; 32], [0; 32], [9; 32]].into_iter();
+        ring.add_from(Kind::Token, TokenAlgorithm::Es256, || {
+            Ok(Zeroizing::new(next.next().unwrap()))
+        })
+        .unwrap();
+        assert_eq!(ring.token_keys[1].key.expose(), [9; 32]);
+    }
+
     #[test]
     fn a_member_that_a_change_would_lose_is_refused() {
         let text = String::from_utf8(ring(1).to_text().to_vec()).unwrap();
@@ -340,12 +475,16 @@ mod tests {
         let mut ring = ring(1);
         let known: [u8; 32] = ring.data_keys[0].key.expose().try_into().unwrap();
         let mut next = [known, [7; 32]].into_iter();
-        ring.add_from(Kind::Data, || Ok(Zeroizing::new(next.next().unwrap())))
-            .unwrap();
+        ring.add_from(Kind::Data, TokenAlgorithm::Hs256, || {
+            Ok(Zeroizing::new(next.next().unwrap()))
+        })
+        .unwrap();
         assert_eq!(ring.data_keys[1].key.expose(), [7; 32]);
         assert!(
-            ring.add_from(Kind::Data, || Ok(Zeroizing::new(known)))
-                .is_err(),
+            ring.add_from(Kind::Data, TokenAlgorithm::Hs256, || Ok(Zeroizing::new(
+                known
+            )))
+            .is_err(),
             "no endless loop"
         );
         assert_eq!(ring.data_keys.len(), 2);

@@ -8,6 +8,7 @@ use super::seal::RingSeal;
 use super::{KeyOrigin, KeyRing, write};
 use crate::Error;
 use crate::config::GateSettings;
+use crate::token::TokenAlgorithm;
 
 /// The keys that there are, without their secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +107,7 @@ pub(super) fn add_where(
         let new = ring.is_empty();
         for kind in [Kind::Token, Kind::Data] {
             if wanted(ring, kind) || new {
-                ring.add_new(kind)?;
+                ring.add_new(kind, settings.token_algorithm)?;
                 let key = ring.keys_mut(kind).last().expect("just added");
                 added.push(KeyOrigin {
                     newest: true,
@@ -129,6 +130,7 @@ pub(super) fn origin(kind: Kind, key: &RingKey, from: &str) -> KeyOrigin {
         kind: kind.name(),
         id: key.id.clone(),
         from: from.to_owned(),
+        algorithm: key.algorithm.map(TokenAlgorithm::name),
         created: Some(key.created),
         newest: false,
         state: key.state,

@@ -18,10 +18,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, encode_url, hkdf_sha256, random_key};
+use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, random_key};
 use crate::config::GateSettings;
 use crate::data_dir::check_folder;
-use crate::token::TokenKey;
+use crate::token::{TokenAlgorithm, TokenKey};
 use crate::{Error, Secret};
 
 use document::{Kind, RingContents, RingKey};
@@ -72,6 +72,8 @@ pub struct KeyOrigin {
     pub id: String,
     /// Where it comes from, and how it was read.
     pub from: String,
+    /// How a token key signs, a name of RFC 7518 or RFC 8037; `None` for other kinds.
+    pub algorithm: Option<&'static str>,
     /// When it was made, in seconds since 1970-01-01 UTC, where that is known.
     pub created: Option<u64>,
     /// Whether it is used for new tokens or data. Where AES-CBC is, [`Gate::seal`](crate::Gate::seal) still has a newest
@@ -86,6 +88,9 @@ impl fmt::Display for KeyOrigin {
         write!(f, "{} key", self.kind)?;
         if !self.id.is_empty() {
             write!(f, " {}", self.id)?;
+        }
+        if let Some(algorithm) = self.algorithm.filter(|name| *name != "HS256") {
+            write!(f, " ({algorithm})")?;
         }
         write!(f, " from {}", self.from)?;
         match self.state {
@@ -122,14 +127,13 @@ impl KeyRing {
             sealed: false,
             generation: next_generation(),
         };
-        let complete = settings.jwt_secret_key.is_some() && settings.aes_key.is_some();
         if settings.ephemeral_keys {
             if missing == Missing::Make {
                 ring.add_random(settings)?;
             }
         } else if let Some(folder) = &settings.data_dir {
-            ring.add_file(folder, seal, complete, missing)?;
-        } else if !complete {
+            ring.add_file(settings, folder, seal, missing)?;
+        } else if !needs_no_ring(settings) {
             return Err(Error::Setting(
                 "No keys: set SEALGATE_DATA_DIR (keys are then made and kept there), or JWT_SECRET_KEY and AES_KEY, \
                  or SEALGATE_KEYS=ephemeral for keys that die with the process."
@@ -143,6 +147,13 @@ impl KeyRing {
 
     pub(crate) fn newest_token_key(&self) -> &TokenKey {
         &self.token_keys.last().expect("a ring has a token key").key
+    }
+
+    /// The public keys of those token keys that are accepted and have one, oldest first (RFC 7517).
+    pub(crate) fn public_jwks(&self) -> Vec<serde_json::Value> {
+        let keys = self.token_keys.iter();
+        keys.filter_map(|held| held.accepted().ok()?.public_jwk())
+            .collect()
     }
 
     /// The first that was there; `None` only where keys may be missing.
@@ -215,7 +226,10 @@ impl KeyRing {
     fn add_random(&mut self, settings: &GateSettings) -> Result<(), Error> {
         const FROM: &str = "random bytes, gone when the process ends";
         if settings.jwt_secret_key.is_none() {
-            self.add_token_key(&*random_key()?, Origin::new(FROM))?;
+            self.add_token_key(
+                random_token_key(settings.token_algorithm)?,
+                Origin::new(FROM),
+            )?;
         }
         if settings.aes_key.is_none() {
             self.add_data_key(DataKey::new(&*random_key()?)?, Origin::new(FROM))?;
@@ -225,9 +239,9 @@ impl KeyRing {
 
     fn add_file(
         &mut self,
+        settings: &GateSettings,
         folder: &Path,
         seal: &RingSeal,
-        complete: bool,
         missing: Missing,
     ) -> Result<(), Error> {
         let contents = match file::read(folder, seal)? {
@@ -235,7 +249,7 @@ impl KeyRing {
                 self.sealed = matches!(found.at_rest, AtRest::Sealed(_));
                 found.contents
             }
-            None if complete => return Ok(()),
+            None if needs_no_ring(settings) => return Ok(()),
             None if missing == Missing::Leave => {
                 if folder.exists() {
                     check_folder(folder).map_err(Error::KeyRing)?;
@@ -244,13 +258,13 @@ impl KeyRing {
             }
             None => {
                 self.sealed = seal.seals();
-                make_file(folder, seal)?
+                make_file(folder, seal, settings.token_algorithm)?
             }
         };
         self.has_file = true;
         let from = format!("the key ring {}", folder.join(RING_FILE).display());
         for key in &contents.token_keys {
-            self.add_token_key(key.key.expose(), Origin::of(key, &from))?;
+            self.add_token_key(key.token_key()?, Origin::of(key, &from))?;
         }
         for key in &contents.data_keys {
             let bytes = key.key.expose();
@@ -263,8 +277,10 @@ impl KeyRing {
     /// The environment's keys come last: they are the newest.
     fn add_settings(&mut self, settings: &GateSettings) -> Result<(), Error> {
         if let Some(secret) = &settings.jwt_secret_key {
-            self.forget_token_key(secret)?;
-            self.add_token_key(secret.expose(), Origin::new("JWT_SECRET_KEY"))?;
+            let key = TokenKey::new(TokenAlgorithm::Hs256, secret.expose())
+                .ok_or(Error::Crypto("a token key has no id"))?;
+            self.forget_token_key(key.id(), secret);
+            self.add_token_key(key, Origin::new("JWT_SECRET_KEY"))?;
             self.secret_from_settings = true;
         }
         let Some(aes_key) = &settings.aes_key else {
@@ -296,6 +312,7 @@ impl KeyRing {
                     "AES_KEY and AES_IV (read as 16 {})",
                     byte_form(settings.aes_iv_form)
                 ),
+                algorithm: None,
                 created: None,
                 newest: false,
                 state: KeyState::Accepted,
@@ -304,14 +321,16 @@ impl KeyRing {
         Ok(())
     }
 
-    fn add_token_key(&mut self, bytes: &[u8], origin: Origin<'_>) -> Result<(), Error> {
-        let id = token_key_id(bytes)?;
-        if self.token_key(&id).is_ok() {
-            return Err(same_id("token", &id));
+    fn add_token_key(&mut self, key: TokenKey, origin: Origin<'_>) -> Result<(), Error> {
+        if self.token_key(key.id()).is_ok() {
+            return Err(same_id("token", key.id()));
         }
-        self.origins.push(origin.told("token", id.clone()));
+        self.origins.push(KeyOrigin {
+            algorithm: Some(key.algorithm().name()),
+            ..origin.told("token", key.id().to_owned())
+        });
         self.token_keys.push(Held {
-            key: TokenKey::new(bytes, id),
+            key,
             state: origin.state,
         });
         Ok(())
@@ -333,13 +352,11 @@ impl KeyRing {
     }
 
     /// A key that stands in the ring file and in the environment is one key, and the newest.
-    fn forget_token_key(&mut self, secret: &Secret) -> Result<(), Error> {
-        let id = token_key_id(secret.expose())?;
+    fn forget_token_key(&mut self, id: &str, secret: &Secret) {
         self.token_keys
-            .retain(|known| known.key.id() != id || *known.key.bytes() != secret.expose());
+            .retain(|known| known.key.id() != id || !known.key.is_secret(secret));
         self.origins
             .retain(|origin| origin.kind != "token" || origin.id != id);
-        Ok(())
     }
 
     fn mark_newest(&mut self) {
@@ -385,6 +402,7 @@ impl<'a> Origin<'a> {
             kind,
             id,
             from: self.from.to_owned(),
+            algorithm: None,
             created: self.created,
             newest: false,
             state: self.state,
@@ -393,16 +411,25 @@ impl<'a> Origin<'a> {
 }
 
 /// Makes the ring file with one key of each kind, unless another process was faster.
-fn make_file(folder: &Path, seal: &RingSeal) -> Result<RingContents, Error> {
+fn make_file(
+    folder: &Path,
+    seal: &RingSeal,
+    algorithm: Option<TokenAlgorithm>,
+) -> Result<RingContents, Error> {
     let changed = write::change(folder, seal, |ring| {
         let new = ring.is_empty();
         if new {
-            ring.add_new(Kind::Token)?;
-            ring.add_new(Kind::Data)?;
+            ring.add_new(Kind::Token, algorithm)?;
+            ring.add_new(Kind::Data, None)?;
         }
         Ok(new)
     })?;
     Ok(changed.contents)
+}
+
+/// Whether the environment has a key of each kind.
+fn needs_no_ring(settings: &GateSettings) -> bool {
+    settings.jwt_secret_key.is_some() && settings.aes_key.is_some()
 }
 
 fn next_generation() -> u64 {
@@ -410,11 +437,11 @@ fn next_generation() -> u64 {
     GENERATIONS.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The id of a token key, as it stands in `kid`.
-pub(crate) fn token_key_id(key: &[u8]) -> Result<String, Error> {
-    let mut id = [0; 8];
-    hkdf_sha256(key, b"sealgate/key-id/v1", &mut id)?;
-    Ok(encode_url(&id))
+/// A token key that nothing keeps.
+fn random_token_key(algorithm: Option<TokenAlgorithm>) -> Result<TokenKey, Error> {
+    let mut ring = RingContents::default();
+    ring.add_new(Kind::Token, algorithm)?;
+    ring.token_keys[0].token_key()
 }
 
 fn same_id(kind: &str, id: &str) -> Error {

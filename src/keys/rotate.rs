@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::document::{Kind, RingContents};
 use super::seal::RingSeal;
-use super::{Generated, KeyState, NewKeys, manage, write};
+use super::{Generated, KeyOrigin, KeyState, NewKeys, manage, write};
 use crate::Error;
 use crate::clock::unix_now;
 use crate::config::GateSettings;
@@ -104,6 +104,28 @@ pub(super) fn rotate_old(
         true
     })?;
     Ok(rotated.then_some(generated))
+}
+
+/// Adds a token key of the algorithm that the settings ask for, where the newest one is of another: that one is accepted
+/// until the last of its tokens has expired. May be called by several processes at once: one of them does it.
+///
+/// # Errors
+/// Those of [`rotate`].
+pub(super) fn to_set_algorithm(
+    settings: &GateSettings,
+    seal: &RingSeal,
+) -> Result<Vec<KeyOrigin>, Error> {
+    let generated = manage::add_where(settings, seal, |ring, kind| {
+        if kind != Kind::Token || ring.token_algorithm() == settings.token_algorithm {
+            return false;
+        }
+        if let Some(key) = ring.keys_mut(kind).last_mut() {
+            key.state =
+                KeyState::AcceptedUntil(unix_now().saturating_add(whole(token_grace(settings))));
+        }
+        true
+    })?;
+    Ok(generated.added)
 }
 
 /// How long the tokens of a replaced key are accepted where nobody says otherwise: until the last one has expired.

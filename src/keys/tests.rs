@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
+use crate::token::token_key_id;
 use crate::{Config, Gate, Grant};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
@@ -55,6 +56,13 @@ fn ids_are_those_of_the_vectors() {
             assert_eq!(token_key_id(&key).unwrap(), kid);
             seen += 1;
         }
+        if let Some(private) = bytes("private_hex") {
+            let algorithm = TokenAlgorithm::from_name(vector["algorithm"].as_str().unwrap());
+            let key = TokenKey::new(algorithm.unwrap(), &private).unwrap();
+            assert_eq!(vector["token_key_id"], key.id());
+            assert_eq!(*key.bytes(), private);
+            seen += 1;
+        }
         if let (Some(key), Some(id)) = (bytes("aes_key_hex"), vector["data_key_id_hex"].as_str()) {
             let derived = DataKey::from_aes_key(&key).unwrap();
             assert_eq!(hex(&derived.id()), id);
@@ -62,7 +70,10 @@ fn ids_are_those_of_the_vectors() {
             seen += 1;
         }
     }
-    assert!(seen >= 4, "the vectors have token keys and data keys");
+    assert!(
+        seen >= 8,
+        "the vectors have token keys, key pairs and data keys"
+    );
 }
 
 #[test]
@@ -289,6 +300,7 @@ fn a_ring_never_gets_larger_than_what_is_read() {
         ring.token_keys.extend((0..9000).map(|n| document::RingKey {
             id: format!("{n:011}"),
             key: Secret::from(&[7; 32][..]),
+            algorithm: Some(TokenAlgorithm::Hs256),
             created: 0,
             state: KeyState::Accepted,
         }));
@@ -342,4 +354,66 @@ fn new_keys_are_the_newest_and_the_old_ones_still_serve() {
     generate(&settings, both).unwrap();
     let sealed = gate(&given).seal(b"data", b"").unwrap();
     assert_eq!(before.open(&sealed, b"").unwrap().expose(), b"data");
+}
+
+#[test]
+fn another_algorithm_is_used_from_the_next_start_and_the_key_before_for_a_time() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sealgate");
+    let start = |algorithm: Option<&str>| {
+        let mut settings = vec![("data_dir", folder.to_str().unwrap())];
+        settings.extend(algorithm.map(|name| ("token_algorithm", name)));
+        gate(&settings)
+    };
+    let grant = Grant {
+        subject: "alice",
+        scope: "",
+        ttl: None,
+    };
+    let algorithms = |gate: &Gate| -> Vec<_> {
+        let keys = gate.key_origins().into_iter();
+        keys.filter(|key| key.kind == "token")
+            .map(|key| (key.algorithm.unwrap(), key.state == KeyState::Accepted))
+            .collect()
+    };
+    let first = start(None);
+    let token = first.issue_token(&grant).unwrap();
+    assert_eq!(algorithms(&start(Some("HS256"))), [("HS256", true)]);
+    let before = crate::clock::unix_now();
+    let second = start(Some("EdDSA"));
+    assert_eq!(algorithms(&second), [("HS256", false), ("EdDSA", true)]);
+    let KeyState::AcceptedUntil(end) = second.key_origins()[0].state else {
+        panic!("it has an end");
+    };
+    assert!(
+        (before + 1805..before + 1900).contains(&end),
+        "until its last token has expired"
+    );
+    assert_eq!(second.verify_token(&token).unwrap().subject(), "alice");
+    let token = second.issue_token(&grant).unwrap();
+    assert_eq!(first.verify_token(&token).unwrap().subject(), "alice");
+    // Who says nothing takes the ring as it is, and so do the same words again.
+    for said in [None, Some("EdDSA")] {
+        assert_eq!(
+            algorithms(&start(said)),
+            [("HS256", false), ("EdDSA", true)]
+        );
+    }
+    assert_eq!(algorithms(&start(Some("HS256"))).len(), 3);
+}
+
+#[test]
+fn a_secret_of_the_environment_is_not_for_key_pairs() {
+    let mut config = Config::new();
+    for (name, value) in [("jwt_secret_key", SECRET), ("token_algorithm", "ES256")] {
+        config.set(name, value).unwrap();
+    }
+    let said = config.settings().unwrap_err().to_string();
+    assert!(
+        said.contains("HS256") && said.contains("Unset one"),
+        "{said}"
+    );
+    assert!(!said.contains(SECRET));
+    config.set("token_algorithm", "HS256").unwrap();
+    assert!(config.settings().is_ok());
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::rotate::{rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
-use super::{KeyOrigin, KeyRing, Missing, RING_FILE, rotate::rotate_old};
+use super::{KeyOrigin, KeyRing, Missing, RING_FILE};
 use crate::Error;
 use crate::clock::coarse_milliseconds;
 use crate::config::GateSettings;
@@ -52,7 +53,7 @@ impl Keys {
         // Before the ring is read: a change meanwhile is noticed later.
         let before = file.as_deref().and_then(Stamp::at);
         let seal = RingSeal::of(settings)?;
-        let ring = KeyRing::collect(settings, &seal, Missing::Make)?;
+        let ring = with_set_algorithm(settings, &seal)?;
         let source = file.map(|file| Source {
             settings: settings.clone(),
             seal,
@@ -178,4 +179,23 @@ impl Keys {
         let source = self.source.as_ref()?;
         lock(&source.seen).trouble.clone()
     }
+}
+
+/// The ring, whose newest token key signs as the settings ask, if they do. A key of the environment is HS256 and never gets
+/// here with another algorithm: the settings refuse that.
+fn with_set_algorithm(settings: &GateSettings, seal: &RingSeal) -> Result<KeyRing, Error> {
+    let ring = KeyRing::collect(settings, seal, Missing::Make)?;
+    let signs = ring.newest_token_key().algorithm();
+    if !ring.has_file
+        || settings.jwt_secret_key.is_some()
+        || settings.token_algorithm.is_none_or(|set| set == signs)
+    {
+        return Ok(ring);
+    }
+    for added in to_set_algorithm(settings, seal)? {
+        log::info!(
+            "{added} is used from now on; the {signs} key before it is accepted until its last token has expired"
+        );
+    }
+    KeyRing::collect(settings, seal, Missing::Make)
 }

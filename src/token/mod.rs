@@ -1,21 +1,19 @@
-//! Tokens: JSON Web Tokens (RFC 7519), signed with HS256, in our own form (RFC 9068's `at+jwt`) and in the original's.
+//! Tokens: JSON Web Tokens (RFC 7519), in our own form (RFC 9068's `at+jwt`) and in the original's.
 //!
-//! `strict` reads header and claims and refuses what a lenient reader would let through; jwt-simple signs, and checks
-//! signature and times; `cache` remembers what has been checked. Which keys there are is the ring's business.
+//! `strict` reads header and claims and refuses what a lenient reader would let through; `key` signs, and checks
+//! signature and times, with jwt-simple; `cache` remembers what has been checked. Which keys there are is the ring's business.
 
 mod cache;
 mod claims;
+mod key;
 mod strict;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use jwt_simple::JWTError;
-use jwt_simple::algorithms::{HS256Key, MACLike};
-use jwt_simple::claims::{JWTClaims, NoCustomClaims};
+use jwt_simple::claims::JWTClaims;
 use jwt_simple::prelude::{HeaderOptions, UnixTimeStamp, VerificationOptions};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::cipher::{encode_url, random};
 use crate::config::GateSettings;
@@ -28,6 +26,10 @@ use strict::{Parts, ReadClaims, ReadHeader};
 
 pub(crate) use claims::narrow_scope;
 pub use claims::{Claims, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
+pub use key::TokenAlgorithm;
+pub(crate) use key::TokenKey;
+#[cfg(test)]
+pub(crate) use key::token_key_id;
 pub use strict::Unverified;
 
 /// Longest token that is looked at, in bytes.
@@ -48,37 +50,6 @@ pub(crate) enum TokenUse {
     Access,
     /// For a new pair of tokens, at `/refresh`.
     Refresh,
-}
-
-/// A key that signs and checks tokens.
-pub(crate) struct TokenKey {
-    id: String,
-    key: HS256Key,
-    /// The encoded header of the tokens that this key signs: a token that begins with it needs no reading of its header.
-    header: String,
-}
-
-impl TokenKey {
-    pub(crate) fn new(bytes: &[u8], id: String) -> Self {
-        let header = format!(r#"{{"alg":"HS256","kid":"{id}","typ":"{ACCESS_TYPE}"}}"#);
-        TokenKey {
-            key: HS256Key::from_bytes(bytes).with_key_id(&id),
-            id,
-            header: encode_url(header.as_bytes()),
-        }
-    }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
-    pub(crate) fn header(&self) -> &str {
-        &self.header
-    }
-
-    pub(crate) fn bytes(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(self.key.to_bytes())
-    }
 }
 
 /// What is asked of every token, and what new ones get.
@@ -195,11 +166,7 @@ impl TokenRules {
             signature_type: Some(making.used_for.typ().to_owned()),
             content_type: None,
         };
-        let token = ring
-            .newest_token_key()
-            .key
-            .authenticate_with_options(claims, &options)
-            .map_err(|_| Error::Crypto("a token could not be signed"))?;
+        let token = ring.newest_token_key().sign(claims, &options)?;
         if token.len() > MAX_TOKEN {
             return Err(Error::InvalidInput(
                 "The token would be longer than 8 KiB.".into(),
@@ -265,7 +232,7 @@ impl TokenRules {
         let parts = Parts::split(token)?;
         let header_json;
         let header = match ring.token_key_with_header(parts.header) {
-            Some(held) => ReadHeader::of_ours(held.key.id()),
+            Some(held) => ReadHeader::of_ours(&held.key),
             None => {
                 header_json = parts.header_json()?;
                 ReadHeader::read(&header_json)?
@@ -292,19 +259,7 @@ impl TokenRules {
             max_token_length: Some(MAX_TOKEN),
             ..VerificationOptions::default()
         };
-        let signed = key
-            .key
-            .verify_token::<NoCustomClaims>(token, Some(options))
-            .map_err(|error| match error.downcast_ref::<JWTError>() {
-                Some(JWTError::TokenHasExpired) => TokenError::Expired,
-                Some(JWTError::TokenNotValidYet | JWTError::ClockDrift) => TokenError::NotYetValid,
-                Some(
-                    JWTError::InvalidAuthenticationTag
-                    | JWTError::AlgorithmMismatch
-                    | JWTError::MissingSalt,
-                ) => TokenError::Foreign,
-                _ => TokenError::Malformed,
-            })?;
+        let signed = key.verify(token, header.alg.as_deref(), options)?;
         // A token with an audience is for that audience alone (RFC 7519, section 4.1.3).
         let meant_for_us = match &self.audience {
             // The original's tokens have none.
@@ -340,15 +295,19 @@ pub(crate) fn new_id() -> Result<String, Error> {
     Ok(encode_url(&id))
 }
 
-/// Under which name a token is taken back: its own id, or where it has none (the original's) or a very long one, its hash.
-/// There is one text for each token, since no other encoding of it is accepted.
+/// Under which name a token is taken back: its own id, or where it has none (the original's) or a very long one, the hash of
+/// what is signed. There is one text of that for each token, since no other encoding of it is accepted; of the signature
+/// there may be several, which an ES256 token's holder can make.
 pub(crate) fn revocation_id<'a>(claims: &'a Claims, token: &str) -> Cow<'a, str> {
     match claims.id() {
         Some(id) if (1..=MAX_KEPT_ID).contains(&id.len()) => Cow::Borrowed(id),
-        _ => Cow::Owned(format!(
-            "sha256:{}",
-            encode_url(&openssl::sha::sha256(token.as_bytes()))
-        )),
+        _ => {
+            let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+            Cow::Owned(format!(
+                "sha256:{}",
+                encode_url(&openssl::sha::sha256(signed.as_bytes()))
+            ))
+        }
     }
 }
 
@@ -383,3 +342,6 @@ impl From<Unusable> for TokenError {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod algorithm_tests;

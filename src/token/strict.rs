@@ -12,7 +12,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::claims::{Claims, Inner, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
-use super::{ACCESS_TYPE, MAX_TOKEN, TokenError};
+use super::{ACCESS_TYPE, MAX_TOKEN, TokenError, TokenKey};
 use crate::cipher::{decode_url, is_canonical_url};
 use crate::json::{self, Member, Text};
 
@@ -106,16 +106,16 @@ fn decode(part: &str) -> Result<String, TokenError> {
 pub(super) struct ReadHeader<'a> {
     pub(super) key_id: Option<Cow<'a, str>>,
     typ: Option<Cow<'a, str>>,
-    alg: Option<Cow<'a, str>>,
+    pub(super) alg: Option<Cow<'a, str>>,
 }
 
 impl<'a> ReadHeader<'a> {
     /// What [`read`](Self::read) gives for the header that this key's tokens get.
-    pub(super) fn of_ours(key_id: &'a str) -> Self {
+    pub(super) fn of_ours(key: &'a TokenKey) -> Self {
         ReadHeader {
-            key_id: Some(Cow::Borrowed(key_id)),
+            key_id: Some(Cow::Borrowed(key.id())),
             typ: Some(Cow::Borrowed(ACCESS_TYPE)),
-            alg: Some(Cow::Borrowed("HS256")),
+            alg: Some(Cow::Borrowed(key.algorithm().name())),
         }
     }
 

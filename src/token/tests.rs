@@ -45,7 +45,7 @@ fn a_new_token_says_what_the_formats_say() {
     let gate = gate(&[("jwt_secret_key", SECRET), ("audience", "us")]);
     let token = gate.issue_token(&grant("alice")).unwrap();
     let read = Unverified::read(&token).unwrap();
-    let kid = crate::keys::token_key_id(SECRET.as_bytes()).unwrap();
+    let kid = token_key_id(SECRET.as_bytes()).unwrap();
     assert_eq!(
         Value::from(read.header().clone()),
         json!({"alg": "HS256", "typ": "at+jwt", "kid": kid})

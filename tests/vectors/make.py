@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import data_vectors
+import jws_vectors
 import reference
 import stream_vectors
 import token_vectors
@@ -36,6 +37,7 @@ def build():
         "streams.json": stream_vectors.streams(),
         "aes_cbc.json": data_vectors.aes_cbc(),
         "tokens.json": token_vectors.tokens(),
+        "jws.json": jws_vectors.jws(),
         "key_ids.json": key_ids(),
         "masking.json": masking(),
     }
@@ -122,11 +124,27 @@ def key_ids():
                     "data_key_id_hex": reference.data_key_id(sealing).hex(),
                 }
             )
+    for algorithm in ("EdDSA", "ES256"):
+        for label in ("first", "second"):
+            private = data_vectors.fixed(f"{label} {algorithm} key", 32)
+            public = reference.public_key(algorithm, private)
+            vectors.append(
+                {
+                    "name": f"{label} {algorithm} key pair",
+                    "kind": "key_pair",
+                    "algorithm": algorithm,
+                    "private_hex": private.hex(),
+                    "public_hex": public.hex(),
+                    "token_key_id": reference.key_pair_id(algorithm, public),
+                }
+            )
     return {
         "description": (
             'Key ids. Of a key: token_key_id, base64url of HKDF-SHA256(key, info "sealgate/key-id/v1", 8 bytes), and '
             "where it can seal data (32 bytes) data_key_id_hex, the first 4 of the same. Of an aes_key: the sealing key "
-            'HKDF-SHA256(AES_KEY, info "sealgate/xaes-256-gcm/v1", 32 bytes) and that one\'s data key id. No salt.'
+            'HKDF-SHA256(AES_KEY, info "sealgate/xaes-256-gcm/v1", 32 bytes) and that one\'s data key id. Of a key_pair: of its '
+            "public key (EdDSA: 32 bytes, RFC 8032; ES256: the uncompressed point of 65 bytes, SEC 1), base64url of "
+            'HKDF-SHA256(public, info "sealgate/key-id/v1/EdDSA" or ".../ES256", 8 bytes). No salt.'
         ),
         "source": "HKDF of Python's cryptography (RFC 5869)",
         "vectors": vectors,

@@ -6,7 +6,8 @@ Nothing here calls Sealgate: the vectors are made with this module, and the Pyth
 import base64
 import hashlib
 
-from cryptography.hazmat.primitives import hashes, padding
+from cryptography.hazmat.primitives import hashes, padding, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -41,6 +42,18 @@ def data_key_id(key):
 
 def token_key_id(secret):
     return base64url(hkdf_sha256(secret, KEY_ID_INFO, 8))
+
+
+def public_key(algorithm, private):
+    """Ed25519: of the seed, 32 bytes. P-256: of the scalar, the uncompressed point."""
+    if algorithm == "EdDSA":
+        return ed25519.Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    point = ec.derive_private_key(int.from_bytes(private, "big"), ec.SECP256R1()).public_key()
+    return point.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+
+
+def key_pair_id(algorithm, public):
+    return base64url(hkdf_sha256(public, KEY_ID_INFO + b"/" + algorithm.encode(), 8))
 
 
 def base64url(data):

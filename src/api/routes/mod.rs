@@ -6,6 +6,7 @@ mod health;
 mod index;
 mod introspect;
 mod items;
+mod jwks;
 mod login;
 mod logout;
 mod refresh;
@@ -88,6 +89,13 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Unlimited("introspect"),
         about: "Ask whether a token is good, and what it says",
         answer: introspect::answer,
+    },
+    Route {
+        method: Method::Get,
+        path: "/.well-known/jwks.json",
+        access: Access::Anyone,
+        about: "The public keys that check tokens",
+        answer: jwks::answer,
     },
     Route {
         method: Method::Get,

@@ -32,6 +32,7 @@ fn the_list_of_endpoints() {
             "/refresh",
             "/logout",
             "/introspect",
+            "/.well-known/jwks.json",
             "/healthz",
             "/readyz"
         ]
