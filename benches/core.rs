@@ -170,6 +170,17 @@ fn token(c: &mut Criterion) {
                 .unwrap()
         });
     });
+    for algorithm in ["EdDSA", "ES256"] {
+        let settings = settings(&[("token_algorithm", algorithm), ("token_cache", "0")]);
+        let gate = Gate::new(&settings.gate).unwrap();
+        let token = gate.issue_token(&grant()).unwrap();
+        group.bench_function(BenchmarkId::new("issue", algorithm), |b| {
+            b.iter(|| gate.issue_token(&grant()).unwrap())
+        });
+        group.bench_function(BenchmarkId::new("verify", algorithm), |b| {
+            b.iter(|| gate.verify_token(black_box(&token)).unwrap())
+        });
+    }
     group.finish();
 }
 

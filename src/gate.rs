@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 
-use crate::audit::Pseudonyms;
+use crate::audit::{Event, Pseudonyms};
 use crate::cipher::{self, CbcMode, DataKey, DataKeyId, Stream};
 use crate::config::GateSettings;
 use crate::keys::{KeyOrigin, KeyRing, Keys, Unusable};
@@ -58,8 +58,8 @@ impl Gate {
             )?),
         };
         let ledger = Arc::new(Ledger::new(settings));
-        let keys = Keys::load(settings)?;
-        Ok(Gate {
+        let (keys, added) = Keys::load(settings)?;
+        let gate = Gate {
             inner: Arc::new(Inner {
                 pseudonyms: Pseudonyms::from_ring(&keys.current())?,
                 keys,
@@ -69,7 +69,22 @@ impl Gate {
                 refresh_ttl: settings.refresh_ttl,
                 limiter,
             }),
-        })
+        };
+        if !added.is_empty() {
+            gate.tell_replaced_keys();
+        }
+        Ok(gate)
+    }
+
+    /// Tells the audit trail that keys were replaced without anybody's doing.
+    pub(crate) fn tell_replaced_keys(&self) {
+        self.pseudonyms().tell(&Event {
+            event: "keys.rotate",
+            result: "ok",
+            user: None,
+            peer: &"server",
+            id: "-",
+        });
     }
 
     /// Issues a signed token for `grant.subject`.

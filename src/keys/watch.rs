@@ -44,7 +44,8 @@ struct Seen {
 }
 
 impl Keys {
-    pub(crate) fn load(settings: &GateSettings) -> Result<Self, Error> {
+    /// The keys that the settings name, and those that were added because the settings ask for another algorithm.
+    pub(crate) fn load(settings: &GateSettings) -> Result<(Self, Vec<KeyOrigin>), Error> {
         let folder = settings
             .data_dir
             .as_ref()
@@ -53,7 +54,7 @@ impl Keys {
         // Before the ring is read: a change meanwhile is noticed later.
         let before = file.as_deref().and_then(Stamp::at);
         let seal = RingSeal::of(settings)?;
-        let ring = with_set_algorithm(settings, &seal)?;
+        let (ring, added) = with_set_algorithm(settings, &seal)?;
         let source = file.map(|file| Source {
             settings: settings.clone(),
             seal,
@@ -64,10 +65,11 @@ impl Keys {
             }),
             file,
         });
-        Ok(Keys {
+        let keys = Keys {
             ring: ArcSwap::from_pointee(ring),
             source,
-        })
+        };
+        Ok((keys, added))
     }
 
     /// The ring as it is now.
@@ -183,19 +185,23 @@ impl Keys {
 
 /// The ring, whose newest token key signs as the settings ask, if they do. A key of the environment is HS256 and never gets
 /// here with another algorithm: the settings refuse that.
-fn with_set_algorithm(settings: &GateSettings, seal: &RingSeal) -> Result<KeyRing, Error> {
+fn with_set_algorithm(
+    settings: &GateSettings,
+    seal: &RingSeal,
+) -> Result<(KeyRing, Vec<KeyOrigin>), Error> {
     let ring = KeyRing::collect(settings, seal, Missing::Make)?;
     let signs = ring.newest_token_key().algorithm();
     if !ring.has_file
         || settings.jwt_secret_key.is_some()
         || settings.token_algorithm.is_none_or(|set| set == signs)
     {
-        return Ok(ring);
+        return Ok((ring, Vec::new()));
     }
-    for added in to_set_algorithm(settings, seal)? {
+    let added = to_set_algorithm(settings, seal)?;
+    for key in &added {
         log::info!(
-            "{added} is used from now on; the {signs} key before it is accepted until its last token has expired"
+            "{key} is used from now on; the {signs} key before it is accepted until its last token has expired"
         );
     }
-    KeyRing::collect(settings, seal, Missing::Make)
+    Ok((KeyRing::collect(settings, seal, Missing::Make)?, added))
 }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::audit::Event;
 use crate::sync::lock;
 use crate::{Error, Gate, threads};
 
@@ -67,13 +66,7 @@ fn rotate(gate: &Gate) {
     match gate.rotate_old_keys() {
         Ok(added) => {
             if !added.is_empty() {
-                gate.pseudonyms().tell(&Event {
-                    event: "keys.rotate",
-                    result: "ok",
-                    user: None,
-                    peer: &"server",
-                    id: "-",
-                });
+                gate.tell_replaced_keys();
             }
             for key in added {
                 log::info!(kind = key.kind, id = key.id; "a key has reached its age and was replaced");

@@ -137,6 +137,10 @@ def test_each_algorithm_in_turn(sealgate, binary, tmp_path):
             published = [(key["kty"], key["alg"]) for key in keys_of(server)]
             assert published == [("OKP", "EdDSA"), ("EC", "ES256")][:at]
         assert jwt.get_unverified_header(tokens[-1])["alg"] == algorithm
+        # What the server did by itself is in its log, and in the audit trail.
+        log = server.greeting() + server.err.read_text()
+        assert ("is accepted until its last token has expired" in log) == (at > 0), log
+        assert ("keys.rotate" in log) == (at > 0), log
     listed = json.loads(sealgate("keys", "list", "--json", **folder).succeeded())["keys"]
     assert [key["algorithm"] for key in listed if key["kind"] == "token"] == ["HS256", "EdDSA", "ES256", "HS256"]
     # Without a word the newest one's algorithm is kept; a retired key is published no more.
