@@ -9,6 +9,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::people::{Pair, People};
 use common::{Server, said, text, typed};
 use serde_json::{Value, json};
 
@@ -92,6 +93,20 @@ fn no_request_fails_while_keys_are_replaced() {
         let log = server.stop();
         assert!(log.contains("the key ring was read again"), "{log}");
     }
+}
+
+/// Rotating logs nobody out: what refreshes a login lives far longer than the token that it came with.
+#[test]
+fn a_login_can_be_refreshed_after_its_key_was_replaced() {
+    let people = People::of(&["alice"]);
+    let server = people.server(&[("SEALGATE_TOKEN_TTL", "1"), ("SEALGATE_LEEWAY", "0")]);
+    let pair = Pair::log_in(&server, "alice");
+    people.done(&["keys", "rotate", "--token-ttl", "1", "--leeway", "0"]);
+    thread::sleep(Duration::from_millis(2100));
+    assert_eq!(server.get("/secure-data", Some(&pair.token)).status, 401);
+    let refreshed = pair.refreshed(&server);
+    assert_eq!(refreshed.status, 200, "{}", refreshed.body);
+    server.stop();
 }
 
 #[test]

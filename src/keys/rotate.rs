@@ -128,9 +128,10 @@ pub(super) fn to_set_algorithm(
     Ok(generated.added)
 }
 
-/// How long the tokens of a replaced key are accepted where nobody says otherwise: until the last one has expired.
+/// How long the tokens of a replaced key are accepted where nobody says otherwise: until the last one has expired, and that
+/// is mostly one for refreshing a login.
 pub fn token_grace(settings: &GateSettings) -> Duration {
-    settings.token_ttl + settings.leeway
+    settings.token_ttl.max(settings.refresh_ttl) + settings.leeway
 }
 
 /// Changes whether what these keys made is accepted, by their ids.

@@ -361,7 +361,7 @@ fn another_algorithm_is_used_from_the_next_start_and_the_key_before_for_a_time()
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     let start = |algorithm: Option<&str>| {
-        let mut settings = vec![("data_dir", folder.to_str().unwrap())];
+        let mut settings = vec![("data_dir", folder.to_str().unwrap()), ("refresh_ttl", "0")];
         settings.extend(algorithm.map(|name| ("token_algorithm", name)));
         gate(&settings)
     };
