@@ -110,6 +110,7 @@ fn the_standard_streams_do_as_well() {
         "encrypt --in -",
         "encrypt --out -",
         "encrypt --in - --out -",
+        "encrypt --in /dev/stdin --out /dev/stdout",
     ] {
         let sealed = desk.typed(arguments, &data);
         assert!(sealed.status.success());

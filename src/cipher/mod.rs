@@ -6,6 +6,7 @@ mod base64;
 mod cbc;
 mod context;
 mod stream;
+mod stream_chunks;
 mod xaes;
 
 pub(crate) use base64::{

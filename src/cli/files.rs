@@ -162,8 +162,8 @@ fn place_of(path: &Path) -> io::Result<Option<PathBuf>> {
         Err(error) => return Err(error),
         Ok(_) => {}
     }
-    let place = fs::canonicalize(path)?;
-    let kind = fs::metadata(&place)?.file_type();
+    // Through the link, before it is followed by name: that of /dev/stdout may lead to a pipe, which has none.
+    let kind = fs::metadata(path)?.file_type();
     if kind.is_dir() {
         return Err(io::Error::other("it is a folder"));
     }
@@ -174,6 +174,7 @@ fn place_of(path: &Path) -> io::Result<Option<PathBuf>> {
     if !kind.is_file() {
         return Err(io::Error::other("it is no file"));
     }
+    let place = fs::canonicalize(path)?;
     // Renaming asks nobody whether the file may be changed.
     OpenOptions::new().write(true).open(&place)?;
     Ok(Some(place))

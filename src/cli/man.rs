@@ -36,11 +36,24 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "encrypt",
-        &["sealgate encrypt --context orders/17 < file > sealed"],
+        &[
+            "sealgate encrypt --context orders/17 < file > sealed",
+            "sealgate encrypt --in backup.tar --out backup.tar.sealed",
+        ],
     ),
     (
         "decrypt",
-        &["sealgate decrypt --context orders/17 < sealed > file"],
+        &[
+            "sealgate decrypt --context orders/17 < sealed > file",
+            "sealgate decrypt --in backup.tar.sealed --out backup.tar",
+        ],
+    ),
+    (
+        "rewrap",
+        &[
+            "sealgate rewrap < old.txt > new.txt",
+            "sealgate rewrap --in cards.txt --out cards.txt --bad-lines stop",
+        ],
     ),
     ("mask", &["echo my_password | sealgate mask"]),
     (

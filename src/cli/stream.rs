@@ -1,6 +1,6 @@
 //! `sealgate encrypt` and `sealgate decrypt` with `--in` or `--out`: sealed streams, of any size in constant memory.
 
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use clap::ArgMatches;
@@ -17,7 +17,7 @@ use super::{Failure, open_gate};
 const PIECE: usize = 4 * STREAM_CHUNK;
 /// What a push of a piece may write more than the piece has.
 const SLACK: usize = 2 * STREAM_CHUNK;
-/// Buffers between the two threads.
+/// Buffers between two threads.
 const BUFFERS: usize = 3;
 
 /// The first byte of a stream.
@@ -63,79 +63,103 @@ fn run(mut stream: Stream, matches: &ArgMatches) -> Result<(), (Failure, Option<
     done.map_err(|failure| (failure, first))
 }
 
-/// From the source through the stream to the target: this thread reads, seals and opens, another one writes.
+/// Buffers on their way from one thread to the next, and back when they are empty.
+struct Belt {
+    full: SyncSender<(Buffer, usize)>,
+    empty: Receiver<Buffer>,
+}
+
+/// The other end of a belt.
+struct BeltEnd {
+    full: Receiver<(Buffer, usize)>,
+    empty: Sender<Buffer>,
+}
+
+fn belt(size: usize) -> (Belt, BeltEnd) {
+    let (full, filled) = sync_channel(BUFFERS);
+    let (emptied, empty) = channel();
+    for _ in 0..BUFFERS {
+        // Cannot fail: the other end is here.
+        let _ = emptied.send(Zeroizing::new(vec![0; size]));
+    }
+    let end = BeltEnd {
+        full: filled,
+        empty: emptied,
+    };
+    (Belt { full, empty }, end)
+}
+
+/// From the source through the stream to the target: one thread reads, this one seals or opens, one writes.
 fn pass(
     stream: &mut Stream,
     mut source: Source,
     mut target: Target,
     first: &mut Option<u8>,
 ) -> Result<(), Failure> {
-    let (full, to_write) = sync_channel(BUFFERS);
-    let (written, empty) = channel();
-    for _ in 0..BUFFERS {
-        let _ = written.send(Zeroizing::new(vec![0; PIECE + SLACK]));
-    }
     let progress = Progress::new(source.size);
+    let (to_read, read) = belt(PIECE);
+    let (made, to_write) = belt(PIECE + SLACK);
     thread::scope(|scope| {
-        let writer = thread::Builder::new()
-            .spawn_scoped(scope, move || {
-                write_all(&to_write, &written, &mut target).map(|()| target)
-            })
+        let reader =
+            thread::Builder::new().spawn_scoped(scope, move || read_all(&mut source, &to_read));
+        let writer = thread::Builder::new().spawn_scoped(scope, move || {
+            write_all(&to_write, &mut target).map(|()| target)
+        });
+        let (reader, writer) = reader
+            .and_then(|reader| Ok((reader, writer?)))
             .map_err(|error| Failure::wrong(format!("No thread can be started: {error}.")))?;
-        let done = transform(stream, &mut source, first, progress, &empty, &full);
-        drop(full);
-        let target = writer
-            .join()
-            .map_err(|_| Failure::wrong("The thread that writes has failed."))?;
-        match (done, target) {
-            // What stopped the writer is the reason.
-            (Ok(true), Ok(target)) => target.finish(),
-            (_, Err(failure)) | (Err(failure), _) => Err(failure),
-            (Ok(false), Ok(_)) => Err(Failure::wrong("The thread that writes ended too early.")),
+        let finished = transform(stream, first, progress, &read, &made);
+        drop((read, made));
+        let failed = |_| Failure::wrong("A thread has failed.");
+        // What failed to be written or read is the reason for all that did not come.
+        let target = writer.join().map_err(failed)??;
+        reader.join().map_err(failed)??;
+        match finished? {
+            true => target.finish(),
+            false => Err(Failure::wrong("The input ended without its end.")),
         }
     })
 }
 
-/// `Ok(false)`: the writer takes nothing more.
-fn transform(
-    stream: &mut Stream,
-    source: &mut Source,
-    first: &mut Option<u8>,
-    mut progress: Progress,
-    empty: &Receiver<Buffer>,
-    full: &SyncSender<(Buffer, usize)>,
-) -> Result<bool, Failure> {
-    let mut piece = Zeroizing::new(vec![0; PIECE]);
-    loop {
-        let size = source.fill(&mut piece)?;
-        *first = first.or(piece[..size].first().copied());
-        let Ok(mut out) = empty.recv() else {
-            return Ok(false);
-        };
-        let mut made = stream.push(&piece[..size], &mut out)?;
-        progress.add(size);
-        let last = size < PIECE;
-        if last {
-            made += stream.finish(out.get_mut(made..).ok_or(Error::Decrypt)?)?;
-        }
-        if full.send((out, made)).is_err() {
-            return Ok(false);
-        }
-        if last {
-            return Ok(true);
+fn read_all(source: &mut Source, belt: &Belt) -> Result<(), Failure> {
+    for mut buffer in &belt.empty {
+        let size = source.fill(&mut buffer)?;
+        // A piece that is not full is the last one.
+        if belt.full.send((buffer, size)).is_err() || size < PIECE {
+            break;
         }
     }
+    Ok(())
 }
 
-fn write_all(
-    to_write: &Receiver<(Buffer, usize)>,
-    written: &std::sync::mpsc::Sender<Buffer>,
-    target: &mut Target,
-) -> Result<(), Failure> {
-    for (buffer, size) in to_write {
+/// Whether the stream has been finished; if not, another thread knows why.
+fn transform(
+    stream: &mut Stream,
+    first: &mut Option<u8>,
+    mut progress: Progress,
+    read: &BeltEnd,
+    made: &Belt,
+) -> Result<bool, Failure> {
+    for ((piece, size), mut out) in read.full.iter().zip(&made.empty) {
+        *first = first.or(piece[..size].first().copied());
+        let mut written = stream.push(&piece[..size], &mut out)?;
+        if size < PIECE {
+            written += stream.finish(out.get_mut(written..).ok_or(Error::Decrypt)?)?;
+        }
+        progress.add(size);
+        // Nobody takes a buffer back after the end.
+        let _ = read.empty.send(piece);
+        if made.full.send((out, written)).is_err() || stream.is_finished() {
+            break;
+        }
+    }
+    Ok(stream.is_finished())
+}
+
+fn write_all(belt: &BeltEnd, target: &mut Target) -> Result<(), Failure> {
+    for (buffer, size) in &belt.full {
         target.write(&buffer[..size])?;
-        // Nobody takes it when the end has been read.
-        let _ = written.send(buffer);
+        let _ = belt.empty.send(buffer);
     }
     Ok(())
 }
