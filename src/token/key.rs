@@ -39,7 +39,7 @@ pub enum TokenAlgorithm {
 
 impl TokenAlgorithm {
     /// All of them.
-    pub const ALL: [TokenAlgorithm; 3] = [
+    pub(crate) const ALL: [TokenAlgorithm; 3] = [
         TokenAlgorithm::Hs256,
         TokenAlgorithm::EdDsa,
         TokenAlgorithm::Es256,
