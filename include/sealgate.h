@@ -395,8 +395,6 @@ typedef int32_t (*sealgate_authenticate_callback)(struct sealgate_login *login, 
  */
 typedef int32_t (*sealgate_secure_data_callback)(struct sealgate_secure_data *data, void *user);
 
-
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
