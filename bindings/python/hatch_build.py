@@ -22,8 +22,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # What cargo needs to build the library, and no more: the manifest names the examples and benches, so they have to be there.
-RUST = ["Cargo.toml", "Cargo.lock", "build.rs", "README.md", "LICENSE", "src", "benches/core.rs", "benches/logging.rs"]
-RUST += ["examples/rust"]
+RUST = ["Cargo.toml", "Cargo.lock", "build.rs", "README.md", "LICENSE", "src"]
+RUST += ["benches/calls.rs", "benches/core.rs", "benches/logging.rs", "examples/rust"]
 
 LIBRARIES = {"darwin": "libsealgate.dylib", "win32": "sealgate.dll"}
 
