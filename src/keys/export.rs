@@ -44,9 +44,10 @@ fn rewrite(settings: &GateSettings, seal: &RingSeal, plain: bool) -> Result<Path
 /// [`Error::KeyRing`] where there is no ring, or it cannot be read or trusted.
 pub fn export(settings: &GateSettings, secret: &RingSecret) -> Result<Secret, Error> {
     let folder = manage::folder(settings)?;
-    let found = file::read(folder, &RingSeal::of(settings)?)?
-        .ok_or_else(|| Error::KeyRing(format!("There is no key ring in {}.", folder.display())))?;
-    RingSeal::new(Some(secret.clone()), None).seal(found.text.expose(), &AtRest::Plain)
+    let found =
+        file::read(folder, &RingSeal::of(settings)?)?.ok_or_else(|| file::none_in(folder))?;
+    let seal = RingSeal::new(Some(secret.clone()), None);
+    seal.seal(found.text.expose(), &seal.derivation(&AtRest::Plain)?)
 }
 
 /// Adds the keys of an exported ring to the ring of the settings, or makes that ring of them. Keys that are there already

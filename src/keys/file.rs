@@ -83,6 +83,11 @@ pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Erro
     }
 }
 
+/// The error of a ring that has to be there and is not.
+pub(super) fn none_in(folder: &Path) -> Error {
+    Error::KeyRing(format!("There is no key ring in {}.", folder.display()))
+}
+
 /// The error of a ring that is gone while its backup is there: new keys would open nothing of what the old ones made.
 pub(super) fn check_not_lost(folder: &Path, seal: &RingSeal) -> Result<(), Error> {
     let backup = folder.join(RING_BACKUP_FILE);

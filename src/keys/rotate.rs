@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::document::{Kind, RingContents};
 use super::seal::RingSeal;
-use super::{Generated, KeyOrigin, KeyState, NewKeys, manage, write};
+use super::{Generated, KeyOrigin, KeyState, NewKeys, file, manage, write};
 use crate::Error;
 use crate::clock::unix_now;
 use crate::config::GateSettings;
@@ -144,10 +144,7 @@ pub fn set_state(settings: &GateSettings, ids: &[&str], state: KeyState) -> Resu
     let mut keys = Vec::new();
     write::change(folder, &RingSeal::of(settings)?, |ring| {
         if ring.is_empty() {
-            return Err(Error::KeyRing(format!(
-                "There is no key ring in {}.",
-                folder.display()
-            )));
+            return Err(file::none_in(folder));
         }
         for id in ids {
             let (kind, before) = change(ring, id, state)?;

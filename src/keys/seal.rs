@@ -181,21 +181,28 @@ impl RingSeal {
         }
     }
 
-    /// Seals a text under the current secret, by the same key as before where there is one.
-    pub(super) fn seal(&self, text: &[u8], before: &AtRest) -> Result<Secret, Error> {
-        let secret = self
-            .current
-            .as_ref()
-            .ok_or(Error::Crypto("there is nothing to seal a ring under"))?;
-        let by = match before {
-            AtRest::Sealed(by) if by.fits(secret) => by.clone(),
-            _ => Derivation::new(secret)?,
-        };
-        let sealed = self.derive(secret, &by)?.seal(&by.context(), text)?;
+    /// How the key to seal by follows from the current secret: as before, where that is so already.
+    pub(super) fn derivation(&self, before: &AtRest) -> Result<Derivation, Error> {
+        let secret = self.current()?;
+        match before {
+            AtRest::Sealed(by) if by.fits(secret) => Ok(by.clone()),
+            _ => Derivation::new(secret),
+        }
+    }
+
+    fn current(&self) -> Result<&RingSecret, Error> {
+        let nothing = Error::Crypto("there is nothing to seal a ring under");
+        self.current.as_ref().ok_or(nothing)
+    }
+
+    /// Seals a text under the current secret.
+    pub(super) fn seal(&self, text: &[u8], by: &Derivation) -> Result<Secret, Error> {
+        let key = self.derive(self.current()?, by)?;
+        let sealed = key.seal(&by.context(), text)?;
         let envelope = Envelope {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
-            key: by,
+            key: by.clone(),
             sealed: encode_base64(&sealed),
         };
         let mut text = serde_json::to_vec_pretty(&envelope).expect("plain data is JSON");
@@ -344,6 +351,11 @@ mod tests {
         RingSecret::key(Secret::new(vec![byte; 32]))
     }
 
+    fn sealed(seal: &RingSeal, before: &AtRest) -> Secret {
+        seal.seal(b"ring", &seal.derivation(before).unwrap())
+            .unwrap()
+    }
+
     fn opened(seal: &RingSeal, text: &Secret) -> Result<Vec<u8>, Fault> {
         seal.open(text.clone())
             .map(|(text, _)| text.expose().to_vec())
@@ -354,7 +366,7 @@ mod tests {
         let passphrase = RingSecret::passphrase(b"correct horse battery");
         for secret in [key(1), passphrase] {
             let seal = RingSeal::new(secret.clone(), None);
-            let text = seal.seal(b"ring", &AtRest::Plain).unwrap();
+            let text = sealed(&seal, &AtRest::Plain);
             assert_eq!(opened(&seal, &text).unwrap(), b"ring");
             let later = RingSeal::new(key(2), secret.clone());
             let (_, at_rest) = later.open(text.clone()).unwrap();
@@ -369,9 +381,9 @@ mod tests {
     #[test]
     fn a_ring_that_is_written_again_keeps_its_salt_and_gets_another_nonce() {
         let seal = RingSeal::new(key(1), None);
-        let first = seal.seal(b"ring", &AtRest::Plain).unwrap();
+        let first = sealed(&seal, &AtRest::Plain);
         let (_, at_rest) = seal.open(first.clone()).unwrap();
-        let second = seal.seal(b"ring", &at_rest).unwrap();
+        let second = sealed(&seal, &at_rest);
         let read = |text: &Secret| serde_json::from_slice::<Envelope>(text.expose()).unwrap();
         let (first, second) = (read(&first), read(&second));
         assert!(first.key == second.key && first.sealed != second.sealed);
@@ -380,7 +392,7 @@ mod tests {
     #[test]
     fn nothing_that_was_changed_opens() {
         let seal = RingSeal::new(key(1), None);
-        let text = seal.seal(b"ring", &AtRest::Plain).unwrap();
+        let text = sealed(&seal, &AtRest::Plain);
         let mut changed = text.expose().to_vec();
         for at in 0..changed.len() {
             for bit in 0..8 {

@@ -3,13 +3,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::mem;
 use std::path::Path;
 
 #[cfg(unix)]
 use std::os::unix::fs::MetadataExt;
 
 use super::document::{MAX_TEXT, RingContents};
-use super::file::{self, RING_BACKUP_FILE, RING_FILE};
+use super::file::{self, Found, RING_BACKUP_FILE, RING_FILE};
 use super::seal::{AtRest, RingSeal};
 use crate::data_dir::{self, new_file};
 use crate::{Error, Secret};
@@ -35,64 +36,41 @@ pub(super) fn change(
     edit: impl FnOnce(&mut RingContents) -> Result<bool, Error>,
 ) -> Result<Changed, Error> {
     let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
-    let found = file::read(folder, seal)?;
-    let (mut contents, old) = match found {
-        Some(found) => {
-            check_owner(folder, &found)?;
-            let old = Old {
-                raw: found.raw,
-                text: found.text,
-                at_rest: found.at_rest,
-            };
-            (found.contents, Some(old))
-        }
-        None => {
-            file::check_not_lost(folder, seal)?;
-            (RingContents::default(), None)
-        }
-    };
-    let existed = old.is_some();
+    let mut found = read(folder, seal)?;
+    let mut contents = found
+        .as_mut()
+        .map(|found| mem::take(&mut found.contents))
+        .unwrap_or_default();
     if edit(&mut contents)? {
         let text = contents.to_text();
         check_readable(folder, &text, &contents)?;
-        write(folder, seal, &contents, &text, old.as_ref())?;
-    }
-    Ok(Changed { contents, existed })
-}
-
-/// Writes the ring as it is to lie in its file now: sealed where there is a secret for that, else plain.
-pub(super) fn rewrite(folder: &Path, seal: &RingSeal, plain: bool) -> Result<Changed, Error> {
-    let opener = seal;
-    let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
-    let Some(found) = file::read(folder, opener)? else {
-        file::check_not_lost(folder, opener)?;
-        return Err(Error::KeyRing(format!(
-            "There is no key ring in {}.",
-            folder.display()
-        )));
-    };
-    check_owner(folder, &found)?;
-    let old = Old {
-        raw: found.raw,
-        text: found.text,
-        at_rest: found.at_rest,
-    };
-    if plain {
-        replace(folder, old.text.expose(), Some(old.raw.expose()))?;
-    } else {
-        write(folder, seal, &found.contents, old.text.expose(), Some(&old))?;
+        write(folder, seal, &contents, &text, found.as_ref())?;
     }
     Ok(Changed {
-        contents: found.contents,
-        existed: true,
+        contents,
+        existed: found.is_some(),
     })
 }
 
-/// The ring before a change.
-struct Old {
-    raw: Secret,
-    text: Secret,
-    at_rest: AtRest,
+/// Writes the ring as it is to lie in its file now: sealed where there is a secret for that, else (or where `plain`) plain.
+pub(super) fn rewrite(folder: &Path, seal: &RingSeal, plain: bool) -> Result<(), Error> {
+    let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
+    let found = read(folder, seal)?.ok_or_else(|| file::none_in(folder))?;
+    let text = found.text.expose();
+    if plain {
+        return replace(folder, text, Some(found.raw.expose()));
+    }
+    write(folder, seal, &found.contents, text, Some(&found))
+}
+
+/// The ring that is to be changed, `None` where one is to be made.
+fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Error> {
+    let found = file::read(folder, seal)?;
+    match &found {
+        Some(found) => check_owner(folder, found)?,
+        None => file::check_not_lost(folder, seal)?,
+    }
+    Ok(found)
 }
 
 fn write(
@@ -100,7 +78,7 @@ fn write(
     seal: &RingSeal,
     contents: &RingContents,
     text: &[u8],
-    old: Option<&Old>,
+    old: Option<&Found>,
 ) -> Result<(), Error> {
     if !seal.seals() {
         if old.is_some_and(|old| !matches!(old.at_rest, AtRest::Plain)) {
@@ -112,28 +90,21 @@ fn write(
         }
         return replace(folder, text, old.map(|old| old.raw.expose()));
     }
-    let at_rest = old.map_or(&AtRest::Plain, |old| &old.at_rest);
-    let sealed = seal.seal(text, at_rest)?;
+    let by = seal.derivation(old.map_or(&AtRest::Plain, |old| &old.at_rest))?;
+    let sealed = seal.seal(text, &by)?;
     check_size(folder, sealed.expose(), contents)?;
     // The ring before must not stay in the clear, nor under a secret that is given up.
-    let backup = match old {
-        Some(old) if matches!(old.at_rest, AtRest::Sealed(_)) => Some(old.raw.clone()),
-        Some(old) => Some(
-            seal.seal(
-                old.text.expose(),
-                &seal
-                    .open(sealed.clone())
-                    .map_or(AtRest::Plain, |(_, at_rest)| at_rest),
-            )?,
-        ),
-        None => None,
-    };
+    let backup = old.map(|old| match old.at_rest {
+        AtRest::Sealed(_) => Ok(old.raw.clone()),
+        AtRest::Plain | AtRest::Outdated => seal.seal(old.text.expose(), &by),
+    });
+    let backup = backup.transpose()?;
     replace(folder, sealed.expose(), backup.as_ref().map(Secret::expose))
 }
 
 /// What is written belongs to the folder's owner, so nobody else's ring may be what it begins with: through a link, an
 /// administrator could be led to give one away.
-fn check_owner(folder: &Path, found: &file::Found) -> Result<(), Error> {
+fn check_owner(folder: &Path, found: &Found) -> Result<(), Error> {
     #[cfg(unix)]
     if fs::metadata(folder).is_ok_and(|folder| folder.uid() != found.metadata.uid()) {
         return Err(Error::KeyRing(format!(
