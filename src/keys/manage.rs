@@ -37,6 +37,15 @@ pub struct NewKeys {
     pub data: bool,
 }
 
+impl NewKeys {
+    pub(super) fn has(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Token => self.token,
+            Kind::Data => self.data,
+        }
+    }
+}
+
 /// What [`generate`] has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
@@ -82,14 +91,10 @@ pub(super) fn add(
 ) -> Result<Generated, Error> {
     check_use(settings, kinds)?;
     add_where(settings, &RingSeal::of(settings)?, |ring, kind| {
-        let wanted = match kind {
-            Kind::Token => kinds.token,
-            Kind::Data => kinds.data,
-        };
-        if wanted {
+        if kinds.has(kind) {
             prepare(ring, kind);
         }
-        wanted
+        kinds.has(kind)
     })
 }
 

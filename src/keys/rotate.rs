@@ -30,80 +30,49 @@ pub fn rotate(
     kinds: NewKeys,
     grace: impl Fn(&'static str) -> Option<Duration>,
 ) -> Result<Generated, Error> {
-    let until = |kind| {
-        grace(kind).map_or(KeyState::Accepted, |grace| {
-            KeyState::AcceptedUntil(unix_now().saturating_add(whole(grace)))
-        })
-    };
     manage::add(settings, kinds, |ring, kind| {
-        let state = until(kind.name());
-        if let Some(key) = ring.keys_mut(kind).last_mut() {
-            key.state = state;
-        }
+        set_aside(ring, kind, grace(kind.name()));
     })
 }
 
-/// Rotates the kinds of key whose newest one is older than the settings permit; `None` where none is. May be called by
-/// several processes at once: one of them does it.
+/// The key that is the newest still is accepted for `grace` from now on; `None`: without an end.
+fn set_aside(ring: &mut RingContents, kind: Kind, grace: Option<Duration>) {
+    if let Some(key) = ring.keys_mut(kind).last_mut() {
+        key.state = grace.map_or(KeyState::Accepted, |grace| {
+            KeyState::AcceptedUntil(unix_now().saturating_add(whole(grace)))
+        });
+    }
+}
+
+/// Whether a key that was made then, in seconds since 1970-01-01 UTC, has reached this age; zero is never reached.
+pub(super) fn is_old(made: u64, age: Duration) -> bool {
+    !age.is_zero() && made.saturating_add(age.as_secs()) <= unix_now()
+}
+
+/// Rotates these kinds of key where the newest one is older than the settings permit, and tells which ones are new. May be
+/// called by several processes at once: one of them does it.
 ///
 /// # Errors
 /// Those of [`rotate`].
 pub(super) fn rotate_old(
     settings: &GateSettings,
     seal: &RingSeal,
-) -> Result<Option<Generated>, Error> {
-    let ages = [
-        (Kind::Token, settings.rotate_token_key_after),
-        (Kind::Data, settings.rotate_data_key_after),
-    ];
-    let Some(folder) = settings
-        .data_dir
-        .as_ref()
-        .filter(|_| !settings.ephemeral_keys)
-    else {
-        return Ok(None);
-    };
-    let is_old = |ring: &mut RingContents, kind: Kind| {
-        let age = ages.iter().find(|(other, _)| *other == kind);
-        let age = age.map_or(Duration::ZERO, |(_, age)| *age);
-        let newest = ring.keys_mut(kind).last().map(|key| key.created);
-        !age.is_zero()
-            && newest.is_some_and(|made| made.saturating_add(age.as_secs()) <= unix_now())
-    };
-    // Looked at without the lock first: it is nearly always too early.
-    let Some(mut found) = super::file::read(folder, seal)? else {
-        return Ok(None);
-    };
-    let kinds = NewKeys {
-        token: settings.jwt_secret_key.is_none() && is_old(&mut found.contents, Kind::Token),
-        data: settings.aes_key.is_none() && is_old(&mut found.contents, Kind::Data),
-    };
-    if !kinds.token && !kinds.data {
-        return Ok(None);
-    }
-    let mut rotated = false;
-    let state = |kind| match kind {
-        Kind::Token => {
-            KeyState::AcceptedUntil(unix_now().saturating_add(whole(token_grace(settings))))
-        }
-        Kind::Data => KeyState::Accepted,
-    };
+    kinds: NewKeys,
+) -> Result<Vec<KeyOrigin>, Error> {
     let generated = manage::add_where(settings, seal, |ring, kind| {
-        let wanted = match kind {
-            Kind::Token => kinds.token,
-            Kind::Data => kinds.data,
+        let (age, grace) = match kind {
+            Kind::Token => (settings.rotate_token_key_after, Some(token_grace(settings))),
+            Kind::Data => (settings.rotate_data_key_after, None),
         };
         // Another process may have been faster.
-        if !wanted || !is_old(ring, kind) {
-            return false;
+        let newest = ring.keys_mut(kind).last();
+        let wanted = kinds.has(kind) && newest.is_some_and(|key| is_old(key.created, age));
+        if wanted {
+            set_aside(ring, kind, grace);
         }
-        if let Some(key) = ring.keys_mut(kind).last_mut() {
-            key.state = state(kind);
-        }
-        rotated = true;
-        true
+        wanted
     })?;
-    Ok(rotated.then_some(generated))
+    Ok(generated.added)
 }
 
 /// Adds a token key of the algorithm that the settings ask for, where the newest one is of another: that one is accepted
@@ -119,10 +88,7 @@ pub(super) fn to_set_algorithm(
         if kind != Kind::Token || ring.token_algorithm() == settings.token_algorithm {
             return false;
         }
-        if let Some(key) = ring.keys_mut(kind).last_mut() {
-            key.state =
-                KeyState::AcceptedUntil(unix_now().saturating_add(whole(token_grace(settings))));
-        }
+        set_aside(ring, kind, Some(token_grace(settings)));
         true
     })?;
     Ok(generated.added)

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::rotate::{rotate_old, to_set_algorithm};
+use super::rotate::{is_old, rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
-use super::{KeyOrigin, KeyRing, Missing, RING_FILE};
+use super::{KeyOrigin, KeyRing, Missing, NewKeys, RING_FILE};
 use crate::Error;
 use crate::clock::coarse_milliseconds;
 use crate::config::GateSettings;
@@ -155,9 +155,27 @@ impl Keys {
         let Some(source) = &self.source else {
             return Ok(Vec::new());
         };
-        let rotated = rotate_old(&source.settings, &source.seal)?;
+        let settings = &source.settings;
+        let ring = self.current();
+        // A key of the environment is as old as whoever set it knows.
+        let has_old = |kind: &str, age| {
+            let mut origins = ring.origins().iter();
+            origins.any(|origin| {
+                let made = origin.created.filter(|_| origin.newest);
+                origin.kind == kind && made.is_some_and(|made| is_old(made, age))
+            })
+        };
+        let kinds = NewKeys {
+            token: has_old("token", settings.rotate_token_key_after),
+            data: has_old("data", settings.rotate_data_key_after),
+        };
+        // Nearly always it is too early. Where the ring is gone, none is made.
+        if !kinds.token && !kinds.data || !source.file.exists() {
+            return Ok(Vec::new());
+        }
+        let added = rotate_old(settings, &source.seal, kinds)?;
         self.look();
-        Ok(rotated.map_or_else(Vec::new, |rotated| rotated.added))
+        Ok(added)
     }
 
     /// Whether the ring's file is still to be sealed.

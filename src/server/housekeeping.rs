@@ -1,7 +1,7 @@
 //! What a server does from time to time beside its requests: keys that have reached their age are replaced.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::sync::lock;
 use crate::{Error, Gate, threads};
@@ -48,18 +48,8 @@ impl Drop for Housekeeping {
 
 fn is_over_within(told: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
     let (over, bell) = told;
-    let end = Instant::now() + pause;
-    let mut guard = lock(over);
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if *guard || left.is_zero() {
-            return *guard;
-        }
-        guard = bell
-            .wait_timeout(guard, left)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0;
-    }
+    let waited = bell.wait_timeout_while(lock(over), pause, |over| !*over);
+    *waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
 fn rotate(gate: &Gate) {
