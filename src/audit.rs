@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::Error;
-use crate::cipher::hkdf_sha256;
+use crate::cipher::{encode_hex, hkdf_sha256};
 use crate::config::GateSettings;
 use crate::keys::KeyRing;
 use crate::mask::MaskedForLog;
@@ -65,7 +65,7 @@ impl Pseudonyms {
         let mut bytes = [0; 8];
         match &self.key {
             Some(key) if hkdf_sha256(&**key, user.as_bytes(), &mut bytes).is_ok() => {
-                bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+                encode_hex(&bytes)
             }
             _ => "-".to_owned(),
         }

@@ -1,4 +1,4 @@
-//! Base64 (RFC 4648) as the doors speak it: strict, except that white space around and inside is forgiven when decoding
+//! Base64 and hexadecimal (RFC 4648) as the doors speak it: strict, except that white space around and inside is forgiven when decoding
 //! data, because command-line tools wrap their lines.
 
 use crate::Error;
@@ -24,6 +24,11 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, Error> {
     base64_simd::STANDARD
         .decode_to_vec(packed)
         .map_err(|_| Error::Decrypt)
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn encode_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// URL-safe alphabet without padding, as JOSE uses it.

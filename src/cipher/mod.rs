@@ -10,7 +10,8 @@ mod stream_chunks;
 mod xaes;
 
 pub(crate) use base64::{
-    decode as decode_base64, decode_url, encode as encode_base64, encode_url, is_canonical_url,
+    decode as decode_base64, decode_url, encode as encode_base64, encode_hex, encode_url,
+    is_canonical_url,
 };
 pub(crate) use cbc::CbcKey;
 pub use cbc::CbcMode;

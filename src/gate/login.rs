@@ -197,12 +197,7 @@ impl Gate {
     /// # Errors
     /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] where it cannot be a username.
     pub fn revoke_user(&self, user: &str) -> Result<(), Error> {
-        if !token::valid_subject(user) {
-            return Err(Error::InvalidInput(
-                "The username must be 1 to 256 characters long and without control characters."
-                    .to_owned(),
-            ));
-        }
+        token::check_subject(user)?;
         let ledger = &self.inner.ledger;
         ledger.writing()?.revoke_user(user, users::from_now())?;
         ledger.look();

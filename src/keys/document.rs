@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{KeyState, hex};
-use crate::cipher::{DataKey, decode_base64, encode_base64, random_key};
+use super::KeyState;
+use crate::cipher::{DataKey, decode_base64, encode_base64, encode_hex, random_key};
 use crate::clock::unix_now;
 use crate::token::{TokenAlgorithm, TokenKey};
 use crate::{Error, Secret};
@@ -320,7 +320,7 @@ fn key_id(algorithm: Option<TokenAlgorithm>, key: &[u8]) -> Option<String> {
         Some(algorithm) => Some(TokenKey::new(algorithm, key)?.id().to_owned()),
         None => {
             let key = DataKey::new(key.try_into().ok()?).ok()?;
-            Some(hex(&key.id()))
+            Some(encode_hex(&key.id()))
         }
     }
 }

@@ -18,7 +18,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, random_key};
+use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, encode_hex, random_key};
 use crate::config::GateSettings;
 use crate::data_dir::check_folder;
 use crate::token::{TokenAlgorithm, TokenKey};
@@ -337,7 +337,7 @@ impl KeyRing {
     }
 
     fn add_data_key(&mut self, key: DataKey, origin: Origin<'_>) -> Result<(), Error> {
-        let id = hex(&key.id());
+        let id = encode_hex(&key.id());
         if self.data_keys.iter().any(|held| held.key.id() == key.id()) {
             return Err(same_id("data", &id));
         }
@@ -361,7 +361,7 @@ impl KeyRing {
 
     fn mark_newest(&mut self) {
         let token = self.token_keys.last().map(|held| held.key.id().to_owned());
-        let data = self.data_keys.last().map(|held| hex(&held.key.id()));
+        let data = self.data_keys.last().map(|held| encode_hex(&held.key.id()));
         for origin in &mut self.origins {
             origin.newest = match origin.kind {
                 "token" => Some(&origin.id) == token.as_ref(),
@@ -456,10 +456,6 @@ fn byte_form(form: &str) -> String {
         "raw bytes" => form.to_owned(),
         other => format!("bytes of {other}"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn ids_are_those_of_the_vectors() {
         }
         if let (Some(key), Some(id)) = (bytes("aes_key_hex"), vector["data_key_id_hex"].as_str()) {
             let derived = DataKey::from_aes_key(&key).unwrap();
-            assert_eq!(hex(&derived.id()), id);
+            assert_eq!(encode_hex(&derived.id()), id);
             assert_eq!(derived.bytes().to_vec(), bytes("sealing_key_hex").unwrap());
             seen += 1;
         }

@@ -86,6 +86,16 @@ pub fn valid_subject(name: &str) -> bool {
         && !name.chars().any(char::is_control)
 }
 
+/// The error of a username that is not acceptable.
+pub(crate) fn check_subject(name: &str) -> Result<(), Error> {
+    if valid_subject(name) {
+        return Ok(());
+    }
+    Err(Error::InvalidInput(
+        "The username must be 1 to 256 characters long and without control characters.".into(),
+    ))
+}
+
 /// Whether a scope is well-formed (RFC 6749, section 3.3): names of printable ASCII with single spaces between; may be
 /// empty.
 pub fn valid_scope(scope: &str) -> bool {

@@ -24,6 +24,7 @@ use crate::{Error, TokenError};
 use cache::TokenCache;
 use strict::{Parts, ReadClaims, ReadHeader};
 
+pub(crate) use claims::check_subject;
 pub(crate) use claims::narrow_scope;
 pub use claims::{Claims, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
 pub use key::TokenAlgorithm;
@@ -129,12 +130,7 @@ impl TokenRules {
     /// Signs a new token with the ring's newest key.
     pub(crate) fn issue(&self, ring: &KeyRing, making: &Making<'_>) -> Result<Made, Error> {
         let grant = making.grant;
-        if !valid_subject(grant.subject) {
-            return Err(Error::InvalidInput(
-                "The username must be 1 to 256 characters long and without control characters."
-                    .into(),
-            ));
-        }
+        check_subject(grant.subject)?;
         if !valid_scope(grant.scope) {
             return Err(Error::InvalidInput(
                 "The scope must be names with single spaces between.".into(),

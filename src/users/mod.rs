@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::clock::unix_now;
 use crate::config::GateSettings;
 use crate::store::{Account, Change, Ledger, Moment};
-use crate::token::{MAX_TTL, valid_scope, valid_subject};
+use crate::token::{MAX_TTL, check_subject, valid_scope};
 use crate::{Error, Secret};
 
 use lockout::Lockouts;
@@ -109,12 +109,7 @@ impl Users {
     /// # Errors
     /// [`Error::InvalidInput`] where there is one of this name, or name, password or scope will not do; [`Error::Store`].
     pub fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
-        if !valid_subject(name) {
-            return Err(Error::InvalidInput(
-                "The username must be 1 to 256 characters long and without control characters."
-                    .to_owned(),
-            ));
-        }
+        check_subject(name)?;
         check_scope(scope)?;
         password::check(name, password)?;
         let account = Account {

@@ -9,6 +9,7 @@ use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
+use crate::cipher::encode_hex;
 use crate::config::LoginMode;
 use crate::limiter::Admission;
 use crate::token::{Grant, OPEN_LOGIN_SCOPE, narrow_scope, valid_scope, valid_subject};
@@ -116,7 +117,7 @@ fn by_account(
     asked: &str,
 ) -> Result<Response, Problem> {
     let gate = &call.app.gate;
-    let from = address_text(&Caller::of(call.request, &call.app.settings).limit_key());
+    let from = encode_hex(&Caller::of(call.request, &call.app.settings).limit_key());
     let checked = gate.users().check(username, &password.into(), &from);
     if let Err(Error::RateLimited { .. }) = checked {
         call.audit("lockout", "put_off");
@@ -174,10 +175,6 @@ pub(super) fn tokens(call: &Call<'_>, new: &Tokens) -> Response {
         body["refresh_token"] = refresh_token.as_str().into();
     }
     Response::json(200, &body).no_store()
-}
-
-fn address_text(key: &[u8]) -> String {
-    key.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Counts a login under a key; an error where there were too many.
