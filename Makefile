@@ -21,7 +21,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python fuzz test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python races fuzz test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -78,6 +78,10 @@ test-rust: ## unit, integration and documentation tests
 soak: ## hostile clients and logins in full numbers against a release build; prints figures
 	$(call heading,soak)
 	cargo test --locked --release --test hostile --test logins -- --ignored --nocapture --test-threads 1
+
+races: bootstrap-test ## the C library under ThreadSanitizer: eight threads, servers, accounts, and two planted races (4 minutes)
+	$(call heading,races)
+	cargo test --locked --test c_races -- --ignored --nocapture
 
 FUZZ_ROUNDS ?= 2000000
 fuzz: ## damaged requests for the pool engine's reader: make fuzz FUZZ_ROUNDS=10000000 FUZZ_SEED=2
