@@ -239,6 +239,12 @@ fn audit_events_join_a_users_doings_without_the_name() {
         403
     );
     assert_eq!(server.post("/logout", "", Some(&pair.token)).status, 204);
+    assert_eq!(server.get("/secure-data", Some(&pair.token)).status, 401);
+    assert_eq!(pair.refreshed(&server).status, 401);
+    // Whoever knows the password is not to find that out unseen.
+    let beyond = json!({"username": "alice-of-the-hill", "password": PASSWORD, "scope": "admin"})
+        .to_string();
+    assert_eq!(server.post("/login", &beyond, None).status, 400);
     typed(&["token", "revoke", "--user", "alice-of-the-hill"]);
     server.stop();
     let trail = fs::read_to_string(&file).unwrap();
@@ -269,6 +275,9 @@ fn audit_events_join_a_users_doings_without_the_name() {
             ("login", "login_failed"),
             ("denied", "insufficient_scope"),
             ("logout", "ok"),
+            ("denied", "token_revoked"),
+            ("refresh", "token_revoked"),
+            ("login", "invalid_scope"),
             ("revoke.user", "ok"),
         ]
     );
@@ -277,7 +286,7 @@ fn audit_events_join_a_users_doings_without_the_name() {
         .map(|(_, _, who)| who)
         .filter(|who| *who != "-")
         .collect();
-    assert_eq!(whose.len(), 6);
+    assert_eq!(whose.len(), 9);
     assert!(
         whose.iter().all(|who| *who == whose[0] && who.len() == 16),
         "{trail}"

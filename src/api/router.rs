@@ -9,6 +9,7 @@ use super::routes::ROUTES;
 use super::{AppInner, Seen};
 use crate::audit::{AUDIT, Event};
 use crate::limiter::Admission;
+use crate::token::TokenUse;
 use crate::{Claims, TokenError};
 
 /// A route of the API.
@@ -189,7 +190,7 @@ fn permitted(
     scopes: &[&str],
     seen: &mut Seen,
 ) -> Result<Claims, Problem> {
-    let checked = check_token(app, request).and_then(|claims| {
+    let checked = check_token(app, request, seen).and_then(|claims| {
         seen.user = Some(claims.subject().to_owned());
         let has =
             |set: &&str| set.is_empty() || set.split(' ').all(|scope| claims.has_scope(scope));
@@ -220,9 +221,14 @@ fn limited(
     response
 }
 
-fn check_token(app: &AppInner, request: &Request<'_>) -> Result<Claims, Problem> {
+fn check_token(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result<Claims, Problem> {
     let token = bearer_token(request)?;
-    app.gate.verify_token(token).map_err(Problem::unauthorized)
+    app.gate.verify_token(token).map_err(|error| {
+        if error == TokenError::Revoked {
+            seen.user = app.gate.subject_of(token, TokenUse::Access);
+        }
+        Problem::unauthorized(error)
+    })
 }
 
 /// The token of a request: exactly one `Authorization: Bearer` (RFC 6750, section 2.1), the scheme in any case.

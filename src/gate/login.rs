@@ -234,6 +234,13 @@ impl Gate {
         Ok(said)
     }
 
+    /// Whose token it is, whether or not it was taken back; `None` where it is none of ours that could still be good.
+    pub(crate) fn subject_of(&self, token: &str, used_for: TokenUse) -> Option<String> {
+        let Inner { tokens, keys, .. } = &*self.inner;
+        let claims = tokens.read(&keys.current(), token, used_for).ok()?;
+        Some(claims.subject().to_owned())
+    }
+
     /// A refresh token that would be good for new tokens now.
     fn live_refresh(&self, token: &str) -> Result<Option<Claims>, Error> {
         let Ok(claims) = self.read_refresh(token) else {

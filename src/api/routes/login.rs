@@ -68,17 +68,21 @@ fn log_in(
     }
     let asked = text(&body, "scope", BAD_SCOPE)?.unwrap_or_default();
     let done = if call.app.host.authenticate.is_some() {
-        password(&body).and_then(|password| by_host(call, username, password, asked))
+        by_host(call, username, password(&body)?, asked)
     } else if call.app.gate.wants_passwords() {
-        password(&body).and_then(|password| by_account(call, username, password, asked))
+        by_account(call, username, password(&body)?, asked)
     } else {
         open(call, username, asked)
     };
-    let result = done.as_ref().map_or_else(Problem::code, |_| "ok");
-    // What is no login yet is none that failed.
-    if result != "bad_member" {
-        call.audit("login", result);
-    }
+    call.audit(
+        "login",
+        match &done {
+            Ok(_) => "ok",
+            // With the right password, which the trail has to show.
+            Err(problem) if problem.code() == "bad_member" => "invalid_scope",
+            Err(problem) => problem.code(),
+        },
+    );
     done
 }
 

@@ -6,6 +6,7 @@ use crate::api::caller::Caller;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
+use crate::token::TokenUse;
 use crate::{Error, Refreshed, TokenError};
 
 const BAD_TOKEN: &str = "Refresh token is required.";
@@ -26,14 +27,15 @@ fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
     let token = text(&body, "refresh_token", BAD_TOKEN)?
         .ok_or_else(|| Problem::bad_member(BAD_TOKEN, r#"Send {"refresh_token": "..."}."#))?;
     let asked = text(&body, "scope", BAD_SCOPE)?.unwrap_or_default();
-    match call.app.gate.refresh(token, asked) {
-        Ok(Refreshed::New(user, new)) => {
-            call.seen.user = Some(user);
+    let gate = &call.app.gate;
+    // Also of one that is refused: whose it was is what the trail is read for.
+    call.seen.user = gate.subject_of(token, TokenUse::Refresh);
+    match gate.refresh(token, asked) {
+        Ok(Refreshed::New(_, new)) => {
             call.audit("refresh", "ok");
             Ok(tokens(call, &new))
         }
-        Ok(Refreshed::UsedBefore(user)) => {
-            call.seen.user = Some(user);
+        Ok(Refreshed::UsedBefore(_)) => {
             call.audit("refresh", "reused");
             Err(Problem::unauthorized(TokenError::Revoked))
         }
