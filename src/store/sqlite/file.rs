@@ -158,13 +158,19 @@ fn look_through(path: &Path, connection: &Connection) -> Result<(), Error> {
 
 fn plain(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
+    let mut connection = Connection::open_with_flags(plain_name(path), flags)?;
     connection.busy_handler(Some(wait_for_others))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     // What is closed in a forked child must not touch the log that the parent is using.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
+}
+
+/// The path from the root on: SQLite reads a name that begins with "file:" as a URI.
+pub(super) fn plain_name(path: &Path) -> PathBuf {
+    // Fails only where there is no working directory; no name leads anywhere then.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Called by SQLite for the n-th time because another process is writing; whether to go on waiting.

@@ -190,7 +190,8 @@ impl Pool {
         let unwritable = |error: &dyn std::fmt::Display| {
             Error::Store(format!("{} cannot be written: {error}.", to.display()))
         };
-        let name = to
+        let plain = file::plain_name(to);
+        let name = plain
             .to_str()
             .ok_or_else(|| unwritable(&"its name is not UTF-8"))?;
         new_private_file(to).map_err(|error| unwritable(&error))?;
