@@ -213,30 +213,6 @@ fn a_backup_restores_the_accounts_as_the_message_says() {
 }
 
 #[test]
-fn names_that_sqlite_would_read_as_uris_are_names_of_files() {
-    let people = People::of(&["alice"]);
-    let run_at_home = |arguments: &[&str], folder: &str| {
-        let mut command = people.command(arguments);
-        command
-            .current_dir(people.home())
-            .env("SEALGATE_DATA_DIR", folder);
-        let output = common::run(command, format!("{PASSWORD}\n").as_bytes());
-        assert!(output.status.success(), "{}", said(&output));
-        text(&output.stdout)
-    };
-    let folder = people.place.folder.to_str().unwrap();
-    let copy = "file:copy?mode=memory";
-    run_at_home(&["store", "backup", copy], folder);
-    let other = people.home().join("file:other?mode=memory");
-    run_at_home(&["user", "add", "bob"], "file:other?mode=memory");
-    fs::copy(people.home().join(copy), other.join("store.db")).unwrap();
-    for left in ["store.db-wal", "store.db-shm"] {
-        let _ = fs::remove_file(other.join(left));
-    }
-    assert!(run_at_home(&["user", "list"], "file:other?mode=memory").contains("alice"));
-}
-
-#[test]
 fn audit_events_join_a_users_doings_without_the_name() {
     let people = People::none();
     let file = people.home().join("audit");

@@ -99,7 +99,6 @@ impl Ledger {
             let Some(store) = self.opened()? else {
                 return Ok((0, false));
             };
-            store.check_place()?;
             // The generation first: what changes between the two is seen at the next look.
             Ok((store.generation()?, store.has_had_accounts()?))
         };

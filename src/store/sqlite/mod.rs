@@ -60,11 +60,6 @@ impl SqliteStore {
         Ok(matches!(file::look(folder)?, file::Found::File(_)))
     }
 
-    /// Whether the file that is open is still the one in the folder.
-    pub(crate) fn check_place(&self) -> Result<(), Error> {
-        self.pool.check_place()
-    }
-
     /// One change: alone, whole or not at all, on the disk when it is done.
     fn change<T>(
         &self,

@@ -85,26 +85,6 @@ impl Pool {
             .map_err(|error| file::explain(Path::new("in memory"), &error))
     }
 
-    /// The file may have been removed or put in another's place: what is open then is not what the operator sees.
-    pub(super) fn check_place(&self) -> Result<(), Error> {
-        let Pool::File {
-            folder,
-            path,
-            identity,
-            ..
-        } = self
-        else {
-            return Ok(());
-        };
-        match file::look(folder)? {
-            Found::File(metadata) if Identity::of(&metadata) == *identity => Ok(()),
-            _ => Err(Error::Store(format!(
-                "The store {} is not the one any more that was opened. Put it back, or start anew with the one that is there.",
-                path.display()
-            ))),
-        }
-    }
-
     pub(super) fn with<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -130,7 +110,7 @@ impl Pool {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         let _using = fork::using();
-        let (folder, path, idle, owner, writers) = match self {
+        let (folder, path, idle, owner, writers, identity) = match self {
             Pool::Memory(only) => {
                 return work(&mut lock(only))
                     .map_err(|error| file::explain(Path::new("in memory"), &error));
@@ -141,11 +121,23 @@ impl Pool {
                 idle,
                 owner,
                 writers,
-                ..
-            } => (folder, path, idle, owner, writers),
+                identity,
+            } => (folder, path, idle, owner, writers, identity),
         };
         // Nobody who holds a turn is missing in a forked child: what is in use there keeps the fork waiting.
         let _turn = writes.then(|| writers.wait());
+        // It may have been removed or put in another's place: what is open then is not what the operator sees, and what is
+        // written there is lost.
+        let metadata = match file::look(folder)? {
+            Found::File(metadata) if Identity::of(&metadata) == *identity => metadata,
+            _ => {
+                return Err(Error::Store(format!(
+                    "The store {} is not the one any more that was opened. Put it back, or start anew with the one that is \
+                     there.",
+                    path.display()
+                )));
+            }
+        };
         let taken = {
             let mut idle = lock(idle);
             if owner.changed() {
@@ -156,15 +148,7 @@ impl Pool {
         };
         let mut connection = match taken {
             Some(connection) => connection,
-            None => match file::look(folder)? {
-                Found::File(metadata) => file::open(folder, &metadata, Judge::Head)?,
-                Found::Nothing => {
-                    return Err(Error::Store(format!(
-                        "The store {} is gone.",
-                        path.display()
-                    )));
-                }
-            },
+            None => file::open(folder, &metadata, Judge::Head)?,
         };
         let done = work(&mut connection).map_err(|error| file::explain(path, &error))?;
         let mut idle = lock(idle);

@@ -1,0 +1,85 @@
+//! Accounts and what is taken back, where somebody or something works against them.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+mod common;
+
+use std::fs;
+
+use common::people::{PASSWORD, People};
+use common::{said, text};
+use sealgate::{Config, Error, Gate, Grant};
+
+/// A gate of this process in the people's data directory.
+fn gate(people: &People) -> Gate {
+    let mut config = Config::new();
+    config
+        .set("data_dir", people.place.folder.to_str().unwrap())
+        .unwrap();
+    for (name, value) in [("password_memory", "1024"), ("password_passes", "1")] {
+        config.set(name, value).unwrap();
+    }
+    Gate::new(&config.settings().unwrap().gate).unwrap()
+}
+
+#[test]
+fn names_that_sqlite_would_read_as_uris_are_names_of_files() {
+    let people = People::of(&["alice"]);
+    let run_at_home = |arguments: &[&str], folder: &str| {
+        let mut command = people.command(arguments);
+        command
+            .current_dir(people.home())
+            .env("SEALGATE_DATA_DIR", folder);
+        let output = common::run(command, format!("{PASSWORD}\n").as_bytes());
+        assert!(output.status.success(), "{}", said(&output));
+        text(&output.stdout)
+    };
+    let folder = people.place.folder.to_str().unwrap();
+    let copy = "file:copy?mode=memory";
+    run_at_home(&["store", "backup", copy], folder);
+    let other = people.home().join("file:other?mode=memory");
+    run_at_home(&["user", "add", "bob"], "file:other?mode=memory");
+    fs::copy(people.home().join(copy), other.join("store.db")).unwrap();
+    for left in ["store.db-wal", "store.db-shm"] {
+        let _ = fs::remove_file(other.join(left));
+    }
+    assert!(run_at_home(&["user", "list"], "file:other?mode=memory").contains("alice"));
+}
+
+#[test]
+fn nothing_is_confirmed_that_would_go_into_a_store_that_was_replaced() {
+    let people = People::of(&["alice"]);
+    let gate = gate(&people);
+    assert!(gate.users().find("alice").unwrap().is_some());
+    let token = gate
+        .issue_token(&Grant {
+            subject: "alice",
+            scope: "decrypt",
+            ttl: None,
+        })
+        .unwrap();
+    let (store, copy) = (
+        people.place.folder.join("store.db"),
+        people.home().join("copy"),
+    );
+    people.done(&["store", "backup", copy.to_str().unwrap()]);
+    for left in [
+        "store.db-wal".as_ref(),
+        "store.db-shm".as_ref(),
+        store.as_path(),
+    ] {
+        fs::remove_file(people.place.folder.join(left)).unwrap();
+    }
+    fs::copy(&copy, &store).unwrap();
+    let lost = |done: Result<(), Error>| {
+        assert!(
+            matches!(&done, Err(Error::Store(said)) if said.contains("is not the one any more")),
+            "{done:?}"
+        );
+    };
+    lost(gate.users().add("bob", &PASSWORD.into(), ""));
+    lost(gate.users().set_disabled("alice", true).map(drop));
+    lost(gate.users().check("alice", &PASSWORD.into(), "").map(drop));
+    lost(gate.revoke_token(&token).map(drop));
+    lost(gate.revoke_user("alice"));
+}
