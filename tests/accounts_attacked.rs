@@ -5,8 +5,10 @@
 mod common;
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
-use common::people::{PASSWORD, People};
+use common::people::{PASSWORD, Pair, People, within_a_second};
 use common::{said, text};
 use sealgate::{Config, Error, Gate, Grant};
 
@@ -82,4 +84,20 @@ fn nothing_is_confirmed_that_would_go_into_a_store_that_was_replaced() {
     lost(gate.users().check("alice", &PASSWORD.into(), "").map(drop));
     lost(gate.revoke_token(&token).map(drop));
     lost(gate.revoke_user("alice"));
+}
+
+#[test]
+fn a_logout_ends_a_login_that_can_no_longer_be_refreshed_too() {
+    let people = People::of(&["alice", "bob"]);
+    let server = people.server(&[("SEALGATE_REFRESH_TTL", "1")]);
+    let first = Pair::log_in(&server, "alice");
+    let second = Pair::of(&first.refreshed(&server));
+    let is_good = |pair: &Pair| server.get("/secure-data", Some(&pair.token)).status == 200;
+    // Until the store has forgotten the login, which whoever logs in next has it do.
+    thread::sleep(Duration::from_secs(3));
+    Pair::log_in(&server, "bob");
+    assert!(is_good(&first) && is_good(&second));
+    assert_eq!(server.post("/logout", "", Some(&second.token)).status, 204);
+    within_a_second(|| !is_good(&second));
+    within_a_second(|| !is_good(&first));
 }

@@ -65,7 +65,6 @@ impl Gate {
     pub fn log_in(&self, login: &Login, asked: &str) -> Result<Tokens, Error> {
         let Inner { tokens, ledger, .. } = &*self.inner;
         let scope = narrow_scope(asked, login.scope())?;
-        let now = unix_now();
         let issued_at = ledger.issue_time(login.name())?;
         let session = token::new_id()?;
         let pair = self.make_pair(login.name(), (scope, scope), &session, issued_at)?;
@@ -79,7 +78,7 @@ impl Gate {
                 access_expires: pair.access.expires_at + tokens.leeway().as_secs(),
             },
             login.version(),
-            now,
+            issued_at,
         )?;
         if begun {
             return Ok(pair.into_tokens(scope));
@@ -146,6 +145,8 @@ impl Gate {
             ..
         } = &*self.inner;
         let now = unix_now();
+        // No access token of a login that was made until now lives longer.
+        let last = |least: u64| self.until(least.max(now + tokens.ttl().as_secs()), now);
         let claims = match tokens.read(&keys.current(), token, TokenUse::Access) {
             Ok(claims) => claims,
             Err(error) => {
@@ -153,7 +154,7 @@ impl Gate {
                     return Err(error.into());
                 };
                 let session = claims.session().unwrap_or_default();
-                ledger.writing()?.end_session(session, now)?;
+                ledger.writing()?.end_session(session, last(now))?;
                 ledger.look();
                 return Ok(claims.subject().to_owned());
             }
@@ -162,7 +163,7 @@ impl Gate {
         let store = ledger.writing()?;
         store.revoke_token(&id, self.until(claims.expires_at(), now))?;
         if let Some(session) = claims.session() {
-            store.end_session(session, now)?;
+            store.end_session(session, last(claims.expires_at()))?;
         }
         ledger.look();
         Ok(claims.subject().to_owned())
@@ -184,9 +185,8 @@ impl Gate {
         if let Some(expires_at) = expires_at {
             at = self.until(expires_at, at.now);
         }
-        let store = ledger.writing()?;
-        store.revoke_token(id, at)?;
-        store.end_session(id, at.now)?;
+        // Of either kind: both are kept in one place.
+        ledger.writing()?.end_session(id, at)?;
         ledger.look();
         Ok(())
     }

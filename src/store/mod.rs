@@ -144,8 +144,9 @@ pub(crate) trait Store: Send + Sync {
     /// As in [`Standing`].
     fn revoked_before(&self, user: &str) -> Result<Option<u64>, Error>;
 
-    /// `false`: the account is not the one of this version any more.
-    fn begin_session(&self, session: Session<'_>, version: i64, now: u64) -> Result<bool, Error>;
+    /// `false`: the account is not the one of this version any more, or its tokens of `issued` were taken back meanwhile.
+    fn begin_session(&self, session: Session<'_>, version: i64, issued: u64)
+    -> Result<bool, Error>;
     /// Puts the refresh token of `next` in the place of `refresh`.
     fn rotate(&self, refresh: &str, next: Session<'_>, now: u64) -> Result<Rotation, Error>;
     /// Whether there is such a session, with this as its good refresh token.
@@ -155,6 +156,7 @@ pub(crate) trait Store: Send + Sync {
     /// Copies all of it into a new file.
     fn back_up(&self, to: &Path) -> Result<(), Error>;
 
-    /// Ends a session, and takes its access tokens back.
-    fn end_session(&self, id: &str, now: u64) -> Result<(), Error>;
+    /// Ends a session, and takes its access tokens back, until `at.forget` at least: of one that has ended already some may
+    /// live on.
+    fn end_session(&self, id: &str, at: Moment) -> Result<(), Error>;
 }

@@ -199,14 +199,20 @@ impl Store for SqliteStore {
         })
     }
 
-    fn begin_session(&self, session: Session<'_>, version: i64, now: u64) -> Result<bool, Error> {
+    fn begin_session(
+        &self,
+        session: Session<'_>,
+        version: i64,
+        issued: u64,
+    ) -> Result<bool, Error> {
         self.change(|change| {
             let unchanged: bool = change.query_row(
-                "SELECT EXISTS (SELECT 1 FROM accounts WHERE name = ?1 AND version = ?2 AND NOT disabled)",
-                params![session.user, version],
+                "SELECT EXISTS (SELECT 1 FROM accounts WHERE name = ?1 AND version = ?2 AND NOT disabled)
+                     AND NOT EXISTS (SELECT 1 FROM revoked_users WHERE name = ?1 AND before >= ?3)",
+                params![session.user, version, signed(issued)],
                 |row| row.get(0),
             )?;
-            if !unchanged || session.expires <= now {
+            if !unchanged || session.expires <= issued {
                 return Ok(unchanged);
             }
             change.execute(
@@ -219,7 +225,7 @@ impl Store for SqliteStore {
                     signed(session.access_expires)
                 ],
             )?;
-            forget(change, now)?;
+            forget(change, issued)?;
             change.execute(
                 "DELETE FROM sessions WHERE user = ?1 AND id NOT IN
                      (SELECT id FROM sessions WHERE user = ?1 ORDER BY expires DESC, id = ?3 DESC LIMIT ?2)",
@@ -252,8 +258,8 @@ impl Store for SqliteStore {
         self.pool.back_up(to)
     }
 
-    fn end_session(&self, id: &str, now: u64) -> Result<(), Error> {
-        self.change(|change| rows::end_session(change, id, now))
+    fn end_session(&self, id: &str, at: Moment) -> Result<(), Error> {
+        self.change(|change| rows::end_session(change, id, at))
     }
 }
 

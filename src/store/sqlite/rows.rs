@@ -132,7 +132,8 @@ pub(super) fn rotate(
         return Ok(Rotation::Gone);
     };
     if good != refresh {
-        end_session(change, next.id, now)?;
+        let forget = next.access_expires;
+        end_session(change, next.id, Moment { now, forget })?;
         return Ok(Rotation::Reused);
     }
     if !permitted || expires <= now {
@@ -151,7 +152,7 @@ pub(super) fn rotate(
 }
 
 /// See [`Store::end_session`](crate::store::Store::end_session).
-pub(super) fn end_session(change: &Transaction<'_>, id: &str, now: u64) -> rusqlite::Result<()> {
+pub(super) fn end_session(change: &Transaction<'_>, id: &str, at: Moment) -> rusqlite::Result<()> {
     let expires: Option<u64> = change
         .query_row(
             "DELETE FROM sessions WHERE id = ?1 RETURNING access_expires",
@@ -159,11 +160,7 @@ pub(super) fn end_session(change: &Transaction<'_>, id: &str, now: u64) -> rusql
             |row| whole(row, 0),
         )
         .optional()?;
-    match expires {
-        Some(expires) => {
-            revoke_token(change, id, expires, now)?;
-            bump(change)
-        }
-        None => Ok(()),
-    }
+    let forget = expires.map_or(at.forget, |expires| expires.max(at.forget));
+    revoke_token(change, id, forget, at.now)?;
+    bump(change)
 }

@@ -280,14 +280,18 @@ fn a_login_counts_only_for_the_account_as_it_was_checked() {
     assert!(store.begin_session(session("s", "r"), 1, 1_000).unwrap());
     let other = Change::Password(account("x").password);
     assert!(store.change_account("alice", &other, AT).unwrap());
-    assert!(!store.begin_session(session("t", "r"), 1, 1_000).unwrap());
-    assert!(store.begin_session(session("t", "r"), 2, 1_000).unwrap());
+    assert!(!store.begin_session(session("t", "r"), 1, 1_001).unwrap());
+    assert!(store.begin_session(session("t", "r"), 2, 1_001).unwrap());
+    assert!(
+        !store.begin_session(session("v", "r"), 2, 1_000).unwrap(),
+        "all until then was taken back while the password was checked"
+    );
     assert!(
         store
             .change_account("alice", &Change::Disabled(true), AT)
             .unwrap()
     );
-    assert!(!store.begin_session(session("u", "r"), 3, 1_000).unwrap());
+    assert!(!store.begin_session(session("u", "r"), 3, 1_001).unwrap());
 }
 
 #[test]
