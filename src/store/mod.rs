@@ -127,7 +127,8 @@ pub(crate) trait Store: Send + Sync {
     fn has_had_accounts(&self) -> Result<bool, Error>;
 
     fn account(&self, name: &str) -> Result<Option<Account>, Error>;
-    /// The account of this name, else some other one, always the same for the same name while accounts do not change.
+    /// The account of this name, else some other one: always the same for the same name while accounts do not change, and
+    /// which one says nothing of the names that there are.
     fn account_or_other(&self, name: &str) -> Result<Option<Account>, Error>;
     /// At most `most` accounts in the order of their names, beginning behind `after`.
     fn accounts(&self, after: &str, most: u32) -> Result<Vec<Account>, Error>;

@@ -87,23 +87,14 @@ impl Store for SqliteStore {
     }
 
     fn account(&self, name: &str) -> Result<Option<Account>, Error> {
-        self.pool.with(|connection| {
-            connection
-                .prepare_cached(&format!("SELECT {ACCOUNT} FROM accounts WHERE name = ?1"))?
-                .query_row([name], account_of)
-                .optional()
-        })
+        self.pool.with(|connection| rows::account(connection, name))
     }
 
     fn account_or_other(&self, name: &str) -> Result<Option<Account>, Error> {
         self.pool.with(|connection| {
-            connection
-                .prepare_cached(&format!(
-                    "SELECT * FROM (SELECT {ACCOUNT} FROM accounts WHERE name >= ?1 ORDER BY name LIMIT 1)
-                     UNION ALL SELECT * FROM (SELECT {ACCOUNT} FROM accounts ORDER BY name LIMIT 1) LIMIT 1"
-                ))?
-                .query_row([name], account_of)
-                .optional()
+            // Both are looked for in any case: what it takes is the same.
+            let other = rows::stand_in(connection, name)?;
+            Ok(rows::account(connection, name)?.or(other))
         })
     }
 

@@ -1,6 +1,7 @@
 //! Changes of more than one row, and the reading of accounts.
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use siphasher::sip128::SipHasher13;
 
 use super::{bump, revoke_token, revoke_user, signed, unsigned};
 use crate::store::{Account, Change, Moment, PasswordHash, Rotation, Session};
@@ -24,6 +25,30 @@ pub(super) fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
             lanes: row.get(9)?,
         },
     })
+}
+
+/// See [`Store::account`](crate::store::Store::account).
+pub(super) fn account(connection: &Connection, name: &str) -> rusqlite::Result<Option<Account>> {
+    connection
+        .prepare_cached(&format!("SELECT {ACCOUNT} FROM accounts WHERE name = ?1"))?
+        .query_row([name], account_of)
+        .optional()
+}
+
+/// The account that stands in where there is none of this name. Password hashes are as good as random: a random place among
+/// them falls to each account about as often.
+pub(super) fn stand_in(connection: &Connection, name: &str) -> rusqlite::Result<Option<Account>> {
+    let key: i64 = connection
+        .prepare_cached("SELECT value FROM meta WHERE name = 'stand_in_key'")?
+        .query_row([], |row| row.get(0))?;
+    let place = SipHasher13::new_with_keys(key.cast_unsigned(), 0).hash(name.as_bytes());
+    connection
+        .prepare_cached(&format!(
+            "SELECT * FROM (SELECT {ACCOUNT} FROM accounts WHERE hash >= ?1 ORDER BY hash LIMIT 1)
+             UNION ALL SELECT * FROM (SELECT {ACCOUNT} FROM accounts ORDER BY hash LIMIT 1) LIMIT 1"
+        ))?
+        .query_row([place.as_bytes()], account_of)
+        .optional()
 }
 
 pub(super) fn whole(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
@@ -163,4 +188,58 @@ pub(super) fn end_session(change: &Transaction<'_>, id: &str, at: Moment) -> rus
     let forget = expires.map_or(at.forget, |expires| expires.max(at.forget));
     revoke_token(change, id, forget, at.now)?;
     bump(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::store::Store;
+    use crate::store::sqlite::SqliteStore;
+
+    fn store() -> SqliteStore {
+        let store = SqliteStore::in_memory().unwrap();
+        for n in 0..40_u8 {
+            let mut hash = vec![0; 32];
+            crate::cipher::random(&mut hash).unwrap();
+            let account = Account {
+                name: format!("m{n:02}"),
+                scope: String::new(),
+                disabled: false,
+                created: 900,
+                version: 1,
+                password: PasswordHash {
+                    salt: vec![1; 16],
+                    hash,
+                    memory: 1024,
+                    passes: 1,
+                    lanes: 1,
+                },
+            };
+            assert!(store.add_account(&account).unwrap());
+        }
+        store
+    }
+
+    #[test]
+    fn which_account_stands_in_for_a_name_says_nothing_of_the_names_beside_it() {
+        let store = store();
+        let other = |name: &str| store.account_or_other(name).unwrap().unwrap().name;
+        assert_eq!(other("m07"), "m07");
+        // As many as lie between two accounts: a cost that is the same for all of them would lead to the next one's name.
+        let names: Vec<String> = (0..200).map(|n| format!("m07-{n}")).collect();
+        let others: Vec<String> = names.iter().map(|name| other(name)).collect();
+        let distinct: BTreeSet<&String> = others.iter().collect();
+        assert!(distinct.len() > 15, "{distinct:?}");
+        let again: Vec<String> = names.iter().map(|name| other(name)).collect();
+        assert_eq!(others, again, "a name has one cost");
+        assert_eq!(
+            SqliteStore::in_memory()
+                .unwrap()
+                .account_or_other("m07")
+                .unwrap(),
+            None
+        );
+    }
 }

@@ -185,6 +185,28 @@ fn a_store_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
+fn a_store_of_the_first_form_is_brought_forward_with_all_that_is_in_it() {
+    let place = Place::made();
+    let old = rusqlite::Connection::open(place.file()).unwrap();
+    old.execute_batch(
+        "DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name = 'stand_in_key'; PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+    assert_eq!(store.account("alice").unwrap(), Some(account("alice")));
+    assert_eq!(
+        store.account_or_other("bob").unwrap(),
+        Some(account("alice"))
+    );
+    let version: i64 = store
+        .pool
+        .with(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))
+        .unwrap();
+    assert_eq!(version, schema::NEWEST);
+}
+
+#[test]
 fn names_that_are_no_files_are_refused_without_waiting() {
     let place = Place::new();
     fs::create_dir_all(place.file()).unwrap();
