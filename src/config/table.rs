@@ -4,6 +4,7 @@ use super::parse;
 use super::{EngineChoice, LogFormat, LoginMode, Settings};
 use crate::cipher::CbcMode;
 use crate::token::TokenAlgorithm;
+use crate::users::DEAREST;
 use std::time::Duration;
 
 /// One setting, as the file, the environment, the command line, the help and the documentation know it.
@@ -543,7 +544,9 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "KIB",
         help: "Memory that hashing one password takes (argon2id's m). Where costs are raised, a password is hashed anew at its next login.",
         group: Group::Gate,
-        apply: |s, v| parse::number(v, 1024, 1 << 20).map(|n| s.gate.password_memory = n as u32),
+        apply: |s, v| {
+            parse::number(v, 1024, DEAREST.0.into()).map(|n| s.gate.password_memory = n as u32)
+        },
         ..PLAIN
     },
     Setting {
@@ -553,7 +556,9 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "N",
         help: "Passes over that memory (argon2id's t).",
         group: Group::Gate,
-        apply: |s, v| parse::number(v, 1, 100).map(|n| s.gate.password_passes = n as u32),
+        apply: |s, v| {
+            parse::number(v, 1, DEAREST.1.into()).map(|n| s.gate.password_passes = n as u32)
+        },
         ..PLAIN
     },
     Setting {
@@ -563,7 +568,9 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "N",
         help: "Lanes in that memory (argon2id's p).",
         group: Group::Gate,
-        apply: |s, v| parse::number(v, 1, 16).map(|n| s.gate.password_lanes = n as u32),
+        apply: |s, v| {
+            parse::number(v, 1, DEAREST.2.into()).map(|n| s.gate.password_lanes = n as u32)
+        },
         ..PLAIN
     },
     Setting {

@@ -21,6 +21,7 @@ use crate::{Error, Secret};
 use lockout::Lockouts;
 use password::Hasher;
 
+pub(crate) use password::DEAREST;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
 
 /// The accounts of a data directory. `Send` and `Sync`; what is changed here takes effect within a second in every process

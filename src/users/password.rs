@@ -19,6 +19,8 @@ use crate::{Error, Secret};
 pub const SHORTEST_PASSWORD: usize = 8;
 /// In characters.
 pub const LONGEST_PASSWORD: usize = 128;
+/// The dearest hashes that settings can ask for: memory in KiB, passes, lanes.
+pub(crate) const DEAREST: (u32, u32, u32) = (1 << 20, 100, 16);
 const HASH_SIZE: usize = 32;
 const SALT_SIZE: usize = 16;
 
@@ -141,7 +143,8 @@ impl Hasher {
         Ok(made)
     }
 
-    /// Whether it is the password that this was kept of. Where nothing was kept, it costs the same and is not.
+    /// Whether it is the password that this was kept of. Where nothing was kept, it costs the same and is not; so where what is
+    /// kept costs more than any settings permit, which would take the machine's memory or hours.
     pub(super) fn verify(
         &self,
         place: &mut Place<'_>,
@@ -155,7 +158,16 @@ impl Hasher {
             passes: self.passes,
             lanes: self.lanes,
         };
-        let kept = kept.unwrap_or(&nobodys);
+        let kept = match kept {
+            Some(kept) if !kept.is_affordable() => {
+                log::error!(
+                    "A password hash in the store has costs that no settings ask for: nobody can log in with it. Give that \
+                     account another password (sealgate user passwd), and find out who writes to the store."
+                );
+                &nobodys
+            }
+            kept => kept.unwrap_or(&nobodys),
+        };
         let computed = place.compute(password, kept)?;
         Ok(kept.hash.len() == HASH_SIZE && openssl::memcmp::eq(&computed[..], &kept.hash))
     }
@@ -163,6 +175,13 @@ impl Hasher {
     /// Whether it cost less to make than the settings want by now.
     pub(super) fn is_outdated(&self, kept: &PasswordHash) -> bool {
         kept.memory < self.memory || kept.passes < self.passes || kept.lanes < self.lanes
+    }
+}
+
+impl PasswordHash {
+    fn is_affordable(&self) -> bool {
+        let (memory, passes, lanes) = DEAREST;
+        self.memory <= memory && self.passes <= passes && self.lanes <= lanes
     }
 }
 

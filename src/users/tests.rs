@@ -173,6 +173,35 @@ fn a_hash_of_lower_costs_is_made_anew_at_the_next_login() {
 }
 
 #[test]
+fn a_hash_whose_costs_nobody_can_have_asked_for_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[("lockout_after", "0")]);
+    users.add("alice", &PASSWORD.into(), "").unwrap();
+    let store = rusqlite::Connection::open(folder.path().join("state/store.db")).unwrap();
+    let started = Instant::now();
+    for dear in [
+        "memory = 4000000000",
+        "memory = 4294967295, lanes = 16000000",
+        "passes = 4000000000",
+        "lanes = 128",
+    ] {
+        store
+            .execute_batch(&format!("UPDATE accounts SET {dear}"))
+            .unwrap();
+        assert_eq!(
+            users.check("alice", &PASSWORD.into(), ""),
+            Err(Error::LoginFailed),
+            "{dear}"
+        );
+        store
+            .execute_batch("UPDATE accounts SET memory = 1024, passes = 1, lanes = 1")
+            .unwrap();
+    }
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(users.check("alice", &PASSWORD.into(), "").is_ok());
+}
+
+#[test]
 fn guessing_is_put_off_for_a_name_from_a_place_whether_anybody_has_it_or_not() {
     let folder = tempfile::tempdir().unwrap();
     let users = users(folder.path(), &[("lockout_after", "3")]);
