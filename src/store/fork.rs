@@ -26,8 +26,8 @@ pub(crate) fn after_fork() {
     let _ = FORKING.try_with(|forking| forking.borrow_mut().take());
 }
 
-/// Keeps forks away while a connection is used.
-pub(super) fn using() -> RwLockReadGuard<'static, ()> {
+/// Keeps forks away while a connection, or a lock that the child will need, is used. Not to be called while it is held.
+pub(crate) fn using() -> RwLockReadGuard<'static, ()> {
     IN_USE.read().unwrap_or_else(PoisonError::into_inner)
 }
 

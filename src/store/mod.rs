@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::Error;
 
-pub(crate) use fork::{after_fork, before_fork};
+pub(crate) use fork::{after_fork, before_fork, using};
 pub(crate) use ledger::Ledger;
 pub use sqlite::STORE_FILE;
 pub(crate) use sqlite::SqliteStore;

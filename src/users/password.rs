@@ -2,9 +2,10 @@
 //! memory has a ceiling.
 
 use std::collections::HashSet;
-use std::mem;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::{mem, process};
 
+use arc_swap::ArcSwap;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use once_cell::sync::Lazy;
 use zeroize::Zeroizing;
@@ -57,6 +58,12 @@ pub(super) struct Hasher {
     passes: u32,
     lanes: u32,
     most: usize,
+    places: ArcSwap<Places>,
+}
+
+/// Where hashes are made in one process. What was in use when it was forked is so for good in the child, which gets others.
+struct Places {
+    process: u32,
     /// The memory of each place that was used before and is free.
     free: Mutex<Free>,
     freed: Condvar,
@@ -69,8 +76,8 @@ struct Free {
 }
 
 /// The right to make hashes, one after another.
-pub(super) struct Place<'h> {
-    hasher: &'h Hasher,
+pub(super) struct Place {
+    of: Arc<Places>,
     memory: Vec<Block>,
 }
 
@@ -85,11 +92,7 @@ impl Hasher {
             passes: settings.password_passes,
             lanes: settings.password_lanes,
             most,
-            free: Mutex::new(Free {
-                memories: Vec::new(),
-                unused: most,
-            }),
-            freed: Condvar::new(),
+            places: ArcSwap::from_pointee(Places::new(most)),
         }
     }
 
@@ -98,27 +101,16 @@ impl Hasher {
     }
 
     /// Waits until a hash may be made.
-    pub(super) fn place(&self) -> Place<'_> {
-        let mut free = lock(&self.free);
-        loop {
-            if let Some(memory) = free.memories.pop() {
-                return Place {
-                    hasher: self,
-                    memory,
-                };
-            }
-            if free.unused > 0 {
-                free.unused -= 1;
-                return Place {
-                    hasher: self,
-                    memory: Vec::new(),
-                };
-            }
-            free = self
-                .freed
-                .wait(free)
-                .unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn place(&self) -> Place {
+        let mut of = self.places.load_full();
+        if of.process != process::id() {
+            // Whoever is first; the others find what that one put there.
+            self.places
+                .compare_and_swap(&of, Arc::new(Places::new(self.most)));
+            of = self.places.load_full();
         }
+        let memory = of.wait();
+        Place { of, memory }
     }
 
     pub(super) fn hash(&self, password: &Secret) -> Result<PasswordHash, Error> {
@@ -127,7 +119,7 @@ impl Hasher {
 
     pub(super) fn hash_in(
         &self,
-        place: &mut Place<'_>,
+        place: &mut Place,
         password: &Secret,
     ) -> Result<PasswordHash, Error> {
         let mut salt = vec![0; SALT_SIZE];
@@ -147,7 +139,7 @@ impl Hasher {
     /// kept costs more than any settings permit, which would take the machine's memory or hours.
     pub(super) fn verify(
         &self,
-        place: &mut Place<'_>,
+        place: &mut Place,
         password: &Secret,
         kept: Option<&PasswordHash>,
     ) -> Result<bool, Error> {
@@ -178,6 +170,37 @@ impl Hasher {
     }
 }
 
+impl Places {
+    fn new(most: usize) -> Self {
+        Places {
+            process: process::id(),
+            free: Mutex::new(Free {
+                memories: Vec::new(),
+                unused: most,
+            }),
+            freed: Condvar::new(),
+        }
+    }
+
+    /// Waits for a place, and gives its memory.
+    fn wait(&self) -> Vec<Block> {
+        let mut free = lock(&self.free);
+        loop {
+            if let Some(memory) = free.memories.pop() {
+                return memory;
+            }
+            if free.unused > 0 {
+                free.unused -= 1;
+                return Vec::new();
+            }
+            free = self
+                .freed
+                .wait(free)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
 impl PasswordHash {
     fn is_affordable(&self) -> bool {
         let (memory, passes, lanes) = DEAREST;
@@ -185,7 +208,7 @@ impl PasswordHash {
     }
 }
 
-impl Place<'_> {
+impl Place {
     fn compute(
         &mut self,
         password: &Secret,
@@ -215,11 +238,11 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut free = lock(&self.hasher.free);
+        let mut free = lock(&self.of.free);
         free.memories.push(mem::take(&mut self.memory));
         drop(free);
-        self.hasher.freed.notify_one();
+        self.of.freed.notify_one();
     }
 }

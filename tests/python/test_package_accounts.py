@@ -171,3 +171,36 @@ def test_the_command_and_python_open_each_others_files(tmp_path):
             writer.write(plain.read_bytes())
     run("decrypt", "--in", tmp_path / "ours", "--out", again)
     assert again.read_bytes() == plain.read_bytes()
+
+
+def test_passwords_are_checked_in_a_forked_process_whatever_the_parent_was_doing(tmp_path, python):
+    # The one place where a hash is made is nearly always taken when the fork happens.
+    script = """
+import os, signal, threading, time, warnings
+import sealgate
+warnings.simplefilter("ignore")
+gate = sealgate.Gate(data_dir=os.environ["STATE"], password_memory=8192, password_hashes=1, lockout_after=0)
+gate.add_user("alice", "a long enough secret")
+done = threading.Event()
+def check():
+    while not done.is_set():
+        gate.check_password("alice", "a long enough secret")
+threads = [threading.Thread(target=check) for _ in range(2)]
+for thread in threads:
+    thread.start()
+ends = []
+for _ in range(3):
+    time.sleep(0.05)
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        gate.check_password("alice", "a long enough secret")
+        os._exit(7)
+    ends.append(os.waitpid(child, 0)[1])
+done.set()
+for thread in threads:
+    thread.join()
+print([os.waitstatus_to_exitcode(end) for end in ends])
+"""
+    ran = python(script, STATE=str(tmp_path / "state"))
+    assert ran.out.decode().strip() == "[7, 7, 7]", ran
