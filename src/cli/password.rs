@@ -74,7 +74,7 @@ mod terminal {
     use std::thread;
 
     use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::{Handle, Signals};
 
     use super::super::Failure;
@@ -93,7 +93,8 @@ mod terminal {
                 ))
             };
             let before = tcgetattr(io::stdin()).map_err(|error| failed(error.into()))?;
-            let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+            // SIGQUIT, too, would leave the terminal silent, and a core file with the password.
+            let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT]).map_err(failed)?;
             let quiet = Quiet {
                 before: before.clone(),
                 signals: signals.handle(),
