@@ -6,10 +6,11 @@ mod common;
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::people::{PASSWORD, Pair, People, within_a_second};
 use common::{said, text};
+use jwt_simple::prelude::{HS256Key, MACLike, UnixTimeStamp};
 use sealgate::{Config, Error, Gate, Grant};
 
 /// A gate of this process in the people's data directory.
@@ -100,4 +101,52 @@ fn a_logout_ends_a_login_that_can_no_longer_be_refreshed_too() {
     assert_eq!(server.post("/logout", "", Some(&second.token)).status, 204);
     within_a_second(|| !is_good(&second));
     within_a_second(|| !is_good(&first));
+}
+
+/// A token as another program makes it, with PyJWT or the like.
+fn foreign_token(secret: &str, id: &str, issued: u64) -> String {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct User {
+        username: String,
+    }
+    let user = User {
+        username: "ann".to_owned(),
+    };
+    let mut claims =
+        jwt_simple::claims::Claims::with_custom_claims(user, Duration::from_secs(1).into());
+    claims.issued_at = Some(UnixTimeStamp::from_secs(issued));
+    claims.invalid_before = None;
+    claims.expires_at = Some(UnixTimeStamp::from_secs(issued + 600));
+    claims.jwt_id = Some(id.to_owned());
+    HS256Key::from_bytes(secret.as_bytes())
+        .authenticate(claims)
+        .unwrap()
+}
+
+#[test]
+fn tokens_of_another_program_are_taken_back_by_their_ids_and_though_its_clock_is_ahead() {
+    const SECRET: (&str, &str) = ("JWT_SECRET_KEY", "a canary of at least thirty-two bytes");
+    let people = People::none();
+    let server = people.server(&[SECRET]);
+    let is_good = |token: &str| server.get("/secure-data", Some(token)).status == 200;
+    let revoke = |arguments: &[&str]| {
+        let mut command = people.command(&[&["token", "revoke"], arguments].concat());
+        command.env(SECRET.0, SECRET.1);
+        assert!(common::run(command, b"").status.success());
+    };
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let [one, same, other] =
+        [("a", 0), ("a", 1), ("b", 0)].map(|(id, ahead)| foreign_token(SECRET.1, id, now + ahead));
+    // A logout is of one token alone: who made them may not have seen to it that no two have one id.
+    assert_eq!(server.post("/logout", "", Some(&one)).status, 204);
+    assert!(!is_good(&one) && is_good(&same) && is_good(&other));
+    revoke(&["--id", "a"]);
+    within_a_second(|| !is_good(&same));
+    assert!(is_good(&other));
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let ahead = foreign_token(SECRET.1, "c", now + 4);
+    assert!(is_good(&ahead), "as the leeway permits");
+    revoke(&["--user", "ann"]);
+    within_a_second(|| !is_good(&ahead));
+    assert!(!is_good(&other));
 }

@@ -76,6 +76,7 @@ pub(crate) struct Moment {
 pub(crate) struct Presented<'a> {
     /// The token's own name: see `token::revocation_id`.
     pub(crate) id: &'a str,
+    /// Another name that it can be taken back by: its login's.
     pub(crate) session: Option<&'a str>,
     pub(crate) subject: &'a str,
     pub(crate) issued_at: Option<u64>,

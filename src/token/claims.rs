@@ -20,6 +20,8 @@ pub(super) struct Inner {
     pub(super) expires_at: u64,
     pub(super) id: Option<String>,
     pub(super) session: Option<String>,
+    /// The id in a token of another program: it can be taken back by that, which need not be its alone.
+    pub(super) foreign_id: Option<String>,
     pub(super) json: String,
 }
 
@@ -70,6 +72,10 @@ impl Claims {
     /// The login that it comes from (`sid`), where that can be refreshed.
     pub fn session(&self) -> Option<&str> {
         self.0.session.as_deref()
+    }
+
+    pub(super) fn foreign_id(&self) -> Option<&str> {
+        self.0.foreign_id.as_deref()
     }
 
     /// All claims as the token has them, a JSON object.

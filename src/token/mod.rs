@@ -186,7 +186,7 @@ impl TokenRules {
         let epoch = ledger.epoch().ok_or(TokenError::Unchecked)?;
         let still_good = |claims: &Claims| match epoch {
             0 => Ok(()),
-            _ => ledger.check(presented(claims, &revocation_id(claims, token))),
+            _ => ledger.check(self.presented(claims, &revocation_id(claims, token))),
         };
         let Some(cache) = &self.cache else {
             let checked = self.check(ring, token, TokenUse::Access)?;
@@ -205,6 +205,23 @@ impl TokenRules {
         let claims = checked.claims.clone();
         cache.remember(&place, token, (ring.generation(), epoch), checked);
         Ok(claims)
+    }
+
+    /// What the store has to know of a token to judge it.
+    fn presented<'a>(&self, claims: &'a Claims, id: &'a str) -> Presented<'a> {
+        // Ours have an id. Where another program made it, its clock may be ahead by as much as is let pass.
+        let ahead = match claims.id() {
+            Some(_) => 0,
+            None => self.leeway.as_secs(),
+        };
+        Presented {
+            id,
+            session: claims.session().or(claims.foreign_id()),
+            subject: claims.subject(),
+            issued_at: claims
+                .issued_at()
+                .map(|issued| issued.saturating_sub(ahead)),
+        }
     }
 
     /// Checks everything of a token that is in the token itself; not whether it was taken back.
@@ -304,16 +321,6 @@ pub(crate) fn revocation_id<'a>(claims: &'a Claims, token: &str) -> Cow<'a, str>
                 encode_url(&openssl::sha::sha256(signed.as_bytes()))
             ))
         }
-    }
-}
-
-/// What the store has to know of a token to judge it.
-pub(crate) fn presented<'a>(claims: &'a Claims, id: &'a str) -> Presented<'a> {
-    Presented {
-        id,
-        session: claims.session(),
-        subject: claims.subject(),
-        issued_at: claims.issued_at(),
     }
 }
 

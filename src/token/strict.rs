@@ -260,6 +260,7 @@ impl<'a> ReadClaims<'a> {
             expires_at: self.expires_at.ok_or(TokenError::Malformed)?,
             id: ours(&self.id),
             session: ours(&self.session),
+            foreign_id: self.id.as_deref().filter(|_| original).map(str::to_owned),
             json: json.to_owned(),
         }))
     }
