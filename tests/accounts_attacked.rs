@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use common::people::{PASSWORD, Pair, People, within_a_second};
 use common::{said, text};
@@ -149,4 +149,25 @@ fn tokens_of_another_program_are_taken_back_by_their_ids_and_though_its_clock_is
     revoke(&["--user", "ann"]);
     within_a_second(|| !is_good(&ahead));
     assert!(!is_good(&other));
+}
+
+#[test]
+fn a_login_that_waits_for_the_next_second_keeps_nobody_else_waiting() {
+    let people = People::none();
+    let server = people.server(&[("SEALGATE_WORKERS", "1")]);
+    server.log_in("ann");
+    // Where what is taken back has most of a second to last.
+    let part = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_millis();
+    thread::sleep(Duration::from_millis(1_010 - u64::from(part)));
+    people.done(&["token", "revoke", "--user", "ann"]);
+    // A server looks a few times a second.
+    thread::sleep(Duration::from_millis(300));
+    thread::scope(|scope| {
+        let login = scope.spawn(|| server.log_in("ann"));
+        while !login.is_finished() {
+            let asked = Instant::now();
+            assert_eq!(server.get("/healthz", None).status, 200);
+            assert!(asked.elapsed() < Duration::from_millis(400));
+        }
+    });
 }

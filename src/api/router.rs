@@ -124,9 +124,11 @@ pub(super) fn pace(app: &AppInner, method: &Method, path: &str) -> Pace {
     if slow {
         return Pace::Slow;
     }
-    match hooked(true, Method::Post, "/login") && app.gate.wants_passwords() {
-        true => Pace::Hashing,
-        false => Pace::Quick,
+    match hooked(true, Method::Post, "/login") {
+        true if app.gate.wants_passwords() => Pace::Hashing,
+        // Where all of a user's tokens were just taken back, a new one waits for the next second.
+        true if app.gate.has_store() => Pace::Slow,
+        _ => Pace::Quick,
     }
 }
 

@@ -41,6 +41,11 @@ impl Gate {
         self.inner.ledger.wants_passwords()
     }
 
+    /// Whether there is a store, as of the last look.
+    pub(crate) fn has_store(&self) -> bool {
+        self.inner.ledger.epoch() != Some(0)
+    }
+
     /// Whether the store can be used, if there is one.
     pub(crate) fn store_is_usable(&self) -> bool {
         self.inner.ledger.epoch().is_some()
