@@ -8,10 +8,11 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use common::people::{PASSWORD, Pair, People, within_a_second};
+use common::people::{PASSWORD, Pair, People, login, within_a_second};
 use common::{said, text};
 use jwt_simple::prelude::{HS256Key, MACLike, UnixTimeStamp};
 use sealgate::{Config, Error, Gate, Grant};
+use serde_json::json;
 
 /// A gate of this process in the people's data directory.
 fn gate(people: &People) -> Gate {
@@ -85,6 +86,71 @@ fn nothing_is_confirmed_that_would_go_into_a_store_that_was_replaced() {
     lost(gate.users().check("alice", &PASSWORD.into(), "").map(drop));
     lost(gate.revoke_token(&token).map(drop));
     lost(gate.revoke_user("alice"));
+}
+
+#[test]
+fn while_the_store_is_away_every_route_that_needs_it_says_so_and_nothing_is_lost() {
+    let people = People::none();
+    people.add("alice", "introspect secure-data");
+    let server = people.server(&[]);
+    let pair = Pair::log_in(&server, "alice");
+    let ask = json!({"token": pair.token}).to_string();
+    let (store, away) = (
+        people.place.folder.join("store.db"),
+        people.home().join("away"),
+    );
+    fs::rename(&store, &away).unwrap();
+    within_a_second(|| server.get("/secure-data", Some(&pair.token)).status == 503);
+    for answer in [
+        login(&server, "alice", PASSWORD),
+        login(&server, "nobody", PASSWORD),
+        pair.refreshed(&server),
+        server.post("/logout", "", Some(&pair.token)),
+        server.post("/introspect", &ask, Some(&pair.token)),
+    ] {
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (503, "unavailable")
+        );
+        assert!(answer.headers.contains_key("retry-after"));
+        assert!(!answer.body.contains("store.db"), "{}", answer.body);
+    }
+    fs::rename(&away, &store).unwrap();
+    within_a_second(|| server.get("/secure-data", Some(&pair.token)).status == 200);
+    let next = Pair::of(&pair.refreshed(&server));
+    assert_eq!(server.post("/logout", "", Some(&next.token)).status, 204);
+}
+
+#[test]
+fn a_logout_and_an_introspection_need_one_token_that_is_good() {
+    let people = People::none();
+    people.add("alice", "introspect");
+    let server = people.server(&[("SEALGATE_LEEWAY", "0")]);
+    let pair = Pair::log_in(&server, "alice");
+    let mut issue = people.command(&["token", "issue", "--user", "alice", "--ttl", "1"]);
+    issue.args(["--scope", "introspect"]);
+    let short = text(&common::run(issue, b"").stdout);
+    thread::sleep(Duration::from_millis(2_100));
+    for path in ["/logout", "/introspect"] {
+        let refused = |token: &str, status: u16, code: &str| {
+            let answer = server.post(path, "{}", Some(token));
+            assert_eq!((answer.status, answer.code().as_str()), (status, code));
+        };
+        refused(short.trim(), 401, "token_expired");
+        refused("a.b.c", 401, "token_malformed");
+        let twice = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {0}\r\nAuthorization: Bearer {0}\r\n\
+             Content-Length: 0\r\n\r\n",
+            pair.token
+        );
+        assert_eq!(server.send(twice.as_bytes()).code(), "bad_request");
+    }
+    assert_eq!(server.post("/logout", "", Some(&pair.token)).status, 204);
+    for path in ["/logout", "/introspect"] {
+        let answer = server.post(path, "{}", Some(&pair.token));
+        assert_eq!(answer.code(), "token_revoked");
+        assert!(answer.headers["www-authenticate"].contains("invalid_token"));
+    }
 }
 
 #[test]
