@@ -41,7 +41,7 @@ fn add_subcommands(command: Command) -> Command {
                 .long("scopes")
                 .value_name("NAMES")
                 .default_value(OPEN_LOGIN_SCOPE)
-                .help("What tokens of the account may permit: names with spaces between (introspect and admin are others)"),
+                .help("What tokens of the account may permit: names with spaces between (rewrap and introspect are others)"),
         );
     let list = Command::new("list").about("List the accounts").arg(
         Arg::new("json")
