@@ -237,3 +237,10 @@ fn a_login_that_waits_for_the_next_second_keeps_nobody_else_waiting() {
         }
     });
 }
+
+#[test]
+fn an_id_that_begins_with_a_hyphen_is_an_id() {
+    let people = People::none();
+    people.done(&["token", "revoke", "--id", "-N-of-a-token"]);
+    people.done(&["token", "revoke", "--id", "--ab"]);
+}

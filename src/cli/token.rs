@@ -63,6 +63,8 @@ pub(super) fn command() -> Command {
             Arg::new("id")
                 .long("id")
                 .value_name("ID")
+                // One id of 64 begins with a hyphen.
+                .allow_hyphen_values(true)
                 .conflicts_with("of")
                 .help("The id of a token (jti), or of a login (sid)"),
         )
