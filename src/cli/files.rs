@@ -94,11 +94,17 @@ impl Target {
     /// The file that `--out` names; standard output for `-` and without it.
     pub(super) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
         let Some(path) = path_of(matches, "out") else {
-            return Ok(Target {
-                writer: Box::new(io::stdout()),
-                name: "Standard output".to_owned(),
-                unfinished: None,
-            });
+            let name = "Standard output".to_owned();
+            return match direct_stdout() {
+                Ok(writer) => Ok(Target {
+                    writer,
+                    name,
+                    unfinished: None,
+                }),
+                Err(error) => Err(Failure::wrong(format!(
+                    "{name} cannot be written: {error}."
+                ))),
+            };
         };
         let name = path.display().to_string();
         let unwritable = |error| Failure::wrong(format!("{name} cannot be written: {error}."));
@@ -147,6 +153,18 @@ impl Target {
     fn unwritable(&self, error: &io::Error) -> Failure {
         Failure::wrong(format!("{} cannot be written: {error}.", self.name))
     }
+}
+
+/// Standard output without its buffer, which looks for the ends of lines: these bytes have none.
+fn direct_stdout() -> io::Result<Box<dyn Write + Send>> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(Box::new(File::from(stdout)))
+    }
+    #[cfg(not(unix))]
+    Ok(Box::new(io::stdout()))
 }
 
 fn path_of<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a Path> {

@@ -23,7 +23,31 @@ const BUFFERS: usize = 3;
 /// The first byte of a stream.
 const STREAM_VERSION: u8 = 2;
 
-type Buffer = Zeroizing<Vec<u8>>;
+/// Where a processor copies fastest to: a read into a place elsewhere has a quarter of the speed on some.
+const ALIGNMENT: usize = 64;
+
+/// Room for a piece, from an aligned place on.
+struct Buffer {
+    bytes: Zeroizing<Vec<u8>>,
+    start: usize,
+}
+
+impl Buffer {
+    fn new(size: usize) -> Self {
+        let bytes = Zeroizing::new(vec![0; size + ALIGNMENT]);
+        // As far as it may be asked for: not at all is right too.
+        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Buffer { bytes, start }
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+
+    fn first(&self, size: usize) -> &[u8] {
+        &self.bytes[self.start..][..size]
+    }
+}
 
 /// Whether files are named: then the data is a stream, and not base64 text.
 pub(super) fn is_asked_for(matches: &ArgMatches) -> bool {
@@ -80,7 +104,7 @@ fn belt(size: usize) -> (Belt, BeltEnd) {
     let (emptied, empty) = channel();
     for _ in 0..BUFFERS {
         // Cannot fail: the other end is here.
-        let _ = emptied.send(Zeroizing::new(vec![0; size]));
+        let _ = emptied.send(Buffer::new(size));
     }
     let end = BeltEnd {
         full: filled,
@@ -123,7 +147,7 @@ fn pass(
 
 fn read_all(source: &mut Source, belt: &Belt) -> Result<(), Failure> {
     for mut buffer in &belt.empty {
-        let size = source.fill(&mut buffer)?;
+        let size = source.fill(&mut buffer.room()[..PIECE])?;
         // A piece that is not full is the last one.
         if belt.full.send((buffer, size)).is_err() || size < PIECE {
             break;
@@ -141,10 +165,11 @@ fn transform(
     made: &Belt,
 ) -> Result<bool, Failure> {
     for ((piece, size), mut out) in read.full.iter().zip(&made.empty) {
-        *first = first.or(piece[..size].first().copied());
-        let mut written = stream.push(&piece[..size], &mut out)?;
+        *first = first.or(piece.first(size).first().copied());
+        let room = out.room();
+        let mut written = stream.push(piece.first(size), room)?;
         if size < PIECE {
-            written += stream.finish(out.get_mut(written..).ok_or(Error::Decrypt)?)?;
+            written += stream.finish(room.get_mut(written..).ok_or(Error::Decrypt)?)?;
         }
         progress.add(size);
         // Nobody takes a buffer back after the end.
@@ -158,7 +183,7 @@ fn transform(
 
 fn write_all(belt: &BeltEnd, target: &mut Target) -> Result<(), Failure> {
     for (buffer, size) in &belt.full {
-        target.write(&buffer[..size])?;
+        target.write(buffer.first(size))?;
         let _ = belt.empty.send(buffer);
     }
     Ok(())
