@@ -2,7 +2,7 @@
 //! business of `keys` and `store`. Errors are whole sentences; each room makes them its own.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,6 +63,18 @@ pub(crate) fn new_file(folder: &Path, path: &Path) -> io::Result<File> {
     let file = new_private_file(path)?;
     own(folder, &file)?;
     Ok(file)
+}
+
+/// Makes a file of the folder's owner with these bytes safely on the disk, in the place of what a process that was killed
+/// left behind. Whoever calls holds a lock.
+pub(crate) fn write_new_file(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = new_file(folder, path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Makes an empty file that nobody but this process's user can read. Never follows a link.

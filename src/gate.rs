@@ -176,11 +176,25 @@ impl Gate {
     /// # Errors
     /// [`Error::InvalidInput`] where the data is too large.
     pub fn seal(&self, data: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
-        self.inner
-            .keys
-            .current()
-            .newest_data_key()
-            .seal(context, data)
+        self.sealing(|key| key.seal(context, data))
+    }
+
+    /// Does what makes one message under the newest data key, and counts it.
+    fn sealing<T>(&self, seal: impl FnOnce(&DataKey) -> Result<T, Error>) -> Result<T, Error> {
+        let ring = self.inner.keys.current();
+        let sealed = seal(ring.newest_data_key())?;
+        ring.count_sealed();
+        Ok(sealed)
+    }
+
+    /// Whether the newest data key seals, and opens that: nothing of it gets out, so it is no message.
+    pub(crate) fn can_seal(&self) -> bool {
+        let ring = self.inner.keys.current();
+        let key = ring.newest_data_key();
+        let opened = key
+            .seal(b"ready", b"")
+            .and_then(|sealed| key.open(b"ready", &sealed));
+        opened.is_ok()
     }
 
     /// Seals `data` into `out`, which must be exactly [`OVERHEAD`](crate::OVERHEAD) longer. On failure `out` is wiped.
@@ -193,9 +207,7 @@ impl Gate {
                 "The output must have exactly the size of the sealed data.".into(),
             ));
         }
-        let ring = self.inner.keys.current();
-        let key = ring.newest_data_key();
-        key.seal_into(context, data, out).inspect_err(|_| wipe(out))
+        self.sealing(|key| key.seal_into(context, data, out).inspect_err(|_| wipe(out)))
     }
 
     /// Opens sealed bytes into the beginning of `out` and tells how many they are. `Ok(Err(size))`: `out` is smaller than
@@ -289,7 +301,7 @@ impl Gate {
             (None, Some(cbc), Sources::All) if context.is_empty() => cbc.decrypt(sealed)?,
             _ => return Err(Error::Decrypt),
         };
-        ring.newest_data_key().seal(context, opened.expose())
+        self.seal(opened.expose(), context)
     }
 
     /// Begins to seal a stream: data of any size, in constant memory. Always the sealed format for streams, under the key
@@ -298,7 +310,7 @@ impl Gate {
     /// # Errors
     /// [`Error::InvalidInput`] where the context is longer than [`MAX_STREAM_CONTEXT`](crate::MAX_STREAM_CONTEXT).
     pub fn seal_stream(&self, context: &[u8]) -> Result<Stream, Error> {
-        Stream::seal(self.inner.keys.current().newest_data_key(), context)
+        self.sealing(|key| Stream::seal(key, context))
     }
 
     /// Begins to open a stream.
@@ -349,6 +361,18 @@ impl Gate {
     /// [`Error::KeyRing`] where the ring cannot be read, trusted or written; it is then as it was.
     pub fn rotate_old_keys(&self) -> Result<Vec<KeyOrigin>, Error> {
         self.inner.keys.rotate_old()
+    }
+
+    /// Writes down how many messages the ring's newest data key has sealed, for `sealgate keys list`. That happens by itself
+    /// now and then, each second in a server, and when the last clone of a gate is dropped; a program that ends without that
+    /// calls this. What goes wrong is told in the log.
+    pub fn write_key_usage(&self) {
+        self.inner.keys.write_usage();
+    }
+
+    /// Whether there is something to write down from time to time.
+    pub(crate) fn keeps_key_usage(&self) -> bool {
+        self.inner.keys.keeps_usage()
     }
 
     /// The age at which a key is to be replaced, the lower one of the two kinds; `None` where none is.

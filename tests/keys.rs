@@ -69,9 +69,9 @@ fn keys_are_listed_in_columns_with_the_newest_marked() {
     assert_eq!(
         table,
         format!(
-            "KIND   ID           ALGORITHM  CREATED               NEWEST          ACCEPTED  FROM\n\
-             token  {token}  HS256      {created}  for new tokens  yes       the key ring {ring}\n\
-             data   {data}     -          {created}  for new data    yes       the key ring {ring}\n",
+            "KIND   ID           ALGORITHM  CREATED               NEWEST          ACCEPTED  MESSAGES  FROM\n\
+             token  {token}  HS256      {created}  for new tokens  yes       -         the key ring {ring}\n\
+             data   {data}     -          {created}  for new data    yes       0         the key ring {ring}\n",
             ring = ring.display()
         )
     );

@@ -11,8 +11,8 @@ use sealgate::keys::{self, Generated, KeyList, KeyState, NewKeys};
 use serde_json::{Value, json};
 
 use super::audit::Trail;
-use super::table::{aligned, harmless, rfc3339};
-use super::{Failure, load_settings, print_json, settings, write_output};
+use super::table::{aligned, grouped, harmless, rfc3339};
+use super::{Failure, load_settings, print_json, remark, settings, write_output};
 
 const GROUPS: [Group; 1] = [Group::Gate];
 
@@ -21,8 +21,9 @@ pub(super) fn command() -> Command {
         .about("List the keys of the ring and of the settings, without their secrets")
         .long_about(
             "List the keys of the ring and of the settings, oldest first, without their secrets, and which ones are used \
-             for new tokens and new data. Nothing is made or changed. Exit code 1 where there is no key ring and one is \
-             needed.",
+             for new tokens and new data. MESSAGES is how many messages a data key of the ring has sealed, behind all doors \
+             that use this data directory; what running servers sealed in the last second may be missing. Keys of the \
+             environment are not counted. Nothing is made or changed. Exit code 1 where there is no key ring and one is needed.",
         )
         .arg(flag("json", "Print JSON for programs"));
     let generate = Command::new("generate")
@@ -128,10 +129,17 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
         print_json(&json!({
             "ring": listed.ring.as_ref().map(|path| path.to_string_lossy()),
             "complete": listed.is_complete(),
-            "keys": listed.keys.iter().map(key_json).collect::<Vec<_>>(),
+            "keys": listed.keys.iter().map(|key| {
+                let mut json = key_json(key);
+                json["messages"] = listed.messages(key).into();
+                json
+            }).collect::<Vec<_>>(),
         }))?;
     } else if !listed.keys.is_empty() {
         write_output(aligned(&table(&listed)).as_bytes())?;
+    }
+    if let Some(trouble) = &listed.usage.trouble {
+        remark(trouble);
     }
     if listed.is_complete() {
         return Ok(());
@@ -157,6 +165,7 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
             "CREATED",
             "NEWEST",
             "ACCEPTED",
+            "MESSAGES",
             "FROM",
         ]
         .map(str::to_owned)
@@ -181,6 +190,7 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
             or_dash(created(key).unwrap_or_default()),
             or_dash(newest.to_owned()),
             accepted(key.state),
+            or_dash(listed.messages(key).map(grouped).unwrap_or_default()),
             harmless(&key.from),
         ]);
     }

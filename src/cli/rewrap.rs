@@ -74,7 +74,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let source = Source::of(matches)?;
     let target = Target::of(matches)?;
     let mut progress = Progress::new(source.size);
-    let counted = work.pass(source, target, &mut progress)?;
+    let passed = work.pass(source, target, &mut progress);
+    // Threads that nobody waits for hold the gate too.
+    work.gate.write_key_usage();
+    let counted = passed?;
     drop(progress);
     match (counted.bad, bad_lines) {
         (0, _) => Ok(()),

@@ -27,6 +27,19 @@ pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A number with a comma between thousands.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Seconds since 1970-01-01 UTC as RFC 3339 writes them.
 pub(super) fn rfc3339(seconds: u64) -> Option<String> {
     let moment = OffsetDateTime::from_unix_timestamp(seconds.try_into().ok()?).ok()?;
@@ -77,6 +90,12 @@ mod tests {
             aligned(&[row(["A", "B", "C"]), row(["longer", "ü", ""])]),
             "A       B  C\nlonger  ü\n"
         );
+    }
+
+    #[test]
+    fn thousands_are_told_apart() {
+        let grouped = [0, 999, 1000, 12_345, 1_234_567].map(grouped);
+        assert_eq!(grouped, ["0", "999", "1,000", "12,345", "1,234,567"]);
     }
 
     #[test]

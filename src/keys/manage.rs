@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::document::{Kind, RingContents, RingKey};
 use super::file::{RING_BACKUP_FILE, RING_FILE};
 use super::seal::RingSeal;
-use super::{KeyOrigin, KeyRing, write};
+use super::{KeyOrigin, KeyRing, KeyUsage, usage, write};
 use crate::Error;
 use crate::config::GateSettings;
 use crate::token::TokenAlgorithm;
@@ -17,9 +17,18 @@ pub struct KeyList {
     pub ring: Option<PathBuf>,
     /// The ring's and the environment's keys, oldest first.
     pub keys: Vec<KeyOrigin>,
+    /// How many messages the ring's data keys have sealed.
+    pub usage: KeyUsage,
 }
 
 impl KeyList {
+    /// How many messages a key of the list has sealed, as far as that has been written down: a running server does it each
+    /// second. `None` for what is no data key of the ring: nobody counts those.
+    pub fn messages(&self, key: &KeyOrigin) -> Option<u64> {
+        let counted = key.kind == "data" && key.created.is_some();
+        counted.then(|| self.usage.messages(&key.id))
+    }
+
     /// Whether there are keys for tokens and for data, so that a gate would need to make none.
     pub fn is_complete(&self) -> bool {
         ["token", "data"]
@@ -63,13 +72,11 @@ pub struct Generated {
 /// [`Error::KeyRing`] where the ring cannot be read or trusted, or is gone while its backup is there.
 pub fn list(settings: &GateSettings) -> Result<KeyList, Error> {
     let ring = KeyRing::as_it_is(settings)?;
+    let folder = settings.data_dir.as_deref().filter(|_| ring.has_file);
     Ok(KeyList {
-        ring: settings
-            .data_dir
-            .as_ref()
-            .filter(|_| ring.has_file)
-            .map(|folder| folder.join(RING_FILE)),
+        ring: folder.map(|folder| folder.join(RING_FILE)),
         keys: ring.origins,
+        usage: folder.map(usage::read).unwrap_or_default(),
     })
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Keys come from the environment and from the ring file; a key of the environment is always the newest. `document` is
 //! the ring file's text, `file` reads it, `write` changes it, `seal` is how its text lies there, `watch` notices
-//! changes, `manage`, `rotate` and `export` are what operators do with it. What a key does is the business of `token` and `cipher`.
+//! changes, `manage`, `rotate` and `export` are what operators do with it. `tally` counts what data keys seal, and `usage` keeps
+//! the numbers. What a key does is the business of `token` and `cipher`.
 
 mod document;
 mod export;
@@ -11,11 +12,14 @@ mod manage;
 mod rotate;
 mod seal;
 mod state;
+mod tally;
+mod usage;
 mod watch;
 mod write;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, encode_hex, random_key};
@@ -26,6 +30,8 @@ use crate::{Error, Secret};
 
 use document::{Kind, RingContents, RingKey};
 use seal::{AtRest, RingSeal};
+use tally::Tally;
+use usage::{Haste, Journal};
 
 pub use export::{export, import, seal, unseal};
 pub use file::{RING_BACKUP_FILE, RING_FILE};
@@ -34,6 +40,8 @@ pub use rotate::{Changed, rotate, set_state, token_grace};
 pub use seal::RingSecret;
 pub use state::KeyState;
 pub(crate) use state::{Held, Unusable};
+pub(crate) use tally::write_all_at_exit;
+pub use usage::{KeyUsage, USAGE_FILE};
 pub(crate) use watch::Keys;
 
 /// All keys of a gate. Immutable: a change of keys is a new ring.
@@ -50,6 +58,8 @@ pub(crate) struct KeyRing {
     /// Whether there is a ring file, and whether it is sealed under the current secret.
     has_file: bool,
     sealed: bool,
+    /// Counts what the newest data key seals, where that is one of the ring file.
+    tally: Option<Arc<Tally>>,
     /// Tells this ring from every other one of the process.
     generation: u64,
 }
@@ -125,6 +135,7 @@ impl KeyRing {
             origins: Vec::new(),
             has_file: false,
             sealed: false,
+            tally: None,
             generation: next_generation(),
         };
         if settings.ephemeral_keys {
@@ -185,6 +196,28 @@ impl KeyRing {
 
     pub(crate) fn newest_data_key(&self) -> &DataKey {
         &self.data_keys.last().expect("a ring has a data key").key
+    }
+
+    /// Has what is sealed from now on counted there, if the key is one of the ring file: those have a time when they were
+    /// made.
+    fn count_in(&mut self, journal: &Arc<Journal>) {
+        let mut origins = self.origins.iter();
+        let newest = origins.find(|origin| origin.kind == "data" && origin.newest);
+        let kept = newest.filter(|origin| origin.created.is_some());
+        self.tally = kept.map(|origin| Tally::new(journal, origin.id.clone()));
+    }
+
+    /// The newest data key has sealed one message.
+    pub(crate) fn count_sealed(&self) {
+        if let Some(tally) = &self.tally {
+            tally.count();
+        }
+    }
+
+    fn write_usage(&self, haste: Haste) {
+        if let Some(tally) = &self.tally {
+            tally.write(haste);
+        }
     }
 
     /// The key that sealed data names.

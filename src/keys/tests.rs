@@ -98,8 +98,8 @@ fn the_first_start_makes_a_ring_that_later_starts_use() {
     assert_eq!(second.decrypt_data(&sealed, b"").unwrap().expose(), b"data");
     assert_eq!(
         fs::read_dir(&folder).unwrap().count(),
-        2,
-        "the ring and its lock, nothing left over"
+        3,
+        "the ring, its lock and what was sealed, nothing left over"
     );
 }
 

@@ -1,5 +1,6 @@
 //! The ring of a gate, and the changes that others make to its file: noticed within half a second, without a thread, by
-//! whoever uses the gate; at once where something names a key that is not known yet.
+//! whoever uses the gate; at once where something names a key that is not known yet. Now and then whoever looks also writes
+//! down how many messages have been sealed.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::rotate::{is_old, rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
+use super::usage::{Haste, Journal};
 use super::{KeyOrigin, KeyRing, Missing, NewKeys, RING_FILE};
 use crate::Error;
 use crate::clock::coarse_milliseconds;
@@ -19,6 +21,8 @@ use crate::sync::lock;
 
 /// How often the file is looked at, in milliseconds.
 const LOOK_EVERY: u64 = 500;
+/// How often the messages sealed meanwhile are written down by whoever seals, in milliseconds.
+const WRITE_EVERY: u64 = 5000;
 
 /// See the module. Nobody waits for anybody here, so a process forked off meanwhile can go on.
 pub(crate) struct Keys {
@@ -35,6 +39,9 @@ struct Source {
     /// When the file was last looked at.
     looked: AtomicU64,
     seen: Mutex<Seen>,
+    journal: Arc<Journal>,
+    /// When the messages sealed were last written down.
+    written: AtomicU64,
 }
 
 /// The ring's file when it was last looked at, and why what it held then cannot be used.
@@ -54,11 +61,18 @@ impl Keys {
         // Before the ring is read: a change meanwhile is noticed later.
         let before = file.as_deref().and_then(Stamp::at);
         let seal = RingSeal::of(settings)?;
-        let (ring, added) = with_set_algorithm(settings, &seal)?;
-        let source = file.map(|file| Source {
+        let (mut ring, added) = with_set_algorithm(settings, &seal)?;
+        let journal = folder.map(|folder| Arc::new(Journal::in_folder(folder)));
+        if let Some(journal) = &journal {
+            ring.count_in(journal);
+        }
+        let now = coarse_milliseconds();
+        let source = file.zip(journal).map(|(file, journal)| Source {
             settings: settings.clone(),
             seal,
-            looked: AtomicU64::new(coarse_milliseconds()),
+            journal,
+            looked: AtomicU64::new(now),
+            written: AtomicU64::new(now),
             seen: Mutex::new(Seen {
                 stamp: before.or_else(|| Stamp::at(&file)),
                 trouble: None,
@@ -85,9 +99,23 @@ impl Keys {
                     .is_ok()
             {
                 self.look();
+                if now.saturating_sub(source.written.load(Ordering::Relaxed)) >= WRITE_EVERY {
+                    source.written.store(now, Ordering::Relaxed);
+                    self.ring.load().write_usage(Haste::Sealing);
+                }
             }
         }
         self.ring.load()
+    }
+
+    /// Writes down how many messages have been sealed, as far as that has not been done.
+    pub(crate) fn write_usage(&self) {
+        self.ring.load().write_usage(Haste::Last);
+    }
+
+    /// Whether the messages sealed are written down.
+    pub(crate) fn keeps_usage(&self) -> bool {
+        self.source.is_some()
     }
 
     /// Looks at the file now; whether there is another ring than before.
@@ -133,7 +161,8 @@ impl Keys {
                 }
             });
         match read {
-            Ok(ring) => {
+            Ok(mut ring) => {
+                ring.count_in(&source.journal);
                 log::info!(
                     "the key ring was read again; the newest token key is {}",
                     ring.newest_token_key().id()

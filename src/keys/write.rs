@@ -2,7 +2,7 @@
 //! a backup. A process that is killed at any moment leaves the old ring or the new one.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::mem;
 use std::path::Path;
 
@@ -12,7 +12,8 @@ use std::os::unix::fs::MetadataExt;
 use super::document::{MAX_TEXT, RingContents};
 use super::file::{self, Found, RING_BACKUP_FILE, RING_FILE};
 use super::seal::{AtRest, RingSeal};
-use crate::data_dir::{self, new_file};
+use super::usage;
+use crate::data_dir::{self, write_new_file};
 use crate::{Error, Secret};
 
 const LOCK_FILE: &str = "keys.lock";
@@ -45,6 +46,8 @@ pub(super) fn change(
         let text = contents.to_text();
         check_readable(folder, &text, &contents)?;
         write(folder, seal, &contents, &text, found.as_ref())?;
+        let ids: Vec<&str> = contents.data_keys.iter().map(|key| &*key.id).collect();
+        usage::keep_only(folder, &ids);
     }
     Ok(Changed {
         contents,
@@ -154,9 +157,9 @@ fn replace(folder: &Path, text: &[u8], old_text: Option<&[u8]>) -> Result<(), Er
     let new_path = folder.join(NEW_FILE);
     let new_backup_path = folder.join(NEW_BACKUP_FILE);
     let attempt = || -> io::Result<()> {
-        write_file(folder, &new_path, text)?;
+        write_new_file(folder, &new_path, text)?;
         if let Some(old_text) = old_text {
-            write_file(folder, &new_backup_path, old_text)?;
+            write_new_file(folder, &new_backup_path, old_text)?;
             fs::rename(&new_backup_path, folder.join(RING_BACKUP_FILE))?;
         }
         fs::rename(&new_path, &path)
@@ -178,16 +181,4 @@ fn replace(folder: &Path, text: &[u8], old_text: Option<&[u8]>) -> Result<(), Er
                 path.display()
             ))
         })
-}
-
-/// A new file that nobody but the folder's owner can read, with these bytes safely on the disk.
-fn write_file(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Left behind by a process that was killed; the lock is ours.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = new_file(folder, path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

@@ -1,4 +1,5 @@
-//! What a server does from time to time beside its requests: keys that have reached their age are replaced.
+//! What a server does from time to time beside its requests: keys that have reached their age are replaced, and
+//! how many messages keys have sealed is written down.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,19 +15,25 @@ pub(super) struct Housekeeping {
 /// How often keys are looked at, at most and at least.
 const OFTEN: Duration = Duration::from_millis(250);
 const SELDOM: Duration = Duration::from_secs(60);
+/// How often the messages sealed meanwhile are written down.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
 
 impl Housekeeping {
     /// Starts a thread, if the settings leave something to do.
     pub(super) fn start(gate: &Gate) -> Result<Option<Self>, Error> {
-        let Some(age) = gate.key_age() else {
+        let pauses = [
+            gate.key_age().map(|age| (age / 20).clamp(OFTEN, SELDOM)),
+            gate.keeps_key_usage().then_some(WRITE_EVERY),
+        ];
+        let Some(pause) = pauses.into_iter().flatten().min() else {
             return Ok(None);
         };
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let (gate, told) = (gate.clone(), over.clone());
-        let pause = (age / 20).clamp(OFTEN, SELDOM);
         threads::spawn("sealgate-keys", move || {
             while !is_over_within(&told, pause) {
                 rotate(&gate);
+                gate.write_key_usage();
             }
         })
         .map_err(|error| Error::Io(format!("A thread cannot be started: {error}.")))?;

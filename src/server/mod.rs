@@ -13,9 +13,9 @@ pub mod tiny_http;
 
 use std::time::Duration;
 
-use crate::Error;
 use crate::api::App;
 use crate::config::{EngineChoice, ServerSettings};
+use crate::{Error, Gate};
 
 use housekeeping::Housekeeping;
 pub use listen::Address;
@@ -29,6 +29,7 @@ pub struct Server {
     #[cfg(target_os = "linux")]
     listening: Vec<SocketId>,
     housekeeping: Option<Housekeeping>,
+    gate: Gate,
 }
 
 enum Engine {
@@ -65,6 +66,7 @@ impl Server {
             #[cfg(target_os = "linux")]
             listening,
             housekeeping: Housekeeping::start(&gate)?,
+            gate,
         })
     }
 
@@ -110,11 +112,14 @@ impl Server {
         if let Some(housekeeping) = &self.housekeeping {
             housekeeping.stop();
         }
-        match &self.engine {
+        let stopped = match &self.engine {
             #[cfg(target_os = "linux")]
             Engine::Pool(engine) => engine.stop(grace),
             Engine::TinyHttp(engine) => engine.stop(grace),
-        }
+        };
+        // The process may end without having dropped the gate.
+        self.gate.write_key_usage();
+        stopped
     }
 
     /// Waits until the server has been stopped from another thread or cannot go on.

@@ -1,0 +1,253 @@
+//! Counts the messages that a gate seals with a data key of the ring, and has them written down (`usage`) now and then:
+//! at once at first, then more and more seldom, and all of them when the gate or its server ends.
+//!
+//! What has not been written down is what a process that is killed leaves uncounted: for each stripe at most as many
+//! messages as have been, and never more than [`STRIPES`] times [`BLOCK`] in all.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, TryLockError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::usage::{Fault, Haste, Journal, PATIENCE};
+use crate::sync::forks;
+
+/// Threads count in places of their own, up to so many: one number for all would go from processor to processor.
+const STRIPES: usize = 16;
+/// How many messages of a stripe are written down at once.
+const BLOCK: u64 = 4096;
+
+/// The messages of one data key.
+pub(super) struct Tally {
+    journal: Arc<Journal>,
+    id: String,
+    stripes: [Stripe; STRIPES],
+    /// How many threads are just writing down what they took.
+    writers: AtomicUsize,
+    /// How often this process had been forked off when the numbers began.
+    forks: AtomicU64,
+}
+
+/// Alone in its cache lines.
+#[repr(align(128))]
+#[derive(Default)]
+struct Stripe {
+    counted: AtomicU64,
+    written: AtomicU64,
+}
+
+/// Those that there are, for the end of the process.
+static ALL: Mutex<Vec<Weak<Tally>>> = Mutex::new(Vec::new());
+
+impl Tally {
+    pub(super) fn new(journal: &Arc<Journal>, id: String) -> Arc<Self> {
+        let tally = Arc::new(Tally {
+            journal: journal.clone(),
+            id,
+            stripes: Default::default(),
+            writers: AtomicUsize::new(0),
+            forks: AtomicU64::new(forks()),
+        });
+        // In a child that was forked off while another thread was here, nobody would ever open the lock.
+        let all = match ALL.try_lock() {
+            Err(TryLockError::Poisoned(all)) => Some(all.into_inner()),
+            all => all.ok(),
+        };
+        if let Some(mut all) = all {
+            all.retain(|other| other.strong_count() > 0);
+            all.push(Arc::downgrade(&tally));
+        }
+        tally
+    }
+
+    /// Counts one message, in some nanoseconds.
+    pub(super) fn count(&self) {
+        self.forget_the_parents();
+        let counted = &self.stripes[stripe()].counted;
+        let now = counted.fetch_add(1, Ordering::Relaxed) + 1;
+        // Twice as many each time, so that much of what a short process did is written down even where it does not end well.
+        if now.is_power_of_two() || now.is_multiple_of(BLOCK) {
+            self.write(Haste::Sealing);
+        }
+    }
+
+    /// Writes down what has not been.
+    pub(super) fn write(&self, haste: Haste) {
+        if let Err(Fault::Trouble(sentence)) = self.write_quietly(haste) {
+            self.journal.tell(&sentence);
+        }
+    }
+
+    /// The same, and nobody is told why it does not work.
+    fn write_quietly(&self, haste: Haste) -> Result<(), Fault> {
+        self.forget_the_parents();
+        let start = Instant::now();
+        loop {
+            self.writers.fetch_add(1, Ordering::AcqRel);
+            let written = self.write_what_is_there(haste);
+            let others = self.writers.fetch_sub(1, Ordering::AcqRel) - 1;
+            // Another thread has taken a part of it, and may have to put that back, or end with the process before it has
+            // written it.
+            if haste == Haste::Sealing || others == 0 || start.elapsed() > PATIENCE {
+                return written;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn write_what_is_there(&self, haste: Haste) -> Result<(), Fault> {
+        let taken = self.stripes.each_ref().map(Stripe::take);
+        let messages = taken.iter().fold(0, |sum: u64, of| sum.saturating_add(*of));
+        if messages == 0 {
+            return Ok(());
+        }
+        let added = self.journal.add(&self.id, messages, haste);
+        match &added {
+            Ok(()) => self.journal.is_well(),
+            Err(_) => {
+                for (stripe, taken) in self.stripes.iter().zip(taken) {
+                    stripe.written.fetch_sub(taken, Ordering::Relaxed);
+                }
+            }
+        }
+        added
+    }
+
+    /// What was counted before this process was forked off is the parent's to write down.
+    fn forget_the_parents(&self) {
+        let (known, forks) = (self.forks.load(Ordering::Relaxed), forks());
+        if known == forks {
+            return;
+        }
+        let ours = self
+            .forks
+            .compare_exchange(known, forks, Ordering::Relaxed, Ordering::Relaxed);
+        if ours.is_ok() {
+            for stripe in &self.stripes {
+                stripe.take();
+            }
+            self.writers.store(0, Ordering::Release);
+        }
+    }
+}
+
+impl Stripe {
+    /// What has not been written down, which is the caller's to do.
+    fn take(&self) -> u64 {
+        let counted = self.counted.load(Ordering::Relaxed);
+        let written = self.written.fetch_max(counted, Ordering::Relaxed);
+        counted.saturating_sub(written)
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.write(Haste::Last);
+    }
+}
+
+/// The process ends, and may have gates still. Tells nobody: who would hear it may be gone.
+pub(crate) fn write_all_at_exit() {
+    let all = match ALL.try_lock() {
+        Err(TryLockError::Poisoned(all)) => all.into_inner(),
+        Err(TryLockError::WouldBlock) => return,
+        Ok(all) => all,
+    };
+    // Let go of before the last one of something is: that looks for the lock too.
+    let alive: Vec<Arc<Tally>> = all.iter().filter_map(Weak::upgrade).collect();
+    drop(all);
+    for tally in alive {
+        let _ = tally.write_quietly(Haste::Exit);
+    }
+}
+
+/// The stripe of this thread.
+fn stripe() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    // A thread that is ending has none.
+    let mine = MINE.try_with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+        }
+        mine.get()
+    });
+    mine.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::keys::usage;
+
+    const ID: &str = "5bd867bb";
+
+    fn tally(folder: &Path) -> Arc<Tally> {
+        Tally::new(&Arc::new(Journal::in_folder(folder)), ID.to_owned())
+    }
+
+    fn written(folder: &Path) -> u64 {
+        usage::read(folder).messages(ID)
+    }
+
+    #[test]
+    fn nothing_is_lost_between_threads() {
+        let folder = tempfile::tempdir().unwrap();
+        let tally = tally(folder.path());
+        const EACH: u64 = 30_000;
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..EACH).for_each(|_| tally.count()));
+            }
+            scope.spawn(|| (0..50).for_each(|_| tally.write(Haste::Sealing)));
+        });
+        assert!(written(folder.path()) <= 4 * EACH);
+        drop(tally);
+        assert_eq!(written(folder.path()), 4 * EACH);
+    }
+
+    #[test]
+    fn at_most_half_and_at_most_a_block_is_not_written_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let tally = tally(folder.path());
+        for counted in 1..=3 * BLOCK {
+            tally.count();
+            if counted < 40 || counted % 997 == 0 {
+                let missing = counted - written(folder.path());
+                assert!(missing <= counted / 2 && missing < BLOCK, "{missing}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_stays_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("later");
+        let tally = tally(&place);
+        (0..10).for_each(|_| tally.count());
+        fs::create_dir(&place).unwrap();
+        tally.write(Haste::Sealing);
+        assert_eq!(written(&place), 10);
+        tally.count();
+        drop(tally);
+        assert_eq!(written(&place), 11);
+    }
+
+    #[test]
+    fn a_child_leaves_the_parents_messages_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let tally = tally(folder.path());
+        (0..7).for_each(|_| tally.count());
+        // As if the process had just been forked off.
+        tally.forks.fetch_sub(1, Ordering::Relaxed);
+        tally.count();
+        drop(tally);
+        assert_eq!(written(folder.path()), 4 + 1);
+    }
+}

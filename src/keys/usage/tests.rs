@@ -1,0 +1,187 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+const FIRST: &str = "5bd867bb";
+const SECOND: &str = "00ff00ff";
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder().join(USAGE_FILE)
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.path()).unwrap()
+    }
+
+    /// Adds as a process that has just begun.
+    fn add(&self, id: &str, messages: u64) -> Result<(), Fault> {
+        Journal::in_folder(self.folder()).add(id, messages, Haste::Last)
+    }
+
+    fn read(&self) -> KeyUsage {
+        read(self.folder())
+    }
+
+    fn trouble(&self, id: &str, messages: u64) -> String {
+        match self.add(id, messages) {
+            Err(Fault::Trouble(sentence)) => sentence,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn lines_add_up() {
+    let place = Place::new();
+    assert_eq!(place.read(), KeyUsage::default());
+    place.add(FIRST, 1).unwrap();
+    place.add(SECOND, u64::MAX).unwrap();
+    place.add(FIRST, 41).unwrap();
+    place.add(SECOND, 7).unwrap();
+    assert_eq!(
+        place.text(),
+        format!(
+            "sealgate key usage 1\n{FIRST} 1\n{SECOND} {}\n{FIRST} 41\n{SECOND} 7\n",
+            u64::MAX
+        )
+    );
+    let usage = place.read();
+    assert_eq!(usage.messages(FIRST), 42);
+    assert_eq!(usage.messages(SECOND), u64::MAX);
+    assert_eq!((usage.messages("ffffffff"), usage.trouble), (0, None));
+    let mode = fs::metadata(place.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+}
+
+#[test]
+fn a_long_file_becomes_a_line_for_each_key() {
+    let place = Place::new();
+    let journal = Journal::in_folder(place.folder());
+    let lines = LONG / 11 + 2;
+    for _ in 0..lines {
+        journal.add(FIRST, 1, Haste::Sealing).unwrap();
+    }
+    journal.add(SECOND, 2, Haste::Sealing).unwrap();
+    assert!(place.text().len() as u64 > LONG, "nobody who seals waits");
+    journal.add(SECOND, 3, Haste::Last).unwrap();
+    assert_eq!(
+        place.text(),
+        format!("{HEAD}{SECOND} 2\n{FIRST} {lines}\n{SECOND} 3\n")
+    );
+    assert_eq!(fs::read_dir(place.folder()).unwrap().count(), 1);
+}
+
+#[test]
+fn many_keys_are_no_reason_to_write_the_file_each_time() {
+    let place = Place::new();
+    let mut text = HEAD.to_owned();
+    for id in 0..LONG / 10 {
+        text.push_str(&line(&format!("{id:08x}"), 5));
+    }
+    fs::write(place.path(), &text).unwrap();
+    let before = fs::metadata(place.path()).unwrap();
+    place.add(FIRST, 1).unwrap();
+    let after = fs::metadata(place.path()).unwrap();
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(before.ino(), after.ino());
+    assert_eq!(place.read().messages(FIRST), 1);
+}
+
+#[test]
+fn what_is_damaged_is_set_aside_and_the_rest_goes_on() {
+    for (damaged, left, bad) in [
+        (format!("{HEAD}{FIRST} 10\n{SECOND} 2"), 10, 1),
+        (format!("{HEAD}{FIRST} 10\n{FIRST} -3\n{FIRST} +3\n"), 10, 2),
+        (format!("{HEAD}{FIRST} 10\n\0\0\0\0"), 10, 1),
+        (format!("{HEAD}\n{FIRST} 10\n{FIRST}\n{FIRST} \n"), 10, 3),
+        (format!("{HEAD}{FIRST} 99999999999999999999\n"), 0, 1),
+        (format!("{FIRST} 10\n{FIRST} 3\n"), 3, 1),
+        ("sealgate key usage 1".to_owned(), 0, 1),
+        ("sealgate key usage 0\n".to_owned(), 0, 1),
+        ("\0\0\0\0\0".to_owned(), 0, 1),
+        ("x".repeat(2 << 20), 0, 1),
+    ] {
+        let place = Place::new();
+        fs::write(place.path(), &damaged).unwrap();
+        let usage = place.read();
+        assert_eq!(usage.messages(FIRST), left);
+        let told = usage.trouble.unwrap();
+        assert!(told.contains("is damaged ("), "{told}");
+        let line = format!("{bad} line");
+        assert!(told.contains(&line) || damaged.len() > 1 << 20, "{told}");
+        place.add(FIRST, 1).unwrap();
+        assert_eq!(place.read().messages(FIRST), left + 1);
+        let aside = place.folder().join("key-usage.txt.damaged");
+        assert_eq!(fs::read_to_string(&aside).unwrap(), damaged);
+        // Told until somebody has seen it.
+        let told = place.read().trouble.unwrap();
+        assert!(told.contains("set aside as"), "{told}");
+        fs::remove_file(aside).unwrap();
+        assert_eq!(place.read().trouble, None);
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_told_and_left_as_it_is() {
+    let place = Place::new();
+    let newer = "sealgate key usage 2\nsomething else\n";
+    fs::write(place.path(), newer).unwrap();
+    assert!(place.trouble(FIRST, 1).contains("newer version"));
+    assert!(place.read().trouble.unwrap().contains("newer version"));
+    assert_eq!(place.text(), newer);
+
+    fs::remove_file(place.path()).unwrap();
+    let elsewhere = place.folder().join("elsewhere");
+    fs::write(&elsewhere, HEAD).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, place.path()).unwrap();
+    assert!(place.trouble(FIRST, 1).contains("cannot be used"));
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), HEAD);
+
+    fs::remove_file(place.path()).unwrap();
+    fs::create_dir(place.path()).unwrap();
+    assert!(place.trouble(FIRST, 1).contains("cannot be used"));
+}
+
+#[test]
+fn nobody_who_seals_waits_for_the_lock() {
+    let place = Place::new();
+    place.add(FIRST, 1).unwrap();
+    let held = Locked::make(place.folder(), &place.path(), Duration::ZERO).unwrap();
+    let journal = Journal::in_folder(place.folder());
+    let start = std::time::Instant::now();
+    assert!(matches!(
+        journal.add(FIRST, 1, Haste::Sealing),
+        Err(Fault::Busy)
+    ));
+    assert!(start.elapsed() < Duration::from_secs(1));
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| journal.add(FIRST, 1, Haste::Last));
+        std::thread::sleep(Duration::from_millis(50));
+        drop(held);
+        waits.join().unwrap().unwrap();
+    });
+    assert_eq!(place.read().messages(FIRST), 2);
+}
+
+#[test]
+fn keys_that_the_ring_has_no_more_are_forgotten() {
+    let place = Place::new();
+    keep_only(place.folder(), &[FIRST]);
+    assert!(!place.path().exists());
+    place.add(FIRST, 1).unwrap();
+    place.add(SECOND, 2).unwrap();
+    keep_only(place.folder(), &[FIRST, SECOND]);
+    assert_eq!(place.read().messages(SECOND), 2);
+    keep_only(place.folder(), &[FIRST]);
+    assert_eq!(place.text(), format!("{HEAD}{FIRST} 1\n"));
+}
