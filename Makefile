@@ -75,9 +75,9 @@ test-rust: ## unit, integration and documentation tests
 	$(call heading,cargo test)
 	cargo test --locked
 
-soak: ## hostile clients and logins in full numbers against a release build; prints figures
+soak: ## hostile clients, logins and rotating keys in full numbers against a release build; prints figures
 	$(call heading,soak)
-	cargo test --locked --release --test hostile --test logins -- --ignored --nocapture --test-threads 1
+	cargo test --locked --release --test hostile --test logins --test rotation_under_load -- --ignored --nocapture --test-threads 1
 
 races: bootstrap-test ## the C library under ThreadSanitizer: eight threads, servers, accounts, and two planted races (4 minutes)
 	$(call heading,races)

@@ -1,4 +1,5 @@
 //! Keys that are replaced while servers run: nobody notices, until the time of the old ones is over.
+//! `rotation_under_load` has many requests beside.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
@@ -47,52 +48,6 @@ fn encrypt(server: &Server, token: &str, data: &str) -> String {
 fn decrypt(server: &Server, token: &str, sealed: &str) -> common::Answer {
     let body = json!({ "encrypted_data": sealed }).to_string();
     server.post("/decrypt", &body, Some(token))
-}
-
-/// Two servers on one ring, asked in turn, while keys are replaced again and again.
-#[test]
-fn no_request_fails_while_keys_are_replaced() {
-    let home = tempfile::tempdir().unwrap();
-    let servers = [start(home.path()), start(home.path())];
-    let first = servers[0].log_in("first");
-    let sealed = encrypt(&servers[0], &first, "from the beginning");
-    let rounds = 6;
-    thread::scope(|scope| {
-        let asking = scope.spawn(|| {
-            let until = Instant::now() + Duration::from_millis(rounds * 400 + 600);
-            let mut asked = 0;
-            while Instant::now() < until {
-                // What one makes the other takes, at once.
-                let (one, other) = (&servers[asked % 2], &servers[(asked + 1) % 2]);
-                let token = one.log_in("somebody");
-                let data = encrypt(other, &token, "just now");
-                for (token, data, opened) in [
-                    (&token, &data, "just now"),
-                    (&first, &sealed, "from the beginning"),
-                ] {
-                    let answer = decrypt(one, token, data);
-                    assert_eq!(answer.status, 200, "{}", answer.body);
-                    assert_eq!(answer.json()["decrypted_data"], opened);
-                }
-                asked += 1;
-            }
-            asked
-        });
-        for _ in 0..rounds {
-            keys(home.path(), &["rotate"]);
-            thread::sleep(Duration::from_millis(400));
-        }
-        assert!(asking.join().unwrap() > 10);
-    });
-    let listed = keys(home.path(), &["list"]);
-    assert_eq!(
-        listed["keys"].as_array().unwrap().len(),
-        2 * (rounds as usize + 1)
-    );
-    for server in servers {
-        let log = server.stop();
-        assert!(log.contains("the key ring was read again"), "{log}");
-    }
 }
 
 /// Rotating logs nobody out: what refreshes a login lives far longer than the token that it came with.
