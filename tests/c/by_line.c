@@ -116,6 +116,22 @@ static void open_sealed(const struct word *sealed, const struct word *context)
     say_bytes(status, out, size);
 }
 
+/* All of a stream in one piece. */
+static void open_stream(const struct word *sealed, const struct word *context)
+{
+    sealgate_stream *stream = NULL;
+    /* What is opened is shorter. */
+    size_t size = 0, end = 0, room = sealed->size + 1;
+    unsigned char *out = malloc(room);
+    OK(sealgate_stream_open(gate, context->bytes, context->size, &stream));
+    sealgate_status status = sealgate_stream_push(stream, sealed->bytes, sealed->size, out, room, &size);
+    if (status == SEALGATE_STATUS_OK) {
+        status = sealgate_stream_finish(stream, out + size, room - size, &end);
+    }
+    sealgate_stream_free(stream);
+    say_bytes(status, out, status == SEALGATE_STATUS_OK ? size + end : 0);
+}
+
 static void answer(const char *what, const struct word *words, int count)
 {
     sealgate_buffer out = {0};
@@ -135,6 +151,10 @@ static void answer(const char *what, const struct word *words, int count)
         seal(&words[0], &words[1]);
     } else if (strcmp(what, "open") == 0) {
         open_sealed(&words[0], &words[1]);
+    } else if (strcmp(what, "rewrap") == 0) {
+        say_buffer(sealgate_rewrap_data(gate, first, first_size, second, second_size, &out), &out);
+    } else if (strcmp(what, "open_stream") == 0) {
+        open_stream(&words[0], &words[1]);
     } else if (strcmp(what, "mask") == 0) {
         /* How many stay visible: as many as the second word is long. */
         say_buffer(sealgate_mask_data(first, first_size, second_size, &out), &out);
