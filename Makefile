@@ -16,7 +16,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Where `install` puts things; scripts/install has the defaults.
 export PREFIX DESTDIR BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR CMAKEDIR STRIP
 
-heading = @printf '\n=== %s ===\n' '$(1)'
+heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.

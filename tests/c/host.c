@@ -238,6 +238,10 @@ int main(int count, char **arguments)
     char before[4096], after[4096], answer[512];
     mode_t mask = umask(022);
     int panics = 0;
+    /* Some may be ignored from outside, as nohup does. */
+    for (int number = 1; number <= 31; number++) {
+        signal(number, SIG_DFL);
+    }
     OK(sealgate_set_log(SEALGATE_LOG_ERROR, on_line, &panics, NULL));
     CHECK(getcwd(before, sizeof before) != NULL);
     for (int engine = 0; engine < 2; engine++) {
