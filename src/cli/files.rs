@@ -1,6 +1,7 @@
 //! Where large data comes from and goes to: files and the standard streams.
 //!
-//! A file that is written gets its name only when all of it is there and safely on the disk; until then it is a temporary
+//! A file that is written gets its name only when all of it is there and safely on the disk. Until then it has none, so that
+//! nothing is left behind, however the command ends; where the system or the file system cannot do that, it is a temporary
 //! file in the same folder, which is removed after a failure and after a signal that ends the command.
 
 use std::fs::{self, File, OpenOptions};
@@ -206,35 +207,43 @@ fn temporary() -> MutexGuard<'static, Option<PathBuf>> {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file that has another name until all of it is there. Dropped before, it is removed.
+/// A file that has another name, or none, until all of it is there. Dropped before, it is removed.
 struct Unfinished {
     file: File,
+    /// Its name at the end, for the moment before it takes the place of what is there, and before that where it has one.
     temporary: PathBuf,
     path: PathBuf,
 }
 
 impl Unfinished {
-    /// Makes it beside `path`, for its owner's eyes only. The second one is for writing.
+    /// Makes it where `path` is, for its owner's eyes only. The second one is for writing.
     fn new(path: PathBuf) -> io::Result<(Self, File)> {
         remove_at_signals()?;
         let name = format!(".sealgate-{:016x}.part", random_number()?);
-        let temporary_path = path.with_file_name(name);
+        let temporary = path.with_file_name(name);
+        let file = match nameless_in(folder_of(&path)) {
+            Some(file) => file,
+            None => Unfinished::named(&temporary)?,
+        };
+        let writer = file.try_clone();
+        let unfinished = Unfinished {
+            file,
+            temporary,
+            path,
+        };
+        Ok((unfinished, writer?))
+    }
+
+    fn named(temporary_path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         options.mode(0o600);
         // Under the lock, so that a signal finds both the file and its name, or neither.
         let mut known = temporary();
-        let file = options.open(&temporary_path)?;
-        *known = Some(temporary_path.clone());
-        drop(known);
-        let writer = file.try_clone();
-        let unfinished = Unfinished {
-            file,
-            temporary: temporary_path,
-            path,
-        };
-        Ok((unfinished, writer?))
+        let file = options.open(temporary_path)?;
+        *known = Some(temporary_path.to_owned());
+        Ok(file)
     }
 
     fn finish(self) -> io::Result<()> {
@@ -247,15 +256,19 @@ impl Unfinished {
         }
         self.file.sync_all()?;
         let mut known = temporary();
-        fs::rename(&self.temporary, &self.path)?;
-        *known = None;
+        if known.is_none() {
+            // A name can be given, but not taken from another file: that is what renaming is for.
+            give_name(&self.file, &self.temporary)?;
+            *known = Some(self.temporary.clone());
+        }
+        let renamed = fs::rename(&self.temporary, &self.path);
+        if renamed.is_ok() {
+            *known = None;
+        }
         drop(known);
-        let folder = match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        renamed?;
         // Some file systems cannot do that to a folder; the file is there all the same.
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
         Ok(())
     }
 }
@@ -267,6 +280,53 @@ impl Drop for Unfinished {
             let _ = fs::remove_file(&self.temporary);
         }
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A file without a name, for its owner's eyes only; `None` where there is no such thing, or no way to name it later.
+#[cfg(target_os = "linux")]
+fn nameless_in(folder: &Path) -> Option<File> {
+    let mut options = OpenOptions::new();
+    let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
+    options.write(true).mode(0o600).custom_flags(flags);
+    let file = options.open(folder).ok()?;
+    way_to(&file).exists().then_some(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless_in(_folder: &Path) -> Option<File> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+fn give_name(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    Ok(linkat(
+        CWD,
+        way_to(file),
+        CWD,
+        path,
+        AtFlags::SYMLINK_FOLLOW,
+    )?)
+}
+
+/// Never called: files have names.
+#[cfg(not(target_os = "linux"))]
+fn give_name(_file: &File, _path: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Where an open file of this process is found that has no name.
+#[cfg(target_os = "linux")]
+fn way_to(file: &File) -> PathBuf {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 fn random_number() -> io::Result<u64> {
@@ -308,4 +368,33 @@ fn ignored_signals() -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What file systems that know no nameless files get; the command's tests have the others.
+    #[test]
+    fn a_temporary_file_takes_the_place_of_what_is_there_or_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, "before").unwrap();
+        let unfinished = || {
+            let temporary = folder.path().join(".sealgate-0.part");
+            let mut file = Unfinished::named(&temporary).unwrap();
+            file.write_all(b"after").unwrap();
+            assert!(temporary.exists());
+            Unfinished {
+                file,
+                temporary,
+                path: path.clone(),
+            }
+        };
+        drop(unfinished());
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        unfinished().finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"after");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }
