@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use common::place::Place;
@@ -242,15 +242,33 @@ fn places_that_cannot_be_written_or_read_are_a_clear_error() {
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
 }
 
+/// The same command, whatever signals the tests were started with as ignored: background jobs of a shell have INT so.
+fn heeding_signals(command: &Command) -> Command {
+    let mut heeding = Command::new("env");
+    heeding.args(["-i", "--default-signal=INT,TERM,HUP"]);
+    for (name, value) in command.get_envs() {
+        let Some(value) = value else { continue };
+        let mut setting = name.to_owned();
+        setting.push("=");
+        setting.push(value);
+        heeding.arg(setting);
+    }
+    heeding.arg(command.get_program()).args(command.get_args());
+    heeding
+}
+
 #[test]
 fn a_signal_leaves_no_temporary_file() {
     let desk = Desk::new();
     desk.write("out", b"as it was");
     // Where files need no name until they are done, not even a signal that nobody can catch.
     for signal in ["INT", "TERM", "HUP", "KILL"] {
-        let mut child = desk
-            .place
-            .command(&["encrypt", "--in", "-", "--out", "out"])
+        let mut command = heeding_signals(
+            &desk
+                .place
+                .command(&["encrypt", "--in", "-", "--out", "out"]),
+        );
+        let mut child = command
             .current_dir(&desk.folder)
             .stdin(Stdio::piped())
             .spawn()
@@ -278,11 +296,22 @@ fn a_signal_leaves_no_temporary_file() {
                 continue;
             }
         }
-        let sent = std::process::Command::new("kill")
+        let sent = Command::new("kill")
             .args([&format!("-{signal}"), &child.id().to_string()])
             .status();
         assert!(sent.unwrap().success());
-        assert!(!child.wait().unwrap().success(), "{signal}");
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("{signal} does not end it");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert!(!status.success(), "{signal}");
         assert_eq!(desk.names(), ["out"], "{signal}");
         assert_eq!(desk.read("out"), b"as it was");
     }
