@@ -28,18 +28,20 @@ fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
         .ok_or_else(|| Problem::bad_member(BAD_TOKEN, r#"Send {"refresh_token": "..."}."#))?;
     let asked = text(&body, "scope", BAD_SCOPE)?.unwrap_or_default();
     let gate = &call.app.gate;
-    // Also of one that is refused: whose it was is what the trail is read for.
-    call.seen.user = gate.subject_of(token, TokenUse::Refresh);
     match gate.refresh(token, asked) {
-        Ok(Refreshed::New(_, new)) => {
+        Ok(Refreshed::New(user, new)) => {
+            call.seen.user = Some(user);
             call.audit("refresh", "ok");
             Ok(tokens(call, &new))
         }
-        Ok(Refreshed::UsedBefore(_)) => {
+        Ok(Refreshed::UsedBefore(user)) => {
+            call.seen.user = Some(user);
             call.audit("refresh", "reused");
             Err(Problem::unauthorized(TokenError::Revoked))
         }
         Err(error) => {
+            // Whose it was is what the trail is read for.
+            call.seen.user = gate.subject_of(token, TokenUse::Refresh);
             call.audit("refresh", error.code());
             Err(match error {
                 Error::InvalidInput(sentence) => Problem::bad_member(BAD_SCOPE, sentence),
