@@ -6,11 +6,10 @@
 mod common;
 
 use std::path::Path;
-use std::process::Command;
 
 use base64_simd::STANDARD;
 use common::by_line::C;
-use common::c::{checked, library, root};
+use common::c::checked;
 use common::{Server, text};
 use serde_json::{Value, json};
 
@@ -20,15 +19,9 @@ fn python(home: &Path, expression: &str, arguments: &[&str]) -> Value {
         "import base64, json, sealgate, sys\ngate, arguments = sealgate.Gate(), sys.argv[1:]\nprint(json.dumps({expression}))"
     );
     let printed = checked(
-        Command::new("python3")
+        common::c::python(home)
             .args(["-c", &program])
-            .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", home)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("PYTHONPATH", root().join("bindings/python"))
-            .env("SEALGATE_LIBRARY", library()),
+            .args(arguments),
     );
     serde_json::from_str(&printed).unwrap()
 }

@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::c::{cargo, checked, compiler, library, link_library, link_with_library, root};
+use common::c::{cargo, checked, compiler, link_library, link_with_library, python, root};
 use common::{Server, run, sealgate, text};
 use serde_json::json;
 
@@ -62,18 +62,6 @@ fn the_python_example_prints_what_it_says() {
             env!("CARGO_PKG_VERSION")
         )
     );
-}
-
-fn python(home: &Path) -> Command {
-    let mut command = Command::new("python3");
-    command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", home)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PYTHONPATH", root().join("bindings/python"))
-        .env("SEALGATE_LIBRARY", library());
-    command
 }
 
 #[test]

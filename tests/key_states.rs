@@ -9,12 +9,11 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use common::by_line::C;
-use common::c::{checked, library, root};
+use common::c::checked;
 use common::people::within;
 use common::place::Place;
 use common::{Answer, Server, run, said, text};
@@ -194,15 +193,9 @@ fn python(place: &Place, program: &str, arguments: &Value, settings: &[(&str, &s
         "import base64, json, sealgate, sys\narguments = json.loads(sys.argv[1])\n{program}"
     );
     let printed = checked(
-        Command::new("python3")
+        common::c::python(place.home.path())
             .args(["-c", &program, &arguments.to_string()])
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", place.home.path())
             .env("SEALGATE_DATA_DIR", &place.folder)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("PYTHONPATH", root().join("bindings/python"))
-            .env("SEALGATE_LIBRARY", library())
             .envs(settings.iter().copied()),
     );
     serde_json::from_str(&printed).unwrap()

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::c::{checked, library, root};
+use common::c::checked;
 use common::people::within;
 use common::place::Place;
 use common::{Server, run, said, text};
@@ -79,16 +79,10 @@ fn encrypt_batch(server: &Server, token: &str, items: usize) {
 }
 
 fn python(place: &Place, program: &str) -> Command {
-    let mut command = Command::new("python3");
+    let mut command = common::c::python(place.home.path());
     command
         .args(["-c", program])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", place.home.path())
-        .env("SEALGATE_DATA_DIR", &place.folder)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PYTHONPATH", root().join("bindings/python"))
-        .env("SEALGATE_LIBRARY", library());
+        .env("SEALGATE_DATA_DIR", &place.folder);
     command
 }
 

@@ -1,5 +1,5 @@
-//! Programs in C against the shared library of this build: compiled with every warning an error, plainly or with
-//! sanitizers, and run, also under Valgrind.
+//! Programs against the shared library of this build. Those in C are compiled with every warning an error, plainly or with
+//! sanitizers, and run, also under Valgrind; those in Python have the package of this repository.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -144,6 +144,19 @@ impl Program {
     pub fn run(&self) -> String {
         checked(&mut self.command())
     }
+}
+
+/// Python with the package of this build, and no settings of whoever runs the tests.
+pub fn python(home: &Path) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPATH", root().join("bindings/python"))
+        .env("SEALGATE_LIBRARY", library());
+    command
 }
 
 /// Whether there is such a program.
