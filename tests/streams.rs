@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use common::place::Place;
-use common::{PATIENCE, run, said, text};
+use common::{PATIENCE, ended, run, said, text};
 
 const CHUNK: usize = 64 << 10;
 
@@ -300,17 +300,7 @@ fn a_signal_leaves_no_temporary_file() {
             .args([&format!("-{signal}"), &child.id().to_string()])
             .status();
         assert!(sent.unwrap().success());
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status;
-            }
-            if Instant::now() > deadline {
-                child.kill().unwrap();
-                panic!("{signal} does not end it");
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let status = ended(&mut child, &format!("{signal} does not end it"));
         assert!(!status.success(), "{signal}");
         assert_eq!(desk.names(), ["out"], "{signal}");
         assert_eq!(desk.read("out"), b"as it was");

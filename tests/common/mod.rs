@@ -16,7 +16,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Nothing here takes longer, or something hangs.
@@ -31,6 +31,21 @@ pub fn sealgate(home: &Path) -> Command {
         .env("HOME", home)
         .stdin(Stdio::null());
     command
+}
+
+/// How a process ended. One that does not is killed, and the test fails with this sentence.
+pub fn ended(child: &mut Child, or_else: &str) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() >= deadline {
+            child.kill().unwrap();
+            panic!("{or_else}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Runs the command with this standard input.
@@ -158,14 +173,7 @@ impl Server {
 
     /// Its exit code, once it ends.
     pub fn wait(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < deadline, "the server does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        ended(&mut self.child, "the server does not end").code()
     }
 
     pub fn stop(mut self) -> String {
