@@ -24,8 +24,25 @@ pub(super) fn write_text_object(out: &mut Vec<u8>, name: &'static str, text: &st
     out.extend_from_slice(b"{\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
-    serde_json::to_writer(&mut *out, text).expect("a text is JSON, and memory takes it");
+    match needs_escapes(text) {
+        true => {
+            serde_json::to_writer(&mut *out, text).expect("a text is JSON, and memory takes it")
+        }
+        false => {
+            out.push(b'"');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'"');
+        }
+    }
     out.push(b'}');
+}
+
+/// Whether a text stands in JSON otherwise than as it is (RFC 8259, section 7). Looks at many bytes at once, as a writer that
+/// escapes while it goes cannot.
+fn needs_escapes(text: &str) -> bool {
+    text.bytes().fold(false, |found, byte| {
+        found | (byte < b' ') | (byte == b'"') | (byte == b'\\')
+    })
 }
 
 /// A whole answer.

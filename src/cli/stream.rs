@@ -12,9 +12,9 @@ use super::files::{Source, Target};
 use super::progress::Progress;
 use super::{Failure, open_gate};
 
-/// How much is read at once: whole chunks, so that most are sealed from where they were read, and few enough to stay in a
-/// processor's own cache.
-const PIECE: usize = 4 * STREAM_CHUNK;
+/// How much is read at once: whole chunks, so that most are sealed from where they were read, and so many that waking the
+/// thread that waits for them costs little beside them.
+const PIECE: usize = 16 * STREAM_CHUNK;
 /// What a push of a piece may write more than the piece has.
 const SLACK: usize = 2 * STREAM_CHUNK;
 /// Buffers between two threads.
