@@ -329,24 +329,27 @@ fn a_reader_that_goes_away_ends_it() {
     assert!(said(&ended).contains("Standard output cannot be written"));
 }
 
-/// What it needs does not depend on how much there is.
+/// What it needs does not depend on how much there is. So much, that the disk is asked to begin before the end.
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_stays_small() {
     let desk = Desk::new();
     let mut child = desk
         .place
-        .command(&["encrypt", "--in", "-", "--out", "/dev/null"])
+        .command(&["encrypt", "--in", "-", "--out", "large"])
+        .current_dir(&desk.folder)
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
     let piece = data(1 << 20);
-    for _ in 0..64 {
+    for _ in 0..150 {
         input.write_all(&piece).unwrap();
     }
     let peak = common::process::peak_of(child.id());
     drop(input);
     assert!(child.wait().unwrap().success());
     assert!(peak < 30 << 10, "{peak} KiB");
+    desk.succeeds("decrypt --in large --out opened");
+    assert!(desk.read("opened") == piece.repeat(150));
 }

@@ -1,0 +1,274 @@
+//! A file that gets its name only when all of it is there and safely on the disk. Until then it has none, so that nothing is
+//! left behind, however the command ends; where the system or the file system cannot do that, it is a temporary file in the
+//! same folder, which is removed after a failure and after a signal that ends the command.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+#[cfg(unix)]
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// The temporary file of this process, for the thread that waits for signals. Whoever holds the lock decides what becomes
+/// of it.
+static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+fn temporary() -> MutexGuard<'static, Option<PathBuf>> {
+    TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A file that has another name, or none, until all of it is there. Dropped before, it is removed.
+pub(super) struct Unfinished {
+    file: File,
+    /// Its name at the end, for the moment before it takes the place of what is there, and before that where it has one.
+    temporary: PathBuf,
+    path: PathBuf,
+    /// How many bytes there are that the disk has not been asked to take.
+    waiting: usize,
+    disk: Option<Disk>,
+}
+
+/// So much is written before the disk is asked to begin: left to itself, a system lets gigabytes wait, and then the command.
+const MUCH: usize = 64 << 20;
+
+impl Unfinished {
+    /// Makes it where `path` is, for its owner's eyes only. The second one is for writing.
+    pub(super) fn new(path: PathBuf) -> io::Result<(Self, File)> {
+        remove_at_signals()?;
+        let name = format!(".sealgate-{:016x}.part", random_number()?);
+        let temporary = path.with_file_name(name);
+        let file = match nameless_in(folder_of(&path)) {
+            Some(file) => file,
+            None => Unfinished::named(&temporary)?,
+        };
+        let writer = file.try_clone();
+        let unfinished = Unfinished {
+            file,
+            temporary,
+            path,
+            waiting: 0,
+            disk: None,
+        };
+        Ok((unfinished, writer?))
+    }
+
+    fn named(temporary_path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        options.mode(0o600);
+        // Under the lock, so that a signal finds both the file and its name, or neither.
+        let mut known = temporary();
+        let file = options.open(temporary_path)?;
+        *known = Some(temporary_path.to_owned());
+        Ok(file)
+    }
+
+    /// So many bytes more have been written.
+    pub(super) fn has_grown(&mut self, bytes: usize) {
+        self.waiting += bytes;
+        if self.waiting < MUCH {
+            return;
+        }
+        self.waiting = 0;
+        if self.disk.is_none() {
+            // Without it all is written at the end.
+            self.disk = self.file.try_clone().and_then(Disk::new).ok();
+        }
+        if let Some(disk) = &self.disk {
+            disk.begin();
+        }
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.disk.take().map_or(Ok(()), Disk::finish)?;
+        // A file that is replaced keeps who may read it; a new one is its owner's.
+        #[cfg(unix)]
+        if let Ok(before) = fs::metadata(&self.path) {
+            let mode = before.permissions().mode() & 0o777;
+            self.file
+                .set_permissions(fs::Permissions::from_mode(mode))?;
+        }
+        self.file.sync_all()?;
+        let mut known = temporary();
+        if known.is_none() {
+            // A name can be given, but not taken from another file: that is what renaming is for.
+            give_name(&self.file, &self.temporary)?;
+            *known = Some(self.temporary.clone());
+        }
+        let renamed = fs::rename(&self.temporary, &self.path);
+        if renamed.is_ok() {
+            *known = None;
+        }
+        drop(known);
+        renamed?;
+        // Some file systems cannot do that to a folder; the file is there all the same.
+        let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+}
+
+/// A thread that has the disk take what is written, while more is made.
+struct Disk {
+    wake: SyncSender<()>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl Disk {
+    fn new(file: File) -> io::Result<Self> {
+        let (wake, woken) = sync_channel(1);
+        let thread = thread::Builder::new()
+            .name("disk".to_owned())
+            .spawn(move || woken.iter().try_for_each(|()| file.sync_data()))?;
+        Ok(Disk { wake, thread })
+    }
+
+    fn begin(&self) {
+        // If it still has to begin, or cannot go on, that is enough.
+        let _ = self.wake.try_send(());
+    }
+
+    /// A system tells once that something could not be written, and so perhaps here and not at the end.
+    fn finish(self) -> io::Result<()> {
+        drop(self.wake);
+        let done = self.thread.join();
+        done.unwrap_or_else(|_| Err(io::Error::other("a thread has failed")))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let mut known = temporary();
+        if known.take().is_some() {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A file without a name, for its owner's eyes only; `None` where there is no such thing, or no way to name it later.
+#[cfg(target_os = "linux")]
+fn nameless_in(folder: &Path) -> Option<File> {
+    let mut options = OpenOptions::new();
+    let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
+    options.write(true).mode(0o600).custom_flags(flags);
+    let file = options.open(folder).ok()?;
+    way_to(&file).exists().then_some(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless_in(_folder: &Path) -> Option<File> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+fn give_name(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    Ok(linkat(
+        CWD,
+        way_to(file),
+        CWD,
+        path,
+        AtFlags::SYMLINK_FOLLOW,
+    )?)
+}
+
+/// Never called: files have names.
+#[cfg(not(target_os = "linux"))]
+fn give_name(_file: &File, _path: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Where an open file of this process is found that has no name.
+#[cfg(target_os = "linux")]
+fn way_to(file: &File) -> PathBuf {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+fn random_number() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// From now on a signal that ends the command removes the temporary file first.
+fn remove_at_signals() -> io::Result<()> {
+    let wanted = [SIGINT, SIGTERM, SIGHUP];
+    let ignored = ignored_signals();
+    let mut signals = Signals::new(
+        wanted
+            .iter()
+            .filter(|signal| ignored >> (**signal - 1) & 1 == 0),
+    )?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let Some(signal) = signals.forever().next() else {
+                return;
+            };
+            // Never given back: nothing gets its name after this.
+            let mut known = temporary();
+            if let Some(path) = known.take() {
+                let _ = fs::remove_file(path);
+            }
+            // The parent is to see by what it ended.
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+            process::exit(128 + signal);
+        })?;
+    Ok(())
+}
+
+/// The signals that whoever started the command wants ignored (`nohup`, `&` in a script), as a mask: that is kept.
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// What file systems that know no nameless files get; the command's tests have the others.
+    #[test]
+    fn a_temporary_file_takes_the_place_of_what_is_there_or_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, "before").unwrap();
+        let unfinished = || {
+            let temporary = folder.path().join(".sealgate-0.part");
+            let mut file = Unfinished::named(&temporary).unwrap();
+            file.write_all(b"after").unwrap();
+            assert!(temporary.exists());
+            Unfinished {
+                file,
+                temporary,
+                path: path.clone(),
+                waiting: 0,
+                disk: None,
+            }
+        };
+        drop(unfinished());
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        unfinished().finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"after");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
