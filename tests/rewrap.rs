@@ -109,6 +109,46 @@ fn bad_lines_are_told_by_number_and_kept_dropped_or_the_end() {
 }
 
 #[test]
+fn each_line_may_have_a_context_of_its_own() {
+    let place = Place::with_ring();
+    let line = |context: &str| format!("{context}\t{}", encrypt(&place, context, context));
+    let contexts = ["orders/1", "", "with a\ttab", " b", "\u{fc}\"'"];
+    let mut lines: Vec<_> = contexts.iter().map(|context| line(context)).collect();
+    lines[3] += " \r";
+    let bad = [
+        line("d").replace("d\t", "e\t"),
+        encrypt(&place, "f", ""),
+        "d\t".to_owned(),
+    ];
+    let input = [&lines[..], &bad].concat().join("\n");
+    assert!(place.keys("generate").status.success());
+    let output = rewrap(&place, &["--with-contexts"], input.as_bytes());
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        [
+            "sealgate: line 6: The data cannot be decrypted.",
+            "sealgate: line 7: It is not a context, a tab and data.",
+            "sealgate: line 8: It is not a context, a tab and data.",
+            "sealgate: 3 of 8 lines did not open and stand in the output as they were.",
+        ]
+    );
+    let made = text(&output.stdout);
+    let made: Vec<_> = made.split('\n').collect();
+    assert_eq!(made[5..], bad);
+    let newest = encrypt(&place, "", "");
+    for (at, context) in contexts.iter().enumerate() {
+        let (before, sealed) = made[at].rsplit_once('\t').unwrap();
+        assert_eq!((before, head(sealed)), (*context, head(&newest)));
+        assert_eq!(made[at].ends_with(" \r"), at == 3);
+        assert_eq!(decrypt(&place, sealed.trim(), context).unwrap(), *context);
+    }
+    let both = rewrap(&place, &["--with-contexts", "--context", "x"], b"");
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
 fn numbers_of_bad_lines_are_right_far_into_the_input() {
     let place = Place::with_ring();
     let good = encrypt(&place, "good", "");

@@ -53,6 +53,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "sealgate rewrap < old.txt > new.txt",
             "sealgate rewrap --in cards.txt --out cards.txt --bad-lines stop",
+            "sealgate rewrap --with-contexts < rows.tsv > new.tsv",
         ],
     ),
     ("mask", &["echo my_password | sealgate mask"]),

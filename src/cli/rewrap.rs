@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use memchr::memrchr;
 use sealgate::config::Group;
 use sealgate::{Error, Gate};
@@ -31,10 +31,18 @@ pub(super) fn command() -> Command {
             "Seal encrypted data anew, line by line, under the newest key. Each line of the input is base64 text that \
              sealgate encrypt, the server or a binding made; with SEALGATE_CBC=open also the original program's AES-CBC, \
              which becomes sealed data. The lines come out in their order, the context stays the same, and no plaintext \
-             is written anywhere. Empty lines stay. Each line that does not open is told with its number, and the exit \
+             is written anywhere. Empty lines stay. Where each line has a context of its own, --with-contexts reads it from \
+             there; that of AES-CBC has to be empty. Each line that does not open is told with its number, and the exit \
              code is then 1.",
         )
         .arg(context())
+        .arg(
+            Arg::new("with-contexts")
+                .long("with-contexts")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("context")
+                .help("Each line is a context, a tab and the data that belongs to it; the context comes out as it was"),
+        )
         .args(files::arguments(
             "Read the lines from this file [default: standard input]",
             "Write the lines to this file, which appears when all are there; it may be the one that is read [default: \
@@ -68,7 +76,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let work = Work {
         gate: open_gate(matches)?,
-        context: given_context(matches).to_vec(),
+        context: match matches.get_flag("with-contexts") {
+            true => Context::OfEachLine,
+            false => Context::OfAll(given_context(matches).to_vec()),
+        },
         bad_lines,
     };
     let source = Source::of(matches)?;
@@ -92,11 +103,29 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
 }
 
+#[derive(Clone)]
+enum Context {
+    OfAll(Vec<u8>),
+    /// Stands before the data, and a tab between the two.
+    OfEachLine,
+}
+
+impl Context {
+    /// A line's context, and where its data begins.
+    fn split<'a>(&'a self, line: &'a [u8]) -> Option<(&'a [u8], usize)> {
+        match self {
+            Context::OfAll(context) => Some((context, 0)),
+            // The last one: data has none, and a context may.
+            Context::OfEachLine => memrchr(b'\t', line).map(|tab| (&line[..tab], tab + 1)),
+        }
+    }
+}
+
 /// What all threads need.
 #[derive(Clone)]
 struct Work {
     gate: Gate,
-    context: Vec<u8>,
+    context: Context,
     bad_lines: BadLines,
 }
 
@@ -108,7 +137,7 @@ struct Done {
     /// How many bytes they were before.
     read: usize,
     /// Which of them do not open, by their numbers within the block, and why.
-    bad: Vec<(u64, Error)>,
+    bad: Vec<(u64, String)>,
     /// What ends everything.
     fatal: Option<Failure>,
     /// Nothing more follows, and nothing was missed.
@@ -207,32 +236,43 @@ impl Work {
     }
 
     fn rewrap_line(&self, line: &[u8], done: &mut Done) {
-        let data = line.trim_ascii();
-        if data.is_empty() {
+        if line.trim_ascii().is_empty() {
             done.text.extend_from_slice(line);
             return;
         }
-        let end = &line[line.trim_ascii_end().len()..];
-        let sealed = std::str::from_utf8(data)
+        let (before, end) = line.split_at(line.trim_ascii_end().len());
+        let Some((context, data)) = self.context.split(before) else {
+            self.add_bad(
+                line,
+                "It is not a context, a tab and data.".to_owned(),
+                done,
+            );
+            return;
+        };
+        let sealed = std::str::from_utf8(before[data..].trim_ascii_start())
             .map_err(|_| Error::Decrypt)
-            .and_then(|data| self.gate.rewrap_data(data, &self.context));
+            .and_then(|data| self.gate.rewrap_data(data, context));
         match sealed {
             Ok(sealed) => {
+                done.text.extend_from_slice(&line[..data]);
                 done.text.extend_from_slice(sealed.as_bytes());
                 done.text.extend_from_slice(end);
             }
             Err(error @ (Error::Decrypt | Error::KeyRetired)) => {
-                done.bad.push((done.lines, error));
-                match self.bad_lines {
-                    BadLines::Keep => done.text.extend_from_slice(line),
-                    BadLines::Drop => {}
-                    BadLines::Stop => {
-                        done.fatal =
-                            Some(Failure::no("Stopped at the first line that does not open."));
-                    }
-                }
+                self.add_bad(line, error.to_string(), done);
             }
             Err(error) => done.fatal = Some(error.into()),
+        }
+    }
+
+    fn add_bad(&self, line: &[u8], why: String, done: &mut Done) {
+        done.bad.push((done.lines, why));
+        match self.bad_lines {
+            BadLines::Keep => done.text.extend_from_slice(line),
+            BadLines::Drop => {}
+            BadLines::Stop => {
+                done.fatal = Some(Failure::no("Stopped at the first line that does not open."));
+            }
         }
     }
 }
@@ -244,8 +284,8 @@ fn tell(done: &Done, lines_before: u64, progress: &mut Progress) {
     }
     progress.hide();
     let mut text = String::new();
-    for (line, error) in &done.bad {
-        let _ = writeln!(text, "sealgate: line {}: {error}", lines_before + line);
+    for (line, why) in &done.bad {
+        let _ = writeln!(text, "sealgate: line {}: {why}", lines_before + line);
     }
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
