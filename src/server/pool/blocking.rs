@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::answer::{Who, answer, view};
 use super::framing::{Parsed, parse_again};
@@ -20,6 +21,9 @@ use crate::threads;
 const WAITING_PER_THREAD: usize = 16;
 /// Logins that may wait: some seconds of hashing.
 const WAITING_LOGINS: usize = 256;
+
+/// How long an answer is put off for where answers that wait for their readers take all memory that they may.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The threads and the queue of the jobs of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,12 +229,21 @@ impl Pool {
         loop {
             if let Some((job, worker, token)) = queue.jobs.pop_front() {
                 drop(queue);
+                // Answers to logins are small.
+                if job.lane == Lane::Slow {
+                    shared.buffered.wait_for_room(PATIENCE);
+                }
                 let (answer, close) = job.run(shared);
-                let _ = shared.mailboxes[worker].send(Message::Answer {
+                let size = answer.capacity();
+                shared.buffered.change(0, size);
+                let message = Message::Answer {
                     token,
                     answer,
                     close,
-                });
+                };
+                if shared.mailboxes[worker].send(message).is_err() {
+                    shared.buffered.change(size, 0);
+                }
                 queue = lock(&self.queue);
                 continue;
             }

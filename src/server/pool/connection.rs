@@ -164,7 +164,6 @@ impl Connection {
     /// Goes on with the answer of the job.
     pub(super) fn answered(&mut self, turn: &mut Turn<'_>, answer: Vec<u8>, close: bool) -> Next {
         self.lent = 0;
-        turn.out.extend_from_slice(&answer);
         let after = match (close, self.input.is_empty()) {
             (true, true) => After::Close,
             (true, false) => After::Linger,
@@ -172,7 +171,7 @@ impl Connection {
             (false, false) => After::Again,
         };
         self.unread = true;
-        self.write(turn, after)
+        self.write_whole(turn, answer, after)
     }
 
     /// The time for what it waits for is over.

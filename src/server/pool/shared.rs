@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::balance::Balance;
 use super::blocking::Pools;
@@ -124,12 +126,12 @@ impl Shared {
     }
 
     /// Waits until all workers have ended, or until `deadline`; true where they have.
-    pub(super) fn wait_for_workers(&self, deadline: Option<std::time::Instant>) -> bool {
+    pub(super) fn wait_for_workers(&self, deadline: Option<Instant>) -> bool {
         let mut ended = lock(&self.ended);
         while ended.workers < self.mailboxes.len() {
             let left = match deadline {
-                None => std::time::Duration::from_secs(3600),
-                Some(deadline) => deadline.saturating_duration_since(std::time::Instant::now()),
+                None => Duration::from_secs(3600),
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
             };
             if left.is_zero() {
                 return false;
@@ -159,6 +161,14 @@ impl Buffered {
     /// Whether so many bytes more may be kept.
     pub(super) fn has_room(&self, more: usize) -> bool {
         self.bytes.load(Ordering::Relaxed).saturating_add(more) <= self.max
+    }
+
+    /// Waits until there is room for something, `patience` at most.
+    pub(super) fn wait_for_room(&self, patience: Duration) {
+        let begun = Instant::now();
+        while !self.has_room(0) && begun.elapsed() < patience {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Somebody who kept `before` bytes keeps `now`.

@@ -182,9 +182,13 @@ impl Worker {
                     token,
                     answer,
                     close,
-                } => self.with(token, |connection, turn| {
-                    connection.answered(turn, answer, close)
-                }),
+                } => {
+                    // From now on the connection counts it, if it has to be kept.
+                    self.shared.buffered.change(answer.capacity(), 0);
+                    self.with(token, |connection, turn| {
+                        connection.answered(turn, answer, close)
+                    });
+                }
             }
         }
     }

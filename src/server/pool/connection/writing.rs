@@ -17,12 +17,8 @@ impl Connection {
                 }
                 Err(stop) => {
                     self.output = turn.out[written..].to_vec();
-                    self.written = 0;
                     turn.out.clear();
-                    self.phase = Phase::Writing(after);
-                    // An answer that is made has to go somewhere: it is counted, never refused.
-                    self.count(turn.shared);
-                    return wait_for_write(stop, true);
+                    return self.keep(turn, after, stop);
                 }
             }
         }
@@ -30,18 +26,45 @@ impl Connection {
         self.finished(turn, after)
     }
 
+    /// Writes an answer from where it is: it may be large.
+    pub(super) fn write_whole(
+        &mut self,
+        turn: &mut Turn<'_>,
+        answer: Vec<u8>,
+        after: After,
+    ) -> Next {
+        self.output = answer;
+        match self.write_output() {
+            Ok(()) => self.finished(turn, after),
+            Err(Stop::Broken) => Next::Close,
+            Err(stop) => self.keep(turn, after, stop),
+        }
+    }
+
+    /// What has not been written waits for its reader. An answer that is made has to go somewhere: it is counted, never
+    /// refused.
+    fn keep(&mut self, turn: &mut Turn<'_>, after: After, stop: Stop) -> Next {
+        self.phase = Phase::Writing(after);
+        self.count(turn.shared);
+        wait_for_write(stop, true)
+    }
+
     /// Writes what is left of the answers.
     pub(super) fn write_on(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
+        match self.write_output() {
+            Ok(()) => self.finished(turn, after),
+            Err(Stop::Broken) => Next::Close,
+            Err(stop) => wait_for_write(stop, false),
+        }
+    }
+
+    fn write_output(&mut self) -> Result<(), Stop> {
         while self.written < self.output.len() {
-            match self.transport.write(&self.output[self.written..]) {
-                Ok(wrote) => self.written += wrote,
-                Err(Stop::Broken) => return Next::Close,
-                Err(stop) => return wait_for_write(stop, false),
-            }
+            self.written += self.transport.write(&self.output[self.written..])?;
         }
         self.output = Vec::new();
         self.written = 0;
-        self.finished(turn, after)
+        Ok(())
     }
 
     pub(super) fn finished(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
