@@ -91,7 +91,9 @@ fuzz: ## damaged requests for the pool engine's reader: make fuzz FUZZ_ROUNDS=10
 
 PYTEST_ENVIRONMENT = SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' \
 	CARGO_TARGET_DIR='$(TARGET)' PYTHONDONTWRITEBYTECODE=1
-PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache'
+# A file's tests stay together and in their order, and the files in theirs: the one that builds the package takes longest, and
+# begins early enough so.
+PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache' -n auto --dist loadfile --no-loadscope-reorder
 
 test-python: ## the Python tests, against the debug build; the package is also built and installed as released
 	$(call heading,pytest)
