@@ -6,6 +6,7 @@ tests go through the public doors only, with PyJWT and cryptography on the other
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ from doors import PATIENCE, Command, Ended, Server, clean_environment
 
 
 def pytest_configure():
+    # Programs of the tests are ended as a terminal ends them, also where a shell's background job was told to ignore that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # `import sealgate` in the tests is the package of the source tree with the library under test.
     if given := os.environ.get("SEALGATE_LIB"):
         os.environ["SEALGATE_LIBRARY"] = str(Path(given).resolve())
