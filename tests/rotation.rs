@@ -104,6 +104,41 @@ fn a_replaced_token_key_is_accepted_until_its_time_is_over() {
 }
 
 #[test]
+fn without_grace_nobody_stays_logged_in_and_all_data_opens() {
+    let home = tempfile::tempdir().unwrap();
+    let issue = || said_by(home.path(), &["token", "issue", "--user", "alice"], b"");
+    // Of a key that is accepted without an end, of one that is until its tokens expire, and of the newest.
+    let first = issue();
+    let sealed = said_by(home.path(), &["encrypt"], b"old");
+    keys(home.path(), &["generate", "--token"]);
+    let second = issue();
+    keys(home.path(), &["rotate"]);
+    let tokens = [first, second, issue()];
+    let codes = || {
+        tokens.each_ref().map(|token| {
+            typed(home.path(), &["token", "verify"], token, &[])
+                .status
+                .code()
+        })
+    };
+    assert_eq!(codes(), [Some(0); 3]);
+    keys(home.path(), &["rotate", "--token", "--grace", "60"]);
+    assert_eq!(codes(), [Some(0); 3]);
+    keys(home.path(), &["rotate", "--token", "--grace", "0"]);
+    assert_eq!(codes(), [Some(1); 3]);
+    let verified = typed(home.path(), &["token", "verify"], &issue(), &[]);
+    assert_eq!(verified.status.code(), Some(0));
+    assert_eq!(said_by(home.path(), &["decrypt"], &sealed), b"old");
+}
+
+/// What a command that has to succeed prints.
+fn said_by(home: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let output = typed(home, arguments, input, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    output.stdout
+}
+
+#[test]
 fn a_retired_data_key_opens_nothing_until_it_is_accepted_again() {
     let home = tempfile::tempdir().unwrap();
     let server = start(home.path());

@@ -51,7 +51,7 @@ pub(super) fn command() -> Command {
                 .long("grace")
                 .value_name("SECONDS")
                 .value_parser(clap::value_parser!(u32))
-                .help("How long the keys that are replaced go on being accepted; 0: not at all"),
+                .help("How long the keys that are replaced go on being accepted; 0: not at all, and no older token key either"),
         )
         .arg(flag("json", "Print JSON for programs"));
     let retire = Command::new("retire")

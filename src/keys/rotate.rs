@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::document::{Kind, RingContents};
+use super::document::{Kind, RingContents, RingKey};
 use super::seal::RingSeal;
 use super::{Generated, KeyOrigin, KeyState, NewKeys, file, manage, write};
 use crate::Error;
@@ -20,8 +20,8 @@ pub struct Changed {
 }
 
 /// Adds keys to the ring that are used from now on. Those that were used before are accepted for `grace` (`None`: without
-/// an end); where there is no grace, they are accepted no more. Gates notice within half a second, in all processes that
-/// use the ring.
+/// an end); where it is zero, they are accepted no more, and neither is any older token key. Gates notice within half a
+/// second, in all processes that use the ring.
 ///
 /// # Errors
 /// Those of [`generate`](super::generate); the ring is then as it was.
@@ -31,8 +31,21 @@ pub fn rotate(
     grace: impl Fn(&'static str) -> Option<Duration>,
 ) -> Result<Generated, Error> {
     manage::add(settings, kinds, |ring, kind| {
-        set_aside(ring, kind, grace(kind.name()));
+        let grace = grace(kind.name());
+        set_aside(ring, kind, grace);
+        // Who asks for this wants everybody to log in again. Data cannot be had again: that of older keys still opens.
+        if kind == Kind::Token && grace == Some(Duration::ZERO) {
+            end_all(ring.keys_mut(kind));
+        }
     })
+}
+
+/// None of these is accepted any longer.
+fn end_all(keys: &mut [RingKey]) {
+    let now = unix_now();
+    for key in keys.iter_mut().filter(|key| key.state.accepts_at(now)) {
+        key.state = KeyState::AcceptedUntil(now);
+    }
 }
 
 /// The key that is the newest still is accepted for `grace` from now on; `None`: without an end.
