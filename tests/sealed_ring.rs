@@ -165,6 +165,8 @@ fn the_secret_may_be_in_a_file_and_wrong_ones_are_named_not_shown() {
             "{said}"
         );
         assert!(!said.contains("canary"), "{said}");
+        // Else a full stop would be copied into the key.
+        assert!(!said.contains("32)."), "{said}");
     }
     fs::remove_file(&file).unwrap();
     let missing = refused(home, &["keys", "generate"], b"", &setting);
@@ -205,10 +207,17 @@ fn a_ring_is_carried_to_another_machine_under_a_passphrase() {
         0o600
     );
     assert!(refused(here, &export, b"correct horse battery\n", &[KEY]).contains("exists"));
+    let nothing = ["keys", "export", "--out", "other"];
+    let nothing = refused(there, &nothing, b"correct horse battery\n", &[]);
+    assert!(nothing.contains("sealgate keys generate"), "{nothing}");
 
     let import = ["keys", "import", "--in", out];
     let wrong = refused(there, &import, b"another horse battery\n", &[]);
     assert!(wrong.contains("does not open"), "{wrong}");
+    assert!(
+        wrong.contains("passphrase") && !wrong.contains("RING_KEY"),
+        "{wrong}"
+    );
     let plain = there.join("plain");
     fs::write(&plain, r#"{"format":"sealgate key ring","version":1}"#).unwrap();
     let no_export = ["keys", "import", "--in", plain.to_str().unwrap()];

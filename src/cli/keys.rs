@@ -340,7 +340,7 @@ fn told(generated: &Generated) -> String {
         None => text.push_str("Back it up: what is sealed under its keys opens with nothing else.\n"),
         Some(backup) => text.push_str(&format!(
             "The ring as it was: {}\n\
-             Running servers use the new keys within half a second. Which old ones are accepted still: sealgate keys list\n",
+             Running servers know them within half a second. Which are used, and which are accepted: sealgate keys list\n",
             harmless(&backup.to_string_lossy())
         )),
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::document::{Kind, RingContents};
+use super::document::{Fault, Kind, RingContents};
 use super::seal::{AtRest, RingSeal, RingSecret};
 use super::{Generated, RING_BACKUP_FILE, RING_FILE, file, manage, write};
 use crate::config::GateSettings;
@@ -64,7 +64,13 @@ pub fn import(
     let folder = manage::folder(settings)?;
     let (text, at_rest) = RingSeal::new(Some(secret.clone()), None)
         .open(text)
-        .map_err(|fault| Error::InvalidInput(format!("The exported key ring {fault}.")))?;
+        .map_err(|fault| match fault {
+            // The secret of the ring's own file has no part in this.
+            Fault::OtherSecret => Error::InvalidInput(
+                "The exported key ring does not open: that is not the passphrase it was exported under, or it is damaged.".into(),
+            ),
+            fault => Error::InvalidInput(format!("The exported key ring {fault}.")),
+        })?;
     if !matches!(at_rest, AtRest::Sealed(_)) {
         return Err(Error::InvalidInput(
             "That is no exported key ring. Make one with: sealgate keys export".into(),

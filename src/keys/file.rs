@@ -85,7 +85,10 @@ pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Erro
 
 /// The error of a ring that has to be there and is not.
 pub(super) fn none_in(folder: &Path) -> Error {
-    Error::KeyRing(format!("There is no key ring in {}.", folder.display()))
+    Error::KeyRing(format!(
+        "There is no key ring in {}. Name its folder with SEALGATE_DATA_DIR; or make one with: sealgate keys generate",
+        folder.display()
+    ))
 }
 
 /// The error of a ring that is gone while its backup is there: new keys would open nothing of what the old ones made.

@@ -244,7 +244,7 @@ fn secret_of(
     let Some(path) = file else {
         return Ok(given.clone());
     };
-    let wrong = |what: &str| Error::Setting(format!("{name}_FILE: {} {what}.", path.display()));
+    let wrong = |what: &str| Error::Setting(format!("{name}_FILE: {} {what}", path.display()));
     if given.is_some() {
         return Err(Error::Setting(format!(
             "{name} and {name}_FILE are both set. Unset one of them."
@@ -253,8 +253,8 @@ fn secret_of(
     // It may be a pipe: a shell's `<(...)`.
     let text = File::open(path)
         .and_then(|file| Secret::read(file, LARGEST_FILE))
-        .map_err(|error| wrong(&format!("cannot be read: {error}")))?
-        .ok_or_else(|| wrong("is larger than 8 KiB"))?;
+        .map_err(|error| wrong(&format!("cannot be read: {error}.")))?
+        .ok_or_else(|| wrong("is larger than 8 KiB."))?;
     crate::config::ring_secret(text.expose())
         .map(Some)
         .map_err(|wanted| wrong(&wanted))
