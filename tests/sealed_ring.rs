@@ -207,6 +207,8 @@ fn a_ring_is_carried_to_another_machine_under_a_passphrase() {
         0o600
     );
     assert!(refused(here, &export, b"correct horse battery\n", &[KEY]).contains("exists"));
+    let nowhere = ["keys", "export", "--out", "-"];
+    assert!(refused(here, &nowhere, b"correct horse battery\n", &[KEY]).contains("a new file"));
     let nothing = ["keys", "export", "--out", "other"];
     let nothing = refused(there, &nothing, b"correct horse battery\n", &[]);
     assert!(nothing.contains("sealgate keys generate"), "{nothing}");

@@ -166,6 +166,16 @@ fn direct_stdout() -> io::Result<Box<dyn Write + Send>> {
     Ok(Box::new(io::stdout()))
 }
 
+/// For what is written to a file alone: elsewhere `-` is standard output, so nobody means a file of that name.
+pub(super) fn refuse_standard_output(path: &Path) -> Result<(), Failure> {
+    if path.as_os_str() != "-" {
+        return Ok(());
+    }
+    Err(Failure::wrong(
+        "This is not written to standard output. Name a new file.",
+    ))
+}
+
 fn path_of<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a Path> {
     let path = matches.get_one::<PathBuf>(name)?;
     (path.as_os_str() != "-").then_some(path)

@@ -6,6 +6,7 @@ use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use sealgate::config::Group;
 use sealgate::users::Users;
 
+use super::files::refuse_standard_output;
 use super::table::harmless;
 use super::{Failure, load_settings, settings, write_output};
 
@@ -51,6 +52,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         _ => {
             let file = matches.get_one::<PathBuf>("file");
             let file = file.ok_or_else(|| Failure::wrong("A file is needed."))?;
+            refuse_standard_output(file)?;
             let there = users.back_up_store(file)?;
             if there {
                 let said = format!("Wrote {}\n", harmless(&file.to_string_lossy()));

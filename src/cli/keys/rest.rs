@@ -9,6 +9,7 @@ use sealgate::Secret;
 use sealgate::keys::{self, RingSecret};
 
 use super::{GROUPS, flag, tell};
+use crate::cli::files::refuse_standard_output;
 use crate::cli::table::harmless;
 use crate::cli::{Failure, load_settings, password, settings, write_output};
 
@@ -91,6 +92,7 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches, &GROUPS)?.gate;
     let out = path(matches, "out");
     // Said before anything is typed.
+    refuse_standard_output(&out)?;
     if fs::symlink_metadata(&out).is_ok() {
         return Err(Failure::wrong(format!(
             "{} exists. Name a file that does not.",

@@ -1,6 +1,7 @@
 //! Connections to one store, lent to one call at a time and kept for the next. In a forked child they are opened anew.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -178,7 +179,13 @@ impl Pool {
         let name = plain
             .to_str()
             .ok_or_else(|| unwritable(&"its name is not UTF-8"))?;
-        new_private_file(to).map_err(|error| unwritable(&error))?;
+        new_private_file(to).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Error::Store(format!(
+                "{} exists. Name a file that does not.",
+                to.display()
+            )),
+            _ => unwritable(&error),
+        })?;
         let copied = self
             .with(|connection| connection.execute("VACUUM INTO ?1", [name]).map(drop))
             .and_then(|()| {
