@@ -112,6 +112,45 @@ def test_the_command_judges_every_stream(sealgate, vector):
         assert "The data cannot be decrypted." in ended.err
 
 
+SALT = base64.b64encode(bytes(range(16))).decode()
+RING_SECRETS = [
+    ("hex:" + KEY.hex(), KEY, {"kdf": "hkdf-sha256", "salt": SALT}),
+    (
+        "correct hörse battery",
+        "correct hörse battery".encode(),
+        {"kdf": "argon2id", "memory_kib": 256, "passes": 2, "lanes": 2, "salt": SALT},
+    ),
+]
+
+
+@pytest.mark.parametrize(("setting", "secret", "derivation"), RING_SECRETS, ids=["key", "passphrase"])
+def test_a_sealed_ring_is_what_the_page_says(sealgate, tmp_path, setting, secret, derivation):
+    """What the command sealed opens in Python, and what Python sealed in the command."""
+    folder = tmp_path / "state"
+    write_ring(folder, SECRET, KEY)
+    ring = folder / "keys.json"
+    plain = ring.read_bytes()
+    settings = {"SEALGATE_DATA_DIR": folder, "SEALGATE_RING_KEY": setting}
+    sealgate("keys", "seal", **settings).succeeded()
+    assert json.loads(reference.open_ring(secret, ring.read_text())) == json.loads(plain)
+    ring.write_text(reference.seal_ring(derivation, secret, os.urandom(24), plain))
+    sealed = sealgate("encrypt", stdin=b"data", **settings).succeeded()
+    assert reference.open_sealed(KEY, b"", base64.b64decode(sealed)) == b"data"
+    assert sealgate("encrypt", stdin=b"data", SEALGATE_DATA_DIR=folder).code == 2
+
+
+def test_an_exported_ring_is_what_the_page_says(sealgate, command, ring, tmp_path):
+    _, secret, derivation = RING_SECRETS[1]
+    out, made = tmp_path / "out", tmp_path / "made"
+    command("keys", "export", "--out", out, stdin=secret + b"\n").succeeded()
+    plain = (ring / "keys.json").read_bytes()
+    assert reference.open_ring(secret, out.read_text()) == plain
+    made.write_text(reference.seal_ring(derivation, secret, os.urandom(24), plain))
+    there = {"SEALGATE_DATA_DIR": tmp_path / "there"}
+    sealgate("keys", "import", "--in", made, stdin=secret + b"\n", **there).succeeded()
+    assert json.loads((tmp_path / "there" / "keys.json").read_text()) == json.loads(plain)
+
+
 def test_the_originals_lines_become_sealed_lines(sealgate):
     key, iv = b"thirty-two bytes as in the seed!", b"an IV of 16 byte"
     lines = [reference.cbc_encrypt(key, iv, b"card %d" % number) for number in range(1000)]

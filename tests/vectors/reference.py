@@ -5,11 +5,13 @@ Nothing here calls Sealgate: the vectors are made with this module, and the Pyth
 
 import base64
 import hashlib
+import json
 
 from cryptography.hazmat.primitives import hashes, padding, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 VERSION = 0x01
@@ -162,6 +164,35 @@ def open_stream(key, context, stream):
     if len(opened) > 1 and not opened[-1]:
         raise ValueError("an empty last chunk after others")
     return b"".join(opened)
+
+
+def ring_key(derivation, secret):
+    """The data key and the context of a sealed ring whose member `key` is this."""
+    salt = base64.b64decode(derivation["salt"], validate=True)
+    numbers = [derivation[name] for name in ("memory_kib", "passes", "lanes") if name in derivation]
+    words = ["sealgate sealed key ring 1", derivation["kdf"], *map(str, numbers), derivation["salt"]]
+    if derivation["kdf"] == "hkdf-sha256":
+        key = hkdf_sha256(secret, b"sealgate/ring-key/v1" + salt, 32)
+    else:
+        memory, passes, lanes = numbers
+        kdf = Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory)
+        key = kdf.derive(secret)
+    return key, " ".join(words).encode()
+
+
+def seal_ring(derivation, secret, nonce, text):
+    """The text of a sealed ring."""
+    key, context = ring_key(derivation, secret)
+    sealed = base64.b64encode(seal(key, nonce, context, text)).decode()
+    return json.dumps({"format": "sealgate sealed key ring", "version": 1, "key": derivation, "sealed": sealed})
+
+
+def open_ring(secret, text):
+    """The text of the ring that is in a sealed one."""
+    document = json.loads(text)
+    assert (document["format"], document["version"]) == ("sealgate sealed key ring", 1)
+    key, context = ring_key(document["key"], secret)
+    return open_sealed(key, context, base64.b64decode(document["sealed"], validate=True))
 
 
 def cbc_encrypt(key, iv, data):
