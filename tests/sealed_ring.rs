@@ -201,6 +201,8 @@ fn a_ring_is_carried_to_another_machine_under_a_passphrase() {
         short.contains("12 to 1024 characters") && !Path::new(out).exists(),
         "{short}"
     );
+    let none = refused(here, &export, b"", &[KEY]);
+    assert!(none.contains("passphrase on standard input"), "{none}");
     done(here, &export, b"correct horse battery\n", &[KEY]);
     assert_eq!(
         fs::metadata(out).unwrap().permissions().mode() & 0o777,

@@ -62,7 +62,7 @@ fn read_line(input: impl BufRead) -> Result<Secret, Failure> {
     text = text.strip_suffix(b"\r").unwrap_or(text);
     if text.is_empty() {
         return Err(Failure::wrong(
-            "There is no password on standard input. Type it at a terminal, or pass it as one line.",
+            "There is no password or passphrase on standard input. Type it at a terminal, or pass it as one line.",
         ));
     }
     Ok(text.into())
