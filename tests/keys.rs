@@ -153,12 +153,12 @@ fn a_key_that_would_never_be_used_is_not_made() {
         (
             &["keys", "generate"][..],
             &[SECRET][..],
-            "sealgate keys generate --data",
+            "a data key alone with --data",
         ),
         (
             &["keys", "generate"],
             &[KEY],
-            "sealgate keys generate --token",
+            "a token key alone with --token",
         ),
         (&["keys", "generate"], &[SECRET, KEY], "Unset them"),
         (&["keys", "generate", "--token"], &[SECRET], "Unset it"),

@@ -176,11 +176,11 @@ fn check_use(settings: &GateSettings, kinds: NewKeys) -> Result<(), Error> {
         }
         (true, false) if kinds.data => {
             "JWT_SECRET_KEY is set and is always the newest token key, so one added to the ring would not be used. \
-             Unset it first, or add a data key alone: sealgate keys generate --data"
+             Unset it first, or ask for a data key alone with --data"
         }
         (false, true) if kinds.token => {
             "AES_KEY is set and is always the newest data key, so one added to the ring would not be used. Unset it \
-             first, or add a token key alone: sealgate keys generate --token"
+             first, or ask for a token key alone with --token"
         }
         (true, false) => {
             "JWT_SECRET_KEY is set and is always the newest token key, so one added to the ring would not be used. \
