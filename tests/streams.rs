@@ -329,6 +329,35 @@ fn a_reader_that_goes_away_ends_it() {
     assert!(said(&ended).contains("Standard output cannot be written"));
 }
 
+/// Whoever waits for a failure does not have to wait for more input first.
+#[test]
+fn a_failure_ends_it_while_its_input_is_quiet() {
+    let desk = Desk::new();
+    let sealed = desk.seal(&data(4_000_000));
+    let mut wrong = sealed[..3_000_000].to_vec();
+    wrong[100] ^= 1;
+    for (arguments, input, code, wanted) in [
+        ("decrypt --in - --out x", &wrong, 1, "cannot be decrypted"),
+        ("encrypt --in - --out /dev/full", &sealed, 2, "/dev/full"),
+    ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let mut child = (desk.place.command(&arguments))
+            .current_dir(&desk.folder)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut quiet = child.stdin.take().unwrap();
+        // It may be over before all is written.
+        let _ = quiet.write_all(input);
+        let status = ended(&mut child, "a failure does not end it");
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+        assert!(said(&child.wait_with_output().unwrap()).contains(wanted));
+        drop(quiet);
+    }
+    assert_eq!(desk.names(), ["plain", "sealed"]);
+}
+
 /// What it needs does not depend on how much there is. So much, that the disk is asked to begin before the end.
 #[test]
 #[cfg(target_os = "linux")]

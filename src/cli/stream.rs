@@ -1,7 +1,7 @@
 //! `sealgate encrypt` and `sealgate decrypt` with `--in` or `--out`: sealed streams, of any size in constant memory.
 
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
 
 use clap::ArgMatches;
 use sealgate::{Error, STREAM_CHUNK, Stream};
@@ -89,18 +89,33 @@ fn run(mut stream: Stream, matches: &ArgMatches) -> Result<(), (Failure, Option<
 
 /// Buffers on their way from one thread to the next, and back when they are empty.
 struct Belt {
-    full: SyncSender<(Buffer, usize)>,
+    full: Sender<Step>,
     empty: Receiver<Buffer>,
 }
 
 /// The other end of a belt.
 struct BeltEnd {
-    full: Receiver<(Buffer, usize)>,
+    full: Receiver<Step>,
     empty: Sender<Buffer>,
 }
 
+enum Step {
+    Piece(Buffer, usize),
+    /// Nothing more can be read.
+    Failed(Failure),
+    /// The thread that filled the belt has ended, or the one that writes.
+    Over,
+}
+
+impl Drop for Belt {
+    fn drop(&mut self) {
+        let _ = self.full.send(Step::Over);
+    }
+}
+
 fn belt(size: usize) -> (Belt, BeltEnd) {
-    let (full, filled) = sync_channel(BUFFERS);
+    // Bounded by its buffers.
+    let (full, filled) = channel();
     let (emptied, empty) = channel();
     for _ in 0..BUFFERS {
         // Cannot fail: the other end is here.
@@ -116,44 +131,51 @@ fn belt(size: usize) -> (Belt, BeltEnd) {
 /// From the source through the stream to the target: one thread reads, this one seals or opens, one writes.
 fn pass(
     stream: &mut Stream,
-    mut source: Source,
-    mut target: Target,
+    source: Source,
+    target: Target,
     first: &mut Option<u8>,
 ) -> Result<(), Failure> {
     let progress = Progress::new(source.size);
     let (to_read, read) = belt(PIECE);
     let (made, to_write) = belt(PIECE + SLACK);
-    thread::scope(|scope| {
-        let reader =
-            thread::Builder::new().spawn_scoped(scope, move || read_all(&mut source, &to_read));
-        let writer = thread::Builder::new().spawn_scoped(scope, move || {
-            write_all(&to_write, &mut target).map(|()| target)
-        });
-        let (reader, writer) = reader
-            .and_then(|reader| Ok((reader, writer?)))
-            .map_err(|error| Failure::wrong(format!("No thread can be started: {error}.")))?;
-        let finished = transform(stream, first, progress, &read, &made);
-        drop((read, made));
-        let failed = |_| Failure::wrong("A thread has failed.");
-        // What failed to be written or read is the reason for all that did not come.
-        let target = writer.join().map_err(failed)??;
-        reader.join().map_err(failed)??;
-        match finished? {
-            true => target.finish(),
-            false => Err(Failure::wrong("The input ended without its end.")),
-        }
-    })
+    // The source may be quiet for long when there is nothing more to be read for.
+    let quiet = to_read.full.clone();
+    // Not waited for: it may hang in a read for ever.
+    start(move || read_all(source, &to_read))?;
+    let writer = start(move || {
+        let written = write_all(&to_write, target);
+        let _ = quiet.send(Step::Over);
+        written
+    })?;
+    let finished = transform(stream, first, progress, &read, &made);
+    drop((read, made));
+    // What failed to be written is the reason for all that did not come.
+    let target = (writer.join()).map_err(|_| Failure::wrong("A thread has failed."))??;
+    match finished? {
+        true => target.finish(),
+        false => Err(Failure::wrong("The input ended without its end.")),
+    }
 }
 
-fn read_all(source: &mut Source, belt: &Belt) -> Result<(), Failure> {
+fn start<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Failure> {
+    thread::Builder::new()
+        .spawn(work)
+        .map_err(|error| Failure::wrong(format!("No thread can be started: {error}.")))
+}
+
+fn read_all(mut source: Source, belt: &Belt) {
     for mut buffer in &belt.empty {
-        let size = source.fill(&mut buffer.room()[..PIECE])?;
-        // A piece that is not full is the last one.
-        if belt.full.send((buffer, size)).is_err() || size < PIECE {
+        let (step, last) = match source.fill(&mut buffer.room()[..PIECE]) {
+            // A piece that is not full is the last one.
+            Ok(size) => (Step::Piece(buffer, size), size < PIECE),
+            Err(failure) => (Step::Failed(failure), true),
+        };
+        if belt.full.send(step).is_err() || last {
             break;
         }
     }
-    Ok(())
 }
 
 /// Whether the stream has been finished; if not, another thread knows why.
@@ -164,7 +186,12 @@ fn transform(
     read: &BeltEnd,
     made: &Belt,
 ) -> Result<bool, Failure> {
-    for ((piece, size), mut out) in read.full.iter().zip(&made.empty) {
+    for (step, mut out) in read.full.iter().zip(&made.empty) {
+        let (piece, size) = match step {
+            Step::Piece(piece, size) => (piece, size),
+            Step::Failed(failure) => return Err(failure),
+            Step::Over => break,
+        };
         *first = first.or(piece.first(size).first().copied());
         let room = out.room();
         let mut written = stream.push(piece.first(size), room)?;
@@ -174,17 +201,18 @@ fn transform(
         progress.add(size);
         // Nobody takes a buffer back after the end.
         let _ = read.empty.send(piece);
-        if made.full.send((out, written)).is_err() || stream.is_finished() {
+        if made.full.send(Step::Piece(out, written)).is_err() || stream.is_finished() {
             break;
         }
     }
     Ok(stream.is_finished())
 }
 
-fn write_all(belt: &BeltEnd, target: &mut Target) -> Result<(), Failure> {
-    for (buffer, size) in &belt.full {
+/// Gives the target back, which is whole if the stream is.
+fn write_all(belt: &BeltEnd, mut target: Target) -> Result<Target, Failure> {
+    while let Ok(Step::Piece(buffer, size)) = belt.full.recv() {
         target.write(buffer.first(size))?;
         let _ = belt.empty.send(buffer);
     }
-    Ok(())
+    Ok(target)
 }
