@@ -120,6 +120,42 @@ fn the_standard_streams_do_as_well() {
     }
 }
 
+/// What others have written to it and read from it stays so: it is no file to be replaced, or to be read from its beginning.
+#[test]
+fn dev_stdout_and_dev_stdin_are_what_the_command_was_given() {
+    let desk = Desk::new();
+    desk.seal(b"the end");
+    let log = desk.path("log");
+    fs::write(&log, "the beginning, ").unwrap();
+    let appended = fs::OpenOptions::new().append(true).open(&log).unwrap();
+    let mut command = (desk.place).command(&["decrypt", "--in", "sealed", "--out", "/dev/stdout"]);
+    command.current_dir(&desk.folder).stdout(appended);
+    assert!(command.status().unwrap().success());
+    assert_eq!(text(&desk.read("log")), "the beginning, the end");
+
+    let mut read = fs::File::open(&log).unwrap();
+    read.read_exact(&mut [0; 15]).unwrap();
+    let mut command = (desk.place).command(&["encrypt", "--in", "/dev/stdin", "--out", "rest"]);
+    command.current_dir(&desk.folder).stdin(read);
+    assert!(command.status().unwrap().success());
+    let rest = desk.typed("decrypt --in rest --out -", b"");
+    assert_eq!(text(&rest.stdout), "the end");
+
+    // Programs that start others often give them sockets.
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    (&ours).write_all(&desk.read("sealed")).unwrap();
+    ours.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut command =
+        (desk.place).command(&["decrypt", "--in", "/dev/stdin", "--out", "/dev/stdout"]);
+    command.stdin(std::os::fd::OwnedFd::from(theirs.try_clone().unwrap()));
+    command.stdout(std::os::fd::OwnedFd::from(theirs));
+    assert!(command.status().unwrap().success());
+    drop(command);
+    let mut came = String::new();
+    (&ours).read_to_string(&mut came).unwrap();
+    assert_eq!(came, "the end");
+}
+
 #[test]
 fn the_context_belongs_to_it() {
     let desk = Desk::new();

@@ -35,7 +35,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The file that `--in` names; standard input for `-` and without it.
+    /// The file that `--in` names; standard input for its names and without it.
     pub(super) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
         let Some(path) = path_of(matches, "in") else {
             return Ok(Source {
@@ -87,7 +87,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The file that `--out` names; standard output for `-` and without it.
+    /// The file that `--out` names; standard output for its names and without it.
     pub(super) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
         let Some(path) = path_of(matches, "out") else {
             let name = "Standard output".to_owned();
@@ -176,9 +176,16 @@ pub(super) fn refuse_standard_output(path: &Path) -> Result<(), Failure> {
     ))
 }
 
+/// Other names of the standard streams. By these the system would open anew what is behind them: a file from its beginning,
+/// which is not what is meant where others write to it or read from it before and after, and a socket not at all.
+const STDIN: &[&str] = &["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+const STDOUT: &[&str] = &["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+/// `None`: the standard stream.
 fn path_of<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a Path> {
     let path = matches.get_one::<PathBuf>(name)?;
-    (path.as_os_str() != "-").then_some(path)
+    let standard = if name == "in" { STDIN } else { STDOUT };
+    (!standard.iter().any(|name| path.as_os_str() == *name)).then_some(path)
 }
 
 /// Where a file has to be made so that this path leads to it: behind the link, if it is one. `None`: what is there already
