@@ -154,6 +154,65 @@ def test_a_stream_that_an_exception_ends_is_no_stream(gate):
         finished.push(b"more")
 
 
+class Narrow(io.RawIOBase):
+    """A file without a buffer, which takes a little at a time, and None when it would have to wait."""
+
+    def __init__(self, limit=10**9):
+        self.taken = bytearray()
+        self.limit = limit
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        some = bytes(data)[: min(1000, self.limit - len(self.taken))]
+        self.taken += some
+        return len(some) or None
+
+
+def test_all_is_written_to_a_file_that_takes_a_little_at_a_time(gate):
+    data = os.urandom(200_000)
+    narrow = Narrow()
+    with gate.sealing(narrow) as file:
+        file.write(data)
+    assert gate.opening(io.BytesIO(narrow.taken)).read() == data
+    full = gate.sealing(Narrow(limit=100_000))
+    with pytest.raises(BlockingIOError):
+        full.write(data)
+    with pytest.raises(ValueError, match="an earlier write failed"):
+        full.write(b"more")
+    full.close()
+    assert full.closed
+    # Where the end cannot be written, it is closed all the same.
+    last = gate.sealing(Narrow(limit=0))
+    with pytest.raises(BlockingIOError):
+        last.close()
+    assert last.closed
+
+
+def test_files_that_do_not_say_how_much_they_took_have_taken_all(gate):
+    class Silent:
+        taken = b""
+
+        def write(self, data):
+            self.taken += data
+
+    silent = Silent()
+    with gate.sealing(silent) as file:
+        file.write(b"data")
+    assert gate.opening(io.BytesIO(silent.taken)).read() == b"data"
+
+
+def test_what_cannot_be_written_leaves_the_stream_as_it_was(gate):
+    sealed = io.BytesIO()
+    with gate.sealing(sealed) as file:
+        for wrong in ("text", memoryview(b"abcdef")[::2]):
+            with pytest.raises((TypeError, BufferError)):
+                file.write(wrong)
+        file.write(b"bytes")
+    assert gate.opening(io.BytesIO(sealed.getvalue())).read() == b"bytes"
+
+
 def test_the_command_and_python_open_each_others_files(tmp_path):
     environment = {"HOME": str(tmp_path), "SEALGATE_DATA_DIR": str(tmp_path / "data"), "PATH": os.environ["PATH"]}
     plain, sealed, again = (tmp_path / name for name in ("plain", "sealed", "again"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from ctypes import byref, c_size_t, c_void_p
 from typing import Any, BinaryIO, NoReturn, Optional
@@ -79,7 +80,11 @@ class SealingWriter(io.RawIOBase):
         b'meet me at noon'
 
     What was written is whole only after :meth:`close`. Where the ``with`` block is left by an exception the end is not
-    written, so that nobody takes a part for the whole. The other file is left open.
+    written, so that nobody takes a part for the whole. The other file is left open. If it fails, or cannot take something
+    because it does not block, all is over: what is missing cannot be written later.
+
+    A file around this one (``io.TextIOWrapper``, ``io.BufferedWriter``) closes it also after an exception, and so writes an
+    end: give it no ``with`` of its own, but ``detach`` it when all is written.
     """
 
     def __init__(self, stream: Stream, file: BinaryIO) -> None:
@@ -92,17 +97,38 @@ class SealingWriter(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Seals a piece, of any size."""
-        if self._stream is None:
-            raise ValueError("the file is closed")
-        self._file.write(self._stream.push(data))
-        return memoryview(data).nbytes
+        # Text is none: what is written in a file and what is counted would be two things.
+        size = memoryview(data).nbytes
+        stream = self._stream
+        if stream is None:
+            raise ValueError("the file is closed, or an earlier write failed")
+        sealed = stream.push(data)
+        # Back in its place only when all has been written: after a gap there is nothing to go on with.
+        self._stream = None
+        self._put(sealed)
+        self._stream = stream
+        return size
+
+    def _put(self, sealed: bytes) -> None:
+        """Writes all of it, to files without a buffer too, which may take less than they are given."""
+        rest: Any = sealed
+        while rest:
+            written = self._file.write(rest)
+            if written is None and not isinstance(self._file, io.RawIOBase):
+                # What is no file of Python's own often says nothing, and has taken all.
+                return
+            if not written:
+                raise BlockingIOError(errno.EAGAIN, "the other file does not take more now")
+            rest = memoryview(rest)[written:]
 
     def close(self) -> None:
         """Writes the end. May be called twice."""
         stream, self._stream = self._stream, None
-        if stream is not None:
-            self._file.write(stream.finish())
-        super().close()
+        try:
+            if stream is not None:
+                self._put(stream.finish())
+        finally:
+            super().close()
 
     def __exit__(self, kind: Any, *others: Any) -> None:
         if kind is not None:
