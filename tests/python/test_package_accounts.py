@@ -3,6 +3,7 @@
 import io
 import os
 import subprocess
+import threading
 import time
 
 import pytest
@@ -188,6 +189,33 @@ def test_all_is_written_to_a_file_that_takes_a_little_at_a_time(gate):
     with pytest.raises(BlockingIOError):
         last.close()
     assert last.closed
+
+
+def test_a_file_that_has_nothing_yet_is_waited_for_and_a_closed_one_gives_nothing(gate):
+    sealed = io.BytesIO()
+    with gate.sealing(sealed) as file:
+        file.write(b"data" * 50_000)
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    with open(ours, "rb", buffering=0) as slow, open(theirs, "wb") as writer, gate.opening(slow) as file:
+        assert file.read(10) is None
+
+        def send():
+            writer.write(sealed.getvalue())
+            writer.close()
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        came = b""
+        while (some := file.read(40_000)) != b"":
+            came += some or b""
+        sender.join()
+    assert came == b"data" * 50_000
+    closed = gate.opening(io.BytesIO(sealed.getvalue()))
+    assert closed.read(4) == b"data"
+    closed.close()
+    with pytest.raises(ValueError):
+        closed.read(4)
 
 
 def test_files_that_do_not_say_how_much_they_took_have_taken_all(gate):

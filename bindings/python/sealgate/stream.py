@@ -156,13 +156,17 @@ class OpeningReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        """Fills a buffer as far as one piece goes; 0 at the end.
+    def readinto(self, buffer: Any) -> Optional[int]:
+        """Fills a buffer as far as one piece goes; 0 at the end, None where the other file has nothing yet.
 
         :raises DecryptFailedError: where the data does not open or is not whole.
         """
+        if self.closed:
+            raise ValueError("the file is closed")
         while not self._rest and self._stream is not None:
             piece = self._file.read(_PIECE)
+            if piece is None:
+                return None
             if piece:
                 self._rest = memoryview(self._stream.push(piece))
             else:
@@ -173,3 +177,8 @@ class OpeningReader(io.RawIOBase):
         view[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
+
+    def close(self) -> None:
+        """Forgets what has not been read. May be called twice."""
+        self._stream, self._rest = None, memoryview(b"")
+        super().close()
