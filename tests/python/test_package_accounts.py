@@ -218,6 +218,24 @@ def test_a_file_that_has_nothing_yet_is_waited_for_and_a_closed_one_gives_nothin
         closed.read(4)
 
 
+def test_threads_may_share_a_stream(python):
+    # In a process of its own: what goes wrong there takes the whole interpreter with it.
+    script = """
+import sealgate, threading
+gate = sealgate.Gate(keys="ephemeral")
+stream = gate.seal_stream()
+def push():
+    for size in range(70_000, 71_000):
+        stream.push(bytes(size))
+threads = [threading.Thread(target=push) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+stream.finish()
+print("whole")
+"""
+    assert python(script).succeeded() == b"whole\n"
+
+
 def test_files_that_do_not_say_how_much_they_took_have_taken_all(gate):
     class Silent:
         taken = b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import threading
 from ctypes import byref, c_size_t, c_void_p
 from typing import Any, BinaryIO, NoReturn, Optional
 
@@ -20,7 +21,7 @@ class Stream:
     """A stream that is being sealed or opened: :meth:`push` the pieces, then :meth:`finish`.
 
     Made by ``Gate.seal_stream`` and ``Gate.open_stream``. Whoever opens has to wait for :meth:`finish` before the end of the
-    data is believed: a stream that was cut fails there. One thread at a time may use it.
+    data is believed: a stream that was cut fails there. Threads wait for one another, but whose piece comes first nobody knows.
     """
 
     def __init__(self, begin: Any, gate: Optional[Handle], context: Data) -> None:
@@ -34,18 +35,21 @@ class Stream:
             if view is not None:
                 view.release()
         self._handle: Optional[Handle] = own(address, LIBRARY.sealgate_stream_free)
+        # The library wants one thread at a time. Not waited for by a signal handler on the thread that it interrupts.
+        self._turn = threading.RLock()
 
     def push(self, data: Data) -> bytes:
         """Takes a piece in, of any size, and gives what is done.
 
         :raises DecryptFailedError: where what is opened does not open, whatever the cause is.
         """
-        handle = opened(self._handle, "stream")
         source, size, view = lend(data)
         try:
-            room = LIBRARY.sealgate_stream_push_size(handle, size)
-            out, written = new_bytes(None, room), c_size_t()
-            check(LIBRARY.sealgate_stream_push(handle, source, size, out, room, byref(written)))
+            with self._turn:
+                handle = opened(self._handle, "stream")
+                room = LIBRARY.sealgate_stream_push_size(handle, size)
+                out, written = new_bytes(None, room), c_size_t()
+                check(LIBRARY.sealgate_stream_push(handle, source, size, out, room, byref(written)))
         finally:
             if view is not None:
                 view.release()
@@ -56,11 +60,12 @@ class Stream:
 
         :raises DecryptFailedError: where the stream that was opened is not whole.
         """
-        handle = opened(self._handle, "stream")
-        room = LIBRARY.sealgate_stream_finish_size(handle)
-        out, written = new_bytes(None, room), c_size_t()
-        check(LIBRARY.sealgate_stream_finish(handle, out, room, byref(written)))
-        self._handle = None
+        with self._turn:
+            handle = opened(self._handle, "stream")
+            room = LIBRARY.sealgate_stream_finish_size(handle)
+            out, written = new_bytes(None, room), c_size_t()
+            check(LIBRARY.sealgate_stream_finish(handle, out, room, byref(written)))
+            self._handle = None
         return out if written.value == room else out[: written.value]
 
     def __reduce__(self) -> NoReturn:
