@@ -6,10 +6,12 @@
 mod common;
 
 use std::fs;
-use std::process::Output;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Output, Stdio};
 
 use common::place::Place;
-use common::{run, text, typed};
+use common::{ended, run, text, typed};
 
 const AES: [(&str, &str); 3] = [
     ("AES_KEY", "0123456789abcdef0123456789abcdef"),
@@ -208,6 +210,25 @@ fn the_originals_data_becomes_sealed_data_where_the_settings_ask_for_it() {
     let context = ["rewrap", "--context", "a"];
     let elsewhere = typed(home.path(), &context, &encrypted.stdout, &with("open"));
     assert_eq!(elsewhere.status.code(), Some(1));
+}
+
+/// Whoever types the lines says once that there are no more.
+#[test]
+fn one_end_of_the_input_is_enough() {
+    let place = Place::with_ring();
+    let line = encrypt(&place, "data", "");
+    // As in a terminal, there is more to wait for behind the end: an empty message is read as one.
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    ours.send(line.as_bytes()).unwrap();
+    ours.send(b"").unwrap();
+    let mut child = (place.command(&["rewrap"]))
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(ended(&mut child, "it waits for more").success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(decrypt(&place, &text(&output.stdout), "").unwrap(), "data");
 }
 
 #[test]

@@ -300,8 +300,9 @@ fn start(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
 /// Reads whole lines and gives each thread a block in turn.
 fn deal(mut source: Source, threads: &[SyncSender<Block>]) {
     let mut rest = Vec::new();
+    let mut ended = false;
     for thread in threads.iter().cycle() {
-        let block = next_block(&mut source, &mut rest);
+        let block = next_block(&mut source, &mut rest, &mut ended);
         let last = block.as_ref().map_or(true, Vec::is_empty);
         if thread.send(block).is_err() || last {
             return;
@@ -309,16 +310,18 @@ fn deal(mut source: Source, threads: &[SyncSender<Block>]) {
     }
 }
 
-/// The next whole lines; the last one may lack its end. `rest` has what was read of the line after them.
-fn next_block(source: &mut Source, rest: &mut Vec<u8>) -> Block {
+/// The next whole lines; the last one may lack its end. `rest` has what was read of the line after them. What has `ended` is
+/// not read again: a terminal would ask for more.
+fn next_block(source: &mut Source, rest: &mut Vec<u8>, ended: &mut bool) -> Block {
     let mut block = std::mem::take(rest);
-    loop {
+    while !*ended {
         let before = block.len();
         block.resize(before + BLOCK, 0);
         let read = source.fill(&mut block[before..])?;
         block.truncate(before + read);
-        if read < BLOCK {
-            return Ok(block);
+        *ended = read < BLOCK;
+        if *ended {
+            break;
         }
         if let Some(end) = memrchr(b'\n', &block[before..]) {
             *rest = block.split_off(before + end + 1);
@@ -331,4 +334,5 @@ fn next_block(source: &mut Source, rest: &mut Vec<u8>) -> Block {
             )));
         }
     }
+    Ok(block)
 }
