@@ -1,6 +1,7 @@
 //! JSON read strictly: no duplicate members at any depth, a bounded depth, nothing after the value.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -33,6 +34,22 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
         Err(_) => Err(fault),
     }
 }
+
+/// Why a text is not acceptable, if so: as [`parse`] says, but without keeping any of it.
+pub(crate) fn fault_of(bytes: &[u8]) -> Option<JsonError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = FieldSeed { depth: MAX_DEPTH }.deserialize(&mut reader);
+    match read.map(|_| ()).and_then(|()| reader.end()) {
+        Ok(()) => None,
+        // An error of serde's carries nothing but words.
+        Err(error) if error.to_string().starts_with(TOO_DEEP) => Some(JsonError::TooDeep),
+        Err(error) if error.to_string().starts_with(DUPLICATE) => Some(JsonError::Duplicate),
+        Err(_) => Some(JsonError::Syntax),
+    }
+}
+
+const TOO_DEEP: &str = "too deep";
+const DUPLICATE: &str = "duplicate member";
 
 /// Reads the members of one JSON object with `visitor`, which decides itself what becomes of each; unknown ones it reads
 /// with [`Member`]. Nothing may follow the object.
@@ -107,15 +124,12 @@ pub(crate) struct FieldSeed {
 }
 
 impl FieldSeed {
-    fn strictly<T, E>(
-        self,
-        read: impl FnOnce(Strict<'_>) -> Result<T, E>,
-    ) -> Result<Field<'static>, E> {
-        read(Strict {
-            depth: self.depth,
-            fault: &mut JsonError::Syntax,
-        })
-        .map(|_| Field::Other)
+    /// The same one level deeper.
+    fn deeper<E: de::Error>(&self) -> Result<FieldSeed, E> {
+        let depth = self.depth.checked_sub(1);
+        depth
+            .map(|depth| FieldSeed { depth })
+            .ok_or_else(|| E::custom(TOO_DEEP))
     }
 }
 
@@ -165,12 +179,21 @@ impl<'de> Visitor<'de> for FieldSeed {
         Ok(Field::Other)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Field<'de>, A::Error> {
-        self.strictly(|strict| strict.visit_seq(items))
+    // Nothing of these is kept, however many values they have, but for the names of an object until it is over.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Field<'de>, A::Error> {
+        while items.next_element_seed(self.deeper()?)?.is_some() {}
+        Ok(Field::Other)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Field<'de>, A::Error> {
-        self.strictly(|strict| strict.visit_map(members))
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Field<'de>, A::Error> {
+        let mut names = HashSet::new();
+        while let Some(Text(name)) = members.next_key()? {
+            if !names.insert(name) {
+                return Err(de::Error::custom(DUPLICATE));
+            }
+            members.next_value_seed(self.deeper()?)?;
+        }
+        Ok(Field::Other)
     }
 }
 
@@ -189,7 +212,7 @@ impl Strict<'_> {
             }),
             None => {
                 *self.fault = JsonError::TooDeep;
-                Err(E::custom("too deep"))
+                Err(E::custom(TOO_DEEP))
             }
         }
     }
@@ -252,7 +275,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
             let value = members.next_value_seed(self.deeper()?)?;
             if object.insert(name, value).is_some() {
                 *self.fault = JsonError::Duplicate;
-                return Err(de::Error::custom("duplicate member"));
+                return Err(de::Error::custom(DUPLICATE));
             }
         }
         Ok(Value::Object(object))
@@ -274,6 +297,11 @@ mod tests {
 
     #[test]
     fn refuses_duplicates_depth_and_leftovers() {
+        fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+            let parsed = super::parse(bytes);
+            assert_eq!(fault_of(bytes), parsed.as_ref().err().copied());
+            parsed
+        }
         assert_eq!(parse(br#"{"a":1,"a":2}"#), Err(JsonError::Duplicate));
         assert_eq!(
             parse(br#"[{"b":{"a":1,"\u0061":2}}]"#),

@@ -153,11 +153,11 @@ fn object(request: &Request<'_>) -> Result<Body, Problem> {
 
 /// Says what is wrong with a body that was refused.
 fn bad_body(body: &[u8]) -> Problem {
-    Problem::bad_json(match json::parse(body) {
-        Ok(Value::Object(_)) | Err(JsonError::Syntax) => "It is not JSON in UTF-8.",
-        Ok(_) => "It is JSON, but not an object.",
-        Err(JsonError::Duplicate) => "A member is there twice.",
-        Err(JsonError::TooDeep) => "It is nested too deeply.",
+    Problem::bad_json(match json::fault_of(body) {
+        Some(JsonError::Syntax) => "It is not JSON in UTF-8.",
+        Some(JsonError::Duplicate) => "A member is there twice.",
+        Some(JsonError::TooDeep) => "It is nested too deeply.",
+        None => "It is JSON, but not an object.",
     })
 }
 
