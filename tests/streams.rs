@@ -281,7 +281,7 @@ fn places_that_cannot_be_written_or_read_are_a_clear_error() {
 /// The same command, whatever signals the tests were started with as ignored: background jobs of a shell have INT so.
 fn heeding_signals(command: &Command) -> Command {
     let mut heeding = Command::new("env");
-    heeding.args(["-i", "--default-signal=INT,TERM,HUP"]);
+    heeding.args(["-i", "--default-signal=INT,TERM,HUP,QUIT"]);
     for (name, value) in command.get_envs() {
         let Some(value) = value else { continue };
         let mut setting = name.to_owned();
@@ -298,7 +298,7 @@ fn a_signal_leaves_no_temporary_file() {
     let desk = Desk::new();
     desk.write("out", b"as it was");
     // Where files need no name until they are done, not even a signal that nobody can catch.
-    for signal in ["INT", "TERM", "HUP", "KILL"] {
+    for signal in ["INT", "TERM", "HUP", "QUIT", "KILL"] {
         let mut command = heeding_signals(
             &desk
                 .place
@@ -341,6 +341,27 @@ fn a_signal_leaves_no_temporary_file() {
         assert_eq!(desk.names(), ["out"], "{signal}");
         assert_eq!(desk.read("out"), b"as it was");
     }
+}
+
+/// Also where a limit of the system's would end the command before it can clean up.
+#[test]
+fn a_file_that_may_not_grow_further_is_a_failure_like_others() {
+    let desk = Desk::new();
+    desk.write("plain", &data(3_000_000));
+    let sealgate = (desk.place).command(&["encrypt", "--in", "plain", "--out", "sealed"]);
+    let mut limited = Command::new("sh");
+    // In blocks of 512 bytes, or in some shells of 1,024.
+    limited.args(["-c", "ulimit -f 2000; exec \"$0\" \"$@\""]);
+    limited
+        .arg(sealgate.get_program())
+        .args(sealgate.get_args());
+    let settings = sealgate.get_envs();
+    limited.envs(settings.filter_map(|(name, value)| Some((name, value?))));
+    limited.current_dir(&desk.folder);
+    let output = run(limited, b"");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(said(&output).contains("sealed cannot be written: File too large"));
+    assert_eq!(desk.names(), ["plain"]);
 }
 
 #[test]

@@ -7,13 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 #[cfg(unix)]
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 /// The temporary file of this process, for the thread that waits for signals. Whoever holds the lock decides what becomes
@@ -207,7 +207,9 @@ fn random_number() -> io::Result<u64> {
 
 /// From now on a signal that ends the command removes the temporary file first.
 fn remove_at_signals() -> io::Result<()> {
-    let wanted = [SIGINT, SIGTERM, SIGHUP];
+    // A file that grows beyond the limit of its user is a failure to write, which is told, and not an end without a word.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
+    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
     let ignored = ignored_signals();
     let mut signals = Signals::new(
         wanted
