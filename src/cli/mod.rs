@@ -20,14 +20,15 @@ mod token;
 mod user;
 
 use std::io::{self, Read, Write};
+use std::thread::{self, JoinHandle};
 
 use clap::{ArgMatches, Command};
 use sealgate::config::Group;
 use sealgate::{Error, Gate, Secret, Settings, TokenError};
 
 /// What the codes mean that every subcommand ends with.
-const EXIT_CODES: &str = "0 done; 1 the answer is no (token refused, data does not open, server not ready, no key \
-    ring, no such account); 2 it could not be asked (arguments, settings, keys, files).";
+const EXIT_CODES: &str = "0 done; 1 the answer is no (token refused, data does not open, server not ready, no keys \
+    to list, no such account); 2 it could not be asked (arguments, settings, keys, files).";
 /// Most that is read from standard input.
 const MAX_INPUT: u64 = 2 << 30;
 
@@ -121,6 +122,14 @@ fn load_settings(matches: &ArgMatches, groups: &[Group]) -> Result<Settings, Err
 
 fn open_gate(matches: &ArgMatches) -> Result<Gate, Error> {
     Gate::new(&load_settings(matches, &[Group::Gate])?.gate)
+}
+
+fn start<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Failure> {
+    thread::Builder::new()
+        .spawn(work)
+        .map_err(|error| Failure::wrong(format!("No thread can be started: {error}.")))
 }
 
 /// All of standard input.

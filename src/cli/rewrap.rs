@@ -13,7 +13,7 @@ use sealgate::{Error, Gate};
 use super::data::{context, given_context};
 use super::files::{self, Source, Target};
 use super::progress::Progress;
-use super::{Failure, open_gate, settings};
+use super::{Failure, open_gate, settings, start};
 
 /// How many bytes of lines a thread gets at once.
 const BLOCK: usize = 256 << 10;
@@ -288,13 +288,6 @@ fn tell(done: &Done, lines_before: u64, progress: &mut Progress) {
         let _ = writeln!(text, "sealgate: line {}: {why}", lines_before + line);
     }
     let _ = io::stderr().lock().write_all(text.as_bytes());
-}
-
-fn start(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    thread::Builder::new()
-        .spawn(work)
-        .map(drop)
-        .map_err(|error| Failure::wrong(format!("No thread can be started: {error}.")))
 }
 
 /// Reads whole lines and gives each thread a block in turn.

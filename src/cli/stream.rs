@@ -1,7 +1,6 @@
 //! `sealgate encrypt` and `sealgate decrypt` with `--in` or `--out`: sealed streams, of any size in constant memory.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, JoinHandle};
 
 use clap::ArgMatches;
 use sealgate::{Error, STREAM_CHUNK, Stream};
@@ -10,7 +9,7 @@ use zeroize::Zeroizing;
 use super::data::given_context;
 use super::files::{Source, Target};
 use super::progress::Progress;
-use super::{Failure, open_gate};
+use super::{Failure, open_gate, start};
 
 /// How much is read at once: whole chunks, so that most are sealed from where they were read, and so many that waking the
 /// thread that waits for them costs little beside them.
@@ -155,14 +154,6 @@ fn pass(
         true => target.finish(),
         false => Err(Failure::wrong("The input ended without its end.")),
     }
-}
-
-fn start<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Failure> {
-    thread::Builder::new()
-        .spawn(work)
-        .map_err(|error| Failure::wrong(format!("No thread can be started: {error}.")))
 }
 
 fn read_all(mut source: Source, belt: &Belt) {
