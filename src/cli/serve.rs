@@ -189,6 +189,13 @@ fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool
              beginnings show (SEALGATE_CBC=open seals new data and still opens old)"
         ),
     }
+    let server = &settings.server;
+    if server.max_buffered / 3 < server.max_body {
+        log::warn!(
+            "bodies above {} bytes may get 503 even without other requests: SEALGATE_MAX_BUFFERED has to be three times SEALGATE_MAX_BODY",
+            server.max_buffered / 3
+        );
+    }
     if gate.is_ring_to_be_sealed() {
         log::warn!(
             "the key ring is not sealed under SEALGATE_RING_KEY yet: its next change will do that, or: sealgate keys seal"

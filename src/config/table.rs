@@ -353,7 +353,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_BUFFERED",
         default: "67108864",
         value_name: "BYTES",
-        help: "Memory for requests and answers on their way, of all connections together; past it new requests get 503.",
+        help: "Memory for requests and answers on their way, of all connections together; past it new requests get 503. A body takes up to three times its size.",
         apply: |s, v| {
             parse::number(v, 1 << 20, 1 << 40).map(|n| s.server.max_buffered = n as usize)
         },
