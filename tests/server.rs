@@ -79,6 +79,17 @@ fn the_greeting_says_what_a_person_needs() {
 }
 
 #[test]
+fn bodies_for_which_there_is_never_room_are_told_at_the_start() {
+    for (max_body, told) in [("1048576", false), ("67108864", true)] {
+        let home = home();
+        let server = Server::start(home.path(), &[("SEALGATE_MAX_BODY", max_body)]);
+        let log = server.stop();
+        let wanted = "SEALGATE_MAX_BUFFERED has to be three times SEALGATE_MAX_BODY";
+        assert_eq!(log.contains(wanted), told, "{log}");
+    }
+}
+
+#[test]
 fn tokens_and_data_outlive_a_restart() {
     let home = home();
     let first = Server::start(home.path(), &[]);
