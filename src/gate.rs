@@ -118,18 +118,21 @@ impl Gate {
         if token.is_empty() {
             return Err(TokenError::Missing);
         }
-        let Inner {
-            keys,
-            tokens,
-            ledger,
-            ..
-        } = &*self.inner;
-        match tokens.verify(&keys.current(), ledger, token) {
+        let Inner { tokens, ledger, .. } = &*self.inner;
+        self.with_its_key(|ring| tokens.verify(ring, ledger, token))
+    }
+
+    /// Checks a token with the ring, as new as is needed for it.
+    fn with_its_key(
+        &self,
+        check: impl Fn(&KeyRing) -> Result<Claims, TokenError>,
+    ) -> Result<Claims, TokenError> {
+        let keys = &self.inner.keys;
+        let ring = keys.current();
+        match check(&ring) {
             // Another process may have made its key just now.
-            Err(TokenError::Foreign) if keys.look() => {
-                tokens.verify(&keys.current(), ledger, token)
-            }
-            verified => verified,
+            Err(TokenError::Foreign) if keys.has_newer_than(&ring) => check(&keys.current()),
+            checked => checked,
         }
     }
 
@@ -341,7 +344,7 @@ impl Gate {
         let ring = keys.current();
         match ring.data_key(id) {
             // Another process may have made its key just now.
-            Err(Unusable::Unknown) if keys.look() => keys.current(),
+            Err(Unusable::Unknown) if keys.has_newer_than(&ring) => keys.current(),
             _ => ring,
         }
     }

@@ -1,11 +1,19 @@
 //! Locks that a panic elsewhere does not take away, and whether a process is still the one that it was.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Locks, whatever happened to an earlier holder: nothing in this crate leaves what it has locked half-changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same, unless somebody holds it just now.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Err(TryLockError::Poisoned(held)) => Some(held.into_inner()),
+        held => held.ok(),
+    }
 }
 
 /// One at a time, in the order in which they came: a mutex lets whoever holds it have it again before those who wait.

@@ -146,6 +146,47 @@ fn sealing_leaves_no_key_in_the_clear_and_the_secret_can_be_changed() {
     );
 }
 
+/// To derive a key from a passphrase takes a while, during which many may ask for what is new in the ring.
+#[test]
+fn no_request_fails_while_a_ring_is_read_that_takes_long() {
+    let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (home, elsewhere) = (home.path(), elsewhere.path());
+    done(home, &["keys", "generate"], b"", &[]);
+    done(elsewhere, &["keys", "generate"], b"", &[]);
+    fs::copy(ring(home), ring(elsewhere)).unwrap();
+    done(elsewhere, &["keys", "rotate"], b"", &[PASSPHRASE]);
+    let issue = ["token", "issue", "--user", "alice"];
+    let token = text(&done(elsewhere, &issue, b"", &[PASSPHRASE]));
+    let sealed = text(&done(elsewhere, &["encrypt"], b"data", &[PASSPHRASE]));
+    let body = serde_json::json!({ "encrypted_data": sealed.trim() }).to_string();
+
+    let server = Server::start(
+        home,
+        &[
+            PASSPHRASE,
+            ("MAX_REQUESTS", "0"),
+            ("SEALGATE_ENGINE", "tiny-http"),
+            ("SEALGATE_WORKERS", "8"),
+        ],
+    );
+    let old = server.log_in("alice");
+    fs::rename(ring(elsewhere), ring(home)).unwrap();
+    let ask = |at: usize| {
+        let answer = match at % 2 {
+            0 => server.get("/secure-data", Some(token.trim())),
+            _ => server.post("/decrypt", &body, Some(&old)),
+        };
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    thread::scope(|scope| {
+        for at in 0..12 {
+            let ask = &ask;
+            scope.spawn(move || ask(at));
+        }
+    });
+    server.stop();
+}
+
 #[test]
 fn the_secret_may_be_in_a_file_and_wrong_ones_are_named_not_shown() {
     let home = tempfile::tempdir().unwrap();

@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -17,14 +18,17 @@ use crate::Error;
 use crate::clock::coarse_milliseconds;
 use crate::config::GateSettings;
 use crate::stamp::Stamp;
-use crate::sync::lock;
+use crate::sync::{lock, try_lock};
 
 /// How often the file is looked at, in milliseconds.
 const LOOK_EVERY: u64 = 500;
 /// How often the messages sealed meanwhile are written down by whoever seals, in milliseconds.
 const WRITE_EVERY: u64 = 5000;
+/// How long whoever misses a key waits for another thread that is just reading the ring: a passphrase takes a tenth of a
+/// second or some, and in a process that was forked off meanwhile that other thread is not there.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// See the module. Nobody waits for anybody here, so a process forked off meanwhile can go on.
+/// See the module. Nobody waits for anybody here without an end, so a process forked off meanwhile can go on.
 pub(crate) struct Keys {
     ring: ArcSwap<KeyRing>,
     /// `None`: the ring never changes.
@@ -118,21 +122,43 @@ impl Keys {
         self.source.is_some()
     }
 
-    /// Looks at the file now; whether there is another ring than before.
-    pub(crate) fn look(&self) -> bool {
+    /// Looks at the file now, unless somebody is just doing so.
+    fn look(&self) {
+        let Some(source) = &self.source else {
+            return;
+        };
+        if let Some(seen) = try_lock(&source.seen) {
+            self.look_at(source, seen);
+        }
+    }
+
+    /// Looks at the file now, for somebody who misses a key in this ring; whether there is another ring since.
+    pub(crate) fn has_newer_than(&self, ring: &KeyRing) -> bool {
         let Some(source) = &self.source else {
             return false;
         };
-        // Else somebody is just looking.
-        let Ok(mut seen) = source.seen.try_lock() else {
-            return false;
+        let given_up = Instant::now() + PATIENCE;
+        // Whoever is just reading may be about to find that key.
+        let seen = loop {
+            match try_lock(&source.seen) {
+                None if Instant::now() < given_up => thread::sleep(Duration::from_millis(1)),
+                seen => break seen,
+            }
         };
-        let stamp = Stamp::at(&source.file);
-        if stamp == seen.stamp {
-            return false;
+        let is_older = || self.ring.load().generation() != ring.generation();
+        if let Some(seen) = seen.filter(|_| !is_older()) {
+            self.look_at(source, seen);
         }
-        seen.stamp = stamp;
-        self.read(source, &mut seen).is_ok()
+        is_older()
+    }
+
+    fn look_at(&self, source: &Source, mut seen: MutexGuard<'_, Seen>) {
+        let stamp = Stamp::at(&source.file);
+        if stamp != seen.stamp {
+            seen.stamp = stamp;
+            // What went wrong stands in the log.
+            let _ = self.read(source, &mut seen);
+        }
     }
 
     /// Reads the file now, whether it looks changed or not.
