@@ -122,6 +122,11 @@ impl Gate {
         self.with_its_key(|ring| tokens.verify(ring, ledger, token))
     }
 
+    /// Checks a token but for whether it was taken back.
+    fn read_token(&self, token: &str, used_for: TokenUse) -> Result<Claims, TokenError> {
+        self.with_its_key(|ring| self.inner.tokens.read(ring, token, used_for))
+    }
+
     /// Checks a token with the ring, as new as is needed for it.
     fn with_its_key(
         &self,

@@ -64,6 +64,27 @@ fn a_login_can_be_refreshed_after_its_key_was_replaced() {
     server.stop();
 }
 
+/// A server that has not looked at the ring since looks when it is asked for a key that it does not know.
+#[test]
+fn a_login_at_one_server_can_be_refreshed_at_another_right_after_a_rotation() {
+    let people = People::of(&["alice"]);
+    let [one, other] = [(); 2].map(|()| people.server(&[]));
+    for rotations in 1..=3 {
+        assert_eq!(other.get("/readyz", None).status, 200);
+        people.done(&["keys", "rotate"]);
+        one.signal("HUP");
+        let start = Instant::now();
+        while one.log().matches("was read again").count() < rotations {
+            assert!(start.elapsed() < Duration::from_secs(5), "{}", one.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+        let refreshed = Pair::log_in(&one, "alice").refreshed(&other);
+        assert_eq!(refreshed.status, 200, "{}", refreshed.body);
+    }
+    one.stop();
+    other.stop();
+}
+
 #[test]
 fn a_replaced_token_key_is_accepted_until_its_time_is_over() {
     let home = tempfile::tempdir().unwrap();

@@ -143,16 +143,11 @@ impl Gate {
         if token.is_empty() {
             return Err(TokenError::Missing.into());
         }
-        let Inner {
-            tokens,
-            ledger,
-            keys,
-            ..
-        } = &*self.inner;
+        let Inner { tokens, ledger, .. } = &*self.inner;
         let now = unix_now();
         // No access token of a login that was made until now lives longer.
         let last = |least: u64| self.until(least.max(now + tokens.ttl().as_secs()), now);
-        let claims = match tokens.read(&keys.current(), token, TokenUse::Access) {
+        let claims = match self.read_token(token, TokenUse::Access) {
             Ok(claims) => claims,
             Err(error) => {
                 let Ok(claims) = self.read_refresh(token) else {
@@ -241,8 +236,7 @@ impl Gate {
 
     /// Whose token it is, whether or not it was taken back; `None` where it is none of ours that could still be good.
     pub(crate) fn subject_of(&self, token: &str, used_for: TokenUse) -> Option<String> {
-        let Inner { tokens, keys, .. } = &*self.inner;
-        let claims = tokens.read(&keys.current(), token, used_for).ok()?;
+        let claims = self.read_token(token, used_for).ok()?;
         Some(claims.subject().to_owned())
     }
 
@@ -265,8 +259,7 @@ impl Gate {
         if token.is_empty() {
             return Err(TokenError::Missing);
         }
-        let Inner { tokens, keys, .. } = &*self.inner;
-        let claims = tokens.read(&keys.current(), token, TokenUse::Refresh)?;
+        let claims = self.read_token(token, TokenUse::Refresh)?;
         match claims.session() {
             Some(_) => Ok(claims),
             None => Err(TokenError::Malformed),
