@@ -6,6 +6,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -248,15 +249,34 @@ fn a_ring_that_was_damaged_meanwhile_is_told_and_the_keys_before_stay_in_use() {
     assert_eq!(server.get("/readyz", None).status, 200);
     assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
     assert!(server.log().contains("The keys from before stay in use."));
+    let is_well_again = || {
+        let start = Instant::now();
+        while is_told(&server) {
+            assert!(start.elapsed() < Duration::from_secs(5), "{}", server.log());
+            // It is whoever uses keys that looks.
+            assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
     fs::write(&ring, &good).unwrap();
+    is_well_again();
+
+    // What the log says mends it leaves the file as it is.
+    let mode = |mode| fs::set_permissions(&ring, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    server.signal("HUP");
     let start = Instant::now();
-    while is_told(&server) {
+    while !is_told(&server) {
         assert!(start.elapsed() < Duration::from_secs(5));
-        // It is whoever uses keys that looks.
-        assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
         thread::sleep(Duration::from_millis(20));
     }
-    server.stop();
+    // More than one look.
+    thread::sleep(Duration::from_millis(1200));
+    assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
+    mode(0o600);
+    is_well_again();
+    let log = server.stop();
+    assert_eq!(log.matches("is open to other users").count(), 1, "{log}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -127,8 +127,10 @@ impl Keys {
         let Some(source) = &self.source else {
             return;
         };
-        if let Some(seen) = try_lock(&source.seen) {
-            self.look_at(source, seen);
+        if let Some(mut seen) = try_lock(&source.seen) {
+            // What keeps a ring from being used may be mended without a change of its file: its mode, or its folder's.
+            let again = seen.trouble.is_some();
+            self.look_at(source, &mut seen, again);
         }
     }
 
@@ -146,18 +148,20 @@ impl Keys {
             }
         };
         let is_older = || self.ring.load().generation() != ring.generation();
-        if let Some(seen) = seen.filter(|_| !is_older()) {
-            self.look_at(source, seen);
+        if let Some(mut seen) = seen.filter(|_| !is_older()) {
+            self.look_at(source, &mut seen, false);
         }
         is_older()
     }
 
-    fn look_at(&self, source: &Source, mut seen: MutexGuard<'_, Seen>) {
+    /// Reads the file if it has changed since it was looked at, or `again`.
+    fn look_at(&self, source: &Source, seen: &mut Seen, again: bool) {
         let stamp = Stamp::at(&source.file);
-        if stamp != seen.stamp {
+        let changed = stamp != seen.stamp;
+        if changed || again {
             seen.stamp = stamp;
             // What went wrong stands in the log.
-            let _ = self.read(source, &mut seen);
+            let _ = self.read(source, seen, changed);
         }
     }
 
@@ -171,10 +175,11 @@ impl Keys {
         };
         let mut seen = lock(&source.seen);
         seen.stamp = Stamp::at(&source.file);
-        self.read(source, &mut seen)
+        self.read(source, &mut seen, true)
     }
 
-    fn read(&self, source: &Source, seen: &mut Seen) -> Result<(), Error> {
+    /// Where it fails as it did before, that is told again only if `tell` says so.
+    fn read(&self, source: &Source, seen: &mut Seen, tell: bool) -> Result<(), Error> {
         let read =
             KeyRing::collect(&source.settings, &source.seal, Missing::Leave).and_then(|ring| {
                 if ring.is_complete() {
@@ -198,8 +203,11 @@ impl Keys {
                 Ok(())
             }
             Err(error) => {
-                log::error!("{error} The keys from before stay in use.");
-                seen.trouble = Some(error.to_string());
+                let trouble = Some(error.to_string());
+                if tell || seen.trouble != trouble {
+                    log::error!("{error} The keys from before stay in use.");
+                }
+                seen.trouble = trouble;
                 Err(error)
             }
         }
