@@ -146,6 +146,31 @@ fn sealing_leaves_no_key_in_the_clear_and_the_secret_can_be_changed() {
     );
 }
 
+/// The secret is changed while a server runs, which has its file's name alone.
+#[test]
+fn a_server_goes_on_when_the_secret_in_the_file_is_changed() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let [now, before] = ["now", "before"].map(|name| home.join(name));
+    fs::write(&now, KEY.1).unwrap();
+    let file = [("SEALGATE_RING_KEY_FILE", now.to_str().unwrap())];
+    let server = Server::start(home, &file);
+    assert_eq!(server.get("/readyz", None).status, 200);
+
+    fs::rename(&now, &before).unwrap();
+    fs::write(&now, PASSPHRASE.1).unwrap();
+    let previous = ("SEALGATE_RING_KEY_PREVIOUS_FILE", before.to_str().unwrap());
+    done(home, &["keys", "seal"], b"", &[file[0], previous]);
+    done(home, &["keys", "rotate"], b"", &file);
+    let issue = ["token", "issue", "--user", "alice"];
+    let token = text(&done(home, &issue, b"", &file));
+    let answer = server.get("/secure-data", Some(token.trim()));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let ready = server.get("/readyz", None).body;
+    assert!(!ready.contains("cannot be used"), "{ready}");
+    server.stop();
+}
+
 /// To derive a key from a passphrase takes a while, during which many may ask for what is new in the ring.
 #[test]
 fn no_request_fails_while_a_ring_is_read_that_takes_long() {

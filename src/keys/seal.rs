@@ -5,7 +5,7 @@
 //! its salt.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -130,6 +130,20 @@ impl RingSeal {
             &settings.ring_key_previous_file,
         )?;
         Ok(RingSeal::new(current, previous))
+    }
+
+    /// The same, of what the secrets' files hold now; `None` where there are none that can be read a second time.
+    pub(super) fn of_files_again(settings: &GateSettings) -> Option<Self> {
+        let files = [&settings.ring_key_file, &settings.ring_key_previous_file];
+        let mut files = files.into_iter().flatten().peekable();
+        files.peek()?;
+        // A pipe has been read, or would be waited for.
+        let are_files = files.all(|path| fs::metadata(path).is_ok_and(|found| found.is_file()));
+        are_files.then(|| RingSeal::of(settings).ok()).flatten()
+    }
+
+    pub(super) fn has_secrets_of(&self, other: &RingSeal) -> bool {
+        self.current == other.current && self.previous == other.previous
     }
 
     pub(super) fn new(current: Option<RingSecret>, previous: Option<RingSecret>) -> Self {

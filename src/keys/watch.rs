@@ -38,7 +38,7 @@ pub(crate) struct Keys {
 struct Source {
     settings: GateSettings,
     /// Remembers the keys that take long to derive.
-    seal: RingSeal,
+    seal: ArcSwap<RingSeal>,
     file: PathBuf,
     /// When the file was last looked at.
     looked: AtomicU64,
@@ -52,6 +52,8 @@ struct Source {
 struct Seen {
     stamp: Option<Stamp>,
     trouble: Option<String>,
+    /// What the secrets' files held when the ring did not open under those in use.
+    secrets: Option<Arc<RingSeal>>,
 }
 
 impl Keys {
@@ -73,13 +75,14 @@ impl Keys {
         let now = coarse_milliseconds();
         let source = file.zip(journal).map(|(file, journal)| Source {
             settings: settings.clone(),
-            seal,
+            seal: ArcSwap::from_pointee(seal),
             journal,
             looked: AtomicU64::new(now),
             written: AtomicU64::new(now),
             seen: Mutex::new(Seen {
                 stamp: before.or_else(|| Stamp::at(&file)),
                 trouble: None,
+                secrets: None,
             }),
             file,
         });
@@ -180,18 +183,8 @@ impl Keys {
 
     /// Where it fails as it did before, that is told again only if `tell` says so.
     fn read(&self, source: &Source, seen: &mut Seen, tell: bool) -> Result<(), Error> {
-        let read =
-            KeyRing::collect(&source.settings, &source.seal, Missing::Leave).and_then(|ring| {
-                if ring.is_complete() {
-                    Ok(ring)
-                } else {
-                    Err(Error::KeyRing(format!(
-                        "The key ring {} is gone.",
-                        source.file.display()
-                    )))
-                }
-            });
-        match read {
+        let read = source.ring_under(&source.seal.load());
+        match read.or_else(|error| source.ring_under_new_secrets(seen).ok_or(error)) {
             Ok(mut ring) => {
                 ring.count_in(&source.journal);
                 log::info!(
@@ -236,7 +229,7 @@ impl Keys {
         if !kinds.token && !kinds.data || !source.file.exists() {
             return Ok(Vec::new());
         }
-        let added = rotate_old(settings, &source.seal, kinds)?;
+        let added = rotate_old(settings, &source.seal.load(), kinds)?;
         self.look();
         Ok(added)
     }
@@ -261,6 +254,35 @@ impl Keys {
     pub(crate) fn trouble(&self) -> Option<String> {
         let source = self.source.as_ref()?;
         lock(&source.seen).trouble.clone()
+    }
+}
+
+impl Source {
+    /// The ring as its file is now.
+    fn ring_under(&self, seal: &RingSeal) -> Result<KeyRing, Error> {
+        let ring = KeyRing::collect(&self.settings, seal, Missing::Leave)?;
+        if ring.is_complete() {
+            return Ok(ring);
+        }
+        let path = self.file.display();
+        Err(Error::KeyRing(format!("The key ring {path} is gone.")))
+    }
+
+    /// The same, under what the secrets' files hold by now, if that is another secret and it opens the ring. Then it is the
+    /// one that is used.
+    fn ring_under_new_secrets(&self, seen: &mut Seen) -> Option<KeyRing> {
+        let seal = RingSeal::of_files_again(&self.settings)?;
+        let seal = match &seen.secrets {
+            Some(known) if known.has_secrets_of(&seal) => known.clone(),
+            _ => Arc::new(seal),
+        };
+        seen.secrets = Some(seal.clone());
+        if seal.has_secrets_of(&self.seal.load()) {
+            return None;
+        }
+        let ring = self.ring_under(&seal).ok()?;
+        self.seal.store(seal);
+        Some(ring)
     }
 }
 
