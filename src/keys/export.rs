@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::document::{Fault, Kind, RingContents};
+use super::document::{Fault, Kind, RingContents, RingKey};
 use super::seal::{AtRest, RingSeal, RingSecret};
 use super::{Generated, RING_BACKUP_FILE, RING_FILE, file, manage, write};
 use crate::config::GateSettings;
@@ -54,7 +54,8 @@ pub fn export(settings: &GateSettings, secret: &RingSecret) -> Result<Secret, Er
 /// stay as they are, and where there is a ring, its newest keys stay the newest: what is new is accepted.
 ///
 /// # Errors
-/// [`Error::InvalidInput`] where the text is no exported ring, or not under this secret; those of
+/// [`Error::InvalidInput`] where the text is no exported ring, or not under this secret, or one of its keys has the id of
+/// another key of the ring; those of
 /// [`generate`](super::generate). The ring is then as it was.
 pub fn import(
     settings: &GateSettings,
@@ -65,9 +66,9 @@ pub fn import(
     let (text, at_rest) = RingSeal::new(Some(secret.clone()), None)
         .open(text)
         .map_err(|fault| match fault {
-            // The secret of the ring's own file has no part in this.
             Fault::OtherSecret => Error::InvalidInput(
-                "The exported key ring does not open: that is not the passphrase it was exported under, or it is damaged.".into(),
+                "The exported key ring does not open under this passphrase: it was sealed under another one, or it is damaged."
+                    .into(),
             ),
             fault => Error::InvalidInput(format!("The exported key ring {fault}.")),
         })?;
@@ -85,6 +86,13 @@ pub fn import(
         for kind in [Kind::Token, Kind::Data] {
             let keys = ring.keys_mut(kind);
             let mut new = std::mem::take(exported.keys_mut(kind));
+            if let Some(id) = other_key_of_same_id(keys, &new) {
+                return Err(Error::InvalidInput(format!(
+                    "The exported key ring has a {} key {id} that is not the one of this id in {from}, so what they made could \
+                     not be told apart. Nothing was changed.",
+                    kind.name()
+                )));
+            }
             new.retain(|key| keys.iter().all(|known| known.id != key.id));
             added.extend(new.iter().map(|key| manage::origin(kind, key, &from)));
             // Before the newest one, if there is one.
@@ -98,4 +106,15 @@ pub fn import(
         backup: changed.existed.then(|| folder.join(RING_BACKUP_FILE)),
         added,
     })
+}
+
+/// The id of a data key is short enough for two keys to have the same one by chance.
+fn other_key_of_same_id<'k>(known: &[RingKey], new: &'k [RingKey]) -> Option<&'k str> {
+    let mut new = new.iter();
+    new.find(|new| {
+        known
+            .iter()
+            .any(|known| known.id == new.id && known.key != new.key)
+    })
+    .map(|new| &*new.id)
 }

@@ -9,6 +9,7 @@ use sealgate::Secret;
 use sealgate::keys::{self, RingSecret};
 
 use super::{GROUPS, flag, tell};
+use crate::cli::audit::Trail;
 use crate::cli::files::refuse_standard_output;
 use crate::cli::table::harmless;
 use crate::cli::{Failure, load_settings, password, settings, write_output};
@@ -74,12 +75,16 @@ fn passphrase_file() -> Arg {
 }
 
 pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
-    let ring = keys::seal(&load_settings(matches, &GROUPS)?.gate)?;
+    let settings = load_settings(matches, &GROUPS)?;
+    let trail = Trail::start(&settings)?;
+    let ring = trail.told("keys.seal", keys::seal(&settings.gate))?;
     said("Sealed", &ring)
 }
 
 pub(super) fn unseal(matches: &ArgMatches) -> Result<(), Failure> {
-    let ring = keys::unseal(&load_settings(matches, &GROUPS)?.gate)?;
+    let settings = load_settings(matches, &GROUPS)?;
+    let trail = Trail::start(&settings)?;
+    let ring = trail.told("keys.unseal", keys::unseal(&settings.gate))?;
     said("In the clear", &ring)
 }
 
@@ -89,7 +94,7 @@ fn said(what: &str, ring: &Path) -> Result<(), Failure> {
 }
 
 pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?.gate;
+    let settings = load_settings(matches, &GROUPS)?;
     let out = path(matches, "out");
     // Said before anything is typed.
     refuse_standard_output(&out)?;
@@ -100,7 +105,8 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
         )));
     }
     let secret = passphrase(matches, password::read_new)?;
-    let text = keys::export(&settings, &secret)?;
+    let trail = Trail::start(&settings)?;
+    let text = trail.told("keys.export", keys::export(&settings.gate, &secret))?;
     write_new(&out, text.expose()).map_err(|error| {
         Failure::wrong(format!(
             "{} cannot be written: {error}.",
@@ -125,10 +131,11 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?.gate;
+    let settings = load_settings(matches, &GROUPS)?;
     let text = read(&path(matches, "in"), LARGEST)?;
     let secret = passphrase(matches, || password::read_known("Passphrase: "))?;
-    let imported = keys::import(&settings, text, &secret)?;
+    let trail = Trail::start(&settings)?;
+    let imported = trail.told("keys.import", keys::import(&settings.gate, text, &secret))?;
     if imported.added.is_empty() && !matches.get_flag("json") {
         return write_output(b"All of these keys are in the ring already.\n");
     }
