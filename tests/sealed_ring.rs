@@ -141,6 +141,11 @@ fn sealing_leaves_no_key_in_the_clear_and_the_secret_can_be_changed() {
     assert!(mistake.contains("sealgate keys unseal"), "{mistake}");
     done(home, &["keys", "unseal"], b"", &[PASSPHRASE]);
     assert_eq!(ids(home, &[]).len(), 5);
+    let lost = ring(home).with_extension("lost");
+    fs::rename(ring(home), &lost).unwrap();
+    let gone = refused(home, &["keys", "list"], b"", &[]);
+    assert!(gone.contains("cp -p"), "the backup needs no secret: {gone}");
+    fs::rename(&lost, ring(home)).unwrap();
     assert_eq!(
         fs::metadata(ring(home)).unwrap().permissions().mode() & 0o777,
         0o600

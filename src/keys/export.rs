@@ -23,7 +23,7 @@ pub fn seal(settings: &GateSettings) -> Result<PathBuf, Error> {
     rewrite(settings, &seal, false)
 }
 
-/// Writes the ring anew, in the clear. Gives the ring's file.
+/// Writes the ring anew, in the clear, and as its backup too. Gives the ring's file.
 ///
 /// # Errors
 /// [`Error::KeyRing`] where the ring cannot be read, trusted or written.

@@ -61,7 +61,8 @@ pub(super) fn rewrite(folder: &Path, seal: &RingSeal, plain: bool) -> Result<(),
     let found = read(folder, seal)?.ok_or_else(|| file::none_in(folder))?;
     let text = found.text.expose();
     if plain {
-        return replace(folder, text, Some(found.raw.expose()));
+        // The backup too: it is to be of use when the secret has been given up.
+        return replace(folder, text, Some(text));
     }
     write(folder, seal, &found.contents, text, Some(&found))
 }

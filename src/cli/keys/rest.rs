@@ -28,7 +28,7 @@ pub(super) fn commands() -> [Command; 4] {
     let unseal = Command::new("unseal")
         .about("Write the ring's file in the clear again")
         .long_about(
-            "Write the ring's file in the clear again, readable by its owner only. Unset SEALGATE_RING_KEY afterwards, or the \
+            "Write the ring's file and its backup in the clear again, readable by their owner only. Unset SEALGATE_RING_KEY afterwards, or the \
              next change seals it again.",
         );
     let export = Command::new("export")
