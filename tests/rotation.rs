@@ -280,6 +280,25 @@ fn a_ring_that_was_damaged_meanwhile_is_told_and_the_keys_before_stay_in_use() {
 }
 
 #[test]
+fn keys_that_cannot_be_replaced_at_their_age_are_told_once_and_replaced_when_they_can() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path(), &[("SEALGATE_ROTATE_TOKEN_KEY_AFTER", "2")]);
+    let ring = home.path().join(".local/state/sealgate/keys.json");
+    let good = fs::read(&ring).unwrap();
+    fs::write(&ring, b"no ring").unwrap();
+    thread::sleep(Duration::from_millis(4500));
+    let failures = |log: &str| log.matches("their age cannot be replaced").count();
+    assert_eq!(failures(&server.log()), 1, "{}", server.log());
+    fs::write(&ring, &good).unwrap();
+    let start = Instant::now();
+    while !server.log().contains("its age and was replaced") {
+        assert!(start.elapsed() < Duration::from_secs(5), "{}", server.log());
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(failures(&server.stop()), 1);
+}
+
+#[test]
 fn what_is_mistyped_changes_nothing() {
     let home = tempfile::tempdir().unwrap();
     let nothing = typed(home.path(), &["keys", "retire", "abc"], b"", &[]);

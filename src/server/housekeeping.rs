@@ -31,8 +31,9 @@ impl Housekeeping {
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let (gate, told) = (gate.clone(), over.clone());
         threads::spawn("sealgate-keys", move || {
+            let mut trouble = None;
             while !is_over_within(&told, pause) {
-                rotate(&gate);
+                rotate(&gate, &mut trouble);
                 gate.write_key_usage();
             }
         })
@@ -59,9 +60,11 @@ fn is_over_within(told: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
     *waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
-fn rotate(gate: &Gate) {
+/// `trouble`: why it failed the last time. It is tried again and again, and told once.
+fn rotate(gate: &Gate, trouble: &mut Option<String>) {
     match gate.rotate_old_keys() {
         Ok(added) => {
+            *trouble = None;
             if !added.is_empty() {
                 gate.tell_replaced_keys();
             }
@@ -69,6 +72,12 @@ fn rotate(gate: &Gate) {
                 log::info!(kind = key.kind, id = key.id; "a key has reached its age and was replaced");
             }
         }
-        Err(error) => log::error!("keys that have reached their age cannot be replaced: {error}"),
+        Err(error) => {
+            let error = error.to_string();
+            if trouble.as_ref() != Some(&error) {
+                log::error!("keys that have reached their age cannot be replaced: {error}");
+                *trouble = Some(error);
+            }
+        }
     }
 }
