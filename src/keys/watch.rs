@@ -18,14 +18,14 @@ use crate::Error;
 use crate::clock::coarse_milliseconds;
 use crate::config::GateSettings;
 use crate::stamp::Stamp;
-use crate::sync::{lock, try_lock};
+use crate::sync::{forks, lock, try_lock};
 
 /// How often the file is looked at, in milliseconds.
 const LOOK_EVERY: u64 = 500;
 /// How often the messages sealed meanwhile are written down by whoever seals, in milliseconds.
 const WRITE_EVERY: u64 = 5000;
 /// How long whoever misses a key waits for another thread that is just reading the ring: a passphrase takes a tenth of a
-/// second or some, and in a process that was forked off meanwhile that other thread is not there.
+/// second or some.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// See the module. Nobody waits for anybody here without an end, so a process forked off meanwhile can go on.
@@ -42,13 +42,20 @@ struct Source {
     file: PathBuf,
     /// When the file was last looked at.
     looked: AtomicU64,
-    seen: Mutex<Seen>,
+    seen: ArcSwap<Latest>,
     journal: Arc<Journal>,
     /// When the messages sealed were last written down.
     written: AtomicU64,
 }
 
+/// In a process that was forked off while the lock was held, nobody would ever open it: that process gets another one.
+struct Latest {
+    forks: u64,
+    seen: Mutex<Seen>,
+}
+
 /// The ring's file when it was last looked at, and why what it held then cannot be used.
+#[derive(Clone, Default)]
 struct Seen {
     stamp: Option<Stamp>,
     trouble: Option<String>,
@@ -79,11 +86,10 @@ impl Keys {
             journal,
             looked: AtomicU64::new(now),
             written: AtomicU64::new(now),
-            seen: Mutex::new(Seen {
+            seen: ArcSwap::from_pointee(Latest::new(Seen {
                 stamp: before.or_else(|| Stamp::at(&file)),
-                trouble: None,
-                secrets: None,
-            }),
+                ..Seen::default()
+            })),
             file,
         });
         let keys = Keys {
@@ -130,7 +136,8 @@ impl Keys {
         let Some(source) = &self.source else {
             return;
         };
-        if let Some(mut seen) = try_lock(&source.seen) {
+        let latest = source.latest();
+        if let Some(mut seen) = try_lock(&latest.seen) {
             // What keeps a ring from being used may be mended without a change of its file: its mode, or its folder's.
             let again = seen.trouble.is_some();
             self.look_at(source, &mut seen, again);
@@ -142,10 +149,11 @@ impl Keys {
         let Some(source) = &self.source else {
             return false;
         };
+        let latest = source.latest();
         let given_up = Instant::now() + PATIENCE;
         // Whoever is just reading may be about to find that key.
         let seen = loop {
-            match try_lock(&source.seen) {
+            match try_lock(&latest.seen) {
                 None if Instant::now() < given_up => thread::sleep(Duration::from_millis(1)),
                 seen => break seen,
             }
@@ -176,7 +184,8 @@ impl Keys {
         let Some(source) = &self.source else {
             return Ok(());
         };
-        let mut seen = lock(&source.seen);
+        let latest = source.latest();
+        let mut seen = lock(&latest.seen);
         seen.stamp = Stamp::at(&source.file);
         self.read(source, &mut seen, true)
     }
@@ -253,11 +262,33 @@ impl Keys {
     /// Why the ring as its file has it now is not in use, if it is not.
     pub(crate) fn trouble(&self) -> Option<String> {
         let source = self.source.as_ref()?;
-        lock(&source.seen).trouble.clone()
+        let latest = source.latest();
+        lock(&latest.seen).trouble.clone()
+    }
+}
+
+impl Latest {
+    fn new(seen: Seen) -> Self {
+        Latest {
+            forks: forks(),
+            seen: Mutex::new(seen),
+        }
     }
 }
 
 impl Source {
+    fn latest(&self) -> Arc<Latest> {
+        let latest = self.seen.load_full();
+        if latest.forks == forks() {
+            return latest;
+        }
+        // Where somebody was just reading, nothing is known: the file is read anew.
+        let seen = try_lock(&latest.seen).map(|seen| seen.clone());
+        let latest = Arc::new(Latest::new(seen.unwrap_or_default()));
+        self.seen.store(latest.clone());
+        latest
+    }
+
     /// The ring as its file is now.
     fn ring_under(&self, seal: &RingSeal) -> Result<KeyRing, Error> {
         let ring = KeyRing::collect(&self.settings, seal, Missing::Leave)?;

@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+import shutil
 import threading
 import time
 
@@ -359,6 +360,31 @@ def test_a_gate_works_in_a_forked_process():
     assert os.waitpid(child, 0)[1] == 0
     assert gate.open(sealed) == b"from the child" and gate.verify_token(token).subject == "child"
     assert not nonces & parents and not nonces & {gate.seal(b"x")[5:29] for _ in range(10)}
+
+
+def test_a_process_forked_off_while_the_ring_is_read_uses_new_keys_too(environment, sealgate_command):
+    folder = environment(SEALGATE_RING_KEY="correct horse battery")
+    ring, elsewhere = folder / "state" / "keys.json", folder / "elsewhere"
+    sealgate_command("keys", "generate").succeeded()
+    gate = sealgate.Gate()
+    elsewhere.mkdir(mode=0o700)
+    shutil.copy(ring, elsewhere)
+    settings = {"SEALGATE_DATA_DIR": elsewhere, "SEALGATE_RING_KEY": "correct horse battery"}
+    sealgate_command("keys", "rotate", **settings).succeeded()
+    token = sealgate_command("token", "issue", "--user", "alice", **settings).succeeded().decode().strip()
+    (elsewhere / "keys.json").rename(ring)
+    # A key is derived from the passphrase, which takes a tenth of a second or some.
+    reading = threading.Thread(target=gate.verify_token, args=(token,))
+    reading.start()
+    time.sleep(0.03)
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if gate.verify_token(token).subject == "alice" else 1)
+        finally:
+            os._exit(1)
+    reading.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 _inherited = sealgate.Gate(KEYS)
