@@ -13,6 +13,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 use common::c::{abi, checked, has, root};
 
@@ -45,7 +46,9 @@ impl Installed {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("st age")).unwrap();
         let installed = Installed { folder };
-        make(&installed.stage(), PREFIX, "lib"); // this build, not an older one that lies there
+        // This build, not an older one that lies there. Once: two that write it at a time are in each other's way.
+        static LIBRARIES: Once = Once::new();
+        LIBRARIES.call_once(|| drop(make(&installed.stage(), PREFIX, "lib")));
         make(&installed.stage(), PREFIX, "install");
         installed
     }
