@@ -2,28 +2,22 @@
 
 use super::{After, Connection, Next, Phase, Ready, Turn};
 use crate::server::pool::deadlines::Wait;
-use crate::server::pool::transport::Stop;
+use crate::server::pool::transport::{Stop, Transport};
 
 impl Connection {
     /// Writes the gathered answers.
     pub(super) fn write(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
         let mut written = 0;
-        while written < turn.out.len() {
-            match self.transport.write(&turn.out[written..]) {
-                Ok(wrote) => written += wrote,
-                Err(Stop::Broken) => {
-                    turn.out.clear();
-                    return Next::Close;
-                }
-                Err(stop) => {
-                    self.output = turn.out[written..].to_vec();
-                    turn.out.clear();
-                    return self.keep(turn, after, stop);
-                }
-            }
+        let done = write_from(&mut self.transport, turn.out, &mut written);
+        if let Err(Stop::WantsRead | Stop::WantsWrite) = done {
+            self.output = turn.out[written..].to_vec();
         }
         turn.out.clear();
-        self.finished(turn, after)
+        match done {
+            Ok(()) => self.finished(turn, after),
+            Err(Stop::Broken) => Next::Close,
+            Err(stop) => self.keep(turn, after, stop),
+        }
     }
 
     /// Writes an answer from where it is: it may be large.
@@ -59,9 +53,7 @@ impl Connection {
     }
 
     fn write_output(&mut self) -> Result<(), Stop> {
-        while self.written < self.output.len() {
-            self.written += self.transport.write(&self.output[self.written..])?;
-        }
+        write_from(&mut self.transport, &self.output, &mut self.written)?;
         self.output = Vec::new();
         self.written = 0;
         Ok(())
@@ -121,6 +113,14 @@ impl Connection {
             },
         }
     }
+}
+
+/// Writes what is left behind the bytes that are `written` already.
+fn write_from(transport: &mut Transport, bytes: &[u8], written: &mut usize) -> Result<(), Stop> {
+    while *written < bytes.len() {
+        *written += transport.write(&bytes[*written..])?;
+    }
+    Ok(())
 }
 
 fn wait_for_write(stop: Stop, anew: bool) -> Next {
