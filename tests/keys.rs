@@ -56,7 +56,7 @@ fn keys_are_listed_in_columns_with_the_newest_marked() {
     let made = text(&typed(home.path(), &["keys", "generate"], b"", &[]).stdout);
     let ring = home.path().join(".local/state/sealgate/keys.json");
     let lines: Vec<&str> = made.lines().collect();
-    assert_eq!(lines[0], format!("Made the key ring {}", ring.display()));
+    assert_eq!(lines[0], format!("Created the key ring {}", ring.display()));
     let token = lines[1].strip_prefix("  new token key ").unwrap();
     let data = lines[2].strip_prefix("  new data key ").unwrap();
     assert!(lines[3].starts_with("Back it up"));

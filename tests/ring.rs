@@ -98,7 +98,7 @@ fn a_ring_that_is_gone_is_not_replaced_while_its_backup_is_there() {
         assert!(!place.ring().exists());
     }
     fs::rename(place.backup(), place.home.path().join("away")).unwrap();
-    assert!(text(&place.keys("generate").stdout).starts_with("Made the key ring"));
+    assert!(text(&place.keys("generate").stdout).starts_with("Created the key ring"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use sealgate::keys::{self, Generated, KeyList, KeyState, NewKeys};
 use serde_json::{Value, json};
 
 use super::audit::Trail;
+use super::changes::Changes;
 use super::table::{aligned, grouped, harmless, rfc3339};
 use super::{Failure, load_settings, print_json, remark, settings, write_output};
 
@@ -265,6 +266,7 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
     let all = load_settings(matches, &GROUPS)?;
     let trail = Trail::start(&all)?;
     let settings = all.gate;
+    let changes = Changes::before(&settings);
     let ids: Vec<&str> = matches
         .get_many::<String>("id")
         .into_iter()
@@ -276,6 +278,9 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
         _ => "keys.accept",
     };
     let changed = trail.told(event, keys::set_state(&settings, &ids, state))?;
+    if !changed.keys.is_empty() {
+        changes.report_ring();
+    }
     if matches.get_flag("json") {
         let keys = changed.keys.iter();
         return print_json(&json!({
@@ -312,8 +317,11 @@ fn chosen(matches: &ArgMatches) -> NewKeys {
 fn generate(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches, &GROUPS)?;
     let trail = Trail::start(&settings)?;
+    let changes = Changes::before(&settings.gate);
     let generated = keys::generate(&settings.gate, chosen(matches));
-    tell(matches, &trail.told("keys.generate", generated)?)
+    tell(matches, &trail.told("keys.generate", generated)?)?;
+    changes.hint_if_ring_is_new();
+    Ok(())
 }
 
 fn tell(matches: &ArgMatches, generated: &Generated) -> Result<(), Failure> {
@@ -330,7 +338,7 @@ fn tell(matches: &ArgMatches, generated: &Generated) -> Result<(), Failure> {
 fn told(generated: &Generated) -> String {
     let ring = harmless(&generated.ring.to_string_lossy());
     let mut text = match &generated.backup {
-        None => format!("Made the key ring {ring}\n"),
+        None => format!("Created the key ring {ring}\n"),
         Some(_) => format!("Changed the key ring {ring}\n"),
     };
     for key in &generated.added {

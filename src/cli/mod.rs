@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand, all flags from the settings table.
 
 mod audit;
+mod changes;
 mod config;
 mod data;
 mod files;
@@ -25,6 +26,8 @@ use std::thread::{self, JoinHandle};
 use clap::{ArgMatches, Command};
 use sealgate::config::Group;
 use sealgate::{Error, Gate, Secret, Settings, TokenError};
+
+use changes::Changes;
 
 /// What the codes mean that every subcommand ends with.
 const EXIT_CODES: &str = "0 done; 1 the answer is no (token refused, data does not open, server not ready, no keys \
@@ -120,8 +123,13 @@ fn load_settings(matches: &ArgMatches, groups: &[Group]) -> Result<Settings, Err
     settings::load(matches, groups)?.settings()
 }
 
+/// The gate of the settings. Reports the key ring that is made where there is none.
 fn open_gate(matches: &ArgMatches) -> Result<Gate, Error> {
-    Gate::new(&load_settings(matches, &[Group::Gate])?.gate)
+    let settings = load_settings(matches, &[Group::Gate])?.gate;
+    let changes = Changes::before(&settings);
+    let gate = Gate::new(&settings)?;
+    changes.report_created_ring();
+    Ok(gate)
 }
 
 fn start<T: Send + 'static>(

@@ -9,6 +9,7 @@ use sealgate::{Error, Gate, Grant, Secret, TokenError};
 use serde_json::{Value, json};
 
 use super::audit::Trail;
+use super::changes::Changes;
 use super::{
     Failure, load_settings, open_gate, print_json, read_input, remark, settings, write_output,
 };
@@ -152,6 +153,8 @@ fn inspect(matches: &ArgMatches) -> Result<(), Failure> {
 fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches, &[Group::Gate])?;
     let trail = Trail::start(&settings)?;
+    let changes = Changes::before(&settings.gate);
+    changes.must_be_kept()?;
     let gate = Gate::new(&settings.gate)?;
     let given = |name: &str| matches.get_one::<String>(name);
     let (event, done) = if let Some(user) = given("of") {
@@ -171,6 +174,10 @@ fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
     let result = done.as_ref().map_or_else(Error::code, |_| "ok");
     let user = done.as_ref().ok().and_then(Option::as_deref);
     trail.tell(event, result, user);
+    match done {
+        Ok(_) => changes.report_store(),
+        Err(_) => changes.report_created_ring(),
+    }
     done.map(drop).map_err(|error| match error {
         Error::Token(error) => Failure::no(format!("{error} ({})", error.code())),
         other => other.into(),

@@ -7,6 +7,7 @@ use sealgate::users::{User, Users};
 use serde_json::{Value, json};
 
 use super::audit::Trail;
+use super::changes::Changes;
 use super::table::{aligned, harmless, rfc3339};
 use super::{Failure, load_settings, password, settings, write_output};
 
@@ -90,15 +91,17 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let settings = load_settings(matches, &GROUPS)?;
     let users = Users::new(&settings.gate)?;
+    let changes = Changes::before(&settings.gate);
     if what == "list" {
-        return list(&users, matches);
+        return list(&users, &changes, matches);
     }
+    changes.must_be_kept()?;
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let name = text("name");
     let trail = Trail::start(&settings)?;
     let missing = |changed: bool| match changed {
         true => Ok(()),
-        false => Err(Failure::no("There is no account of this name.")),
+        false => Err(changes.no_such_account()),
     };
     let (event, done) = match what {
         "add" => {
@@ -144,10 +147,13 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         if done.is_ok() { "ok" } else { "failed" },
         Some(name),
     );
+    if done.is_ok() {
+        changes.report_store();
+    }
     done
 }
 
-fn list(users: &Users, matches: &ArgMatches) -> Result<(), Failure> {
+fn list(users: &Users, changes: &Changes, matches: &ArgMatches) -> Result<(), Failure> {
     let json = matches.get_flag("json");
     let mut rows = vec![
         ["NAME", "SCOPES", "STATE", "CREATED"]
@@ -167,6 +173,9 @@ fn list(users: &Users, matches: &ArgMatches) -> Result<(), Failure> {
                 false => rows.push(row(user)),
             }
         }
+    }
+    if after.is_empty() {
+        changes.report_no_accounts();
     }
     match rows.len() {
         1 => Ok(()),

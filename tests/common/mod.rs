@@ -84,9 +84,12 @@ pub fn typed(home: &Path, arguments: &[&str], input: &[u8], settings: &[(&str, &
     run(command, input)
 }
 
-/// The one line in which a command says why it failed.
+/// The one line in which a command says why it failed. What it created on the way it says in lines before.
 pub fn said(output: &Output) -> String {
-    let said = text(&output.stderr);
+    let said: String = text(&output.stderr)
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with("sealgate: Created "))
+        .collect();
     assert!(
         said.starts_with("sealgate: ") && said.trim_end().lines().count() == 1,
         "{said}"

@@ -46,6 +46,15 @@ impl Place {
         self.folder.join("keys.json.bak")
     }
 
+    /// The id of the newest key of this kind.
+    pub fn newest(&self, kind: &str) -> String {
+        let listed = run(self.command(&["keys", "list", "--json"]), b"");
+        let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+        let mut keys = listed["keys"].as_array().unwrap().iter().rev();
+        let key = keys.find(|key| key["kind"] == kind).unwrap();
+        key["id"].as_str().unwrap().to_owned()
+    }
+
     /// What `keys` says when it fails, with exit code 2.
     pub fn refused(&self, what: &str) -> String {
         let output = self.keys(what);

@@ -10,6 +10,7 @@ use sealgate::keys::{self, RingSecret};
 
 use super::{GROUPS, flag, tell};
 use crate::cli::audit::Trail;
+use crate::cli::changes::Changes;
 use crate::cli::files::refuse_standard_output;
 use crate::cli::table::harmless;
 use crate::cli::{Failure, load_settings, password, settings, write_output};
@@ -135,7 +136,9 @@ pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
     let text = read(&path(matches, "in"), LARGEST)?;
     let secret = passphrase(matches, || password::read_known("Passphrase: "))?;
     let trail = Trail::start(&settings)?;
+    let changes = Changes::before(&settings.gate);
     let imported = trail.told("keys.import", keys::import(&settings.gate, text, &secret))?;
+    changes.hint_if_ring_is_new();
     if imported.added.is_empty() && !matches.get_flag("json") {
         return write_output(b"All of these keys are in the ring already.\n");
     }

@@ -1,0 +1,139 @@
+//! What a command created or changed in the data directory, reported on standard error: standard output is for results.
+//! Names the folder, because a command run by another user than the server's works on another one.
+
+use std::path::PathBuf;
+
+use sealgate::STORE_FILE;
+use sealgate::config::{GateSettings, default_data_dir_origin};
+use sealgate::keys::{RING_BACKUP_FILE, RING_FILE};
+
+use super::{Failure, remark};
+
+/// The data directory as it was before the command changed anything.
+pub(super) struct Changes {
+    folder: Option<PathBuf>,
+    had_store: bool,
+    had_ring: bool,
+    /// Whether servers with these settings take a key from the ring.
+    needs_ring: bool,
+    ephemeral: bool,
+}
+
+impl Changes {
+    pub(super) fn before(settings: &GateSettings) -> Self {
+        let folder = settings.data_dir.as_ref().map(|folder| {
+            // Where the working directory is gone there is nothing better to show.
+            std::path::absolute(folder).unwrap_or_else(|_| folder.clone())
+        });
+        let has = |name: &str| {
+            let path = folder.as_ref().map(|folder| folder.join(name));
+            path.is_some_and(|path| path.symlink_metadata().is_ok())
+        };
+        Changes {
+            had_store: has(STORE_FILE),
+            had_ring: has(RING_FILE) || has(RING_BACKUP_FILE),
+            needs_ring: !settings.ephemeral_keys
+                && (settings.jwt_secret_key.is_none() || settings.aes_key.is_none()),
+            ephemeral: settings.ephemeral_keys,
+            folder,
+        }
+    }
+
+    /// Refuses a change of the store that would be lost when the command ends.
+    pub(super) fn must_be_kept(&self) -> Result<(), Failure> {
+        if self.ephemeral && !self.had_store {
+            return Err(Failure::wrong(
+                "With SEALGATE_KEYS=ephemeral and no store in the data directory, the change would be lost when this \
+                 command ends. Unset SEALGATE_KEYS.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Reports that the store was changed, and where; warns where no server seems to use it.
+    pub(super) fn report_store(&self) {
+        let Some(folder) = &self.folder else {
+            return;
+        };
+        self.report_created_ring();
+        let done = if self.had_store { "Changed" } else { "Created" };
+        let store = folder.join(STORE_FILE);
+        remark(&format!("{done} the store {}", store.display()));
+        if self.needs_ring && !self.had_ring {
+            remark(
+                "Warning: there was no key ring beside it, so a server that runs already probably uses another data \
+                 directory and does not see this change. Set SEALGATE_DATA_DIR to the server's, or run this as the \
+                 server's user: sudo -u USER sealgate ...",
+            );
+            self.hint_at_sudo();
+        }
+    }
+
+    /// Reports that the key ring was changed, and where.
+    pub(super) fn report_ring(&self) {
+        if let Some(folder) = &self.folder {
+            let ring = folder.join(RING_FILE);
+            remark(&format!("Changed the key ring {}", ring.display()));
+        }
+    }
+
+    /// Reports a key ring that was made on the way to something else.
+    pub(super) fn report_created_ring(&self) {
+        if let Some(ring) = self.new_ring() {
+            remark(&format!(
+                "Created the key ring {}; a server with another data directory has other keys",
+                ring.display()
+            ));
+            self.hint_at_sudo();
+        }
+    }
+
+    /// For a command whose own output names the ring that it made.
+    pub(super) fn hint_if_ring_is_new(&self) {
+        if self.new_ring().is_some() {
+            self.hint_at_sudo();
+        }
+    }
+
+    /// For a list that would otherwise be empty without a reason.
+    pub(super) fn report_no_accounts(&self) {
+        if let Some(folder) = &self.folder {
+            remark(&format!("There are no accounts in {}", folder.display()));
+        }
+    }
+
+    /// Why there is no such account, with the place that was searched.
+    pub(super) fn no_such_account(&self) -> Failure {
+        Failure::no(match &self.folder {
+            Some(folder) if self.had_store => format!(
+                "There is no account of this name in {}.",
+                folder.join(STORE_FILE).display()
+            ),
+            Some(folder) => format!(
+                "There is no account of this name: no account was ever made in {}. SEALGATE_DATA_DIR names another data \
+                 directory.",
+                folder.display()
+            ),
+            None => "There is no account of this name.".to_owned(),
+        })
+    }
+
+    fn new_ring(&self) -> Option<PathBuf> {
+        let ring = self.folder.as_ref()?.join(RING_FILE);
+        (!self.had_ring && ring.symlink_metadata().is_ok()).then_some(ring)
+    }
+
+    /// sudo sets the home directory, and with it the data directory, to another user's, which is easily overlooked.
+    fn hint_at_sudo(&self) {
+        let caller = std::env::var("SUDO_USER").unwrap_or_default();
+        let Some((folder, variable)) = default_data_dir_origin() else {
+            return;
+        };
+        if !caller.is_empty() && self.folder.as_ref() == Some(&folder) {
+            remark(&format!(
+                "{caller} ran this through sudo, and the data directory follows from ${variable}: if the server runs as \
+                 {caller}, run this without sudo"
+            ));
+        }
+    }
+}
