@@ -3,7 +3,7 @@
 //! The only process-wide state of the library, made at the first call. It uses the command's data directory, so that
 //! programs and the server on one machine accept what the others make.
 
-use once_cell::sync::OnceCell;
+use std::sync::OnceLock;
 
 use crate::{Claims, Config, Error, Gate, Secret};
 
@@ -12,12 +12,15 @@ use crate::{Claims, Config, Error, Gate, Secret};
 /// # Errors
 /// Where the environment's settings are wrong or the key ring is not usable; the next call tries again.
 pub fn default_gate() -> Result<&'static Gate, Error> {
-    static GATE: OnceCell<Gate> = OnceCell::new();
-    GATE.get_or_try_init(|| {
-        let mut config = Config::new();
-        config.load_like_the_command(None)?;
-        Gate::new(&config.settings()?.gate)
-    })
+    static GATE: OnceLock<Gate> = OnceLock::new();
+    if let Some(gate) = GATE.get() {
+        return Ok(gate);
+    }
+    // Made while nobody waits for it: it logs, and a host's log function may call this too.
+    let mut config = Config::new();
+    config.load_like_the_command(None)?;
+    let made = Gate::new(&config.settings()?.gate)?;
+    Ok(GATE.get_or_init(|| made))
 }
 
 /// Encrypts a text and gives it as base64.

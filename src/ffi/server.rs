@@ -269,9 +269,12 @@ impl Drop for SealgateServer {
         }
         // SAFETY: it is not used again, here or by anybody: this is the handle's end.
         let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
-        if let State::Started(server) = &*lock(&parts.state)
-            && !parts.stopped.load(Ordering::Relaxed)
-        {
+        // Callbacks that are still running may ask for the address meanwhile.
+        let started = match &*lock(&parts.state) {
+            State::Started(server) => Some(server.clone()),
+            _ => None,
+        };
+        if let Some(server) = started.filter(|_| !parts.stopped.load(Ordering::Relaxed)) {
             // What is still running then has all that it needs.
             let _ = server.stop(FREED_WITHIN);
         }

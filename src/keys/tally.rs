@@ -74,37 +74,42 @@ impl Tally {
 
     /// Writes down what has not been.
     pub(super) fn write(&self, haste: Haste) {
-        if let Err(Fault::Trouble(sentence)) = self.write_quietly(haste) {
-            self.journal.tell(&sentence);
+        match self.write_quietly(haste) {
+            Ok(Some(damage)) => log::warn!("{damage}"),
+            Err(Fault::Trouble(sentence)) => self.journal.tell(&sentence),
+            Ok(None) | Err(Fault::Busy) => {}
         }
     }
 
-    /// The same, and nobody is told why it does not work.
-    fn write_quietly(&self, haste: Haste) -> Result<(), Fault> {
+    /// The same without a word: returns what there is to log, which must not keep others waiting.
+    fn write_quietly(&self, haste: Haste) -> Result<Option<String>, Fault> {
         self.forget_the_parents();
         let start = Instant::now();
+        let mut damage = None;
         loop {
             self.writers.fetch_add(1, Ordering::AcqRel);
             let written = self.write_what_is_there(haste);
             let others = self.writers.fetch_sub(1, Ordering::AcqRel) - 1;
+            let written = written.map(|now| damage.take().or(now));
             // Another thread has taken a part of it, and may have to put that back, or end with the process before it has
             // written it.
             if haste == Haste::Sealing || others == 0 || start.elapsed() > PATIENCE {
                 return written;
             }
+            damage = written.unwrap_or_default();
             thread::sleep(Duration::from_millis(1));
         }
     }
 
-    fn write_what_is_there(&self, haste: Haste) -> Result<(), Fault> {
+    fn write_what_is_there(&self, haste: Haste) -> Result<Option<String>, Fault> {
         let taken = self.stripes.each_ref().map(Stripe::take);
         let messages = taken.iter().fold(0, |sum: u64, of| sum.saturating_add(*of));
         if messages == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let added = self.journal.add(&self.id, messages, haste);
         match &added {
-            Ok(()) => self.journal.is_well(),
+            Ok(_) => self.journal.is_well(),
             Err(_) => {
                 for (stripe, taken) in self.stripes.iter().zip(taken) {
                     stripe.written.fetch_sub(taken, Ordering::Relaxed);

@@ -88,8 +88,13 @@ impl Journal {
         }
     }
 
-    /// Adds so many messages to those of a key.
-    pub(super) fn add(&self, id: &str, messages: u64, haste: Haste) -> Result<(), Fault> {
+    /// Adds so many messages to those of a key. Returns what is to be logged when no lock is held.
+    pub(super) fn add(
+        &self,
+        id: &str,
+        messages: u64,
+        haste: Haste,
+    ) -> Result<Option<String>, Fault> {
         let (patience, long) = match haste {
             Haste::Sealing => (Duration::ZERO, 2 * LONG),
             Haste::Last | Haste::Exit => (PATIENCE, LONG),
@@ -97,21 +102,20 @@ impl Journal {
         let path = self.folder.join(USAGE_FILE);
         let mut file = Locked::make(&self.folder, &path, patience)?;
         let mut text = line(id, messages);
+        let mut damage = None;
         if file.size() == 0 {
             text.insert_str(0, HEAD);
         } else if file.size() >= long || !self.known.load(Ordering::Relaxed) {
             let found = Found::read(&mut file)?;
             if found.bad_lines > 0 || found.shrinks(long) {
                 found.replace(&self.folder, &path)?;
-                if haste != Haste::Exit {
-                    found.tell_damage(&self.folder);
-                }
+                damage = found.damage_report(&self.folder);
                 file = Locked::make(&self.folder, &path, patience)?;
             }
         }
         file.append(&text)?;
         self.known.store(true, Ordering::Relaxed);
-        Ok(())
+        Ok(damage)
     }
 
     /// Tells once that nothing can be added.
@@ -169,29 +173,29 @@ pub(super) fn read(folder: &Path) -> KeyUsage {
 }
 
 /// Forgets keys that the ring has no more. Its lock is held: no key of a ring that is newer than this list is forgotten.
-pub(super) fn keep_only(folder: &Path, ids: &[&str]) {
+/// Returns what is to be logged when no lock is held any more.
+pub(super) fn keep_only(folder: &Path, ids: &[&str]) -> Option<String> {
     let path = folder.join(USAGE_FILE);
     if fs::symlink_metadata(&path).is_err() {
-        return;
+        return None;
     }
     let tidy = || {
         let mut file = Locked::make(folder, &path, PATIENCE)?;
         let mut found = Found::read(&mut file)?;
         let before = found.messages.len();
         found.messages.retain(|id, _| ids.contains(&id.as_str()));
-        if found.messages.len() < before {
-            found.replace(folder, &path)?;
-            found.tell_damage(folder);
+        if found.messages.len() == before {
+            return Ok(None);
         }
-        Ok(())
+        found.replace(folder, &path)?;
+        Ok(found.damage_report(folder))
     };
     match tidy() {
-        Ok(()) | Err(Fault::Busy) => {}
-        Err(Fault::Trouble(sentence)) => {
-            log::warn!(
-                "the counts of keys that the ring has no more stay where they are: {sentence}"
-            );
-        }
+        Ok(damage) => damage,
+        Err(Fault::Busy) => None,
+        Err(Fault::Trouble(sentence)) => Some(format!(
+            "the counts of keys that the ring has no more stay where they are: {sentence}"
+        )),
     }
 }
 
@@ -281,15 +285,15 @@ impl Found {
         })
     }
 
-    fn tell_damage(&self, folder: &Path) {
-        if self.bad_lines > 0 {
-            log::warn!(
+    fn damage_report(&self, folder: &Path) -> Option<String> {
+        (self.bad_lines > 0).then(|| {
+            format!(
                 "{} was damaged ({}) and is set aside as {}; how many messages each key has sealed goes on from what could be read",
                 folder.join(USAGE_FILE).display(),
                 self.told_damage(),
                 folder.join(DAMAGED_FILE).display()
-            );
-        }
+            )
+        })
     }
 }
 

@@ -25,10 +25,11 @@ const LOOK_EVERY: u64 = 500;
 /// How often the messages sealed meanwhile are written down by whoever seals, in milliseconds.
 const WRITE_EVERY: u64 = 5000;
 /// How long whoever misses a key waits for another thread that is just reading the ring: a passphrase takes a tenth of a
-/// second or some.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// second, or seconds on a machine that is busy. Good data is refused where this is too short.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// See the module. Nobody waits for anybody here without an end, so a process forked off meanwhile can go on.
+/// See the module. Nobody waits for anybody here without an end, so a process forked off meanwhile can go on. Nothing is
+/// logged while the lock of [`Latest`] is held: a host's log function may wait for a thread that waits for that lock.
 pub(crate) struct Keys {
     ring: ArcSwap<KeyRing>,
     /// `None`: the ring never changes.
@@ -137,11 +138,12 @@ impl Keys {
             return;
         };
         let latest = source.latest();
-        if let Some(mut seen) = try_lock(&latest.seen) {
+        let read = try_lock(&latest.seen).and_then(|mut seen| {
             // What keeps a ring from being used may be mended without a change of its file: its mode, or its folder's.
             let again = seen.trouble.is_some();
-            self.look_at(source, &mut seen, again);
-        }
+            self.look_at(source, &mut seen, again)
+        });
+        read.map(Read::finish);
     }
 
     /// Looks at the file now, for somebody who misses a key in this ring; whether there is another ring since.
@@ -159,21 +161,20 @@ impl Keys {
             }
         };
         let is_older = || self.ring.load().generation() != ring.generation();
-        if let Some(mut seen) = seen.filter(|_| !is_older()) {
-            self.look_at(source, &mut seen, false);
-        }
+        let seen = seen.filter(|_| !is_older());
+        let read = seen.and_then(|mut seen| self.look_at(source, &mut seen, false));
+        read.map(Read::finish);
         is_older()
     }
 
     /// Reads the file if it has changed since it was looked at, or `again`.
-    fn look_at(&self, source: &Source, seen: &mut Seen, again: bool) {
+    fn look_at(&self, source: &Source, seen: &mut Seen, again: bool) -> Option<Read> {
         let stamp = Stamp::at(&source.file);
         let changed = stamp != seen.stamp;
-        if changed || again {
+        (changed || again).then(|| {
             seen.stamp = stamp;
-            // What went wrong stands in the log.
-            let _ = self.read(source, seen, changed);
-        }
+            self.read(source, seen, changed)
+        })
     }
 
     /// Reads the file now, whether it looks changed or not.
@@ -187,30 +188,27 @@ impl Keys {
         let latest = source.latest();
         let mut seen = lock(&latest.seen);
         seen.stamp = Stamp::at(&source.file);
-        self.read(source, &mut seen, true)
+        let read = self.read(source, &mut seen, true);
+        drop(seen);
+        read.finish()
     }
 
-    /// Where it fails as it did before, that is told again only if `tell` says so.
-    fn read(&self, source: &Source, seen: &mut Seen, tell: bool) -> Result<(), Error> {
+    /// Where it fails as it did before, that is logged again only if `again` says so.
+    fn read(&self, source: &Source, seen: &mut Seen, again: bool) -> Read {
         let read = source.ring_under(&source.seal.load());
         match read.or_else(|error| source.ring_under_new_secrets(seen).ok_or(error)) {
             Ok(mut ring) => {
                 ring.count_in(&source.journal);
-                log::info!(
-                    "the key ring was read again; the newest token key is {}",
-                    ring.newest_token_key().id()
-                );
-                self.ring.store(Arc::new(ring));
+                let newest = ring.newest_token_key().id().to_owned();
+                let replaced = self.ring.swap(Arc::new(ring));
                 seen.trouble = None;
-                Ok(())
+                Read::New { replaced, newest }
             }
             Err(error) => {
                 let trouble = Some(error.to_string());
-                if tell || seen.trouble != trouble {
-                    log::error!("{error} The keys from before stay in use.");
-                }
+                let logged = again || seen.trouble != trouble;
                 seen.trouble = trouble;
-                Err(error)
+                Read::Failed { error, logged }
             }
         }
     }
@@ -264,6 +262,39 @@ impl Keys {
         let source = self.source.as_ref()?;
         let latest = source.latest();
         lock(&latest.seen).trouble.clone()
+    }
+}
+
+/// What came of reading the file.
+#[must_use]
+enum Read {
+    New {
+        replaced: Arc<KeyRing>,
+        /// The id of the token key.
+        newest: String,
+    },
+    Failed {
+        error: Error,
+        logged: bool,
+    },
+}
+
+impl Read {
+    /// For when the lock has been released: logs it, and drops the ring before, which may have to be written down.
+    fn finish(self) -> Result<(), Error> {
+        match self {
+            Read::New { replaced, newest } => {
+                drop(replaced);
+                log::info!("the key ring was read again; the newest token key is {newest}");
+                Ok(())
+            }
+            Read::Failed { error, logged } => {
+                if logged {
+                    log::error!("{error} The keys from before stay in use.");
+                }
+                Err(error)
+            }
+        }
     }
 }
 

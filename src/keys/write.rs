@@ -36,23 +36,38 @@ pub(super) fn change(
     seal: &RingSeal,
     edit: impl FnOnce(&mut RingContents) -> Result<bool, Error>,
 ) -> Result<Changed, Error> {
+    let (changed, warning) = change_locked(folder, seal, edit)?;
+    if let Some(warning) = warning {
+        log::warn!("{warning}");
+    }
+    Ok(changed)
+}
+
+/// The same, and what is to be logged: not here, where others may be waiting for the lock.
+fn change_locked(
+    folder: &Path,
+    seal: &RingSeal,
+    edit: impl FnOnce(&mut RingContents) -> Result<bool, Error>,
+) -> Result<(Changed, Option<String>), Error> {
     let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
     let mut found = read(folder, seal)?;
     let mut contents = found
         .as_mut()
         .map(|found| mem::take(&mut found.contents))
         .unwrap_or_default();
+    let mut warning = None;
     if edit(&mut contents)? {
         let text = contents.to_text();
         check_readable(folder, &text, &contents)?;
         write(folder, seal, &contents, &text, found.as_ref())?;
         let ids: Vec<&str> = contents.data_keys.iter().map(|key| &*key.id).collect();
-        usage::keep_only(folder, &ids);
+        warning = usage::keep_only(folder, &ids);
     }
-    Ok(Changed {
+    let changed = Changed {
         contents,
         existed: found.is_some(),
-    })
+    };
+    Ok((changed, warning))
 }
 
 /// Writes the ring as it is to lie in its file now: sealed where there is a secret for that, else (or where `plain`) plain.

@@ -225,9 +225,18 @@ impl Users {
             None => None,
         };
         let kept = found.as_ref().map(|account| &account.password);
+        let is_affordable = kept.is_none_or(|kept| kept.is_affordable());
         let matches = self.hasher.verify(&mut place, password, kept)?;
         let account = found.filter(|account| matches && account.name == name && !account.disabled);
         let Some(account) = account else {
+            // Others may be waiting for it, and a host's log function may wait for them.
+            drop(place);
+            if !is_affordable {
+                log::error!(
+                    "A password hash in the store has costs that no settings ask for: nobody can log in with it. Give that \
+                     account another password (sealgate user passwd), and find out who writes to the store."
+                );
+            }
             if let Some((lockouts, key)) = key {
                 lockouts.failed(key);
             }

@@ -88,6 +88,6 @@ _check_version(_library, PATH)
 #: The library. The interpreter's lock is given up during each call, so that other threads run meanwhile.
 LIBRARY: Any = _declared(_library, PATH)
 
-#: The same library with the lock held, for calls that only read or write a field and are over sooner than the lock would
-#: change hands. Nothing that may wait for another thread is called through it.
+#: The same library with the lock held, for calls that are over sooner than the lock would change hands. Where one has to wait,
+#: for a thread that is reading the key ring, that thread needs this lock for nothing: it logs only when nobody waits any more.
 HELD: Any = _declared(PyDLL(PATH, handle=_library._handle), PATH)

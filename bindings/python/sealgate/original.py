@@ -17,7 +17,7 @@ from .gate import Admission, Gate, mask_data
 __all__ = ["decrypt_data", "default_gate", "encrypt_data", "enforce_rate_limit", "mask_data", "verify_token"]
 
 _gate: Optional[Gate] = None
-_making = threading.Lock()
+_choosing = threading.Lock()
 
 
 def default_gate() -> Gate:
@@ -29,16 +29,18 @@ def default_gate() -> Gate:
     """
     global _gate
     if _gate is None:
-        with _making:
+        # Made before the lock is taken: a function that takes its log lines may call this too.
+        made = Gate()
+        with _choosing:
             if _gate is None:
-                _gate = Gate()
+                _gate = made
     return _gate
 
 
 def _after_fork() -> None:
     # Another thread of the parent may have held it, and is not here to let it go.
-    global _making
-    _making = threading.Lock()
+    global _choosing
+    _choosing = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

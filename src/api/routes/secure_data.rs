@@ -96,7 +96,11 @@ impl SecureData {
                 Err(what) => {
                     // Remembered as it is now, so that this is said once for each change.
                     last.stamp = stamp;
+                    let content = last.content.clone();
+                    // A log function of the host's may take its time.
+                    drop(last);
                     log::warn!("the file behind /secure-data {what}; its last content is kept");
+                    return content;
                 }
             }
         }

@@ -25,7 +25,8 @@ impl Place {
 
     /// Adds as a process that has just begun.
     fn add(&self, id: &str, messages: u64) -> Result<(), Fault> {
-        Journal::in_folder(self.folder()).add(id, messages, Haste::Last)
+        let added = Journal::in_folder(self.folder()).add(id, messages, Haste::Last);
+        added.map(drop)
     }
 
     fn read(&self) -> KeyUsage {
