@@ -60,6 +60,8 @@ def _drop(number: Optional[int]) -> None:
 
 
 def _route(request: int, response: int, number: int) -> int:
+    # 500 until the answer is whole: an exception from another thread may escape from here, and ctypes takes that for success.
+    HELD.sealgate_response_set_status(response, 500)
     what, lent = "A route", Request(request)
     try:
         function, what = _registered[number]
@@ -69,15 +71,20 @@ def _route(request: int, response: int, number: int) -> int:
         _report(what, "the answer is 500")
         return _FAILED
     finally:
-        lent._end()
+        # The library frees the request after this: an exception that comes just now must not leave it open to readers.
+        while lent._handle is not None:
+            try:
+                lent._end()
+            except BaseException:  # noqa: B036
+                continue
 
 
 def _fill(handle: int, response: Response) -> None:
-    check(HELD.sealgate_response_set_status(handle, response.status))
     for name, value in response.headers.items():
         field, text = name.encode(), value.encode()
         check(HELD.sealgate_response_set_header(handle, field, len(field), text, len(text)))
     _lend_to(HELD.sealgate_response_set_body, handle, response.body)
+    check(HELD.sealgate_response_set_status(handle, response.status))
 
 
 def _lend_to(function: Any, handle: int, data: Data) -> None:

@@ -7,9 +7,9 @@ of a list and puts them back when it has read them; taking from and adding to a 
 
 from __future__ import annotations
 
-import weakref
+import sys
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_size_t, c_ssize_t, c_void_p, py_object, pythonapi
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, ClassVar, Optional, Union
 
 from . import _signatures
 from ._load import HELD, LIBRARY
@@ -109,7 +109,6 @@ _free_buffer = LIBRARY.sealgate_buffer_free
 _free_small_buffer = HELD.sealgate_buffer_free
 _buffers: list[tuple[_Buffer, Any]] = []
 _sizes: list[tuple[c_size_t, Any]] = []
-_handles: list[tuple[c_void_p, Any]] = []
 _lent: list[tuple[c_void_p, c_size_t, Any, Any]] = []
 
 
@@ -176,33 +175,25 @@ def lent_bytes(function: Any, *arguments: Any) -> Optional[bytes]:
     return result
 
 
-def take_handle() -> tuple[c_void_p, Any]:
-    """A place for a handle, and its address as an argument. Put it back with :func:`put_handle`."""
-    try:
-        return _handles.pop()
-    except IndexError:
-        place = c_void_p()
-        return place, byref(place)
-
-
-put_handle = _handles.append
-
-
 class Handle(c_void_p):
     """The address of an object of the library's, which is freed when nothing refers to this any more.
 
-    Whoever calls the library with it holds it during the call, so that another thread's ``close()`` takes nothing away from
-    under it.
+    The library writes the address in here (``byref(handle)``), so the object has its owner before Python runs again: an
+    exception can come after any bytecode (RecursionError, MemoryError, KeyboardInterrupt), and then frees it, once. What is
+    only lent never gets a Handle.
+
+    A caller holds the handle during a call of the library, so another thread's ``close()`` frees nothing in use.
     """
 
+    __slots__ = ()
 
-def own(address: c_void_p, free: Callable[[int], object]) -> Handle:
-    """Takes an object over. ``free`` gets its address."""
-    handle = Handle(address.value)
-    assert address.value is not None
-    # Not at the interpreter's end: threads that Python does not wait for may be in a call then.
-    weakref.finalize(handle, free, address.value).atexit = False
-    return handle
+    #: The library's function that frees such an object.
+    free: ClassVar[Any]
+
+    def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # Not at the interpreter's end: daemon threads may be in a call then.
+        if self.value is not None and not finalizing():
+            self.free(self.value)
 
 
 def opened(handle: Optional[Handle], what: str) -> Handle:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from ctypes import byref, c_uint64
-from typing import Any, NamedTuple, Optional
+from ctypes import byref, c_uint64, c_void_p
+from typing import Any, NamedTuple, Optional, Union
 
 from ._load import HELD
-from ._memory import lent_bytes
+from ._memory import Handle, lent_bytes
 from .errors import check
 
 __all__ = ["Claims"]
@@ -25,6 +25,29 @@ class _Values(NamedTuple):
     json: bytes
 
 
+class ClaimsHandle(Handle):
+    """Claims that the library gave away."""
+
+    __slots__ = ()
+    free = HELD.sealgate_claims_free
+
+
+def read(handle: c_void_p) -> _Values:
+    """Copies what the library says of claims, which may be lent: they are only read."""
+    expires_at, issued_at = c_uint64(), c_uint64()
+    check(HELD.sealgate_claims_issued_at(handle, byref(issued_at)))
+    check(HELD.sealgate_claims_expires_at(handle, byref(expires_at)))
+    id = lent_bytes(HELD.sealgate_claims_id, handle)
+    return _Values(
+        (lent_bytes(HELD.sealgate_claims_subject, handle) or b"").decode(),
+        (lent_bytes(HELD.sealgate_claims_scope, handle) or b"").decode(),
+        None if id is None else id.decode(),
+        expires_at.value,
+        issued_at.value or None,
+        lent_bytes(HELD.sealgate_claims_json, handle) or b"{}",
+    )
+
+
 class Claims(Mapping[str, Any]):
     """What a token says that was checked: a read-only mapping of its claims, as PyJWT's ``decode`` gives one, and more.
 
@@ -38,40 +61,19 @@ class Claims(Mapping[str, Any]):
     carry no more than ``username`` and ``exp``. Claims need no gate any more, can be pickled, and belong to no thread.
     """
 
-    __slots__ = ("_claims", "_handle", "_values")
+    __slots__ = ("_claims", "_source")
 
-    def __init__(self, handle: Optional[int], owned: bool = False, values: Optional[_Values] = None) -> None:
-        """For this package's own use. Claims that are not owned are read at once: their owner frees them."""
+    def __init__(self, source: Union[ClaimsHandle, _Values]) -> None:
+        """For this package's own use. Claims that are lent are read first: see :func:`read`."""
         # Read when somebody asks: most who check a token want one claim of it, and each costs a call.
-        self._handle = handle
+        self._source = source
         self._claims: Optional[dict[str, Any]] = None
-        self._values = values
-        if not owned and values is None:
-            self._values, self._handle = self._read(), None
-
-    def __del__(self, free: Any = HELD.sealgate_claims_free) -> None:
-        if self._handle is not None:
-            free(self._handle)
-
-    def _read(self) -> _Values:
-        expires_at, issued_at = c_uint64(), c_uint64()
-        check(HELD.sealgate_claims_issued_at(self._handle, byref(issued_at)))
-        check(HELD.sealgate_claims_expires_at(self._handle, byref(expires_at)))
-        id = lent_bytes(HELD.sealgate_claims_id, self._handle)
-        return _Values(
-            (lent_bytes(HELD.sealgate_claims_subject, self._handle) or b"").decode(),
-            (lent_bytes(HELD.sealgate_claims_scope, self._handle) or b"").decode(),
-            None if id is None else id.decode(),
-            expires_at.value,
-            issued_at.value or None,
-            lent_bytes(HELD.sealgate_claims_json, self._handle) or b"{}",
-        )
 
     def _all(self) -> _Values:
-        values = self._values
-        if values is None:
-            values = self._values = self._read()
-        return values
+        source = self._source
+        if isinstance(source, ClaimsHandle):
+            source = self._source = read(source)
+        return source
 
     @property
     def subject(self) -> str:
@@ -105,10 +107,13 @@ class Claims(Mapping[str, Any]):
     def _mapping(self) -> dict[str, Any]:
         claims = self._claims
         if claims is None:
-            values = self._values
-            text = values.json if values else lent_bytes(HELD.sealgate_claims_json, self._handle) or b"{}"
-            read: dict[str, Any] = json.loads(text)
-            claims = self._claims = read
+            source = self._source
+            if isinstance(source, ClaimsHandle):
+                text = lent_bytes(HELD.sealgate_claims_json, source) or b"{}"
+            else:
+                text = source.json
+            members: dict[str, Any] = json.loads(text)
+            claims = self._claims = members
         return claims
 
     def __getitem__(self, name: str) -> Any:
@@ -125,4 +130,4 @@ class Claims(Mapping[str, Any]):
         return f"<sealgate.Claims of {values.subject!r}, scope {values.scope!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Claims, (None, False, self._all())
+        return Claims, (self._all(),)

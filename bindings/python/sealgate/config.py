@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from ctypes import byref, c_void_p
+from collections.abc import Mapping
+from ctypes import byref
 from typing import Optional, Union
 
 from ._load import HELD, LIBRARY
-from ._memory import Data, lend, text
+from ._memory import Data, Handle, lend, text
 from .errors import check
 
 __all__ = ["Config"]
 
 Value = Union[str, bytes, bytearray, int, "os.PathLike[str]"]
+
+
+class _ConfigHandle(Handle):
+    __slots__ = ()
+    free = LIBRARY.sealgate_config_free
 
 
 class Config:
@@ -52,28 +56,24 @@ class Config:
         names += ["environment"] * self._environment + ["file"] * (self._file is not None)
         return f"Config({', '.join(names)})"
 
-    @contextmanager
-    def _handle(self) -> Iterator[c_void_p]:
-        """The same for the library, during the ``with``."""
-        config = c_void_p()
+    def _handle(self) -> Handle:
+        """The same for the library."""
+        config = _ConfigHandle()
         check(LIBRARY.sealgate_config_new(byref(config)))
-        try:
-            if self._file is not None:
-                check(LIBRARY.sealgate_config_load_file(config, self._file))
-            if self._environment:
-                # With Python's lock held: else another thread could change the environment while it is read.
-                check(HELD.sealgate_config_load_env(config))
-            for name, value in self._settings.items():
-                key = text(name, "the name of a setting")
-                data, size, view = lend(_value(name, value))
-                try:
-                    check(LIBRARY.sealgate_config_set(config, key, len(key), data, size))
-                finally:
-                    if view is not None:
-                        view.release()
-            yield config
-        finally:
-            LIBRARY.sealgate_config_free(config)
+        if self._file is not None:
+            check(LIBRARY.sealgate_config_load_file(config, self._file))
+        if self._environment:
+            # With Python's lock held: else another thread could change the environment while it is read.
+            check(HELD.sealgate_config_load_env(config))
+        for name, value in self._settings.items():
+            key = text(name, "the name of a setting")
+            data, size, view = lend(_value(name, value))
+            try:
+                check(LIBRARY.sealgate_config_set(config, key, len(key), data, size))
+            finally:
+                if view is not None:
+                    view.release()
+        return config
 
 
 def config_of(config: Union[Config, Mapping[str, Value], None], settings: Mapping[str, Value]) -> Config:

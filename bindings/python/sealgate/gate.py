@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from ctypes import byref, c_int32, c_uint32, c_uint64, c_void_p
+from ctypes import byref, c_int32, c_uint32, c_uint64
 from typing import Any, BinaryIO, NamedTuple, NoReturn, Optional, Union
 
 from ._load import HELD, LIBRARY
@@ -16,17 +16,14 @@ from ._memory import (
     new_bytes,
     number,
     opened,
-    own,
-    put_handle,
     put_size,
     take_buffer,
-    take_handle,
     take_size,
     text,
     text_of,
 )
 from .accounts import Accounts, scope_text
-from .claims import Claims
+from .claims import Claims, ClaimsHandle
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
 from .stream import OpeningReader, SealingWriter, Stream
@@ -64,6 +61,11 @@ class Admission(NamedTuple):
         return self.allowed
 
 
+class _GateHandle(Handle):
+    __slots__ = ()
+    free = LIBRARY.sealgate_free
+
+
 class Gate(Accounts):
     """Issues and checks tokens, encrypts and decrypts data, counts requests.
 
@@ -85,10 +87,9 @@ class Gate(Accounts):
     """
 
     def __init__(self, config: Union[Config, Mapping[str, Value], None] = None, **settings: Value) -> None:
-        address = c_void_p()
-        with config_of(config, settings)._handle() as settings_handle:
-            check(LIBRARY.sealgate_new(settings_handle, byref(address)))
-        self._handle = own(address, LIBRARY.sealgate_free)
+        handle = _GateHandle()
+        check(LIBRARY.sealgate_new(config_of(config, settings)._handle(), byref(handle)))
+        self._handle = handle
 
     def close(self) -> None:
         """Frees the gate, as soon as no other thread is in a call of it. May be called twice; other calls then raise."""
@@ -138,13 +139,11 @@ class Gate(Accounts):
         :raises TokenError: where it is refused; the subclass tells why.
         """
         encoded = str.encode(token) if type(token) is str else text(token, "token")
-        handle, place = self._handle or opened(None, "gate"), take_handle()
-        status = _verify(handle, encoded, len(encoded), place[1])
-        claims = place[0].value
-        put_handle(place)
+        handle, claims = self._handle or opened(None, "gate"), ClaimsHandle()
+        status = _verify(handle, encoded, len(encoded), byref(claims))
         if status:
             fail(status)
-        return Claims(claims, True)
+        return Claims(claims)
 
     # Data
 

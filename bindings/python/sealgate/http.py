@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote
 
 from ._load import HELD
 from ._memory import Data, lent_bytes
-from .claims import Claims
+from .claims import Claims, read
 from .errors import WrongStateError, check
 
 __all__ = ["Answer", "Headers", "Request", "Response"]
@@ -116,7 +116,7 @@ class Request:
         claims = c_void_p()
         with self._lock:
             check(HELD.sealgate_request_claims(self._open(), byref(claims)))
-            return Claims(claims.value) if claims.value else None
+            return Claims(read(claims)) if claims.value else None
 
     @property
     def user(self) -> str:

@@ -6,14 +6,14 @@ import atexit
 import threading
 import weakref
 from collections.abc import Mapping
-from ctypes import byref, c_uint16, c_void_p
+from ctypes import byref, c_uint16
 from typing import Any, Callable, NoReturn, Optional, TypeVar, Union
 
 from . import _callbacks, log
 from ._callbacks import Verdict
 from ._callbacks import logger as _logger
 from ._load import LIBRARY
-from ._memory import Data, Handle, bytes_of, number, opened, own, take_buffer, text
+from ._memory import Data, Handle, bytes_of, number, opened, take_buffer, text
 from .config import Config, Value, config_of
 from .errors import ForkedError, TimedOutError, check
 from .gate import Gate
@@ -27,6 +27,23 @@ _LONGEST_DRAIN = 2**32 - 1  # milliseconds
 RouteFunction = TypeVar("RouteFunction", bound=Callable[[Request], Answer])
 AuthenticateFunction = TypeVar("AuthenticateFunction", bound=Callable[[str, str], Verdict])
 SecureDataFunction = TypeVar("SecureDataFunction", bound=Callable[[], Data])
+
+
+def _free(address: int) -> None:
+    """Frees a server that nothing refers to any more; one that runs is stopped."""
+    if LIBRARY.sealgate_server_free(address):
+        # The last reference went in one of the server's own functions, which it would have to wait for.
+        threading.Thread(target=_free_drained, args=(address,), name="sealgate-free").start()
+
+
+def _free_drained(address: int) -> None:
+    LIBRARY.sealgate_server_stop(address, _DRAIN_AT_EXIT)  # the function that is running is still to be answered
+    LIBRARY.sealgate_server_free(address)
+
+
+class _ServerHandle(Handle):
+    __slots__ = ()
+    free = staticmethod(_free)
 
 
 class Server:
@@ -65,10 +82,13 @@ class Server:
     ) -> None:
         if listen is not None:
             settings["listen"] = listen
-        address = c_void_p()
-        with config_of(config, settings)._handle() as settings_handle:
-            check(LIBRARY.sealgate_server_new(opened(gate._handle, "gate"), settings_handle, byref(address)))
-        self._handle = own(address, _free)
+        handle = _ServerHandle()
+        check(
+            LIBRARY.sealgate_server_new(
+                opened(gate._handle, "gate"), config_of(config, settings)._handle(), byref(handle)
+            )
+        )
+        self._handle = handle
         #: The gate that it serves.
         self.gate = gate
         self._started = False
@@ -276,13 +296,6 @@ def _stop_interruptibly(handle: Handle, drain: float) -> None:
         stopping.join()
     if failures:
         raise failures[0]
-
-
-def _free(address: int) -> None:
-    """Frees a server that nothing refers to any more; one that runs is stopped."""
-    if LIBRARY.sealgate_server_free(address):
-        # The last reference went in one of the server's own functions, which it would have to wait for.
-        threading.Thread(target=LIBRARY.sealgate_server_free, args=(address,), name="sealgate-free").start()
 
 
 def _stop_all() -> None:

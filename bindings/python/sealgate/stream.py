@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 import io
 import threading
-from ctypes import byref, c_size_t, c_void_p
+from ctypes import byref, c_size_t
 from typing import Any, BinaryIO, NoReturn, Optional
 
 from ._load import LIBRARY
-from ._memory import Data, Handle, lend, new_bytes, opened, own
+from ._memory import Data, Handle, lend, new_bytes, opened
 from .errors import check
 
 __all__ = ["OpeningReader", "SealingWriter", "Stream"]
 
 _PIECE = 1 << 20
+
+
+class _StreamHandle(Handle):
+    __slots__ = ()
+    free = LIBRARY.sealgate_stream_free
 
 
 class Stream:
@@ -26,15 +31,14 @@ class Stream:
 
     def __init__(self, begin: Any, gate: Optional[Handle], context: Data) -> None:
         """For this package's own use."""
-        handle = opened(gate, "gate")
-        address = c_void_p()
+        handle, stream = opened(gate, "gate"), _StreamHandle()
         about, size, view = lend(context)
         try:
-            check(begin(handle, about, size, byref(address)))
+            check(begin(handle, about, size, byref(stream)))
         finally:
             if view is not None:
                 view.release()
-        self._handle: Optional[Handle] = own(address, LIBRARY.sealgate_stream_free)
+        self._handle: Optional[Handle] = stream
         # The library wants one thread at a time. Not waited for by a signal handler on the thread that it interrupts.
         self._turn = threading.RLock()
 
