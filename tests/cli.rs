@@ -292,30 +292,3 @@ fn a_data_directory_that_cannot_be_used_is_a_clear_error_and_loses_no_key() {
         said(&full)
     );
 }
-
-#[test]
-fn healthcheck_tells_whether_a_server_is_ready() {
-    let home = tempfile::tempdir().unwrap();
-    let server = common::Server::start(home.path(), &[]);
-    let listen = format!("127.0.0.1:{}", server.port);
-    let ready = typed(home.path(), &["healthcheck", "--listen", &listen], b"", &[]);
-    assert_eq!(
-        (ready.status.code(), text(&ready.stdout).as_str()),
-        (Some(0), "ready\n")
-    );
-    server.stop();
-    let gone = typed(home.path(), &["healthcheck", "--listen", &listen], b"", &[]);
-    assert_eq!(gone.status.code(), Some(1));
-    assert!(said(&gone).contains("does not answer"));
-    assert_eq!(
-        typed(
-            home.path(),
-            &["healthcheck", "--listen", "127.0.0.1:0"],
-            b"",
-            &[]
-        )
-        .status
-        .code(),
-        Some(2)
-    );
-}

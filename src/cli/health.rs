@@ -1,70 +1,180 @@
-//! `sealgate healthcheck`: asks a running server whether it is ready, for container and service supervisors.
+//! `sealgate healthcheck`: asks a running server whether it is ready, for container and service supervisors. `tls` is how
+//! it knows the server by its certificate.
+
+mod tls;
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use sealgate::config::{Group, Listen};
 use sealgate::server::Address;
 
-use super::{Failure, settings};
+use super::{Failure, remark, settings, start};
+use tls::Client;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// For everything together: supervisors give up after 30 s and less.
+const DEADLINE: Duration = Duration::from_secs(5);
+const TLS_HERE: &str =
+    "If it speaks TLS, set SEALGATE_TLS_CERT and SEALGATE_TLS_KEY here as for the server";
 const GROUPS: [Group; 2] = [Group::Gate, Group::Server];
 
 pub(super) fn command() -> Command {
+    let file = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .value_hint(ValueHint::FilePath)
+            .help(help)
+    };
     let command = Command::new("healthcheck")
-        .about("Ask the server at --listen whether it is ready: exit code 0 if it is, else 1");
+        .about("Ask the server at --listen whether it is ready: exit code 0 if it is, else 1")
+        .long_about(
+            "Ask the server at every address of --listen whether it is ready (GET /readyz). Run it with the server's \
+             settings. Exit code 0 if all addresses answer that they are, else 1, with a sentence for each that does not; it \
+             takes 5 seconds at most. With --tls-cert it speaks TLS and accepts that certificate, or one that an issuer in \
+             the same file signed, whatever its name. Where clients need a certificate and none is given, a server that \
+             asks for it counts as alive.",
+        )
+        .arg(file("cert", "Client certificate (PEM), where the server asks for one").requires("key"))
+        .arg(file("key", "Private key (PEM) of --cert").requires("cert"));
     settings::add_flags(command, &GROUPS)
 }
 
+/// What a server's address says of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Ready,
+    /// It shows the right certificate and wants one of ours, so it cannot be asked.
+    Alive,
+}
+
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = super::load_settings(matches, &GROUPS)?;
-    let listen = &settings.server.listen[0];
-    let status = match listen {
-        Listen::Tcp(address) if address.port() == 0 => {
-            return Err(Failure::wrong(
-                "Port 0 is no server's. Name the server's with --listen HOST:PORT.",
-            ));
-        }
-        Listen::Tcp(address) => {
-            TcpStream::connect_timeout(&Address::connectable(*address), PATIENCE).and_then(
-                |stream| {
-                    stream.set_read_timeout(Some(PATIENCE))?;
-                    stream.set_write_timeout(Some(PATIENCE))?;
-                    ask(stream)
-                },
-            )
-        }
-        #[cfg(unix)]
-        Listen::Unix(path) => UnixStream::connect(path).and_then(|stream| {
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            ask(stream)
-        }),
-        #[cfg(not(unix))]
-        Listen::Unix(_) => return Err(Failure::wrong("This platform has no Unix sockets.")),
+    let settings = super::load_settings(matches, &GROUPS)?.server;
+    let file = |name: &str| matches.get_one::<PathBuf>(name).map(PathBuf::as_path);
+    let client = match &settings.tls_cert {
+        Some(certificates) => Some(Client::new(
+            certificates,
+            file("cert").zip(file("key")),
+            settings.tls_client_ca.is_some() && settings.tls_client_required,
+        )?),
+        None => None,
     };
-    match status {
-        Ok(status) if status == *b"200" => super::write_output(b"ready\n"),
-        Ok(status) => Err(Failure::no(format!(
-            "The server is not ready (status {}).",
-            String::from_utf8_lossy(&status)
-        ))),
-        Err(error) => Err(Failure::no(format!("The server does not answer: {error}."))),
+    if settings
+        .listen
+        .iter()
+        .any(|listen| matches!(listen, Listen::Tcp(address) if address.port() == 0))
+    {
+        return Err(Failure::wrong(
+            "A server at port 0 takes a free port. Name the one that it took with --listen HOST:PORT.",
+        ));
+    }
+    // All at once, and none is waited for longer than for the others.
+    let deadline = Instant::now() + DEADLINE;
+    let mut asked = Vec::new();
+    for listen in settings.listen {
+        let shown = shown(&listen, client.is_some());
+        let (done, answer) = mpsc::channel();
+        let client = client.clone();
+        start(move || done.send(check(&listen, client.as_ref())))?;
+        asked.push((shown, answer));
+    }
+    let mut failed = Vec::new();
+    let mut ready = false;
+    for (shown, answer) in asked {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match answer.recv_timeout(left) {
+            Ok(Ok(Health::Ready)) => ready = true,
+            Ok(Ok(Health::Alive)) => remark(&format!(
+                "{shown} asks for a client certificate: it is alive; --cert and --key ask whether it is ready"
+            )),
+            Ok(Err(why)) => failed.push(format!("The server at {shown} {why}.")),
+            Err(_) => failed.push(format!(
+                "The server at {shown} does not answer within {} s.",
+                DEADLINE.as_secs()
+            )),
+        }
+    }
+    match (failed.is_empty(), ready) {
+        (true, true) => super::write_output(b"ready\n"),
+        (true, false) => super::write_output(b"alive\n"),
+        (false, _) => Err(Failure {
+            sentences: failed,
+            code: 1,
+        }),
     }
 }
 
-/// The status of GET `/readyz`.
-fn ask(mut stream: impl Read + Write) -> io::Result<[u8; 3]> {
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+fn shown(listen: &Listen, tls: bool) -> String {
+    match listen {
+        Listen::Tcp(address) if tls => format!("https://{address}"),
+        Listen::Tcp(address) => format!("http://{address}"),
+        Listen::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+/// Why it is not ready, as what follows "The server ...".
+fn check(listen: &Listen, client: Option<&Client>) -> Result<Health, String> {
+    let silent = |error: io::Error| format!("does not answer: {error}");
+    match listen {
+        Listen::Tcp(address) => {
+            let address = Address::connectable(*address);
+            let stream = TcpStream::connect_timeout(&address, DEADLINE).map_err(silent)?;
+            match client {
+                Some(client) => client.check(stream),
+                None => check_stream(stream),
+            }
+        }
+        #[cfg(unix)]
+        Listen::Unix(path) => check_stream(UnixStream::connect(path).map_err(silent)?),
+        #[cfg(not(unix))]
+        Listen::Unix(_) => Err("is on a Unix socket, which this platform has not".to_owned()),
+    }
+}
+
+fn check_stream(stream: impl Read + Write) -> Result<Health, String> {
+    let answer = ask(stream).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+            format!("closed the connection without an answer. {TLS_HERE}")
+        }
+        _ => format!("does not answer: {error}"),
+    })?;
+    judge(&answer)
+}
+
+/// The beginning of the answer to GET `/readyz`.
+fn ask(mut stream: impl Read + Write) -> io::Result<[u8; 12]> {
+    // A peer that has closed the connection may have given the reason before: it is read all the same.
+    let sent =
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let mut start = [0; 12];
-    stream.read_exact(&mut start)?;
-    match start.split_last_chunk::<3>() {
-        Some((b"HTTP/1.1 ", status)) => Ok(*status),
-        _ => Err(io::Error::other("what answers is no HTTP server")),
+    // An alert of TLS is shorter.
+    let first = stream.read_exact(&mut start[..1]);
+    first.map_err(|error| match sent {
+        Err(sent) if error.get_ref().is_none() => sent,
+        _ => error,
+    })?;
+    if start[0] == b'H' {
+        stream.read_exact(&mut start[1..])?;
+    }
+    Ok(start)
+}
+
+fn judge(answer: &[u8; 12]) -> Result<Health, String> {
+    match answer.split_last_chunk::<3>() {
+        Some((b"HTTP/1.1 ", b"200")) => Ok(Health::Ready),
+        Some((b"HTTP/1.1 ", status)) => Err(format!(
+            "is not ready (status {})",
+            String::from_utf8_lossy(status)
+        )),
+        // The first byte of an alert, and of a handshake's message.
+        _ if matches!(answer[0], 0x15 | 0x16) => Err(format!("sends no HTTP. {TLS_HERE}")),
+        _ => Err("is no HTTP server".to_owned()),
     }
 }
