@@ -300,10 +300,8 @@ fn answer(app: &App, method: &Method, target: &str, bearer: &str, body: &str) ->
             ("Content-Type", b"application/json"),
         ]),
         body: body.as_bytes(),
-        peer: Peer {
-            address: None,
-            local: true,
-        },
+        peer: &Peer::local(None, None),
+        version_1_0: false,
         certificate: None,
     });
     assert_eq!(response.status().0, 200);

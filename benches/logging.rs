@@ -32,10 +32,8 @@ fn ask(app: &App) {
         target: "/healthz",
         headers: Headers(vec![("Host", b"localhost"), ("Accept", b"*/*")]),
         body: b"",
-        peer: Peer {
-            address: Some(IpAddr::V4(Ipv4Addr::new(192, 168, 100, 200))),
-            local: false,
-        },
+        peer: &Peer::local(Some(IpAddr::V4(Ipv4Addr::new(192, 168, 100, 200))), None),
+        version_1_0: false,
         certificate: None,
     });
     assert_eq!(response.status().0, 200);

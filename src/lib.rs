@@ -75,6 +75,8 @@ mod secret;
 #[forbid(unsafe_code)]
 pub mod server;
 #[forbid(unsafe_code)]
+mod socket_owner;
+#[forbid(unsafe_code)]
 mod stamp;
 #[forbid(unsafe_code)]
 mod store;

@@ -70,7 +70,7 @@ fn the_greeting_says_what_a_person_needs() {
         "{greeting}"
     );
     assert!(
-        greeting.contains("login: callers of this machine"),
+        greeting.contains("login: processes of this server's user"),
         "{greeting}"
     );
     let log = server.stop();

@@ -134,10 +134,8 @@ mod tests {
                     .collect(),
             ),
             body: b"",
-            peer: Peer {
-                address: peer.parse().ok(),
-                local: false,
-            },
+            peer: &Peer::local(peer.parse().ok(), None),
+            version_1_0: false,
             certificate: None,
         };
         Caller::of(&request, &settings).to_string()

@@ -6,6 +6,7 @@
 mod caller;
 mod hooks;
 mod host;
+mod peer;
 mod problem;
 mod request;
 mod request_id;
@@ -27,11 +28,13 @@ use crate::{Error, Gate};
 
 pub use hooks::Host;
 pub use host::{HostCall, HostRoute};
+pub use peer::Peer;
 pub use problem::Problem;
-pub use request::{Headers, Method, Peer, Request};
+pub use request::{Headers, Method, Request};
 pub use response::{Response, StatusCode};
 
 use caller::Caller;
+pub(crate) use peer::is_loopback;
 use request::path_of;
 use request_id::RequestId;
 pub(crate) use router::Pace;

@@ -1,8 +1,8 @@
 //! A request as the API sees it: borrowed from whatever the engine read it into.
 
-use std::net::IpAddr;
-
 pub use tiny_http::Method;
+
+use super::Peer;
 
 /// A whole request.
 #[derive(Debug)]
@@ -16,7 +16,9 @@ pub struct Request<'a> {
     /// The body, decoded from its transfer coding.
     pub body: &'a [u8],
     /// Who holds the other end of the connection.
-    pub peer: Peer,
+    pub peer: &'a Peer,
+    /// Whether it came as HTTP/1.0, as proxies ask by default and hardly a client.
+    pub version_1_0: bool,
     /// The subject of the client's TLS certificate, if it has shown one that was verified: one line of printable text.
     pub certificate: Option<&'a str>,
 }
@@ -24,15 +26,6 @@ pub struct Request<'a> {
 /// The header fields of a request.
 #[derive(Debug, Default)]
 pub struct Headers<'a>(pub Vec<(&'a str, &'a [u8])>);
-
-/// The other end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
-    /// Its address; `None` on a Unix socket.
-    pub address: Option<IpAddr>,
-    /// Whether the listening socket can be reached from this machine only.
-    pub local: bool,
-}
 
 impl<'a> Request<'a> {
     /// The target without its query.

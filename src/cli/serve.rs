@@ -123,10 +123,13 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
     let reachable_login = offers_login(server, gate, settings);
     let login = match settings.app.login {
         LoginMode::Auto if gate.wants_passwords() => "users with an account and its password",
-        LoginMode::Auto if !reachable_login => {
-            "nobody: there are no accounts, and the address is not of this machine alone"
+        LoginMode::Auto if !reachable_login && is_local(server) => {
+            "nobody: there are no accounts (sealgate user add NAME), and the system does not say which user's process a caller is"
         }
-        LoginMode::Auto => "callers of this machine, under any name",
+        LoginMode::Auto if !reachable_login => {
+            "nobody: there are no accounts (sealgate user add NAME), and the address is not of this machine alone"
+        }
+        LoginMode::Auto => "processes of this server's user, under any name",
         LoginMode::Open => "anybody, under any name",
         LoginMode::Off => "nobody; tokens come from: sealgate token issue",
     };
@@ -151,19 +154,21 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
 /// Whether anybody can get a token by POST /login.
 fn offers_login(server: &Server, gate: &Gate, settings: &Settings) -> bool {
     match settings.app.login {
-        LoginMode::Auto => {
-            gate.wants_passwords() || server.addresses().iter().any(Address::is_local)
-        }
+        LoginMode::Auto => gate.wants_passwords() || server.knows_users(),
         LoginMode::Open => true,
         LoginMode::Off => false,
     }
+}
+
+fn is_local(server: &Server) -> bool {
+    server.addresses().iter().any(Address::is_local)
 }
 
 fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool) {
     match settings.app.login {
         LoginMode::Auto if gate.wants_passwords() || !reachable_login => {}
         LoginMode::Auto => log::warn!(
-            "there are no accounts: every caller of this machine may log in under any name (sealgate user add NAME ends that)"
+            "there are no accounts: every process of this server's user may log in under any name, and so may whoever reaches a proxy that runs as this user (sealgate user add NAME ends that)"
         ),
         LoginMode::Open => log::warn!(
             "anybody who reaches this server may log in under any name, without a password"

@@ -466,7 +466,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LOGIN",
         default: "auto",
         value_name: "auto|open|off",
-        help: "Who may log in: auto users with a password, and where there has never been an account callers of this machine under any name; open everybody under any name; off nobody.",
+        help: "Who may log in: auto users with a password, and where there has never been an account processes of the server's own user under any name; open anybody who reaches the server, under any name and without a password; off nobody.",
         apply: |s, v| {
             parse::choice(
                 v,
@@ -656,7 +656,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "allowed_hosts",
         env: "SEALGATE_ALLOWED_HOSTS",
         value_name: "LIST",
-        help: "Names under which callers of this machine may log in beside localhost, with commas between.",
+        help: "Hosts that a login without an account may name in its Host header, beside localhost; with commas between.",
         apply: |s, v| parse::hosts(v).map(|hosts| s.app.allowed_hosts = hosts),
         ..PLAIN
     },

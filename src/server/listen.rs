@@ -13,6 +13,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use crate::Error;
+use crate::api::is_loopback;
 use crate::config::Listen;
 
 /// An address that is being served.
@@ -29,20 +30,20 @@ pub enum Address {
 impl Address {
     /// The port of a TCP address.
     pub fn port(&self) -> Option<u16> {
+        self.tcp().map(|address| address.port())
+    }
+
+    /// Host and port, with TLS or without.
+    pub(super) fn tcp(&self) -> Option<SocketAddr> {
         match self {
-            Address::Tcp(address) | Address::Tls(address) => Some(address.port()),
+            Address::Tcp(address) | Address::Tls(address) => Some(*address),
             Address::Unix(_) => None,
         }
     }
 
     /// Whether only this machine can reach it.
     pub fn is_local(&self) -> bool {
-        match self {
-            Address::Tcp(address) | Address::Tls(address) => {
-                address.ip().to_canonical().is_loopback()
-            }
-            Address::Unix(_) => true,
-        }
+        self.tcp().is_none_or(|address| is_loopback(address.ip()))
     }
 
     /// Where a client of this machine connects to reach a TCP address: loopback in the place of "any address".

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::api::App;
 use crate::config::{EngineChoice, ServerSettings};
-use crate::{Error, Gate};
+use crate::{Error, Gate, socket_owner};
 
 use housekeeping::Housekeeping;
 pub use listen::Address;
@@ -93,6 +93,15 @@ impl Server {
     #[cfg(target_os = "linux")]
     pub(crate) fn listening(&self) -> &[SocketId] {
         &self.listening
+    }
+
+    /// Whether the system says, at one of the addresses, which user's process a caller is: where there are no accounts, only
+    /// processes of the server's own user may log in.
+    pub fn knows_users(&self) -> bool {
+        self.addresses.iter().any(|address| match address {
+            Address::Unix(_) => self.engine() == "pool",
+            address => address.is_local() && socket_owner::can_ask(),
+        })
     }
 
     /// The engine's name.

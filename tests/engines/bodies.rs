@@ -297,8 +297,8 @@ fn expectations() -> Vec<Case> {
         case(
             "Expect in HTTP/1.0",
             "POST /login HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 16\r\nExpect: 100-continue\r\n\r\n{\"username\":\"a\"}",
-            "200, closed",
-        ).tiny_http("100, 200, closed", "says 100 to HTTP/1.0 too"),
+            "403 login_refused, closed",
+        ).tiny_http("100, 403 login_refused, closed", "says 100 to HTTP/1.0 too"),
         case(
             "Expect and a length over the limit",
             post("Content-Length: 2000000\r\nExpect: 100-continue\r\n", ""),

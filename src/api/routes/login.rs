@@ -10,13 +10,14 @@ use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
 use crate::cipher::encode_hex;
-use crate::config::LoginMode;
+use crate::config::{AppSettings, LoginMode};
 use crate::limiter::Admission;
+use crate::socket_owner::Owner;
 use crate::token::{Grant, OPEN_LOGIN_SCOPE, narrow_scope, valid_scope, valid_subject};
 use crate::{Error, Tokens};
 
 const BAD_USERNAME: &str = "Username is required.";
-/// What proxies add; no client of this machine sends them by itself.
+/// What proxies add; no client of this machine sends them on its own.
 const PROXY_HEADERS: [&str; 7] = [
     "Forwarded",
     "Via",
@@ -195,7 +196,8 @@ pub(super) fn count(call: &Call<'_>, key: &[u8]) -> Result<Option<Admission>, Pr
     refused.map(|_: Response| None)
 }
 
-/// Open login is for callers of this machine, unless the settings say otherwise.
+/// Whether anybody may try to log in. Without accounts that is for processes of the server's own user, unless the settings
+/// say otherwise.
 fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
     let settings = &call.app.settings;
     match settings.login {
@@ -213,39 +215,49 @@ fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
         }
         LoginMode::Auto => {}
     }
-    let request = call.request;
-    if !request.peer.local {
-        return Err(Problem::login_refused(
-            "There are no accounts, and this address can be reached from other machines. SEALGATE_LOGIN=open permits \
-             anybody to log in under any name.",
-        ));
+    match why_not_open(call.request, settings) {
+        None => Ok(()),
+        Some(why) => Err(Problem::login_refused(format!(
+            "There are no accounts, and {why}. Make an account: sealgate user add NAME. (With SEALGATE_LOGIN=open anybody \
+             who reaches this server would get a token for any name, without a password.)"
+        ))),
     }
-    // A proxy on this machine makes strangers look local.
-    let proxied = PROXY_HEADERS
-        .iter()
-        .chain([&settings.forwarded_header.as_str()])
-        .any(|name| request.headers.get(name).is_some())
+}
+
+/// Why a caller may not log in without a password; `None`: it is a process of the user that the server runs as, and does not
+/// seem to pass on what others ask.
+fn why_not_open(request: &Request<'_>, settings: &AppSettings) -> Option<&'static str> {
+    if !request.peer.is_local() {
+        return Some("this address can be reached from other machines");
+    }
+    // A proxy may run as the same user. These checks catch the usual ones, but not all: nginx may be told to add no header,
+    // to speak HTTP/1.1 and to send a loopback Host.
+    let proxied = request.version_1_0
+        || PROXY_HEADERS
+            .iter()
+            .chain([&settings.forwarded_header.as_str()])
+            .any(|name| request.headers.get(name).is_some())
         || Caller::peer(request).is_trusted(settings);
     if proxied {
-        return Err(Problem::login_refused(
-            "There are no accounts, and the request came through a proxy. SEALGATE_LOGIN=open permits anybody to log in \
-             under any name.",
-        ));
+        return Some("the request came through a proxy, or as HTTP/1.0");
     }
     // A page in a browser of this machine can name us by a host of its own (DNS rebinding).
     if request.peer.address.is_some() && !host_is_ours(request, &settings.allowed_hosts) {
-        return Err(Problem::login_refused(
-            "There are no accounts, and the Host header names neither this machine nor a host in SEALGATE_ALLOWED_HOSTS.",
-        ));
+        return Some(
+            "the Host header names neither this machine nor a host in SEALGATE_ALLOWED_HOSTS",
+        );
     }
-    Ok(())
+    match request.peer.owner() {
+        Owner::SameUser => None,
+        Owner::Another => Some(
+            "the caller is not a process of the user that the server runs as, but perhaps a proxy that serves others",
+        ),
+        Owner::Unknown => Some("the system does not say which user's process the caller is"),
+    }
 }
 
-/// Whether Host names this machine. A request without one (HTTP/1.0) comes from no browser.
+/// Whether Host names this machine.
 fn host_is_ours(request: &Request<'_>, allowed: &[String]) -> bool {
-    if request.headers.get("Host").is_none() {
-        return true;
-    }
     let Some(host) = request.headers.get_text("Host") else {
         return false;
     };

@@ -135,7 +135,7 @@ fn logins_have_limits_of_their_own() {
     assert_eq!(code(&response, 429), "rate_limited");
     assert!(response.header("Retry-After").is_some());
     let elsewhere = post("/login", r#"{"username": "d"}"#)
-        .from("127.0.0.2", true)
+        .from(of_user("127.0.0.2", me()))
         .of(&app);
     assert_eq!(elsewhere.status().0, 200);
     let off = super::app(&[("login_max_requests", "0")]);
@@ -148,15 +148,26 @@ fn logins_have_limits_of_their_own() {
 }
 
 #[test]
-fn open_login_is_for_callers_of_this_machine() {
+fn open_login_is_for_processes_of_the_servers_own_user() {
     let auto = app(&[("allowed_hosts", "my.test")]);
     let ask = || post("/login", r#"{"username": "a"}"#);
     let refused = |ask: Ask<'_>| code(&ask.of(&auto), 403) == "login_refused";
-    assert!(refused(ask().from("192.0.2.1", false)));
+    assert!(refused(ask().from(stranger("192.0.2.1"))));
     assert!(
-        refused(ask().from("127.0.0.1", false)),
+        refused(ask().from(stranger("127.0.0.1"))),
         "the listener can be reached by others"
     );
+    let other = me().map(|me| me + 1);
+    for address in ["127.0.0.1", "unix"] {
+        assert!(refused(ask().from(of_user(address, other))), "{address}");
+        assert!(refused(ask().from(of_user(address, None))), "{address}");
+    }
+    // Where nothing listens, nobody has connected.
+    let (gone, server) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
+    assert!(refused(ask().from(Peer::tcp(gone, server))));
+    let mut old = ask();
+    old.version_1_0 = true;
+    assert!(refused(old));
     for proxy_header in [
         "X-Forwarded-For",
         "forwarded",
@@ -202,13 +213,23 @@ fn open_login_is_for_callers_of_this_machine() {
     let unix = ask()
         .without("Host")
         .with("Host", "anything")
-        .from("unix", true);
+        .from(of_user("unix", me()));
     assert_eq!(unix.of(&auto).status().0, 200);
+
+    // What to do, the safest first.
+    let said = body(&ask().from(of_user("unix", other)).of(&auto));
+    let detail = said["detail"].as_str().unwrap();
+    let account = detail.find("sealgate user add NAME");
+    assert!(
+        account < detail.find("SEALGATE_LOGIN=open") && account.is_some(),
+        "{detail}"
+    );
+    assert!(detail.contains("without a password"), "{detail}");
 
     let open = app(&[("login", "open")]);
     assert_eq!(
         ask()
-            .from("192.0.2.1", false)
+            .from(stranger("192.0.2.1"))
             .with("Via", "x")
             .of(&open)
             .status()
@@ -233,7 +254,7 @@ fn who_comes_through_a_known_proxy_is_no_caller_of_this_machine() {
         "login_refused"
     );
     assert_eq!(
-        code(&ask().from("127.0.0.9", true).of(&app), 403),
+        code(&ask().from(of_user("127.0.0.9", me())).of(&app), 403),
         "login_refused"
     );
     assert_eq!(ask().of(&app).status().0, 200);

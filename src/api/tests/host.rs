@@ -165,7 +165,7 @@ fn accounts_of_the_host_decide_who_gets_which_token() {
     let log_in = |sent: &str| {
         let mut ask = post("/login", sent);
         // Open login would refuse a stranger.
-        ask.peer.local = false;
+        ask.peer = stranger("192.0.2.1");
         ask.of(&app)
     };
     let token = body(&log_in(r#"{"username":"alice","password":"right"}"#))["token"].clone();

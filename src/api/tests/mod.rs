@@ -11,10 +11,26 @@ use serde_json::Value;
 use super::*;
 use crate::Config;
 
-const LOCAL: Peer = Peer {
-    address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
-    local: true,
-};
+/// A process of the user that the tests run as.
+fn own() -> Peer {
+    of_user("127.0.0.1", me())
+}
+
+fn me() -> Option<u32> {
+    Some(rustix::process::geteuid().as_raw())
+}
+
+fn of_user(address: &str, user: Option<u32>) -> Peer {
+    Peer::local(address.parse().ok(), user)
+}
+
+/// Somebody at a socket that other machines can reach.
+fn stranger(address: &str) -> Peer {
+    Peer::tcp(
+        (address.parse::<std::net::IpAddr>().unwrap(), 4711).into(),
+        ([0, 0, 0, 0], 5000).into(),
+    )
+}
 
 fn app(settings: &[(&str, &str)]) -> App {
     let mut config = Config::new();
@@ -32,6 +48,7 @@ struct Ask<'a> {
     headers: Vec<(&'a str, &'a str)>,
     body: &'a str,
     peer: Peer,
+    version_1_0: bool,
 }
 
 fn get(target: &str) -> Ask<'_> {
@@ -40,7 +57,8 @@ fn get(target: &str) -> Ask<'_> {
         target,
         headers: vec![("Host", "localhost:5000")],
         body: "",
-        peer: LOCAL,
+        peer: own(),
+        version_1_0: false,
     }
 }
 
@@ -54,7 +72,8 @@ fn post<'a>(target: &'a str, body: &'a str) -> Ask<'a> {
         target,
         headers,
         body,
-        peer: LOCAL,
+        peer: own(),
+        version_1_0: false,
     }
 }
 
@@ -69,11 +88,8 @@ impl<'a> Ask<'a> {
         self
     }
 
-    fn from(mut self, address: &str, local: bool) -> Self {
-        self.peer = Peer {
-            address: address.parse().ok(),
-            local,
-        };
+    fn from(mut self, peer: Peer) -> Self {
+        self.peer = peer;
         self
     }
 
@@ -88,7 +104,8 @@ impl<'a> Ask<'a> {
                     .collect(),
             ),
             body: self.body.as_bytes(),
-            peer: self.peer,
+            peer: &self.peer,
+            version_1_0: self.version_1_0,
             certificate: None,
         })
     }

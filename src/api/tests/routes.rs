@@ -331,7 +331,8 @@ fn a_panic_in_a_route_is_answered_with_500_and_tells_nothing() {
         target: "/",
         headers: Headers::default(),
         body: b"",
-        peer: LOCAL,
+        peer: &own(),
+        version_1_0: false,
         certificate: None,
     };
     let response = app.guarded(&request, |_, _, _| panic!("canary"));

@@ -11,7 +11,7 @@ use crate::server::head::origin_form;
 /// Who sends the requests of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Who<'a> {
-    pub(super) peer: Peer,
+    pub(super) peer: &'a Peer,
     /// The subject of the verified certificate.
     pub(super) certificate: Option<&'a str>,
 }
@@ -43,6 +43,7 @@ pub(super) fn view<'a>(request: &'a mut Parsed<'_>, who: Who<'a>) -> Request<'a>
         headers: mem::take(&mut request.headers),
         body: &request.body,
         peer: who.peer,
+        version_1_0: request.version_1_0,
         certificate: who.certificate,
     }
 }

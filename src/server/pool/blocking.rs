@@ -49,7 +49,7 @@ impl Job {
             lane,
             head: head.to_vec(),
             body: request.body.into_owned(),
-            peer: who.peer,
+            peer: who.peer.clone(),
             certificate: who.certificate.map(Into::into),
         }
     }
@@ -72,7 +72,7 @@ impl Job {
 
     fn who(&self) -> Who<'_> {
         Who {
-            peer: self.peer,
+            peer: &self.peer,
             certificate: self.certificate.as_deref(),
         }
     }

@@ -131,7 +131,7 @@ impl Connection {
 
     fn who(&self) -> Who<'_> {
         Who {
-            peer: self.peer,
+            peer: &self.peer,
             certificate: self.transport.client(),
         }
     }

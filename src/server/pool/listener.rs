@@ -148,6 +148,10 @@ impl Listener {
             // Answers are written whole: waiting for more to send with them would only delay them.
             let _ = sockopt::set_tcp_nodelay(&socket, true);
         }
+        let who = match (peer, self.sockets[number].address.tcp()) {
+            (Some(peer), Some(server)) => Peer::tcp(peer, server),
+            _ => Peer::local(None, user_of(&socket)),
+        };
         let Ok(address) = self.shared.addresses.enter(peer.map(|peer| peer.ip())) else {
             log::debug!("a connection is refused: its address has as many as it may");
             return;
@@ -175,10 +179,7 @@ impl Listener {
         // Workers end after the listener.
         let _ = mailbox.send(Message::Adopt(Incoming {
             transport,
-            peer: Peer {
-                address: peer.map(|peer| peer.ip()),
-                local: self.sockets[number].address.is_local(),
-            },
+            peer: who,
             address,
             crowded,
         }));
@@ -205,6 +206,12 @@ impl Listener {
     fn now(&self) -> u64 {
         milliseconds(self.started.elapsed())
     }
+}
+
+/// The user whose process connected to this Unix socket.
+fn user_of(socket: &OwnedFd) -> Option<u32> {
+    let credentials = sockopt::socket_peercred(socket).ok()?;
+    Some(credentials.uid.as_raw())
 }
 
 fn impossible(error: Errno) -> Error {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tiny_http::{HTTPVersion, ListenAddr, Request as TinyRequest};
+use tiny_http::{HTTPVersion, Request as TinyRequest};
 
 use crate::api::{App, Headers, Peer, Problem, Request, Response};
 use crate::server::encode::{Framing, encode};
@@ -51,23 +51,21 @@ const SET_ASIDE: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Mount {
     exchange: Arc<Exchange>,
-    local: bool,
+    /// The address that the server listens on, unless that is a Unix socket.
+    server: Option<SocketAddr>,
 }
 
 impl Mount {
-    /// Mounts `app` in `server`. Whether anybody may log in follows from the address that the server listens on.
+    /// Mounts `app` in `server`. Without accounts, processes of the user that this one runs as may log in where the server
+    /// listens on a loopback address, under Linux; on a Unix socket tiny_http does not show who connects, and nobody may.
     pub fn new(app: App, server: &tiny_http::Server) -> Self {
-        let local = match server.server_addr() {
-            ListenAddr::IP(address) => address.ip().to_canonical().is_loopback(),
-            #[cfg(unix)]
-            ListenAddr::Unix(_) => true,
-        };
+        let address = server.server_addr().to_ip();
         let defaults = Config::new()
             .settings()
             .expect("the defaults are good settings");
         Mount {
             exchange: Arc::new(Exchange::new(app, Limits::of(&defaults.server))),
-            local,
+            server: address,
         }
     }
 
@@ -80,7 +78,7 @@ impl Mount {
         };
         Mount {
             exchange: Arc::new(Exchange::new(app, limits)),
-            local: self.local,
+            server: self.server,
         }
     }
 
@@ -93,7 +91,7 @@ impl Mount {
     pub fn answer(&self, request: TinyRequest) -> Result<(), Error> {
         let heard = self.exchange.hear(request);
         self.exchange
-            .answer(heard, self.local, &AtomicBool::new(false))
+            .answer(heard, self.server, &AtomicBool::new(false))
     }
 }
 
@@ -193,11 +191,11 @@ impl Exchange {
         Heard { request, length }
     }
 
-    /// `stopping`: whether the server stops; the client is then told to go elsewhere next time.
+    /// `server`: the address that the server listens on, unless that is a Unix socket. `stopping`: whether the server stops; the client is then told to go elsewhere next time.
     pub(super) fn answer(
         &self,
         heard: Heard,
-        local: bool,
+        server: Option<SocketAddr>,
         stopping: &AtomicBool,
     ) -> Result<(), Error> {
         let Heard {
@@ -209,20 +207,24 @@ impl Exchange {
             head: *request.method() == tiny_http::Method::Head,
             close: says_close(&request),
         };
+        let peer = match (request.remote_addr(), server) {
+            (Some(peer), Some(server)) => Peer::tcp(*peer, server),
+            _ => Peer::local(None, None),
+        };
         let body = length.and_then(|length| {
             read_body(&mut request, length, self.limits.body)
                 .inspect_err(|_| self.note_refusal(&request))
         });
         match body {
             Ok(body) => {
-                let response = self.app.handle(&view(&request, &body, local));
+                let response = self.app.handle(&view(&request, &body, &peer));
                 // Asked now, not before: the body may have taken its time.
                 framing.close |= stopping.load(Ordering::SeqCst);
                 write(request, &response, framing);
                 Ok(())
             }
             Err(problem) => {
-                let response = self.app.refuse(&view(&request, b"", local), problem);
+                let response = self.app.refuse(&view(&request, b"", &peer), problem);
                 framing.close = true;
                 self.refuse(request, &response, framing)
             }
@@ -279,16 +281,14 @@ impl Exchange {
     }
 }
 
-fn view<'a>(request: &'a TinyRequest, body: &'a [u8], local: bool) -> Request<'a> {
+fn view<'a>(request: &'a TinyRequest, body: &'a [u8], peer: &'a Peer) -> Request<'a> {
     Request {
         method: request.method(),
         target: head::origin_form(request.url()),
         headers: headers(request),
         body,
-        peer: Peer {
-            address: request.remote_addr().map(|address| address.ip()),
-            local,
-        },
+        peer,
+        version_1_0: *request.http_version() <= HTTPVersion(1, 0),
         certificate: None,
     }
 }

@@ -5,6 +5,7 @@
 //! of an ended server still bring requests, so one of its workers stays until they have been silent for a while.
 
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -37,7 +38,8 @@ struct Generation {
     accept_ended: AtomicBool,
     /// Taken by the one worker that stays after retirement.
     stayer: AtomicBool,
-    local: bool,
+    /// Unless it is a Unix socket.
+    address: Option<SocketAddr>,
 }
 
 struct Keeper {
@@ -146,7 +148,7 @@ impl Keeper {
             intake: Mutex::default(),
             accept_ended: AtomicBool::new(false),
             stayer: AtomicBool::new(false),
-            local: self.socket.address.is_local(),
+            address: self.socket.address.tcp(),
         });
         for number in 0..self.shared.workers {
             let (shared, generation) = (self.shared.clone(), generation.clone());
@@ -286,7 +288,7 @@ fn answer(shared: &Shared, generation: &Generation, request: Heard) {
     shared.running.fetch_add(1, Ordering::SeqCst);
     let answered = shared
         .exchange
-        .answer(request, generation.local, &shared.stopping);
+        .answer(request, generation.address, &shared.stopping);
     shared.running.fetch_sub(1, Ordering::SeqCst);
     if let Err(error) = answered {
         shared.begin_stop(Some(error));
