@@ -36,6 +36,29 @@ pub struct Event<'a> {
     pub id: &'a str,
 }
 
+/// Who asked for something, as far as a door knows.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// An address, `uid:1000` for the command, `library` for a call.
+    pub peer: &'a dyn fmt::Display,
+    /// The request's id; `-` where it was no request.
+    pub id: &'a str,
+}
+
+impl Asker<'_> {
+    /// A program's own call.
+    pub const LIBRARY: Asker<'static> = Asker {
+        peer: &"library",
+        id: "-",
+    };
+}
+
+impl fmt::Debug for Asker<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.peer, self.id)
+    }
+}
+
 impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.event, self.result)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 
-use crate::audit::{Event, Pseudonyms};
+use crate::audit::{Asker, Event, Pseudonyms};
 use crate::cipher::{self, CbcMode, DataKey, DataKeyId, Stream};
 use crate::config::GateSettings;
 use crate::keys::{KeyOrigin, KeyRing, Keys, Unusable};
@@ -87,11 +87,29 @@ impl Gate {
         });
     }
 
-    /// Issues a signed token for `grant.subject`.
+    /// Issues a signed token for `grant.subject`. The audit trail gets the event `token.issue`.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] where the subject or the scope is not acceptable.
     pub fn issue_token(&self, grant: &Grant<'_>) -> Result<String, Error> {
+        self.issue_token_by(grant, Asker::LIBRARY)
+    }
+
+    /// The same on behalf of `asker`, who is named in the audit trail.
+    ///
+    /// # Errors
+    /// Those of [`issue_token`](Self::issue_token).
+    pub fn issue_token_by(&self, grant: &Grant<'_>, asker: Asker<'_>) -> Result<String, Error> {
+        self.issue(grant, "token.issue", asker)
+    }
+
+    /// The same as what the audit trail calls `event`: a login that gives a token is told as a login, and not twice.
+    pub(crate) fn issue(
+        &self,
+        grant: &Grant<'_>,
+        event: &'static str,
+        asker: Asker<'_>,
+    ) -> Result<String, Error> {
         let Inner {
             keys,
             tokens,
@@ -107,7 +125,19 @@ impl Gate {
                 issued_at: ledger.issue_time(grant.subject)?,
             },
         )?;
+        self.tell_issued(event, grant.subject, asker);
         Ok(made.token)
+    }
+
+    /// Tells the audit trail that somebody was given a token. All doors lead here, so none can forget it.
+    fn tell_issued(&self, event: &'static str, user: &str, asker: Asker<'_>) {
+        self.pseudonyms().tell(&Event {
+            event,
+            result: "ok",
+            user: Some(user),
+            peer: asker.peer,
+            id: asker.id,
+        });
     }
 
     /// Checks a token and gives its claims. Tokens of ours and, where `JWT_SECRET_KEY` is set, of the original's form.

@@ -1,5 +1,7 @@
 //! From a request to its route, and the gates on the way: token, scope, limit.
 
+use std::fmt;
+
 use super::caller::Caller;
 use super::host::HostRoute;
 use super::problem::Problem;
@@ -7,7 +9,8 @@ use super::request::{Method, Request};
 use super::response::Response;
 use super::routes::ROUTES;
 use super::{AppInner, Seen};
-use crate::audit::{AUDIT, Event};
+use crate::audit::{AUDIT, Asker, Event};
+use crate::config::AppSettings;
 use crate::limiter::Admission;
 use crate::token::TokenUse;
 use crate::{Claims, TokenError};
@@ -51,7 +54,34 @@ pub(super) struct Call<'a> {
     pub(super) seen: &'a mut Seen,
 }
 
+/// The caller's address, found where it is written: nobody may want it.
+pub(super) struct Peer<'a> {
+    request: &'a Request<'a>,
+    settings: &'a AppSettings,
+}
+
+impl fmt::Display for Peer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Caller::of(self.request, self.settings).fmt(f)
+    }
+}
+
 impl Call<'_> {
+    pub(super) fn peer(&self) -> Peer<'_> {
+        Peer {
+            request: self.request,
+            settings: &self.app.settings,
+        }
+    }
+
+    /// Who asks, for what the gate tells the audit trail.
+    pub(super) fn asker<'a>(&'a self, peer: &'a Peer<'a>) -> Asker<'a> {
+        Asker {
+            peer,
+            id: self.seen.id.as_str(),
+        }
+    }
+
     /// Tells an event of the audit trail about the request's user.
     pub(super) fn audit(&self, event: &'static str, result: &str) {
         audit(self.app, self.request, self.seen, event, result);

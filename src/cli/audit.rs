@@ -39,6 +39,14 @@ impl Trail {
             peer: &format_args!("{}", whoever()),
             id: "-",
         });
+        self.written();
+    }
+
+    /// Waits until what was told is written, and reports if it could not be.
+    pub(super) fn written(&self) {
+        if self.0.is_none() {
+            return;
+        }
         log::logger().flush();
         if let Some(trouble) = logging::trouble() {
             remark(&trouble);
@@ -47,7 +55,7 @@ impl Trail {
 }
 
 /// The system's user who runs the command.
-fn whoever() -> String {
+pub(super) fn whoever() -> String {
     #[cfg(unix)]
     return format!("uid:{}", rustix::process::getuid().as_raw());
     #[cfg(not(unix))]

@@ -125,9 +125,12 @@ fn load_settings(matches: &ArgMatches, groups: &[Group]) -> Result<Settings, Err
 
 /// The gate of the settings. Reports the key ring that is made where there is none.
 fn open_gate(matches: &ArgMatches) -> Result<Gate, Error> {
-    let settings = load_settings(matches, &[Group::Gate])?.gate;
-    let changes = Changes::before(&settings);
-    let gate = Gate::new(&settings)?;
+    gate_of(&load_settings(matches, &[Group::Gate])?)
+}
+
+fn gate_of(settings: &Settings) -> Result<Gate, Error> {
+    let changes = Changes::before(&settings.gate);
+    let gate = Gate::new(&settings.gate)?;
     changes.report_created_ring();
     Ok(gate)
 }

@@ -3,15 +3,18 @@
 use std::time::{Duration, SystemTime};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use sealgate::audit::Asker;
 use sealgate::config::Group;
 use sealgate::token::{OPEN_LOGIN_SCOPE, Unverified};
+use sealgate::users::User;
 use sealgate::{Error, Gate, Grant, Secret, TokenError};
 use serde_json::{Value, json};
 
-use super::audit::Trail;
+use super::audit::{Trail, whoever};
 use super::changes::Changes;
 use super::{
-    Failure, load_settings, open_gate, print_json, read_input, remark, settings, write_output,
+    Failure, gate_of, load_settings, open_gate, print_json, read_input, remark, settings,
+    write_output,
 };
 
 pub(super) fn command() -> Command {
@@ -28,8 +31,9 @@ pub(super) fn command() -> Command {
             Arg::new("scope")
                 .long("scope")
                 .value_name("NAMES")
-                .default_value(OPEN_LOGIN_SCOPE)
-                .help("What it permits: names with spaces between"),
+                .help(format!(
+                    "What it permits: names with spaces between; else what the account of this name has, and without one {OPEN_LOGIN_SCOPE}"
+                )),
         )
         .arg(
             Arg::new("ttl")
@@ -103,21 +107,58 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn issue(matches: &ArgMatches) -> Result<(), Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
-    let gate = open_gate(matches)?;
-    let token = gate.issue_token(&Grant {
-        subject: text("user"),
-        scope: text("scope"),
+    let settings = load_settings(matches, &[Group::Gate])?;
+    let trail = Trail::start(&settings)?;
+    let gate = gate_of(&settings)?;
+    let subject = text("user");
+    let account = gate.users().find(subject)?;
+    let scope = match (matches.get_one::<String>("scope"), &account) {
+        (Some(given), _) => given,
+        (None, Some(account)) => account.scope.as_str(),
+        (None, None) => OPEN_LOGIN_SCOPE,
+    };
+    let grant = Grant {
+        subject,
+        scope,
         ttl: matches
             .get_one::<u64>("ttl")
             .copied()
             .map(Duration::from_secs),
-    })?;
-    if gate.wants_passwords() && gate.users().find(text("user"))?.is_none() {
-        remark(
-            "There are accounts, and none of this name: the token will be refused (sealgate user add makes one).",
-        );
+    };
+    let asker = Asker {
+        peer: &whoever(),
+        id: "-",
+    };
+    let token = gate.issue_token_by(&grant, asker)?;
+    trail.written();
+    match &account {
+        Some(account) => warn_of_account(account, scope),
+        None if gate.wants_passwords() => remark(
+            "Warning: there are accounts, and none of this name: the token will be refused (sealgate user add makes one).",
+        ),
+        None => {}
     }
     write_output(format!("{token}\n").as_bytes())
+}
+
+/// Warns where a token does not go with the account of its user.
+fn warn_of_account(account: &User, scope: &str) {
+    if account.disabled {
+        remark(
+            "Warning: the account of this name is disabled: the token is refused until it is on again (sealgate user enable).",
+        );
+    }
+    let has = |name: &&str| account.scope.split(' ').any(|own| own == *name);
+    let beyond: Vec<&str> = scope
+        .split(' ')
+        .filter(|name| !name.is_empty() && !has(name))
+        .collect();
+    if !beyond.is_empty() {
+        remark(&format!(
+            "Warning: this token permits more than the account of its user, which does not have: {}",
+            beyond.join(" ")
+        ));
+    }
 }
 
 fn verify(matches: &ArgMatches) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use super::buffer::SealgateBuffer;
 use super::gate::{SealgateGate, call, guarded};
 use super::input::{bytes, text};
 use super::{Failure, SealgateStatus};
-use crate::audit::Event;
+use crate::audit::{Asker, Event};
 use crate::{Error, Gate};
 
 /// Takes a token back: an access token with the login that it comes from, or a refresh token with its login.
@@ -126,7 +126,7 @@ pub(super) fn tell(gate: &Gate, event: &'static str, result: &str, user: Option<
         event,
         result,
         user,
-        peer: &"library",
-        id: "-",
+        peer: Asker::LIBRARY.peer,
+        id: Asker::LIBRARY.id,
     });
 }

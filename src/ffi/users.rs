@@ -128,7 +128,11 @@ pub unsafe extern "C" fn sealgate_log_in(
             let done = users
                 .check(name, &password.into(), from)
                 .and_then(|login| gate.log_in(&login, scope));
-            let new = waiting(told(gate, "login", name, done), retry_after_ms)?;
+            // One that goes well is told by the gate.
+            if let Err(error) = &done {
+                tell(gate, "login", error.code(), Some(name));
+            }
+            let new = waiting(done, retry_after_ms)?;
             give(new, token, refresh_token);
             Ok(())
         })
@@ -165,8 +169,7 @@ pub unsafe extern "C" fn sealgate_refresh(
             let used = token_text(used, used_size, "used")?;
             let scope = text(scope, scope_size, "scope")?;
             match gate.refresh(used, scope) {
-                Ok(Refreshed::New(user, new)) => {
-                    tell(gate, "refresh", "ok", Some(&user));
+                Ok(Refreshed::New(_, new)) => {
                     give(new, token, refresh_token);
                     Ok(())
                 }

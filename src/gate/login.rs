@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Gate, Inner};
+use crate::audit::Asker;
 use crate::clock::unix_now;
 use crate::store::{Moment, Rotation, Session};
 use crate::token::{self, Claims, Grant, Made, Making, TokenUse, narrow_scope};
@@ -68,6 +69,14 @@ impl Gate {
     /// [`Error::InvalidInput`] where more is asked for than the account has, [`Error::LoginFailed`] where the account
     /// was changed since the check, [`Error::Store`].
     pub fn log_in(&self, login: &Login, asked: &str) -> Result<Tokens, Error> {
+        self.log_in_by(login, asked, Asker::LIBRARY)
+    }
+
+    /// The same on behalf of `asker`, who is named in the audit trail: the event `login`, if it goes well.
+    ///
+    /// # Errors
+    /// Those of [`log_in`](Self::log_in).
+    pub fn log_in_by(&self, login: &Login, asked: &str, asker: Asker<'_>) -> Result<Tokens, Error> {
         let Inner { tokens, ledger, .. } = &*self.inner;
         let scope = narrow_scope(asked, login.scope())?;
         let issued_at = ledger.issue_time(login.name())?;
@@ -86,6 +95,7 @@ impl Gate {
             issued_at,
         )?;
         if begun {
+            self.tell_issued("login", login.name(), asker);
             return Ok(pair.into_tokens(scope));
         }
         Err(Error::LoginFailed)
@@ -99,6 +109,19 @@ impl Gate {
     /// [`Error::Token`] where it is none, or was taken back; [`Error::InvalidInput`] where more is asked for than the login
     /// has; [`Error::Store`].
     pub fn refresh(&self, refresh_token: &str, asked: &str) -> Result<Refreshed, Error> {
+        self.refresh_by(refresh_token, asked, Asker::LIBRARY)
+    }
+
+    /// The same on behalf of `asker`, who is named in the audit trail: the event `refresh`, if it goes well.
+    ///
+    /// # Errors
+    /// Those of [`refresh`](Self::refresh).
+    pub fn refresh_by(
+        &self,
+        refresh_token: &str,
+        asked: &str,
+        asker: Asker<'_>,
+    ) -> Result<Refreshed, Error> {
         let Inner { tokens, ledger, .. } = &*self.inner;
         let claims = self.read_refresh(refresh_token)?;
         let scope = narrow_scope(asked, claims.scope())?;
@@ -124,7 +147,10 @@ impl Gate {
         )?;
         let user = user.to_owned();
         match rotation {
-            Rotation::Done => Ok(Refreshed::New(user, pair.into_tokens(scope))),
+            Rotation::Done => {
+                self.tell_issued("refresh", &user, asker);
+                Ok(Refreshed::New(user, pair.into_tokens(scope)))
+            }
             Rotation::Reused => {
                 ledger.look();
                 Ok(Refreshed::UsedBefore(user))

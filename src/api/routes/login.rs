@@ -75,15 +75,17 @@ fn log_in(
     } else {
         open(call, username, asked)
     };
-    call.audit(
-        "login",
-        match &done {
-            Ok(_) => "ok",
-            // With the right password, which the trail has to show.
-            Err(problem) if problem.code() == "bad_member" => "invalid_scope",
-            Err(problem) => problem.code(),
-        },
-    );
+    // The gate tells the audit trail of one that gives a token.
+    if let Err(problem) = &done {
+        call.audit(
+            "login",
+            match problem.code() {
+                // With the right password, which the trail has to show.
+                "bad_member" => "invalid_scope",
+                code => code,
+            },
+        );
+    }
     done
 }
 
@@ -128,7 +130,9 @@ fn by_account(
         call.audit("lockout", "put_off");
     }
     let login = checked?;
-    let new = gate.log_in(&login, asked).map_err(scope_problem)?;
+    let new = gate
+        .log_in_by(&login, asked, call.asker(&call.peer()))
+        .map_err(scope_problem)?;
     Ok(tokens(call, &new))
 }
 
@@ -145,11 +149,12 @@ fn issue(
 ) -> Result<Response, Problem> {
     let scope = narrow_scope(asked, permitted).map_err(scope_problem)?;
     let gate = &call.app.gate;
-    let token = gate.issue_token(&Grant {
+    let grant = Grant {
         subject: username,
         scope,
         ttl: None,
-    })?;
+    };
+    let token = gate.issue(&grant, "login", call.asker(&call.peer()))?;
     Ok(Response::json(
         200,
         &json!({

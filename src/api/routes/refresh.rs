@@ -28,10 +28,9 @@ fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
         .ok_or_else(|| Problem::bad_member(BAD_TOKEN, r#"Send {"refresh_token": "..."}."#))?;
     let asked = text(&body, "scope", BAD_SCOPE)?.unwrap_or_default();
     let gate = &call.app.gate;
-    match gate.refresh(token, asked) {
+    match gate.refresh_by(token, asked, call.asker(&call.peer())) {
         Ok(Refreshed::New(user, new)) => {
             call.seen.user = Some(user);
-            call.audit("refresh", "ok");
             Ok(tokens(call, &new))
         }
         Ok(Refreshed::UsedBefore(user)) => {
