@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python races fuzz test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python flaky races fuzz test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -123,6 +123,14 @@ soak-python: bootstrap-test ## a million calls of each of the package's function
 	$(PYTEST_ENVIRONMENT) SEALGATE_BIN='$(TARGET)/release/sealgate' SEALGATE_LIB='$(TARGET)/release/libsealgate.so' \
 		SEALGATE_SOAK_CALLS=1000000 SEALGATE_EXIT_ROUNDS=25 \
 		'$(VENV)/bin/python' $(PYTEST) -q tests/python/test_package_memory.py tests/python/test_package_exit.py
+
+# FLAKY_BUSY=8 keeps the machine busier.
+flaky: bootstrap-test ## the whole suite FLAKY_ROUNDS times (5) beside four busy processes; lists what failed, logs in target/flaky
+	$(call heading,flaky tests)
+	cargo build --locked
+	scripts/venv '$(VENV)' tests/python/requirements.txt
+	$(PYTEST_ENVIRONMENT) FLAKY_ROUNDS='$(FLAKY_ROUNDS)' FLAKY_BUSY='$(FLAKY_BUSY)' \
+		scripts/flaky '$(TARGET)/flaky' '$(VENV)/bin/python' $(PYTEST) -rfE tests/python
 
 fmt-check: ## is the formatting right?
 	$(call heading,formatting)

@@ -292,7 +292,7 @@ fn wrong_passwords_put_further_tries_off_with_retry_after() {
         );
         assert_eq!(put_off.headers["retry-after"], "1");
     }
-    common::people::within(std::time::Duration::from_secs(3), || {
+    common::people::within(common::PATIENCE, || {
         login(&server, "alice", PASSWORD).status == 200
     });
     let log = server.stop();

@@ -16,7 +16,7 @@ use common::by_line::C;
 use common::c::checked;
 use common::people::within;
 use common::place::Place;
-use common::{Answer, Server, run, said, text};
+use common::{Answer, PATIENCE, Server, run, said, text};
 use serde_json::{Value, json};
 
 /// What a key of each kind made.
@@ -434,7 +434,7 @@ fn a_ring_that_becomes_unusable_is_told_and_the_keys_before_stay_in_use_at_every
         let made = make(place);
         spoil(&place.ring());
         server.signal("HUP");
-        within(Duration::from_secs(5), || {
+        within(PATIENCE, || {
             server
                 .get("/readyz", None)
                 .body

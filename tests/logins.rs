@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::load::good_client;
 use common::people::{PASSWORD, People, login, within_a_second};
-use common::{Answer, Server};
+use common::{Answer, Server, promised};
 
 /// As the settings have them where nobody says otherwise.
 const DEAR: &[(&str, &str)] = &[
@@ -113,7 +113,7 @@ fn patient_login(server: &Server, password: &str) -> Answer {
 
 #[test]
 fn a_crowd_of_logins_is_answered_and_keeps_nobody_else_waiting() {
-    crowd(40, Duration::from_secs(2));
+    crowd(40, promised(Duration::from_secs(2)));
 }
 
 #[test]

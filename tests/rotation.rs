@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::people::{Pair, People};
-use common::{Server, said, text, typed};
+use common::{PATIENCE, Server, said, text, typed};
 use serde_json::{Value, json};
 
 fn keys(home: &Path, arguments: &[&str]) -> Value {
@@ -76,7 +76,7 @@ fn a_login_at_one_server_can_be_refreshed_at_another_right_after_a_rotation() {
         one.signal("HUP");
         let start = Instant::now();
         while one.log().matches("was read again").count() < rotations {
-            assert!(start.elapsed() < Duration::from_secs(5), "{}", one.log());
+            assert!(start.elapsed() < PATIENCE, "{}", one.log());
             thread::sleep(Duration::from_millis(5));
         }
         let refreshed = Pair::log_in(&one, "alice").refreshed(&other);
@@ -91,20 +91,16 @@ fn a_replaced_token_key_is_accepted_until_its_time_is_over() {
     let home = tempfile::tempdir().unwrap();
     let server = start(home.path());
     let token = server.log_in("alice");
-    keys(home.path(), &["rotate", "--token", "--grace", "3"]);
     let rotated = Instant::now();
+    keys(home.path(), &["rotate", "--token", "--grace", "3"]);
     // Cached and not, before and after.
     let ask = || server.get("/secure-data", Some(&token));
-    assert_eq!(ask().status, 200);
     let refused = loop {
         let answer = ask();
         if answer.status != 200 {
             break answer;
         }
-        assert!(
-            rotated.elapsed() < Duration::from_secs(10),
-            "still accepted"
-        );
+        assert!(rotated.elapsed() < PATIENCE, "still accepted");
         thread::sleep(Duration::from_millis(20));
     };
     let after = rotated.elapsed();
@@ -185,7 +181,7 @@ fn a_retired_data_key_opens_nothing_until_it_is_accepted_again() {
             if answer.status == status {
                 return answer;
             }
-            assert!(start.elapsed() < Duration::from_secs(5), "{}", answer.body);
+            assert!(start.elapsed() < PATIENCE, "{}", answer.body);
             thread::sleep(Duration::from_millis(20));
         }
     };
@@ -212,7 +208,7 @@ fn a_server_replaces_keys_that_have_reached_their_age() {
     let before = newest(home.path(), "token");
     let start = Instant::now();
     while newest(home.path(), "token") == before {
-        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(100));
     }
     let listed = keys(home.path(), &["list"]);
@@ -243,7 +239,7 @@ fn a_ring_that_was_damaged_meanwhile_is_told_and_the_keys_before_stay_in_use() {
     let is_told = |server: &Server| server.get("/readyz", None).body.contains("cannot be used");
     let start = Instant::now();
     while !is_told(&server) {
-        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(start.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(server.get("/readyz", None).status, 200);
@@ -252,7 +248,7 @@ fn a_ring_that_was_damaged_meanwhile_is_told_and_the_keys_before_stay_in_use() {
     let is_well_again = || {
         let start = Instant::now();
         while is_told(&server) {
-            assert!(start.elapsed() < Duration::from_secs(5), "{}", server.log());
+            assert!(start.elapsed() < PATIENCE, "{}", server.log());
             // It is whoever uses keys that looks.
             assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
             thread::sleep(Duration::from_millis(20));
@@ -267,7 +263,7 @@ fn a_ring_that_was_damaged_meanwhile_is_told_and_the_keys_before_stay_in_use() {
     server.signal("HUP");
     let start = Instant::now();
     while !is_told(&server) {
-        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(start.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(20));
     }
     // More than one look.
@@ -286,13 +282,19 @@ fn keys_that_cannot_be_replaced_at_their_age_are_told_once_and_replaced_when_the
     let ring = home.path().join(".local/state/sealgate/keys.json");
     let good = fs::read(&ring).unwrap();
     fs::write(&ring, b"no ring").unwrap();
-    thread::sleep(Duration::from_millis(4500));
     let failures = |log: &str| log.matches("their age cannot be replaced").count();
+    let start = Instant::now();
+    while failures(&server.log()) == 0 {
+        assert!(start.elapsed() < PATIENCE, "{}", server.log());
+        thread::sleep(Duration::from_millis(20));
+    }
+    // More than one further try.
+    thread::sleep(Duration::from_millis(2500));
     assert_eq!(failures(&server.log()), 1, "{}", server.log());
     fs::write(&ring, &good).unwrap();
     let start = Instant::now();
     while !server.log().contains("its age and was replaced") {
-        assert!(start.elapsed() < Duration::from_secs(5), "{}", server.log());
+        assert!(start.elapsed() < PATIENCE, "{}", server.log());
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(failures(&server.stop()), 1);

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::place::{Place, write_ring};
-use common::{Server, run, said, text, typed};
+use common::{PATIENCE, Server, run, said, text, typed};
 use serde_json::Value;
 
 const PASSPHRASE: (&str, &str) = ("SEALGATE_RING_KEY", "correct horse battery");
@@ -100,7 +100,7 @@ fn sealing_leaves_no_key_in_the_clear_and_the_secret_can_be_changed() {
     // Warnings come right behind the greeting.
     let start = Instant::now();
     while !server.log().contains("sealgate keys seal") {
-        assert!(start.elapsed() < Duration::from_secs(5), "{}", server.log());
+        assert!(start.elapsed() < PATIENCE, "{}", server.log());
         thread::sleep(Duration::from_millis(20));
     }
     done(home, &["keys", "seal"], b"", &[KEY]);

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::process::limit_descriptors;
-use common::{Answer, PATIENCE, Server, run, sealgate, text};
+use common::{Answer, PATIENCE, READ, Server, promised, run, sealgate, text};
 
 fn home() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -302,19 +302,19 @@ fn a_taken_port_and_an_exposed_address_are_refused_with_what_to_do() {
 #[test]
 fn a_running_request_may_end_and_a_second_signal_does_not_wait() {
     let home = home();
-    let mut server = Server::start(home.path(), &[("SEALGATE_GRACE", "10")]);
+    let mut server = Server::start(home.path(), &[("SEALGATE_GRACE", "30")]);
     let body = r#"{"username":"slow"}"#;
     let slow = |server: &Server| {
         let mut stream = server.connect();
         // More than tiny_http reads ahead by itself: the worker waits for the rest.
         let padding = " ".repeat(2000);
         write!(stream, "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{padding}", body.len() + 2000).unwrap();
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(READ);
         stream
     };
     let mut stream = slow(&server);
     server.signal("TERM");
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(READ);
     stream.write_all(body.as_bytes()).unwrap();
     let answer = Answer::read(&mut stream).unwrap();
     assert_eq!(
@@ -326,11 +326,11 @@ fn a_running_request_may_end_and_a_second_signal_does_not_wait() {
     let mut server = Server::start(home.path(), &[("SEALGATE_GRACE", "60")]);
     let _stream = slow(&server);
     server.signal("INT");
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(READ);
     let start = Instant::now();
     server.signal("INT");
     assert_eq!(server.wait(), Some(1));
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < promised(Duration::from_secs(5)));
 
     let mut server = Server::start(home.path(), &[("SEALGATE_GRACE", "1")]);
     let _stream = slow(&server);

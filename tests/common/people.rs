@@ -125,7 +125,7 @@ pub fn claims(token: &str) -> serde_json::Value {
 
 /// Asks until it is so; fails after the second in which every change has to have arrived. Says how long it took.
 pub fn within_a_second(is_so: impl Fn() -> bool) -> Duration {
-    within(Duration::from_secs(1), is_so)
+    within(super::promised(Duration::from_secs(1)), is_so)
 }
 
 pub fn within(patience: Duration, is_so: impl Fn() -> bool) -> Duration {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::Server;
+use super::{PATIENCE, Server};
 
 /// A number of /proc/PID/status, sizes in KiB.
 fn status(id: u32, name: &str) -> u64 {
@@ -67,11 +67,11 @@ impl Server {
             .collect()
     }
 
-    /// Waits until a second worker serves, or for half a minute; whether one does. Who only waits for a first connection has
+    /// Waits until a second worker serves, or for as long as anything may take; whether one does. Who only waits for a first connection has
     /// waited once or twice.
     pub fn sees_a_second_worker(&self) -> bool {
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(30) {
+        while start.elapsed() < PATIENCE {
             let waits = self.waits_of_threads("sealgate-worker");
             if waits.iter().filter(|waits| **waits > 5).count() >= 2 {
                 return true;
@@ -86,6 +86,21 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.id()))
             .unwrap()
             .count()
+    }
+
+    /// Open descriptors once all connections of clients that have left are closed.
+    pub fn settled_descriptors(&self) -> usize {
+        let start = Instant::now();
+        let mut before = self.descriptors();
+        loop {
+            std::thread::sleep(Duration::from_millis(300));
+            let now = self.descriptors();
+            if now == before {
+                return now;
+            }
+            assert!(start.elapsed() < PATIENCE, "connections come and go");
+            before = now;
+        }
     }
 
     /// Waits until no more than this many descriptors are open; how long that took.

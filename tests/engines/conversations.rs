@@ -5,8 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::Server;
 use crate::common::wire::{Answers, End};
+use crate::common::{PATIENCE, Server};
 use crate::table::{Engine, in_words};
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -293,7 +293,7 @@ fn clients_that_vanish_leave_nothing_behind() {
         }
         // tiny_http's listening and probing takes a few of its own.
         let allowed = before + if engine == Engine::Pool { 0 } else { 4 };
-        server.waits_for_descriptors(allowed, Duration::from_secs(5));
+        server.waits_for_descriptors(allowed, PATIENCE);
     });
 }
 

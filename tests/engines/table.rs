@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use crate::common::wire::{Answers, End};
-use crate::common::{Answer, Server};
+use crate::common::{Answer, Server, promised};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -74,7 +74,7 @@ impl Case {
 }
 
 /// A request of our own is answered within this, whatever else was sent; far below every deadline of the server.
-const AT_ONCE: Duration = Duration::from_secs(3);
+const AT_ONCE: Duration = promised(Duration::from_secs(3));
 /// tiny_http has nothing to say in some cases; that is not waited for that long.
 const SILENCE: Duration = Duration::from_millis(600);
 const CLIENTS: usize = 6;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::PATIENCE;
 use crate::common::wire::Answers;
 use crate::{GET, alone, start};
 
@@ -13,9 +14,7 @@ const MISSING: &[u8] = b"GET /missing HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Asks without a pause, two requests at a time; how many were answered.
 fn hammer(stream: TcpStream, over: &AtomicBool) -> usize {
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut connection = Answers::new(stream);
     let both = [GET, MISSING].concat();
     let mut answered = 0;

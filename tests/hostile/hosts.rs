@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::sync::{Arc, OnceLock};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,9 @@ use sealgate::api::{App, HostRoute, Method, Response};
 use sealgate::config::Config;
 use sealgate::server::Server;
 
-use crate::common::PATIENCE;
 use crate::common::load::loopback;
 use crate::common::wire::{Answers, End};
+use crate::common::{PATIENCE, promised};
 use crate::{GET, alone, beside_others};
 
 const SLOW: &[u8] = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -37,11 +38,18 @@ fn serve(settings: &[(&str, &str)], routes: Vec<HostRoute>) -> Server {
     Server::start(app, &settings.server).unwrap()
 }
 
-fn slow(for_ms: u64) -> HostRoute {
-    HostRoute::new(Method::Get, "/slow", move |_| {
-        thread::sleep(Duration::from_millis(for_ms));
+/// A route that waits until it is let go, and the two ends for the test: what it says when it has begun, and what lets it go.
+fn held() -> (HostRoute, Receiver<()>, Sender<()>) {
+    let (begun, has_begun) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let may_go_on = Mutex::new(may_go_on);
+    let route = HostRoute::new(Method::Get, "/slow", move |_| {
+        let _ = begun.send(());
+        // An error where the test has dropped its end: that lets it go too.
+        let _ = may_go_on.lock().unwrap().recv();
         text("slow\n")
-    })
+    });
+    (route, has_begun, go_on)
 }
 
 fn connect(server: &Server) -> Answers<TcpStream> {
@@ -65,7 +73,8 @@ fn busy(during: impl FnOnce()) -> Duration {
 #[test]
 fn nothing_is_computed_while_a_request_waits_for_something() {
     let _alone = alone();
-    let server = serve(&[("workers", "1")], vec![slow(500).blocking()]);
+    let (route, has_begun, go_on) = held();
+    let server = serve(&[("workers", "1")], vec![route.blocking()]);
     let mut connection = connect(&server);
     // So many that the connection yields to others before it comes to the slow one, with more to read.
     let all = [&GET.repeat(35), SLOW, &GET.repeat(4000)].concat();
@@ -74,25 +83,32 @@ fn nothing_is_computed_while_a_request_waits_for_something() {
     for _ in 0..35 {
         assert_eq!(connection.next().unwrap().status, 200);
     }
+    has_begun.recv_timeout(PATIENCE).unwrap();
     thread::sleep(Duration::from_millis(100));
     let busy = busy(|| thread::sleep(Duration::from_millis(300)));
     println!("{busy:.1?} of 300 ms busy");
     assert!(busy < Duration::from_millis(100), "{busy:?}");
+    drop(go_on);
     for _ in 0..4001 {
         assert_eq!(connection.next().unwrap().status, 200);
     }
     writer.join().unwrap().unwrap();
-    server.stop(Duration::from_secs(5)).unwrap();
+    server.stop(PATIENCE).unwrap();
 }
 
 #[test]
 fn a_stop_waits_for_a_request_without_computing() {
     let _alone = alone();
-    let server = serve(&[("workers", "1")], vec![slow(600).blocking()]);
+    let (route, has_begun, go_on) = held();
+    let server = serve(&[("workers", "1")], vec![route.blocking()]);
     let mut connection = connect(&server);
     connection.get_ref().write_all(SLOW).unwrap();
-    thread::sleep(Duration::from_millis(100));
-    let busy = busy(|| server.stop(Duration::from_secs(5)).unwrap());
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        drop(go_on);
+    });
+    let busy = busy(|| server.stop(PATIENCE).unwrap());
     println!("{busy:.1?} of 500 ms busy");
     assert!(busy < Duration::from_millis(100), "{busy:?}");
     let answer = connection.next().unwrap();
@@ -107,18 +123,23 @@ fn a_stop_waits_for_a_request_without_computing() {
 #[test]
 fn a_stop_ends_in_its_time_whatever_a_route_does() {
     let _beside = beside_others();
-    for route in [slow(4000), slow(4000).blocking()] {
+    for blocking in [false, true] {
+        let (mut route, has_begun, go_on) = held();
+        if blocking {
+            route = route.blocking();
+        }
         let server = serve(&[("workers", "1")], vec![route]);
         let connection = connect(&server);
         connection.get_ref().write_all(SLOW).unwrap();
-        thread::sleep(Duration::from_millis(100));
+        has_begun.recv_timeout(PATIENCE).unwrap();
         let told = Instant::now();
         assert!(server.stop(Duration::from_millis(300)).is_err());
         assert!(
-            told.elapsed() < Duration::from_secs(2),
+            told.elapsed() < promised(Duration::from_secs(2)),
             "{:?}",
             told.elapsed()
         );
+        drop(go_on);
     }
 }
 
@@ -140,7 +161,7 @@ fn a_route_may_stop_its_server() {
     let told = Instant::now();
     assert_eq!(server.wait(), Ok(()));
     assert!(
-        told.elapsed() < Duration::from_secs(3),
+        told.elapsed() < promised(Duration::from_secs(3)),
         "{:?}",
         told.elapsed()
     );
@@ -150,8 +171,12 @@ fn a_route_may_stop_its_server() {
 #[test]
 fn a_last_answer_is_whole_whatever_came_behind_its_request() {
     let _beside = beside_others();
-    let large = HostRoute::new(Method::Get, "/slow", |_| {
-        thread::sleep(Duration::from_millis(200));
+    let (begun, has_begun) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let large = HostRoute::new(Method::Get, "/slow", move |_| {
+        let _ = begun.send(());
+        let _ = may_go_on.lock().unwrap().recv();
         Response::new(200, "text/plain", vec![b'x'; 1 << 20])
     });
     let server = serve(&[], vec![large.blocking()]);
@@ -159,22 +184,26 @@ fn a_last_answer_is_whole_whatever_came_behind_its_request() {
     let mut stream = connection.get_ref();
     let last = b"GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(last).unwrap();
-    thread::sleep(Duration::from_millis(100));
+    has_begun.recv_timeout(PATIENCE).unwrap();
     stream.write_all(GET).unwrap();
+    drop(go_on);
     thread::sleep(Duration::from_millis(300));
     let answer = connection.next().unwrap();
     assert_eq!((answer.status, answer.body.len()), (200, 1 << 20));
     assert_eq!(connection.next().unwrap_err(), End::Closed);
-    server.stop(Duration::from_secs(5)).unwrap();
+    server.stop(PATIENCE).unwrap();
 }
 
 /// A route that waits without having said so keeps its worker, and those that are connected to it, but nobody else.
 #[test]
 fn a_route_that_holds_up_its_worker_does_not_hold_up_newcomers() {
     let _beside = beside_others();
-    let server = serve(&[("workers", "3")], vec![slow(2000)]);
+    let (route, has_begun, go_on) = held();
+    let server = serve(&[("workers", "3")], vec![route]);
     let mut held_up = connect(&server);
     held_up.get_ref().write_all(SLOW).unwrap();
+    has_begun.recv_timeout(PATIENCE).unwrap();
+    // A worker that has been at one turn for some milliseconds counts as held up.
     thread::sleep(Duration::from_millis(100));
     for number in 0..5 {
         let start = Instant::now();
@@ -182,8 +211,10 @@ fn a_route_that_holds_up_its_worker_does_not_hold_up_newcomers() {
         connection.get_ref().write_all(GET).unwrap();
         assert_eq!(connection.next().unwrap().status, 200);
         let took = start.elapsed();
-        assert!(took < Duration::from_secs(1), "number {number}: {took:?}");
+        let limit = promised(Duration::from_secs(1));
+        assert!(took < limit, "number {number}: {took:?}");
     }
+    drop(go_on);
     assert_eq!(held_up.next().unwrap().status, 200);
-    server.stop(Duration::from_secs(5)).unwrap();
+    server.stop(PATIENCE).unwrap();
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::common::load::{burst, loopback};
 use crate::common::wire::{Answers, End};
-use crate::common::{Answer, PATIENCE, Server, sealgate};
-use crate::{GET, alone, beside_others, configure, start};
+use crate::common::{Answer, PATIENCE, READ, Server, promised};
+use crate::{GET, alone, beside_others, start};
 
 const LOGIN: &str = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"username\":\"a\"}";
 
@@ -19,7 +19,7 @@ fn bursts(rounds: usize, idleness: Duration) {
     for round in 0..rounds {
         thread::sleep(idleness);
         let served = burst(server.port, GET, 64);
-        served.assert_within(Duration::from_secs(2), &format!("burst {round}"));
+        served.assert_within(promised(Duration::from_secs(2)), &format!("burst {round}"));
     }
     server.stop();
 }
@@ -73,7 +73,7 @@ fn soak_pauses() {
 fn a_stop_lets_running_requests_end_and_nothing_else() {
     let _beside = beside_others();
     let home = tempfile::tempdir().unwrap();
-    let mut server = start(&home, &[("SEALGATE_GRACE", "5")]);
+    let mut server = start(&home, &[("SEALGATE_GRACE", "30")]);
     let mut idle: Vec<_> = (0..20).map(|_| Answers::new(server.connect())).collect();
     for connection in &mut idle {
         connection.get_ref().write_all(GET).unwrap();
@@ -89,7 +89,7 @@ fn a_stop_lets_running_requests_end_and_nothing_else() {
     for _ in 0..20 {
         assert_eq!(pipelining.next().unwrap().status, 200);
     }
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(READ);
 
     server.signal("TERM");
     let told = Instant::now();
@@ -97,13 +97,13 @@ fn a_stop_lets_running_requests_end_and_nothing_else() {
         assert_eq!(connection.next().unwrap_err(), End::Closed);
     }
     assert!(
-        told.elapsed() < Duration::from_secs(1),
+        told.elapsed() < promised(Duration::from_secs(1)),
         "{:?}",
         told.elapsed()
     );
     while TcpStream::connect(loopback(server.port)).is_ok() {
         assert!(
-            told.elapsed() < Duration::from_secs(1),
+            told.elapsed() < promised(Duration::from_secs(1)),
             "new ones are let in"
         );
     }
@@ -120,7 +120,7 @@ fn a_stop_lets_running_requests_end_and_nothing_else() {
     let answered = Instant::now();
     assert_eq!(server.wait(), Some(0), "{}", server.log());
     assert!(
-        answered.elapsed() < Duration::from_secs(1),
+        answered.elapsed() < promised(Duration::from_secs(1)),
         "{:?}",
         answered.elapsed()
     );
@@ -132,7 +132,7 @@ fn a_stop_lets_running_requests_end_and_nothing_else() {
 fn a_stop_ends_a_client_that_never_pauses() {
     let _beside = beside_others();
     let home = tempfile::tempdir().unwrap();
-    let mut server = start(&home, &[("SEALGATE_GRACE", "5")]);
+    let mut server = start(&home, &[("SEALGATE_GRACE", "30")]);
     let stream = server.connect();
     let mut answers = Answers::new(stream.try_clone().unwrap());
     let mut last: Option<Answer> = None;
@@ -170,13 +170,13 @@ fn a_stop_has_an_end_and_a_second_signal_does_not_wait() {
         (&stream)
             .write_all(&LOGIN.as_bytes()[..LOGIN.len() - 3])
             .unwrap();
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(READ);
         stream
     };
     let mut server = start(&home, &[("SEALGATE_GRACE", "1")]);
     let _stream = slow(&server);
-    server.signal("TERM");
     let told = Instant::now();
+    server.signal("TERM");
     assert_eq!(server.wait(), Some(2));
     assert!(
         told.elapsed() > Duration::from_millis(900),
@@ -184,7 +184,7 @@ fn a_stop_has_an_end_and_a_second_signal_does_not_wait() {
         told.elapsed()
     );
     assert!(
-        told.elapsed() < Duration::from_secs(3),
+        told.elapsed() < promised(Duration::from_secs(3)),
         "{:?}",
         told.elapsed()
     );
@@ -192,12 +192,12 @@ fn a_stop_has_an_end_and_a_second_signal_does_not_wait() {
     let mut server = start(&home, &[("SEALGATE_GRACE", "60")]);
     let _stream = slow(&server);
     server.signal("TERM");
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(READ);
     let told = Instant::now();
     server.signal("TERM");
     assert_eq!(server.wait(), Some(1));
     assert!(
-        told.elapsed() < Duration::from_secs(1),
+        told.elapsed() < promised(Duration::from_secs(1)),
         "{:?}",
         told.elapsed()
     );
@@ -208,33 +208,12 @@ fn first_answer(rounds: usize, limit: Duration) {
     let _alone = alone();
     let home = tempfile::tempdir().unwrap();
     start(&home, &[]).stop();
-    // The port of a server that has just been stopped is free.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
     let mut times: Vec<Duration> = (0..rounds)
         .map(|_| {
-            let mut command = sealgate(home.path());
-            configure(&mut command);
-            command
-                .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null());
             let begun = Instant::now();
-            let mut child = command.spawn().unwrap();
-            let connection = loop {
-                match TcpStream::connect(loopback(port)) {
-                    Ok(connection) => break connection,
-                    Err(_) => thread::sleep(Duration::from_micros(500)),
-                }
-                assert!(begun.elapsed() < PATIENCE, "it does not start");
-            };
-            (&connection).write_all(GET).unwrap();
-            assert_eq!(Answers::new(connection).next().unwrap().status, 200);
-            let took = begun.elapsed();
-            child.kill().unwrap();
-            child.wait().unwrap();
-            took
+            let server = start(&home, &[]);
+            assert_eq!(server.get("/healthz", None).status, 200);
+            begun.elapsed()
         })
         .collect();
     times.sort_unstable();
@@ -247,7 +226,7 @@ fn first_answer(rounds: usize, limit: Duration) {
 
 #[test]
 fn the_first_answer_comes_soon_after_the_start() {
-    first_answer(3, Duration::from_millis(300));
+    first_answer(3, promised(Duration::from_millis(300)));
 }
 
 #[test]

@@ -32,9 +32,14 @@ fn beside_others() -> RwLockReadGuard<'static, ()> {
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// What a good client's 99 of 100 answers stay under: promised are 100 ms, of a machine that does nothing else.
-const fn promised(release: u64) -> Duration {
-    Duration::from_millis(if cfg!(debug_assertions) { 250 } else { release })
+/// What a good client's 99 of 100 answers stay under: promised are 100 ms, of a machine that does nothing else. `cargo test`
+/// notices clients that are kept out until others are done, or until a timeout.
+const fn good_client_waits(release: u64) -> Duration {
+    Duration::from_millis(if cfg!(debug_assertions) {
+        3000
+    } else {
+        release
+    })
 }
 
 /// A pool server without limits on how often one may ask.

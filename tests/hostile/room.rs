@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use crate::common::load::{burst, loopback};
 use crate::common::process::limit_descriptors;
 use crate::common::wire::{Answers, End};
-use crate::common::{PATIENCE, Server};
+use crate::common::{PATIENCE, READ, Server, promised};
 use crate::{GET, beside_others, configure, start};
 
 fn ask(connection: &mut Answers<TcpStream>) -> Result<u16, End> {
@@ -29,8 +29,19 @@ fn kept(server: &Server) -> Answers<TcpStream> {
 }
 
 fn is_closed(connection: &mut Answers<TcpStream>) -> bool {
-    let patience = Some(Duration::from_millis(5));
-    connection.get_ref().set_read_timeout(patience).unwrap();
+    closes_within(connection, Duration::from_millis(5))
+}
+
+/// It may take its worker a while, on a busy machine.
+fn closes(connection: &mut Answers<TcpStream>) -> bool {
+    closes_within(connection, PATIENCE)
+}
+
+fn closes_within(connection: &mut Answers<TcpStream>, patience: Duration) -> bool {
+    connection
+        .get_ref()
+        .set_read_timeout(Some(patience))
+        .unwrap();
     match connection.next() {
         Err(End::Silent) => false,
         Err(_) => true,
@@ -58,7 +69,12 @@ fn at_the_limit_the_longest_idle_connections_make_room() {
         })
         .collect();
     for (number, connection) in old.iter_mut().enumerate() {
-        assert_eq!(is_closed(connection), number < 10, "number {number} of 50");
+        let closed = if number < 10 {
+            closes(connection)
+        } else {
+            is_closed(connection)
+        };
+        assert_eq!(closed, number < 10, "number {number} of 50");
     }
     for connection in &mut new {
         assert!(!is_closed(connection));
@@ -78,7 +94,7 @@ fn at_the_limit_whoever_is_slow_with_its_head_goes_first() {
     }
     thread::sleep(Duration::from_millis(1500));
     let mut new: Vec<_> = (0..3).map(|_| kept(&server)).collect();
-    assert!(slow.iter_mut().all(is_closed), "slow heads are still there");
+    assert!(slow.iter_mut().all(closes), "slow heads are still there");
     for connection in idle.iter_mut().chain(&mut new) {
         assert!(!is_closed(connection));
     }
@@ -120,7 +136,7 @@ fn at_the_limit_a_burst_loses_nobody() {
         let old: Vec<_> = (0..50).map(|_| kept(&server)).collect();
         let served = burst(server.port, GET, 40);
         served.assert_within(
-            Duration::from_secs(2),
+            promised(Duration::from_secs(2)),
             &format!("burst {round} at the limit"),
         );
         drop(old);
@@ -161,7 +177,7 @@ fn no_address_has_more_connections_than_it_may() {
     );
     // What is given back can be had again.
     first.truncate(5);
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + promised(Duration::from_secs(2));
     while ask(&mut Answers::new(server.connect())) != Ok(200) {
         assert!(Instant::now() < deadline, "no room is given back");
         thread::sleep(Duration::from_millis(10));
@@ -183,7 +199,7 @@ fn past_the_ceiling_of_buffered_bytes_requests_are_put_off() {
     let mut first = Answers::new(server.connect());
     let half = [head, &body[..600_000]].concat();
     first.get_ref().write_all(half.as_bytes()).unwrap();
-    thread::sleep(Duration::from_millis(200));
+    thread::sleep(READ);
     let mut second = Answers::new(server.connect());
     second
         .get_ref()
@@ -261,13 +277,16 @@ fn serving_resumes_within_a_second_after_the_descriptors_ran_out() {
         let freed = Instant::now();
         while !server.is_heard() {
             assert!(
-                freed.elapsed() < Duration::from_secs(1),
+                freed.elapsed() < promised(Duration::from_secs(1)),
                 "round {round}: it does not serve"
             );
         }
         let took = freed.elapsed();
         println!("serving again after {took:.1?}");
-        assert!(took < Duration::from_secs(1), "round {round}: {took:?}");
+        assert!(
+            took < promised(Duration::from_secs(1)),
+            "round {round}: {took:?}"
+        );
     }
     server.stop();
 }
@@ -283,7 +302,10 @@ fn out_of_descriptors_idle_connections_make_room() {
         let start = Instant::now();
         let mut connection = Answers::new(server.connect());
         assert_eq!(ask(&mut connection), Ok(200), "number {number}");
-        assert!(start.elapsed() < Duration::from_secs(1), "number {number}");
+        assert!(
+            start.elapsed() < promised(Duration::from_secs(1)),
+            "number {number}"
+        );
         crowd.push(connection);
     }
     crowd[79].get_ref().shutdown(Shutdown::Both).unwrap();

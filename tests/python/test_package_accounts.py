@@ -102,8 +102,8 @@ def test_the_command_and_a_gate_share_their_accounts(tmp_path):
     with sealgate.Gate(**settings) as gate:
         gate.add_user("alice", PASSWORD, scope="encrypt")
         token = gate.log_in("alice", PASSWORD).token
-        subprocess.run([*command, "disable", "alice"], env=environment, check=True, timeout=30, capture_output=True)
-        deadline = time.monotonic() + 5
+        subprocess.run([*command, "disable", "alice"], env=environment, check=True, timeout=60, capture_output=True)
+        deadline = time.monotonic() + 60
         while True:
             try:
                 gate.verify_token(token)
@@ -298,7 +298,7 @@ for _ in range(3):
     time.sleep(0.05)
     child = os.fork()
     if not child:
-        signal.alarm(10)
+        signal.alarm(60)
         gate.check_password("alice", "a long enough secret")
         os._exit(7)
     ends.append(os.waitpid(child, 0)[1])
