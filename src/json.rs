@@ -1,15 +1,24 @@
-//! JSON read strictly: no duplicate members at any depth, a bounded depth, nothing after the value.
+//! JSON read strictly (RFC 8259): UTF-8, no member twice at any depth, bounded in depth and in members, nothing after the
+//! value.
+//!
+//! A text comes from a stranger, so reading it builds nothing: [`Json::read`] checks it in one pass, and what a caller wants
+//! of it is then found in the text itself. All memory that a text costs beside its own bytes is the list of the names of
+//! open objects, [`MAX_MEMBERS`] of them at most, and a copy of each wanted text that has escapes.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::fmt;
+use std::cmp::Ordering;
+use std::str;
 
-use serde::Deserialize;
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use memchr::memchr2;
 
 /// How deeply objects and arrays may be nested.
 pub(crate) const MAX_DEPTH: usize = 64;
+
+/// How many members an object may have, together with the objects that it is in.
+pub(crate) const MAX_MEMBERS: usize = 1_000;
+
+/// Numbers of fewer characters have no more digits than fit a double.
+const SURELY_FINITE: usize = 300;
 
 /// Why a text is not acceptable JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,312 +26,364 @@ pub(crate) enum JsonError {
     Syntax,
     Duplicate,
     TooDeep,
+    TooManyMembers,
 }
 
-/// Reads one JSON value from UTF-8 bytes.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    let mut fault = JsonError::Syntax;
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict {
-        depth: MAX_DEPTH,
-        fault: &mut fault,
-    }
-    .deserialize(&mut reader);
-    match value {
-        Ok(value) if reader.end().is_ok() => Ok(value),
-        Ok(_) => Err(JsonError::Syntax),
-        Err(_) => Err(fault),
-    }
-}
+/// A value, as it stands in a text that has been checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Json<'a>(&'a str);
 
-/// Why a text is not acceptable, if so: as [`parse`] says, but without keeping any of it.
-pub(crate) fn fault_of(bytes: &[u8]) -> Option<JsonError> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let read = FieldSeed { depth: MAX_DEPTH }.deserialize(&mut reader);
-    match read.map(|_| ()).and_then(|()| reader.end()) {
-        Ok(()) => None,
-        // An error of serde's carries nothing but words.
-        Err(error) if error.to_string().starts_with(TOO_DEEP) => Some(JsonError::TooDeep),
-        Err(error) if error.to_string().starts_with(DUPLICATE) => Some(JsonError::Duplicate),
-        Err(_) => Some(JsonError::Syntax),
-    }
-}
-
-const TOO_DEEP: &str = "too deep";
-const DUPLICATE: &str = "duplicate member";
-
-/// Reads the members of one JSON object with `visitor`, which decides itself what becomes of each; unknown ones it reads
-/// with [`Member`]. Nothing may follow the object.
-pub(crate) fn read_object<'de, V: Visitor<'de>>(
-    text: &'de str,
-    visitor: V,
-) -> Result<V::Value, JsonError> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let value = de::Deserializer::deserialize_map(&mut reader, visitor);
-    match value {
-        Ok(value) if reader.end().is_ok() => Ok(value),
-        _ => Err(JsonError::Syntax),
-    }
-}
-
-/// A member of an object that [`read_object`] reads: any value, as strictly read as by [`parse`].
-pub(crate) struct Member;
-
-impl<'de> DeserializeSeed<'de> for Member {
-    type Value = Value;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        Strict {
-            depth: MAX_DEPTH - 1,
-            fault: &mut JsonError::Syntax,
-        }
-        .deserialize(deserializer)
-    }
-}
-
-/// A text, without a copy where it has no escapes.
-pub(crate) struct Text<'de>(pub(crate) Cow<'de, str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-/// A member that should be a text, as [`FieldSeed`] reads it.
-#[derive(Default)]
-pub(crate) enum Field<'de> {
-    #[default]
-    Missing,
-    /// Without a copy where it has no escapes.
-    Text(Cow<'de, str>),
-    /// Something else, strictly read.
-    Other,
-}
-
-/// Reads any value and keeps it where it is a text. `depth`: how many levels it may have.
-pub(crate) struct FieldSeed {
-    pub(crate) depth: usize,
-}
-
-impl FieldSeed {
-    /// The same one level deeper.
-    fn deeper<E: de::Error>(&self) -> Result<FieldSeed, E> {
-        let depth = self.depth.checked_sub(1);
-        depth
-            .map(|depth| FieldSeed { depth })
-            .ok_or_else(|| E::custom(TOO_DEEP))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for FieldSeed {
-    type Value = Field<'de>;
-
-    fn deserialize<D: de::Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Field<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for FieldSeed {
-    type Value = Field<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Field<'de>, E> {
-        Ok(Field::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Field<'de>, E> {
-        Ok(Field::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_unit<E>(self) -> Result<Field<'de>, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Field<'de>, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Field<'de>, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Field<'de>, E> {
-        Ok(Field::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Field<'de>, E> {
-        Ok(Field::Other)
-    }
-
-    // Nothing of these is kept, however many values they have, but for the names of an object until it is over.
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Field<'de>, A::Error> {
-        while items.next_element_seed(self.deeper()?)?.is_some() {}
-        Ok(Field::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Field<'de>, A::Error> {
-        let mut names = HashSet::new();
-        while let Some(Text(name)) = members.next_key()? {
-            if !names.insert(name) {
-                return Err(de::Error::custom(DUPLICATE));
-            }
-            members.next_value_seed(self.deeper()?)?;
-        }
-        Ok(Field::Other)
-    }
-}
-
-/// Builds a value; `fault` tells apart what serde's own error cannot.
-struct Strict<'a> {
-    depth: usize,
-    fault: &'a mut JsonError,
-}
-
-impl Strict<'_> {
-    fn deeper<E: de::Error>(&mut self) -> Result<Strict<'_>, E> {
-        match self.depth.checked_sub(1) {
-            Some(depth) => Ok(Strict {
-                depth,
-                fault: self.fault,
-            }),
-            None => {
-                *self.fault = JsonError::TooDeep;
-                Err(E::custom(TOO_DEEP))
-            }
+impl<'a> Json<'a> {
+    /// Reads one value, which may have white space around it.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, JsonError> {
+        let text = str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
+        let mut checker = Checker {
+            text,
+            at: 0,
+            names: Vec::new(),
+        };
+        checker.skip_space();
+        let start = checker.at;
+        checker.value(MAX_DEPTH)?;
+        let value = &text[start..checker.at];
+        checker.skip_space();
+        match checker.at == text.len() {
+            true => Ok(Json(value)),
+            false => Err(JsonError::Syntax),
         }
     }
-}
 
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+    /// The value as it is written.
+    pub(crate) fn as_written(self) -> &'a str {
+        self.0
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self.deeper()?)? {
-            list.push(item);
+    /// What a string says, without a copy where it has no escapes; `None` where it is no string.
+    pub(crate) fn text(self) -> Option<Cow<'a, str>> {
+        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        if !inner.contains('\\') {
+            return Some(Cow::Borrowed(inner));
         }
-        Ok(Value::Array(list))
+        // An escape is never shorter than what it stands for.
+        let mut text = String::with_capacity(inner.len());
+        text.extend(Unescaped(inner));
+        Some(Cow::Owned(text))
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(self.deeper()?)?;
-            if object.insert(name, value).is_some() {
-                *self.fault = JsonError::Duplicate;
-                return Err(de::Error::custom(DUPLICATE));
+    /// The members of these names; `None` where it is no object.
+    pub(crate) fn members<const N: usize>(self, names: [&str; N]) -> Option<[Option<Self>; N]> {
+        let mut found = [None; N];
+        let mut walk = Walk::into(self.0, '{')?;
+        while let Some(name) = walk.next() {
+            let value = walk.next()?;
+            let name = name.strip_prefix('"')?.strip_suffix('"')?;
+            for (wanted, place) in names.iter().zip(&mut found) {
+                if compare(name, wanted).is_eq() {
+                    *place = Some(Json(value));
+                }
             }
         }
-        Ok(Value::Object(object))
+        Some(found)
     }
+
+    /// The elements of an array; `None` where it is none.
+    pub(crate) fn elements(self) -> Option<impl Iterator<Item = Json<'a>>> {
+        Walk::into(self.0, '[').map(|walk| walk.map(Json))
+    }
+}
+
+/// The values in an array, or names and values of an object in turn, of a text that has been checked.
+struct Walk<'a>(&'a str);
+
+impl<'a> Walk<'a> {
+    fn into(value: &'a str, opening: char) -> Option<Self> {
+        value.strip_prefix(opening).map(Walk)
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.0.trim_start_matches([' ', '\t', '\r', '\n', ',', ':']);
+        if rest.is_empty() || rest.starts_with([']', '}']) {
+            self.0 = "";
+            return None;
+        }
+        let (value, rest) = rest.split_at(length_of_value(rest.as_bytes()));
+        self.0 = rest;
+        Some(value)
+    }
+}
+
+/// How many bytes the value at the beginning of a checked text takes.
+fn length_of_value(text: &[u8]) -> usize {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => at = end_of_string(text, at),
+            b'[' | b'{' => {
+                depth += 1;
+                at += 1;
+                continue;
+            }
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                at += 1;
+            }
+            b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {
+                at += 1;
+                continue;
+            }
+            _ => {
+                at += text[at..]
+                    .iter()
+                    .position(|byte| matches!(byte, b',' | b']' | b'}' | ..=b' '))
+                    .unwrap_or(text.len() - at);
+            }
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+/// Where a string of a checked text that begins at `at` is over.
+fn end_of_string(text: &[u8], at: usize) -> usize {
+    let mut at = at + 1;
+    while let Some(stop) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += stop;
+        if text[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    text.len()
+}
+
+/// Checks a text from front to back.
+struct Checker<'a> {
+    text: &'a str,
+    at: usize,
+    /// Of the members of all open objects, as they are written.
+    names: Vec<&'a str>,
+}
+
+impl<'a> Checker<'a> {
+    fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, wanted: u8) -> Result<(), JsonError> {
+        match self.peek() == Some(wanted) {
+            true => self.at += 1,
+            false => return Err(JsonError::Syntax),
+        }
+        Ok(())
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// `depth`: how many levels it may have.
+    fn value(&mut self, depth: usize) -> Result<(), JsonError> {
+        let deeper = || depth.checked_sub(1).ok_or(JsonError::TooDeep);
+        match self.peek() {
+            Some(b'{') => self.object(deeper()?),
+            Some(b'[') => self.array(deeper()?),
+            Some(b'"') => self.string().map(drop),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => self.word(),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), JsonError> {
+        let first = self.names.len();
+        self.list(b'}', |checker| {
+            let name = checker.string()?;
+            if checker.names.len() == MAX_MEMBERS {
+                return Err(JsonError::TooManyMembers);
+            }
+            checker.names.push(name);
+            checker.skip_space();
+            checker.take(b':')?;
+            checker.skip_space();
+            checker.value(depth)
+        })?;
+        // By sorting: to compare each name with each would take a stranger's million members too long.
+        let own = &mut self.names[first..];
+        own.sort_unstable_by(|one, other| compare(one, other));
+        if own.windows(2).any(|pair| compare(pair[0], pair[1]).is_eq()) {
+            return Err(JsonError::Duplicate);
+        }
+        self.names.truncate(first);
+        Ok(())
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), JsonError> {
+        self.list(b']', |checker| checker.value(depth))
+    }
+
+    /// What stands between an opening bracket, at which this begins, and its closing one, with commas between.
+    fn list(
+        &mut self,
+        closing: u8,
+        mut one: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        self.at += 1;
+        self.skip_space();
+        if self.take(closing).is_ok() {
+            return Ok(());
+        }
+        loop {
+            one(self)?;
+            self.skip_space();
+            if self.take(closing).is_ok() {
+                return Ok(());
+            }
+            self.take(b',')?;
+            self.skip_space();
+        }
+    }
+
+    /// What stands between the quotes.
+    fn string(&mut self) -> Result<&'a str, JsonError> {
+        self.take(b'"')?;
+        let start = self.at;
+        loop {
+            let rest = self.rest();
+            let stop = memchr2(b'"', b'\\', rest).ok_or(JsonError::Syntax)?;
+            // All of it is looked at, many bytes at once.
+            if rest[..stop]
+                .iter()
+                .fold(false, |found, byte| found | (*byte < b' '))
+            {
+                return Err(JsonError::Syntax);
+            }
+            self.at += stop + 1;
+            if rest[stop] == b'"' {
+                return Ok(&self.text[start..self.at - 1]);
+            }
+            let (_, length) = escape(&rest[stop + 1..]).ok_or(JsonError::Syntax)?;
+            self.at += length;
+        }
+    }
+
+    /// A number that a double can hold.
+    fn number(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        let _ = self.take(b'-');
+        if self.take(b'0').is_err() {
+            self.digits()?;
+        }
+        if self.take(b'.').is_ok() {
+            self.digits()?;
+        }
+        let mut surely_finite = self.at - start < SURELY_FINITE;
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+            surely_finite = false;
+        }
+        let finite = surely_finite || self.text[start..self.at].parse().is_ok_and(f64::is_finite);
+        match finite {
+            true => Ok(()),
+            false => Err(JsonError::Syntax),
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let rest = self.rest();
+        let digits = rest
+            .iter()
+            .position(|byte| !byte.is_ascii_digit())
+            .unwrap_or(rest.len());
+        self.at += digits;
+        match digits {
+            0 => Err(JsonError::Syntax),
+            _ => Ok(()),
+        }
+    }
+
+    fn word(&mut self) -> Result<(), JsonError> {
+        let rest = self.rest();
+        let word = [&b"true"[..], b"false", b"null"]
+            .into_iter()
+            .find(|word| rest.starts_with(word))
+            .ok_or(JsonError::Syntax)?;
+        self.at += word.len();
+        Ok(())
+    }
+}
+
+/// Orders strings, as they are written, by what they say.
+fn compare(one: &str, other: &str) -> Ordering {
+    match one.contains('\\') || other.contains('\\') {
+        false => one.cmp(other),
+        true => Unescaped(one).cmp(Unescaped(other)),
+    }
+}
+
+/// The characters that a string says, as it stands between its quotes in a text that has been checked.
+struct Unescaped<'a>(&'a str);
+
+impl Iterator for Unescaped<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let mut characters = self.0.chars();
+        let first = characters.next()?;
+        self.0 = characters.as_str();
+        if first != '\\' {
+            return Some(first);
+        }
+        let (character, length) = escape(self.0.as_bytes())?;
+        self.0 = &self.0[length..];
+        Some(character)
+    }
+}
+
+/// The character that an escape stands for, and how many bytes it takes behind its backslash, where `rest` begins.
+fn escape(rest: &[u8]) -> Option<(char, usize)> {
+    let unit = |at: usize| {
+        rest.get(at..at + 4)?.iter().try_fold(0_u16, |unit, digit| {
+            let digit = char::from(*digit).to_digit(16)?;
+            Some(unit << 4 | digit as u16)
+        })
+    };
+    let character = match rest.first()? {
+        letter @ (b'"' | b'\\' | b'/') => char::from(*letter),
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let high = unit(1)?;
+            if let Some(character) = char::from_u32(high.into()) {
+                return Some((character, 5));
+            }
+            // One of two that stand for one character.
+            let low = rest[5..].strip_prefix(b"\\u").and_then(|_| unit(7))?;
+            let character = char::decode_utf16([high, low]).next()?.ok()?;
+            return Some((character, 11));
+        }
+        _ => return None,
+    };
+    Some((character, 1))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_what_json_is() {
-        let text = r#" {"a":[1,-2,3.5,"ä\u0041",null,true],"b":{"a":{}}} "#;
-        assert_eq!(
-            parse(text.as_bytes()).unwrap(),
-            serde_json::from_str::<Value>(text).unwrap()
-        );
-    }
-
-    #[test]
-    fn refuses_duplicates_depth_and_leftovers() {
-        fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-            let parsed = super::parse(bytes);
-            assert_eq!(fault_of(bytes), parsed.as_ref().err().copied());
-            parsed
-        }
-        assert_eq!(parse(br#"{"a":1,"a":2}"#), Err(JsonError::Duplicate));
-        assert_eq!(
-            parse(br#"[{"b":{"a":1,"\u0061":2}}]"#),
-            Err(JsonError::Duplicate)
-        );
-        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(parse(nested(64).as_bytes()).is_ok());
-        assert_eq!(parse(nested(65).as_bytes()), Err(JsonError::TooDeep));
-        assert_eq!(parse(nested(100_000).as_bytes()), Err(JsonError::TooDeep));
-        for wrong in [
-            "",
-            "{",
-            "{}{}",
-            "{} x",
-            "nan",
-            "'a'",
-            "{\"a\":}",
-            "\u{feff}{}",
-        ] {
-            assert_eq!(parse(wrong.as_bytes()), Err(JsonError::Syntax), "{wrong}");
-        }
-        assert_eq!(parse(b"\"\xff\""), Err(JsonError::Syntax));
-    }
-}
+mod tests;

@@ -17,13 +17,13 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, Error> {
     if !text.bytes().any(|byte| byte.is_ascii_whitespace()) {
         return Err(Error::Decrypt);
     }
-    let packed: Vec<u8> = text
-        .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect();
-    base64_simd::STANDARD
-        .decode_to_vec(packed)
-        .map_err(|_| Error::Decrypt)
+    // No larger than the text: it may be a stranger's.
+    let mut packed = Vec::with_capacity(text.len());
+    packed.extend(text.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+    let decoded = base64_simd::STANDARD.decode_inplace(&mut packed);
+    let length = decoded.map_err(|_| Error::Decrypt)?.len();
+    packed.truncate(length);
+    Ok(packed)
 }
 
 /// Lower-case hexadecimal digits.

@@ -2,19 +2,16 @@
 //!
 //! Refused, beyond what jwt-simple refuses: encodings that are not canonical, duplicate members at any depth, every header
 //! member that would change what is signed or bring a key along, claims of the wrong type, a missing `exp`, a missing user.
-//! One pass over header and claims keeps what a decision needs and builds nothing else.
+//! What a decision needs of header and claims is kept, and nothing else is built.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::claims::{Claims, Inner, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
 use super::{ACCESS_TYPE, MAX_TOKEN, TokenError, TokenKey};
 use crate::cipher::{decode_url, is_canonical_url};
-use crate::json::{self, Member, Text};
+use crate::json::Json;
 
 /// Header members that change the signed bytes, nest tokens, or name keys from outside (RFC 7515, section 4.1; RFC 7797).
 const REFUSED_MEMBERS: [&str; 12] = [
@@ -55,10 +52,7 @@ impl Unverified {
 
 /// The members of what has been read once already.
 fn object(text: &str) -> Map<String, Value> {
-    match json::parse(text.as_bytes()) {
-        Ok(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// The three parts of a token, still encoded.
@@ -120,35 +114,17 @@ impl<'a> ReadHeader<'a> {
     }
 
     pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
-        struct HeaderVisitor;
-
-        impl<'de> Visitor<'de> for HeaderVisitor {
-            type Value = ReadHeader<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a header")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-                let mut header = ReadHeader::default();
-                let mut others = Others::default();
-                while let Some(Text(name)) = members.next_key()? {
-                    match &*name {
-                        "kid" => once(&mut header.key_id, string(&mut members)?)?,
-                        "typ" => once(&mut header.typ, string(&mut members)?)?,
-                        "alg" => once(&mut header.alg, string(&mut members)?)?,
-                        refused if REFUSED_MEMBERS.contains(&refused) => {
-                            return Err(A::Error::custom("not acceptable in a header"));
-                        }
-                        _ => others.pass_over(name, &mut members)?,
-                    }
-                }
-                others.check()?;
-                Ok(header)
-            }
+        let header = Json::read(text.as_bytes()).map_err(|_| TokenError::Malformed)?;
+        let refused = header.members(REFUSED_MEMBERS);
+        if refused.is_none_or(|refused| refused.iter().any(Option::is_some)) {
+            return Err(TokenError::Malformed);
         }
-
-        json::read_object(text, HeaderVisitor).map_err(|_| TokenError::Malformed)
+        let [key_id, typ, alg] = members(header, ["kid", "typ", "alg"])?;
+        Ok(ReadHeader {
+            key_id: string(key_id)?,
+            typ: string(typ)?,
+            alg: string(alg)?,
+        })
     }
 
     pub(super) fn require_type(&self, wanted: &str, may_miss: bool) -> Result<(), TokenError> {
@@ -165,7 +141,6 @@ impl<'a> ReadHeader<'a> {
 }
 
 /// The claims that a decision needs.
-#[derive(Default)]
 pub(super) struct ReadClaims<'a> {
     issuer: Option<Cow<'a, str>>,
     subject: Option<Cow<'a, str>>,
@@ -174,50 +149,31 @@ pub(super) struct ReadClaims<'a> {
     id: Option<Cow<'a, str>>,
     session: Option<Cow<'a, str>>,
     /// Empty where there is the claim but no name in it.
-    audience: Option<Vec<String>>,
-    expires_at: Option<u64>,
+    audience: Option<Vec<Cow<'a, str>>>,
+    expires_at: u64,
     issued_at: Option<u64>,
-    not_before: Option<u64>,
 }
 
 impl<'a> ReadClaims<'a> {
     pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
-        struct ClaimsVisitor;
-
-        impl<'de> Visitor<'de> for ClaimsVisitor {
-            type Value = ReadClaims<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("claims")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-                let mut claims = ReadClaims::default();
-                let mut others = Others::default();
-                while let Some(Text(name)) = members.next_key()? {
-                    match &*name {
-                        "iss" => once(&mut claims.issuer, string(&mut members)?)?,
-                        "sub" => once(&mut claims.subject, string(&mut members)?)?,
-                        "username" => once(&mut claims.username, string(&mut members)?)?,
-                        "scope" => once(&mut claims.scope, string(&mut members)?)?,
-                        "jti" => once(&mut claims.id, string(&mut members)?)?,
-                        "sid" => once(&mut claims.session, string(&mut members)?)?,
-                        "exp" => once(&mut claims.expires_at, seconds(&mut members)?)?,
-                        "iat" => once(&mut claims.issued_at, seconds(&mut members)?)?,
-                        "nbf" => once(&mut claims.not_before, seconds(&mut members)?)?,
-                        "aud" => once(&mut claims.audience, audience(&mut members)?)?,
-                        _ => others.pass_over(name, &mut members)?,
-                    }
-                }
-                others.check()?;
-                Ok(claims)
-            }
-        }
-
-        json::read_object(text, ClaimsVisitor)
-            .ok()
-            .filter(|claims| claims.expires_at.is_some())
-            .ok_or(TokenError::Malformed)
+        let claims = Json::read(text.as_bytes()).map_err(|_| TokenError::Malformed)?;
+        let [issuer, subject, username, scope, id, session] =
+            members(claims, ["iss", "sub", "username", "scope", "jti", "sid"])?;
+        let [expires_at, issued_at, not_before, audience] =
+            members(claims, ["exp", "iat", "nbf", "aud"])?;
+        // Jwt-simple judges it; here it has to be a time.
+        seconds(not_before)?;
+        Ok(ReadClaims {
+            issuer: string(issuer)?,
+            subject: string(subject)?,
+            username: string(username)?,
+            scope: string(scope)?,
+            id: string(id)?,
+            session: string(session)?,
+            audience: names(audience)?,
+            expires_at: seconds(expires_at)?.ok_or(TokenError::Malformed)?,
+            issued_at: seconds(issued_at)?,
+        })
     }
 
     pub(super) fn issuer(&self) -> Option<&str> {
@@ -257,7 +213,7 @@ impl<'a> ReadClaims<'a> {
             subject: subject.to_string(),
             scope: scope.to_string(),
             issued_at: self.issued_at,
-            expires_at: self.expires_at.ok_or(TokenError::Malformed)?,
+            expires_at: self.expires_at,
             id: ours(&self.id),
             session: ours(&self.session),
             foreign_id: self.id.as_deref().filter(|_| original).map(str::to_owned),
@@ -266,85 +222,41 @@ impl<'a> ReadClaims<'a> {
     }
 }
 
-/// The names of members that decide nothing, until it is known that none is there twice.
-#[derive(Default)]
-struct Others<'de>(Vec<Cow<'de, str>>);
-
-impl<'de> Others<'de> {
-    fn pass_over<A: MapAccess<'de>>(
-        &mut self,
-        name: Cow<'de, str>,
-        members: &mut A,
-    ) -> Result<(), A::Error> {
-        members.next_value_seed(Member)?;
-        self.0.push(name);
-        Ok(())
-    }
-
-    /// By sorting, so that a token full of members costs no more than its size.
-    fn check<E: serde::de::Error>(mut self) -> Result<(), E> {
-        self.0.sort_unstable();
-        if self.0.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(E::custom("duplicate member"));
-        }
-        Ok(())
-    }
+fn members<'a, const N: usize>(
+    object: Json<'a>,
+    names: [&str; N],
+) -> Result<[Option<Json<'a>>; N], TokenError> {
+    object.members(names).ok_or(TokenError::Malformed)
 }
 
-fn once<T, E: serde::de::Error>(slot: &mut Option<T>, value: T) -> Result<(), E> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(E::custom("duplicate member")),
-    }
+fn string(member: Option<Json<'_>>) -> Result<Option<Cow<'_, str>>, TokenError> {
+    let text = member.map(Json::text);
+    text.map(|text| text.ok_or(TokenError::Malformed))
+        .transpose()
 }
 
 /// A NumericDate (RFC 7519, section 2) from 1970 on; fractions are cut off.
-struct Seconds(u64);
-
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SecondsVisitor;
-
-        impl Visitor<'_> for SecondsVisitor {
-            type Value = Seconds;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time")
-            }
-
-            fn visit_u64<E>(self, seconds: u64) -> Result<Seconds, E> {
-                Ok(Seconds(seconds))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Seconds, E> {
-                if (0.0..9.0e15).contains(&seconds) {
-                    Ok(Seconds(seconds as u64))
-                } else {
-                    Err(E::custom("not a time"))
-                }
-            }
-        }
-
-        deserializer.deserialize_any(SecondsVisitor)
-    }
-}
-
-fn string<'de, A: MapAccess<'de>>(members: &mut A) -> Result<Cow<'de, str>, A::Error> {
-    members.next_value().map(|Text(text)| text)
-}
-
-fn seconds<'de, A: MapAccess<'de>>(members: &mut A) -> Result<u64, A::Error> {
-    members.next_value().map(|Seconds(seconds)| seconds)
+fn seconds(member: Option<Json<'_>>) -> Result<Option<u64>, TokenError> {
+    let Some(number) = member.map(Json::as_written) else {
+        return Ok(None);
+    };
+    let whole = number.parse().ok();
+    let seconds = whole.or_else(|| {
+        let seconds = number.parse().ok();
+        let time = seconds.filter(|seconds| (0.0..9.0e15).contains(seconds));
+        time.map(|seconds: f64| seconds as u64)
+    });
+    seconds.map(Some).ok_or(TokenError::Malformed)
 }
 
 /// One name or a list of names (RFC 7519, section 4.1.3).
-fn audience<'de, A: MapAccess<'de>>(members: &mut A) -> Result<Vec<String>, A::Error> {
-    let name = |value| match value {
-        Value::String(name) => Ok(name),
-        _ => Err(A::Error::custom("not an audience")),
+fn names(member: Option<Json<'_>>) -> Result<Option<Vec<Cow<'_, str>>>, TokenError> {
+    let Some(value) = member else {
+        return Ok(None);
     };
-    match members.next_value_seed(Member)? {
-        Value::Array(list) => list.into_iter().map(name).collect(),
-        other => Ok(vec![name(other)?]),
-    }
+    let names = match value.elements() {
+        Some(elements) => elements.map(Json::text).collect(),
+        None => value.text().map(|name| vec![name]),
+    };
+    names.map(Some).ok_or(TokenError::Malformed)
 }

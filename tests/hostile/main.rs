@@ -11,6 +11,7 @@ mod balance;
 mod crowds;
 mod hosts;
 mod life;
+mod memory;
 mod room;
 
 use std::process::Command;

@@ -227,25 +227,6 @@ fn past_the_ceiling_of_buffered_bytes_requests_are_put_off() {
     server.stop();
 }
 
-/// What a body has beside what is asked for is read, because it has to be JSON, and no memory is spent on it.
-#[test]
-fn a_body_of_millions_of_values_takes_no_more_memory_than_its_bytes() {
-    let _beside = beside_others();
-    let home = tempfile::tempdir().unwrap();
-    let server = start(&home, &[("SEALGATE_MAX_BODY", "16000000")]);
-    let token = server.log_in("alice");
-    let values = "[],".repeat(3_000_000);
-    // A whole one, and one that is refused at its end.
-    for (end, status) in [("0]}", 200), ("0]", 400)] {
-        let body = format!(r#"{{"data":"a text","more":[{values}{end}"#);
-        let answer = server.post("/encrypt", &body, Some(&token));
-        assert_eq!(answer.status, status, "{}", answer.body);
-    }
-    let peak = server.peak();
-    assert!(peak < 80 << 10, "{peak} KiB");
-    server.stop();
-}
-
 /// The server of these tests, with hardly any descriptors.
 fn few_descriptors(command: &mut Command) {
     configure(command);

@@ -14,7 +14,7 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
 }
 
 fn decrypt(gate: &Gate, item: &Item<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
-    let decrypted = gate.decrypt_data(item.encrypted_data()?, item.context()?)?;
+    let decrypted = gate.decrypt_data(&item.encrypted_data()?, item.context()?.as_bytes())?;
     match decrypted.expose_str() {
         Ok(text) => write_text_object(out, "decrypted_data", text),
         Err(_) => write_text_object(

@@ -1,14 +1,11 @@
 //! POST `/encrypt`: data in, sealed data out.
 
-use std::borrow::Cow;
-
 use super::items::{self, Item};
-use crate::Gate;
 use crate::api::problem::Problem;
 use crate::api::response::{Response, write_text_object};
 use crate::api::router::Call;
 use crate::cipher::decode_base64;
-use crate::secret::wipe;
+use crate::{Gate, Secret};
 
 const BAD_DATA: &str = "Data to encrypt is required.";
 
@@ -18,28 +15,22 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
 }
 
 fn encrypt(gate: &Gate, item: &Item<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
-    let data = data_of(item)?;
-    let encrypted = gate.encrypt_data(&data, item.context()?);
-    if let Cow::Owned(mut decoded) = data {
-        wipe(&mut decoded);
-    }
+    let context = item.context()?;
+    let seal = |data: &[u8]| gate.encrypt_data(data, context.as_bytes());
+    let encrypted = match (item.data(BAD_DATA)?, item.data_base64(BAD_DATA)?) {
+        (Some(data), None) => seal(data.as_bytes()),
+        (None, Some(encoded)) => {
+            let decoded = decode_base64(&encoded).map(Secret::new);
+            let decoded = decoded.map_err(|_| bad("data_base64 is not base64."))?;
+            seal(decoded.expose())
+        }
+        (None, None) => return Err(bad("Send data (a text) or data_base64.")),
+        (Some(_), Some(_)) => return Err(bad("Send data or data_base64, not both.")),
+    };
     write_text_object(out, "encrypted_data", &encrypted?);
     Ok(())
 }
 
-fn data_of<'a>(item: &'a Item<'_>) -> Result<Cow<'a, [u8]>, Problem> {
-    match (item.data(BAD_DATA)?, item.data_base64(BAD_DATA)?) {
-        (Some(data), None) => Ok(Cow::Borrowed(data.as_bytes())),
-        (None, Some(encoded)) => decode_base64(encoded)
-            .map(Cow::Owned)
-            .map_err(|_| Problem::bad_member(BAD_DATA, "data_base64 is not base64.")),
-        (None, None) => Err(Problem::bad_member(
-            BAD_DATA,
-            "Send data (a text) or data_base64.",
-        )),
-        (Some(_), Some(_)) => Err(Problem::bad_member(
-            BAD_DATA,
-            "Send data or data_base64, not both.",
-        )),
-    }
+fn bad(detail: &str) -> Problem {
+    Problem::bad_member(BAD_DATA, detail)
 }

@@ -1,8 +1,10 @@
 //! POST `/introspect`: what a token says and whether it is good (RFC 7662), for other services that are given tokens.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use super::{is_json, object, text};
+use super::{Text, is_json, members, text};
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
@@ -17,7 +19,7 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
 }
 
 /// From a form, as the RFC has it, or from JSON, as everywhere else here.
-fn token_of(request: &Request<'_>) -> Result<String, Problem> {
+fn token_of<'a>(request: &Request<'a>) -> Result<Text<'a>, Problem> {
     let missing = || {
         Problem::bad_member(
             BAD_TOKEN,
@@ -25,10 +27,8 @@ fn token_of(request: &Request<'_>) -> Result<String, Problem> {
         )
     };
     if is_json(request) {
-        let body = object(request)?;
-        return text(&body, "token", BAD_TOKEN)?
-            .map(str::to_owned)
-            .ok_or_else(missing);
+        let [token] = members(request, ["token"])?;
+        return text(token, "token", BAD_TOKEN)?.ok_or_else(missing);
     }
     let is_form = request
         .headers
@@ -50,7 +50,10 @@ fn token_of(request: &Request<'_>) -> Result<String, Problem> {
     if tokens.next().is_some() {
         return Err(Problem::bad_member(BAD_TOKEN, "token is there twice."));
     }
-    unescape(token).ok_or_else(|| Problem::bad_member(BAD_TOKEN, "token is not well encoded."))
+    let token = unescape(token);
+    let token =
+        token.ok_or_else(|| Problem::bad_member(BAD_TOKEN, "token is not well encoded."))?;
+    Ok(Text(Cow::Owned(token)))
 }
 
 /// Undoes a form's encoding of a value.

@@ -1,9 +1,9 @@
 //! POST `/login`: a token for a name. With accounts, of the data directory or of a host, it takes a password; where there
 //! have never been any, anybody gets one for any name, so it is offered with care.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::{object, text};
+use super::{Text, members, text};
 use crate::api::caller::Caller;
 use crate::api::problem::Problem;
 use crate::api::request::Request;
@@ -11,6 +11,7 @@ use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
 use crate::cipher::encode_hex;
 use crate::config::{AppSettings, LoginMode};
+use crate::json::Json;
 use crate::limiter::Admission;
 use crate::socket_owner::Owner;
 use crate::token::{Grant, OPEN_LOGIN_SCOPE, narrow_scope, valid_scope, valid_subject};
@@ -50,8 +51,8 @@ fn log_in(
     tightest: &mut Option<Admission>,
 ) -> Result<Response, Problem> {
     check_offered(call)?;
-    let body = object(call.request)?;
-    let username = text(&body, "username", BAD_USERNAME)?.ok_or_else(|| {
+    let [username, password, scope] = members(call.request, ["username", "password", "scope"])?;
+    let username = &*text(username, "username", BAD_USERNAME)?.ok_or_else(|| {
         Problem::bad_member(BAD_USERNAME, r#"Send {"username": "your_username"}."#)
     })?;
     if !valid_subject(username) {
@@ -67,11 +68,12 @@ fn log_in(
     {
         *tightest = by_user;
     }
-    let asked = text(&body, "scope", BAD_SCOPE)?.unwrap_or_default();
+    let asked = text(scope, "scope", BAD_SCOPE)?;
+    let asked = asked.as_deref().unwrap_or_default();
     let done = if call.app.host.authenticate.is_some() {
-        by_host(call, username, password(&body)?, asked)
+        by_host(call, username, &password_of(password)?, asked)
     } else if call.app.gate.wants_passwords() {
-        by_account(call, username, password(&body)?, asked)
+        by_account(call, username, &password_of(password)?, asked)
     } else {
         open(call, username, asked)
     };
@@ -89,8 +91,8 @@ fn log_in(
     done
 }
 
-fn password(body: &Map<String, Value>) -> Result<&str, Problem> {
-    let password = text(body, "password", BAD_PASSWORD)?.ok_or_else(|| {
+fn password_of(member: Option<Json<'_>>) -> Result<Text<'_>, Problem> {
+    let password = text(member, "password", BAD_PASSWORD)?.ok_or_else(|| {
         Problem::bad_member(
             BAD_PASSWORD,
             r#"Send {"username": "...", "password": "..."}."#,

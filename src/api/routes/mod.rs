@@ -13,14 +13,14 @@ mod refresh;
 mod rewrap;
 mod secure_data;
 
+use std::borrow::Cow;
+use std::mem;
 use std::ops::Deref;
-
-use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::router::{Access, Route};
-use crate::json::{self, JsonError};
+use crate::json::{Json, JsonError, MAX_MEMBERS};
 use crate::secret::wipe;
 
 pub(super) use secure_data::{PATH as SECURE_DATA_PATH, SecureData};
@@ -113,52 +113,47 @@ pub(super) static ROUTES: &[Route] = &[
     },
 ];
 
-/// The members of a body. Texts among them may be passwords and plaintexts: they are wiped when it is dropped.
-struct Body(Map<String, Value>);
+/// A member's text. It may be a password or a plaintext: a copy of it is wiped when it is dropped.
+#[derive(Default)]
+struct Text<'a>(Cow<'a, str>);
 
-impl Deref for Body {
-    type Target = Map<String, Value>;
+impl Deref for Text<'_> {
+    type Target = str;
 
-    fn deref(&self) -> &Self::Target {
+    fn deref(&self) -> &str {
         &self.0
     }
 }
 
-impl Drop for Body {
+impl Drop for Text<'_> {
     fn drop(&mut self) {
-        self.0.values_mut().for_each(wipe_texts);
+        if let Cow::Owned(copy) = &mut self.0 {
+            wipe(&mut mem::take(copy).into_bytes());
+        }
     }
 }
 
-/// Wipes and empties every text in a value, which is as deeply nested at most as JSON is read.
-fn wipe_texts(value: &mut Value) {
-    match value {
-        Value::String(text) => wipe(&mut std::mem::take(text).into_bytes()),
-        Value::Array(items) => items.iter_mut().for_each(wipe_texts),
-        Value::Object(members) => members.values_mut().for_each(wipe_texts),
-        _ => {}
-    }
-}
-
-/// The body as a JSON object.
-fn object(request: &Request<'_>) -> Result<Body, Problem> {
+/// The members of these names of a body that must be a JSON object.
+fn members<'a, const N: usize>(
+    request: &Request<'a>,
+    names: [&str; N],
+) -> Result<[Option<Json<'a>>; N], Problem> {
     if !is_json(request) {
         return Err(Problem::not_json_type());
     }
-    match json::parse(request.body) {
-        Ok(Value::Object(members)) => Ok(Body(members)),
-        _ => Err(bad_body(request.body)),
-    }
-}
-
-/// Says what is wrong with a body that was refused.
-fn bad_body(body: &[u8]) -> Problem {
-    Problem::bad_json(match json::fault_of(body) {
-        Some(JsonError::Syntax) => "It is not JSON in UTF-8.",
-        Some(JsonError::Duplicate) => "A member is there twice.",
-        Some(JsonError::TooDeep) => "It is nested too deeply.",
-        None => "It is JSON, but not an object.",
-    })
+    let problem = match Json::read(request.body) {
+        Ok(body) => match body.members(names) {
+            Some(members) => return Ok(members),
+            None => "It is JSON, but not an object.".to_owned(),
+        },
+        Err(JsonError::Syntax) => "It is not JSON in UTF-8.".to_owned(),
+        Err(JsonError::Duplicate) => "A member is there twice.".to_owned(),
+        Err(JsonError::TooDeep) => "It is nested too deeply.".to_owned(),
+        Err(JsonError::TooManyMembers) => {
+            format!("An object in it has more than {MAX_MEMBERS} members.")
+        }
+    };
+    Err(Problem::bad_json(problem))
 }
 
 /// Whether the body is said to be JSON, once, and in UTF-8 where a charset is named.
@@ -180,30 +175,18 @@ fn is_json(request: &Request<'_>) -> bool {
 
 /// A member that must be text where it is there.
 fn text<'a>(
-    body: &'a Map<String, Value>,
+    member: Option<Json<'a>>,
     name: &str,
     title: &'static str,
-) -> Result<Option<&'a str>, Problem> {
-    match body.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Problem::bad_member(
+) -> Result<Option<Text<'a>>, Problem> {
+    let Some(value) = member else {
+        return Ok(None);
+    };
+    match value.text() {
+        Some(text) => Ok(Some(Text(text))),
+        None => Err(Problem::bad_member(
             title,
             format!("{name} must be a text."),
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_of_a_body_is_left_when_it_is_wiped() {
-        let mut value =
-            json::parse(br#"{"a":"secret","b":[{"c":"secret"},1,["secret"]]}"#).unwrap();
-        wipe_texts(&mut value);
-        let left = value.to_string();
-        assert_eq!(left, r#"{"a":"","b":[{"c":""},1,[""]]}"#);
     }
 }

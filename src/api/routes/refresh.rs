@@ -1,7 +1,7 @@
 //! POST `/refresh`: a new pair of tokens for a refresh token, which is used up by that.
 
 use super::login::{count, tokens};
-use super::{object, text};
+use super::{members, text};
 use crate::api::caller::Caller;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
@@ -23,10 +23,11 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
 }
 
 fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
-    let body = object(call.request)?;
-    let token = text(&body, "refresh_token", BAD_TOKEN)?
+    let [token, scope] = members(call.request, ["refresh_token", "scope"])?;
+    let token = &*text(token, "refresh_token", BAD_TOKEN)?
         .ok_or_else(|| Problem::bad_member(BAD_TOKEN, r#"Send {"refresh_token": "..."}."#))?;
-    let asked = text(&body, "scope", BAD_SCOPE)?.unwrap_or_default();
+    let asked = text(scope, "scope", BAD_SCOPE)?;
+    let asked = asked.as_deref().unwrap_or_default();
     let gate = &call.app.gate;
     match gate.refresh_by(token, asked, call.asker(&call.peer())) {
         Ok(Refreshed::New(user, new)) => {

@@ -17,7 +17,8 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
         _ => Sources::Sealed,
     };
     items::answer(call.request, |item, out| {
-        let sealed = gate.rewrap_data_from(item.encrypted_data()?, item.context()?, sources)?;
+        let (data, context) = (item.encrypted_data()?, item.context()?);
+        let sealed = gate.rewrap_data_from(&data, context.as_bytes(), sources)?;
         write_text_object(out, "encrypted_data", &sealed);
         Ok(())
     })
