@@ -193,7 +193,7 @@ pub struct ServerSettings {
     pub idle_timeout: Duration,
     /// `SEALGATE_MAX_CONNECTIONS`.
     pub max_connections: usize,
-    /// `SEALGATE_MAX_CONNECTIONS_PER_ADDRESS`; zero: no limit.
+    /// `SEALGATE_MAX_CONNECTIONS_PER_ADDRESS`; zero: no fixed number.
     pub max_connections_per_address: usize,
     /// `SEALGATE_MAX_BUFFERED` in bytes, of all connections together.
     pub max_buffered: usize,

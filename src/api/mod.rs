@@ -17,6 +17,7 @@ mod routes;
 use std::borrow::Cow;
 use std::fmt;
 use std::mem;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -162,6 +163,11 @@ impl App {
             }
             pace => pace,
         }
+    }
+
+    /// Whether this address is that of a proxy which stands for many clients.
+    pub(crate) fn trusts_proxy(&self, address: &IpAddr) -> bool {
+        Caller::Address(address.to_canonical()).is_trusted(&self.inner.settings)
     }
 
     /// How many passwords are hashed at a time.

@@ -333,7 +333,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_CONNECTIONS",
         default: "10000",
         value_name: "N",
-        help: "Most connections at a time. At the limit one that is slow with its head, else the one idle for longest, else one that is slow otherwise makes room.",
+        help: "Most connections at a time; fewer where the limit on open files (ulimit -n) leaves less room, which is logged. At the limit the slowest connection makes room, whatever it is in the middle of, else the one idle for longest.",
         apply: |s, v| parse::number(v, 1, 1 << 20).map(|n| s.server.max_connections = n as usize),
         ..PLAIN
     },
@@ -342,7 +342,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_CONNECTIONS_PER_ADDRESS",
         default: "0",
         value_name: "N",
-        help: "Most connections of one address at a time (an IPv6 address stands for its /64); 0 sets no limit.",
+        help: "Most connections of one address at a time (an IPv6 address stands for its /64). 0 sets no fixed number: when all connections are taken, an address that holds more than a quarter of them loses one of its own first, unless it is in SEALGATE_TRUSTED_PROXIES.",
         apply: |s, v| {
             parse::number(v, 0, 1 << 20).map(|n| s.server.max_connections_per_address = n as usize)
         },

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketType, bind, socket};
+
 use super::PATIENCE;
 use super::wire::Answers;
 
@@ -164,6 +166,81 @@ fn at_once<T: Send>(
             .map(|client| client.join().unwrap())
             .collect()
     })
+}
+
+/// Connects from this address of the loopback network.
+pub fn connect_from(last: u8, port: u16) -> std::io::Result<TcpStream> {
+    let stream = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&stream, &SocketAddr::from(([127, 0, 0, last], 0)))?;
+    rustix::net::connect(&stream, &loopback(port))?;
+    Ok(TcpStream::from(stream))
+}
+
+/// So many clients from 127.0.0.`last`, until `over` is set: each sends `first`, then a byte each second, and whoever is
+/// closed comes back at once. How many times they came back.
+pub fn come_back(last: u8, port: u16, clients: usize, first: &[u8], over: &AtomicBool) -> usize {
+    let mut crowd: Vec<Option<TcpStream>> = (0..clients).map(|_| None).collect();
+    let (mut came, mut dripped) = (0, Instant::now());
+    let start = Instant::now();
+    while !over.load(Ordering::SeqCst) && start.elapsed() < PATIENCE {
+        let drips = dripped.elapsed() >= Duration::from_secs(1);
+        if drips {
+            dripped = Instant::now();
+        }
+        for place in &mut crowd {
+            let is_open = place.as_ref().is_some_and(|mut stream| {
+                let open = matches!(stream.read(&mut [0; 512]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+                open && (!drips || stream.write_all(b" ").is_ok())
+            });
+            if is_open {
+                continue;
+            }
+            *place = connect_from(last, port).ok();
+            came += 1;
+            if let Some(mut stream) = place.as_ref() {
+                let _ = stream.write_all(first);
+                stream.set_nonblocking(true).unwrap();
+            }
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    came - clients
+}
+
+/// Good clients that keep their connections and think between two requests, for nothing to `longest`; how they were served.
+pub fn thinking_clients(
+    port: u16,
+    request: &[u8],
+    clients: u32,
+    longest: Duration,
+    over: &AtomicBool,
+) -> Served {
+    let mut all = Served::default();
+    let client = |number: u32| {
+        let mut served = Served::default();
+        let mut kept = connect(port).expect("a connection");
+        while !over.load(Ordering::SeqCst) {
+            let start = Instant::now();
+            let answer = ask(&mut kept, request);
+            if answer.is_err() {
+                kept = connect(port).expect("a connection");
+            }
+            served.add(start.elapsed(), answer);
+            thread::sleep(longest * number / clients);
+        }
+        served
+    };
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..clients)
+            .map(|number| scope.spawn(move || client(number)))
+            .collect();
+        for client in running {
+            let served = client.join().unwrap();
+            all.latencies.extend(served.latencies);
+            all.lost.extend(served.lost);
+        }
+    });
+    all
 }
 
 /// Clients that misbehave, held by one thread. Dropping it closes their connections.

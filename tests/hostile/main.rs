@@ -12,6 +12,7 @@ mod crowds;
 mod hosts;
 mod life;
 mod memory;
+mod renewed;
 mod room;
 
 use std::process::Command;

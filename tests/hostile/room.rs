@@ -1,14 +1,12 @@
 //! Where there is not room for all: connections, connections of one address, bytes, descriptors.
 
 use std::io::Write;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-
-use crate::common::load::{burst, loopback};
+use crate::common::load::{burst, connect_from};
 use crate::common::process::limit_descriptors;
 use crate::common::wire::{Answers, End};
 use crate::common::{PATIENCE, READ, Server, promised};
@@ -144,16 +142,6 @@ fn at_the_limit_a_burst_loses_nobody() {
     server.stop();
 }
 
-/// A connection from this address of the loopback network.
-fn connect_from(server: &Server, last: u8) -> Answers<TcpStream> {
-    let stream = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    bind(&stream, &SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
-    connect(&stream, &loopback(server.port)).unwrap();
-    let stream = TcpStream::from(stream);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    Answers::new(stream)
-}
-
 #[test]
 fn no_address_has_more_connections_than_it_may() {
     let _beside = beside_others();
@@ -164,7 +152,13 @@ fn no_address_has_more_connections_than_it_may() {
         let refused = ask(&mut Answers::new(server.connect()));
         assert!(matches!(refused, Err(_) | Ok(503)), "{refused:?}");
     }
-    let mut other: Vec<_> = (0..10).map(|_| connect_from(&server, 2)).collect();
+    let mut other: Vec<_> = (0..10)
+        .map(|_| {
+            let stream = connect_from(2, server.port).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            Answers::new(stream)
+        })
+        .collect();
     assert!(
         other
             .iter_mut()

@@ -102,6 +102,10 @@ pub(super) struct Connection {
     written: usize,
     /// Bytes of a job that is being done.
     lent: usize,
+    /// Bytes that have gone either way since that was last asked.
+    moved: u64,
+    /// Whether a request of it has been answered.
+    proven: bool,
     /// What is counted of it in the buffers of all connections.
     counted: usize,
 }
@@ -121,6 +125,8 @@ impl Connection {
             output: Vec::new(),
             written: 0,
             lent: 0,
+            moved: 0,
+            proven: false,
             counted: 0,
         }
     }
@@ -139,6 +145,16 @@ impl Connection {
     /// Bytes of it that are counted in the buffers of all connections.
     pub(super) fn counted(&self) -> usize {
         self.counted
+    }
+
+    /// Bytes that have gone either way since the last call.
+    pub(super) fn take_moved(&mut self) -> u64 {
+        mem::take(&mut self.moved)
+    }
+
+    /// Whether a request of it has been answered.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven
     }
 
     /// Whether nothing of a request has come yet.
@@ -218,6 +234,7 @@ impl Connection {
                 Err(Stop::WantsWrite) => return self.wait_for_more(Ready::Write, false, begins),
                 Err(Stop::Broken) => return Next::Close,
             };
+            self.moved += read as u64;
             // TLS may hold more than the socket shows; of a plain socket a full buffer says that there may be more.
             let all_read = match self.transport {
                 Transport::Plain(_) => read < turn.scratch.len(),
@@ -432,6 +449,7 @@ impl Connection {
             // Of a new connection a head, of another one the next request; a head that came to nothing stays one.
             self.waiting
         };
+        self.proven |= answered;
         let anew = begins || answered || wait != self.waiting;
         self.waiting = wait;
         Next::Wait { wait, on, anew }

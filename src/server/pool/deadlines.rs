@@ -93,6 +93,12 @@ impl Deadlines {
         self.nodes.get(index as usize)?.queue
     }
 
+    /// Since when it waits for that.
+    pub(super) fn since(&self, index: u32) -> Option<Instant> {
+        let node = self.nodes.get(index as usize)?;
+        node.queue.map(|_| node.since)
+    }
+
     /// The connection waits for nothing.
     pub(super) fn clear(&mut self, index: u32) {
         let Some(node) = self.nodes.get_mut(index as usize) else {

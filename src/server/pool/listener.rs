@@ -1,5 +1,6 @@
 //! The listener: one thread that accepts the connections of all addresses and hands each to a worker.
-//! Nothing ends it but a stop: where the system has no descriptor left, it rests a moment.
+//! Nothing ends it but a stop. It takes no more connections than the process has descriptors for; where they run out all
+//! the same, others have to go, and only where nobody can does it rest a moment.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,6 +15,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 
+use super::descriptors::Room;
 use super::mailbox::{Incoming, Mailbox, Message, milliseconds};
 use super::shared::Shared;
 use super::tls::TlsAcceptor;
@@ -26,10 +28,12 @@ use crate::server::listen::{self, Address};
 const BACKLOG: i32 = 65_535;
 /// Accepted from one address before the others have their turn.
 const TURN: usize = 64;
-/// How long to wait for a descriptor.
+/// How long to wait for a descriptor where nobody can make room.
 const REST: Duration = Duration::from_millis(50);
 /// How often a shortage is told.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+/// How often it is counted anew how many connections there are descriptors for, where that is fewer than permitted.
+const FIT_EVERY: Duration = Duration::from_secs(1);
 const BELL: u64 = u64::MAX;
 
 /// See the module.
@@ -38,7 +42,11 @@ pub(super) struct Listener {
     tls: Option<TlsAcceptor>,
     sockets: Vec<listen::Socket>,
     epoll: OwnedFd,
+    /// Most connections by the settings, and by the descriptors that are there for them.
+    permitted: usize,
     max_connections: usize,
+    /// When the latter was counted.
+    fitted: Instant,
     /// When the engine's time began.
     started: Instant,
     /// When the last shortage was told.
@@ -84,15 +92,34 @@ impl Listener {
             )
             .map_err(impossible)?;
         }
-        Ok(Listener {
+        let mut listener = Listener {
             shared,
             tls,
             sockets,
             epoll,
+            permitted: max_connections,
             max_connections,
+            fitted: Instant::now(),
             started,
             told: None,
-        })
+        };
+        if let Some(room) = listener.fit() {
+            log::warn!(
+                "SEALGATE_MAX_CONNECTIONS permits {max_connections} connections, but the limit of {} open files leaves room for {}: raise that limit (ulimit -n, LimitNOFILE= of systemd) or lower the setting",
+                room.files,
+                room.connections
+            );
+        }
+        Ok(listener)
+    }
+
+    /// Counts how many connections there are descriptors for; the count where that is fewer than are permitted.
+    fn fit(&mut self) -> Option<Room> {
+        self.fitted = Instant::now();
+        let connections = self.shared.connections.load(Ordering::SeqCst);
+        let room = Room::now(connections).filter(|room| room.connections < self.permitted);
+        self.max_connections = room.map_or(self.permitted, |room| room.connections);
+        room
     }
 
     /// Accepts until the engine stops; then what has come already, and no more.
@@ -134,15 +161,21 @@ impl Listener {
                 Err(Errno::AGAIN) => return,
                 // Gone before it was accepted, or a signal: the next one.
                 Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
+                Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    if !self.find_descriptor(error) {
+                        return;
+                    }
+                }
                 Err(error) => {
-                    self.rest(error);
+                    self.tell(error);
+                    thread::sleep(REST);
                     return;
                 }
             }
         }
     }
 
-    fn hand_over(&self, socket: OwnedFd, peer: Option<SocketAddr>, number: usize) {
+    fn hand_over(&mut self, socket: OwnedFd, peer: Option<SocketAddr>, number: usize) {
         let is_unix = matches!(self.sockets[number].address, Address::Unix(_));
         if !is_unix {
             // Answers are written whole: waiting for more to send with them would only delay them.
@@ -152,7 +185,13 @@ impl Listener {
             (Some(peer), Some(server)) => Peer::tcp(peer, server),
             _ => Peer::local(None, user_of(&socket)),
         };
-        let Ok(address) = self.shared.addresses.enter(peer.map(|peer| peer.ip())) else {
+        let Ok(address) = self
+            .shared
+            .addresses
+            .enter(peer.map(|peer| peer.ip()), |ip| {
+                self.shared.app.trusts_proxy(ip)
+            })
+        else {
             log::debug!("a connection is refused: its address has as many as it may");
             return;
         };
@@ -168,7 +207,15 @@ impl Listener {
             _ => Transport::Plain(socket),
         };
         let connections = self.shared.connections.fetch_add(1, Ordering::SeqCst);
-        let crowded = connections >= self.max_connections;
+        let mut crowded = connections >= self.max_connections;
+        if crowded && self.max_connections < self.permitted && self.fitted.elapsed() >= FIT_EVERY {
+            self.fit();
+            crowded = connections >= self.max_connections;
+        }
+        if connections > self.max_connections {
+            // Two for one, until there are no more than there is room for.
+            let _ = self.most_spare().send(Message::MakeRoom);
+        }
         let mailbox = if crowded {
             self.most_spare()
         } else {
@@ -185,14 +232,28 @@ impl Listener {
         }));
     }
 
-    /// Waits for descriptors or memory, and lets go of a connection that nobody is using.
-    fn rest(&mut self, error: Errno) {
+    /// Makes somebody give up a descriptor; false where nobody can, after a rest.
+    fn find_descriptor(&mut self, error: Errno) -> bool {
+        self.tell(error);
+        self.fit();
+        let before = self.shared.connections.load(Ordering::SeqCst);
+        // From now on each that comes takes the place of another.
+        self.max_connections = self.max_connections.min(before).max(1);
+        let mailbox = self.most_spare();
+        let _ = mailbox.send(Message::MakeRoom);
+        mailbox.wait_for_room(0);
+        let found = self.shared.connections.load(Ordering::SeqCst) < before;
+        if !found {
+            thread::sleep(REST);
+        }
+        found
+    }
+
+    fn tell(&mut self, error: Errno) {
         if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             self.told = Some(Instant::now());
             log::warn!("connections cannot be accepted now: {error}; trying on");
         }
-        let _ = self.most_spare().send(Message::MakeRoom);
-        thread::sleep(REST);
     }
 
     /// The worker that makes room, by the message that it is about to get.

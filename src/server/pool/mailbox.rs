@@ -3,31 +3,26 @@
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::connection::Connection;
-use super::deadlines::Wait;
 use super::transport::Transport;
 use crate::Error;
 use crate::address::Counted;
 use crate::api::Peer;
 use crate::sync::lock;
 
-/// Where room is needed, connections that wait for this are closed, in this order and the oldest first; those with `true`
-/// only after [`SLOW`]. Halves of bodies cost a client no more than halves of heads, and would keep everybody out for longer.
-pub(super) const SPARE: [(Wait, bool); 5] = [
-    (Wait::Head, true),
-    (Wait::Linger, true),
-    (Wait::Idle, false),
-    (Wait::Body, true),
-    (Wait::Write, true),
-];
-/// How long a client may take for what others do at once.
-pub(super) const SLOW: Duration = Duration::from_secs(1);
+/// A connection this far behind makes room before anybody else.
+const FAR_BEHIND: u64 = 750;
+/// An idle connection is left alone for so long while others are slow.
+const RECENT: u64 = 15_000;
+/// Where this part of a worker's connections is in the middle of something, they make room for one another: a crowd that
+/// comes back as fast as it is closed does not push out who is between two requests.
+const MOSTLY: usize = 3;
 /// How long the listener waits for a worker to make room for one connection before it asks for the next.
 const ROOM_PATIENCE: Duration = Duration::from_millis(5);
 
@@ -81,8 +76,11 @@ pub(super) struct Mailbox {
     pub(super) connections: AtomicUsize,
     /// Times that it was told to make room, and has not done so yet. Meanwhile what it says of `spare` is not true.
     pub(super) to_make_room: AtomicUsize,
-    /// The connections that would be closed first to make room.
-    spare: [AtomicU64; SPARE.len()],
+    /// See [`Spare`].
+    slow: AtomicU64,
+    idle: AtomicU64,
+    slow_ones: AtomicUsize,
+    mostly_slow: AtomicBool,
     pub(super) load: Load,
 }
 
@@ -95,7 +93,10 @@ impl Mailbox {
             wake,
             connections: AtomicUsize::new(0),
             to_make_room: AtomicUsize::new(0),
-            spare: Default::default(),
+            slow: AtomicU64::new(0),
+            idle: AtomicU64::new(0),
+            slow_ones: AtomicUsize::new(0),
+            mostly_slow: AtomicBool::new(false),
             load: Load::default(),
         })
     }
@@ -153,38 +154,109 @@ impl Mailbox {
         mailbox
     }
 
-    /// Says since when, in milliseconds of the engine's time and never zero, the worker's oldest connection of each kind of
-    /// [`SPARE`] waits; zero where there is none.
-    pub(super) fn publish_spare(&self, since: [u64; SPARE.len()]) {
-        for (place, since) in self.spare.iter().zip(since) {
-            place.store(since, Ordering::Release);
+    pub(super) fn publish_spare(&self, spare: Spare) {
+        self.slow.store(spare.slow, Ordering::Release);
+        self.idle.store(spare.idle, Ordering::Release);
+        self.slow_ones.store(spare.slow_ones, Ordering::Release);
+        self.mostly_slow.store(spare.mostly_slow, Ordering::Release);
+    }
+
+    fn spare(&self) -> Spare {
+        Spare {
+            slow: self.slow.load(Ordering::Acquire),
+            idle: self.idle.load(Ordering::Acquire),
+            slow_ones: self.slow_ones.load(Ordering::Acquire),
+            mostly_slow: self.mostly_slow.load(Ordering::Acquire),
+        }
+    }
+
+    /// Waits a little until the worker has made room as often as it was asked to, but for `asked` times.
+    pub(super) fn wait_for_room(&self, asked: usize) {
+        let deadline = Instant::now() + ROOM_PATIENCE;
+        while self.to_make_room.load(Ordering::Acquire) > asked && Instant::now() < deadline {
+            thread::sleep(Duration::from_micros(20));
         }
     }
 
     /// The one of these that has the connection that can best be spared; without any, the one that has fewest.
     pub(super) fn most_spare(mailboxes: &[Mailbox], active: usize, now: u64) -> &Mailbox {
-        let deadline = Instant::now() + ROOM_PATIENCE;
-        let is_asked = |mailbox: &Mailbox| mailbox.to_make_room.load(Ordering::Acquire) > 0;
-        while mailboxes.iter().any(is_asked) && Instant::now() < deadline {
-            thread::sleep(Duration::from_micros(20));
+        for mailbox in mailboxes {
+            mailbox.wait_for_room(mailbox.spare().at_once());
         }
-        let rank = |mailbox: &Mailbox| {
-            let spare = SPARE.iter().zip(&mailbox.spare).enumerate();
-            spare
-                .map(|(rank, ((_, slow), since))| (rank, *slow, since.load(Ordering::Acquire)))
-                .find(|&(_, slow, since)| {
-                    since > 0 && (!slow || since + SLOW.as_millis() as u64 <= now)
-                })
-                .map(|(rank, _, since)| (rank, since))
-        };
         mailboxes
             .iter()
-            .filter_map(|mailbox| Some((rank(mailbox)?, mailbox)))
+            .filter_map(|mailbox| Some((mailbox.spare().choose(now)?.0, mailbox)))
             .min_by_key(|(rank, _)| *rank)
             .map_or_else(
                 || Mailbox::least_busy(mailboxes, active, now),
                 |(_, mailbox)| mailbox,
             )
+    }
+}
+
+/// The connections that a worker could close to make room for another. Times are milliseconds of the engine's time, zero
+/// where there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Spare {
+    /// When the slowest of those that are in the middle of something fell or falls behind.
+    pub(super) slow: u64,
+    /// Since when the one that has been idle for longest waits.
+    pub(super) idle: u64,
+    /// How many are in the middle of something, and whether that is most of them.
+    slow_ones: usize,
+    mostly_slow: bool,
+}
+
+/// Which of the two goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Victim {
+    Slow,
+    Idle,
+}
+
+/// Whose victim goes, where several workers have one: the lowest.
+pub(super) type Rank = (u8, u64);
+
+impl Spare {
+    pub(super) fn new(slow: u64, slow_ones: usize, idle: u64, connections: usize) -> Spare {
+        Spare {
+            slow,
+            idle,
+            slow_ones,
+            mostly_slow: slow_ones * (MOSTLY + 1) > connections * MOSTLY,
+        }
+    }
+
+    /// Who makes room now.
+    pub(super) fn choose(self, now: u64) -> Option<(Rank, Victim)> {
+        let slow = (self.slow > 0).then_some((self.slow, Victim::Slow));
+        let idle = (self.idle > 0).then_some((self.idle, Victim::Idle));
+        let behind = |by: u64| slow.filter(|(falls_behind, _)| falls_behind + by <= now);
+        let in_order = [
+            behind(FAR_BEHIND),
+            slow.filter(|_| self.mostly_slow),
+            idle.filter(|(since, _)| since + RECENT <= now),
+            behind(0),
+            idle,
+            slow,
+        ];
+        (0u8..)
+            .zip(in_order)
+            .find_map(|(rank, choice)| choice.map(|(time, victim)| ((rank, time), victim)))
+    }
+
+    /// How often room can be made without a look at whose victim goes: of many slow ones any will do.
+    fn at_once(self) -> usize {
+        if self.mostly_slow {
+            self.slow_ones / 8
+        } else {
+            0
+        }
+    }
+
+    /// Whether it is so far behind that nothing else counts.
+    pub(super) fn is_far_behind(rank: Rank) -> bool {
+        rank.0 == 0
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! `listener` accepts and hands out, `worker` drives its connections, `balance` says how many workers take part, `connection`
 //! is the state of one, `answer` hands a request to the API, `framing` and `chunked` turn bytes into requests, `deadlines`
-//! says who is overdue, `blocking` is the second pool, `mailbox` is how threads reach a worker, `transport` and `tls` are
-//! the bytes' way.
+//! says who is overdue, `slowest` who is furthest behind, `descriptors` how many connections there is room for, `blocking` is
+//! the second pool, `mailbox` is how threads reach a worker, `transport` and `tls` are the bytes' way.
 //!
 //! # What it protects from
 //! Head, body, the reading of an answer and idleness have deadlines that hold for the whole of each, so a byte now and then
@@ -17,10 +17,12 @@ mod blocking;
 mod chunked;
 mod connection;
 mod deadlines;
+mod descriptors;
 mod framing;
 mod listener;
 mod mailbox;
 mod shared;
+mod slowest;
 mod tls;
 mod transport;
 mod worker;
@@ -41,7 +43,7 @@ use crate::threads;
 use blocking::Pools;
 use listener::{Bell, Listener};
 use mailbox::Mailbox;
-use shared::Shared;
+use shared::{Addresses, Shared};
 use worker::{Patience, Worker};
 
 pub(super) use tls::TlsAcceptor;
@@ -74,7 +76,10 @@ impl Engine {
             app,
             Limits::of(settings),
             settings.max_buffered,
-            settings.max_connections_per_address,
+            Addresses::new(
+                settings.max_connections_per_address,
+                settings.max_connections,
+            ),
             (0..workers)
                 .map(|_| Mailbox::new())
                 .collect::<Result<_, _>>()?,
@@ -89,6 +94,10 @@ impl Engine {
             linger: LINGER,
         };
         let started = Instant::now();
+        let workers = (0..workers)
+            .map(|number| Worker::new(number, shared.clone(), patience, started))
+            .collect::<Result<Vec<_>, _>>()?;
+        // Last: it counts the descriptors that are left.
         let listener = Listener::new(
             shared.clone(),
             tls,
@@ -97,9 +106,6 @@ impl Engine {
             started,
         )?;
         // All that can fail has been made; what is left is to start the threads.
-        let workers = (0..workers)
-            .map(|number| Worker::new(number, shared.clone(), patience, started))
-            .collect::<Result<Vec<_>, _>>()?;
         let engine = Engine {
             shared: shared.clone(),
             threads: Mutex::default(),

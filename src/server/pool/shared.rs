@@ -56,7 +56,7 @@ impl Shared {
         app: App,
         limits: Limits,
         max_buffered: usize,
-        max_per_address: usize,
+        addresses: Addresses,
         mailboxes: Vec<Mailbox>,
         blocking: Pools,
         bell: Bell,
@@ -68,10 +68,7 @@ impl Shared {
                 bytes: AtomicUsize::new(0),
                 max: max_buffered,
             },
-            addresses: Addresses {
-                max: max_per_address,
-                counts: Mutex::default(),
-            },
+            addresses,
             balance: Balance::new(mailboxes.len()),
             mailboxes,
             blocking,
@@ -183,24 +180,56 @@ impl Buffered {
 
 /// How many connections each address has.
 pub(super) struct Addresses {
-    /// Zero: as many as they like.
+    /// Zero: no fixed number.
     max: usize,
-    counts: Mutex<HashMap<Counted, usize>>,
+    /// From so many on an address is a crowd; where the number is fixed, none is.
+    crowd: usize,
+    counts: Mutex<Counts>,
 }
 
+#[derive(Default)]
+struct Counts {
+    of: HashMap<Counted, usize>,
+    /// The addresses that are crowds: three at most.
+    crowds: Vec<Counted>,
+}
+
+/// An address with more than this part of all places is a crowd.
+const CROWD_PART: usize = 4;
+
 impl Addresses {
-    /// Counts a connection of this address; an error where it has as many as it may.
-    pub(super) fn enter(&self, address: Option<IpAddr>) -> Result<Option<Counted>, ()> {
-        let Some(ip) = address.filter(|_| self.max > 0) else {
+    /// `max`: most connections of an address; zero: no fixed number, but at `max_connections` crowds make room first.
+    pub(super) fn new(max: usize, max_connections: usize) -> Self {
+        Addresses {
+            max,
+            crowd: match max {
+                0 => max_connections / CROWD_PART + 1,
+                _ => usize::MAX,
+            },
+            counts: Mutex::default(),
+        }
+    }
+
+    /// Counts a connection of this address; an error where it has as many as it may. A trusted proxy stands for many
+    /// clients, so that only a fixed number holds for it.
+    pub(super) fn enter(
+        &self,
+        address: Option<IpAddr>,
+        is_trusted: impl Fn(&IpAddr) -> bool,
+    ) -> Result<Option<Counted>, ()> {
+        let Some(ip) = address.filter(|ip| self.max > 0 || !is_trusted(ip)) else {
             return Ok(None);
         };
         let key = counted(ip);
         let mut counts = lock(&self.counts);
-        let count = counts.entry(key).or_default();
-        if *count == self.max {
+        let count = counts.of.entry(key).or_default();
+        if self.max > 0 && *count == self.max {
             return Err(());
         }
         *count += 1;
+        if *count == self.crowd {
+            counts.crowds.push(key);
+        }
         Ok(Some(key))
     }
 
@@ -210,11 +239,52 @@ impl Addresses {
             return;
         };
         let mut counts = lock(&self.counts);
-        if let Some(count) = counts.get_mut(&key) {
+        if let Some(count) = counts.of.get_mut(&key) {
+            let before = *count;
             *count -= 1;
-            if *count == 0 {
-                counts.remove(&key);
+            if before == 1 {
+                counts.of.remove(&key);
+            }
+            if before == self.crowd {
+                counts.crowds.retain(|crowd| *crowd != key);
             }
         }
+    }
+
+    /// The address that has most of all places, if that is a large part of them.
+    pub(super) fn largest_crowd(&self) -> Option<Counted> {
+        let counts = lock(&self.counts);
+        let crowds = counts.crowds.iter();
+        crowds.max_by_key(|crowd| counts.of.get(*crowd)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_crowd_while_it_has_a_large_part_of_all_places() {
+        let addresses = Addresses::new(0, 40);
+        let ip = |last: u8| IpAddr::from([192, 0, 2, last]);
+        let enter = |last| addresses.enter(Some(ip(last)), |_| false).unwrap();
+        let one: Vec<_> = (0..10).map(|_| enter(1)).collect();
+        assert_eq!(addresses.largest_crowd(), None);
+        let first = enter(1);
+        assert_eq!(addresses.largest_crowd(), first);
+        let other: Vec<_> = (0..12).map(|_| enter(2)).collect();
+        assert_eq!(addresses.largest_crowd(), other[0]);
+        other.into_iter().for_each(|key| addresses.leave(key));
+        assert_eq!(addresses.largest_crowd(), first);
+        one.into_iter()
+            .chain([first])
+            .for_each(|key| addresses.leave(key));
+        assert_eq!(addresses.largest_crowd(), None);
+        assert!(lock(&addresses.counts).of.is_empty());
+        // A proxy that is trusted is none, and has no limit but a fixed one.
+        assert_eq!(addresses.enter(Some(ip(3)), |_| true), Ok(None));
+        let fixed = Addresses::new(1, 40);
+        assert!(fixed.enter(Some(ip(3)), |_| true).is_ok());
+        assert_eq!(fixed.enter(Some(ip(3)), |_| true), Err(()));
     }
 }

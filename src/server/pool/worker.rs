@@ -20,6 +20,7 @@ use super::connection::{Connection, Next, Ready, Turn};
 use super::deadlines::{Deadlines, Wait};
 use super::mailbox::{Incoming, Mailbox, Message, Token, milliseconds};
 use super::shared::Shared;
+use super::slowest::Slowest;
 use super::transport::Transport;
 use crate::Error;
 use crate::address::Counted;
@@ -56,6 +57,10 @@ pub(super) struct Worker {
     places: Vec<Place>,
     free: Vec<u32>,
     deadlines: Deadlines,
+    /// Those that are in the middle of something.
+    slowest: Slowest,
+    /// Where the last search for connections of an address ended.
+    looked_at: usize,
     /// Connections to be driven again when others have had their turn.
     again: Vec<Token>,
     scratch: Vec<u8>,
@@ -102,6 +107,8 @@ impl Worker {
                 Wait::Write => patience.write,
                 Wait::Linger => patience.linger,
             }),
+            slowest: Slowest::default(),
+            looked_at: 0,
             again: Vec::new(),
             scratch: vec![0; SCRATCH],
             out: Vec::new(),
@@ -296,9 +303,11 @@ impl Worker {
                 anew: true,
             } if self.gives(token) => self.give_away(token),
             Next::Wait { wait, on, anew } => {
-                if anew || self.deadlines.get(token.index) != Some(wait) {
+                let begins = anew || self.deadlines.get(token.index) != Some(wait);
+                if begins {
                     self.deadlines.set(token.index, wait, Instant::now());
                 }
+                self.keep_pace(token, wait, begins);
                 if !self.watch(token, Some(on)) {
                     self.close(token);
                 }
@@ -318,6 +327,7 @@ impl Worker {
             Next::Nothing => {}
             Next::Blocked(job) => {
                 self.deadlines.clear(token.index);
+                self.slowest.remove(token.index);
                 // A client that hangs up meanwhile would be reported over and over.
                 self.watch(token, None);
                 let Err(refusal) = Pools::submit(&self.shared, job, self.number, token) else {
@@ -370,6 +380,7 @@ impl Worker {
     /// Takes a connection out of its place.
     fn remove(&mut self, token: Token) -> Option<Box<Connection>> {
         self.deadlines.clear(token.index);
+        self.slowest.remove(token.index);
         // Closing the descriptor would end the watch too, but for processes that a host has forked off: their copies would
         // keep this worker awake.
         self.watch(token, None);

@@ -53,7 +53,10 @@ impl Connection {
     }
 
     fn write_output(&mut self) -> Result<(), Stop> {
-        write_from(&mut self.transport, &self.output, &mut self.written)?;
+        let before = self.written;
+        let done = write_from(&mut self.transport, &self.output, &mut self.written);
+        self.moved += (self.written - before) as u64;
+        done?;
         self.output = Vec::new();
         self.written = 0;
         Ok(())

@@ -1,0 +1,177 @@
+//! Which connection is furthest behind a fair rate of transfer, whatever it is in the middle of: a handshake, a head, a body,
+//! an answer that its client reads, a goodbye.
+//!
+//! Each connection has a time at which it falls behind. It begins a little ahead, every byte puts that time off, and who
+//! stands at the top has fallen behind for longest. The time does not change while nothing is transferred, so a heap does.
+
+use std::time::{Duration, Instant};
+
+/// The rate that keeps a connection from falling behind, in bytes a second.
+const FAIR_RATE: u64 = 4096;
+/// How far ahead a client begins, and one that has been answered before on the same connection.
+const START: Duration = Duration::from_millis(250);
+const PROVEN_START: Duration = Duration::from_secs(1);
+/// How far ahead anybody gets: what was sent quickly does not pay for a long silence.
+const MOST_AHEAD: Duration = Duration::from_secs(2);
+
+const NONE: u32 = u32::MAX;
+
+/// See the module. Connections are known by small numbers.
+#[derive(Default)]
+pub(super) struct Slowest {
+    /// Numbers of connections; each one's time is no later than those of the two below it.
+    heap: Vec<u32>,
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Copy)]
+struct Node {
+    falls_behind: Instant,
+    position: u32,
+}
+
+/// When a connection falls behind that begins with something now.
+pub(super) fn begun(now: Instant, proven: bool) -> Instant {
+    now + if proven { PROVEN_START } else { START }
+}
+
+/// When one falls behind that has transferred so many bytes more.
+pub(super) fn moved(falls_behind: Instant, bytes: u64, now: Instant) -> Instant {
+    let earned = Duration::from_millis(bytes.saturating_mul(1000) / FAIR_RATE);
+    let ahead = now + MOST_AHEAD;
+    falls_behind
+        .checked_add(earned)
+        .map_or(ahead, |later| later.min(ahead))
+}
+
+impl Slowest {
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// When this connection falls behind, if it is one of these.
+    pub(super) fn get(&self, index: u32) -> Option<Instant> {
+        let node = self.nodes.get(index as usize)?;
+        (node.position != NONE).then_some(node.falls_behind)
+    }
+
+    /// The slowest one, and when it fell or falls behind.
+    pub(super) fn first(&self) -> Option<(u32, Instant)> {
+        let first = *self.heap.first()?;
+        Some((first, self.nodes[first as usize].falls_behind))
+    }
+
+    pub(super) fn set(&mut self, index: u32, falls_behind: Instant) {
+        let at = index as usize;
+        if at >= self.nodes.len() {
+            let empty = Node {
+                falls_behind,
+                position: NONE,
+            };
+            self.nodes.resize(at + 1, empty);
+        }
+        self.nodes[at].falls_behind = falls_behind;
+        if self.nodes[at].position == NONE {
+            self.nodes[at].position = self.heap.len() as u32;
+            self.heap.push(index);
+        }
+        self.settle(self.nodes[at].position as usize);
+    }
+
+    pub(super) fn remove(&mut self, index: u32) {
+        let Some(node) = self.nodes.get_mut(index as usize) else {
+            return;
+        };
+        let position = std::mem::replace(&mut node.position, NONE) as usize;
+        if position == NONE as usize {
+            return;
+        }
+        self.heap.swap_remove(position);
+        if let Some(&last) = self.heap.get(position) {
+            self.nodes[last as usize].position = position as u32;
+            self.settle(position);
+        }
+    }
+
+    /// Moves what stands here up or down to where it belongs.
+    fn settle(&mut self, mut at: usize) {
+        while at > 0 && self.time(at) < self.time((at - 1) / 2) {
+            self.swap(at, (at - 1) / 2);
+            at = (at - 1) / 2;
+        }
+        loop {
+            let below = [2 * at + 1, 2 * at + 2];
+            let first = below
+                .into_iter()
+                .filter(|child| *child < self.heap.len())
+                .min_by_key(|child| self.time(*child));
+            match first {
+                Some(child) if self.time(child) < self.time(at) => {
+                    self.swap(at, child);
+                    at = child;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn time(&self, position: usize) -> Instant {
+        self.nodes[self.heap[position] as usize].falls_behind
+    }
+
+    fn swap(&mut self, one: usize, other: usize) {
+        self.heap.swap(one, other);
+        for position in [one, other] {
+            self.nodes[self.heap[position] as usize].position = position as u32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_a_plain_list() {
+        let mut seed = 0x9e37_79b9u32;
+        let mut random = move |below: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) % below
+        };
+        let start = Instant::now();
+        let mut slowest = Slowest::default();
+        let mut plain: Vec<Option<Instant>> = vec![None; 40];
+        for _ in 0..20_000 {
+            let index = random(40);
+            if random(3) == 0 {
+                slowest.remove(index);
+                plain[index as usize] = None;
+            } else {
+                let time = start + Duration::from_millis(random(5000).into());
+                slowest.set(index, time);
+                plain[index as usize] = Some(time);
+            }
+            let first = plain.iter().flatten().min().copied();
+            assert_eq!(slowest.first().map(|(_, time)| time), first);
+            assert_eq!(slowest.len(), plain.iter().flatten().count());
+            assert_eq!(slowest.get(index), plain[index as usize]);
+        }
+    }
+
+    #[test]
+    fn a_rate_counts_and_not_how_long_it_has_taken() {
+        let start = Instant::now();
+        let (mut dripping, mut sending) = (begun(start, true), begun(start, true));
+        let mut now = start;
+        for _ in 0..20 {
+            now += Duration::from_secs(1);
+            dripping = moved(dripping, 1, now);
+            sending = moved(sending, 20_000, now);
+        }
+        assert!(dripping < now && sending > now);
+        // Somebody silent who has just come is not as slow as who has dripped for long.
+        assert!(dripping < begun(now, false));
+        // Nothing is saved up for a silence.
+        assert!(moved(sending, u64::MAX, now) <= now + MOST_AHEAD);
+    }
+}

@@ -1,0 +1,84 @@
+//! Crowds that come back as fast as they are closed, and good clients beside them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::Server;
+use crate::common::load::{Served, come_back, good_client, thinking_clients};
+use crate::common::process::{limit_descriptors, many_descriptors};
+use crate::{GET, alone, configure, start};
+
+/// So short that an answer needs no second attempt of anybody.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How `good` is served while so many clients from 127.0.0.`last` that send `first` come back as fast as they are closed.
+fn beside_crowd(
+    server: &Server,
+    (last, clients): (u8, usize),
+    first: &[u8],
+    good: impl FnOnce(&AtomicBool) -> Served,
+) -> Served {
+    many_descriptors();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let crowd = scope.spawn(|| come_back(last, server.port, clients, first, &over));
+        thread::sleep(Duration::from_secs(1));
+        let served = good(&over);
+        over.store(true, Ordering::SeqCst);
+        println!("the crowd came back {} times", crowd.join().unwrap());
+        served
+    })
+}
+
+#[test]
+fn more_silent_connections_than_descriptors_keep_nobody_waiting() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("log");
+    let server = Server::start_with(home.path(), |command| {
+        configure(command);
+        command.env("SEALGATE_LOG_FILE", &log);
+        limit_descriptors(command, 1024, "");
+    });
+    let served = beside_crowd(&server, (1, 1500), b"", |_| {
+        good_client(server.port, GET, 100)
+    });
+    served.assert_within(AT_ONCE, "silent connections that come back");
+    // On a machine that does nothing else the slowest comes within a second too.
+    assert!(served.percentile(100) < 3 * AT_ONCE);
+    server.stop();
+    // One line says what to raise.
+    let log = std::fs::read_to_string(log).unwrap();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+    let about_files = |line: &&&str| line.contains("1024 open files") && line.contains("ulimit -n");
+    assert_eq!(warnings.iter().filter(about_files).count(), 1, "{log}");
+}
+
+fn slow_bodies(last: u8) {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS", "300")]);
+    let slow = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
+    let served = beside_crowd(&server, (last, 300), slow, |over| {
+        thread::scope(|scope| {
+            let good = scope
+                .spawn(|| thinking_clients(server.port, GET, 24, Duration::from_secs(3), over));
+            thread::sleep(Duration::from_secs(5));
+            over.store(true, Ordering::SeqCst);
+            good.join().unwrap()
+        })
+    });
+    served.assert_within(AT_ONCE, &format!("slow bodies from 127.0.0.{last}"));
+    server.stop();
+}
+
+#[test]
+fn slow_bodies_that_come_back_break_no_good_request() {
+    slow_bodies(1);
+}
+
+#[test]
+fn slow_bodies_of_another_address_break_no_good_request() {
+    slow_bodies(2);
+}
