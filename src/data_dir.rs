@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn make_and_lock(folder: &Path, lock_file: &str) -> Result<File, String> {
     make_folder(folder)?;
     check_folder(folder)?;
+    close_to_others(folder)?;
     lock(folder, lock_file)
 }
 
@@ -24,7 +25,81 @@ pub(crate) fn make_and_lock(folder: &Path, lock_file: &str) -> Result<File, Stri
 pub(crate) fn check_folder(folder: &Path) -> Result<(), String> {
     let metadata = fs::metadata(folder)
         .map_err(|error| format!("{} cannot be looked at: {error}.", folder.display()))?;
-    check_mode(folder, &metadata, 0o700)
+    // Asked for only where it matters: programs may change the environment in another thread.
+    check_mode(folder, &metadata, 0o700).or_else(|refused| match is_state_directory(folder) {
+        true => check_state_directory(folder, &metadata).map(drop),
+        false => Err(refused),
+    })
+}
+
+/// The folder that systemd made for this service: the first one of `$STATE_DIRECTORY`, which names several with colons between.
+pub(crate) fn state_directory() -> Option<PathBuf> {
+    let list = std::env::var_os("STATE_DIRECTORY")?;
+    let mut folders = std::env::split_paths(&list);
+    folders.find(|folder| !folder.as_os_str().is_empty())
+}
+
+fn is_state_directory(folder: &Path) -> bool {
+    state_directory().is_some_and(|own| own == folder)
+}
+
+/// Takes the permission to look into `$STATE_DIRECTORY`, which systemd makes with mode 0755, away from other users.
+#[cfg(unix)]
+pub(crate) fn close_to_others(folder: &Path) -> Result<(), String> {
+    if !is_state_directory(folder) {
+        return Ok(());
+    }
+    let failed =
+        |error: io::Error| format!("{} cannot be closed to others: {error}.", folder.display());
+    // What is changed is what was judged.
+    let opened = match File::open(folder) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let metadata = opened.metadata().map_err(failed)?;
+    if check_state_directory(folder, &metadata)? {
+        let private = fs::Permissions::from_mode(0o700);
+        opened.set_permissions(private).map_err(failed)?;
+        log::info!(
+            "changed the mode of {} from {:04o} to 0700",
+            folder.display(),
+            metadata.mode() & 0o7777
+        );
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn close_to_others(_folder: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+/// Whether others may look into it, which can be changed: it is ours, and nobody else could have put anything there.
+#[cfg(unix)]
+fn check_state_directory(folder: &Path, metadata: &Metadata) -> Result<bool, String> {
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(false);
+    }
+    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    if ours && mode & 0o022 == 0 {
+        return Ok(true);
+    }
+    let why = match ours {
+        true => "can be written by other users, so its secrets may be others'",
+        false => "is open to other users and belongs to another user than this process's",
+    };
+    Err(format!(
+        "{} {why} (mode {mode:04o}). Set StateDirectoryMode=0700 in the service's unit, or mend it with: chmod 700 {}",
+        folder.display(),
+        shell_word(folder)
+    ))
+}
+
+#[cfg(not(unix))]
+fn check_state_directory(_folder: &Path, _metadata: &Metadata) -> Result<bool, String> {
+    Ok(false)
 }
 
 #[cfg(unix)]

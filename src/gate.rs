@@ -17,7 +17,7 @@ use crate::secret::wipe;
 use crate::store::Ledger;
 use crate::token::{Claims, Grant, Making, TokenRules, TokenUse};
 use crate::users::Users;
-use crate::{Error, Secret, TokenError};
+use crate::{Error, Secret, TokenError, data_dir};
 
 pub use login::{Refreshed, Tokens};
 
@@ -57,6 +57,10 @@ impl Gate {
                 settings.limiter_memory,
             )?),
         };
+        if let Some(folder) = &settings.data_dir {
+            // Whatever reads or writes a file there says why it cannot be; without any there is nothing to protect.
+            let _ = data_dir::close_to_others(folder);
+        }
         let ledger = Arc::new(Ledger::new(settings));
         let (keys, added) = Keys::load(settings)?;
         let gate = Gate {

@@ -5,13 +5,15 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
 use std::process::Output;
 use std::sync::Mutex;
 
 use common::c::{checked, python};
 use common::people::{PASSWORD, Pair, People, claims, login};
 use common::place::Place;
-use common::{run, said, sealgate, text, typed};
+use common::{Server, run, said, sealgate, text, typed};
 
 fn stderr(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -339,4 +341,81 @@ fn every_token_of_a_rust_program_is_in_the_audit_trail_once() {
         ["refresh", "ok", "library"],
     ];
     assert_eq!(*heard, wanted.map(|event| event.map(str::to_owned)));
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+fn folder_with_mode(path: &Path, mode: u32) {
+    fs::create_dir(path).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn the_state_directory_that_systemd_made_is_closed_to_others() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("state");
+    folder_with_mode(&folder, 0o755);
+    // systemd may name several.
+    let list = format!(
+        "{}:{}",
+        folder.display(),
+        home.path().join("more").display()
+    );
+    let variable = [("STATE_DIRECTORY", list.as_str())];
+    // Only looked at.
+    let checked = typed(home.path(), &["config", "--check"], b"", &variable);
+    assert_eq!(stderr(&checked), "");
+    assert_eq!(mode(&folder), 0o755);
+    let start = |variable: &[(&str, &str)]| Server::start(home.path(), variable);
+    let log = start(&variable).stop();
+    assert_eq!(mode(&folder), 0o700);
+    let line = format!("changed the mode of {} from 0755 to 0700", folder.display());
+    assert_eq!(log.matches(&line).count(), 1, "{log}");
+    assert!(folder.join("keys.json").exists() && !home.path().join("more").exists());
+    // As it is after a restart of the unit, with the files that are there.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(start(&variable).stop().contains(&line));
+    assert!(!start(&variable).stop().contains("changed the mode"));
+    // Commands do it where they write.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let add = ["user", "add", "alice"];
+    stderr(&typed(home.path(), &add, PASSWORD.as_bytes(), &variable));
+    assert_eq!(mode(&folder), 0o700);
+
+    // A folder of another setting is somebody's choice, and not changed.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let other = [("SEALGATE_DATA_DIR", folder.to_str().unwrap())];
+    let refused = typed(home.path(), &["encrypt"], b"", &other);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("chmod 700"));
+    assert_eq!(mode(&folder), 0o755);
+}
+
+#[test]
+fn a_state_directory_that_others_could_have_filled_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let writable = home.path().join("writable");
+    folder_with_mode(&writable, 0o775);
+    let mut folders = vec![writable];
+    let theirs = home.path().join("theirs");
+    folder_with_mode(&theirs, 0o755);
+    // Without the right to give files away there is nothing to test.
+    if chown(&theirs, Some(12_345), None).is_ok() {
+        folders.push(theirs);
+    }
+    for folder in folders {
+        let before = mode(&folder);
+        let variable = [("STATE_DIRECTORY", folder.to_str().unwrap())];
+        for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["keys", "list"]] {
+            let refused = typed(home.path(), arguments, b"", &variable);
+            assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+            let said = said(&refused);
+            assert!(said.contains("StateDirectoryMode=0700"), "{said}");
+            assert!(said.contains(&format!("chmod 700 {}", folder.display())));
+        }
+        assert_eq!(mode(&folder), before);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    }
 }

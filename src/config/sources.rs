@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::table::{SETTINGS, Setting};
 use super::{Config, find};
+use crate::data_dir::state_directory;
 use crate::{Error, Secret};
 
 /// Far more than all settings need.
@@ -140,16 +141,15 @@ impl Config {
     }
 }
 
-/// The command's data directory where none is set, and the variable that it follows from: `$STATE_DIRECTORY` (systemd),
-/// else `$XDG_STATE_HOME/sealgate`, else `~/.local/state/sealgate` (`HOME`). `None` without a home directory.
+/// The command's data directory where none is set, and the variable that it follows from: the first path in
+/// `$STATE_DIRECTORY` (systemd), else `$XDG_STATE_HOME/sealgate`, else `~/.local/state/sealgate` (`HOME`). `None` without a home directory.
 pub fn default_data_dir_origin() -> Option<(PathBuf, &'static str)> {
     let folder = |name: &'static str| {
         let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
         Some((PathBuf::from(value), name))
     };
-    // systemd names several with colons between; the first is the unit's own.
-    folder("STATE_DIRECTORY")
-        .and_then(|(list, name)| Some((PathBuf::from(list.to_str()?.split(':').next()?), name)))
+    state_directory()
+        .map(|folder| (folder, "STATE_DIRECTORY"))
         .or_else(|| folder("XDG_STATE_HOME").map(|(home, name)| (home.join("sealgate"), name)))
         .or_else(|| std::env::home_dir().map(|home| (home.join(".local/state/sealgate"), "HOME")))
         .filter(|(path, _)| path.is_absolute())

@@ -142,7 +142,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "data_dir",
         env: "SEALGATE_DATA_DIR",
         value_name: "FOLDER",
-        help: "Where the key ring lives (mode 0700). The command takes $STATE_DIRECTORY, else $XDG_STATE_HOME/sealgate, else ~/.local/state/sealgate where it is not set.",
+        help: "Where the key ring lives (mode 0700). Where it is not set, the command takes the first path in $STATE_DIRECTORY, else $XDG_STATE_HOME/sealgate, else ~/.local/state/sealgate.",
         group: Group::Gate,
         apply: |s, v| parse::path(v).map(|path| s.gate.data_dir = Some(path)),
         ..PLAIN
