@@ -1,17 +1,44 @@
-//! The times that decisions go by.
+//! The times that decisions and texts go by: the clock on the wall, kept within the calendar, and one that only runs forward.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-/// Seconds since 1970-01-01 UTC.
-pub(crate) fn unix_now() -> u64 {
-    SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |age| age.as_secs())
+/// The last second that a date of four digits can name, as RFC 3339 and HTTP write it: 9999-12-31T23:59:59Z.
+const LAST: u64 = 253_402_300_799;
+
+/// Seconds since 1970-01-01 UTC by the clock that tokens and keys are judged by. One that stands outside of 1970 to 9999 is
+/// taken to stand at that end of it.
+pub fn unix_now() -> u64 {
+    now().as_secs()
 }
 
-/// The same by the clock that tokens are checked by, which is some milliseconds late.
-pub(crate) fn token_now() -> u64 {
-    jwt_simple::prelude::Clock::now_since_epoch().as_secs()
+/// How long 1970-01-01 UTC is past, some milliseconds late: to ask for it costs next to nothing. A clock that stands before
+/// that, or behind [`LAST`], is taken to stand there: a wrong clock is no reason to stop.
+#[cfg(target_os = "linux")]
+pub(crate) fn now() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+
+    // Fails for clocks alone that there are none of.
+    let now = clock_gettime(ClockId::CLOCK_REALTIME_COARSE).ok();
+    let since = now.and_then(|now| {
+        let nanoseconds = now.tv_nsec().try_into().ok()?;
+        Some(Duration::new(now.tv_sec().try_into().ok()?, nanoseconds))
+    });
+    in_calendar(since.unwrap_or_default())
+}
+
+/// The same.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn now() -> Duration {
+    exact_now()
+}
+
+/// The same to the microsecond, for what people compare.
+pub(crate) fn exact_now() -> Duration {
+    in_calendar(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default())
+}
+
+fn in_calendar(since_epoch: Duration) -> Duration {
+    since_epoch.min(Duration::from_secs(LAST))
 }
 
 /// Milliseconds of a clock that never runs backwards, a few of them late: to ask for it costs next to nothing.

@@ -94,6 +94,7 @@ pub mod users;
 pub use cipher::{
     CbcMode, MAX_PLAINTEXT, MAX_STREAM_CONTEXT, OVERHEAD, STREAM_CHUNK, STREAM_HEADER, Stream,
 };
+pub use clock::unix_now;
 pub use config::{Config, Settings};
 pub use default_gate::{
     decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token,

@@ -2,12 +2,12 @@
 
 mod rest;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use sealgate::KeyOrigin;
 use sealgate::config::Group;
 use sealgate::keys::{self, Generated, KeyList, KeyState, NewKeys};
+use sealgate::{KeyOrigin, unix_now};
 use serde_json::{Value, json};
 
 use super::audit::Trail;
@@ -116,7 +116,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             matches
                 .get_one::<u32>("for")
                 .map_or(KeyState::Accepted, |seconds| {
-                    KeyState::AcceptedUntil(now() + u64::from(*seconds))
+                    KeyState::AcceptedUntil(unix_now().saturating_add(u64::from(*seconds)))
                 }),
         ),
         _ => unreachable!("clap asks for a subcommand that it knows"),
@@ -217,7 +217,7 @@ fn key_json(key: &KeyOrigin) -> Value {
         "algorithm": key.algorithm,
         "created": created(key),
         "newest": key.newest,
-        "accepted": key.state.accepts_at(now()),
+        "accepted": key.state.accepts_at(unix_now()),
         "accepted_until": until(key.state),
         "from": key.from,
     })
@@ -232,19 +232,12 @@ fn until(state: KeyState) -> Option<String> {
 }
 
 fn accepted(state: KeyState) -> String {
-    match (state, state.accepts_at(now())) {
+    match (state, state.accepts_at(unix_now())) {
         (KeyState::Accepted, _) => "yes".to_owned(),
         (_, true) => format!("until {}", until(state).unwrap_or_default()),
         (KeyState::Retired, _) => "no".to_owned(),
         (_, false) => format!("no, since {}", until(state).unwrap_or_default()),
     }
-}
-
-/// Seconds since 1970-01-01 UTC.
-fn now() -> u64 {
-    SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |age| age.as_secs())
 }
 
 fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
@@ -286,7 +279,7 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
         return print_json(&json!({
             "ring": changed.ring.to_string_lossy(),
             "changed": keys.map(|(kind, id, _)| json!({"kind": kind, "id": id})).collect::<Vec<_>>(),
-            "accepted": state.accepts_at(now()),
+            "accepted": state.accepts_at(unix_now()),
             "accepted_until": until(state),
         }));
     }

@@ -1,11 +1,11 @@
 //! `sealgate token`: issue, verify and look into tokens.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use sealgate::audit::Asker;
 use sealgate::config::Group;
-use sealgate::token::{OPEN_LOGIN_SCOPE, Unverified};
+use sealgate::token::{MAX_TTL, OPEN_LOGIN_SCOPE, Unverified};
 use sealgate::users::User;
 use sealgate::{Error, Gate, Grant, Secret, TokenError};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(super) fn command() -> Command {
             Arg::new("ttl")
                 .long("ttl")
                 .value_name("SECONDS")
-                .value_parser(value_parser!(u64).range(1..=315_576_000))
+                .value_parser(value_parser!(u64).range(1..=MAX_TTL))
                 .help("How long it lives; the setting token-ttl where this is not given"),
         );
     let verify = Command::new("verify")
@@ -179,9 +179,7 @@ fn inspect(matches: &ArgMatches) -> Result<(), Failure> {
     let token = given_token(matches)?;
     let token = Unverified::read(text(&token)?)
         .map_err(|error| Failure::no(format!("{error} ({})", error.code())))?;
-    let now = SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0.0, |age| age.as_secs_f64());
+    let now = sealgate::unix_now() as f64;
     let expires_at = token.claims().get("exp").and_then(Value::as_f64);
     print_json(&json!({
         "verified": false,

@@ -3,7 +3,7 @@
 use super::parse;
 use super::{EngineChoice, LogFormat, LoginMode, Settings};
 use crate::cipher::CbcMode;
-use crate::token::TokenAlgorithm;
+use crate::token::{MAX_TTL, TokenAlgorithm};
 use crate::users::DEAREST;
 use std::time::Duration;
 
@@ -524,7 +524,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         help: "How long a new token lives.",
         group: Group::Gate,
-        apply: |s, v| seconds(v, 1, 315_576_000).map(|ttl| s.gate.token_ttl = ttl),
+        apply: |s, v| seconds(v, 1, MAX_TTL).map(|ttl| s.gate.token_ttl = ttl),
         ..PLAIN
     },
     Setting {
@@ -534,7 +534,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         help: "How long a login of an account can be refreshed without a password, from the last time on; 0 gives no refresh tokens.",
         group: Group::Gate,
-        apply: |s, v| seconds(v, 0, 315_576_000).map(|ttl| s.gate.refresh_ttl = ttl),
+        apply: |s, v| seconds(v, 0, MAX_TTL).map(|ttl| s.gate.refresh_ttl = ttl),
         ..PLAIN
     },
     Setting {

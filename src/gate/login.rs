@@ -77,7 +77,7 @@ impl Gate {
     /// # Errors
     /// Those of [`log_in`](Self::log_in).
     pub fn log_in_by(&self, login: &Login, asked: &str, asker: Asker<'_>) -> Result<Tokens, Error> {
-        let Inner { tokens, ledger, .. } = &*self.inner;
+        let Inner { ledger, .. } = &*self.inner;
         let scope = narrow_scope(asked, login.scope())?;
         let issued_at = ledger.issue_time(login.name())?;
         let session = token::new_id()?;
@@ -89,7 +89,7 @@ impl Gate {
                 user: login.name(),
                 refresh: refresh.map_or("", |made| &made.id),
                 expires: refresh.map_or(0, |made| made.expires_at),
-                access_expires: pair.access.expires_at + tokens.leeway().as_secs(),
+                access_expires: self.until(pair.access.expires_at, issued_at).forget,
             },
             login.version(),
             issued_at,
@@ -122,7 +122,7 @@ impl Gate {
         asked: &str,
         asker: Asker<'_>,
     ) -> Result<Refreshed, Error> {
-        let Inner { tokens, ledger, .. } = &*self.inner;
+        let Inner { ledger, .. } = &*self.inner;
         let claims = self.read_refresh(refresh_token)?;
         let scope = narrow_scope(asked, claims.scope())?;
         let (user, session) = (claims.subject(), claims.session().unwrap_or_default());
@@ -141,7 +141,7 @@ impl Gate {
                 user,
                 refresh: &refresh.id,
                 expires: refresh.expires_at,
-                access_expires: pair.access.expires_at + tokens.leeway().as_secs(),
+                access_expires: self.until(pair.access.expires_at, issued_at).forget,
             },
             unix_now(),
         )?;
@@ -172,7 +172,8 @@ impl Gate {
         let Inner { tokens, ledger, .. } = &*self.inner;
         let now = unix_now();
         // No access token of a login that was made until now lives longer.
-        let last = |least: u64| self.until(least.max(now + tokens.ttl().as_secs()), now);
+        let last =
+            |least: u64| self.until(least.max(now.saturating_add(tokens.ttl().as_secs())), now);
         let claims = match self.read_token(token, TokenUse::Access) {
             Ok(claims) => claims,
             Err(error) => {

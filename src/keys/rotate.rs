@@ -110,7 +110,8 @@ pub(super) fn to_set_algorithm(
 /// How long the tokens of a replaced key are accepted where nobody says otherwise: until the last one has expired, and that
 /// is mostly one for refreshing a login.
 pub fn token_grace(settings: &GateSettings) -> Duration {
-    settings.token_ttl.max(settings.refresh_ttl) + settings.leeway
+    let longest = settings.token_ttl.max(settings.refresh_ttl);
+    longest.saturating_add(settings.leeway)
 }
 
 /// Changes whether what these keys made is accepted, by their ids.
@@ -162,5 +163,6 @@ fn change(ring: &mut RingContents, id: &str, state: KeyState) -> Result<(Kind, K
 
 /// In whole seconds, rounded up: a time that was promised is kept.
 fn whole(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+    time.as_secs()
+        .saturating_add(u64::from(time.subsec_nanos() > 0))
 }

@@ -100,7 +100,7 @@ pub(super) fn push_time(line: &mut Vec<u8>, since_epoch: Duration) {
     line.extend_from_slice(&micros);
 }
 
-/// `2026-11-24T03:33:57.`; the epoch where the clock is beyond the calendar.
+/// `2026-11-24T03:33:57.`
 fn date_and_time(second: u64) -> [u8; 20] {
     let moment = i64::try_from(second)
         .ok()
@@ -108,7 +108,7 @@ fn date_and_time(second: u64) -> [u8; 20] {
         .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let (date, time) = (moment.date(), moment.time());
     let mut text = [0; 20];
-    // Twenty bytes exactly, as the calendar ends with the year 9999.
+    // Twenty bytes exactly: the clock stays within the calendar.
     let _ = write!(
         text.as_mut_slice(),
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.",

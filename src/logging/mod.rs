@@ -13,13 +13,14 @@ mod writer;
 use std::cell::Cell;
 use std::panic::PanicHookInfo;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{CombinedLogger, SharedLogger};
 
 use crate::Error;
 use crate::audit::AUDIT;
+use crate::clock;
 use crate::config::{LogFormat, LogSettings};
 
 pub use line::is_harmful;
@@ -223,9 +224,7 @@ pub(crate) fn with_message(record: &Record<'_>, work: impl FnOnce(&[u8])) {
 }
 
 fn format(format: LogFormat, line: &mut Vec<u8>, record: &Record<'_>) {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = clock::exact_now();
     match format {
         LogFormat::Text => line::text(line, record, now),
         LogFormat::Json => json::json(line, record, now),

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use crate::api::Response;
+use crate::clock::unix_now;
 
 /// How an answer has to be written.
 #[derive(Debug, Clone, Copy)]
@@ -83,9 +84,7 @@ fn date(out: &mut Vec<u8>) {
     thread_local! {
         static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
     }
-    let now = SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |since| since.as_secs());
+    let now = unix_now();
     LAST.with_borrow_mut(|(second, text)| {
         if *second != now {
             *second = now;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use super::{Presented, SqliteStore, Store};
-use crate::clock::{coarse_milliseconds, token_now};
+use crate::clock::{coarse_milliseconds, unix_now};
 use crate::config::GateSettings;
 use crate::{Error, TokenError};
 
@@ -197,12 +197,12 @@ impl Ledger {
                 None => None,
             },
         };
-        let mut now = token_now();
+        let mut now = unix_now();
         // No longer, should the clock have been set back: such a token is refused until it has caught up.
         let most = Instant::now() + Duration::from_millis(1100);
         while before.is_some_and(|before| now <= before) && Instant::now() < most {
             thread::sleep(Duration::from_millis(5));
-            now = token_now();
+            now = unix_now();
         }
         Ok(now)
     }

@@ -7,16 +7,17 @@
 use std::hash::BuildHasher;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
-use jwt_simple::prelude::{Clock, Duration, UnixTimeStamp};
 use once_cell::sync::Lazy;
 use zeroize::Zeroizing;
 
 use super::{Checked, Claims};
 use crate::Error;
 use crate::cipher::random;
+use crate::clock::now;
 
 /// Longer tokens are checked each time. With it a cache of 4096 tokens takes at most 22 MiB.
 const MAX_REMEMBERED: usize = 2048;
@@ -143,8 +144,9 @@ fn victim<'s>(set: &'s mut Set, new: &Entry) -> &'s mut Option<Entry> {
             .is_some_and(|old| old.hash == new.hash && old.token == new.token)
     };
     let outdated = |slot: &Option<Entry>| {
-        slot.as_ref()
-            .is_none_or(|old| old.generation != new.generation || old.checked.expires_at < now)
+        slot.as_ref().is_none_or(|old| {
+            old.generation != new.generation || old.checked.times.expires_at < now
+        })
     };
     let unused = |slot: &Option<Entry>| {
         slot.as_ref()
@@ -167,16 +169,9 @@ fn victim<'s>(set: &'s mut Set, new: &Entry) -> &'s mut Option<Entry> {
 
 impl Checked {
     /// The same judgement of time as a full check would give.
-    fn is_good_at(&self, now: UnixTimeStamp, leeway: Duration) -> bool {
-        self.not_before.is_none_or(|start| start <= now + leeway)
-            && now >= leeway
-            && now - leeway <= self.expires_at
-            && self.key.accepts_at(now.as_secs())
+    fn is_good_at(&self, now: Duration, leeway: Duration) -> bool {
+        self.times.check(now, leeway).is_ok() && self.key.accepts_at(now.as_secs())
     }
-}
-
-fn now() -> UnixTimeStamp {
-    Clock::now_since_epoch()
 }
 
 /// The hash's other half of its key, which has to live as long as the process.
@@ -192,6 +187,7 @@ fn process_seed() -> &'static SharedSeed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Times;
     use super::*;
     use crate::keys::KeyState;
 
@@ -203,8 +199,10 @@ mod tests {
         };
         Checked {
             claims: Claims::of(subject, at(to).as_secs()),
-            not_before: Some(at(from)),
-            expires_at: at(to),
+            times: Times {
+                not_before: Some(at(from)),
+                expires_at: at(to),
+            },
             key: KeyState::Accepted,
         }
     }

@@ -12,10 +12,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use jwt_simple::claims::JWTClaims;
-use jwt_simple::prelude::{HeaderOptions, UnixTimeStamp, VerificationOptions};
+use jwt_simple::prelude::HeaderOptions;
 use serde::Serialize;
 
 use crate::cipher::{encode_url, random};
+use crate::clock::now;
 use crate::config::GateSettings;
 use crate::keys::{KeyRing, KeyState, Unusable};
 use crate::store::{Ledger, Presented};
@@ -36,8 +37,8 @@ pub use strict::Unverified;
 /// Longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 8192;
 
-/// Longest time that any door issues a token for, in seconds.
-pub(crate) const MAX_TTL: u64 = u32::MAX as u64;
+/// The longest that a new token can live, in seconds: ten years.
+pub const MAX_TTL: u64 = 315_576_000;
 /// `typ` of access tokens (RFC 9068, section 2.1).
 const ACCESS_TYPE: &str = "at+jwt";
 /// `typ` of refresh tokens, which are good for nothing but new tokens.
@@ -56,7 +57,7 @@ pub(crate) enum TokenUse {
 /// What is asked of every token, and what new ones get.
 pub(crate) struct TokenRules {
     ttl: Duration,
-    leeway: jwt_simple::prelude::Duration,
+    leeway: Duration,
     issuer: String,
     audience: Option<String>,
     /// `None`: every token is checked each time.
@@ -70,7 +71,7 @@ pub struct Grant<'a> {
     pub subject: &'a str,
     /// Scope names with single spaces between (RFC 6749, section 3.3).
     pub scope: &'a str,
-    /// How long it lives; `None` for the setting's `token_ttl`.
+    /// How long it lives, at most [`MAX_TTL`] seconds; `None` for the setting's `token_ttl`.
     pub ttl: Option<Duration>,
 }
 
@@ -93,9 +94,12 @@ pub(crate) struct Made {
     pub(crate) expires_at: u64,
 }
 
-/// The claims that RFC 7519 does not register.
+/// The claims that jwt-simple does not write.
 #[derive(Serialize)]
 struct OwnClaims<'a> {
+    // These two are registered, but jwt-simple's times end with the year 2106.
+    iat: u64,
+    exp: u64,
     username: &'a str,
     scope: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +114,7 @@ impl TokenRules {
         };
         Ok(TokenRules {
             ttl: settings.token_ttl,
-            leeway: settings.leeway.into(),
+            leeway: settings.leeway,
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
             cache,
@@ -124,7 +128,7 @@ impl TokenRules {
 
     /// How far clocks may differ.
     pub(crate) fn leeway(&self) -> Duration {
-        self.leeway.into()
+        self.leeway
     }
 
     /// Signs a new token with the ring's newest key.
@@ -138,11 +142,15 @@ impl TokenRules {
         }
         let id = new_id()?;
         let ttl = grant.ttl.unwrap_or(self.ttl);
-        let issued_at = UnixTimeStamp::from_secs(making.issued_at);
-        let expires_at = issued_at + ttl.into();
+        if ttl > Duration::from_secs(MAX_TTL) {
+            return Err(Error::InvalidInput(format!(
+                "A token can live for {MAX_TTL} seconds (ten years) at most."
+            )));
+        }
+        let expires_at = making.issued_at.saturating_add(ttl.as_secs());
         let mut claims = JWTClaims::<OwnClaims<'_>> {
-            issued_at: Some(issued_at),
-            expires_at: Some(expires_at),
+            issued_at: None,
+            expires_at: None,
             invalid_before: None,
             issuer: Some(self.issuer.clone()),
             subject: Some(grant.subject.to_owned()),
@@ -150,6 +158,8 @@ impl TokenRules {
             jwt_id: Some(id.clone()),
             nonce: None,
             custom: OwnClaims {
+                iat: making.issued_at,
+                exp: expires_at,
                 username: grant.subject,
                 scope: grant.scope,
                 sid: making.session,
@@ -171,7 +181,7 @@ impl TokenRules {
         Ok(Made {
             token,
             id,
-            expires_at: expires_at.as_secs(),
+            expires_at,
         })
     }
 
@@ -267,12 +277,9 @@ impl TokenRules {
         };
         let state = key.state;
         let key = key.accepted()?;
-        let options = VerificationOptions {
-            time_tolerance: Some(self.leeway),
-            max_token_length: Some(MAX_TOKEN),
-            ..VerificationOptions::default()
-        };
-        let signed = key.verify(token, header.alg.as_deref(), options)?;
+        key.verify(token, header.alg.as_deref())?;
+        let times = read.times();
+        times.check(now(), self.leeway)?;
         // A token with an audience is for that audience alone (RFC 7519, section 4.1.3).
         let meant_for_us = match &self.audience {
             // The original's tokens have none.
@@ -285,8 +292,7 @@ impl TokenRules {
         }
         Ok(Checked {
             claims: read.believed(original, &json)?,
-            not_before: signed.issued_at.max(signed.invalid_before),
-            expires_at: signed.expires_at.ok_or(TokenError::Malformed)?,
+            times,
             key: state,
         })
     }
@@ -327,11 +333,31 @@ pub(crate) fn revocation_id<'a>(claims: &'a Claims, token: &str) -> Cow<'a, str>
 /// A token that has been checked, and the time in which it is good.
 struct Checked {
     claims: Claims,
-    /// `iat` or `nbf`, the later one.
-    not_before: Option<UnixTimeStamp>,
-    expires_at: UnixTimeStamp,
+    times: Times,
     /// Of the key that signed it.
     key: KeyState,
+}
+
+/// When a token is good, since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// `iat` or `nbf`, the later one.
+    not_before: Option<Duration>,
+    expires_at: Duration,
+}
+
+impl Times {
+    /// `leeway`: how far the clocks of those who make and check tokens may differ.
+    fn check(self, now: Duration, leeway: Duration) -> Result<(), TokenError> {
+        let latest = now.saturating_add(leeway);
+        if self.not_before.is_some_and(|start| start > latest) {
+            return Err(TokenError::NotYetValid);
+        }
+        if now.saturating_sub(leeway) > self.expires_at {
+            return Err(TokenError::Expired);
+        }
+        Ok(())
+    }
 }
 
 impl From<Unusable> for TokenError {

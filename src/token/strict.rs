@@ -5,11 +5,12 @@
 //! What a decision needs of header and claims is kept, and nothing else is built.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::claims::{Claims, Inner, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
-use super::{ACCESS_TYPE, MAX_TOKEN, TokenError, TokenKey};
+use super::{ACCESS_TYPE, MAX_TOKEN, Times, TokenError, TokenKey};
 use crate::cipher::{decode_url, is_canonical_url};
 use crate::json::Json;
 
@@ -152,6 +153,7 @@ pub(super) struct ReadClaims<'a> {
     audience: Option<Vec<Cow<'a, str>>>,
     expires_at: u64,
     issued_at: Option<u64>,
+    not_before: Option<u64>,
 }
 
 impl<'a> ReadClaims<'a> {
@@ -161,8 +163,6 @@ impl<'a> ReadClaims<'a> {
             members(claims, ["iss", "sub", "username", "scope", "jti", "sid"])?;
         let [expires_at, issued_at, not_before, audience] =
             members(claims, ["exp", "iat", "nbf", "aud"])?;
-        // Jwt-simple judges it; here it has to be a time.
-        seconds(not_before)?;
         Ok(ReadClaims {
             issuer: string(issuer)?,
             subject: string(subject)?,
@@ -173,11 +173,20 @@ impl<'a> ReadClaims<'a> {
             audience: names(audience)?,
             expires_at: seconds(expires_at)?.ok_or(TokenError::Malformed)?,
             issued_at: seconds(issued_at)?,
+            not_before: seconds(not_before)?,
         })
     }
 
     pub(super) fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
+    }
+
+    pub(super) fn times(&self) -> Times {
+        let not_before = self.issued_at.max(self.not_before);
+        Times {
+            not_before: not_before.map(Duration::from_secs),
+            expires_at: Duration::from_secs(self.expires_at),
+        }
     }
 
     pub(super) fn has_audience(&self) -> bool {

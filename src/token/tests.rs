@@ -298,3 +298,35 @@ fn with_and_without_a_cache_the_same_tokens_are_good() {
         assert_eq!(with.verify_token(&token), without.verify_token(&token));
     }
 }
+
+#[test]
+fn no_lifetime_wraps_round() {
+    let ring = "ephemeral";
+    let mut config = crate::Config::new();
+    config.set("keys", ring).unwrap();
+    let mut settings = config.settings().unwrap().gate;
+    let grant = |ttl| Grant {
+        subject: "alice",
+        scope: "",
+        ttl,
+    };
+    let gate = Gate::new(&settings).unwrap();
+    let longest = Duration::from_secs(MAX_TTL);
+    let token = gate.issue_token(&grant(Some(longest))).unwrap();
+    let claims = gate.verify_token(&token).unwrap();
+    assert_eq!(claims.expires_at() - claims.issued_at().unwrap(), MAX_TTL);
+    for ttl in [longest + Duration::from_nanos(1), Duration::MAX] {
+        let refused = gate.issue_token(&grant(Some(ttl))).unwrap_err();
+        assert!(refused.to_string().contains("ten years"), "{refused}");
+    }
+    // Settings of a Rust program's own making.
+    settings.token_ttl = Duration::MAX;
+    settings.leeway = Duration::MAX;
+    let gate = Gate::new(&settings).unwrap();
+    assert!(gate.issue_token(&grant(None)).is_err());
+    let token = gate
+        .issue_token(&grant(Some(Duration::from_secs(1))))
+        .unwrap();
+    assert!(gate.verify_token(&token).is_ok());
+    assert!(crate::keys::token_grace(&settings) > longest);
+}

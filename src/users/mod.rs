@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::clock::unix_now;
 use crate::config::GateSettings;
 use crate::store::{Account, Change, Ledger, Moment};
-use crate::token::{MAX_TTL, check_subject, valid_scope};
+use crate::token::{check_subject, valid_scope};
 use crate::{Error, Secret};
 
 use lockout::Lockouts;
@@ -310,12 +310,15 @@ fn check_scope(scope: &str) -> Result<(), Error> {
     ))
 }
 
+/// How long what was revoked is remembered, in seconds: earlier versions issued tokens for as long as this.
+const LONGEST_LIFE: u64 = u32::MAX as u64;
+
 /// Now, and when the last token that could have been issued until now will have expired.
 pub(crate) fn from_now() -> Moment {
     let now = unix_now();
     Moment {
         now,
-        forget: now.saturating_add(MAX_TTL),
+        forget: now.saturating_add(LONGEST_LIFE),
     }
 }
 

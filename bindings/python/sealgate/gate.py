@@ -117,13 +117,13 @@ class Gate(Accounts):
 
         :param subject: the user, 1 to 256 characters without control characters.
         :param scope: what the token may be used for: names in a list, or with single spaces between.
-        :param ttl: how many seconds it lives; None takes the setting ``token_ttl``.
+        :param ttl: how many seconds it lives, at most 315,576,000 (ten years); None takes the setting ``token_ttl``.
 
             >>> gate = Gate(keys="ephemeral")
             >>> gate.verify_token(gate.issue_token("alice", scope=["orders"], ttl=60)).scopes
             ('orders',)
 
-        :raises InvalidArgumentError: where subject or scope is not acceptable.
+        :raises InvalidArgumentError: where subject, scope or ttl is not acceptable.
         """
         user, names = text(subject, "subject"), text(scope_text(scope), "scope")
         seconds = 0 if ttl is None else number(ttl, "ttl", _UINT32_MAX)
