@@ -4,8 +4,10 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use common::{said, text, typed};
 
@@ -43,6 +45,97 @@ fn help_names_every_subcommand_and_setting() {
             .code(),
         Some(2)
     );
+}
+
+/// The settings that the help of a subcommand lists, by their environment variables.
+fn settings_in_help(home: &Path, words: &[&str]) -> BTreeSet<&'static str> {
+    let help = typed(home, &[words, &["--help"]].concat(), b"", &[]);
+    assert!(help.status.success(), "{words:?}");
+    // Wrapped lines become one; a secret stands first in its line.
+    let help = text(&help.stdout);
+    let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lists = |setting: &&sealgate::config::Setting| match setting.secret {
+        true => help
+            .lines()
+            .any(|line| line.split_whitespace().next() == Some(setting.env)),
+        false => flat.contains(&format!("[env: {}]", setting.env)),
+    };
+    let settings = sealgate::config::SETTINGS.iter().filter(lists);
+    settings.map(|setting| setting.env).collect()
+}
+
+#[test]
+fn help_lists_the_settings_that_a_subcommand_uses_and_no_others() {
+    let home = tempfile::tempdir().unwrap();
+    let store = "SEALGATE_DATA_DIR";
+    let ring = "SEALGATE_DATA_DIR SEALGATE_KEYS JWT_SECRET_KEY AES_KEY SEALGATE_RING_KEY SEALGATE_RING_KEY_FILE \
+        SEALGATE_RING_KEY_PREVIOUS SEALGATE_RING_KEY_PREVIOUS_FILE";
+    let audit = "SEALGATE_AUDIT_FILE SEALGATE_LOG_FORMAT";
+    let new = "SEALGATE_TOKEN_ALGORITHM";
+    let cbc = "AES_IV SEALGATE_CBC";
+    let claims = "SEALGATE_ISSUER SEALGATE_AUDIENCE";
+    let hash = "SEALGATE_PASSWORD_MEMORY SEALGATE_PASSWORD_PASSES SEALGATE_PASSWORD_LANES";
+    let (ttl, leeway) = ("SEALGATE_TOKEN_TTL", "SEALGATE_LEEWAY");
+    let listen = "SEALGATE_LISTEN SEALGATE_TLS_CERT SEALGATE_TLS_KEY SEALGATE_TLS_CLIENT_CA SEALGATE_TLS_CLIENT";
+    for (command, used) in [
+        (
+            "token issue",
+            &[ring, new, claims, audit, ttl, "SEALGATE_LOGIN"][..],
+        ),
+        (
+            "token verify",
+            &[ring, new, claims, leeway, "SEALGATE_LOGIN"],
+        ),
+        ("token inspect", &[]),
+        ("token revoke", &[ring, new, claims, audit, ttl, leeway]),
+        ("encrypt", &[ring, new, cbc]),
+        ("decrypt", &[ring, new, cbc]),
+        ("rewrap", &[ring, new, cbc]),
+        ("keys list", &[ring, cbc]),
+        ("keys generate", &[ring, new, audit]),
+        (
+            "keys rotate",
+            &[ring, new, audit, ttl, leeway, "SEALGATE_REFRESH_TTL"],
+        ),
+        ("keys retire", &[ring, audit]),
+        ("keys accept", &[ring, audit]),
+        ("keys seal", &[ring, audit]),
+        ("keys unseal", &[ring, audit]),
+        ("keys export", &[ring, audit]),
+        ("keys import", &[ring, audit]),
+        ("user add", &[ring, audit, hash]),
+        ("user passwd", &[ring, audit, hash]),
+        ("user scopes", &[ring, audit]),
+        ("user disable", &[ring, audit]),
+        ("user enable", &[ring, audit]),
+        ("user remove", &[ring, audit]),
+        ("user list", &[store]),
+        ("store check", &[store]),
+        ("store backup", &[store]),
+        ("healthcheck", &[listen]),
+        ("mask", &[]),
+        ("completions", &[]),
+        ("man", &[]),
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let used: BTreeSet<&str> = used
+            .iter()
+            .flat_map(|names| names.split_whitespace())
+            .collect();
+        assert_eq!(settings_in_help(home.path(), &words), used, "{command}");
+    }
+    for command in ["serve", "config"] {
+        let all = sealgate::config::SETTINGS.iter().map(|setting| setting.env);
+        assert_eq!(settings_in_help(home.path(), &[command]), all.collect());
+    }
+    // A flag that would do nothing is refused rather than ignored.
+    let useless = typed(
+        home.path(),
+        &["user", "list", "--max-requests", "1"],
+        b"",
+        &[],
+    );
+    assert_eq!(useless.status.code(), Some(2));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use sealgate::api::App;
 use sealgate::config::{
-    self, Config, Group, Listen, Report, Shown, ShownValue, Source, default_data_dir_origin,
+    self, Config, Listen, Report, Shown, ShownValue, Source, default_data_dir_origin,
 };
 use sealgate::keys;
 use sealgate::server::Server;
@@ -15,8 +15,6 @@ use serde_json::{Value, json};
 
 use super::table::{aligned, harmless};
 use super::{Failure, print_json, remark, settings, write_output};
-
-const GROUPS: [Group; 2] = [Group::Gate, Group::Server];
 
 pub(super) fn command() -> Command {
     let flag = |name: &'static str, help: &'static str| {
@@ -40,14 +38,14 @@ pub(super) fn command() -> Command {
                 .conflicts_with_all(["check", "json"]),
         )
         .arg(flag("json", "Print JSON for programs"));
-    settings::add_flags(command, &GROUPS)
+    settings::add_all_flags(command)
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if matches.get_flag("example") {
         return write_output(config::example().as_bytes());
     }
-    let (config, faults) = settings::take(matches, &GROUPS);
+    let (config, faults) = settings::take(matches);
     let report = config.report();
     let mut faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
     faults.extend(report.faults.iter().cloned());

@@ -2,7 +2,6 @@
 
 use clap::{Arg, ArgMatches, Command};
 use sealgate::Error;
-use sealgate::config::Group;
 
 use super::{Failure, files, open_gate, read_input, settings, stream, write_output};
 
@@ -19,7 +18,10 @@ pub(super) fn encrypt_command() -> Command {
             "Encrypt this file, or standard input for -",
             "Write the sealed stream to this file, or to standard output for -",
         ));
-    settings::add_flags(command, &[Group::Gate])
+    settings::add_flags(
+        command,
+        &[settings::RING, settings::NEW_KEYS, settings::CBC],
+    )
 }
 
 pub(super) fn decrypt_command() -> Command {
@@ -36,7 +38,10 @@ pub(super) fn decrypt_command() -> Command {
             "Decrypt this file, or standard input for -",
             "Write to this file, or to standard output for -",
         ));
-    settings::add_flags(command, &[Group::Gate])
+    settings::add_flags(
+        command,
+        &[settings::RING, settings::NEW_KEYS, settings::CBC],
+    )
 }
 
 pub(super) fn context() -> Arg {

@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
-use sealgate::config::{Group, Listen};
+use sealgate::config::Listen;
 use sealgate::server::Address;
 
 use super::{Failure, remark, settings, start};
@@ -22,7 +22,13 @@ use tls::Client;
 const DEADLINE: Duration = Duration::from_secs(5);
 const TLS_HERE: &str =
     "If it speaks TLS, set SEALGATE_TLS_CERT and SEALGATE_TLS_KEY here as for the server";
-const GROUPS: [Group; 2] = [Group::Gate, Group::Server];
+const USED: settings::Used = &[
+    "listen",
+    "tls_cert",
+    "tls_key",
+    "tls_client_ca",
+    "tls_client",
+];
 
 pub(super) fn command() -> Command {
     let file = |name: &'static str, help: &'static str| {
@@ -44,7 +50,7 @@ pub(super) fn command() -> Command {
         )
         .arg(file("cert", "Client certificate (PEM), where the server asks for one").requires("key"))
         .arg(file("key", "Private key (PEM) of --cert").requires("cert"));
-    settings::add_flags(command, &GROUPS)
+    settings::add_flags(command, &[USED])
 }
 
 /// What a server's address says of it.
@@ -56,7 +62,7 @@ enum Health {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = super::load_settings(matches, &GROUPS)?.server;
+    let settings = super::load_settings(matches)?.server;
     let file = |name: &str| matches.get_one::<PathBuf>(name).map(PathBuf::as_path);
     let client = match &settings.tls_cert {
         Some(certificates) => Some(Client::new(

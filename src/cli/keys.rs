@@ -5,17 +5,18 @@ mod rest;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use sealgate::config::Group;
 use sealgate::keys::{self, Generated, KeyList, KeyState, NewKeys};
 use sealgate::{KeyOrigin, unix_now};
 use serde_json::{Value, json};
 
 use super::audit::Trail;
 use super::changes::Changes;
+use super::settings::{AUDIT, CBC, NEW_KEYS, RING, Used};
 use super::table::{aligned, grouped, harmless, rfc3339};
 use super::{Failure, load_settings, print_json, remark, settings, write_output};
 
-const GROUPS: [Group; 1] = [Group::Gate];
+/// How long tokens of a replaced key may live.
+const GRACE: Used = &["token_ttl", "refresh_ttl", "leeway"];
 
 pub(super) fn command() -> Command {
     let list = Command::new("list")
@@ -78,11 +79,11 @@ pub(super) fn command() -> Command {
         .about("List keys, make the key ring, replace and retire keys")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(settings::add_flags(list, &GROUPS))
-        .subcommand(settings::add_flags(generate, &GROUPS))
-        .subcommand(settings::add_flags(rotate, &GROUPS))
-        .subcommand(settings::add_flags(retire, &GROUPS))
-        .subcommand(settings::add_flags(accept, &GROUPS))
+        .subcommand(settings::add_flags(list, &[RING, CBC]))
+        .subcommand(settings::add_flags(generate, &[RING, NEW_KEYS, AUDIT]))
+        .subcommand(settings::add_flags(rotate, &[RING, NEW_KEYS, AUDIT, GRACE]))
+        .subcommand(settings::add_flags(retire, &[RING, AUDIT]))
+        .subcommand(settings::add_flags(accept, &[RING, AUDIT]))
         .subcommands(rest::commands())
 }
 
@@ -124,7 +125,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn list(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?.gate;
+    let settings = load_settings(matches)?.gate;
     let listed = keys::list(&settings)?;
     if matches.get_flag("json") {
         print_json(&json!({
@@ -241,7 +242,7 @@ fn accepted(state: KeyState) -> String {
 }
 
 fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
-    let all = load_settings(matches, &GROUPS)?;
+    let all = load_settings(matches)?;
     let trail = Trail::start(&all)?;
     let settings = all.gate;
     let grace = matches
@@ -256,7 +257,7 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
-    let all = load_settings(matches, &GROUPS)?;
+    let all = load_settings(matches)?;
     let trail = Trail::start(&all)?;
     let settings = all.gate;
     let changes = Changes::before(&settings);
@@ -308,7 +309,7 @@ fn chosen(matches: &ArgMatches) -> NewKeys {
 }
 
 fn generate(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?;
+    let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate);
     let generated = keys::generate(&settings.gate, chosen(matches));

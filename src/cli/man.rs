@@ -267,14 +267,15 @@ fn environment(roff: &mut Roff, command: &Command) {
         "SEALGATE_CONFIG",
         "Settings file (TOML) where --config is not given.",
     );
-    let has_flags = |name: &str| {
-        command
-            .get_arguments()
-            .any(|argument| argument.get_id() == name)
+    let after = command.get_after_help();
+    let after = after.map(ToString::to_string).unwrap_or_default();
+    // Where it takes secrets, they stand below its flags.
+    let names = |name: &str| {
+        let mut words = after.lines().map(|line| line.split_whitespace().next());
+        words.any(|word| word == Some(name))
     };
-    let takes_all = command.get_name() == "sealgate" || has_flags("listen");
     for setting in SETTINGS {
-        if setting.secret && (takes_all || setting.group == sealgate::config::Group::Gate) {
+        if setting.secret && (command.get_name() == "sealgate" || names(setting.env)) {
             let help = format!(
                 "{} Secret, so it has no flag: other users see a process's arguments.",
                 setting.help

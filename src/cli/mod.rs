@@ -24,7 +24,6 @@ use std::io::{self, Read, Write};
 use std::thread::{self, JoinHandle};
 
 use clap::{ArgMatches, Command};
-use sealgate::config::Group;
 use sealgate::{Error, Gate, Secret, Settings, TokenError};
 
 use changes::Changes;
@@ -119,13 +118,13 @@ fn command() -> Command {
 }
 
 /// The settings as file, environment and flags give them, with the command's data directory.
-fn load_settings(matches: &ArgMatches, groups: &[Group]) -> Result<Settings, Error> {
-    settings::load(matches, groups)?.settings()
+fn load_settings(matches: &ArgMatches) -> Result<Settings, Error> {
+    settings::load(matches)?.settings()
 }
 
 /// The gate of the settings. Reports the key ring that is made where there is none.
 fn open_gate(matches: &ArgMatches) -> Result<Gate, Error> {
-    gate_of(&load_settings(matches, &[Group::Gate])?)
+    gate_of(&load_settings(matches)?)
 }
 
 fn gate_of(settings: &Settings) -> Result<Gate, Error> {

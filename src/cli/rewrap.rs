@@ -7,7 +7,6 @@ use std::thread;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use memchr::memrchr;
-use sealgate::config::Group;
 use sealgate::{Error, Gate};
 
 use super::data::{context, given_context};
@@ -57,7 +56,10 @@ pub(super) fn command() -> Command {
                 .default_value("keep")
                 .help("What becomes of a line that does not open: it stays as it is, is left out, or ends the command"),
         );
-    settings::add_flags(command, &[Group::Gate])
+    settings::add_flags(
+        command,
+        &[settings::RING, settings::NEW_KEYS, settings::CBC],
+    )
 }
 
 /// What becomes of lines that do not open.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use sealgate::api::App;
-use sealgate::config::{Config, Group, LoginMode, Settings};
+use sealgate::config::{Config, LoginMode, Settings};
 use sealgate::server::{Address, Server};
 use sealgate::{CbcMode, Error, Gate, logging};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -20,8 +20,6 @@ use super::{Failure, settings};
 /// How long a panic waits until its line is written.
 const PANIC_FLUSH: Duration = Duration::from_millis(100);
 
-const GROUPS: [Group; 2] = [Group::Gate, Group::Server];
-
 pub(super) fn command() -> Command {
     let command = Command::new("serve")
         .about("Serve the HTTP API")
@@ -31,11 +29,11 @@ pub(super) fn command() -> Command {
              noticed within half a second anyway. Without any setting it serves \
              127.0.0.1:5000 with keys that it makes and keeps in the data directory.",
         );
-    settings::add_flags(command, &GROUPS)
+    settings::add_all_flags(command)
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = super::load_settings(matches, &GROUPS)?;
+    let settings = super::load_settings(matches)?;
     logging::init(&settings.log)?;
     panic::set_hook(Box::new(|panicked| {
         logging::tell_panic(panicked);

@@ -6,13 +6,48 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use sealgate::Error;
-use sealgate::config::{Config, Group, SETTINGS, Setting};
+use sealgate::config::{Config, SETTINGS, Setting};
 
-/// Adds the flags of these groups, and `--config`.
-pub(super) fn add_flags(command: Command, groups: &[Group]) -> Command {
-    let settings = SETTINGS
-        .iter()
-        .filter(|setting| groups.contains(&setting.group));
+/// Settings that go together in what commands use, by their names in the table.
+pub(super) type Used = &'static [&'static str];
+
+/// Where the store is.
+pub(super) const STORE: Used = &["data_dir"];
+/// Which keys there are.
+pub(super) const RING: Used = &[
+    "data_dir",
+    "keys",
+    "jwt_secret_key",
+    "aes_key",
+    "ring_key",
+    "ring_key_file",
+    "ring_key_previous",
+    "ring_key_previous_file",
+];
+/// What new token keys are.
+pub(super) const NEW_KEYS: Used = &["token_algorithm"];
+/// The original's AES-CBC.
+pub(super) const CBC: Used = &["aes_iv", "cbc"];
+/// What a token has to say.
+pub(super) const CLAIMS: Used = &["issuer", "audience"];
+pub(super) const AUDIT: Used = &["audit_file", "log_format"];
+/// What a new password hash costs.
+pub(super) const PASSWORDS: Used = &["password_memory", "password_passes", "password_lanes"];
+
+/// Adds the flags of these settings, and `--config`.
+pub(super) fn add_flags(command: Command, used: &[Used]) -> Command {
+    add(command, |setting| {
+        used.iter().any(|names| names.contains(&setting.name))
+    })
+}
+
+/// Adds the flags of all settings, and `--config`.
+pub(super) fn add_all_flags(command: Command) -> Command {
+    add(command, |_| true)
+}
+
+fn add(command: Command, uses: impl Fn(&Setting) -> bool) -> Command {
+    let settings = SETTINGS.iter().filter(|setting| uses(setting));
     let mut secrets = Vec::new();
     let mut command = command.arg(
         Arg::new("config")
@@ -42,6 +77,9 @@ pub(super) fn add_flags(command: Command, groups: &[Group]) -> Command {
                 .help_heading("Settings")
                 .help(format!("{} [env: {}]{default}", setting.help, setting.env)),
         );
+    }
+    if secrets.is_empty() {
+        return command;
     }
     let mut text = String::from(
         "Secret settings have no flags, because other users see a process's arguments:\n",
@@ -93,21 +131,19 @@ fn hint(setting: &Setting) -> ValueHint {
 }
 
 /// File, environment and flags.
-pub(super) fn load(matches: &ArgMatches, groups: &[Group]) -> Result<Config, Error> {
-    let (config, faults) = take(matches, groups);
+pub(super) fn load(matches: &ArgMatches) -> Result<Config, Error> {
+    let (config, faults) = take(matches);
     faults.into_iter().next().map_or(Ok(config), Err)
 }
 
 /// The same, with everything that is wrong in the file instead of an end at the first.
-pub(super) fn take(matches: &ArgMatches, groups: &[Group]) -> (Config, Vec<Error>) {
+pub(super) fn take(matches: &ArgMatches) -> (Config, Vec<Error>) {
     let mut config = Config::new();
     let file = matches.get_one::<PathBuf>("config").map(PathBuf::as_path);
     let mut faults = config.take_like_the_command(file);
-    for setting in SETTINGS
-        .iter()
-        .filter(|setting| groups.contains(&setting.group) && !setting.secret)
-    {
-        if let Some(value) = matches.get_one::<OsString>(setting.name) {
+    for setting in SETTINGS {
+        // Most commands have flags for some settings only; secrets have none.
+        if let Ok(Some(value)) = matches.try_get_one::<OsString>(setting.name) {
             faults.extend(config.set_flag(setting.name, value.clone()).err());
         }
     }

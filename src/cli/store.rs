@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
-use sealgate::config::Group;
 use sealgate::users::Users;
 
 use super::files::refuse_standard_output;
 use super::table::harmless;
 use super::{Failure, load_settings, settings, write_output};
-
-const GROUPS: [Group; 1] = [Group::Gate];
 
 pub(super) fn command() -> Command {
     Command::new("store")
@@ -38,15 +35,15 @@ fn add_subcommands(command: Command) -> Command {
                 .help("The new file; one that is there is left alone"),
         );
     command
-        .subcommand(settings::add_flags(check, &GROUPS))
-        .subcommand(settings::add_flags(backup, &GROUPS))
+        .subcommand(settings::add_flags(check, &[settings::STORE]))
+        .subcommand(settings::add_flags(backup, &[settings::STORE]))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((what, matches)) = matches.subcommand() else {
         unreachable!("clap asks for a subcommand");
     };
-    let users = Users::new(&load_settings(matches, &GROUPS)?.gate)?;
+    let users = Users::new(&load_settings(matches)?.gate)?;
     let there = match what {
         "check" => users.check_store()?,
         _ => {

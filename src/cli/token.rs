@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use sealgate::audit::Asker;
-use sealgate::config::Group;
 use sealgate::token::{MAX_TTL, OPEN_LOGIN_SCOPE, Unverified};
 use sealgate::users::User;
 use sealgate::{Error, Gate, Grant, Secret, TokenError};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::audit::{Trail, whoever};
 use super::changes::Changes;
+use super::settings::{AUDIT, CLAIMS, NEW_KEYS, RING};
 use super::{
     Failure, gate_of, load_settings, open_gate, print_json, read_input, remark, settings,
     write_output,
@@ -83,10 +83,19 @@ pub(super) fn command() -> Command {
         .about("Issue, verify, inspect and take back tokens")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(settings::add_flags(issue, &[Group::Gate]))
-        .subcommand(settings::add_flags(verify, &[Group::Gate]))
+        .subcommand(settings::add_flags(
+            issue,
+            &[RING, NEW_KEYS, CLAIMS, AUDIT, &["token_ttl", "login"]],
+        ))
+        .subcommand(settings::add_flags(
+            verify,
+            &[RING, NEW_KEYS, CLAIMS, &["leeway", "login"]],
+        ))
         .subcommand(inspect)
-        .subcommand(settings::add_flags(revoke, &[Group::Gate]))
+        .subcommand(settings::add_flags(
+            revoke,
+            &[RING, NEW_KEYS, CLAIMS, AUDIT, &["token_ttl", "leeway"]],
+        ))
 }
 
 fn token_argument() -> Arg {
@@ -107,7 +116,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn issue(matches: &ArgMatches) -> Result<(), Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
-    let settings = load_settings(matches, &[Group::Gate])?;
+    let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
     let gate = gate_of(&settings)?;
     let subject = text("user");
@@ -190,7 +199,7 @@ fn inspect(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &[Group::Gate])?;
+    let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate);
     changes.must_be_kept()?;

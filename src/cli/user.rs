@@ -1,17 +1,16 @@
 //! `sealgate user`: accounts, their passwords and what they may do.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use sealgate::config::Group;
 use sealgate::token::OPEN_LOGIN_SCOPE;
 use sealgate::users::{User, Users};
 use serde_json::{Value, json};
 
 use super::audit::Trail;
 use super::changes::Changes;
+use super::settings::{AUDIT, PASSWORDS, RING, STORE, Used};
 use super::table::{aligned, harmless, rfc3339};
 use super::{Failure, load_settings, password, settings, write_output};
 
-const GROUPS: [Group; 1] = [Group::Gate];
 /// Accounts that are asked for at a time, so that any number of them can be listed.
 const PAGE: u32 = 500;
 
@@ -74,7 +73,12 @@ fn add_subcommands(command: Command) -> Command {
     [add, list, passwd, scopes, disable, enable, remove]
         .into_iter()
         .fold(command, |command, one| {
-            command.subcommand(settings::add_flags(one, &GROUPS))
+            let used: &[Used] = match one.get_name() {
+                "list" => &[STORE],
+                "add" | "passwd" => &[RING, AUDIT, PASSWORDS],
+                _ => &[RING, AUDIT],
+            };
+            command.subcommand(settings::add_flags(one, used))
         })
 }
 
@@ -89,7 +93,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((what, matches)) = matches.subcommand() else {
         unreachable!("clap asks for a subcommand");
     };
-    let settings = load_settings(matches, &GROUPS)?;
+    let settings = load_settings(matches)?;
     let users = Users::new(&settings.gate)?;
     let changes = Changes::before(&settings.gate);
     if what == "list" {

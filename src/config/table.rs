@@ -20,7 +20,7 @@ pub struct Setting {
     pub value_name: &'static str,
     /// What it is for, in one or two sentences.
     pub help: &'static str,
-    /// Who needs it.
+    /// What it is for.
     pub group: Group,
     /// Never shown, and not to be had as a flag: other users of the machine see the arguments of a process.
     pub secret: bool,
@@ -34,10 +34,10 @@ impl Setting {
     }
 }
 
-/// Which commands a setting belongs to.
+/// What a setting is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
-    /// Keys, tokens and encryption: every command that needs a gate.
+    /// A gate: keys, tokens, accounts and encryption.
     Gate,
     /// The server alone.
     Server,

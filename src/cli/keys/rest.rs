@@ -8,10 +8,11 @@ use clap::{Arg, ArgMatches, Command};
 use sealgate::Secret;
 use sealgate::keys::{self, RingSecret};
 
-use super::{GROUPS, flag, tell};
+use super::{flag, tell};
 use crate::cli::audit::Trail;
 use crate::cli::changes::Changes;
 use crate::cli::files::refuse_standard_output;
+use crate::cli::settings::{AUDIT, RING};
 use crate::cli::table::harmless;
 use crate::cli::{Failure, load_settings, password, settings, write_output};
 
@@ -64,7 +65,7 @@ pub(super) fn commands() -> [Command; 4] {
                 .help("The exported ring"),
         )
         .arg(flag("json", "Print JSON for programs"));
-    [seal, unseal, export, import].map(|command| settings::add_flags(command, &GROUPS))
+    [seal, unseal, export, import].map(|command| settings::add_flags(command, &[RING, AUDIT]))
 }
 
 fn passphrase_file() -> Arg {
@@ -76,14 +77,14 @@ fn passphrase_file() -> Arg {
 }
 
 pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?;
+    let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
     let ring = trail.told("keys.seal", keys::seal(&settings.gate))?;
     said("Sealed", &ring)
 }
 
 pub(super) fn unseal(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?;
+    let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
     let ring = trail.told("keys.unseal", keys::unseal(&settings.gate))?;
     said("In the clear", &ring)
@@ -95,7 +96,7 @@ fn said(what: &str, ring: &Path) -> Result<(), Failure> {
 }
 
 pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?;
+    let settings = load_settings(matches)?;
     let out = path(matches, "out");
     // Said before anything is typed.
     refuse_standard_output(&out)?;
@@ -132,7 +133,7 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches, &GROUPS)?;
+    let settings = load_settings(matches)?;
     let text = read(&path(matches, "in"), LARGEST)?;
     let secret = passphrase(matches, || password::read_known("Passphrase: "))?;
     let trail = Trail::start(&settings)?;
