@@ -75,9 +75,9 @@ test-rust: ## unit, integration and documentation tests
 	$(call heading,cargo test)
 	cargo test --locked
 
-soak: ## hostile clients, logins and rotating keys in full numbers against a release build; prints figures
+soak: ## hostile clients, logins, rotating keys and forks in full numbers against a release build; prints figures
 	$(call heading,soak)
-	cargo test --locked --release --test hostile --test logins --test rotation_under_load -- --ignored --nocapture --test-threads 1
+	cargo test --locked --release --test hostile --test logins --test rotation_under_load --test c_library -- --ignored --nocapture --test-threads 1
 
 races: bootstrap-test ## the C library under ThreadSanitizer: eight threads, servers, accounts, and two planted races (4 minutes)
 	$(call heading,races)
@@ -102,7 +102,7 @@ test-python: ## the Python tests, against the debug build; the package is also b
 	$(PYTEST_ENVIRONMENT) '$(VENV)/bin/python' $(PYTEST) tests/python
 
 # What depends on the Python that runs it. Where there is one Python only, it has run in test-python.
-VERSIONED := $(foreach name,data examples exit gate header ownership pages server server_life,tests/python/test_package_$(name).py)
+VERSIONED := $(foreach name,data examples exit forks gate header ownership pages server server_life,tests/python/test_package_$(name).py)
 test-python-versions: ## the package's tests under the oldest and the newest Python that this machine has
 	$(call heading,other Pythons)
 	cargo build --locked
@@ -115,14 +115,14 @@ test-python-versions: ## the package's tests under the oldest and the newest Pyt
 		$(PYTEST_ENVIRONMENT) "$(VENV)-$$version/bin/python" $(PYTEST) -q $(VERSIONED); \
 	done
 
-soak-python: bootstrap-test ## a million calls of each of the package's functions, and the interpreter's end 100 times with each of three loads
+soak-python: bootstrap-test ## a million calls of each of the package's functions, the interpreter's end 100 times with each of three loads, 1,000 forks
 	$(call heading,soak of the Python package)
 	cargo build --locked --release --bin sealgate
 	cargo rustc --locked --release --lib --crate-type cdylib
 	scripts/venv '$(VENV)' tests/python/requirements.txt
 	$(PYTEST_ENVIRONMENT) SEALGATE_BIN='$(TARGET)/release/sealgate' SEALGATE_LIB='$(TARGET)/release/libsealgate.so' \
-		SEALGATE_SOAK_CALLS=1000000 SEALGATE_EXIT_ROUNDS=25 \
-		'$(VENV)/bin/python' $(PYTEST) -q tests/python/test_package_memory.py tests/python/test_package_exit.py
+		SEALGATE_SOAK_CALLS=1000000 SEALGATE_EXIT_ROUNDS=25 SEALGATE_SOAK_FORKS=1000 \
+		'$(VENV)/bin/python' $(PYTEST) -q $(foreach name,memory exit forks,tests/python/test_package_$(name).py)
 
 # FLAKY_BUSY=8 keeps the machine busier.
 flaky: bootstrap-test ## the whole suite FLAKY_ROUNDS times (5) beside four busy processes; lists what failed, logs in target/flaky

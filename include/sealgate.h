@@ -332,7 +332,8 @@ typedef void (*sealgate_drop)(void *user);
  *
  * It runs on the server's threads, several at a time. `request`, `response` and all that is read from them are lent for
  * the call only. It may call everything but `sealgate_server_stop` and `sealgate_server_free` of its own server, which
- * answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception.
+ * answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception. A child process that it forks may use gates;
+ * if it returns from the callback, it ends as with _exit(0).
  *
  * ```c
  * static int32_t show_order(const sealgate_request *request, sealgate_response *response, void *user)

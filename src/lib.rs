@@ -59,6 +59,8 @@ mod error;
 #[allow(unsafe_code, unreachable_pub)] // its exports are reached by their symbols
 mod ffi;
 #[forbid(unsafe_code)]
+mod fork;
+#[forbid(unsafe_code)]
 mod gate;
 #[forbid(unsafe_code)]
 mod json;

@@ -1,6 +1,5 @@
-//! Locks that a panic elsewhere does not take away, and whether a process is still the one that it was.
+//! Locks that a panic elsewhere does not take away. `fork` sees to it that a forked child finds them free.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Locks, whatever happened to an earlier holder: nothing in this crate leaves what it has locked half-changed.
@@ -48,17 +47,4 @@ impl Drop for Turn<'_> {
         lock(&self.0.count).1 += 1;
         self.0.done.notify_all();
     }
-}
-
-static FORKS: AtomicU64 = AtomicU64::new(0);
-
-/// How often this process and those that it comes from have been forked off, as far as somebody told: what was begun under
-/// another number is the parent's.
-pub(crate) fn forks() -> u64 {
-    FORKS.load(Ordering::Relaxed)
-}
-
-/// This process has just been forked off.
-pub(crate) fn was_forked() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
 }

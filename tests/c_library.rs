@@ -1,12 +1,12 @@
 //! The C library as C programs see it: tests/c has one program for each part, and each is run plainly, with sanitizers and,
 //! where it is installed, under Valgrind.
 
-#![allow(clippy::unwrap_used)] // a test that panics has failed
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a test that panics has failed; the soak shows its figures
 #![cfg(target_os = "linux")]
 
 mod common;
 
-use common::c::{Under, compile, has_valgrind};
+use common::c::{Under, checked, compile, has_valgrind};
 use common::text;
 
 fn plain_and_sanitized(source: &str) {
@@ -62,4 +62,26 @@ fn accounts_and_what_is_taken_back() {
 #[test]
 fn eight_threads_share_one_gate() {
     plain_and_sanitized("tests/c/threads.c");
+}
+
+fn forks(number: u32) {
+    let printed = checked(
+        compile("tests/c/forks.c", Under::Nothing)
+            .command()
+            .arg(number.to_string()),
+    );
+    assert!(printed.starts_with(&format!("{number} forks")), "{printed}");
+    print!("{printed}");
+}
+
+#[test]
+fn forked_children_find_no_closed_lock() {
+    forks(100);
+}
+
+/// `make soak`.
+#[test]
+#[ignore = "takes a minute or two"]
+fn a_thousand_forked_children_find_no_closed_lock() {
+    forks(1000);
 }

@@ -25,7 +25,7 @@ use std::time::Instant;
 use crate::config::AppSettings;
 use crate::limiter::Limiter;
 use crate::mask::MaskedForLog;
-use crate::{Error, Gate};
+use crate::{Error, Gate, fork};
 
 pub use hooks::Host;
 pub use host::{HostCall, HostRoute};
@@ -180,6 +180,7 @@ impl App {
         request: &Request<'_>,
         answer: fn(&AppInner, &Request<'_>, &mut Seen) -> Result<Response, Problem>,
     ) -> Response {
+        let _section = fork::section();
         let started = Instant::now();
         let mut seen = Seen::of(request);
         // Nothing that a route may change stays half-changed: the gate is immutable and the limiters' locks recover.
@@ -250,6 +251,8 @@ impl App {
                 None => line!(),
             }
         }
+        // A host that takes the lines has this one before the client has its answer.
+        fork::settle();
         response
     }
 }

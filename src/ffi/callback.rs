@@ -3,6 +3,9 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 
+use super::process::end_of_child;
+use crate::{fork, threads};
+
 /// Called once with `user` when the library will not use it again, on whichever thread that is. NULL: nothing is called.
 /// It must not call functions of the handle that it was given to, and it must return.
 pub type SealgateDrop = Option<unsafe extern "C" fn(user: *mut c_void)>;
@@ -32,9 +35,10 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        if let Some(drop) = self.drop {
+        let (drop, data) = (self.drop, self.data);
+        if let Some(drop) = drop {
             // SAFETY: the host has given both for this one call.
-            unsafe { drop(self.data) }
+            fork::afterwards(move || unsafe { drop(data) });
         }
     }
 }
@@ -47,13 +51,26 @@ thread_local! {
     static INSIDE: Cell<u64> = const { Cell::new(0) };
 }
 
+/// Calls the host. A fork does not wait for that: the callback may wait for what the forking thread holds, as for Python's lock.
+pub(super) fn call_host<T>(server: u64, callback: impl FnOnce() -> T) -> T {
+    let forks = fork::forks();
+    let answer = fork::outside(|| {
+        let _inside = Inside::enter(server);
+        callback()
+    });
+    if fork::forks() != forks && threads::is_ours() {
+        end_of_child();
+    }
+    answer
+}
+
 /// While it lives, this thread is in a callback.
-pub(super) struct Inside {
+struct Inside {
     before: u64,
 }
 
 impl Inside {
-    pub(super) fn enter(server: u64) -> Self {
+    fn enter(server: u64) -> Self {
         Inside {
             before: INSIDE.replace(server),
         }

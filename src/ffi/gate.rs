@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::buffer::SealgateBuffer;
 use super::claims::SealgateClaims;
 use super::config::{SealgateConfig, settings_of};
-use super::fork::{watch_exit, watch_forks};
 use super::input::{bytes, handle, output, text};
+use super::process::watch_exit;
 use super::{Failure, SealgateStatus, boundary, boundary_of, free_handle};
 use crate::{Gate, Grant};
 
@@ -51,7 +51,6 @@ pub unsafe extern "C" fn sealgate_new(
         // SAFETY: by this function's contract, for both.
         let (out, config) = unsafe { (output(out, ptr::null_mut(), "out")?, config.as_ref()) };
         let settings = settings_of(config)?;
-        watch_forks();
         watch_exit();
         *out = Box::into_raw(Box::new(SealgateGate {
             gate: Gate::new(&settings.gate)?,

@@ -3,11 +3,11 @@
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::callback::{ANY_SERVER, Inside, SealgateDrop, User, is_inside_any};
+use super::callback::{ANY_SERVER, SealgateDrop, User, call_host, is_inside_any};
 use super::{Failure, SealgateStatus, boundary};
-use crate::logging;
+use crate::{fork, logging};
 
 /// For `sealgate_set_log`: something failed.
 pub const SEALGATE_LOG_ERROR: i32 = 1;
@@ -47,6 +47,24 @@ pub type SealgateLogCallback = Option<
 struct Target {
     callback: unsafe extern "C" fn(i32, *const c_char, usize, *const c_char, usize, *mut c_void),
     user: User,
+}
+
+impl Target {
+    fn tell(&self, level: Level, of: &str, line: &[u8]) {
+        call_host(ANY_SERVER, || {
+            // SAFETY: the host has promised that it may be called so; both texts live until it returns.
+            unsafe {
+                (self.callback)(
+                    level as i32,
+                    of.as_ptr().cast(),
+                    of.len(),
+                    line.as_ptr().cast(),
+                    line.len(),
+                    self.user.data(),
+                );
+            }
+        });
+    }
 }
 
 static TARGET: RwLock<Option<Arc<Target>>> = RwLock::new(None);
@@ -127,28 +145,16 @@ impl Log for HostLogger {
         if !self.enabled(record.metadata()) || is_inside_any() {
             return;
         }
-        // Never waits: in a child that was forked off while the place was written, it stays locked.
-        let target = match TARGET.try_read() {
-            Ok(place) => place.clone(),
-            Err(_) => None,
-        };
-        let Some(target) = target else {
+        let _section = fork::section();
+        let place = TARGET.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(target) = place.clone() else {
             return;
         };
+        drop(place);
         logging::with_message(record, |line| {
-            let _inside = Inside::enter(ANY_SERVER);
-            let of = record.target();
-            // SAFETY: the host has promised that it may be called so; both texts live until it returns.
-            unsafe {
-                (target.callback)(
-                    record.level() as i32,
-                    of.as_ptr().cast(),
-                    of.len(),
-                    line.as_ptr().cast(),
-                    line.len(),
-                    target.user.data(),
-                );
-            }
+            let (level, of, line) = (record.level(), record.target().to_owned(), line.to_owned());
+            // The host may take locks of its own, or call the library: no lock of ours may be held then.
+            fork::afterwards(move || target.tell(level, &of, &line));
         });
     }
 

@@ -10,14 +10,12 @@ mod callback;
 mod claims;
 mod config;
 mod error;
-mod fork;
-#[cfg(target_os = "linux")]
-mod forked;
 mod gate;
 mod input;
 mod log;
 mod login;
 mod panics;
+mod process;
 mod request;
 mod response;
 mod revoke;
@@ -35,7 +33,7 @@ use error::keep_last_error;
 use panics::Call;
 pub(crate) use status::SealgateStatus;
 
-use crate::Error;
+use crate::{Error, fork};
 
 /// Why a call fails: its status and a sentence for people.
 struct Failure {
@@ -68,6 +66,7 @@ impl From<Error> for Failure {
 
 /// Runs the work of an export; every failure and every panic becomes a status.
 fn boundary(work: impl FnOnce() -> Result<(), Failure>) -> SealgateStatus {
+    let _section = fork::section();
     let _call = Call::enter();
     // What the work was changing is dropped or marked unusable by its caller, so nothing half-changed is seen later.
     let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -109,6 +108,7 @@ unsafe fn free_handle<T>(handle: *mut T) {
     }
     // SAFETY: by this function's contract it is a box that nobody else owns.
     let boxed = unsafe { Box::from_raw(handle) };
+    let _section = fork::section();
     let _call = Call::enter();
     let _ = catch_unwind(AssertUnwindSafe(move || drop(boxed)));
 }

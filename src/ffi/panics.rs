@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::process::watch_forks;
 use crate::{logging, threads};
 
 thread_local! {
@@ -19,6 +20,7 @@ pub(super) struct Call;
 
 impl Call {
     pub(super) fn enter() -> Self {
+        watch_forks();
         install();
         let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
         Call

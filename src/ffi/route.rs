@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::callback::{Inside, SealgateDrop, User};
+use super::callback::{SealgateDrop, User, call_host};
 use super::input::text;
 use super::login::{SealgateLogin, SealgateSecureData};
 use super::request::SealgateRequest;
@@ -27,7 +27,8 @@ pub const SEALGATE_ROUTE_BLOCKING: u32 = 4;
 ///
 /// It runs on the server's threads, several at a time. `request`, `response` and all that is read from them are lent for
 /// the call only. It may call everything but `sealgate_server_stop` and `sealgate_server_free` of its own server, which
-/// answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception.
+/// answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception. A child process that it forks may use gates;
+/// if it returns from the callback, it ends as with _exit(0).
 ///
 /// ```c
 /// static int32_t show_order(const sealgate_request *request, sealgate_response *response, void *user)
@@ -171,9 +172,8 @@ pub unsafe extern "C" fn sealgate_server_set_authenticate(
             server.prepare(|host| {
                 *host = std::mem::take(host).with_accounts(move |name, password| {
                     let mut login = SealgateLogin::new(name, password);
-                    let _inside = Inside::enter(id);
                     // SAFETY: the host has promised that it may be called so; `login` lives until it returns.
-                    let outcome = callback(&mut login, user.data());
+                    let outcome = call_host(id, || callback(&mut login, user.data()));
                     if outcome != 0 {
                         log::warn!(returned = outcome; "the callback that authenticates failed; the login is denied");
                         return None;
@@ -210,9 +210,8 @@ pub unsafe extern "C" fn sealgate_server_set_secure_data(
             server.prepare(|host| {
                 *host = std::mem::take(host).with_secure_data(move || {
                     let mut data = SealgateSecureData::default();
-                    let _inside = Inside::enter(id);
                     // SAFETY: the host has promised that it may be called so; `data` lives until it returns.
-                    let outcome = callback(&mut data, user.data());
+                    let outcome = call_host(id, || callback(&mut data, user.data()));
                     data.into_supplied().filter(|_| outcome == 0).ok_or_else(|| {
                         Error::Io(format!(
                             "The callback that supplies the data gave none; it returned {outcome}."
@@ -237,9 +236,11 @@ fn run_route(
 ) -> Result<Response, Error> {
     let request = SealgateRequest::new(call);
     let mut response = SealgateResponse::new();
-    let _inside = Inside::enter(server);
-    // SAFETY: the host has promised that it may be called so; both live until it returns.
-    match unsafe { callback(&request, &mut response, user.data()) } {
+    let called = call_host(server, || {
+        // SAFETY: the host has promised that it may be called so; both live until it returns.
+        unsafe { callback(&request, &mut response, user.data()) }
+    });
+    match called {
         0 => Ok(response.response),
         outcome => Err(Error::Io(format!(
             "A route's callback failed; it returned {outcome}."

@@ -285,13 +285,9 @@ impl SealgateServer {
     /// In a process that was forked off: closes the copies of the sockets that clients connect to, so that their addresses
     /// are free when the parent's server has stopped.
     fn close_copies(&self) {
-        // A lock that was held while the process was forked is held for ever. Then somebody was just starting the server, or
-        // asking for an address, and the copies stay open.
         #[cfg(target_os = "linux")]
-        if let Ok(state) = self.parts.state.try_lock()
-            && let State::Started(server) = &*state
-        {
-            super::forked::close_all(server.listening());
+        if let State::Started(server) = &*lock(&self.parts.state) {
+            super::process::close_all(server.listening());
         }
     }
 

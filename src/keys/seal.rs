@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::document::Fault;
 use crate::cipher::{DataKey, decode_base64, encode_base64, hkdf_sha256, random};
 use crate::config::GateSettings;
+use crate::sync::lock;
 use crate::{Error, Secret};
 
 pub(super) const FORMAT: &str = "sealgate sealed key ring";
@@ -225,27 +226,25 @@ impl RingSeal {
     }
 
     fn derive(&self, secret: &RingSecret, by: &Derivation) -> Result<Arc<DataKey>, Error> {
-        // Not waited for: a process that was forked off meanwhile would wait for ever.
-        if let Ok(derived) = self.derived.try_lock()
-            && let Some(known) = derived
-                .iter()
-                .find(|known| known.by == *by && known.from == *secret)
-        {
-            return Ok(known.key.clone());
+        let known = lock(&self.derived)
+            .iter()
+            .find(|known| known.by == *by && known.from == *secret)
+            .map(|known| known.key.clone());
+        if let Some(known) = known {
+            return Ok(known);
         }
         let key = Arc::new(DataKey::new(&*by.key(secret)?)?);
-        if let Ok(mut derived) = self.derived.try_lock() {
-            // A ring has one salt at a time, and its backup perhaps another.
-            derived.truncate(3);
-            derived.insert(
-                0,
-                Derived {
-                    by: by.clone(),
-                    from: secret.clone(),
-                    key: key.clone(),
-                },
-            );
-        }
+        let mut derived = lock(&self.derived);
+        // A ring has one salt at a time, and its backup perhaps another.
+        derived.truncate(3);
+        derived.insert(
+            0,
+            Derived {
+                by: by.clone(),
+                from: secret.clone(),
+                key: key.clone(),
+            },
+        );
         Ok(key)
     }
 }

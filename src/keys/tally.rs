@@ -11,7 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::usage::{Fault, Haste, Journal, PATIENCE};
-use crate::sync::forks;
+use crate::fork::forks;
+use crate::sync::lock;
 
 /// Threads count in places of their own, up to so many: one number for all would go from processor to processor.
 const STRIPES: usize = 16;
@@ -49,15 +50,10 @@ impl Tally {
             writers: AtomicUsize::new(0),
             forks: AtomicU64::new(forks()),
         });
-        // In a child that was forked off while another thread was here, nobody would ever open the lock.
-        let all = match ALL.try_lock() {
-            Err(TryLockError::Poisoned(all)) => Some(all.into_inner()),
-            all => all.ok(),
-        };
-        if let Some(mut all) = all {
-            all.retain(|other| other.strong_count() > 0);
-            all.push(Arc::downgrade(&tally));
-        }
+        let mut all = lock(&ALL);
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Arc::downgrade(&tally));
+        drop(all);
         tally
     }
 

@@ -18,7 +18,7 @@ use crate::Error;
 use crate::clock::coarse_milliseconds;
 use crate::config::GateSettings;
 use crate::stamp::Stamp;
-use crate::sync::{forks, lock, try_lock};
+use crate::sync::{lock, try_lock};
 
 /// How often the file is looked at, in milliseconds.
 const LOOK_EVERY: u64 = 500;
@@ -28,8 +28,8 @@ const WRITE_EVERY: u64 = 5000;
 /// second, or seconds on a machine that is busy. Good data is refused where this is too short.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// See the module. Nobody waits for anybody here without an end, so a process forked off meanwhile can go on. Nothing is
-/// logged while the lock of [`Latest`] is held: a host's log function may wait for a thread that waits for that lock.
+/// See the module. Nobody waits for anybody here without an end. Nothing is
+/// logged while the lock of [`Seen`] is held: a host's log function may wait for a thread that waits for that lock.
 pub(crate) struct Keys {
     ring: ArcSwap<KeyRing>,
     /// `None`: the ring never changes.
@@ -43,16 +43,10 @@ struct Source {
     file: PathBuf,
     /// When the file was last looked at.
     looked: AtomicU64,
-    seen: ArcSwap<Latest>,
+    seen: Mutex<Seen>,
     journal: Arc<Journal>,
     /// When the messages sealed were last written down.
     written: AtomicU64,
-}
-
-/// In a process that was forked off while the lock was held, nobody would ever open it: that process gets another one.
-struct Latest {
-    forks: u64,
-    seen: Mutex<Seen>,
 }
 
 /// The ring's file when it was last looked at, and why what it held then cannot be used.
@@ -87,10 +81,10 @@ impl Keys {
             journal,
             looked: AtomicU64::new(now),
             written: AtomicU64::new(now),
-            seen: ArcSwap::from_pointee(Latest::new(Seen {
+            seen: Mutex::new(Seen {
                 stamp: before.or_else(|| Stamp::at(&file)),
                 ..Seen::default()
-            })),
+            }),
             file,
         });
         let keys = Keys {
@@ -137,8 +131,7 @@ impl Keys {
         let Some(source) = &self.source else {
             return;
         };
-        let latest = source.latest();
-        let read = try_lock(&latest.seen).and_then(|mut seen| {
+        let read = try_lock(&source.seen).and_then(|mut seen| {
             // What keeps a ring from being used may be mended without a change of its file: its mode, or its folder's.
             let again = seen.trouble.is_some();
             self.look_at(source, &mut seen, again)
@@ -151,11 +144,10 @@ impl Keys {
         let Some(source) = &self.source else {
             return false;
         };
-        let latest = source.latest();
         let given_up = Instant::now() + PATIENCE;
         // Whoever is just reading may be about to find that key.
         let seen = loop {
-            match try_lock(&latest.seen) {
+            match try_lock(&source.seen) {
                 None if Instant::now() < given_up => thread::sleep(Duration::from_millis(1)),
                 seen => break seen,
             }
@@ -185,8 +177,7 @@ impl Keys {
         let Some(source) = &self.source else {
             return Ok(());
         };
-        let latest = source.latest();
-        let mut seen = lock(&latest.seen);
+        let mut seen = lock(&source.seen);
         seen.stamp = Stamp::at(&source.file);
         let read = self.read(source, &mut seen, true);
         drop(seen);
@@ -260,8 +251,7 @@ impl Keys {
     /// Why the ring as its file has it now is not in use, if it is not.
     pub(crate) fn trouble(&self) -> Option<String> {
         let source = self.source.as_ref()?;
-        let latest = source.latest();
-        lock(&latest.seen).trouble.clone()
+        lock(&source.seen).trouble.clone()
     }
 }
 
@@ -298,28 +288,7 @@ impl Read {
     }
 }
 
-impl Latest {
-    fn new(seen: Seen) -> Self {
-        Latest {
-            forks: forks(),
-            seen: Mutex::new(seen),
-        }
-    }
-}
-
 impl Source {
-    fn latest(&self) -> Arc<Latest> {
-        let latest = self.seen.load_full();
-        if latest.forks == forks() {
-            return latest;
-        }
-        // Where somebody was just reading, nothing is known: the file is read anew.
-        let seen = try_lock(&latest.seen).map(|seen| seen.clone());
-        let latest = Arc::new(Latest::new(seen.unwrap_or_default()));
-        self.seen.store(latest.clone());
-        latest
-    }
-
     /// The ring as its file is now.
     fn ring_under(&self, seal: &RingSeal) -> Result<KeyRing, Error> {
         let ring = KeyRing::collect(&self.settings, seal, Missing::Leave)?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::sync::lock;
-use crate::{Error, Gate, threads};
+use crate::{Error, Gate, fork, threads};
 
 /// The thread ends when this is dropped; nobody waits for it.
 pub(super) struct Housekeeping {
@@ -33,6 +33,7 @@ impl Housekeeping {
         threads::spawn("sealgate-keys", move || {
             let mut trouble = None;
             while !is_over_within(&told, pause) {
+                let _section = fork::section();
                 rotate(&gate, &mut trouble);
                 gate.write_key_usage();
             }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::api::App;
 use crate::config::{EngineChoice, ServerSettings};
-use crate::{Error, Gate, socket_owner};
+use crate::{Error, Gate, fork, socket_owner};
 
 use housekeeping::Housekeeping;
 pub use listen::Address;
@@ -121,11 +121,11 @@ impl Server {
         if let Some(housekeeping) = &self.housekeeping {
             housekeeping.stop();
         }
-        let stopped = match &self.engine {
+        let stopped = fork::outside(|| match &self.engine {
             #[cfg(target_os = "linux")]
             Engine::Pool(engine) => engine.stop(grace),
             Engine::TinyHttp(engine) => engine.stop(grace),
-        };
+        });
         // The process may end without having dropped the gate.
         self.gate.write_key_usage();
         stopped

@@ -4,7 +4,6 @@
 //! needed, and notices what other processes change in it. What a password or a token is, is the business of `users` and
 //! `token`.
 
-mod fork;
 mod ledger;
 mod sqlite;
 
@@ -12,7 +11,6 @@ use std::path::Path;
 
 use crate::Error;
 
-pub(crate) use fork::{after_fork, before_fork, using};
 pub(crate) use ledger::Ledger;
 pub use sqlite::STORE_FILE;
 pub(crate) use sqlite::SqliteStore;

@@ -8,7 +8,6 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::Error;
 use crate::cipher::random;
-use crate::store;
 use crate::sync::lock;
 
 /// The longest time that tries are put off.
@@ -63,7 +62,6 @@ impl Lockouts {
     }
 
     fn check_at(&self, key: u128, now: Instant) -> Result<(), Error> {
-        let _no_fork = store::using();
         let sets = lock(&self.sets);
         let entry = sets
             .get(set_of(key))
@@ -83,7 +81,6 @@ impl Lockouts {
     }
 
     fn failed_at(&self, key: u128, now: Instant) {
-        let _no_fork = store::using();
         let mut sets = lock(&self.sets);
         if sets.is_empty() {
             sets.resize(SETS, [None; WAYS]);
@@ -110,7 +107,6 @@ impl Lockouts {
     }
 
     pub(super) fn passed(&self, key: u128) {
-        let _no_fork = store::using();
         let mut sets = lock(&self.sets);
         for entry in sets.get_mut(set_of(key)).into_iter().flatten() {
             if entry.is_some_and(|entry| entry.key == key) {

@@ -2,10 +2,9 @@
 //! memory has a ceiling.
 
 use std::collections::HashSet;
+use std::mem;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::{mem, process};
 
-use arc_swap::ArcSwap;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use once_cell::sync::Lazy;
 use zeroize::Zeroizing;
@@ -58,12 +57,11 @@ pub(super) struct Hasher {
     passes: u32,
     lanes: u32,
     most: usize,
-    places: ArcSwap<Places>,
+    places: Arc<Places>,
 }
 
-/// Where hashes are made in one process. What was in use when it was forked is so for good in the child, which gets others.
+/// Where hashes are made.
 struct Places {
-    process: u32,
     /// The memory of each place that was used before and is free.
     free: Mutex<Free>,
     freed: Condvar,
@@ -92,7 +90,7 @@ impl Hasher {
             passes: settings.password_passes,
             lanes: settings.password_lanes,
             most,
-            places: ArcSwap::from_pointee(Places::new(most)),
+            places: Arc::new(Places::new(most)),
         }
     }
 
@@ -102,13 +100,7 @@ impl Hasher {
 
     /// Waits until a hash may be made.
     pub(super) fn place(&self) -> Place {
-        let mut of = self.places.load_full();
-        if of.process != process::id() {
-            // Whoever is first; the others find what that one put there.
-            self.places
-                .compare_and_swap(&of, Arc::new(Places::new(self.most)));
-            of = self.places.load_full();
-        }
+        let of = self.places.clone();
         let memory = of.wait();
         Place { of, memory }
     }
@@ -167,7 +159,6 @@ impl Hasher {
 impl Places {
     fn new(most: usize) -> Self {
         Places {
-            process: process::id(),
             free: Mutex::new(Free {
                 memories: Vec::new(),
                 unused: most,

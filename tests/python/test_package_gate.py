@@ -186,7 +186,7 @@ def test_requests_are_counted_by_user():
 def fresh_default(monkeypatch):
     from sealgate import original
 
-    monkeypatch.setattr(original, "_gate", None)
+    monkeypatch.setattr(original, "_gates", {})
 
 
 class Asked:

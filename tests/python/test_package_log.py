@@ -84,7 +84,7 @@ def test_a_log_function_may_use_the_default_gate_while_that_is_made(command, tmp
     command("keys", "generate").succeeded()
     for name, value in clean_environment(tmp_path, {"SEALGATE_TOKEN_ALGORITHM": "EdDSA"}).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sealgate.original, "_gate", None)
+    monkeypatch.setattr(sealgate.original, "_gates", {})
     opened = []
 
     def on_line(level, name, line):

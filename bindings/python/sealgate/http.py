@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from ctypes import byref, c_void_p
 from typing import Any, Optional, Union
 from urllib.parse import parse_qs, unquote
 
+from ._fork import give_lock
 from ._load import HELD
 from ._memory import Data, lent_bytes
 from .claims import Claims, read
@@ -44,11 +44,12 @@ class Headers:
 class Request:
     """A request, lent to a route's function: once that has returned, everything that was not read yet raises."""
 
+    _lock: Any
+
     def __init__(self, handle: int) -> None:
         """For this package's own use."""
         self._handle: Optional[int] = handle
-        # The request ends with the call, and other threads may be reading it then; a destructor of this one too.
-        self._lock = threading.RLock()
+        give_lock(self)  # the request ends with the call, and other threads may be reading it then
 
     def _end(self) -> None:
         with self._lock:

@@ -6,9 +6,7 @@ A Flask program that had them can import them instead. What fails raises a :clas
 
 from __future__ import annotations
 
-import os
-import threading
-from typing import Any, Optional
+from typing import Any
 
 from .claims import Claims
 from .errors import RateLimitedError, TokenMissingError
@@ -16,8 +14,8 @@ from .gate import Admission, Gate, mask_data
 
 __all__ = ["decrypt_data", "default_gate", "encrypt_data", "enforce_rate_limit", "mask_data", "verify_token"]
 
-_gate: Optional[Gate] = None
-_choosing = threading.Lock()
+#: The one gate, once it has been made.
+_gates: dict[str, Gate] = {}
 
 
 def default_gate() -> Gate:
@@ -27,24 +25,8 @@ def default_gate() -> Gate:
     :raises SettingError: where the environment's settings are wrong.
     :raises KeyRingError: where the key ring is not usable.
     """
-    global _gate
-    if _gate is None:
-        # Made before the lock is taken: a function that takes its log lines may call this too.
-        made = Gate()
-        with _choosing:
-            if _gate is None:
-                _gate = made
-    return _gate
-
-
-def _after_fork() -> None:
-    # Another thread of the parent may have held it, and is not here to let it go.
-    global _choosing
-    _choosing = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    # Without a lock: a function that takes its log lines may call this too. The first one that is there stays.
+    return _gates.get("default") or _gates.setdefault("default", Gate())
 
 
 def encrypt_data(data: str) -> str:

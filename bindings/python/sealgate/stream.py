@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import io
-import threading
 from ctypes import byref, c_size_t
 from typing import Any, BinaryIO, NoReturn, Optional
 
+from ._fork import give_lock
 from ._load import LIBRARY
 from ._memory import Data, Handle, lend, new_bytes, opened
 from .errors import check
@@ -29,6 +29,8 @@ class Stream:
     data is believed: a stream that was cut fails there. Threads wait for one another, but whose piece comes first nobody knows.
     """
 
+    _lock: Any
+
     def __init__(self, begin: Any, gate: Optional[Handle], context: Data) -> None:
         """For this package's own use."""
         handle, stream = opened(gate, "gate"), _StreamHandle()
@@ -39,8 +41,7 @@ class Stream:
             if view is not None:
                 view.release()
         self._handle: Optional[Handle] = stream
-        # The library wants one thread at a time. Not waited for by a signal handler on the thread that it interrupts.
-        self._turn = threading.RLock()
+        give_lock(self)  # the library wants one thread at a time
 
     def push(self, data: Data) -> bytes:
         """Takes a piece in, of any size, and gives what is done.
@@ -49,7 +50,7 @@ class Stream:
         """
         source, size, view = lend(data)
         try:
-            with self._turn:
+            with self._lock:
                 handle = opened(self._handle, "stream")
                 room = LIBRARY.sealgate_stream_push_size(handle, size)
                 out, written = new_bytes(None, room), c_size_t()
@@ -64,7 +65,7 @@ class Stream:
 
         :raises DecryptFailedError: where the stream that was opened is not whole.
         """
-        with self._turn:
+        with self._lock:
             handle = opened(self._handle, "stream")
             room = LIBRARY.sealgate_stream_finish_size(handle)
             out, written = new_bytes(None, room), c_size_t()

@@ -24,6 +24,7 @@ use super::slowest::Slowest;
 use super::transport::Transport;
 use crate::Error;
 use crate::address::Counted;
+use crate::fork;
 
 use moving::{Giving, Look};
 
@@ -124,11 +125,15 @@ impl Worker {
     pub(super) fn run(mut self) -> Result<(), Error> {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         let mut now = Instant::now();
+        let _section = fork::section();
         loop {
             self.publish_spare();
             let timeout = self.timeout(now);
             self.mailbox().load.waits(self.done);
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
+            let waited = fork::outside(|| {
+                epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref())
+            });
+            match waited {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(Error::Io(format!("A worker cannot wait: {error}."))),
             }

@@ -36,10 +36,7 @@ impl SqliteStore {
 
     /// The store of the folder, made where there is none.
     pub(crate) fn open_or_make(folder: &Path) -> Result<Self, Error> {
-        {
-            let _using = super::fork::using();
-            file::make(folder)?;
-        }
+        file::make(folder)?;
         match SqliteStore::open(folder)? {
             Some(store) => Ok(store),
             None => Err(Error::Store(

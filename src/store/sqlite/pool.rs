@@ -11,7 +11,7 @@ use super::file::{self, Found, Judge};
 use super::schema;
 use crate::Error;
 use crate::data_dir::new_private_file;
-use crate::store::fork::{self, Owner};
+use crate::fork::Owner;
 use crate::sync::{Turns, lock};
 
 /// Idle connections that are kept: each takes a few descriptors and at most 512 KiB.
@@ -63,7 +63,6 @@ impl Pool {
             return Ok(None);
         };
         let path = folder.join(file::STORE_FILE);
-        let _using = fork::using();
         let first = file::open(folder, &metadata, Judge::All)?;
         Ok(Some(Pool::File {
             folder: folder.to_owned(),
@@ -110,7 +109,6 @@ impl Pool {
         writes: bool,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        let _using = fork::using();
         let (folder, path, idle, owner, writers, identity) = match self {
             Pool::Memory(only) => {
                 return work(&mut lock(only))
@@ -125,7 +123,6 @@ impl Pool {
                 identity,
             } => (folder, path, idle, owner, writers, identity),
         };
-        // Nobody who holds a turn is missing in a forked child: what is in use there keeps the fork waiting.
         let _turn = writes.then(|| writers.wait());
         // It may have been removed or put in another's place: what is open then is not what the operator sees, and what is
         // written there is lost.
@@ -142,7 +139,7 @@ impl Pool {
         let taken = {
             let mut idle = lock(idle);
             if owner.changed() {
-                // All at once: as long as one is open, SQLite takes the parent's locks for this process's own.
+                // SQLite's locks do not go along into a child. All at once: as long as one is open, SQLite takes the parent's locks for this process's own.
                 idle.clear();
             }
             idle.pop()
