@@ -90,7 +90,7 @@ fuzz: ## damaged requests for the pool engine's reader: make fuzz FUZZ_ROUNDS=10
 		cargo test --locked --release --lib framing::fuzz -- --nocapture
 
 PYTEST_ENVIRONMENT = SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' \
-	CARGO_TARGET_DIR='$(TARGET)' PYTHONDONTWRITEBYTECODE=1
+	SEALGATE_NODE_MODULES='$(TARGET)/node' CARGO_TARGET_DIR='$(TARGET)' PYTHONDONTWRITEBYTECODE=1
 # A file's tests stay together and in their order, and the files in theirs: the one that builds the package takes longest, and
 # begins early enough so.
 PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache' -n auto --dist loadfile --no-loadscope-reorder
@@ -99,6 +99,7 @@ test-python: ## the Python tests, against the debug build; the package is also b
 	$(call heading,pytest)
 	cargo build --locked
 	scripts/venv '$(VENV)' tests/python/requirements.txt
+	scripts/node-modules '$(TARGET)/node' tests/python/package.json
 	$(PYTEST_ENVIRONMENT) '$(VENV)/bin/python' $(PYTEST) tests/python
 
 # What depends on the Python that runs it. Where there is one Python only, it has run in test-python.

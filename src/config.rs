@@ -85,6 +85,9 @@ pub struct GateSettings {
     /// `SEALGATE_TOKEN_ALGORITHM`: how new tokens are signed; where it is not set, as the ring's newest token key does, and
     /// with HS256 where there is none yet.
     pub token_algorithm: Option<TokenAlgorithm>,
+    /// `SEALGATE_TOKEN_KEY_LEAD`: for how long a new token key with a public key is published before it signs; zero: it signs at
+    /// once.
+    pub token_key_lead: Duration,
     /// `SEALGATE_RING_KEY`: what the ring's file is sealed under.
     pub ring_key: Option<RingSecret>,
     /// `SEALGATE_RING_KEY_FILE`: a file with the same.

@@ -37,6 +37,7 @@ struct Inner {
     users: Users,
     pseudonyms: Pseudonyms,
     refresh_ttl: Duration,
+    token_key_lead: Duration,
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
 }
@@ -71,6 +72,7 @@ impl Gate {
                 users: Users::with_ledger(settings, ledger.clone())?,
                 ledger,
                 refresh_ttl: settings.refresh_ttl,
+                token_key_lead: settings.token_key_lead,
                 limiter,
             }),
         };
@@ -179,6 +181,14 @@ impl Gate {
     /// so none with HS256.
     pub fn public_keys(&self) -> Vec<serde_json::Value> {
         self.inner.keys.current().public_jwks()
+    }
+
+    /// How long others may use a copy of [`public_keys`](Self::public_keys). A third of the time for which a new key is published
+    /// before it signs leaves two thirds for what clients do with a copy that is that old already.
+    pub fn public_keys_max_age(&self) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(300);
+        let third = self.inner.token_key_lead.as_secs() / 3;
+        Duration::from_secs(third).min(LONGEST)
     }
 
     /// How long a new token lives where the grant does not say.
@@ -445,7 +455,7 @@ impl Gate {
 
     /// Which keys there are and where they come from, without their secrets; oldest first.
     pub fn key_origins(&self) -> Vec<KeyOrigin> {
-        self.inner.keys.current().origins().to_vec()
+        self.inner.keys.current().origins()
     }
 
     /// What the audit trail joins the events of a user by.

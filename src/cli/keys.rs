@@ -33,18 +33,24 @@ pub(super) fn command() -> Command {
         .long_about(
             "Add a fresh token key and a fresh data key to the ring as the newest, or make the ring where there is none, \
              always with both. Keys that are there stay, and go on verifying and opening what they made. The ring as it \
-             was is kept beside it as keys.json.bak. Running servers use the new keys within half a second.",
+             was is kept beside it as keys.json.bak. Running servers use the new keys within half a second; a token key with a \
+             public key only after SEALGATE_TOKEN_KEY_LEAD, as with sealgate keys rotate.",
         )
         .arg(flag("token", "Add a token key (and no data key without --data)"))
         .arg(flag("data", "Add a data key (and no token key without --token)"))
+        .arg(now_flag())
         .arg(flag("json", "Print JSON for programs"));
     let rotate = Command::new("rotate")
         .about("Replace the token key and the data key: new ones are used, old ones accepted for a time")
         .long_about(
-            "Add a fresh token key and a fresh data key to the ring, used from now on. The token key that was used before is \
-             accepted until the last of its tokens has expired, the data key without an end, unless --grace says for how \
-             long. Running servers use the new keys within half a second, without a request that fails. The ring as it was is \
-             kept beside it as keys.json.bak.",
+            "Add a fresh token key and a fresh data key to the ring, which replace those in use. The token key that was used \
+             before is accepted until the last of its tokens has expired, the data key without an end, unless --grace says for \
+             how long. Running servers use the new keys within half a second, without a request that fails. The ring as it was \
+             is kept beside it as keys.json.bak.\n\n\
+             Clients check tokens of an EdDSA or ES256 key with a copy of jwks.json. Such a key is therefore published first, \
+             as the next key, and signs after SEALGATE_TOKEN_KEY_LEAD (15 minutes), on all servers that use the ring. With \
+             --now or --grace 0 it signs at once, and clients reject its tokens until they fetch jwks.json again. \
+             sealgate keys retire withdraws a next key.",
         )
         .arg(flag("token", "Replace the token key (and no data key without --data)"))
         .arg(flag("data", "Replace the data key (and no token key without --token)"))
@@ -53,14 +59,16 @@ pub(super) fn command() -> Command {
                 .long("grace")
                 .value_name("SECONDS")
                 .value_parser(clap::value_parser!(u32))
-                .help("How long the keys that are replaced go on being accepted; 0: not at all, and no older token key either"),
+                .help("How long the keys that are replaced go on being accepted after that; 0: not at all, and no older token key either"),
         )
+        .arg(now_flag())
         .arg(flag("json", "Print JSON for programs"));
     let retire = Command::new("retire")
         .about("Accept nothing any more that these keys made")
         .long_about(
             "Accept no token and open no data any more that was made with these keys, by their ids. The keys stay in the \
-             ring: sealgate keys accept takes it back. The newest keys cannot be retired: replace them first.",
+             ring: sealgate keys accept takes it back. The newest keys cannot be retired: replace them first. A next key, \
+             which has signed nothing yet, is taken out of the ring and never signs.",
         )
         .arg(ids())
         .arg(flag("json", "Print JSON for programs"));
@@ -93,6 +101,13 @@ fn ids() -> Arg {
         .required(true)
         .num_args(1..)
         .help("Ids of keys, as sealgate keys list shows them; behind -- where one begins with a hyphen")
+}
+
+fn now_flag() -> Arg {
+    flag(
+        "now",
+        "Sign with the new token key at once, before clients know it",
+    )
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
@@ -180,7 +195,10 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
         .any(|key| key.kind == "AES-CBC" && key.newest);
     for key in &listed.keys {
         let newest = match key.kind {
-            _ if !key.newest => "",
+            _ if !key.newest => match key.signs_from.and_then(rfc3339) {
+                Some(time) => &format!("next, signs from {time}"),
+                None => "",
+            },
             "token" => "for new tokens",
             "data" if cbc => "for data sealed by seal()",
             _ => "for new data",
@@ -218,6 +236,7 @@ fn key_json(key: &KeyOrigin) -> Value {
         "algorithm": key.algorithm,
         "created": created(key),
         "newest": key.newest,
+        "signs_from": key.signs_from.and_then(rfc3339),
         "accepted": key.state.accepts_at(unix_now()),
         "accepted_until": until(key.state),
         "from": key.from,
@@ -272,7 +291,7 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
         _ => "keys.accept",
     };
     let changed = trail.told(event, keys::set_state(&settings, &ids, state))?;
-    if !changed.keys.is_empty() {
+    if !changed.keys.is_empty() || !changed.withdrawn.is_empty() {
         changes.report_ring();
     }
     if matches.get_flag("json") {
@@ -280,6 +299,7 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
         return print_json(&json!({
             "ring": changed.ring.to_string_lossy(),
             "changed": keys.map(|(kind, id, _)| json!({"kind": kind, "id": id})).collect::<Vec<_>>(),
+            "withdrawn": changed.withdrawn,
             "accepted": state.accepts_at(unix_now()),
             "accepted_until": until(state),
         }));
@@ -290,6 +310,11 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
             "{kind} key {id}: accepted {} (before: {})\n",
             accepted(state),
             accepted(*before)
+        ));
+    }
+    for id in &changed.withdrawn {
+        text.push_str(&format!(
+            "token key {id}: withdrawn before it signed anything, and no longer in the ring\n"
         ));
     }
     if text.is_empty() {
@@ -305,6 +330,7 @@ fn chosen(matches: &ArgMatches) -> NewKeys {
     NewKeys {
         token: token || both,
         data: data || both,
+        now: matches.get_flag("now"),
     }
 }
 
@@ -336,7 +362,18 @@ fn told(generated: &Generated) -> String {
         Some(_) => format!("Changed the key ring {ring}\n"),
     };
     for key in &generated.added {
-        text.push_str(&format!("  new {} key {}\n", key.kind, key.id));
+        let begins = match (key.signs_from, key.algorithm) {
+            (Some(time), _) => format!(
+                ", published as the next one: it signs from {} (in {} s; --now signs at once)",
+                rfc3339(time).unwrap_or_default(),
+                time.saturating_sub(unix_now())
+            ),
+            (None, Some(algorithm)) if algorithm != "HS256" && key.newest => {
+                ": it signs at once; clients with a copy of jwks.json reject its tokens until they fetch it again".to_owned()
+            }
+            _ => String::new(),
+        };
+        text.push_str(&format!("  new {} key {}{begins}\n", key.kind, key.id));
     }
     match &generated.backup {
         None => text.push_str("Back it up: what is sealed under its keys opens with nothing else.\n"),

@@ -209,6 +209,16 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "token_key_lead",
+        env: "SEALGATE_TOKEN_KEY_LEAD",
+        default: "900",
+        value_name: "SECONDS",
+        help: "How long a new EdDSA or ES256 key is in jwks.json before it signs, so that clients know it by then. Copies of jwks.json may be kept for a third of this, at most 300 s. 0 signs at once.",
+        group: Group::Gate,
+        apply: |s, v| seconds(v, 0, 604_800).map(|lead| s.gate.token_key_lead = lead),
+        ..PLAIN
+    },
+    Setting {
         name: "rotate_token_key_after",
         env: "SEALGATE_ROTATE_TOKEN_KEY_AFTER",
         default: "0",

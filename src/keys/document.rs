@@ -12,9 +12,9 @@ use crate::token::{TokenAlgorithm, TokenKey};
 use crate::{Error, Secret};
 
 const FORMAT: &str = "sealgate key ring";
-/// Version 1 has no states and no algorithms: its keys are all accepted, and its token keys are HS256. A ring that needs
-/// neither is still written as such.
-const FORMAT_VERSION: u32 = 2;
+/// Version 1 has no states and no algorithms: its keys are all accepted, and its token keys are HS256. Version 2 has no keys
+/// that begin to sign later. A ring is written as the lowest version that can hold it.
+const FORMAT_VERSION: u32 = 3;
 /// Far more than a ring can need; a larger file is none.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
@@ -35,6 +35,8 @@ pub(super) struct RingKey {
     /// Seconds since 1970-01-01 UTC.
     pub(super) created: u64,
     pub(super) state: KeyState,
+    /// Of a token key that was published before its time: when it begins to sign, in the same seconds.
+    pub(super) signs_from: Option<u64>,
 }
 
 /// Which list of the ring a key belongs to.
@@ -96,6 +98,9 @@ struct StoredKey {
     accepted_until: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     retired: bool,
+    /// Of a token key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signs_from: Option<u64>,
 }
 
 impl RingContents {
@@ -123,9 +128,9 @@ impl RingContents {
             token_keys: Kind::Token.read(&document.token_keys)?,
             data_keys: Kind::Data.read(&document.data_keys)?,
         };
-        if head.version == 1 && ring.needs_version_2() {
+        if ring.version() > head.version {
             return Err(Fault::Damaged(
-                "is damaged: its version has neither states nor algorithms",
+                "is damaged: its version does not have all that it holds",
             ));
         }
         // A ring is never written without keys of both kinds.
@@ -139,20 +144,24 @@ impl RingContents {
         }
     }
 
-    fn needs_version_2(&self) -> bool {
-        let mut keys = self.token_keys.iter().chain(&self.data_keys);
-        keys.any(|key| {
-            key.state != KeyState::Accepted
-                || key.algorithm.unwrap_or_default() != TokenAlgorithm::Hs256
-        })
+    /// The lowest version that can hold it.
+    fn version(&self) -> u32 {
+        let keys = self.token_keys.iter().chain(&self.data_keys);
+        let needed = keys.map(|key| match key {
+            key if key.signs_from.is_some() => FORMAT_VERSION,
+            key if key.state != KeyState::Accepted => 2,
+            key if key.algorithm.unwrap_or_default() != TokenAlgorithm::Hs256 => 2,
+            _ => 1,
+        });
+        needed.max().unwrap_or(1)
     }
 
-    /// How the newest token key signs.
+    /// How the newest token key signs, or will.
     pub(super) fn token_algorithm(&self) -> Option<TokenAlgorithm> {
         self.token_keys.last().and_then(|key| key.algorithm)
     }
 
-    /// Whether the key of each kind that is used for new tokens or data may be.
+    /// Whether the key of each kind that is used for new tokens or data in the end may be.
     fn newest_are_accepted(&self) -> bool {
         [&self.token_keys, &self.data_keys].iter().all(|keys| {
             keys.last()
@@ -172,10 +181,7 @@ impl RingContents {
         let stored = |keys: &[RingKey]| keys.iter().map(RingKey::stored).collect();
         let document = Document {
             format: FORMAT.to_owned(),
-            version: match self.needs_version_2() {
-                true => FORMAT_VERSION,
-                false => 1,
-            },
+            version: self.version(),
             token_keys: stored(&self.token_keys),
             data_keys: stored(&self.data_keys),
         };
@@ -192,15 +198,18 @@ impl RingContents {
         self.token_keys.is_empty() && self.data_keys.is_empty()
     }
 
-    /// Adds a random key as the newest of its kind. A token key gets this algorithm; where none is asked for, that of the
-    /// newest one, HS256 where there is none.
+    /// The algorithm of the next token key: the one that is asked for, else that of the newest one, else HS256.
+    pub(super) fn next_algorithm(&self, asked: Option<TokenAlgorithm>) -> TokenAlgorithm {
+        asked.or(self.token_algorithm()).unwrap_or_default()
+    }
+
+    /// Adds a random key as the newest of its kind. A token key gets [`next_algorithm`](Self::next_algorithm).
     pub(super) fn add_new(
         &mut self,
         kind: Kind,
         algorithm: Option<TokenAlgorithm>,
     ) -> Result<(), Error> {
-        let algorithm = algorithm.or(self.token_algorithm()).unwrap_or_default();
-        self.add_from(kind, algorithm, random_key)
+        self.add_from(kind, self.next_algorithm(algorithm), random_key)
     }
 
     /// Takes keys from `random` until one has an id that is free.
@@ -227,6 +236,7 @@ impl RingContents {
                     algorithm,
                     created,
                     state: KeyState::Accepted,
+                    signs_from: None,
                 });
                 return Ok(());
             }
@@ -257,6 +267,7 @@ impl RingKey {
                 _ => None,
             },
             retired: self.state == KeyState::Retired,
+            signs_from: self.signs_from,
         }
     }
 }
@@ -292,6 +303,9 @@ impl Kind {
             let key = key
                 .filter(|key| key_id(algorithm, key.expose()).as_ref() == Some(&stored.id))
                 .ok_or(Fault::Damaged("is damaged: a key does not have its id"))?;
+            if self == Kind::Data && stored.signs_from.is_some() {
+                return Err(Fault::Damaged("is damaged: a data key signs nothing"));
+            }
             if keys.iter().any(|known| known.id == stored.id) {
                 return Err(Fault::Damaged("is damaged: two keys have one id"));
             }
@@ -300,6 +314,7 @@ impl Kind {
                 key,
                 algorithm,
                 created: stored.created,
+                signs_from: stored.signs_from,
                 state: match (stored.retired, stored.accepted_until) {
                     (false, None) => KeyState::Accepted,
                     (false, Some(time)) => KeyState::AcceptedUntil(time),

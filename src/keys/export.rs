@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::document::{Fault, Kind, RingContents, RingKey};
+use super::schedule::in_use;
 use super::seal::{AtRest, RingSeal, RingSecret};
 use super::{Generated, RING_BACKUP_FILE, RING_FILE, file, manage, write};
+use crate::clock::unix_now;
 use crate::config::GateSettings;
 use crate::{Error, Secret};
 
@@ -51,7 +53,7 @@ pub fn export(settings: &GateSettings, secret: &RingSecret) -> Result<Secret, Er
 }
 
 /// Adds the keys of an exported ring to the ring of the settings, or makes that ring of them. Keys that are there already
-/// stay as they are, and where there is a ring, its newest keys stay the newest: what is new is accepted.
+/// stay as they are, and where there is a ring, its newest keys stay the newest: what is new is accepted, and never signs.
 ///
 /// # Errors
 /// [`Error::InvalidInput`] where the text is no exported ring, or not under this secret, or one of its keys has the id of
@@ -94,9 +96,12 @@ pub fn import(
                 )));
             }
             new.retain(|key| keys.iter().all(|known| known.id != key.id));
+            if !keys.is_empty() {
+                new.iter_mut().for_each(|key| key.signs_from = None);
+            }
             added.extend(new.iter().map(|key| manage::origin(kind, key, &from)));
-            // Before the newest one, if there is one.
-            let at = keys.len().saturating_sub(1);
+            // Before the one in use, if there is one.
+            let at = in_use(keys, unix_now());
             keys.splice(at..at, new);
         }
         Ok(!added.is_empty())

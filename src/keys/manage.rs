@@ -1,12 +1,15 @@
 //! What an operator does with keys: look at them, and add new ones.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::document::{Kind, RingContents, RingKey};
 use super::file::{RING_BACKUP_FILE, RING_FILE};
+use super::schedule::Takeover;
 use super::seal::RingSeal;
 use super::{KeyOrigin, KeyRing, KeyUsage, usage, write};
 use crate::Error;
+use crate::clock::unix_now;
 use crate::config::GateSettings;
 use crate::token::TokenAlgorithm;
 
@@ -44,6 +47,8 @@ pub struct NewKeys {
     pub token: bool,
     /// A key that seals data.
     pub data: bool,
+    /// Whether the token key signs at once, even if it should be published first.
+    pub now: bool,
 }
 
 impl NewKeys {
@@ -75,33 +80,34 @@ pub fn list(settings: &GateSettings) -> Result<KeyList, Error> {
     let folder = settings.data_dir.as_deref().filter(|_| ring.has_file);
     Ok(KeyList {
         ring: folder.map(|folder| folder.join(RING_FILE)),
-        keys: ring.origins,
+        keys: ring.origins(),
         usage: folder.map(usage::read).unwrap_or_default(),
     })
 }
 
 /// Adds random keys to the ring file as the newest, or makes the ring where there is none, then with a key of each kind.
-/// Keys that are there stay, and go on verifying and opening. Gates that use the ring notice within half a second.
+/// Keys that are there stay, and go on verifying and opening. Gates that use the ring notice within half a second; when a
+/// token key signs, [`rotate`](super::rotate) says.
 ///
 /// # Errors
 /// [`Error::Setting`] where the settings leave the new keys without use; [`Error::KeyRing`] where the ring cannot be
 /// read, trusted or written. The ring is then as it was.
 pub fn generate(settings: &GateSettings, kinds: NewKeys) -> Result<Generated, Error> {
-    add(settings, kinds, |_, _| {})
+    add(settings, kinds, |_| None)
 }
 
-/// Adds keys, or makes the ring; before a key is added, `prepare` may change what is there.
+/// Adds keys, or makes the ring. `grace`: how long the keys before are accepted, by the kind.
 pub(super) fn add(
     settings: &GateSettings,
     kinds: NewKeys,
-    mut prepare: impl FnMut(&mut RingContents, Kind),
+    grace: impl Fn(Kind) -> Option<Duration>,
 ) -> Result<Generated, Error> {
     check_use(settings, kinds)?;
-    add_where(settings, &RingSeal::of(settings)?, |ring, kind| {
-        if kinds.has(kind) {
-            prepare(ring, kind);
-        }
-        kinds.has(kind)
+    add_where(settings, &RingSeal::of(settings)?, |_, kind| {
+        kinds.has(kind).then(|| Takeover {
+            grace: grace(kind),
+            now: kinds.now,
+        })
     })
 }
 
@@ -109,7 +115,7 @@ pub(super) fn add(
 pub(super) fn add_where(
     settings: &GateSettings,
     seal: &RingSeal,
-    mut wanted: impl FnMut(&mut RingContents, Kind) -> bool,
+    mut wanted: impl FnMut(&mut RingContents, Kind) -> Option<Takeover>,
 ) -> Result<Generated, Error> {
     let folder = folder(settings)?;
     let path = folder.join(RING_FILE);
@@ -118,11 +124,12 @@ pub(super) fn add_where(
     let changed = write::change(folder, seal, |ring| {
         let new = ring.is_empty();
         for kind in [Kind::Token, Kind::Data] {
-            if wanted(ring, kind) || new {
-                ring.add_new(kind, settings.token_algorithm)?;
+            let first = new.then(Takeover::default);
+            if let Some(takeover) = wanted(ring, kind).or(first) {
+                ring.add_successor(kind, settings, takeover, unix_now())?;
                 let key = ring.keys_mut(kind).last().expect("just added");
                 added.push(KeyOrigin {
-                    newest: true,
+                    newest: key.signs_from.is_none(),
                     ..origin(kind, key, &from)
                 });
             }
@@ -145,6 +152,7 @@ pub(super) fn origin(kind: Kind, key: &RingKey, from: &str) -> KeyOrigin {
         algorithm: key.algorithm.map(TokenAlgorithm::name),
         created: Some(key.created),
         newest: false,
+        signs_from: key.signs_from,
         state: key.state,
     }
 }

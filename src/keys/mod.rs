@@ -2,7 +2,7 @@
 //!
 //! Keys come from the environment and from the ring file; a key of the environment is always the newest. `document` is
 //! the ring file's text, `file` reads it, `write` changes it, `seal` is how its text lies there, `watch` notices
-//! changes, `manage`, `rotate` and `export` are what operators do with it. `tally` counts what data keys seal, and `usage` keeps
+//! changes, `schedule` is when token keys sign, `manage`, `rotate` and `export` are what operators do with it. `tally` counts what data keys seal, and `usage` keeps
 //! the numbers. What a key does is the business of `token` and `cipher`.
 
 mod document;
@@ -10,6 +10,7 @@ mod export;
 mod file;
 mod manage;
 mod rotate;
+mod schedule;
 mod seal;
 mod state;
 mod tally;
@@ -23,12 +24,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, encode_hex, random_key};
+use crate::clock::unix_now;
 use crate::config::GateSettings;
 use crate::data_dir::check_folder;
 use crate::token::{TokenAlgorithm, TokenKey};
 use crate::{Error, Secret};
 
 use document::{Kind, RingContents, RingKey};
+use schedule::signing;
 use seal::{AtRest, RingSeal};
 use tally::Tally;
 use usage::{Haste, Journal};
@@ -46,7 +49,7 @@ pub(crate) use watch::Keys;
 
 /// All keys of a gate. Immutable: a change of keys is a new ring.
 pub(crate) struct KeyRing {
-    /// Oldest first; never empty.
+    /// Oldest first, in the order in which they begin to sign; never empty.
     token_keys: Vec<Held<TokenKey>>,
     /// Oldest first; never empty.
     data_keys: Vec<Held<DataKey>>,
@@ -89,6 +92,8 @@ pub struct KeyOrigin {
     /// Whether it is used for new tokens or data. Where AES-CBC is, [`Gate::seal`](crate::Gate::seal) still has a newest
     /// data key.
     pub newest: bool,
+    /// When a token key that was published before its time begins to sign, in the same seconds; `None` where it could already.
+    pub signs_from: Option<u64>,
     /// Whether what it made is accepted still.
     pub state: KeyState,
 }
@@ -103,6 +108,13 @@ impl fmt::Display for KeyOrigin {
             write!(f, " ({algorithm})")?;
         }
         write!(f, " from {}", self.from)?;
+        if let Some(time) = self.signs_from {
+            write!(
+                f,
+                ", next: it signs in {} s",
+                time.saturating_sub(unix_now())
+            )?;
+        }
         match self.state {
             KeyState::Accepted => Ok(()),
             KeyState::AcceptedUntil(_) => f.write_str(", accepted for a time"),
@@ -152,12 +164,27 @@ impl KeyRing {
             ));
         }
         ring.add_settings(settings)?;
-        ring.mark_newest();
         Ok(ring)
     }
 
-    pub(crate) fn newest_token_key(&self) -> &TokenKey {
-        &self.token_keys.last().expect("a ring has a token key").key
+    /// The token key that signs now.
+    pub(crate) fn signing_key(&self) -> &TokenKey {
+        let place = self.signing_place();
+        &self
+            .token_keys
+            .get(place)
+            .expect("a ring has a token key")
+            .key
+    }
+
+    fn signing_place(&self) -> usize {
+        match self.token_keys.last() {
+            // The clock is read only where it matters.
+            Some(newest) if newest.signs_from.is_none() => self.token_keys.len() - 1,
+            _ => signing(&self.token_keys, unix_now(), |held| {
+                (held.signs_from, held.state)
+            }),
+        }
     }
 
     /// The public keys of those token keys that are accepted and have one, oldest first (RFC 7517).
@@ -201,9 +228,9 @@ impl KeyRing {
     /// Has what is sealed from now on counted there, if the key is one of the ring file: those have a time when they were
     /// made.
     fn count_in(&mut self, journal: &Arc<Journal>) {
-        let mut origins = self.origins.iter();
-        let newest = origins.find(|origin| origin.kind == "data" && origin.newest);
-        let kept = newest.filter(|origin| origin.created.is_some());
+        let kept = self
+            .newest_origin("data")
+            .filter(|origin| origin.created.is_some());
         self.tally = kept.map(|origin| Tally::new(journal, origin.id.clone()));
     }
 
@@ -252,8 +279,29 @@ impl KeyRing {
             && (settings.ring_key.is_some() || settings.ring_key_file.is_some())
     }
 
-    pub(crate) fn origins(&self) -> &[KeyOrigin] {
-        &self.origins
+    /// The keys without their secrets, as they are used at this moment.
+    pub(crate) fn origins(&self) -> Vec<KeyOrigin> {
+        let now = unix_now();
+        let signing = self.token_keys.get(self.signing_place());
+        let token = signing.map(|held| held.key.id().to_owned());
+        let data = self.data_keys.last().map(|held| encode_hex(&held.key.id()));
+        let mut origins = self.origins.clone();
+        for origin in &mut origins {
+            origin.newest = match origin.kind {
+                "token" => Some(&origin.id) == token.as_ref(),
+                "data" => Some(&origin.id) == data.as_ref(),
+                _ => self.cbc_mode == CbcMode::Seal,
+            };
+            origin.signs_from = origin
+                .signs_from
+                .filter(|time| *time > now && !origin.newest);
+        }
+        origins
+    }
+
+    /// The key of this kind that was added last, even if it does not sign yet.
+    fn newest_origin(&self, kind: &str) -> Option<&KeyOrigin> {
+        self.origins.iter().rfind(|origin| origin.kind == kind)
     }
 
     fn add_random(&mut self, settings: &GateSettings) -> Result<(), Error> {
@@ -348,6 +396,7 @@ impl KeyRing {
                 algorithm: None,
                 created: None,
                 newest: false,
+                signs_from: None,
                 state: KeyState::Accepted,
             });
         }
@@ -365,6 +414,7 @@ impl KeyRing {
         self.token_keys.push(Held {
             key,
             state: origin.state,
+            signs_from: origin.signs_from,
         });
         Ok(())
     }
@@ -380,6 +430,7 @@ impl KeyRing {
         self.data_keys.push(Held {
             key,
             state: origin.state,
+            signs_from: None,
         });
         Ok(())
     }
@@ -391,26 +442,15 @@ impl KeyRing {
         self.origins
             .retain(|origin| origin.kind != "token" || origin.id != id);
     }
-
-    fn mark_newest(&mut self) {
-        let token = self.token_keys.last().map(|held| held.key.id().to_owned());
-        let data = self.data_keys.last().map(|held| encode_hex(&held.key.id()));
-        for origin in &mut self.origins {
-            origin.newest = match origin.kind {
-                "token" => Some(&origin.id) == token.as_ref(),
-                "data" => Some(&origin.id) == data.as_ref(),
-                _ => self.cbc_mode == CbcMode::Seal,
-            };
-        }
-    }
 }
 
-/// Where a key comes from, and how long it is accepted.
+/// Where a key comes from, how long it is accepted, and from when on it signs.
 #[derive(Clone, Copy)]
 struct Origin<'a> {
     from: &'a str,
     created: Option<u64>,
     state: KeyState,
+    signs_from: Option<u64>,
 }
 
 impl<'a> Origin<'a> {
@@ -419,6 +459,7 @@ impl<'a> Origin<'a> {
             from,
             created: None,
             state: KeyState::Accepted,
+            signs_from: None,
         }
     }
 
@@ -427,6 +468,7 @@ impl<'a> Origin<'a> {
             from,
             created: Some(key.created),
             state: key.state,
+            signs_from: key.signs_from,
         }
     }
 
@@ -438,6 +480,7 @@ impl<'a> Origin<'a> {
             algorithm: None,
             created: self.created,
             newest: false,
+            signs_from: self.signs_from,
             state: self.state,
         }
     }

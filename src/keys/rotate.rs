@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::document::{Kind, RingContents, RingKey};
+use super::document::{Kind, RingContents};
+use super::schedule::{Takeover, in_use};
 use super::seal::RingSeal;
 use super::{Generated, KeyOrigin, KeyState, NewKeys, file, manage, write};
 use crate::Error;
@@ -17,11 +18,16 @@ pub struct Changed {
     pub ring: PathBuf,
     /// The keys that have another state now: kind, id and the state before.
     pub keys: Vec<(&'static str, String, KeyState)>,
+    /// The ids of token keys that had not begun to sign, and never will: they are not in the ring any more.
+    pub withdrawn: Vec<String>,
 }
 
-/// Adds keys to the ring that are used from now on. Those that were used before are accepted for `grace` (`None`: without
-/// an end); where it is zero, they are accepted no more, and neither is any older token key. Gates notice within half a
-/// second, in all processes that use the ring.
+/// Adds keys to the ring that replace those in use, which are then accepted for `grace` (`None`: without an end); where it
+/// is zero, they are accepted no more, and neither is any older token key. Gates notice within half a second, in all processes
+/// that use the ring.
+///
+/// A token key with a public key is published first, and signs when `settings.token_key_lead` is over, unless `kinds.now` or a
+/// `grace` of zero asks for it at once: [`KeyOrigin::signs_from`] has the time. All other keys are used at once.
 ///
 /// # Errors
 /// Those of [`generate`](super::generate); the ring is then as it was.
@@ -30,31 +36,7 @@ pub fn rotate(
     kinds: NewKeys,
     grace: impl Fn(&'static str) -> Option<Duration>,
 ) -> Result<Generated, Error> {
-    manage::add(settings, kinds, |ring, kind| {
-        let grace = grace(kind.name());
-        set_aside(ring, kind, grace);
-        // Who asks for this wants everybody to log in again. Data cannot be had again: that of older keys still opens.
-        if kind == Kind::Token && grace == Some(Duration::ZERO) {
-            end_all(ring.keys_mut(kind));
-        }
-    })
-}
-
-/// None of these is accepted any longer.
-fn end_all(keys: &mut [RingKey]) {
-    let now = unix_now();
-    for key in keys.iter_mut().filter(|key| key.state.accepts_at(now)) {
-        key.state = KeyState::AcceptedUntil(now);
-    }
-}
-
-/// The key that is the newest still is accepted for `grace` from now on; `None`: without an end.
-fn set_aside(ring: &mut RingContents, kind: Kind, grace: Option<Duration>) {
-    if let Some(key) = ring.keys_mut(kind).last_mut() {
-        key.state = grace.map_or(KeyState::Accepted, |grace| {
-            KeyState::AcceptedUntil(unix_now().saturating_add(whole(grace)))
-        });
-    }
+    manage::add(settings, kinds, |kind| grace(kind.name()))
 }
 
 /// Whether a key that was made then, in seconds since 1970-01-01 UTC, has reached this age; zero is never reached.
@@ -80,16 +62,13 @@ pub(super) fn rotate_old(
         // Another process may have been faster.
         let newest = ring.keys_mut(kind).last();
         let wanted = kinds.has(kind) && newest.is_some_and(|key| is_old(key.created, age));
-        if wanted {
-            set_aside(ring, kind, grace);
-        }
-        wanted
+        wanted.then_some(Takeover { grace, now: false })
     })?;
     Ok(generated.added)
 }
 
 /// Adds a token key of the algorithm that the settings ask for, where the newest one is of another: that one is accepted
-/// until the last of its tokens has expired. May be called by several processes at once: one of them does it.
+/// until the last of its tokens has expired. The new one signs at once, or is published first. May be called by several processes at once: one of them does it.
 ///
 /// # Errors
 /// Those of [`rotate`].
@@ -98,11 +77,11 @@ pub(super) fn to_set_algorithm(
     seal: &RingSeal,
 ) -> Result<Vec<KeyOrigin>, Error> {
     let generated = manage::add_where(settings, seal, |ring, kind| {
-        if kind != Kind::Token || ring.token_algorithm() == settings.token_algorithm {
-            return false;
-        }
-        set_aside(ring, kind, Some(token_grace(settings)));
-        true
+        let wanted = kind == Kind::Token && ring.token_algorithm() != settings.token_algorithm;
+        wanted.then(|| Takeover {
+            grace: Some(token_grace(settings)),
+            now: false,
+        })
     })?;
     Ok(generated.added)
 }
@@ -114,28 +93,34 @@ pub fn token_grace(settings: &GateSettings) -> Duration {
     longest.saturating_add(settings.leeway)
 }
 
-/// Changes whether what these keys made is accepted, by their ids.
+/// Changes whether what these keys made is accepted, by their ids. A token key that is to sign later and is retired is taken
+/// out of the ring: it has made nothing.
 ///
 /// # Errors
-/// [`Error::InvalidInput`] where no key has an id, or it is the one of a newest key; [`Error::KeyRing`] where the ring
+/// [`Error::InvalidInput`] where no key has an id, or it is the one of a key in use; [`Error::KeyRing`] where the ring
 /// cannot be read, trusted or written. The ring is then as it was.
 pub fn set_state(settings: &GateSettings, ids: &[&str], state: KeyState) -> Result<Changed, Error> {
     let folder = manage::folder(settings)?;
-    let mut keys = Vec::new();
+    let (mut keys, mut withdrawn) = (Vec::new(), Vec::new());
     write::change(folder, &RingSeal::of(settings)?, |ring| {
         if ring.is_empty() {
             return Err(file::none_in(folder));
         }
         for id in ids {
+            if state == KeyState::Retired && ring.withdraw(id, unix_now()) {
+                withdrawn.push((*id).to_owned());
+                continue;
+            }
             let (kind, before) = change(ring, id, state)?;
             keys.push((kind.name(), (*id).to_owned(), before));
         }
-        Ok(keys.iter().any(|(_, _, before)| *before != state))
+        Ok(!withdrawn.is_empty() || keys.iter().any(|(_, _, before)| *before != state))
     })?;
     keys.retain(|(_, _, before)| *before != state);
     Ok(Changed {
         ring: folder.join(super::RING_FILE),
         keys,
+        withdrawn,
     })
 }
 
@@ -145,11 +130,8 @@ fn change(ring: &mut RingContents, id: &str, state: KeyState) -> Result<(Kind, K
         let Some(at) = keys.iter().position(|key| key.id == id) else {
             continue;
         };
-        if at + 1 == keys.len() && state != KeyState::Accepted {
-            return Err(Error::InvalidInput(format!(
-                "{id} is the newest {name} key, which is used for what is new. Replace it first: sealgate keys rotate --{name}",
-                name = kind.name()
-            )));
+        if state != KeyState::Accepted {
+            check_replaced(keys.len(), at, in_use(keys, unix_now()), kind, id)?;
         }
         let before = std::mem::replace(&mut keys[at].state, state);
         return Ok((kind, before));
@@ -161,8 +143,21 @@ fn change(ring: &mut RingContents, id: &str, state: KeyState) -> Result<(Kind, K
     )))
 }
 
-/// In whole seconds, rounded up: a time that was promised is kept.
-fn whole(time: Duration) -> u64 {
-    time.as_secs()
-        .saturating_add(u64::from(time.subsec_nanos() > 0))
+/// What is new needs a key, so the one in use goes on being accepted, and the next one begins so.
+fn check_replaced(keys: usize, at: usize, used: usize, kind: Kind, id: &str) -> Result<(), Error> {
+    let name = kind.name();
+    let sentence = match at {
+        _ if at < used => return Ok(()),
+        _ if at > used => format!(
+            "{id} is the next {name} key and has made nothing yet. To keep it from ever being used: sealgate keys retire {id}"
+        ),
+        _ if at + 1 < keys => format!(
+            "{id} is the {name} key in use until the next one takes over. To use a new one at once: sealgate keys rotate \
+             --{name} --now"
+        ),
+        _ => format!(
+            "{id} is the newest {name} key, which is used for what is new. Replace it first: sealgate keys rotate --{name}"
+        ),
+    };
+    Err(Error::InvalidInput(sentence))
 }

@@ -28,6 +28,8 @@ impl KeyState {
 pub(crate) struct Held<K> {
     pub(crate) key: K,
     pub(crate) state: KeyState,
+    /// Of a token key: when it begins to sign; `None` where it always could.
+    pub(super) signs_from: Option<u64>,
 }
 
 impl<K> Held<K> {

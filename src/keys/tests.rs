@@ -110,7 +110,7 @@ fn many_first_starts_at_once_make_one_ring() {
     let settings = [("data_dir", folder.to_str().unwrap())];
     let ids: Vec<String> = std::thread::scope(|scope| {
         let starts: Vec<_> = (0..16)
-            .map(|_| scope.spawn(|| load(&settings).unwrap().newest_token_key().id().to_owned()))
+            .map(|_| scope.spawn(|| load(&settings).unwrap().signing_key().id().to_owned()))
             .collect();
         starts
             .into_iter()
@@ -145,7 +145,7 @@ fn keys_of_the_environment_are_the_newest_and_the_rings_still_serve() {
     assert_eq!(after.open(&sealed, b"").unwrap().expose(), b"data");
     let ring = load(&with_keys).unwrap();
     assert_eq!(
-        ring.newest_token_key().id(),
+        ring.signing_key().id(),
         token_key_id(SECRET.as_bytes()).unwrap()
     );
     assert_eq!(
@@ -220,7 +220,7 @@ fn a_damaged_ring_is_named_and_never_overwritten() {
         String::new(),
         good[..good.len() / 2].to_owned(),
         good.replace("sealgate key ring", "something else"),
-        good.replace("\"version\": 1", "\"version\": 3"),
+        good.replace("\"version\": 1", "\"version\": 4"),
         good.replacen("\"key\": \"", "\"key\": \"AAAA", 1),
         "\0".repeat(300),
         "x".repeat(2 << 20),
@@ -228,7 +228,7 @@ fn a_damaged_ring_is_named_and_never_overwritten() {
     for text in damaged {
         fs::write(&ring, &text).unwrap();
         let said = sentence(load(&settings));
-        let remedy = match text.contains("\"version\": 3") {
+        let remedy = match text.contains("\"version\": 4") {
             true => "newer version of sealgate, which has to be used",
             false => "Restore it from a backup",
         };
@@ -303,6 +303,7 @@ fn a_ring_never_gets_larger_than_what_is_read() {
             algorithm: Some(TokenAlgorithm::Hs256),
             created: 0,
             state: KeyState::Accepted,
+            signs_from: None,
         }));
         Ok(true)
     });
@@ -326,6 +327,7 @@ fn new_keys_are_the_newest_and_the_old_ones_still_serve() {
     let both = NewKeys {
         token: true,
         data: true,
+        now: false,
     };
     let made = generate(&settings, both).unwrap();
     assert_eq!((made.added.len(), made.backup), (2, None));
@@ -386,8 +388,12 @@ fn another_algorithm_is_used_from_the_next_start_and_the_key_before_for_a_time()
         panic!("it has an end");
     };
     assert!(
-        (before + 1805..before + 1900).contains(&end),
-        "until its last token has expired"
+        (before + 2705..before + 2800).contains(&end),
+        "until its last token has expired, which it signs until the next one is known"
+    );
+    let next = &second.key_origins()[1];
+    assert!(
+        next.signs_from.unwrap() >= before + 900 && !next.newest && second.key_origins()[0].newest
     );
     assert_eq!(second.verify_token(&token).unwrap().subject(), "alice");
     let token = second.issue_token(&grant).unwrap();
@@ -399,7 +405,11 @@ fn another_algorithm_is_used_from_the_next_start_and_the_key_before_for_a_time()
             [("HS256", false), ("EdDSA", true)]
         );
     }
-    assert_eq!(algorithms(&start(Some("HS256"))).len(), 3);
+    let third = start(Some("HS256"));
+    let keys = third.key_origins();
+    let token_keys: Vec<_> = keys.iter().filter(|key| key.kind == "token").collect();
+    assert_eq!(token_keys.len(), 3);
+    assert!(token_keys[2].newest, "nobody has to know it");
 }
 
 #[test]

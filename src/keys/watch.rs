@@ -70,6 +70,13 @@ impl Keys {
         let before = file.as_deref().and_then(Stamp::at);
         let seal = RingSeal::of(settings)?;
         let (mut ring, added) = with_set_algorithm(settings, &seal)?;
+        if before.is_none() && ring.has_file && ring.signing_key().algorithm().has_public_key() {
+            // A first start, or the old keys are lost.
+            log::info!(
+                "the key ring is new: token key {} signs at once, and clients with an older copy of jwks.json have to fetch it again",
+                ring.signing_key().id()
+            );
+        }
         let journal = folder.map(|folder| Arc::new(Journal::in_folder(folder)));
         if let Some(journal) = &journal {
             ring.count_in(journal);
@@ -190,10 +197,10 @@ impl Keys {
         match read.or_else(|error| source.ring_under_new_secrets(seen).ok_or(error)) {
             Ok(mut ring) => {
                 ring.count_in(&source.journal);
-                let newest = ring.newest_token_key().id().to_owned();
-                let replaced = self.ring.swap(Arc::new(ring));
+                let ring = Arc::new(ring);
+                let replaced = self.ring.swap(ring.clone());
                 seen.trouble = None;
-                Read::New { replaced, newest }
+                Read::New { replaced, ring }
             }
             Err(error) => {
                 let trouble = Some(error.to_string());
@@ -212,16 +219,15 @@ impl Keys {
         let settings = &source.settings;
         let ring = self.current();
         // A key of the environment is as old as whoever set it knows.
-        let has_old = |kind: &str, age| {
-            let mut origins = ring.origins().iter();
-            origins.any(|origin| {
-                let made = origin.created.filter(|_| origin.newest);
-                origin.kind == kind && made.is_some_and(|made| is_old(made, age))
-            })
+        let has_old = |kind, age| {
+            let made = ring.newest_origin(kind).and_then(|origin| origin.created);
+            made.is_some_and(|made| is_old(made, age))
         };
+
         let kinds = NewKeys {
             token: has_old("token", settings.rotate_token_key_after),
             data: has_old("data", settings.rotate_data_key_after),
+            now: false,
         };
         // Nearly always it is too early. Where the ring is gone, none is made.
         if !kinds.token && !kinds.data || !source.file.exists() {
@@ -260,8 +266,7 @@ impl Keys {
 enum Read {
     New {
         replaced: Arc<KeyRing>,
-        /// The id of the token key.
-        newest: String,
+        ring: Arc<KeyRing>,
     },
     Failed {
         error: Error,
@@ -273,9 +278,15 @@ impl Read {
     /// For when the lock has been released: logs it, and drops the ring before, which may have to be written down.
     fn finish(self) -> Result<(), Error> {
         match self {
-            Read::New { replaced, newest } => {
+            Read::New { replaced, ring } => {
                 drop(replaced);
-                log::info!("the key ring was read again; the newest token key is {newest}");
+                log::info!(
+                    "the key ring was read again; token key {} signs",
+                    ring.signing_key().id()
+                );
+                for key in ring.origins().iter().filter(|key| key.signs_from.is_some()) {
+                    log::info!("{key}");
+                }
                 Ok(())
             }
             Read::Failed { error, logged } => {
@@ -317,24 +328,31 @@ impl Source {
     }
 }
 
-/// The ring, whose newest token key signs as the settings ask, if they do. A key of the environment is HS256 and never gets
+/// The ring, whose newest token key signs as the settings ask, if they do, or will. A key of the environment is HS256 and never gets
 /// here with another algorithm: the settings refuse that.
 fn with_set_algorithm(
     settings: &GateSettings,
     seal: &RingSeal,
 ) -> Result<(KeyRing, Vec<KeyOrigin>), Error> {
     let ring = KeyRing::collect(settings, seal, Missing::Make)?;
-    let signs = ring.newest_token_key().algorithm();
+    let newest = ring.newest_origin("token").and_then(|key| key.algorithm);
     if !ring.has_file
         || settings.jwt_secret_key.is_some()
-        || settings.token_algorithm.is_none_or(|set| set == signs)
+        || settings
+            .token_algorithm
+            .is_none_or(|set| Some(set.name()) == newest)
     {
         return Ok((ring, Vec::new()));
     }
     let added = to_set_algorithm(settings, seal)?;
+    let before = newest.unwrap_or_default();
     for key in &added {
         log::info!(
-            "{key} is used from now on; the {signs} key before it is accepted until its last token has expired"
+            "{key} {}; the {before} key before it is accepted until its last token has expired",
+            match key.signs_from {
+                Some(_) => "and is published until then",
+                None => "signs from now on",
+            }
         );
     }
     Ok((KeyRing::collect(settings, seal, Missing::Make)?, added))

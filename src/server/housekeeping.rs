@@ -70,7 +70,14 @@ fn rotate(gate: &Gate, trouble: &mut Option<String>) {
                 gate.tell_replaced_keys();
             }
             for key in added {
-                log::info!(kind = key.kind, id = key.id; "a key has reached its age and was replaced");
+                match key.signs_from {
+                    None => {
+                        log::info!(kind = key.kind, id = key.id; "a key has reached its age and was replaced");
+                    }
+                    Some(time) => {
+                        log::info!(kind = key.kind, id = key.id, signs_from = time; "a key has reached its age; the next one is published");
+                    }
+                }
             }
         }
         Err(error) => {

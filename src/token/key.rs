@@ -54,6 +54,11 @@ impl TokenAlgorithm {
         }
     }
 
+    /// Whether others check tokens with a public key, which they have to fetch first.
+    pub(crate) fn has_public_key(self) -> bool {
+        self != TokenAlgorithm::Hs256
+    }
+
     /// The algorithm of this name, which is written in one way only.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.name() == name)

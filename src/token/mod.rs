@@ -172,7 +172,7 @@ impl TokenRules {
             signature_type: Some(making.used_for.typ().to_owned()),
             content_type: None,
         };
-        let token = ring.newest_token_key().sign(claims, &options)?;
+        let token = ring.signing_key().sign(claims, &options)?;
         if token.len() > MAX_TOKEN {
             return Err(Error::InvalidInput(
                 "The token would be longer than 8 KiB.".into(),

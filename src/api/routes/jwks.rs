@@ -6,13 +6,12 @@ use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::router::Call;
 
-/// So long may a copy be used. A new key is asked for by its id, so only a retired one is believed for longer.
-const CACHE: &str = "public, max-age=300";
-
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let keys = json!({ "keys": call.app.gate.public_keys() });
     let body = format!("{keys}\n").into_bytes();
     let mut response = Response::new(200, "application/jwk-set+json", body);
-    response.set("Cache-Control", CACHE);
+    // A new key is published for longer than that before it signs; a retired one may be believed for so long.
+    let age = call.app.gate.public_keys_max_age().as_secs();
+    response.set("Cache-Control", format!("public, max-age={age}"));
     Ok(response)
 }

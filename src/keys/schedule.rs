@@ -1,0 +1,131 @@
+//! When token keys sign. Clients that check tokens with a copy of jwks.json have to know a key before it signs, so a new key
+//! pair is published first: it stands in the ring as the next key, with the time from which it signs. That time is in the
+//! ring's file, so all who use the ring change over at once.
+
+use std::time::Duration;
+
+use super::KeyState;
+use super::document::{Kind, RingContents, RingKey};
+use crate::Error;
+use crate::config::GateSettings;
+
+/// How a new key takes over from the one before it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Takeover {
+    /// How long the key before is accepted after that; `None`: without an end.
+    pub(super) grace: Option<Duration>,
+    /// Whether it signs at once, even if clients should know it first.
+    pub(super) now: bool,
+}
+
+/// The place of the token key that signs at this time, among keys in the order in which they begin to: the last one that is
+/// accepted and whose time has come. `of` returns from when on a key signs, and its state.
+pub(super) fn signing<K>(
+    keys: &[K],
+    now: u64,
+    of: impl Fn(&K) -> (Option<u64>, KeyState),
+) -> usize {
+    let is_accepted = |key: &K| of(key).1.accepts_at(now);
+    let has_begun = |key: &K| of(key).0.is_none_or(|time| time <= now);
+    let last = keys
+        .iter()
+        .rposition(|key| is_accepted(key) && has_begun(key));
+    // By a clock that is far behind, it may be no key's time: then the first does it.
+    let first = || keys.iter().position(is_accepted);
+    last.or_else(first)
+        .unwrap_or_else(|| keys.len().saturating_sub(1))
+}
+
+/// The same among the keys of the ring's file. A data key is used from the beginning.
+pub(super) fn in_use(keys: &[RingKey], now: u64) -> usize {
+    signing(keys, now, |key| (key.signs_from, key.state))
+}
+
+impl RingContents {
+    /// Adds a random key that takes over from the one before it, at once or when clients will know it.
+    pub(super) fn add_successor(
+        &mut self,
+        kind: Kind,
+        settings: &GateSettings,
+        takeover: Takeover,
+        now: u64,
+    ) -> Result<(), Error> {
+        // Who asks for this wants everybody to log in again, now. Data cannot be had again: that of older keys still opens.
+        let ends_all = kind == Kind::Token && takeover.grace == Some(Duration::ZERO);
+        let lead = settings.token_key_lead.as_secs();
+        let is_published_first = kind == Kind::Token
+            && !self.token_keys.is_empty()
+            && self
+                .next_algorithm(settings.token_algorithm)
+                .has_public_key()
+            && !ends_all
+            && !takeover.now
+            && lead > 0;
+        let signs_from = is_published_first.then(|| now.saturating_add(lead));
+        let keys = self.keys_mut(kind);
+        set_aside(keys, now, signs_from.unwrap_or(now), takeover.grace);
+        if ends_all {
+            for key in keys.iter_mut().filter(|key| key.state.accepts_at(now)) {
+                key.state = KeyState::AcceptedUntil(now);
+            }
+        }
+        self.add_new(kind, settings.token_algorithm)?;
+        if let Some(key) = self.keys_mut(kind).last_mut() {
+            key.signs_from = signs_from;
+        }
+        Ok(())
+    }
+
+    /// Takes a next key out of the ring, so that it never signs: the key before it goes on. `false`: this is none.
+    pub(super) fn withdraw(&mut self, id: &str, now: u64) -> bool {
+        let keys = &mut self.token_keys;
+        let signing = in_use(keys, now);
+        let Some(at) = keys.iter().position(|key| key.id == id) else {
+            return false;
+        };
+        let (Some(time), true) = (keys[at].signs_from, at > signing) else {
+            return false;
+        };
+        keys.remove(at);
+        let later = keys.get(at).map(|next| next.signs_from.unwrap_or(time));
+        if let KeyState::AcceptedUntil(end) = keys[at - 1].state {
+            // What was promised counts from the change to another key, if there is one.
+            keys[at - 1].state = match later {
+                Some(later) => {
+                    KeyState::AcceptedUntil(end.saturating_add(later.saturating_sub(time)))
+                }
+                None => KeyState::Accepted,
+            };
+        }
+        true
+    }
+}
+
+/// A key takes over from these at this time: those that would have signed beyond it are accepted for `grace` from then on;
+/// `None`: without an end.
+fn set_aside(keys: &mut [RingKey], now: u64, time: u64, grace: Option<Duration>) {
+    let state = grace.map_or(KeyState::Accepted, |grace| {
+        KeyState::AcceptedUntil(time.saturating_add(whole(grace)))
+    });
+    let signing = in_use(keys, now);
+    for at in signing..keys.len() {
+        let next = keys.get(at + 1);
+        if next.is_none_or(|next| next.signs_from.is_some_and(|next| next > time)) {
+            keys[at].state = state;
+        }
+    }
+    for key in keys.iter_mut().skip(signing) {
+        // A next key that comes too late begins when its successor does, and so never signs. What is over is forgotten.
+        let begins = key.signs_from.map(|begins| begins.min(time));
+        key.signs_from = begins.filter(|begins| *begins > now);
+    }
+}
+
+/// In whole seconds, rounded up: a time that was promised is kept.
+fn whole(time: Duration) -> u64 {
+    time.as_secs()
+        .saturating_add(u64::from(time.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests;

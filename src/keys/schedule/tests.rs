@@ -1,0 +1,205 @@
+use super::*;
+use crate::token::TokenAlgorithm;
+
+const LEAD: u64 = 900;
+const GRACE: u64 = 60;
+
+struct Ring {
+    contents: RingContents,
+    settings: GateSettings,
+}
+
+impl Ring {
+    /// With one key of each kind, of which the token key has this algorithm.
+    fn of(algorithm: TokenAlgorithm) -> Self {
+        let mut ring = Ring {
+            contents: RingContents::default(),
+            settings: crate::Config::new().settings().unwrap().gate,
+        };
+        ring.settings.token_key_lead = Duration::from_secs(LEAD);
+        ring.settings.token_algorithm = Some(algorithm);
+        ring.add(0, false, Some(GRACE));
+        ring.contents.add_new(Kind::Data, None).unwrap();
+        ring
+    }
+
+    /// Adds a token key at this time, and gives its id.
+    fn add(&mut self, time: u64, now: bool, grace: Option<u64>) -> String {
+        let grace = grace.map(Duration::from_secs);
+        let takeover = Takeover { grace, now };
+        self.contents
+            .add_successor(Kind::Token, &self.settings, takeover, time)
+            .unwrap();
+        self.ids().pop().unwrap()
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let keys = self.contents.token_keys.iter();
+        keys.map(|key| key.id.clone()).collect()
+    }
+
+    fn signs(&self, time: u64) -> &str {
+        let keys = &self.contents.token_keys;
+        &keys[in_use(keys, time)].id
+    }
+
+    fn state(&self, id: &str) -> KeyState {
+        let mut keys = self.contents.token_keys.iter();
+        keys.find(|key| key.id == id).unwrap().state
+    }
+
+    /// What is written reads as the same.
+    fn check(&self) {
+        let text = self.contents.to_text();
+        let read = RingContents::parse(&text).unwrap();
+        assert_eq!(*read.to_text(), *text);
+    }
+}
+
+#[test]
+fn a_first_key_signs_at_once_and_the_next_after_the_lead() {
+    for algorithm in [TokenAlgorithm::EdDsa, TokenAlgorithm::Es256] {
+        let mut ring = Ring::of(algorithm);
+        let first = ring.ids().remove(0);
+        assert_eq!(ring.signs(0), first);
+        let next = ring.add(1000, false, Some(GRACE));
+        ring.check();
+        assert_eq!(ring.signs(1000 + LEAD - 1), first);
+        assert_eq!(ring.signs(1000 + LEAD), next);
+        // The old key's time begins to run when it signs no more.
+        assert_eq!(
+            ring.state(&first),
+            KeyState::AcceptedUntil(1000 + LEAD + GRACE)
+        );
+        assert_eq!(ring.state(&next), KeyState::Accepted);
+    }
+}
+
+#[test]
+fn a_secret_that_nobody_fetches_signs_at_once() {
+    let mut ring = Ring::of(TokenAlgorithm::EdDsa);
+    ring.add(1000, false, Some(GRACE));
+    ring.settings.token_algorithm = Some(TokenAlgorithm::Hs256);
+    let secret = ring.add(1100, false, Some(GRACE));
+    ring.check();
+    assert_eq!(ring.signs(1100), secret);
+    for id in &ring.ids()[..2] {
+        assert_eq!(ring.state(id), KeyState::AcceptedUntil(1100 + GRACE));
+    }
+    // The other way round its clients have to learn the key.
+    ring.settings.token_algorithm = Some(TokenAlgorithm::EdDsa);
+    ring.add(2000, false, Some(GRACE));
+    assert_eq!(ring.signs(2000 + LEAD - 1), secret);
+}
+
+#[test]
+fn keys_that_are_added_while_another_one_waits_sign_one_after_the_other() {
+    let mut ring = Ring::of(TokenAlgorithm::EdDsa);
+    let first = ring.ids().remove(0);
+    let second = ring.add(1000, false, Some(GRACE));
+    let third = ring.add(1500, false, Some(GRACE));
+    ring.check();
+    for (time, signs) in [
+        (1000 + LEAD - 1, &first),
+        (1000 + LEAD, &second),
+        (1500 + LEAD - 1, &second),
+        (1500 + LEAD, &third),
+        (u64::MAX, &third),
+    ] {
+        assert_eq!(ring.signs(time), signs);
+    }
+    assert_eq!(
+        ring.state(&first),
+        KeyState::AcceptedUntil(1000 + LEAD + GRACE)
+    );
+    assert_eq!(
+        ring.state(&second),
+        KeyState::AcceptedUntil(1500 + LEAD + GRACE)
+    );
+}
+
+#[test]
+fn a_key_that_comes_earlier_than_one_that_waits_takes_its_place() {
+    let mut ring = Ring::of(TokenAlgorithm::EdDsa);
+    let first = ring.ids().remove(0);
+    // By a clock that was wrong.
+    let far = ring.add(1 << 40, false, Some(GRACE));
+    let next = ring.add(1000, false, Some(GRACE));
+    ring.check();
+    assert_eq!(ring.signs(1000 + LEAD - 1), first);
+    assert_eq!(ring.signs(1000 + LEAD), next);
+    for id in [&first, &far] {
+        assert_eq!(ring.state(id), KeyState::AcceptedUntil(1000 + LEAD + GRACE));
+    }
+}
+
+#[test]
+fn now_and_an_end_for_everybody_take_effect_at_once() {
+    let mut ring = Ring::of(TokenAlgorithm::EdDsa);
+    let before = [ring.ids().remove(0), ring.add(1000, false, Some(GRACE))];
+    let urgent = ring.add(1100, true, Some(GRACE));
+    ring.check();
+    assert_eq!(ring.signs(1100), urgent);
+    for id in &before {
+        assert_eq!(ring.state(id), KeyState::AcceptedUntil(1100 + GRACE));
+    }
+    ring.add(1110, false, None);
+    let last = ring.add(1120, false, Some(0));
+    ring.check();
+    assert_eq!(ring.signs(1120), last);
+    for id in &ring.ids()[..4] {
+        assert!(!ring.state(id).accepts_at(1120), "{id}");
+    }
+}
+
+#[test]
+fn a_key_that_is_withdrawn_never_signs_and_the_others_go_on() {
+    let mut ring = Ring::of(TokenAlgorithm::EdDsa);
+    let first = ring.ids().remove(0);
+    let second = ring.add(1000, false, Some(GRACE));
+    let third = ring.add(1500, false, Some(GRACE));
+    assert!(!ring.contents.withdraw(&first, 1600), "it signs");
+    assert!(ring.contents.withdraw(&second, 1600));
+    ring.check();
+    assert_eq!(ring.ids(), [first.clone(), third.clone()]);
+    assert_eq!(ring.signs(1500 + LEAD - 1), first);
+    assert_eq!(
+        ring.state(&first),
+        KeyState::AcceptedUntil(1500 + LEAD + GRACE)
+    );
+    assert!(
+        !ring.contents.withdraw(&third, 1500 + LEAD),
+        "it signs by now"
+    );
+    assert!(ring.contents.withdraw(&third, 1500 + LEAD - 1));
+    ring.check();
+    assert_eq!(ring.signs(u64::MAX), first);
+    assert_eq!(ring.state(&first), KeyState::Accepted);
+}
+
+#[test]
+fn a_clock_that_is_far_behind_finds_a_key_that_is_accepted() {
+    let mut ring = Ring::of(TokenAlgorithm::EdDsa);
+    let next = ring.add(1000, false, Some(GRACE));
+    ring.contents.token_keys[0].state = KeyState::Retired;
+    ring.check();
+    assert_eq!(ring.signs(0), next);
+    assert_eq!(ring.signs(u64::MAX), next);
+}
+
+#[test]
+fn a_ring_with_a_next_key_is_of_version_3_and_others_stay_as_they_were() {
+    let mut ring = Ring::of(TokenAlgorithm::EdDsa);
+    let version = |ring: &Ring| {
+        let text: serde_json::Value = serde_json::from_slice(&ring.contents.to_text()).unwrap();
+        text["version"].as_u64().unwrap()
+    };
+    assert_eq!(version(&ring), 2);
+    ring.add(1000, false, Some(GRACE));
+    assert_eq!(version(&ring), 3);
+    let text = String::from_utf8(ring.contents.to_text().to_vec()).unwrap();
+    let older = text.replace("\"version\": 3", "\"version\": 2");
+    assert!(RingContents::parse(older.as_bytes()).is_err());
+    ring.add(2000, true, Some(GRACE));
+    assert_eq!(version(&ring), 2, "nothing is to come");
+}
