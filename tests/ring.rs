@@ -68,7 +68,7 @@ fn a_damaged_ring_is_left_as_it_is_and_restored_as_the_error_says() {
     fs::write(place.backup(), &first).unwrap();
     let newer = String::from_utf8(good)
         .unwrap()
-        .replace("\"version\": 1", "\"version\": 3");
+        .replace("\"version\": 1", "\"version\": 4");
     fs::write(place.ring(), newer).unwrap();
     let said = place.refused("generate");
     assert!(
