@@ -1,6 +1,9 @@
 //! What the head of a request promises about its body, judged strictly (RFC 9112): whatever two parsers could read two
 //! ways is refused.
 
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
 use crate::api::{Headers, Method, Problem};
 use crate::config::ServerSettings;
 use crate::syntax::is_token;
@@ -77,19 +80,60 @@ pub(super) fn judge(
         0 => return Err(Problem::bad_request("The Host header is missing.")),
         _ => return Err(Problem::bad_request("There is more than one Host header.")),
     }
+    // It may be empty where the target is to have no authority.
+    let is_host = |value: &[u8]| value.trim_ascii().is_empty() || is_authority(value.trim_ascii());
     if !headers.all("Host").all(is_host) {
         return Err(Problem::bad_request("The Host header is malformed."));
+    }
+    if authority(target).is_some_and(|named| !is_authority(named.as_bytes())) {
+        return Err(Problem::bad_request(
+            "The request target names a malformed host.",
+        ));
     }
     body_length(version_1_0, headers, limits.body)
 }
 
-/// Whether it has only what a host and a port may have (RFC 9112, section 3.2): what one reader takes for a path or a user
-/// in there, another takes for a name.
-fn is_host(value: &[u8]) -> bool {
-    value
-        .trim_ascii()
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte))
+/// Whether it is a host, and a port or none (RFC 9112, section 3.2; RFC 3986, section 3.2): what one reader takes for a
+/// path, a user or a second host in there, another takes for a name. A comma, which a name may have by the grammar, is how two
+/// Host headers look that something on the way has joined.
+fn is_authority(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let (is_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => (Ipv6Addr::from_str(address).is_ok(), port),
+        None => {
+            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (is_name(name.as_bytes()), port)
+        }
+    };
+    is_host && is_port(port)
+}
+
+/// A name or an IPv4 address (`reg-name`).
+fn is_name(mut name: &[u8]) -> bool {
+    let mut good = !name.is_empty();
+    while let Some((byte, rest)) = name.split_first() {
+        name = rest;
+        good &= match byte {
+            b'%' => {
+                let digits = rest.get(..2).unwrap_or_default();
+                digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit)
+            }
+            byte => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte),
+        };
+    }
+    good
+}
+
+/// Nothing, or a colon and a number that a port can have, which may be missing.
+fn is_port(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix(':') else {
+        return text.is_empty();
+    };
+    let significant = digits.trim_start_matches('0');
+    digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (significant.is_empty() || u16::from_str(significant).is_ok())
 }
 
 fn check_size(target: &str, headers: &Headers<'_>, limits: Limits) -> Result<(), Problem> {
@@ -117,7 +161,10 @@ fn check_target(method: &Method, target: &str) -> Result<(), Problem> {
             "The request target has a character that is not permitted there.",
         ));
     }
-    if target.starts_with('/') || target.starts_with("http://") || target.starts_with("https://") {
+    let scheme = target.split_once("://").map(|(scheme, _)| scheme);
+    let is_http =
+        |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    if target.starts_with('/') || scheme.is_some_and(is_http) {
         return Ok(());
     }
     if target == "*" && *method == Method::Options {
@@ -264,6 +311,38 @@ mod tests {
             ("a#b", false),
             ("a\\b", false),
             ("\u{fc}", false),
+            ("a,b", false),
+            ("localhost, localhost", false),
+            ("a:port", false),
+            ("a:80a", false),
+            ("a:-1", false),
+            ("a:65536", false),
+            ("a:1:2", false),
+            ("::1", false),
+            (":80", false),
+            ("[::1", false),
+            ("::1]", false),
+            ("[]", false),
+            ("[::1]a", false),
+            ("[::1]:a", false),
+            ("[::1]:1:2", false),
+            ("[[::1]]", false),
+            ("[::1%25eth0]", false),
+            ("[127.0.0.1]", false),
+            ("a[::1]", false),
+            ("user:secret@localhost", false),
+            ("a%", false),
+            ("a%2", false),
+            ("a%zz", false),
+            ("\"a\"", false),
+            // By the grammar a port may be left out behind its colon.
+            ("localhost:", true),
+            ("[::1]:", true),
+            ("localhost:0080", true),
+            ("127.0.0.1:65535", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("a%2Db", true),
+            ("a!$&'()*+;=~b", true),
         ] {
             let headers = Headers(vec![("Host", host.as_bytes())]);
             let judged = judge(&Method::Get, "/", false, &headers, LIMITS);
@@ -283,6 +362,13 @@ mod tests {
         assert!(!judged("http://evil.test/login", "localhost"));
         assert!(!judged("http://localhost@evil.test/", "localhost"));
         assert!(judged("/?next=http://evil.test/", "localhost"));
+        assert!(judged("HTTP://localhost/", "localhost"));
+        for malformed in ["", "a,b", "user@a", "a:b", "[::1", ":80"] {
+            let target = format!("http://{malformed}/");
+            assert!(!judged(&target, malformed), "{target}");
+            let old = judge(&Method::Get, &target, true, &Headers::default(), LIMITS);
+            assert!(old.is_err(), "{target}");
+        }
     }
 
     #[test]
