@@ -187,7 +187,11 @@ fn a_good_signature_under_another_name_is_not_accepted() {
         for named in [
             "HS256", "EdDSA", "ES256", "Ed25519", "none", "", "ES384", "eddsa",
         ] {
-            if named != algorithm.name() {
+            // Ed25519 is the other name of what EdDSA does here.
+            let is_ours = algorithm == TokenAlgorithm::EdDsa && named == "Ed25519";
+            if is_ours {
+                assert!(gate.verify_token(&sign(&header(named))).is_ok());
+            } else if named != algorithm.name() {
                 let judged = gate.verify_token(&sign(&header(named)));
                 assert_eq!(judged, Err(TokenError::Foreign), "{algorithm} {named}");
             }

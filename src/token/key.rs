@@ -59,6 +59,11 @@ impl TokenAlgorithm {
         self != TokenAlgorithm::Hs256
     }
 
+    /// Whether a header may call it so: EdDSA has a second name for Ed25519 alone (RFC 9864, section 2.2).
+    fn is_named(self, name: &str) -> bool {
+        name == self.name() || (self == TokenAlgorithm::EdDsa && name == "Ed25519")
+    }
+
     /// The algorithm of this name, which is written in one way only.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.name() == name)
@@ -181,8 +186,7 @@ impl TokenKey {
     /// Checks the signature, and not the times. `algorithm` is what the header says; the key's own is the one that is used,
     /// whatever that is. [`TokenError::Malformed`] is said of claims only once the signature is good.
     pub(super) fn verify(&self, token: &str, algorithm: Option<&str>) -> Result<(), TokenError> {
-        // jwt-simple takes other names for the same thing.
-        if algorithm.is_some_and(|named| named != self.algorithm().name()) {
+        if algorithm.is_some_and(|named| !self.algorithm().is_named(named)) {
             return Err(TokenError::Foreign);
         }
         // At the beginning of all time, and with leave to look ahead, no time is wrong.

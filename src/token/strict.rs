@@ -128,9 +128,15 @@ impl<'a> ReadHeader<'a> {
         })
     }
 
+    /// It is a media type, whose `application/` may be left out (RFC 7515, section 4.1.9), in capitals or not.
     pub(super) fn require_type(&self, wanted: &str, may_miss: bool) -> Result<(), TokenError> {
-        let fits = match &self.typ {
-            Some(typ) => typ.eq_ignore_ascii_case(wanted),
+        const PREFIX: &str = "application/";
+        let short = |typ| match str::split_at_checked(typ, PREFIX.len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+            _ => typ,
+        };
+        let fits = match self.typ.as_deref() {
+            Some(typ) => short(typ).eq_ignore_ascii_case(wanted),
             None => may_miss,
         };
         if fits {

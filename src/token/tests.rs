@@ -153,6 +153,51 @@ fn times_are_checked_with_the_leeway() {
         verify(json!({"username": "a", "exp": now() + 9, "nbf": now() + 2})),
         Ok(())
     );
+    // Beyond what 32 bits can count.
+    for (name, late) in [("nbf", 1_u64 << 32), ("iat", u64::MAX)] {
+        let mut claims = json!({"username": "a", "exp": u64::MAX});
+        claims[name] = late.into();
+        assert_eq!(verify(claims), Err(TokenError::NotYetValid));
+    }
+}
+
+/// The type is a media type: its `application/` may stand there (RFC 7515, section 4.1.9).
+#[test]
+fn the_type_may_be_written_in_full_and_in_capitals() {
+    let gate = gate(&[("jwt_secret_key", SECRET)]);
+    let kid = token_key_id(SECRET.as_bytes()).unwrap();
+    let claims = json!({"iss": "sealgate", "sub": "a", "exp": now() + 60}).to_string();
+    let original = json!({"username": "a", "exp": now() + 60}).to_string();
+    let judged = |typ: &str| {
+        let header = json!({"alg": "HS256", "typ": typ, "kid": kid}).to_string();
+        let ours = gate.verify_token(&sign(SECRET.as_bytes(), &header, &claims));
+        let header = json!({"alg": "HS256", "typ": typ}).to_string();
+        let theirs = gate.verify_token(&sign(SECRET.as_bytes(), &header, &original));
+        (ours.is_ok(), theirs.is_ok())
+    };
+    for typ in [
+        "at+jwt",
+        "AT+JWT",
+        "application/at+jwt",
+        "Application/AT+JWT",
+    ] {
+        assert_eq!(judged(typ), (true, false), "{typ}");
+    }
+    for typ in ["JWT", "jwt"] {
+        assert_eq!(judged(typ), (false, true), "{typ}");
+    }
+    for typ in [
+        "",
+        "application/",
+        "at+jwt ",
+        "text/at+jwt",
+        "application/application/at+jwt",
+        "application/rt+jwt",
+        "application/at+jwt; charset=utf-8",
+        "applicatio\u{e4}/at+jwt",
+    ] {
+        assert_eq!(judged(typ), (false, false), "{typ}");
+    }
 }
 
 #[test]
