@@ -218,6 +218,10 @@ impl App {
         let id = &seen.id;
         response.set("X-Request-Id", id.as_str().to_owned());
         response.set("X-Content-Type-Options", "nosniff");
+        // Without this a cache may keep some errors (RFC 9110, section 15.1): what is wrong now need not be at the next request.
+        if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
+            response = response.no_store();
+        }
         if log::log_enabled!(target: ACCESS, log::Level::Info) {
             let caller = Caller::of(request, &self.inner.settings);
             // Only what is known to be harmless is shown as it came: an unknown path or method may be a misplaced secret.

@@ -9,7 +9,7 @@ use crate::logging;
 
 /// The process lives and answers.
 pub(super) fn alive(_call: &mut Call<'_>) -> Result<Response, Problem> {
-    Ok(Response::json(200, &json!({"status": "ok"})))
+    Ok(Response::json(200, &json!({"status": "ok"})).no_store())
 }
 
 /// It can also do its work: the newest key seals, and what it seals opens; the store, if there is one, can be used. A log that cannot be written, or a key ring
@@ -34,5 +34,5 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
         body["keys"] =
             "The key ring has changed and cannot be used; the keys from before are in use.".into();
     }
-    Ok(Response::json(200, &body))
+    Ok(Response::json(200, &body).no_store())
 }

@@ -232,8 +232,13 @@ fn every_answer_has_its_headers() {
         get("/healthz"),
         get("/readyz"),
         post("/login", "{}"),
+        get("/secure-data"),
+        post("/healthz", ""),
     ] {
+        let is_index = ask.target == "/";
         let response = ask.of(&app);
+        let kept = response.header("Cache-Control") != Some("no-store");
+        assert_eq!(kept, is_index, "{response:?}");
         assert!(
             response
                 .header("X-Request-Id")

@@ -38,7 +38,7 @@ const KEPT_OUT: usize = 256 << 10;
 const BELL: u64 = u64::MAX;
 /// Said to a connection for which there is no room; nothing about it is known.
 const CROWDED: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    b"HTTP/1.1 503 Service Unavailable\r\nCache-Control: no-store\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// How long connections may wait for each thing.
 #[derive(Debug, Clone, Copy)]
