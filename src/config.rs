@@ -143,6 +143,8 @@ pub struct AppSettings {
     pub login: LoginMode,
     /// `SEALGATE_LOGIN_MAX_REQUESTS`; zero switches the login's own limits off.
     pub login_max_requests: u32,
+    /// `SEALGATE_MAX_CREDENTIALS` in bytes.
+    pub max_credentials: usize,
     /// `SEALGATE_LOGIN_WINDOW`.
     pub login_window: Duration,
     /// `SEALGATE_LIMITER_MEMORY` in bytes, for the login's own limiter.

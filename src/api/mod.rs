@@ -20,7 +20,7 @@ use std::mem;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::AppSettings;
 use crate::limiter::Limiter;
@@ -65,6 +65,21 @@ struct Seen {
     /// The route's path, with names in the place of parameters.
     route: Option<Cow<'static, str>>,
     user: Option<String>,
+}
+
+/// A request that has passed all gates its head decides on: what is left is its body, and the answer.
+pub(crate) struct Admitted {
+    passed: router::Passed,
+    seen: Seen,
+    /// The time that it took so far, but for waiting.
+    spent: Duration,
+}
+
+impl Admitted {
+    /// Most bytes of the body, as far as the route decides it.
+    pub(crate) fn max_body(&self) -> usize {
+        self.passed.max_body
+    }
 }
 
 impl Seen {
@@ -146,7 +161,62 @@ impl App {
     ///
     /// The answer to HEAD carries the body that GET would get; it is the engine's part not to send it.
     pub fn handle(&self, request: &Request<'_>) -> Response {
-        self.guarded(request, router::answer)
+        match self.admit(request, Some(request.body.len())) {
+            Ok(admitted) => self.complete(request, admitted),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Judges a request by its head alone, before its body has come: the answer where that is known already (path, method,
+    /// token, limit, the body's type, its length if the head says it), else what [`complete`](Self::complete) needs then.
+    pub(crate) fn admit(
+        &self,
+        request: &Request<'_>,
+        length: Option<usize>,
+    ) -> Result<Admitted, Response> {
+        let _section = fork::section();
+        let started = Instant::now();
+        let mut seen = Seen::of(request);
+        let passed = caught(|| router::admit(&self.inner, request, length, &mut seen));
+        let spent = started.elapsed();
+        match passed {
+            Some(Ok(passed)) => Ok(Admitted {
+                passed,
+                seen,
+                spent,
+            }),
+            Some(Err(problem)) => {
+                let response = problem.into_response(&seen.id);
+                Err(self.finish(request, &seen, spent, response))
+            }
+            None => Err(self.failed(request, &seen, spent)),
+        }
+    }
+
+    /// Answers a request that has been admitted, with its body.
+    pub(crate) fn complete(&self, request: &Request<'_>, admitted: Admitted) -> Response {
+        let _section = fork::section();
+        let started = Instant::now();
+        let Admitted {
+            passed,
+            mut seen,
+            spent,
+        } = admitted;
+        // Nothing that a route may change stays half-changed: the gate is immutable and the limiters' locks recover.
+        let answer = caught(|| router::answer(&self.inner, request, &passed, &mut seen));
+        let spent = spent + started.elapsed();
+        let response = match answer {
+            Some(Ok(response)) => response,
+            Some(Err(problem)) => problem.into_response(&seen.id),
+            None => return self.failed(request, &seen, spent),
+        };
+        self.finish(request, &seen, spent, response)
+    }
+
+    fn failed(&self, request: &Request<'_>, seen: &Seen, spent: Duration) -> Response {
+        log::error!(id = seen.id.as_str(); "a route panicked");
+        let response = Problem::internal().into_response(&seen.id);
+        self.finish(request, seen, spent, response)
     }
 
     /// How long the answer may take, so that an engine lets nobody else wait for it: the body is large, or the data that is
@@ -175,36 +245,11 @@ impl App {
         self.inner.gate.users().places()
     }
 
-    fn guarded(
-        &self,
-        request: &Request<'_>,
-        answer: fn(&AppInner, &Request<'_>, &mut Seen) -> Result<Response, Problem>,
-    ) -> Response {
-        let _section = fork::section();
-        let started = Instant::now();
-        let mut seen = Seen::of(request);
-        // Nothing that a route may change stays half-changed: the gate is immutable and the limiters' locks recover.
-        let answer = catch_unwind(AssertUnwindSafe(|| answer(&self.inner, request, &mut seen)));
-        let response = match answer {
-            Ok(Ok(response)) => response,
-            Ok(Err(problem)) => problem.into_response(&seen.id),
-            Err(panic) => {
-                // What a host panics with may panic again when it is dropped.
-                if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-                    mem::forget(again);
-                }
-                log::error!(id = seen.id.as_str(); "a route panicked");
-                Problem::internal().into_response(&seen.id)
-            }
-        };
-        self.finish(request, &seen, started, response)
-    }
-
     /// Answers a request that an engine cannot hand over: too large, cut short, not HTTP. `request` holds what is known.
     pub fn refuse(&self, request: &Request<'_>, problem: Problem) -> Response {
         let seen = Seen::of(request);
         let response = problem.into_response(&seen.id);
-        self.finish(request, &seen, Instant::now(), response)
+        self.finish(request, &seen, Duration::ZERO, response)
     }
 
     /// Adds what every answer carries, and writes the line of the log.
@@ -212,7 +257,7 @@ impl App {
         &self,
         request: &Request<'_>,
         seen: &Seen,
-        started: Instant,
+        spent: Duration,
         mut response: Response,
     ) -> Response {
         let id = &seen.id;
@@ -245,7 +290,7 @@ impl App {
                         method = request.method_for_log(),
                         path:% = path,
                         status = response.status().0,
-                        us = started.elapsed().as_micros() as u64;
+                        us = spent.as_micros() as u64;
                         "request"
                     )
                 };
@@ -259,6 +304,18 @@ impl App {
         fork::settle();
         response
     }
+}
+
+/// `None` where this panics.
+fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|panic| {
+            // What a host panics with may panic again when it is dropped.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                mem::forget(again);
+            }
+        })
+        .ok()
 }
 
 /// A name as the line of the log has it.

@@ -20,6 +20,10 @@ pub(super) struct Route {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) access: Access,
+    /// Whether it takes this kind of body, by what the head says of it.
+    pub(super) takes: fn(&Request<'_>) -> Result<(), Problem>,
+    /// Whether the body may be as long as any; otherwise it is as short as what people log in with.
+    pub(super) takes_data: bool,
     /// What `GET /` says of it.
     pub(super) about: &'static str,
     pub(super) answer: fn(&mut Call<'_>) -> Result<Response, Problem>,
@@ -101,13 +105,96 @@ fn audit(app: &AppInner, request: &Request<'_>, seen: &Seen, event: &'static str
     });
 }
 
+/// What is known of a request whose head has passed all gates.
+pub(super) struct Passed {
+    target: Target,
+    claims: Option<Claims>,
+    /// How often the user may still ask, where that is limited.
+    admission: Option<Admission>,
+    /// Most bytes of the body, as far as the route decides it.
+    pub(super) max_body: usize,
+}
+
+/// What answers a request.
+enum Target {
+    Own(&'static Route),
+    /// The host's route of this number.
+    Host(usize),
+    /// OPTIONS, with the methods that the path takes.
+    Options(String),
+}
+
+/// Finds the route and walks its gates. What is counted and audited of them is counted here, once. `length`: of the body,
+/// where that is known.
+pub(super) fn admit(
+    app: &AppInner,
+    request: &Request<'_>,
+    length: Option<usize>,
+    seen: &mut Seen,
+) -> Result<Passed, Problem> {
+    let target = find(app, request, seen)?;
+    let (claims, admission) = enter(&target, app, request, seen)?;
+    let max_body = match &target {
+        Target::Own(route) if !route.takes_data => app.settings.max_credentials,
+        Target::Options(_) => app.settings.max_credentials,
+        // The engine's own limit is for these.
+        Target::Own(_) | Target::Host(_) => usize::MAX,
+    };
+    let fits = match &target {
+        Target::Own(route) => (route.takes)(request),
+        Target::Host(_) | Target::Options(_) => Ok(()),
+    };
+    let fits = fits.and_then(|()| match length {
+        Some(length) if length > max_body => Err(Problem::body_too_large(max_body)),
+        _ => Ok(()),
+    });
+    if let Err(problem) = fits {
+        return Err(match &admission {
+            Some(admission) => problem.with_limit("default", admission),
+            None => problem,
+        });
+    }
+    Ok(Passed {
+        target,
+        claims,
+        admission,
+        max_body,
+    })
+}
+
+/// Answers a request whose body has come.
 pub(super) fn answer(
     app: &AppInner,
     request: &Request<'_>,
+    passed: &Passed,
     seen: &mut Seen,
 ) -> Result<Response, Problem> {
+    let claims = passed.claims.as_ref();
+    let mut response = if request.body.len() > passed.max_body {
+        Err(Problem::body_too_large(passed.max_body))
+    } else {
+        match &passed.target {
+            Target::Own(route) => (route.answer)(&mut Call {
+                app,
+                request,
+                claims,
+                seen,
+            }),
+            Target::Host(number) => app.host.routes[*number]
+                .call(request, claims)
+                .map_err(Problem::from),
+            Target::Options(allowed) => Ok(options(allowed.clone())),
+        }
+    };
+    if let Some(admission) = &passed.admission {
+        tell_limit(&mut response, "default", admission);
+    }
+    response
+}
+
+fn find(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result<Target, Problem> {
     if *request.method == Method::Options && request.target == "*" {
-        return Ok(options("GET, HEAD, POST, OPTIONS".to_owned()));
+        return Ok(Target::Options("GET, HEAD, POST, OPTIONS".to_owned()));
     }
     let path = request.path();
     let method = as_get(request.method);
@@ -115,25 +202,21 @@ pub(super) fn answer(
     if let Some(route) = at_path.peek() {
         seen.route = Some(route.path.into());
         if let Some(route) = at_path.find(|route| route.method == *method) {
-            return run(route, app, request, seen);
+            return Ok(Target::Own(route));
         }
     } else {
-        let mut at_path = app
-            .host
-            .routes
-            .iter()
-            .filter(|route| route.takes(path))
-            .peekable();
-        seen.route = at_path.peek().map(|route| route.path.clone().into());
+        let routes = app.host.routes.iter().enumerate();
+        let mut at_path = routes.filter(|(_, route)| route.takes(path)).peekable();
+        seen.route = at_path.peek().map(|(_, route)| route.path.clone().into());
         if seen.route.is_none() {
             return Err(Problem::not_found());
         }
-        if let Some(route) = at_path.find(|route| route.method == *method) {
-            return run_host(route, app, request, seen);
+        if let Some((number, _)) = at_path.find(|(_, route)| route.method == *method) {
+            return Ok(Target::Host(number));
         }
     }
     match request.method {
-        Method::Options => Ok(options(allowed(app, path))),
+        Method::Options => Ok(Target::Options(allowed(app, path))),
         _ => Err(Problem::method_not_allowed(allowed(app, path))),
     }
 }
@@ -170,48 +253,38 @@ fn as_get(method: &Method) -> &Method {
     }
 }
 
-fn run(
-    route: &Route,
+/// Checks the token and counts the request, as its route asks for.
+fn enter(
+    target: &Target,
     app: &AppInner,
     request: &Request<'_>,
     seen: &mut Seen,
-) -> Result<Response, Problem> {
-    let (scopes, is_limited) = match route.access {
-        Access::Anyone => (None, false),
-        Access::Token(scopes) => (Some(scopes), true),
-        Access::Unlimited(ref scope) => (Some(std::slice::from_ref(scope)), false),
+) -> Result<(Option<Claims>, Option<Admission>), Problem> {
+    let mut permitted = |scopes: &[&str]| permitted(app, request, scopes, seen);
+    let (claims, is_limited) = match target {
+        Target::Options(_) => return Ok((None, None)),
+        Target::Own(route) => match route.access {
+            Access::Anyone => return Ok((None, None)),
+            Access::Token(scopes) => (permitted(scopes)?, true),
+            Access::Unlimited(scope) => (permitted(&[scope])?, false),
+        },
+        Target::Host(number) => match &app.host.routes[*number] {
+            HostRoute { scope: None, .. } => return Ok((None, None)),
+            HostRoute {
+                scope: Some(scope),
+                limited,
+                ..
+            } => (permitted(&[scope])?, *limited),
+        },
     };
-    let claims = scopes
-        .map(|scopes| permitted(app, request, scopes, seen))
-        .transpose()?;
-    let mut answer = || {
-        (route.answer)(&mut Call {
-            app,
-            request,
-            claims: claims.as_ref(),
-            seen,
-        })
-    };
-    match &claims {
-        Some(claims) if is_limited => limited(app, claims, answer),
-        _ => answer(),
-    }
-}
-
-fn run_host(
-    route: &HostRoute,
-    app: &AppInner,
-    request: &Request<'_>,
-    seen: &mut Seen,
-) -> Result<Response, Problem> {
-    let Some(scope) = &route.scope else {
-        return Ok(route.call(request, None)?);
-    };
-    let claims = permitted(app, request, &[scope], seen)?;
-    let answer = || Ok(route.call(request, Some(&claims))?);
-    match route.limited {
-        true => limited(app, &claims, answer),
-        false => answer(),
+    let admission = is_limited
+        .then(|| app.gate.enforce_rate_limit(claims.subject()))
+        .flatten();
+    match &admission {
+        Some(refused) if !refused.allowed => {
+            Err(Problem::rate_limited(refused.reset).with_limit("default", refused))
+        }
+        _ => Ok((Some(claims), admission)),
     }
 }
 
@@ -234,23 +307,6 @@ fn permitted(
         ))
     });
     checked.inspect_err(|problem| audit(app, request, seen, "denied", problem.code()))
-}
-
-/// Answers as often as the user's limit admits, and says how often that still is.
-fn limited(
-    app: &AppInner,
-    claims: &Claims,
-    answer: impl FnOnce() -> Result<Response, Problem>,
-) -> Result<Response, Problem> {
-    let admission = app.gate.enforce_rate_limit(claims.subject());
-    let mut response = match admission {
-        Some(refused) if !refused.allowed => Err(Problem::rate_limited(refused.reset)),
-        _ => answer(),
-    };
-    if let Some(admission) = admission {
-        tell_limit(&mut response, "default", &admission);
-    }
-    response
 }
 
 fn check_token(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result<Claims, Problem> {
@@ -281,35 +337,43 @@ pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<&'r str, Problem
     std::str::from_utf8(token).map_err(|_| Problem::unauthorized(TokenError::Malformed))
 }
 
-/// Says the limit (draft-ietf-httpapi-ratelimit-headers-11) in an answer or an error.
+/// Says the limit in an answer or an error.
 pub(super) fn tell_limit(
     response: &mut Result<Response, Problem>,
     policy: &'static str,
     admission: &Admission,
 ) {
-    let fields = [
-        (
-            "RateLimit-Policy",
-            format!(
-                r#""{policy}";q={};w={}"#,
-                admission.limit,
-                admission.window.as_secs()
-            ),
-        ),
-        (
-            "RateLimit",
-            format!(
-                r#""{policy}";r={};t={}"#,
-                admission.remaining,
-                crate::whole_seconds(admission.reset)
-            ),
-        ),
-    ];
-    for (name, value) in fields {
+    for (name, value) in limit_fields(policy, admission) {
         match response {
             Ok(response) => response.set(name, value),
             Err(problem) => problem.add_header(name, value),
         }
+    }
+}
+
+/// The limit as header fields (draft-ietf-httpapi-ratelimit-headers-11).
+fn limit_fields(policy: &str, admission: &Admission) -> [(&'static str, String); 2] {
+    let (limit, window) = (admission.limit, admission.window.as_secs());
+    let (remaining, reset) = (admission.remaining, crate::whole_seconds(admission.reset));
+    [
+        (
+            "RateLimit-Policy",
+            format!(r#""{policy}";q={limit};w={window}"#),
+        ),
+        (
+            "RateLimit",
+            format!(r#""{policy}";r={remaining};t={reset}"#),
+        ),
+    ]
+}
+
+impl Problem {
+    /// The error with the limit beside it.
+    pub(super) fn with_limit(mut self, policy: &str, admission: &Admission) -> Self {
+        for (name, value) in limit_fields(policy, admission) {
+            self.add_header(name, value);
+        }
+        self
     }
 }
 

@@ -193,10 +193,10 @@ fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool
         ),
     }
     let server = &settings.server;
-    if server.max_buffered / 3 < server.max_body {
+    if server.max_buffered / 2 < server.max_body {
         log::warn!(
-            "bodies above {} bytes may get 503 even without other requests: SEALGATE_MAX_BUFFERED has to be three times SEALGATE_MAX_BODY",
-            server.max_buffered / 3
+            "bodies above {} bytes may get 503 even without other requests: SEALGATE_MAX_BUFFERED has to be twice SEALGATE_MAX_BODY",
+            server.max_buffered / 2
         );
     }
     if gate.is_ring_to_be_sealed() {

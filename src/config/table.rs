@@ -298,8 +298,17 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_BODY",
         default: "1048576",
         value_name: "BYTES",
-        help: "Largest body of a request.",
+        help: "Largest body of a request that carries data: /encrypt, /decrypt, /rewrap, and the routes of a host.",
         apply: |s, v| parse::number(v, 1024, 64 << 20).map(|n| s.server.max_body = n as usize),
+        ..PLAIN
+    },
+    Setting {
+        name: "max_credentials",
+        env: "SEALGATE_MAX_CREDENTIALS",
+        default: "16384",
+        value_name: "BYTES",
+        help: "Largest body of a request that carries credentials (/login, /refresh, /introspect, /logout) or no data at all.",
+        apply: |s, v| parse::number(v, 1024, 64 << 20).map(|n| s.app.max_credentials = n as usize),
         ..PLAIN
     },
     Setting {
@@ -363,7 +372,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_BUFFERED",
         default: "67108864",
         value_name: "BYTES",
-        help: "Memory for requests and answers on their way, of all connections together; past it new requests get 503. A body takes up to three times its size.",
+        help: "Memory for requests and answers on their way, of all connections together. At the limit the slowest give up theirs: a body gets 503, an answer that is not read is cut off. An eighth is left to requests of up to 32 KiB. A body counts with its own size (in chunks with up to one and a half times that) until it is answered, an answer until it is sent.",
         apply: |s, v| {
             parse::number(v, 1 << 20, 1 << 40).map(|n| s.server.max_buffered = n as usize)
         },

@@ -15,7 +15,8 @@ const BODY: &[u8] = br#"{"username":"a"}"#;
 fn on_both(test: impl Fn(Engine, &Server)) {
     for engine in Engine::ALL {
         let home = tempfile::tempdir().unwrap();
-        let server = engine.start(&home, &[]);
+        // Large bodies are sent to /login here.
+        let server = engine.start(&home, &[("SEALGATE_MAX_CREDENTIALS", "1048576")]);
         test(engine, &server);
         assert_eq!(server.get("/healthz", None).status, 200, "{engine:?}");
         let log = server.stop();

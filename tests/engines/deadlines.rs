@@ -93,7 +93,11 @@ fn a_slow_request_is_given_up_at_its_deadline() {
 #[test]
 fn a_body_that_comes_in_bursts_has_no_longer_than_another() {
     let home = tempfile::tempdir().unwrap();
-    let settings = [SHORT, &[("SEALGATE_MAX_BODY", "30000000")]].concat();
+    let sizes = &[
+        ("SEALGATE_MAX_BODY", "30000000"),
+        ("SEALGATE_MAX_CREDENTIALS", "30000000"),
+    ];
+    let settings = [SHORT, sizes].concat();
     let server = Engine::Pool.start(&home, &settings);
     let stream = server.connect();
     let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20000000\r\n\r\n";

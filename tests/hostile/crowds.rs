@@ -74,16 +74,16 @@ fn dripping_heads(clients: usize) {
     dripping("that drip heads", first, b'a', clients, 16 << 10);
 }
 
-/// Each begins with 16 KiB of a body that it says is much longer.
+/// Each begins with 12 KiB of a body that it says is longer, as long as one may be for a login.
 fn dripping_bodies(clients: usize) {
-    let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n";
-    let first = [head.as_bytes(), &[b' '; 16 << 10]].concat();
+    let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 16384\r\n\r\n";
+    let first = [head.as_bytes(), &[b' '; 12 << 10]].concat();
     let memory = (clients as u64) * 32 + (16 << 10);
     dripping("that drip bodies", &first, b' ', clients, memory);
 }
 
 fn dripping_chunks(clients: usize) {
-    let first = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n";
+    let first = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3fff\r\n";
     dripping("that drip chunks", first, b' ', clients, 16 << 10);
 }
 

@@ -14,6 +14,7 @@ mod life;
 mod memory;
 mod renewed;
 mod room;
+mod uploads;
 
 use std::process::Command;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,4 +1,4 @@
-//! Where there is not room for all: connections, connections of one address, bytes, descriptors.
+//! Where there is not room for all: connections, connections of one address, descriptors.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::common::load::{burst, connect_from};
 use crate::common::process::limit_descriptors;
 use crate::common::wire::{Answers, End};
-use crate::common::{PATIENCE, READ, Server, promised};
+use crate::common::{PATIENCE, Server, promised};
 use crate::{GET, beside_others, configure, start};
 
 fn ask(connection: &mut Answers<TcpStream>) -> Result<u16, End> {
@@ -176,48 +176,6 @@ fn no_address_has_more_connections_than_it_may() {
         assert!(Instant::now() < deadline, "no room is given back");
         thread::sleep(Duration::from_millis(10));
     }
-    server.stop();
-}
-
-#[test]
-fn past_the_ceiling_of_buffered_bytes_requests_are_put_off() {
-    let _beside = beside_others();
-    let home = tempfile::tempdir().unwrap();
-    let settings = [
-        ("SEALGATE_MAX_BUFFERED", "1048576"),
-        ("SEALGATE_MAX_BODY", "900000"),
-    ];
-    let server = start(&home, &settings);
-    let body = " ".repeat(700_000 - 16) + r#"{"username":"a"}"#;
-    let head = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 700000\r\n\r\n";
-    let mut first = Answers::new(server.connect());
-    let half = [head, &body[..600_000]].concat();
-    first.get_ref().write_all(half.as_bytes()).unwrap();
-    thread::sleep(READ);
-    let mut second = Answers::new(server.connect());
-    second
-        .get_ref()
-        .write_all([head, &body].concat().as_bytes())
-        .unwrap();
-    let answer = second.next().unwrap();
-    assert_eq!(
-        (answer.status, answer.code().as_str()),
-        (503, "unavailable")
-    );
-    assert!(answer.headers["retry-after"].parse::<u64>().unwrap() >= 1);
-    assert_eq!(answer.headers["connection"], "close");
-    // Whoever was there first ends well, and then there is room again.
-    first
-        .get_ref()
-        .write_all(&body.as_bytes()[600_000..])
-        .unwrap();
-    assert_eq!(first.next().unwrap().status, 200);
-    let mut third = Answers::new(server.connect());
-    third
-        .get_ref()
-        .write_all([head, &body].concat().as_bytes())
-        .unwrap();
-    assert_eq!(third.next().unwrap().status, 200);
     server.stop();
 }
 

@@ -18,6 +18,21 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     Ok(Response::json(200, &Value::Object(said)).no_store())
 }
 
+pub(super) fn form_or_json(request: &Request<'_>) -> Result<(), Problem> {
+    let mut essence = request
+        .headers
+        .get_text("Content-Type")
+        .and_then(|value| value.split(';').next())
+        .map(str::trim)
+        .into_iter();
+    let is_form =
+        essence.any(|essence| essence.eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    match is_form || is_json(request) {
+        true => Ok(()),
+        false => Err(Problem::neither_form_nor_json()),
+    }
+}
+
 /// From a form, as the RFC has it, or from JSON, as everywhere else here.
 fn token_of<'a>(request: &Request<'a>) -> Result<Text<'a>, Problem> {
     let missing = || {
@@ -29,18 +44,6 @@ fn token_of<'a>(request: &Request<'a>) -> Result<Text<'a>, Problem> {
     if is_json(request) {
         let [token] = members(request, ["token"])?;
         return text(token, "token", BAD_TOKEN)?.ok_or_else(missing);
-    }
-    let is_form = request
-        .headers
-        .get_text("Content-Type")
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|essence| {
-            essence
-                .trim()
-                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        });
-    if !is_form {
-        return Err(Problem::neither_form_nor_json());
     }
     let mut tokens = request
         .body

@@ -198,9 +198,7 @@ pub(super) fn count(call: &Call<'_>, key: &[u8]) -> Result<Option<Admission>, Pr
     if admission.allowed {
         return Ok(Some(admission));
     }
-    let mut refused = Err(Problem::rate_limited(admission.reset));
-    tell_limit(&mut refused, "login", &admission);
-    refused.map(|_: Response| None)
+    Err(Problem::rate_limited(admission.reset).with_limit("login", &admission))
 }
 
 /// Whether anybody may try to log in. Without accounts that is for processes of the server's own user, unless the settings

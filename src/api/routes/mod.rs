@@ -31,6 +31,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/",
         access: Access::Anyone,
+        takes: anything,
+        takes_data: false,
         about: "This list",
         answer: index::answer,
     },
@@ -38,6 +40,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/login",
         access: Access::Anyone,
+        takes: json,
+        takes_data: false,
         about: "Log in and get a token",
         answer: login::answer,
     },
@@ -45,6 +49,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Get,
         path: secure_data::PATH,
         access: Access::Token(&["secure-data"]),
+        takes: anything,
+        takes_data: false,
         about: "The confidential data, encrypted",
         answer: secure_data::answer,
     },
@@ -52,6 +58,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/encrypt",
         access: Access::Token(&["encrypt"]),
+        takes: json,
+        takes_data: true,
         about: "Encrypt data",
         answer: encrypt::answer,
     },
@@ -59,6 +67,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/decrypt",
         access: Access::Token(&["decrypt"]),
+        takes: json,
+        takes_data: true,
         about: "Decrypt data",
         answer: decrypt::answer,
     },
@@ -66,6 +76,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/rewrap",
         access: Access::Token(rewrap::SCOPES),
+        takes: json,
+        takes_data: true,
         about: "Seal encrypted data anew, under the newest key",
         answer: rewrap::answer,
     },
@@ -73,6 +85,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/refresh",
         access: Access::Anyone,
+        takes: json,
+        takes_data: false,
         about: "Get new tokens for a refresh token",
         answer: refresh::answer,
     },
@@ -80,6 +94,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/logout",
         access: Access::Unlimited(""),
+        takes: anything,
+        takes_data: false,
         about: "Take the token back",
         answer: logout::answer,
     },
@@ -87,6 +103,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/introspect",
         access: Access::Unlimited("introspect"),
+        takes: introspect::form_or_json,
+        takes_data: false,
         about: "Ask whether a token is good, and what it says",
         answer: introspect::answer,
     },
@@ -94,6 +112,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/.well-known/jwks.json",
         access: Access::Anyone,
+        takes: anything,
+        takes_data: false,
         about: "The public keys that check tokens",
         answer: jwks::answer,
     },
@@ -101,6 +121,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/healthz",
         access: Access::Anyone,
+        takes: anything,
+        takes_data: false,
         about: "Whether the server is alive",
         answer: health::alive,
     },
@@ -108,6 +130,8 @@ pub(super) static ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/readyz",
         access: Access::Anyone,
+        takes: anything,
+        takes_data: false,
         about: "Whether the server can do its work",
         answer: health::ready,
     },
@@ -138,9 +162,6 @@ fn members<'a, const N: usize>(
     request: &Request<'a>,
     names: [&str; N],
 ) -> Result<[Option<Json<'a>>; N], Problem> {
-    if !is_json(request) {
-        return Err(Problem::not_json_type());
-    }
     let problem = match Json::read(request.body) {
         Ok(body) => match body.members(names) {
             Some(members) => return Ok(members),
@@ -154,6 +175,18 @@ fn members<'a, const N: usize>(
         }
     };
     Err(Problem::bad_json(problem))
+}
+
+/// A route that does not look at its body takes any.
+fn anything(_: &Request<'_>) -> Result<(), Problem> {
+    Ok(())
+}
+
+fn json(request: &Request<'_>) -> Result<(), Problem> {
+    match is_json(request) {
+        true => Ok(()),
+        false => Err(Problem::not_json_type()),
+    }
 }
 
 /// Whether the body is said to be JSON, once, and in UTF-8 where a charset is named.

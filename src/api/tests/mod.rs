@@ -1,7 +1,8 @@
-//! The contract of the API, without a socket: `access` has tokens, scopes, limits and who may log in, `items` batches and
-//! rewrapping; `routes` the rest.
+//! The contract of the API, without a socket: `access` has tokens, scopes, limits and who may log in, `heads` what is
+//! answered before a body has come, `items` batches and rewrapping; `routes` the rest.
 
 mod access;
+mod heads;
 mod host;
 mod items;
 mod routes;
@@ -94,7 +95,11 @@ impl<'a> Ask<'a> {
     }
 
     fn of(&self, app: &App) -> Response {
-        app.handle(&Request {
+        self.seen(|request| app.handle(request))
+    }
+
+    fn seen<T>(&self, by: impl FnOnce(&Request<'_>) -> T) -> T {
+        by(&Request {
             method: &self.method,
             target: self.target,
             headers: Headers(

@@ -334,17 +334,13 @@ fn headers_of_a_host_cannot_write_an_answer_of_their_own() {
 
 #[test]
 fn a_panic_in_a_route_is_answered_with_500_and_tells_nothing() {
-    let app = app(&[]);
-    let request = Request {
-        method: &Method::Get,
-        target: "/",
-        headers: Headers::default(),
-        body: b"",
-        peer: &own(),
-        version_1_0: false,
-        certificate: None,
-    };
-    let response = app.guarded(&request, |_, _, _| panic!("canary"));
+    let mut config = Config::new();
+    config.set("keys", "ephemeral").unwrap();
+    let settings = config.settings().unwrap();
+    let panics = HostRoute::new(Method::Get, "/panics", |_| panic!("canary"));
+    let gate = Gate::new(&settings.gate).unwrap();
+    let app = App::with_routes(gate, &settings.app, vec![panics]).unwrap();
+    let response = get("/panics").of(&app);
     assert_eq!(code(&response, 500), "internal");
     assert!(!body(&response).to_string().contains("canary"));
     assert_eq!(get("/healthz").of(&app).status().0, 200);

@@ -4,7 +4,7 @@ use std::mem;
 
 use super::framing::Parsed;
 use super::shared::Shared;
-use crate::api::{Method, Peer, Request};
+use crate::api::{Admitted, Method, Peer, Request};
 use crate::server::encode::{Framing, encode};
 use crate::server::head::origin_form;
 
@@ -16,15 +16,20 @@ pub(super) struct Who<'a> {
     pub(super) certificate: Option<&'a str>,
 }
 
-/// Answers one request into `out`; true where the connection is over with it.
+/// Answers one request into `out`; true where the connection is over with it. `admitted`: its head has been judged before.
 pub(super) fn answer(
     shared: &Shared,
     mut request: Parsed<'_>,
+    admitted: Option<Box<Admitted>>,
     who: Who<'_>,
     out: &mut Vec<u8>,
 ) -> bool {
     let stays = request.keeps_alive();
-    let response = shared.app.handle(&view(&mut request, who));
+    let request_seen = view(&mut request, who);
+    let response = match admitted {
+        Some(admitted) => shared.app.complete(&request_seen, *admitted),
+        None => shared.app.handle(&request_seen),
+    };
     let framing = Framing {
         version_1_0: request.version_1_0,
         head: request.method == Method::Head,

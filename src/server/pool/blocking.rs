@@ -12,7 +12,7 @@ use super::answer::{Who, answer, view};
 use super::framing::{Parsed, parse_again};
 use super::mailbox::{Message, Token};
 use super::shared::Shared;
-use crate::api::{Peer, Problem};
+use crate::api::{Admitted, Peer, Problem};
 use crate::server::encode::{Framing, encode};
 use crate::sync::lock;
 use crate::threads;
@@ -33,40 +33,69 @@ pub(super) enum Lane {
 }
 
 /// A request that takes long, with all that it needs to be answered elsewhere.
-#[derive(Debug)]
 pub(super) struct Job {
-    head: Vec<u8>,
-    body: Vec<u8>,
+    /// The bytes of the head and, unless it has been decoded, of the body behind it.
+    bytes: Vec<u8>,
+    head: usize,
+    decoded: Option<Vec<u8>>,
+    admitted: Option<Box<Admitted>>,
     peer: Peer,
     certificate: Option<Box<str>>,
     lane: Lane,
 }
 
 impl Job {
-    /// `head`: the bytes that the request's head was read from.
-    pub(super) fn new(lane: Lane, head: &[u8], request: Parsed<'_>, who: Who<'_>) -> Self {
+    /// A job that has still to be given its bytes, of which `head` are the request's head.
+    pub(super) fn new(
+        lane: Lane,
+        head: usize,
+        request: Parsed<'_>,
+        admitted: Option<Box<Admitted>>,
+        who: Who<'_>,
+    ) -> Self {
         Job {
-            lane,
-            head: head.to_vec(),
-            body: request.body.into_owned(),
+            bytes: Vec::new(),
+            head,
+            decoded: match request.body {
+                Cow::Owned(body) => Some(body),
+                Cow::Borrowed(_) => None,
+            },
+            admitted,
             peer: who.peer.clone(),
             certificate: who.certificate.map(Into::into),
+            lane,
         }
+    }
+
+    /// Gives it the bytes of its request.
+    pub(super) fn give(&mut self, mut bytes: Vec<u8>) {
+        if self.decoded.is_some() {
+            bytes.truncate(self.head);
+            bytes.shrink_to_fit();
+        }
+        self.bytes = bytes;
     }
 
     /// Bytes that it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.head.capacity() + self.body.capacity()
+        self.bytes.capacity() + self.decoded.as_ref().map_or(0, Vec::capacity)
+    }
+
+    fn request(&self) -> Option<Parsed<'_>> {
+        let (head, behind) = self.bytes.split_at_checked(self.head)?;
+        let mut request = parse_again(head)?;
+        request.body = Cow::Borrowed(self.decoded.as_deref().unwrap_or(behind));
+        Some(request)
     }
 
     /// The answer's bytes, and whether the connection is over.
-    fn run(&self, shared: &Shared) -> (Vec<u8>, bool) {
+    fn run(mut self, shared: &Shared) -> (Vec<u8>, bool) {
         let mut out = Vec::new();
-        let Some(mut request) = parse_again(&self.head) else {
+        let admitted = self.admitted.take();
+        let Some(request) = self.request() else {
             return (out, true);
         };
-        request.body = Cow::Borrowed(&self.body);
-        let close = answer(shared, request, self.who(), &mut out);
+        let close = answer(shared, request, admitted, self.who(), &mut out);
         (out, close)
     }
 
@@ -78,15 +107,15 @@ impl Job {
     }
 
     /// The answer where there is no room for the job.
-    fn refuse(&self, shared: &Shared) -> Vec<u8> {
+    pub(super) fn refuse(&self, shared: &Shared) -> Vec<u8> {
         let mut out = Vec::new();
-        if let Some(mut request) = parse_again(&self.head) {
+        if let Some(mut request) = self.request() {
             let framing = Framing {
                 version_1_0: request.version_1_0,
                 head: request.method == crate::api::Method::Head,
                 close: true,
             };
-            let problem = Problem::unavailable("Too many requests that take long are waiting.");
+            let problem = Problem::unavailable("Too much is on its way already.");
             let view = view(&mut request, self.who());
             encode(&shared.app.refuse(&view, problem), framing, &mut out);
         }
@@ -113,7 +142,7 @@ impl Pools {
     /// Queues a job whose answer goes to connection `token` of `worker`. Where there is no room, its answer comes back.
     pub(super) fn submit(
         shared: &Arc<Shared>,
-        job: Job,
+        job: Box<Job>,
         worker: usize,
         token: Token,
     ) -> Result<(), Vec<u8>> {
@@ -158,7 +187,7 @@ struct Pool {
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<(Job, usize, Token)>,
+    jobs: VecDeque<(Box<Job>, usize, Token)>,
     threads: usize,
     /// Threads that wait for a job.
     idle: usize,
@@ -179,7 +208,7 @@ impl Pool {
     fn submit(
         &self,
         shared: &Arc<Shared>,
-        job: Job,
+        job: Box<Job>,
         worker: usize,
         token: Token,
     ) -> Result<(), Vec<u8>> {

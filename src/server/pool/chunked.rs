@@ -5,6 +5,7 @@
 
 use memchr::memchr;
 
+use super::buffer::append;
 use crate::api::Problem;
 use crate::syntax::is_token;
 
@@ -53,8 +54,11 @@ impl Chunked {
                     None => return Ok(used),
                 },
                 At::Data { left } => {
+                    if left > self.room() {
+                        return Err(Problem::body_too_large(self.max_body));
+                    }
                     let part = &rest[..left.min(rest.len())];
-                    self.body.extend_from_slice(part);
+                    append(&mut self.body, part, self.max_body);
                     self.at = match left - part.len() {
                         0 => At::DataEnd,
                         left => At::Data { left },
@@ -79,6 +83,16 @@ impl Chunked {
                 At::End => return Ok(used),
             };
         }
+    }
+
+    /// Less may come than was thought.
+    pub(super) fn limit_body(&mut self, most: usize) {
+        self.max_body = self.max_body.min(most);
+    }
+
+    /// How many bytes may still come.
+    fn room(&self) -> usize {
+        self.max_body.saturating_sub(self.body.len())
     }
 
     /// Whether all of it has come.
@@ -112,7 +126,7 @@ impl Chunked {
         let size = std::str::from_utf8(size)
             .ok()
             .and_then(|size| usize::from_str_radix(size, 16).ok())
-            .filter(|size| *size <= self.max_body - self.body.len())
+            .filter(|size| *size <= self.room())
             .ok_or_else(|| Problem::body_too_large(self.max_body))?;
         self.at = match size {
             0 => At::Trailers,

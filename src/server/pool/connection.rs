@@ -9,12 +9,13 @@ use std::mem;
 
 use super::answer::{Who, answer, view};
 use super::blocking::{Job, Lane};
+use super::buffer::append;
 use super::deadlines::Wait;
 use super::framing::{Framer, Parsed, Step};
 use super::shared::Shared;
 use super::transport::{Stop, Transport};
 use crate::address::Counted;
-use crate::api::{Headers, Method, Pace, Peer, Problem};
+use crate::api::{Admitted, Headers, Method, Pace, Peer, Problem};
 use crate::server::encode::{CONTINUE, Framing, encode};
 use crate::server::head::origin_form;
 
@@ -35,7 +36,6 @@ pub(super) struct Turn<'w> {
 }
 
 /// What a connection wants after its turn.
-#[derive(Debug)]
 pub(super) enum Next {
     /// To be driven again when its socket is ready.
     Wait {
@@ -47,7 +47,7 @@ pub(super) enum Next {
     /// To be driven again when others have had their turn.
     Again,
     /// To be driven again with the answer of this job.
-    Blocked(Job),
+    Blocked(Box<Job>),
     /// To be left alone: the answer of its job is on its way.
     Nothing,
     /// To be forgotten.
@@ -94,6 +94,8 @@ pub(super) struct Connection {
     /// That has begun since the last wait: others had their turn in between.
     begins: bool,
     framer: Framer,
+    /// What has been judged of the request whose body is coming.
+    admitted: Option<Box<Admitted>>,
     /// What has come and belongs to a request that is not whole, or not yet looked at.
     input: Vec<u8>,
     /// Whether `input` may hold a whole request.
@@ -102,7 +104,7 @@ pub(super) struct Connection {
     written: usize,
     /// Bytes of a job that is being done.
     lent: usize,
-    /// Bytes that have gone either way since that was last asked.
+    /// Bytes that have gone either way since that was last asked, or a request was answered.
     moved: u64,
     /// Whether a request of it has been answered.
     proven: bool,
@@ -120,6 +122,7 @@ impl Connection {
             waiting: Wait::Head,
             begins: false,
             framer: Framer::default(),
+            admitted: None,
             input: Vec::new(),
             unread: false,
             output: Vec::new(),
@@ -209,6 +212,7 @@ impl Connection {
             Wait::Idle | Wait::Write | Wait::Linger => Next::Close,
             // Silent from the start, or still shaking hands: there is nobody to be told.
             Wait::Head if self.is_between_requests() => Next::Close,
+            Wait::Body if self.framer.is_passing_over() => Next::Close,
             Wait::Head | Wait::Body => self.refuse(turn, Problem::timeout(), None),
         }
     }
@@ -265,16 +269,18 @@ impl Connection {
     /// Answers what is whole in the scratch buffer and keeps the rest.
     fn take_scratch(&mut self, turn: &mut Turn<'_>, read: usize) -> Next {
         if !self.input.is_empty() {
-            self.input.extend_from_slice(&turn.scratch[..read]);
+            self.keep_bytes(&turn.scratch[..read]);
             return self.take_input(turn);
         }
         // Lent for the call: the answers need the rest of the turn.
         let scratch = mem::take(&mut turn.scratch);
-        let taken = self.take(turn, &scratch[..read]);
+        let mut taken = self.take(turn, &scratch[..read]);
+        if let Then::Job { job, from } = &mut taken.then {
+            job.give(scratch[*from..taken.used].to_vec());
+        }
         let rest = &scratch[taken.used..read];
-        self.input.extend_from_slice(&rest[..taken.keep]);
-        self.input
-            .extend_from_slice(&rest[taken.keep + taken.decoded..]);
+        self.keep_bytes(&rest[..taken.keep]);
+        self.keep_bytes(&rest[taken.keep + taken.decoded..]);
         turn.scratch = scratch;
         self.after_taking(turn, taken.then)
     }
@@ -282,14 +288,27 @@ impl Connection {
     /// Answers what is whole in the kept bytes and keeps the rest.
     fn take_input(&mut self, turn: &mut Turn<'_>) -> Next {
         let mut input = mem::take(&mut self.input);
-        let taken = self.take(turn, &input);
-        let start = taken.used + taken.keep;
-        input.drain(start..start + taken.decoded);
-        input.drain(..taken.used);
+        let mut taken = self.take(turn, &input);
+        if let Then::Job { job, from } = &mut taken.then {
+            // A large body is handed on as it is.
+            let rest = input.split_off(taken.used);
+            let mut bytes = mem::replace(&mut input, rest);
+            bytes.drain(..*from);
+            job.give(bytes);
+        } else {
+            let start = taken.used + taken.keep;
+            input.drain(start..start + taken.decoded);
+            input.drain(..taken.used);
+        }
         if !input.is_empty() {
             self.input = input;
         }
         self.after_taking(turn, taken.then)
+    }
+
+    fn keep_bytes(&mut self, bytes: &[u8]) {
+        let most = self.framer.announced().unwrap_or(usize::MAX);
+        append(&mut self.input, bytes, most);
     }
 
     fn after_taking(&mut self, turn: &mut Turn<'_>, then: Then) -> Next {
@@ -298,16 +317,11 @@ impl Connection {
                 self.forget_input();
                 self.write(turn, After::Linger)
             }
-            Then::Job(job) => {
+            Then::Job { job, .. } => {
                 self.lent = job.bytes();
-                if !self.count(turn.shared) {
-                    return self.no_room(turn);
-                }
+                self.count(turn.shared);
                 self.phase = Phase::Blocked;
                 Next::Blocked(job)
-            }
-            Then::More { .. } | Then::Again | Then::Over if !self.count(turn.shared) => {
-                self.no_room(turn)
             }
             Then::More { answered } => self.write(turn, After::Read { answered }),
             Then::Again => {
@@ -321,7 +335,9 @@ impl Connection {
 
     /// Answers the whole requests at the beginning of `bytes`, into the worker's buffer.
     fn take(&mut self, turn: &mut Turn<'_>, bytes: &[u8]) -> Taken {
-        let mut used = 0;
+        // The body of a request that has been answered may still be coming.
+        let passed = self.framer.pass_over(bytes.len());
+        let mut used = passed;
         let mut answers = 0;
         let taken = |used, then| Taken {
             used,
@@ -331,10 +347,12 @@ impl Connection {
         };
         loop {
             let rest = &bytes[used..];
-            let answered = answers > 0;
             if rest.is_empty() {
+                let passed_over = passed > 0 && !self.framer.is_passing_over();
+                let answered = answers > 0 || passed_over;
                 return taken(used, Then::More { answered });
             }
+            let answered = answers > 0;
             if answers == TURN || turn.out.len() > BATCH {
                 return taken(used, Then::Again);
             }
@@ -343,7 +361,13 @@ impl Connection {
                     keep,
                     taken: decoded,
                     leave,
+                    opened,
                 } => {
+                    if let Some(head) = opened
+                        && let Some(then) = self.open(turn, head, rest.len(), leave)
+                    {
+                        return taken(bytes.len(), then);
+                    }
                     if leave {
                         turn.out.extend_from_slice(CONTINUE);
                     }
@@ -364,12 +388,14 @@ impl Connection {
                         if answered {
                             return taken(used, Then::Again);
                         }
-                        let job = Job::new(lane, &rest[..head], request, self.who());
-                        return taken(used + length, Then::Job(job));
+                        let admitted = self.admitted.take();
+                        let job = Box::new(Job::new(lane, head, request, admitted, self.who()));
+                        return taken(used + length, Then::Job { job, from: used });
                     }
                     used += length;
                     answers += 1;
-                    if answer(turn.shared, request, self.who(), turn.out) {
+                    let admitted = self.admitted.take();
+                    if answer(turn.shared, request, admitted, self.who(), turn.out) {
                         return taken(used, Then::Over);
                     }
                 }
@@ -377,6 +403,40 @@ impl Connection {
                     self.write_refusal(turn, problem, request);
                     return taken(bytes.len(), Then::Refused);
                 }
+            }
+        }
+    }
+
+    /// A head has come, and its body is coming: judges whether that is wanted. If not, the answer is written, and what
+    /// becomes of the connection then; `come`: bytes of the request that are here, `leave`: the client waits for leave to
+    /// send its body.
+    fn open(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut head: Parsed<'_>,
+        come: usize,
+        leave: bool,
+    ) -> Option<Then> {
+        let mut framing = Framing {
+            version_1_0: head.version_1_0,
+            head: head.method == Method::Head,
+            close: leave || !head.keeps_alive() || turn.shared.is_stopping(),
+        };
+        let app = &turn.shared.app;
+        let length = self.framer.body_length();
+        match app.admit(&view(&mut head, self.who()), length) {
+            Ok(admitted) => {
+                self.framer.limit_body(admitted.max_body());
+                self.admitted = Some(Box::new(admitted));
+                None
+            }
+            Err(response) => {
+                framing.close = framing.close || !self.framer.pass_over_body(come);
+                encode(&response, framing, turn.out);
+                Some(match framing.close {
+                    true => Then::Refused,
+                    false => Then::More { answered: true },
+                })
             }
         }
     }
@@ -413,18 +473,20 @@ impl Connection {
         encode(&response, framing, turn.out);
     }
 
-    fn no_room(&mut self, turn: &mut Turn<'_>) -> Next {
-        self.lent = 0;
-        self.refuse(
-            turn,
-            Problem::unavailable("Too much is on its way already."),
-            None,
-        )
+    /// What it holds in memory has to go.
+    pub(super) fn shed(&mut self, turn: &mut Turn<'_>) -> Next {
+        match self.phase {
+            Phase::Reading if !self.framer.is_passing_over() => {
+                let problem = Problem::unavailable("Too much is on its way already.");
+                self.refuse(turn, problem, None)
+            }
+            _ => Next::Close,
+        }
     }
 
     /// The client sends no more: what is whole has been answered.
     fn end_of_input(&mut self, turn: &mut Turn<'_>) -> Next {
-        if self.is_between_requests() {
+        if self.is_between_requests() || self.framer.is_passing_over() {
             return Next::Close;
         }
         let problem = Problem::bad_request("The request ended too early.");
@@ -434,6 +496,7 @@ impl Connection {
     fn forget_input(&mut self) {
         self.input = Vec::new();
         self.framer = Framer::default();
+        self.admitted = None;
         self.unread = false;
     }
 
@@ -449,19 +512,20 @@ impl Connection {
             // Of a new connection a head, of another one the next request; a head that came to nothing stays one.
             self.waiting
         };
-        self.proven |= answered;
+        if answered {
+            self.proven = true;
+            self.moved = 0;
+        }
         let anew = begins || answered || wait != self.waiting;
         self.waiting = wait;
         Next::Wait { wait, on, anew }
     }
 
-    /// Counts its buffers anew; false where that is more than all connections together may have.
-    fn count(&mut self, shared: &Shared) -> bool {
+    /// Counts its buffers anew.
+    fn count(&mut self, shared: &Shared) {
         let now = self.input.capacity() + self.output.capacity() + self.framer.memory() + self.lent;
-        let fits = now <= self.counted || shared.buffered.has_room(now - self.counted);
         shared.buffered.change(self.counted, now);
         self.counted = now;
-        fits
     }
 }
 
@@ -485,7 +549,11 @@ enum Then {
     /// The last request of this connection has been answered.
     Over,
     Refused,
-    Job(Job),
+    /// To be done elsewhere, with the bytes from this place to the last one used.
+    Job {
+        job: Box<Job>,
+        from: usize,
+    },
 }
 
 /// Where a request is answered that takes long; `None` for one that is answered in place.

@@ -19,6 +19,8 @@ const MOST_FIELDS: usize = 256;
 const LONGEST_FIRST_LINE: usize = MAX_TARGET + 64;
 /// Empty lines before a request that are passed over (RFC 9112, section 2.2).
 const MAX_EMPTY_LINES: usize = 4;
+/// What is left of a body that nobody wants is passed over up to this length; a longer one ends the connection.
+const MOST_PASSED_OVER: usize = 64 << 10;
 
 /// Reads one connection's requests, one after the other.
 ///
@@ -28,6 +30,8 @@ pub(super) struct Framer {
     /// How far the head has been searched for its end: the beginning of a line.
     searched: usize,
     body: Option<Body>,
+    /// Bytes of a body that is not wanted, which are still to come.
+    unwanted: usize,
 }
 
 /// A body that is still coming; the head before it has been judged.
@@ -52,6 +56,8 @@ pub(super) enum Step<'b> {
         taken: usize,
         /// The client waits for leave to send its body (`Expect: 100-continue`).
         leave: bool,
+        /// The head, where it has just been judged: its body is still coming.
+        opened: Option<Parsed<'b>>,
     },
     /// A request, which took `used` bytes, `head` of them for its head.
     Whole {
@@ -91,7 +97,55 @@ impl Framer {
 
     /// Whether a request has begun and is not whole.
     pub(super) fn in_body(&self) -> bool {
-        self.body.is_some()
+        self.body.is_some() || self.is_passing_over()
+    }
+
+    /// The length of the body that is coming, where the head says it.
+    pub(super) fn body_length(&self) -> Option<usize> {
+        match self.body.as_ref()?.length {
+            Length::Sized(size) => Some(size),
+            Length::Chunked(_) => None,
+        }
+    }
+
+    /// How many bytes the request that is coming has in all, where that is known.
+    pub(super) fn announced(&self) -> Option<usize> {
+        Some(self.body.as_ref()?.head + self.body_length()?)
+    }
+
+    /// The body that is coming may have no more bytes than this.
+    pub(super) fn limit_body(&mut self, most: usize) {
+        if let Some(Body {
+            length: Length::Chunked(chunked),
+            ..
+        }) = &mut self.body
+        {
+            chunked.limit_body(most);
+        }
+    }
+
+    /// The body that is coming is not wanted; `come`: bytes of the request that are here. False where the rest of it is too
+    /// long to wait for, or of unknown length.
+    pub(super) fn pass_over_body(&mut self, come: usize) -> bool {
+        let announced = self.announced();
+        self.body = None;
+        self.unwanted = match announced.and_then(|all| all.checked_sub(come)) {
+            Some(left) if left <= MOST_PASSED_OVER => left,
+            _ => return false,
+        };
+        true
+    }
+
+    /// Passes over as many of `come` bytes as belong to a body that is not wanted.
+    pub(super) fn pass_over(&mut self, come: usize) -> usize {
+        let passed = self.unwanted.min(come);
+        self.unwanted -= passed;
+        passed
+    }
+
+    /// Whether what comes belongs to a request that has been answered.
+    pub(super) fn is_passing_over(&self) -> bool {
+        self.unwanted > 0
     }
 
     /// Bytes that it holds in memory beside the caller's.
@@ -114,6 +168,7 @@ impl Framer {
                 keep: bytes.len(),
                 taken: 0,
                 leave: false,
+                opened: None,
             });
         };
         let request = parse(&bytes[..end], limits.fields).map_err(unknown)?;
@@ -175,6 +230,7 @@ impl Framer {
                 keep: if taken > 0 { head } else { bytes.len() },
                 taken,
                 leave: false,
+                opened: request,
             });
         }
         let mut request = request

@@ -54,6 +54,8 @@ pub(super) enum Message {
     TakeOver(Box<Connection>),
     /// Descriptors ran out: close a connection that waits for nothing but time.
     MakeRoom,
+    /// Memory has run out, and the slowest of those that keep much of it is this worker's.
+    Shed,
     Answer {
         token: Token,
         answer: Vec<u8>,
@@ -81,6 +83,10 @@ pub(super) struct Mailbox {
     idle: AtomicU64,
     slow_ones: AtomicUsize,
     mostly_slow: AtomicBool,
+    /// When the slowest of those that keep much memory fell or falls behind; zero where there is none.
+    pub(super) large: AtomicU64,
+    /// Whether it has been told to shed that one and has not done so yet.
+    pub(super) to_shed: AtomicBool,
     pub(super) load: Load,
 }
 
@@ -97,6 +103,8 @@ impl Mailbox {
             idle: AtomicU64::new(0),
             slow_ones: AtomicUsize::new(0),
             mostly_slow: AtomicBool::new(false),
+            large: AtomicU64::new(0),
+            to_shed: AtomicBool::new(false),
             load: Load::default(),
         })
     }

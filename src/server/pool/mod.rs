@@ -14,6 +14,7 @@
 mod answer;
 mod balance;
 mod blocking;
+mod buffer;
 mod chunked;
 mod connection;
 mod deadlines;

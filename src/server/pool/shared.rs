@@ -154,16 +154,22 @@ pub(super) struct Buffered {
     max: usize,
 }
 
+/// Who keeps more bytes than this has to do with a smaller part of the room.
+pub(super) const LARGE: usize = 32 << 10;
+/// The part of the room that is left to those who keep fewer.
+const FOR_SMALL: usize = 8;
+
 impl Buffered {
-    /// Whether so many bytes more may be kept.
-    pub(super) fn has_room(&self, more: usize) -> bool {
-        self.bytes.load(Ordering::Relaxed).saturating_add(more) <= self.max
+    /// Whether there is room for those who keep many bytes, or for those who keep few.
+    pub(super) fn has_room(&self, for_large: bool) -> bool {
+        let reserved = if for_large { self.max / FOR_SMALL } else { 0 };
+        self.bytes.load(Ordering::Relaxed) <= self.max - reserved
     }
 
     /// Waits until there is room for something, `patience` at most.
     pub(super) fn wait_for_room(&self, patience: Duration) {
         let begun = Instant::now();
-        while !self.has_room(0) && begun.elapsed() < patience {
+        while !self.has_room(false) && begun.elapsed() < patience {
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -19,14 +19,14 @@ use super::blocking::Pools;
 use super::connection::{Connection, Next, Ready, Turn};
 use super::deadlines::{Deadlines, Wait};
 use super::mailbox::{Incoming, Mailbox, Message, Token, milliseconds};
-use super::shared::Shared;
-use super::slowest::Slowest;
+use super::shared::{LARGE, Shared};
 use super::transport::Transport;
 use crate::Error;
 use crate::address::Counted;
 use crate::fork;
 
 use moving::{Giving, Look};
+use room::Paces;
 
 /// Events taken at a time: few, so that a request that has come meanwhile does not wait behind many.
 const EVENTS: usize = 8;
@@ -58,8 +58,8 @@ pub(super) struct Worker {
     places: Vec<Place>,
     free: Vec<u32>,
     deadlines: Deadlines,
-    /// Those that are in the middle of something.
-    slowest: Slowest,
+    /// How those get on that are in the middle of something.
+    paces: Paces,
     /// Where the last search for connections of an address ended.
     looked_at: usize,
     /// Connections to be driven again when others have had their turn.
@@ -108,7 +108,7 @@ impl Worker {
                 Wait::Write => patience.write,
                 Wait::Linger => patience.linger,
             }),
-            slowest: Slowest::default(),
+            paces: Paces::default(),
             looked_at: 0,
             again: Vec::new(),
             scratch: vec![0; SCRATCH],
@@ -186,6 +186,7 @@ impl Worker {
             match message {
                 Message::Adopt(incoming) => self.adopt(incoming),
                 Message::TakeOver(connection) => self.take_over(connection),
+                Message::Shed => self.told_to_shed(),
                 Message::MakeRoom => {
                     self.make_room();
                     self.made_room();
@@ -312,15 +313,16 @@ impl Worker {
                 if begins {
                     self.deadlines.set(token.index, wait, Instant::now());
                 }
-                self.keep_pace(token, wait, begins);
-                if !self.watch(token, Some(on)) {
-                    self.close(token);
-                }
-                if wait == Wait::Write {
-                    self.keep_ceiling();
+                match self.watch(token, Some(on)) {
+                    true => self.keep_pace(token, wait, begins),
+                    false => self.close(token),
                 }
             }
             Next::Again => {
+                let connection = self.places[token.index as usize].connection.as_ref();
+                if connection.is_some_and(|connection| connection.counted() > LARGE) {
+                    self.keep_pace(token, Wait::Body, false);
+                }
                 // Its time goes on: who sends fast may be slow all the same.
                 let queued = self
                     .place(token)
@@ -332,10 +334,17 @@ impl Worker {
             Next::Nothing => {}
             Next::Blocked(job) => {
                 self.deadlines.clear(token.index);
-                self.slowest.remove(token.index);
+                self.paces.forget(token.index);
                 // A client that hangs up meanwhile would be reported over and over.
                 self.watch(token, None);
-                let Err(refusal) = Pools::submit(&self.shared, job, self.number, token) else {
+                let is_large = job.bytes() > LARGE;
+                // The queues bound how many small ones there are.
+                let refused = if !self.keep_ceiling(is_large) && is_large {
+                    Err(job.refuse(&self.shared))
+                } else {
+                    Pools::submit(&self.shared, job, self.number, token)
+                };
+                let Err(refusal) = refused else {
                     return;
                 };
                 // A refused job ends its connection, so it brings no other job.
@@ -385,7 +394,7 @@ impl Worker {
     /// Takes a connection out of its place.
     fn remove(&mut self, token: Token) -> Option<Box<Connection>> {
         self.deadlines.clear(token.index);
-        self.slowest.remove(token.index);
+        self.paces.forget(token.index);
         // Closing the descriptor would end the watch too, but for processes that a host has forked off: their copies would
         // keep this worker awake.
         self.watch(token, None);

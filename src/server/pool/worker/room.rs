@@ -6,28 +6,52 @@ use std::time::Instant;
 use super::Worker;
 use crate::address::Counted;
 use crate::server::pool::deadlines::Wait;
-use crate::server::pool::mailbox::{Spare, Token, Victim, milliseconds};
-use crate::server::pool::slowest;
+use crate::server::pool::mailbox::{Mailbox, Message, Spare, Token, Victim, milliseconds};
+use crate::server::pool::shared::LARGE;
+use crate::server::pool::slowest::{self, Slowest};
 
 /// Connections that are looked at for one of a certain address.
 const LOOKED_AT: usize = 64;
 
-impl Worker {
-    /// Answers that are made are kept whatever room there is; past the ceiling those have to go whose readers are slowest.
-    pub(super) fn keep_ceiling(&mut self) {
-        while !self.shared.buffered.has_room(0) {
-            let Some((index, _)) = self.deadlines.oldest(Wait::Write) else {
-                return;
-            };
-            self.close(self.token(index));
+/// Who keeps fewer bytes than this is not asked to give them up.
+const SMALL: usize = 1 << 10;
+
+/// Connections that are in the middle of something, the slowest first: all, and those that keep memory.
+#[derive(Default)]
+pub(super) struct Paces {
+    all: Slowest,
+    large: Slowest,
+    small: Slowest,
+}
+
+impl Paces {
+    /// From now on the connection is in the middle of nothing.
+    pub(super) fn forget(&mut self, index: u32) {
+        for slowest in [&mut self.all, &mut self.large, &mut self.small] {
+            slowest.remove(index);
         }
     }
 
+    fn set(&mut self, index: u32, falls_behind: Instant, keeps: usize) {
+        self.all.set(index, falls_behind);
+        let (kind, other) = match keeps > LARGE {
+            true => (&mut self.large, &mut self.small),
+            false => (&mut self.small, &mut self.large),
+        };
+        other.remove(index);
+        match keeps >= SMALL {
+            true => kind.set(index, falls_behind),
+            false => kind.remove(index),
+        }
+    }
+}
+
+impl Worker {
     /// Notes how a connection gets on that waits for this. `begins`: with something new.
     pub(super) fn keep_pace(&mut self, token: Token, wait: Wait, begins: bool) {
         let index = token.index;
         if wait == Wait::Idle {
-            self.slowest.remove(index);
+            self.paces.forget(index);
             return;
         }
         let Some(connection) = &mut self.places[index as usize].connection else {
@@ -35,11 +59,70 @@ impl Worker {
         };
         let now = Instant::now();
         let bytes = connection.take_moved();
-        let falls_behind = match self.slowest.get(index) {
-            Some(before) if !begins => slowest::moved(before, bytes, now),
+        let before = match self.paces.all.get(index) {
+            Some(before) if !begins => before,
             _ => slowest::begun(now, connection.is_proven()),
         };
-        self.slowest.set(index, falls_behind);
+        let falls_behind = slowest::moved(before, bytes, now);
+        let keeps = connection.counted();
+        self.paces.set(index, falls_behind, keeps);
+        if keeps >= SMALL {
+            self.keep_ceiling(keeps > LARGE);
+        }
+    }
+
+    /// Takes memory from the slowest until there is room for those that keep many bytes, or few; false where nobody can give
+    /// any.
+    pub(super) fn keep_ceiling(&mut self, for_large: bool) -> bool {
+        while !self.shared.buffered.has_room(for_large) {
+            let large = self.paces.large.first();
+            if self.leaves_to_another(large.map(|(_, behind)| behind)) {
+                return true;
+            }
+            let small = || self.paces.small.first().filter(|_| !for_large);
+            let Some((index, _)) = large.or_else(small) else {
+                return false;
+            };
+            self.shed(index);
+        }
+        true
+    }
+
+    /// Whether another worker has a slower one, who has been told to shed it and still has a little time for that.
+    fn leaves_to_another(&self, own: Option<Instant>) -> bool {
+        let own = own.map_or(u64::MAX, |behind| self.time(behind));
+        let slower = |(number, mailbox): (usize, &Mailbox)| {
+            let behind = mailbox.large.load(Ordering::Acquire);
+            (number != self.number && behind > 0 && behind < own).then_some((behind, number))
+        };
+        let mailboxes = self.shared.mailboxes.iter().enumerate();
+        let Some((_, number)) = mailboxes.filter_map(slower).min() else {
+            return false;
+        };
+        let mailbox = &self.shared.mailboxes[number];
+        let is_told = mailbox.to_shed.swap(true, Ordering::AcqRel);
+        if !is_told {
+            let _ = mailbox.send(Message::Shed);
+        }
+        !is_told || self.shared.buffered.has_room(false)
+    }
+
+    /// Sheds the slowest that keeps much memory, because another worker has no slower one.
+    pub(super) fn told_to_shed(&mut self) {
+        self.mailbox().to_shed.store(false, Ordering::Release);
+        if !self.shared.buffered.has_room(true)
+            && let Some((index, _)) = self.paces.large.first()
+        {
+            self.shed(index);
+            self.keep_ceiling(true);
+        }
+        self.publish_spare();
+    }
+
+    fn shed(&mut self, index: u32) {
+        self.paces.forget(index);
+        let token = self.token(index);
+        self.with(token, |connection, turn| connection.shed(turn));
     }
 
     /// Closes the connection that can best be spared.
@@ -55,7 +138,7 @@ impl Worker {
         let now = milliseconds(self.started.elapsed());
         let (rank, victim) = self.spare().choose(now)?;
         let (index, _) = match victim {
-            Victim::Slow => self.slowest.first()?,
+            Victim::Slow => self.paces.all.first()?,
             Victim::Idle => self.deadlines.oldest(Wait::Idle)?,
         };
         if Spare::is_far_behind(rank) {
@@ -83,7 +166,7 @@ impl Worker {
             if self.address(index) != Some(crowd) {
                 return None;
             }
-            match (self.slowest.get(index), self.deadlines.get(index)) {
+            match (self.paces.all.get(index), self.deadlines.get(index)) {
                 (Some(behind), _) => Some(((if behind <= now { 0 } else { 2 }, behind), index)),
                 (None, Some(Wait::Idle)) => Some(((1, self.deadlines.since(index)?), index)),
                 _ => None,
@@ -101,18 +184,26 @@ impl Worker {
     }
 
     pub(super) fn publish_spare(&self) {
+        let large = self.paces.large.first();
+        let large = large.map_or(0, |(_, behind)| self.time(behind));
+        self.mailbox().large.store(large, Ordering::Release);
         self.mailbox().publish_spare(self.spare());
     }
 
     fn spare(&self) -> Spare {
-        let time = |at: Instant| milliseconds(at.saturating_duration_since(self.started));
+        let time = |at: Instant| self.time(at);
         Spare::new(
-            self.slowest.first().map_or(0, |(_, behind)| time(behind)),
-            self.slowest.len(),
+            self.paces.all.first().map_or(0, |(_, behind)| time(behind)),
+            self.paces.all.len(),
             self.deadlines
                 .oldest(Wait::Idle)
                 .map_or(0, |(_, since)| time(since)),
             self.places.len() - self.free.len(),
         )
+    }
+
+    /// As threads tell it one another.
+    fn time(&self, at: Instant) -> u64 {
+        milliseconds(at.saturating_duration_since(self.started))
     }
 }

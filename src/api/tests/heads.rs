@@ -1,0 +1,100 @@
+//! What is answered from the head alone, and what is counted where the body comes later.
+
+use super::*;
+
+/// The answer that is known before the body has come, `length` bytes long.
+fn refused(app: &App, ask: &Ask<'_>, length: Option<usize>) -> Option<Response> {
+    ask.seen(|request| app.admit(request, length)).err()
+}
+
+fn token(app: &App, scope: &str) -> String {
+    let grant = crate::token::Grant {
+        subject: "alice",
+        scope,
+        ttl: None,
+    };
+    format!("Bearer {}", app.gate().issue_token(&grant).unwrap())
+}
+
+#[test]
+fn what_the_head_decides_is_answered_before_the_body() {
+    let app = app(&[]);
+    let (reads, seals) = (token(&app, "secure-data"), token(&app, "encrypt"));
+    let data = |token| post("/encrypt", "").with("Authorization", token);
+    let text = |ask: Ask<'static>| {
+        ask.without("Content-Type")
+            .with("Content-Type", "text/plain")
+    };
+    for (ask, length, status, expected) in [
+        (post("/nope", ""), 800_000, 404, "not_found"),
+        (post("/healthz", ""), 800_000, 405, "method_not_allowed"),
+        (post("/encrypt", ""), 800_000, 401, "missing_token"),
+        (data("Bearer a.b.c"), 800_000, 401, "malformed_token"),
+        (data(&reads), 800_000, 403, "insufficient_scope"),
+        (text(post("/login", "")), 100, 415, "unsupported_media_type"),
+        (text(post("/introspect", "")), 100, 401, "missing_token"),
+        (post("/login", ""), 16_385, 413, "body_too_large"),
+        (post("/refresh", ""), 16_385, 413, "body_too_large"),
+        (get("/healthz"), 16_385, 413, "body_too_large"),
+    ] {
+        let what = format!("{} {}", ask.method, ask.target);
+        let Some(response) = refused(&app, &ask, Some(length)) else {
+            panic!("{what} is admitted");
+        };
+        let code = code(&response, status);
+        assert!(code == expected || status == 401, "{what}: {code}");
+    }
+    for (ask, length) in [
+        (post("/login", ""), Some(16_384)),
+        (post("/login", ""), None),
+        (data(&seals), Some(1 << 20)),
+    ] {
+        assert!(refused(&app, &ask, length).is_none(), "{}", ask.target);
+    }
+}
+
+#[test]
+fn a_chunked_body_that_grew_too_long_is_refused_at_its_end_too() {
+    let app = app(&[("max_credentials", "1024")]);
+    let long = " ".repeat(1025);
+    let ask = post("/login", &long);
+    let response = ask.seen(|request| {
+        let admitted = app.admit(request, None).unwrap_or_else(|_| unreachable!());
+        assert_eq!(admitted.max_body(), 1024);
+        app.complete(request, admitted)
+    });
+    assert_eq!(code(&response, 413), "body_too_large");
+    // An engine that reads before it asks gets the same answer.
+    assert_eq!(code(&ask.of(&app), 413), "body_too_large");
+}
+
+#[test]
+fn a_request_whose_body_comes_later_is_counted_once() {
+    let app = app(&[("max_requests", "3")]);
+    let seals = token(&app, "encrypt");
+    let ask = post("/encrypt", r#"{"data":"a"}"#).with("Authorization", &seals);
+    let left = |response: &Response| {
+        let limit = response.header("RateLimit").unwrap();
+        limit.split_once("r=").unwrap().1[..1].to_owned()
+    };
+    let later = |length| {
+        ask.seen(|request| {
+            let admitted = app
+                .admit(request, length)
+                .unwrap_or_else(|_| unreachable!());
+            app.complete(request, admitted)
+        })
+    };
+    assert_eq!(left(&later(Some(12))), "2");
+    assert_eq!(left(&ask.of(&app)), "1");
+    // A body of another type counts, as it did when it was read first.
+    let wrong = post("/encrypt", "")
+        .without("Content-Type")
+        .with("Authorization", &seals);
+    let response = refused(&app, &wrong, Some(100)).unwrap();
+    assert_eq!(code(&response, 415), "unsupported_media_type");
+    assert_eq!(left(&response), "0");
+    let response = refused(&app, &ask, Some(100)).unwrap();
+    assert_eq!(code(&response, 429), "rate_limited");
+    assert_eq!(left(&response), "0");
+}
