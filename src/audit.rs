@@ -8,6 +8,7 @@ use crate::cipher::{encode_hex, hkdf_sha256};
 use crate::config::GateSettings;
 use crate::keys::KeyRing;
 use crate::mask::MaskedForLog;
+use crate::token::TokenKey;
 use zeroize::Zeroizing;
 
 /// The log target of audit events. With `SEALGATE_AUDIT_FILE` they go to a file of their own as well, whatever the level.
@@ -75,11 +76,25 @@ impl Pseudonyms {
     }
 
     pub(crate) fn from_ring(ring: &KeyRing) -> Result<Self, Error> {
-        let Some(oldest) = ring.oldest_token_key() else {
-            return Ok(Pseudonyms { key: None });
-        };
+        match ring.token_keys().next() {
+            Some(oldest) => Pseudonyms::under(oldest),
+            None => Ok(Pseudonyms { key: None }),
+        }
+    }
+
+    /// Those under each token key that there is, oldest first. The first are in use, the others were or will be where a key
+    /// was or is not the oldest. Makes no keys.
+    ///
+    /// # Errors
+    /// Those of [`of`](Self::of).
+    pub fn under_every_key(settings: &GateSettings) -> Result<Vec<Self>, Error> {
+        let ring = KeyRing::as_it_is(settings)?;
+        ring.token_keys().map(Pseudonyms::under).collect()
+    }
+
+    fn under(token_key: &TokenKey) -> Result<Self, Error> {
         let mut key = Zeroizing::new([0; 32]);
-        hkdf_sha256(&oldest.bytes(), KEY_INFO, &mut *key)?;
+        hkdf_sha256(&token_key.bytes(), KEY_INFO, &mut *key)?;
         Ok(Pseudonyms { key: Some(key) })
     }
 

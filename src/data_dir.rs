@@ -225,7 +225,7 @@ fn lock(folder: &Path, lock_file: &str) -> Result<File, String> {
 }
 
 /// A path as a shell takes it for one word.
-pub(crate) fn shell_word(path: &Path) -> String {
+pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
     if text.chars().all(plain) {

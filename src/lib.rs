@@ -98,6 +98,7 @@ pub use cipher::{
 };
 pub use clock::unix_now;
 pub use config::{Config, Settings};
+pub use data_dir::shell_word;
 pub use default_gate::{
     decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token,
 };

@@ -110,6 +110,7 @@ fn help_lists_the_settings_that_a_subcommand_uses_and_no_others() {
         ("user enable", &[ring, audit]),
         ("user remove", &[ring, audit]),
         ("user list", &[store]),
+        ("audit who", &[ring]),
         ("store check", &[store]),
         ("store backup", &[store]),
         ("healthcheck", &[listen]),

@@ -1,4 +1,5 @@
-//! `sealgate healthcheck` against every kind of address, and against what only looks like our server.
+//! `sealgate healthcheck` against every kind of address, and against what only looks like our server; and the curl command
+//! that a server suggests.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
@@ -366,5 +367,66 @@ fn what_hangs_or_dribbles_is_given_up_and_what_is_no_server_is_told_apart() {
     is_not(
         &check(home.path(), &busy, &[], &own),
         &["is not ready (status 503)"],
+    );
+}
+
+/// Runs what the start-up lines suggest, in another folder and in a shell.
+fn suggested(server: &Server) -> (String, Output) {
+    let (_, curl) = server.greeting.split_once("Try:\n").unwrap();
+    let curl = curl.trim().to_owned();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", &format!("{curl} -sS --max-time 20")])
+        .current_dir(elsewhere.path())
+        .output()
+        .unwrap();
+    (curl, output)
+}
+
+#[test]
+fn the_curl_command_of_a_start_works_as_it_stands() {
+    if std::process::Command::new("curl")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("it's a folder");
+    fs::create_dir(&folder).unwrap();
+    let papers = Papers {
+        folder: tempfile::tempdir_in(&folder).unwrap(),
+    };
+    // No name that curl would ask for on its own; a path that a shell would take apart.
+    papers.issue("own", None, (-1, 1));
+    papers.issue("localhost", None, (-1, 1));
+    let ca = papers.issue("ca", None, (-1, 1));
+    papers.issue("gate.example", Some(&ca), (-1, 1));
+    for name in ["own", "localhost", "gate.example"] {
+        let (server, _) = serve(home.path(), "127.0.0.1:0", &papers.settings(name));
+        let (curl, output) = suggested(&server);
+        assert!(curl.contains("--cacert '"), "{curl}");
+        assert!(
+            text(&output.stdout).contains("\"token\""),
+            "{curl}: {output:?}"
+        );
+    }
+    let socket = folder.join("socket");
+    let listen = format!("unix:{}", socket.display());
+    let (server, _) = serve(home.path(), &listen, &[]);
+    let (curl, output) = suggested(&server);
+    assert!(
+        text(&output.stdout).contains("\"token\""),
+        "{curl}: {output:?}"
+    );
+
+    let mut mutual = papers.settings("localhost");
+    mutual.push(("SEALGATE_TLS_CLIENT_CA", papers.shown("ca")));
+    let (server, _) = serve(home.path(), "127.0.0.1:0", &mutual);
+    let (curl, _) = suggested(&server);
+    assert!(
+        curl.contains("--cert CLIENT.pem --key CLIENT-KEY.pem"),
+        "{curl}"
     );
 }

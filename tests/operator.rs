@@ -1,4 +1,4 @@
-//! What an operator has to see: which files a command changed, whether they are the server's, and who was given tokens.
+//! What an operator has to see: which files a command changed, whether they are the server's, and what goes wrong.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
@@ -8,10 +8,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Output;
-use std::sync::Mutex;
 
-use common::c::{checked, python};
-use common::people::{PASSWORD, Pair, People, claims, login};
+use common::people::{PASSWORD, People, claims};
 use common::place::Place;
 use common::{Server, run, said, sealgate, text, typed};
 
@@ -209,140 +207,6 @@ fn a_token_of_the_command_has_the_scopes_of_its_account() {
     }
 }
 
-/// The field of each line of an audit file, `event` and the like.
-fn fields(trail: &str, name: &str) -> Vec<String> {
-    let field = |line: &str| {
-        let (_, rest) = line.split_once(&format!(" {name}=")).unwrap();
-        rest.split(' ').next().unwrap().to_owned()
-    };
-    trail.lines().map(field).collect()
-}
-
-#[test]
-fn every_token_of_the_command_and_the_server_is_in_the_audit_trail_once() {
-    let people = People::of(&["alice"]);
-    let file = people.home().join("audit");
-    let setting = ("SEALGATE_AUDIT_FILE", file.to_str().unwrap());
-    let server = people.server(&[setting]);
-    let pair = Pair::log_in(&server, "alice");
-    assert_eq!(pair.refreshed(&server).status, 200);
-    assert_eq!(login(&server, "alice", "wrong").status, 401);
-    server.stop();
-    let mut issue = people.command(&["token", "issue", "--user", "alice"]);
-    issue.envs([setting]);
-    assert!(run(issue, b"").status.success());
-    let mut refused = people.command(&["token", "issue", "--user", ""]);
-    refused.envs([setting]);
-    assert!(!run(refused, b"").status.success());
-    let server = people.server(&[setting, ("SEALGATE_LOGIN", "open")]);
-    server.log_in("somebody");
-    server.stop();
-    let trail = fs::read_to_string(&file).unwrap();
-    assert_eq!(
-        fields(&trail, "event"),
-        ["login", "refresh", "login", "token.issue", "login"],
-        "{trail}"
-    );
-    let uid = format!("uid:{}", rustix::process::getuid().as_raw());
-    let here = "127.0.0.1";
-    assert_eq!(fields(&trail, "peer"), [here, here, here, &uid, here]);
-    let who = fields(&trail, "who");
-    assert!(who[..4].iter().all(|whose| *whose == who[0]), "{trail}");
-    let ids = fields(&trail, "id");
-    assert!(ids[3] == "-" && ids[0] != "-" && ids[4] != "-", "{trail}");
-}
-
-#[test]
-fn every_token_of_a_c_or_python_program_is_in_the_audit_trail_once() {
-    let people = People::of(&["alice"]);
-    let program = format!(
-        "import sealgate
-def show(level, name, line):
-    if name == 'sealgate.audit': print(line)
-sealgate.start_logging(function=show)
-gate = sealgate.Gate()
-gate.issue_token('alice')
-tokens = gate.log_in('alice', '{PASSWORD}')
-gate.refresh(tokens.refresh_token)
-try: gate.log_in('alice', 'wrong')
-except sealgate.SealgateError: pass
-"
-    );
-    let mut command = python(people.home());
-    command
-        .args(["-c", &program])
-        .env("SEALGATE_DATA_DIR", &people.place.folder);
-    let trail = checked(&mut command);
-    assert_eq!(
-        fields(&trail, "event"),
-        ["token.issue", "login", "refresh", "login"],
-        "{trail}"
-    );
-    assert_eq!(fields(&trail, "peer"), ["library"; 4]);
-}
-
-/// Collects the audit events of this process: event, result and peer.
-struct Heard;
-
-static HEARD: Mutex<Vec<[String; 3]>> = Mutex::new(Vec::new());
-
-impl log::Log for Heard {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target() == sealgate::audit::AUDIT
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let values = record.key_values();
-            let field = |name: &str| values.get(name.into()).unwrap().to_string();
-            HEARD
-                .lock()
-                .unwrap()
-                .push(["event", "result", "peer"].map(field));
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-#[test]
-fn every_token_of_a_rust_program_is_in_the_audit_trail_once() {
-    use sealgate::audit::Asker;
-    use sealgate::{Config, Gate, Grant, Refreshed};
-
-    log::set_logger(&Heard).unwrap();
-    log::set_max_level(log::LevelFilter::Info);
-    let people = People::of(&["alice"]);
-    let mut config = Config::new();
-    config
-        .set("data_dir", people.place.folder.to_str().unwrap())
-        .unwrap();
-    let gate = Gate::new(&config.settings().unwrap().gate).unwrap();
-    let grant = Grant {
-        subject: "alice",
-        scope: "",
-        ttl: None,
-    };
-    gate.issue_token(&grant).unwrap();
-    let asker = Asker {
-        peer: &"192.0.2.1",
-        id: "7",
-    };
-    gate.issue_token_by(&grant, asker).unwrap();
-    let user = gate.users().check("alice", &PASSWORD.into(), "").unwrap();
-    let tokens = gate.log_in_by(&user, "", asker).unwrap();
-    let refreshed = gate.refresh(&tokens.refresh_token.unwrap(), "").unwrap();
-    assert!(matches!(refreshed, Refreshed::New(..)));
-    let heard = HEARD.lock().unwrap();
-    let wanted = [
-        ["token.issue", "ok", "library"],
-        ["token.issue", "ok", "192.0.2.1"],
-        ["login", "ok", "192.0.2.1"],
-        ["refresh", "ok", "library"],
-    ];
-    assert_eq!(*heard, wanted.map(|event| event.map(str::to_owned)));
-}
-
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
 }
@@ -418,4 +282,38 @@ fn a_state_directory_that_others_could_have_filled_is_refused() {
         assert_eq!(mode(&folder), before);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn store_check_says_ok() {
+    let people = People::of(&["alice"]);
+    let checked = people.typed(&["store", "check"], "");
+    assert_eq!(stderr(&checked), "");
+    assert_eq!(text(&checked.stdout), "ok\n");
+}
+
+#[test]
+fn decrypt_hints_at_the_flag_for_streams() {
+    let place = Place::new();
+    let sealed = place.home.path().join("sealed");
+    let mut encrypt = place.command(&["encrypt", "--in", "-", "--out"]);
+    encrypt.arg(&sealed);
+    assert!(run(encrypt, b"data").status.success());
+    let stream = fs::read(&sealed).unwrap();
+    // Refused at once, however much would follow.
+    for input in [stream.clone(), [&stream[..], &[0; 1 << 20]].concat()] {
+        let refused = run(place.command(&["decrypt"]), &input);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let lines = text(&refused.stderr);
+        assert!(lines.starts_with("sealgate: The data cannot be decrypted.\n"));
+        assert!(lines.contains("--in"), "{lines}");
+        assert!(refused.stdout.is_empty());
+    }
+    let opened = run(place.command(&["decrypt", "--in", "-"]), &stream);
+    assert_eq!(text(&opened.stdout), "data");
+    let text_of_another = run(place.command(&["decrypt"]), b"AAAA");
+    assert_eq!(
+        said(&text_of_another),
+        "sealgate: The data cannot be decrypted.\n"
+    );
 }

@@ -51,3 +51,26 @@ fn the_table_of_settings_is_current() {
         );
     }
 }
+
+#[test]
+fn the_logrotate_snippet_is_the_one_in_packaging_and_logrotate_reads_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("packaging/sealgate.logrotate");
+    let snippet = fs::read_to_string(&file).unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    assert!(readme.contains(&format!("```\n{snippet}```\n")));
+    let state = tempfile::tempdir().unwrap();
+    let mut logrotate = std::process::Command::new("logrotate");
+    logrotate
+        .args(["--debug", "--state"])
+        .arg(state.path().join("state"))
+        .arg(&file);
+    // Where it is not installed, only the text is compared.
+    if let Ok(output) = logrotate.output() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && !said.contains("error:"),
+            "{said}"
+        );
+    }
+}

@@ -1,7 +1,9 @@
 //! `sealgate encrypt` and `sealgate decrypt`: standard input to standard output, as base64 text. With files: `stream`.
 
+use std::io::{self, BufRead};
+
 use clap::{Arg, ArgMatches, Command};
-use sealgate::Error;
+use sealgate::{Error, Secret};
 
 use super::{Failure, files, open_gate, read_input, settings, stream, write_output};
 
@@ -66,11 +68,30 @@ pub(super) fn decrypt(matches: &ArgMatches) -> Result<(), Failure> {
         return stream::decrypt(matches);
     }
     let gate = open_gate(matches)?;
-    let encrypted = read_input()?;
+    let encrypted = read_base64()?;
     let text = encrypted.expose_str().map_err(|_| Error::Decrypt)?;
     // Nothing is written before all of it has been authenticated.
     let decrypted = gate.decrypt_data(text, given_context(matches))?;
     write_output(decrypted.expose())
+}
+
+/// Standard input, unless it begins as a sealed stream does: then it is not read to its end, which may be far.
+fn read_base64() -> Result<Secret, Failure> {
+    let stdin = io::stdin();
+    let begins = stdin.lock().fill_buf().map(|begun| begun.first().copied());
+    match begins {
+        Ok(Some(stream::STREAM_VERSION)) => {
+            let mut failure = Failure::from(Error::Decrypt);
+            failure.sentences.push(
+                "Standard input begins as a sealed stream does, which is no base64 text. Use --in FILE, or --in - for \
+                 standard input."
+                    .to_owned(),
+            );
+            Err(failure)
+        }
+        // What cannot be read is reported there.
+        _ => read_input(),
+    }
 }
 
 pub(super) fn given_context(matches: &ArgMatches) -> &[u8] {

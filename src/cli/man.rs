@@ -110,6 +110,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("user disable", &["sealgate user disable alice"]),
     ("user enable", &["sealgate user enable alice"]),
     ("user remove", &["sealgate user remove alice"]),
+    (
+        "audit who",
+        &[
+            "sealgate audit who alice",
+            "sealgate audit who 9784b1b00cbe4cb1",
+            "grep -F -f <(sealgate audit who alice) /var/log/sealgate/audit.log",
+        ],
+    ),
     ("store check", &["sealgate store check"]),
     (
         "store backup",

@@ -5,6 +5,7 @@ mod changes;
 mod config;
 mod data;
 mod files;
+mod first_curl;
 mod health;
 mod keys;
 mod man;
@@ -19,6 +20,7 @@ mod stream;
 mod table;
 mod token;
 mod user;
+mod who;
 
 use std::io::{self, Read, Write};
 use std::thread::{self, JoinHandle};
@@ -87,6 +89,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("keys", matches)) => keys::run(matches),
         Some(("user", matches)) => user::run(matches),
         Some(("store", matches)) => store::run(matches),
+        Some(("audit", matches)) => who::run(matches),
         Some(("config", matches)) => config::run(matches),
         Some(("completions", matches)) => man::completions(command(), matches),
         Some(("man", matches)) => man::run(command(), matches),
@@ -112,6 +115,7 @@ fn command() -> Command {
         .subcommand(keys::command())
         .subcommand(user::command())
         .subcommand(store::command())
+        .subcommand(who::command())
         .subcommand(config::command())
         .subcommand(man::completions_command())
         .subcommand(man::command())

@@ -14,6 +14,7 @@ use sealgate::{CbcMode, Error, Gate, logging};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::first_curl::first_curl;
 use super::table::harmless;
 use super::{Failure, settings};
 
@@ -142,7 +143,7 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
             true => r#"{"username": "NAME", "password": "PASSWORD"}"#,
             false => r#"{"username": "test_user"}"#,
         };
-        let curl = harmless(&first_curl(&server.addresses()[0], body));
+        let curl = harmless(&first_curl(&server.addresses()[0], &settings.server, body));
         let _ = writeln!(out, "\nTry:\n  {curl}\n");
     }
     let _ = out.flush();
@@ -207,13 +208,4 @@ fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool
     for unknown in Config::unknown_env() {
         log::warn!("{unknown}");
     }
-}
-
-fn first_curl(address: &Address, body: &str) -> String {
-    let target = match address {
-        Address::Tcp(address) => format!("http://{}", Address::connectable(*address)),
-        Address::Tls(address) => format!("https://{}", Address::connectable(*address)),
-        Address::Unix(path) => format!("--unix-socket {} http://localhost", path.display()),
-    };
-    format!(r#"curl -X POST {target}/login -H "Content-Type: application/json" -d '{body}'"#)
 }

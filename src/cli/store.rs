@@ -21,7 +21,7 @@ fn add_subcommands(command: Command) -> Command {
     let check = Command::new("check")
         .about("Look the whole store through")
         .long_about(
-            "Look the whole store through. Exit code 1 where there is none, 2 where it is damaged; then the sentence says how \
+            "Look the whole store through, and print ok where it is whole. Exit code 1 where there is none, 2 where it is damaged; then the sentence says how \
              to restore it.",
         );
     let backup = Command::new("backup")
@@ -45,7 +45,13 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let users = Users::new(&load_settings(matches)?.gate)?;
     let there = match what {
-        "check" => users.check_store()?,
+        "check" => {
+            let there = users.check_store()?;
+            if there {
+                write_output(b"ok\n")?;
+            }
+            there
+        }
         _ => {
             let file = matches.get_one::<PathBuf>("file");
             let file = file.ok_or_else(|| Failure::wrong("A file is needed."))?;

@@ -20,7 +20,7 @@ const SLACK: usize = 2 * STREAM_CHUNK;
 const BUFFERS: usize = 3;
 
 /// The first byte of a stream.
-const STREAM_VERSION: u8 = 2;
+pub(super) const STREAM_VERSION: u8 = 2;
 
 /// Where a processor copies fastest to: a read into a place elsewhere has a quarter of the speed on some.
 const ALIGNMENT: usize = 64;

@@ -194,9 +194,9 @@ impl KeyRing {
             .collect()
     }
 
-    /// The first that was there; `None` only where keys may be missing.
-    pub(crate) fn oldest_token_key(&self) -> Option<&TokenKey> {
-        self.token_keys.first().map(|held| &held.key)
+    /// Oldest first; none only where keys may be missing.
+    pub(crate) fn token_keys(&self) -> impl Iterator<Item = &TokenKey> {
+        self.token_keys.iter().map(|held| &held.key)
     }
 
     /// The key that a token names.

@@ -144,7 +144,7 @@ impl Server {
         let mut child = command.spawn().unwrap();
         let mut greeting = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
-        while lines.read_line(&mut greeting).unwrap() > 0 && !greeting.contains("Try:") {
+        while lines.read_line(&mut greeting).unwrap() > 0 && !greeting.contains("  curl ") {
             if greeting.contains("login: nobody") {
                 break;
             }

@@ -1,0 +1,86 @@
+//! What the start-up lines suggest to type first: a curl command that works as it stands.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+
+use openssl::nid::Nid;
+use openssl::x509::{X509, X509NameEntryRef};
+use sealgate::config::ServerSettings;
+use sealgate::server::Address;
+use sealgate::shell_word;
+
+/// A login at this address.
+pub(super) fn first_curl(address: &Address, settings: &ServerSettings, body: &str) -> String {
+    let target = match address {
+        Address::Tcp(address) => format!("http://{}", Address::connectable(*address)),
+        Address::Tls(address) => tls_target(Address::connectable(*address), settings),
+        Address::Unix(path) => format!("--unix-socket {} http://localhost", shell_word(path)),
+    };
+    format!(r#"curl -X POST {target}/login -H "Content-Type: application/json" -d '{body}'"#)
+}
+
+/// The server's own certificate is what curl trusts, under a name that it has.
+fn tls_target(address: SocketAddr, settings: &ServerSettings) -> String {
+    let mut target = String::new();
+    let mut host = address.to_string();
+    if let Some(path) = &settings.tls_cert {
+        // curl may be run in another folder.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        target.push_str(&format!("--cacert {} ", shell_word(&path)));
+        let certificate = fs::read(&path)
+            .ok()
+            .and_then(|text| X509::from_pem(&text).ok());
+        if let Some(name) = certificate.and_then(|certificate| name_for(&certificate, address.ip()))
+        {
+            let port = address.port();
+            host = format!("{name}:{port}");
+            if name != "localhost" {
+                let ip = match address.ip() {
+                    IpAddr::V4(ip) => ip.to_string(),
+                    IpAddr::V6(ip) => format!("[{ip}]"),
+                };
+                // Open login is for those who name this machine.
+                target.push_str(&format!(
+                    r#"--resolve {name}:{port}:{ip} -H "Host: localhost" "#
+                ));
+            }
+        }
+    }
+    if settings.tls_client_ca.is_some() && settings.tls_client_required {
+        target.push_str("--cert CLIENT.pem --key CLIENT-KEY.pem ");
+    }
+    format!("{target}https://{host}")
+}
+
+/// A name to ask for where the certificate does not have the address itself.
+fn name_for(certificate: &X509, ip: IpAddr) -> Option<String> {
+    let mut names = Vec::new();
+    match certificate.subject_alt_names() {
+        Some(alternatives) => {
+            for name in &alternatives {
+                let same = match ip {
+                    IpAddr::V4(ip) => name.ipaddress() == Some(&ip.octets()),
+                    IpAddr::V6(ip) => name.ipaddress() == Some(&ip.octets()),
+                };
+                if same {
+                    return None;
+                }
+                names.extend(name.dnsname().map(str::to_owned));
+            }
+        }
+        None => {
+            let subject = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
+            let text =
+                |entry: &X509NameEntryRef| String::from_utf8(entry.data().as_slice().to_vec()).ok();
+            names.extend(subject.filter_map(text));
+        }
+    }
+    // Neither a wildcard nor anything that a shell reads in its own way.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+    names.retain(|name| name.chars().all(plain) && name.parse::<IpAddr>().is_err());
+    let local = ip.is_loopback() && names.iter().any(|name| name == "localhost");
+    match local {
+        true => Some("localhost".to_owned()),
+        false => names.into_iter().find(|name| name != "localhost"),
+    }
+}
