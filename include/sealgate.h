@@ -26,6 +26,9 @@
 #define SEALGATE_FEATURE_CAPI "capi"
 #define SEALGATE_FEATURE_VENDORED_OPENSSL "vendored-openssl"
 
+/* What tokens from open login permit, and accounts that the command or the Python package makes without other scopes. */
+#define SEALGATE_OPEN_LOGIN_SCOPE "secure-data encrypt decrypt"
+
 /* A status must be looked at. */
 #if defined(__GNUC__) || defined(__clang__)
 #define SEALGATE_MUST_USE __attribute__((warn_unused_result))
@@ -164,6 +167,18 @@ enum sealgate_status
    * There is no account of this name.
    */
   SEALGATE_STATUS_NOT_FOUND = 32,
+  /**
+   * There is an account of this name already.
+   */
+  SEALGATE_STATUS_USER_EXISTS = 33,
+  /**
+   * A new password is too short, too long or too well known.
+   */
+  SEALGATE_STATUS_WEAK_PASSWORD = 34,
+  /**
+   * An account cannot have this name.
+   */
+  SEALGATE_STATUS_INVALID_NAME = 35,
   /**
    * From a callback, or a thread, that the call would have to wait for.
    */
@@ -1487,9 +1502,9 @@ void sealgate_stream_free(struct sealgate_stream *stream);
  *
  * `name` is 1 to 256 characters of UTF-8 without control characters. `password` is 8 to 128 characters of UTF-8, none of
  * those that everybody tries first. `scope` is all that tokens of the account may have, names with single spaces between; it
- * may be empty. As soon as there has been an account, tokens of users without one are refused, and the server's /login
- * wants passwords. It takes as long as a password hash.
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (there is such an account, or one of the three will not do),
+ * may be empty. (The command and the Python package take SEALGATE_OPEN_LOGIN_SCOPE where they are given none.) As soon as there
+ * has been an account, tokens of users without one are refused, and the server's /login wants passwords. It takes as long as a password hash.
+ * Statuses: NULL_POINTER, INVALID_UTF8, USER_EXISTS, INVALID_NAME, WEAK_PASSWORD, INVALID_ARGUMENT (the scope),
  * SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
  *
  * # Safety
@@ -1579,7 +1594,7 @@ sealgate_status sealgate_refresh(const struct sealgate_gate *gate,
 /**
  * Gives an account another password, and takes all its tokens back.
  *
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the password will not do), NOT_FOUND (no such account), STORE, CRYPTO.
+ * Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, CRYPTO.
  * Thread safety: any thread. Since 0.1.
  *
  * # Safety

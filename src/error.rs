@@ -21,6 +21,15 @@ pub enum Error {
     /// An argument of the call is not acceptable.
     #[error("{0}")]
     InvalidInput(String),
+    /// There is an account of this name already.
+    #[error("There is an account of this name already.")]
+    UserExists,
+    /// A new password is too short, too long or too well known. The sentence says what is wanted.
+    #[error("{0}")]
+    WeakPassword(String),
+    /// An account cannot have this name. The sentence says what is wanted.
+    #[error("{0}")]
+    InvalidName(String),
     /// A token was refused.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -56,7 +65,10 @@ impl Error {
             Error::Setting(_) => "setting",
             Error::KeyRing(_) => "key_ring",
             Error::Store(_) => "store",
-            Error::InvalidInput(_) => "invalid_input",
+            Error::InvalidInput(_) => "invalid_argument",
+            Error::UserExists => "user_exists",
+            Error::WeakPassword(_) => "weak_password",
+            Error::InvalidName(_) => "invalid_name",
             Error::Token(error) => error.code(),
             Error::Decrypt => "decrypt_failed",
             Error::KeyRetired => "key_retired",

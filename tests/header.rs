@@ -43,10 +43,14 @@ fn generated() -> String {
          #define SEALGATE_ABI_VERSION {abi}\n\n\
          /* Names for sealgate_has_feature. */\n\
          {features}\n\
+         /* What tokens from open login permit, and accounts that the command or the Python package makes without other \
+         scopes. */\n\
+         #define SEALGATE_OPEN_LOGIN_SCOPE \"{scope}\"\n\n\
          /* A status must be looked at. */\n\
          #if defined(__GNUC__) || defined(__clang__)\n\
          #define SEALGATE_MUST_USE __attribute__((warn_unused_result))\n\
-         #else\n#define SEALGATE_MUST_USE\n#endif"
+         #else\n#define SEALGATE_MUST_USE\n#endif",
+        scope = sealgate::token::OPEN_LOGIN_SCOPE,
     ));
     let mut header = Vec::new();
     cbindgen::Builder::new()

@@ -369,7 +369,7 @@ fn the_audit_trail_has_what_happens_to_the_ring_as_a_whole() {
             "keys.export result=ok",
             "keys.import result=ok",
             "keys.unseal result=ok",
-            "keys.import result=invalid_input",
+            "keys.import result=invalid_argument",
         ]
     );
 }

@@ -301,8 +301,14 @@ impl From<Error> for Problem {
                 "The key that the data was encrypted with has been retired.",
                 "Whoever runs this server can accept it again, or rewrap the data: sealgate keys accept.",
             ),
-            Error::InvalidInput(sentence) => {
+            Error::InvalidInput(sentence)
+            | Error::WeakPassword(sentence)
+            | Error::InvalidName(sentence) => {
                 Problem::bad_member("The data is not acceptable.", sentence)
+            }
+            // No route makes accounts.
+            Error::UserExists => {
+                Problem::new(409, error.code(), "The name is taken.", error.to_string())
             }
             Error::Token(error) => Problem::unauthorized(error),
             Error::LoginFailed => Problem::login_failed(),

@@ -71,6 +71,10 @@ impl From<Error> for Failure {
             | Error::Token(_)
             | Error::LoginFailed
             | Error::RateLimited { .. } => Failure::no(error.to_string()),
+            Error::UserExists => Failure::no(format!("{error} ({})", error.code())),
+            Error::WeakPassword(_) | Error::InvalidName(_) => {
+                Failure::wrong(format!("{error} ({})", error.code()))
+            }
             _ => Failure::wrong(error.to_string()),
         }
     }

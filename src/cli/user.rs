@@ -19,7 +19,7 @@ pub(super) fn command() -> Command {
         .about("Make, list and change accounts")
         .long_about(
             "Make, list and change accounts. A running server that uses the same data directory notices within a second. \
-             Exit code 1 where there is no such account.",
+             Exit code 1 where there is no such account, or one of that name already.",
         )
         .subcommand_required(true)
         .arg_required_else_help(true)

@@ -52,6 +52,12 @@ pub enum SealgateStatus {
     LoginFailed = 31,
     /// There is no account of this name.
     NotFound = 32,
+    /// There is an account of this name already.
+    UserExists = 33,
+    /// A new password is too short, too long or too well known.
+    WeakPassword = 34,
+    /// An account cannot have this name.
+    InvalidName = 35,
     /// From a callback, or a thread, that the call would have to wait for.
     WouldDeadlock = 40,
     /// A server's handle in a process that was forked off after the server was made.
@@ -70,7 +76,7 @@ pub enum SealgateStatus {
 }
 
 impl SealgateStatus {
-    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 28] = [
+    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 31] = [
         (SealgateStatus::Ok, c"ok"),
         (SealgateStatus::NullPointer, c"null_pointer"),
         (SealgateStatus::InvalidArgument, c"invalid_argument"),
@@ -92,6 +98,9 @@ impl SealgateStatus {
         (SealgateStatus::RateLimited, c"rate_limited"),
         (SealgateStatus::LoginFailed, c"login_failed"),
         (SealgateStatus::NotFound, c"not_found"),
+        (SealgateStatus::UserExists, c"user_exists"),
+        (SealgateStatus::WeakPassword, c"weak_password"),
+        (SealgateStatus::InvalidName, c"invalid_name"),
         (SealgateStatus::WouldDeadlock, c"would_deadlock"),
         (SealgateStatus::Forked, c"forked"),
         (SealgateStatus::WrongState, c"wrong_state"),
@@ -107,6 +116,9 @@ impl SealgateStatus {
             Error::KeyRing(_) => SealgateStatus::KeyRing,
             Error::Store(_) => SealgateStatus::Store,
             Error::InvalidInput(_) => SealgateStatus::InvalidArgument,
+            Error::UserExists => SealgateStatus::UserExists,
+            Error::WeakPassword(_) => SealgateStatus::WeakPassword,
+            Error::InvalidName(_) => SealgateStatus::InvalidName,
             Error::Token(TokenError::Missing) => SealgateStatus::TokenMissing,
             Error::Token(TokenError::Malformed) => SealgateStatus::TokenMalformed,
             Error::Token(TokenError::Foreign) => SealgateStatus::TokenInvalid,

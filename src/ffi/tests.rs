@@ -183,3 +183,40 @@ fn a_panic_in_a_request_answers_500_and_the_server_goes_on() {
         sealgate_config_free(config);
     }
 }
+
+#[test]
+fn rust_and_c_have_the_same_codes() {
+    let sentence = String::new;
+    let errors = [
+        Error::Setting(sentence()),
+        Error::KeyRing(sentence()),
+        Error::Store(sentence()),
+        Error::InvalidInput(sentence()),
+        Error::UserExists,
+        Error::WeakPassword(sentence()),
+        Error::InvalidName(sentence()),
+        Error::Decrypt,
+        Error::KeyRetired,
+        Error::LoginFailed,
+        Error::RateLimited {
+            retry_after: std::time::Duration::ZERO,
+        },
+        Error::Io(sentence()),
+        Error::Crypto(""),
+    ];
+    let refused = [
+        crate::TokenError::Missing,
+        crate::TokenError::Malformed,
+        crate::TokenError::Expired,
+        crate::TokenError::NotYetValid,
+        crate::TokenError::KeyRetired,
+        crate::TokenError::Revoked,
+        crate::TokenError::Unchecked,
+    ];
+    for error in errors.into_iter().chain(refused.map(Error::Token)) {
+        let name = status::sealgate_status_name(SealgateStatus::of(&error) as i32);
+        // SAFETY: the text lives as long as the process and ends in NUL.
+        let name = unsafe { std::ffi::CStr::from_ptr(name) };
+        assert_eq!(name.to_str(), Ok(error.code()));
+    }
+}

@@ -13,9 +13,9 @@ use crate::{Error, Refreshed, TokenError, Tokens};
 ///
 /// `name` is 1 to 256 characters of UTF-8 without control characters. `password` is 8 to 128 characters of UTF-8, none of
 /// those that everybody tries first. `scope` is all that tokens of the account may have, names with single spaces between; it
-/// may be empty. As soon as there has been an account, tokens of users without one are refused, and the server's /login
-/// wants passwords. It takes as long as a password hash.
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (there is such an account, or one of the three will not do),
+/// may be empty. (The command and the Python package take SEALGATE_OPEN_LOGIN_SCOPE where they are given none.) As soon as there
+/// has been an account, tokens of users without one are refused, and the server's /login wants passwords. It takes as long as a password hash.
+/// Statuses: NULL_POINTER, INVALID_UTF8, USER_EXISTS, INVALID_NAME, WEAK_PASSWORD, INVALID_ARGUMENT (the scope),
 /// SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn sealgate_refresh(
 
 /// Gives an account another password, and takes all its tokens back.
 ///
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the password will not do), NOT_FOUND (no such account), STORE, CRYPTO.
+/// Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, CRYPTO.
 /// Thread safety: any thread. Since 0.1.
 ///
 /// # Safety

@@ -108,9 +108,10 @@ impl Users {
     /// Makes an account.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where there is one of this name, or name, password or scope will not do; [`Error::Store`].
+    /// [`Error::UserExists`], [`Error::InvalidName`], [`Error::WeakPassword`]; [`Error::InvalidInput`] where the scope is
+    /// malformed; [`Error::Store`].
     pub fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
-        check_subject(name)?;
+        check_subject(name).map_err(|error| Error::InvalidName(error.to_string()))?;
         check_scope(scope)?;
         password::check(name, password)?;
         let account = Account {
@@ -123,12 +124,7 @@ impl Users {
         };
         let added = self.ledger.writing()?.add_account(&account)?;
         self.ledger.look();
-        if added {
-            return Ok(());
-        }
-        Err(Error::InvalidInput(
-            "There is an account of this name already.".to_owned(),
-        ))
+        added.then_some(()).ok_or(Error::UserExists)
     }
 
     /// At most `most` accounts in the order of their names (by bytes), beginning behind `after`.
@@ -157,7 +153,7 @@ impl Users {
     /// Gives an account another password, and takes all its tokens back. `false`: there is no such account.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where the password will not do; [`Error::Store`].
+    /// [`Error::WeakPassword`]; [`Error::Store`].
     pub fn set_password(&self, name: &str, password: &Secret) -> Result<bool, Error> {
         password::check(name, password)?;
         self.change(name, Change::Password(self.hasher.hash(password)?))

@@ -31,10 +31,10 @@ const COMMON: &str = include_str!("common_passwords.txt");
 /// Whether a password will do for this user.
 ///
 /// # Errors
-/// [`Error::InvalidInput`] with what is wanted.
+/// [`Error::WeakPassword`] with what is wanted.
 pub(super) fn check(name: &str, password: &Secret) -> Result<(), Error> {
     static KNOWN: Lazy<HashSet<&str>> = Lazy::new(|| COMMON.lines().collect());
-    let wrong = |sentence: &str| Err(Error::InvalidInput(sentence.to_owned()));
+    let wrong = |sentence: &str| Err(Error::WeakPassword(sentence.to_owned()));
     let Ok(text) = password.expose_str() else {
         return wrong("The password must be UTF-8 text.");
     };

@@ -67,11 +67,13 @@ static void accounts_let_in_and_shut_out(sealgate_gate *gate)
     uint64_t wait;
     OK(sealgate_add_user(gate, "alice", 5, PASSWORD, "encrypt decrypt", 15));
     OK(sealgate_add_user(gate, "carol", 5, PASSWORD, NULL, 0));
-    IS(INVALID_ARGUMENT, sealgate_add_user(gate, "alice", 5, PASSWORD, NULL, 0));
-    IS(INVALID_ARGUMENT, sealgate_add_user(gate, "dave", 4, "password1", 9, NULL, 0));
-    IS(INVALID_ARGUMENT, sealgate_add_user(gate, "dave", 4, NULL, 0, NULL, 0));
+    IS(USER_EXISTS, sealgate_add_user(gate, "alice", 5, PASSWORD, NULL, 0));
+    IS(WEAK_PASSWORD, sealgate_add_user(gate, "dave", 4, "password1", 9, NULL, 0));
+    IS(WEAK_PASSWORD, sealgate_add_user(gate, "dave", 4, NULL, 0, NULL, 0));
+    IS(WEAK_PASSWORD, sealgate_set_user_password(gate, "alice", 5, "password1", 9));
     IS(INVALID_ARGUMENT, sealgate_add_user(gate, "dave", 4, PASSWORD, "a  b", 4));
-    IS(INVALID_ARGUMENT, sealgate_add_user(gate, NULL, 0, PASSWORD, NULL, 0));
+    IS(INVALID_NAME, sealgate_add_user(gate, NULL, 0, PASSWORD, NULL, 0));
+    IS(INVALID_NAME, sealgate_add_user(gate, "a\nb", 3, PASSWORD, NULL, 0));
     IS(INVALID_UTF8, sealgate_add_user(gate, "\xff", 1, PASSWORD, NULL, 0));
 
     OK(sealgate_check_password(gate, "alice", 5, PASSWORD, NULL, 0, &scope, &wait));

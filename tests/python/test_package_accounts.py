@@ -32,10 +32,27 @@ def test_who_knows_the_password_gets_tokens_and_nobody_else(gate):
         assert isinstance(failed.value, PermissionError) and PASSWORD not in str(failed.value)
     with pytest.raises(sealgate.InvalidArgumentError):
         gate.log_in("alice", PASSWORD, scope="admin")
-    with pytest.raises(sealgate.InvalidArgumentError):
-        gate.add_user("alice", PASSWORD)
-    with pytest.raises(sealgate.InvalidArgumentError):
-        gate.add_user("carol", "password")
+
+
+def test_what_keeps_an_account_from_being_made_is_told_apart(gate):
+    gate.add_user("alice", PASSWORD)
+    assert gate.check_password("alice", PASSWORD) == tuple(sealgate.OPEN_LOGIN_SCOPE.split())
+    for error, code, http_status, arguments in [
+        (sealgate.UserExistsError, "user_exists", 409, ("alice", PASSWORD)),
+        (sealgate.WeakPasswordError, "weak_password", 400, ("carol", "password")),
+        (sealgate.WeakPasswordError, "weak_password", 400, ("carol", "short")),
+        (sealgate.WeakPasswordError, "weak_password", 400, ("carol at length", "carol at length")),
+        (sealgate.InvalidNameError, "invalid_name", 400, ("", PASSWORD)),
+        (sealgate.InvalidNameError, "invalid_name", 400, ("a\0b", PASSWORD)),
+        (sealgate.InvalidNameError, "invalid_name", 400, ("a" * 257, PASSWORD)),
+        (sealgate.InvalidArgumentError, "invalid_argument", 400, ("carol", PASSWORD, "a  b")),
+    ]:
+        with pytest.raises(ValueError) as failed:
+            gate.add_user(*arguments)
+        assert type(failed.value) is error and (failed.value.code, failed.value.http_status) == (code, http_status)
+        assert isinstance(failed.value, sealgate.InvalidArgumentError)
+    with pytest.raises(sealgate.WeakPasswordError):
+        gate.set_user_password("alice", "password")
 
 
 def test_wrong_passwords_put_further_tries_off(gate):
@@ -50,7 +67,7 @@ def test_wrong_passwords_put_further_tries_off(gate):
             pass
     else:
         pytest.fail("never put off")
-    assert gate.check_password("alice", PASSWORD, source="192.0.2.2") == ()
+    assert " ".join(gate.check_password("alice", PASSWORD, source="192.0.2.2")) == sealgate.OPEN_LOGIN_SCOPE
 
 
 def test_a_refresh_token_is_good_for_one_use(gate):

@@ -10,7 +10,10 @@ from ._load import LIBRARY
 from ._memory import Handle, lend, number, opened, take_buffer, text, text_of
 from .errors import RateLimitedError, check, fail
 
-__all__ = ["Accounts", "Tokens", "scope_text"]
+__all__ = ["OPEN_LOGIN_SCOPE", "Accounts", "Tokens", "scope_text"]
+
+#: What tokens may be used for that anybody can log in for, and those of accounts that are made without other scopes.
+OPEN_LOGIN_SCOPE = "secure-data encrypt decrypt"
 
 _UINT64_MAX = 2**64 - 1
 
@@ -65,12 +68,15 @@ class Accounts:
                 if view is not None:
                     view.release()
 
-    def add_user(self, name: str, password: str, scope: Union[str, Iterable[str]] = "") -> None:
+    def add_user(self, name: str, password: str, scope: Union[str, Iterable[str]] = OPEN_LOGIN_SCOPE) -> None:
         """Makes an account. As soon as there has been one, tokens of users without an account are refused.
 
         :param password: 8 to 128 characters, none of those that everybody tries first.
         :param scope: all that tokens of the account may have.
-        :raises InvalidArgumentError: where there is such an account, or one of the three will not do.
+        :raises UserExistsError: where there is an account of this name; as the next two an InvalidArgumentError.
+        :raises InvalidNameError: where the name is empty, longer than 256 characters, or has control characters.
+        :raises WeakPasswordError: where the password will not do.
+        :raises InvalidArgumentError: where the scope is malformed.
         :raises StoreError: where the store cannot be used.
         """
         self._call(LIBRARY.sealgate_add_user, text(name, "name"), text(password, "password"), scope_text(scope))
@@ -79,6 +85,7 @@ class Accounts:
         """Gives an account another password, and takes all its tokens back.
 
         :raises NotFoundError: where there is no such account.
+        :raises WeakPasswordError: where the password will not do.
         """
         self._call(LIBRARY.sealgate_set_user_password, text(name, "name"), text(password, "password"))
 

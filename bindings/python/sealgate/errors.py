@@ -20,6 +20,7 @@ __all__ = [
     "DecryptFailedError",
     "ForkedError",
     "InvalidArgumentError",
+    "InvalidNameError",
     "InvalidUtf8Error",
     "IoError",
     "KeyRetiredError",
@@ -42,6 +43,8 @@ __all__ = [
     "TokenNotYetValidError",
     "TokenRevokedError",
     "TokenUncheckedError",
+    "UserExistsError",
+    "WeakPasswordError",
     "WouldDeadlockError",
     "WrongStateError",
 ]
@@ -184,6 +187,24 @@ class NotFoundError(SealgateError, LookupError):
     """There is no account of this name."""
 
     status, code, http_status = 32, "not_found", 404
+
+
+class UserExistsError(InvalidArgumentError):
+    """There is an account of this name already."""
+
+    status, code, http_status = 33, "user_exists", 409
+
+
+class WeakPasswordError(InvalidArgumentError):
+    """A new password is too short, too long or too well known."""
+
+    status, code = 34, "weak_password"
+
+
+class InvalidNameError(InvalidArgumentError):
+    """An account cannot have this name."""
+
+    status, code = 35, "invalid_name"
 
 
 class WouldDeadlockError(SealgateError, RuntimeError):

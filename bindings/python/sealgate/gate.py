@@ -22,16 +22,13 @@ from ._memory import (
     text,
     text_of,
 )
-from .accounts import Accounts, scope_text
+from .accounts import OPEN_LOGIN_SCOPE, Accounts, scope_text
 from .claims import Claims, ClaimsHandle
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
 from .stream import OpeningReader, SealingWriter, Stream
 
 __all__ = ["OPEN_LOGIN_SCOPE", "OVERHEAD", "Admission", "Gate", "mask_data"]
-
-#: What tokens may be used for that anybody can log in for.
-OPEN_LOGIN_SCOPE = "secure-data encrypt decrypt"
 
 #: How many bytes sealed data is longer than what was sealed.
 OVERHEAD: int = LIBRARY.sealgate_sealed_size(0)
