@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python flaky races fuzz test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python flaky races fuzz fuzz-minimise test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -83,11 +83,15 @@ races: bootstrap-test ## the C library under ThreadSanitizer: eight threads, ser
 	$(call heading,races)
 	cargo test --locked --test c_races -- --ignored --nocapture
 
-FUZZ_ROUNDS ?= 2000000
-fuzz: ## damaged requests for the pool engine's reader: make fuzz FUZZ_ROUNDS=10000000 FUZZ_SEED=2
+# The targets are the folders of fuzz/corpus. A finding stays in target/fuzz/findings, and is tried again with
+# FUZZ_TARGET=NAME target/fuzz/*/release/sealgate-fuzz FILE.
+FUZZ_SECONDS ?= 600
+fuzz: bootstrap-fuzz ## coverage-guided fuzzing of all that reads what strangers send: make fuzz FUZZ_TARGETS='json heads' FUZZ_SECONDS=60
 	$(call heading,fuzz)
-	SEALGATE_FUZZ_ROUNDS='$(FUZZ_ROUNDS)' SEALGATE_FUZZ_SEED='$(or $(FUZZ_SEED),1)' \
-		cargo test --locked --release --lib framing::fuzz -- --nocapture
+	FUZZ_SECONDS='$(FUZZ_SECONDS)' scripts/fuzz run '$(TARGET)/fuzz' $(FUZZ_TARGETS)
+
+fuzz-minimise: bootstrap-fuzz ## keeps what covers most of what fuzzing found in fuzz/corpus, which `make test` tries again
+	scripts/fuzz minimise '$(TARGET)/fuzz' $(FUZZ_TARGETS)
 
 PYTEST_ENVIRONMENT = SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' \
 	SEALGATE_NODE_MODULES='$(TARGET)/node' CARGO_TARGET_DIR='$(TARGET)' PYTHONDONTWRITEBYTECODE=1
@@ -182,6 +186,9 @@ bootstrap-run:
 
 bootstrap-test:
 	@scripts/bootstrap test
+
+bootstrap-fuzz:
+	@scripts/bootstrap fuzz
 
 bootstrap-bench-http:
 	@scripts/bootstrap bench-http

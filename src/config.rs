@@ -428,5 +428,9 @@ impl Settings {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzz::settings as settings_file;
 #[cfg(test)]
 mod tests;

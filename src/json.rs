@@ -385,5 +385,7 @@ fn escape(rest: &[u8]) -> Option<(char, usize)> {
     Some((character, 1))
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -60,6 +60,10 @@ mod error;
 mod ffi;
 #[forbid(unsafe_code)]
 mod fork;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[forbid(unsafe_code)]
+pub mod fuzzing;
 #[forbid(unsafe_code)]
 mod gate;
 #[forbid(unsafe_code)]

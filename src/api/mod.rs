@@ -35,6 +35,8 @@ pub use request::{Headers, Method, Request};
 pub use response::{Response, StatusCode};
 
 use caller::Caller;
+#[cfg(any(test, fuzzing))]
+pub(crate) use caller::fuzz::forwarding;
 pub(crate) use peer::is_loopback;
 use request::path_of;
 use request_id::RequestId;

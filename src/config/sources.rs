@@ -71,7 +71,15 @@ impl Config {
 
     /// Takes what is right in a file, and gives everything that is not.
     fn take_file(&mut self, path: &Path) -> Vec<Error> {
-        let table = match read_toml(path) {
+        match read_text(path) {
+            Ok(text) => self.take_text(text.expose_str().unwrap_or_default(), path),
+            Err(error) => vec![error],
+        }
+    }
+
+    /// The same of its text.
+    pub(super) fn take_text(&mut self, text: &str, path: &Path) -> Vec<Error> {
+        let table = match parse_toml(text, path) {
             Ok(table) => table,
             Err(error) => return vec![error],
         };
@@ -159,7 +167,7 @@ fn first(faults: Vec<Error>) -> Result<(), Error> {
     faults.into_iter().next().map_or(Ok(()), Err)
 }
 
-fn read_toml(path: &Path) -> Result<toml::Table, Error> {
+fn read_text(path: &Path) -> Result<Secret, Error> {
     let unreadable = |error: io::Error| {
         Error::Setting(format!(
             "The settings file {} cannot be read: {error}.",
@@ -167,13 +175,19 @@ fn read_toml(path: &Path) -> Result<toml::Table, Error> {
         ))
     };
     // It may be a pipe: a shell's `<(...)`.
-    let text = File::open(path)
+    File::open(path)
         .and_then(|file| Secret::read(file, MAX_FILE))
         .map_err(unreadable)?
-        .ok_or_else(|| unreadable(io::Error::other("it is larger than 1 MiB")))?;
-    let text = text
-        .expose_str()
-        .map_err(|_| unreadable(io::Error::other("stream did not contain valid UTF-8")))?;
+        .ok_or_else(|| unreadable(io::Error::other("it is larger than 1 MiB")))
+        .and_then(|text| match text.expose_str() {
+            Ok(_) => Ok(text),
+            Err(_) => Err(unreadable(io::Error::other(
+                "stream did not contain valid UTF-8",
+            ))),
+        })
+}
+
+fn parse_toml(text: &str, path: &Path) -> Result<toml::Table, Error> {
     toml::from_str(text).map_err(|error| {
         // The error's own display quotes the line, which may hold a secret.
         let line = error.span().map_or(1, |span| {

@@ -340,5 +340,7 @@ fn key_id(algorithm: Option<TokenAlgorithm>, key: &[u8]) -> Option<String> {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@
 //! the numbers. What a key does is the business of `token` and `cipher`.
 
 mod document;
+#[cfg(any(test, fuzzing))]
+pub(crate) use document::fuzz::documents;
 mod export;
 mod file;
 mod manage;

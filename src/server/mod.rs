@@ -22,6 +22,11 @@ pub use listen::Address;
 #[cfg(target_os = "linux")]
 pub(crate) use listen::SocketId;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use head::fuzz::heads;
+#[cfg(all(any(test, fuzzing), target_os = "linux"))]
+pub(crate) use pool::framing;
+
 /// A running server. Dropping it stops it without waiting.
 pub struct Server {
     engine: Engine,

@@ -30,7 +30,7 @@ pub(crate) use claims::narrow_scope;
 pub use claims::{Claims, OPEN_LOGIN_SCOPE, valid_scope, valid_subject};
 pub use key::TokenAlgorithm;
 pub(crate) use key::TokenKey;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use key::token_key_id;
 pub use strict::Unverified;
 

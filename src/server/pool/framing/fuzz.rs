@@ -1,157 +1,118 @@
-//! Damaged requests, the same ones every time: whatever comes, in whatever pieces, is read in one way or refused.
-//! `make fuzz` tries many more than `cargo test`.
+//! What holds for requests whatever bytes come, in whatever pieces: they are read in one way or refused.
 
-use super::tests::{LIMITS, hear};
+#![allow(clippy::unwrap_used)] // what panics is a finding
+
 use super::*;
 
-/// What gets damaged: good requests, so that the damage is nearly one.
-const SEEDS: &[&[u8]] = &[
-    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"GET http://x/a?b HTTP/1.1\r\nhost: x\r\nConnection: keep-alive, close\r\n\r\n",
-    b"OPTIONS * HTTP/1.1\r\nHost:\r\nA:\tb \r\n\r\n",
-    b"HEAD /a HTTP/1.0\r\n\r\n",
-    b"\r\nPOST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-    b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
-    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: x\r\ntransfer-encoding: Chunked\r\n\r\n1\r\n\n\r\n00\r\nT: y\r\nU: z\r\n\r\n",
-];
+pub(super) const LIMITS: Limits = Limits {
+    head: 16 << 10,
+    fields: 64,
+    body: 100_000,
+};
 
-/// What damages: everything that means something to somebody who reads HTTP.
-const SPLINTERS: &[&[u8]] = &[
-    b"\r",
-    b"\n",
-    b"\r\n",
-    b"\r\n\r\n",
-    b"\0",
-    b" ",
-    b"\t",
-    b":",
-    b",",
-    b";",
-    b"\x7f",
-    b"\x80",
-    b"0",
-    b"1",
-    b"f",
-    b"-",
-    b"+",
-    b"\x0b",
-    b"Host: y\r\n",
-    b"Content-Length: 5\r\n",
-    b"Content-Length: 0\r\n",
-    b"Content-Length: +5\r\n",
-    b"Transfer-Encoding: chunked\r\n",
-    b"Transfer-Encoding: gzip\r\n",
-    b" folded\r\n",
-    b"HTTP/1.0",
-    b"HTTP/2.0",
-    b"0\r\n\r\n",
-    b"ffffffffffffffff",
-    b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n",
-];
-
-/// Numbers that are the same every time (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % end as u64) as usize
-    }
-
-    fn of<'a>(&mut self, these: &[&'a [u8]]) -> &'a [u8] {
-        these[self.below(these.len())]
-    }
-}
-
-fn damaged(numbers: &mut Numbers) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..=numbers.below(3))
-        .flat_map(|_| numbers.of(SEEDS))
-        .copied()
-        .collect();
-    for _ in 0..numbers.below(4) {
-        let at = numbers.below(bytes.len());
-        let end = (at + 1 + numbers.below(4)).min(bytes.len());
-        match numbers.below(5) {
-            0 => bytes[at] = numbers.below(256) as u8,
-            1 => drop(bytes.drain(at..end)),
-            2 => drop(bytes.splice(at..end, numbers.of(SPLINTERS).iter().copied())),
-            3 => drop(bytes.splice(at..at, numbers.of(SPLINTERS).iter().copied())),
-            _ => bytes.extend_from_within(at..end),
-        }
-        if bytes.is_empty() {
-            bytes.push(b'G');
-        }
-    }
-    bytes
-}
-
-#[test]
-fn damaged_requests_are_read_in_one_way_or_refused() {
-    let rounds =
-        std::env::var("SEALGATE_FUZZ_ROUNDS").map_or(5_000, |rounds| rounds.parse().unwrap());
-    let seed = std::env::var("SEALGATE_FUZZ_SEED").map_or(1, |seed| seed.parse().unwrap());
-    let mut numbers = Numbers(seed);
-    let (mut whole_ones, mut refusals) = (0, 0);
-    for _ in 0..rounds {
-        let input = damaged(&mut numbers);
-        let heard = hear(&input, [input.len()]);
-        whole_ones += heard.requests.len();
-        refusals += usize::from(heard.refused);
-        check_the_accepted(&input);
-        let shown = input.escape_ascii();
-        assert_eq!(
-            hear(&input, std::iter::repeat(1)),
-            heard,
-            "byte by byte: {shown}"
-        );
-        let at = numbers.below(input.len());
-        assert_eq!(
-            hear(&input, [at, input.len()]),
-            heard,
-            "cut at {at}: {shown}"
-        );
-        let mut pieces = Numbers(numbers.0);
-        let sizes = std::iter::repeat_with(|| 1 + pieces.below(20));
-        assert_eq!(hear(&input, sizes), heard, "in pieces: {shown}");
-    }
-    println!("{rounds} inputs: {whole_ones} requests, {refusals} refusals");
-    assert!(
-        whole_ones > rounds / 3 && refusals > rounds / 5,
-        "{whole_ones}, {refusals}"
+/// The first two bytes decide how the others are cut.
+pub(crate) fn framing(input: &[u8]) {
+    let Some((&[first, second], input)) = input.split_first_chunk() else {
+        return;
+    };
+    let heard = hear(input, [input.len()]);
+    let shown = || input.escape_ascii();
+    let seed = usize::from(u16::from_be_bytes([first, second]));
+    let at = seed % (input.len() + 1);
+    assert_eq!(
+        hear(input, [at, input.len()]),
+        heard,
+        "cut at {at}: {}",
+        shown()
     );
+    let sizes = (0..).map(|turn: usize| 1 + (seed >> (turn % 12)) % 20);
+    assert_eq!(hear(input, sizes), heard, "in pieces: {}", shown());
+    // It takes the square of their number.
+    if input.len() <= 1024 {
+        let single = std::iter::repeat(1);
+        assert_eq!(hear(input, single), heard, "byte by byte: {}", shown());
+    }
+    check_the_accepted(input);
 }
 
-/// Bytes that have nothing to do with HTTP, and a lot of them: refused or waited for within the limits.
-#[test]
-fn noise_takes_no_memory() {
-    let mut numbers = Numbers(7);
-    for round in 0..200 {
-        let mut framer = Framer::default();
-        let mut kept: Vec<u8> = numbers.of(SEEDS)[..numbers.below(20)].to_vec();
-        let letters = round % 2 == 0;
-        let refused = (0..2000).any(|_| {
-            let noise = (0..100).map(|_| numbers.below(256) as u8);
-            kept.extend(noise.map(|byte| if letters { byte % 26 + b'a' } else { byte }));
-            assert!(framer.memory() <= 2 * LIMITS.body);
-            loop {
-                match framer.read(&kept, LIMITS) {
-                    Step::More { keep, taken, .. } => drop(kept.drain(keep..keep + taken)),
-                    Step::Whole { used, .. } => {
-                        kept.drain(..used);
-                        continue;
-                    }
-                    Step::Refused { .. } => return true,
+/// Method, target and body of each request, in order, and whether the bytes end in a refusal.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    pub(super) requests: Vec<(String, String, Vec<u8>)>,
+    pub(super) refused: bool,
+    pub(super) left: usize,
+}
+
+/// Reads as a connection does, with the bytes coming in pieces of these sizes.
+pub(super) fn hear(input: &[u8], sizes: impl IntoIterator<Item = usize>) -> Heard {
+    let mut heard = Heard::default();
+    let mut framer = Framer::default();
+    let mut kept: Vec<u8> = Vec::new();
+    let mut rest = input;
+    for size in sizes {
+        let (piece, more) = rest.split_at(size.min(rest.len()));
+        rest = more;
+        kept.extend_from_slice(piece);
+        loop {
+            match framer.read(&kept, LIMITS) {
+                Step::More { keep, taken, .. } => {
+                    kept.drain(keep..keep + taken);
+                    break;
                 }
-                return false;
+                Step::Whole { request, used, .. } => {
+                    heard.requests.push((
+                        request.method.to_string(),
+                        request.target.to_owned(),
+                        request.body.to_vec(),
+                    ));
+                    kept.drain(..used);
+                }
+                Step::Refused { .. } => {
+                    heard.refused = true;
+                    return heard;
+                }
             }
-        });
-        assert!(refused, "{} bytes are kept", kept.len());
-        assert!(kept.len() <= LIMITS.head + 200);
+        }
+        assert!(framer.memory() <= 2 * LIMITS.body);
+        assert!(kept.len() <= LIMITS.head + LIMITS.body + piece.len());
+        if rest.is_empty() {
+            break;
+        }
     }
+    heard.left = kept.len();
+    heard
+}
+
+/// What is accepted can be written down again, with its body's length in front, and is the same request then.
+fn check_rewritten(request: &Parsed<'_>) {
+    let version = if request.version_1_0 { "1.0" } else { "1.1" };
+    let mut bytes =
+        format!("{} {} HTTP/{version}\r\n", request.method, request.target).into_bytes();
+    for (name, value) in &request.headers.0 {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if !is("Content-Length") && !is("Transfer-Encoding") {
+            bytes.extend([name.as_bytes(), b":", value, b"\r\n"].concat());
+        }
+    }
+    if !request.body.is_empty() {
+        bytes.extend(format!("Content-Length:{}\r\n", request.body.len()).as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&request.body);
+    let again = Heard {
+        requests: vec![(
+            request.method.to_string(),
+            request.target.to_owned(),
+            request.body.to_vec(),
+        )],
+        ..Heard::default()
+    };
+    assert_eq!(
+        hear(&bytes, [bytes.len()]),
+        again,
+        "{}",
+        bytes.escape_ascii()
+    );
 }
 
 /// Whatever is accepted has one meaning only, by another, plainer reading of its bytes.
@@ -199,9 +160,8 @@ fn check_the_accepted(input: &[u8]) {
             }
             _ => panic!("two lengths: {shown}"),
         }
-        if used == 0 {
-            panic!("a request without bytes: {shown}");
-        }
+        assert!(head <= used && used > 0, "{shown}");
+        check_rewritten(&request);
         rest = &rest[used..];
     }
 }

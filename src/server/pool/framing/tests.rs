@@ -1,58 +1,7 @@
+use super::fuzz::{LIMITS, hear};
 use super::*;
 
-pub(super) const LIMITS: Limits = Limits {
-    head: 16 << 10,
-    fields: 64,
-    body: 100_000,
-};
-
-/// Method, target and body of each request, in order; then, if the bytes end in a refusal, its answer's status.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
-    pub(super) requests: Vec<(String, String, Vec<u8>)>,
-    pub(super) refused: bool,
-    left: usize,
-}
-
-/// Reads as a connection does, with the bytes coming in pieces of these sizes.
-pub(super) fn hear(input: &[u8], sizes: impl IntoIterator<Item = usize>) -> Heard {
-    let mut heard = Heard::default();
-    let mut framer = Framer::default();
-    let mut kept: Vec<u8> = Vec::new();
-    let mut rest = input;
-    for size in sizes {
-        let (piece, more) = rest.split_at(size.min(rest.len()));
-        rest = more;
-        kept.extend_from_slice(piece);
-        loop {
-            match framer.read(&kept, LIMITS) {
-                Step::More { keep, taken, .. } => {
-                    kept.drain(keep..keep + taken);
-                    break;
-                }
-                Step::Whole { request, used, .. } => {
-                    heard.requests.push((
-                        request.method.to_string(),
-                        request.target.to_owned(),
-                        request.body.to_vec(),
-                    ));
-                    kept.drain(..used);
-                }
-                Step::Refused { .. } => {
-                    heard.refused = true;
-                    return heard;
-                }
-            }
-        }
-        if rest.is_empty() {
-            break;
-        }
-    }
-    heard.left = kept.len();
-    heard
-}
-
-fn in_pieces_of(input: &[u8], size: usize) -> Heard {
+fn in_pieces_of(input: &[u8], size: usize) -> super::fuzz::Heard {
     hear(input, std::iter::repeat(size))
 }
 
@@ -161,4 +110,40 @@ fn connections_stay_as_the_version_says() {
     assert!(!keeps(
         "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n"
     ));
+}
+
+/// Bytes that have nothing to do with HTTP, and a lot of them: refused or waited for within the limits.
+#[test]
+fn noise_takes_no_memory() {
+    let mut state = 7_u32;
+    for round in 0..200 {
+        let mut framer = Framer::default();
+        let mut kept: Vec<u8> = SESSION[..round % 20].to_vec();
+        let refused = (0..2000).any(|_| {
+            let noise = (0..100).map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let byte = (state >> 24) as u8;
+                if round % 2 == 0 {
+                    byte % 26 + b'a'
+                } else {
+                    byte
+                }
+            });
+            kept.extend(noise);
+            assert!(framer.memory() <= 2 * LIMITS.body);
+            loop {
+                match framer.read(&kept, LIMITS) {
+                    Step::More { keep, taken, .. } => drop(kept.drain(keep..keep + taken)),
+                    Step::Whole { used, .. } => {
+                        kept.drain(..used);
+                        continue;
+                    }
+                    Step::Refused { .. } => return true,
+                }
+                return false;
+            }
+        });
+        assert!(refused, "{} bytes are kept", kept.len());
+        assert!(kept.len() <= LIMITS.head + 200);
+    }
 }
