@@ -2,14 +2,19 @@
 //! trail.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
+#![allow(clippy::print_stdout)] // reasons, for whoever runs the tests
 
 mod common;
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
-use common::people::{PASSWORD, Pair, People, claims, login, refresh};
-use common::{said, text};
+use common::people::{FREE, PASSWORD, Pair, People, claims, login, refresh, within};
+use common::process::start_by;
+use common::{PATIENCE, Server, said, text};
 use serde_json::json;
 
 #[test]
@@ -177,6 +182,97 @@ fn a_damaged_store_stops_the_start_and_refuses_tokens_of_a_running_server() {
         assert!(!stderr.contains("panic"), "{stderr}");
     }
     assert!(fs::read(&store).unwrap() != whole);
+}
+
+/// A server on these accounts, started by another program.
+fn started_by(people: &People, by: &[&str]) -> Server {
+    Server::start_with(people.home(), |command| {
+        command
+            .env("SEALGATE_DATA_DIR", &people.place.folder)
+            .envs(FREE.iter().copied());
+        start_by(command, by);
+    })
+}
+
+/// Waits until the server says that its store cannot be written, or that it is ready again.
+fn becomes_ready(server: &Server, wanted: bool) {
+    let status = if wanted { 200 } else { 503 };
+    within(PATIENCE, || server.get("/readyz", None).status == status);
+    if !wanted {
+        let answer = server.get("/readyz", None);
+        let unwritten = "The store of accounts cannot be written.";
+        assert_eq!(answer.json()["store"], unwritten, "{}", answer.body);
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert_eq!(server.get("/healthz", None).status, 200);
+    }
+}
+
+#[test]
+fn a_server_is_not_ready_while_the_disk_of_its_store_is_full() {
+    let script = r#"kept="$HOME/kept" && cp -a "$SEALGATE_DATA_DIR" "$kept" &&
+        mount -t tmpfs -o size=4m,mode=700 tmpfs "$SEALGATE_DATA_DIR" &&
+        cp -a "$kept/." "$SEALGATE_DATA_DIR" && exec "$0" serve"#;
+    let probe = ["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"];
+    let mut unshare = Command::new("unshare");
+    if !unshare
+        .args(probe)
+        .output()
+        .is_ok_and(|done| done.status.success())
+    {
+        println!("not run: this system lets nobody make a small disk");
+        return;
+    }
+    let people = People::of(&["alice"]);
+    let server = started_by(&people, &["unshare", "-rm", "sh", "-c", script]);
+    let pair = Pair::log_in(&server, "alice");
+    becomes_ready(&server, true);
+    let folder = people.place.folder.strip_prefix("/").unwrap();
+    let disk = Path::new(&format!("/proc/{}/root", server.id())).join(folder);
+    let filler = disk.join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    becomes_ready(&server, false);
+    assert_eq!(login(&server, "alice", PASSWORD).status, 503);
+    assert_eq!(server.get("/secure-data", Some(&pair.token)).status, 200);
+    drop(file);
+    fs::remove_file(&filler).unwrap();
+    becomes_ready(&server, true);
+    assert_eq!(login(&server, "alice", PASSWORD).status, 200);
+    server.stop();
+}
+
+#[test]
+fn a_server_is_not_ready_while_it_may_not_write_its_store() {
+    // Whoever may do anything is not stopped by a mode.
+    let mortal = [
+        "setpriv",
+        "--bounding-set=-dac_override,-dac_read_search",
+        "sh",
+        "-c",
+        r#"exec "$0" serve"#,
+    ];
+    let by = if rustix::process::geteuid().is_root() {
+        &mortal[..]
+    } else {
+        &mortal[2..]
+    };
+    let people = People::of(&["alice"]);
+    let server = started_by(&people, by);
+    becomes_ready(&server, true);
+    let set =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let folder = &people.place.folder;
+    for (path, closed, open) in [
+        (folder.join("store.db"), 0o400, 0o600),
+        (folder.clone(), 0o500, 0o700),
+    ] {
+        set(&path, closed);
+        becomes_ready(&server, false);
+        set(&path, open);
+        becomes_ready(&server, true);
+    }
+    assert_eq!(login(&server, "alice", PASSWORD).status, 200);
+    server.stop();
 }
 
 #[test]

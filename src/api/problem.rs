@@ -14,6 +14,8 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     headers: Vec<(&'static str, String)>,
+    /// A member of the body beside those that every problem has.
+    member: Option<(&'static str, &'static str)>,
 }
 
 impl Problem {
@@ -29,6 +31,7 @@ impl Problem {
             title,
             detail: detail.into(),
             headers: Vec::new(),
+            member: None,
         }
     }
 
@@ -246,6 +249,12 @@ impl Problem {
             .with("Retry-After", "1")
     }
 
+    /// The same with one more member (RFC 9457, section 3.2).
+    pub(super) fn with_member(mut self, name: &'static str, value: &'static str) -> Self {
+        self.member = Some((name, value));
+        self
+    }
+
     /// The stable code.
     pub(super) fn code(&self) -> &'static str {
         self.code
@@ -266,17 +275,18 @@ impl Problem {
     }
 
     pub(super) fn into_response(self, id: &RequestId) -> Response {
-        let mut response = Response::json(
-            self.status,
-            &json!({
-                "type": format!("urn:sealgate:problem:{}", self.code),
-                "title": self.title,
-                "status": self.status,
-                "detail": self.detail,
-                "request_id": id.as_str(),
-                "error": self.title,
-            }),
-        );
+        let mut body = json!({
+            "type": format!("urn:sealgate:problem:{}", self.code),
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": id.as_str(),
+            "error": self.title,
+        });
+        if let Some((name, value)) = self.member {
+            body[name] = value.into();
+        }
+        let mut response = Response::json(self.status, &body);
         response.set("Content-Type", "application/problem+json");
         for (name, value) in self.headers {
             response.set(name, value);

@@ -230,6 +230,7 @@ pub(super) fn pace(app: &AppInner, method: &Method, path: &str) -> Pace {
         // They wait for the disk.
         || hooked(true, Method::Post, "/refresh")
         || hooked(true, Method::Post, "/logout")
+        || (hooked(true, Method::Get, "/readyz") && !app.gate.store_was_writable())
         || host
             .routes
             .iter()

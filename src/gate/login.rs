@@ -52,6 +52,16 @@ impl Gate {
         self.inner.ledger.epoch().is_some()
     }
 
+    /// Whether changes can be written to the store, if there is one: as of the last second.
+    pub(crate) fn store_is_writable(&self) -> bool {
+        self.inner.ledger.is_writable()
+    }
+
+    /// The same as of the last call of that: to look again may mean to wait for the disk.
+    pub(crate) fn store_was_writable(&self) -> bool {
+        self.inner.ledger.was_writable()
+    }
+
     /// Looks at the store at once, which otherwise happens when it is first needed.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ use crate::{Error, TokenError};
 
 /// How old the knowledge of what was changed elsewhere may be: well under the promised second.
 const LOOK_AFTER_MS: u64 = 250;
+/// How often it is asked whether the store can be written, at most.
+const ASK_AFTER_MS: u64 = 1000;
 /// No epoch: the store cannot be read, and what was found good before has to be looked at anew.
 const UNKNOWN: u64 = u64::MAX;
 /// Not looked yet.
@@ -31,6 +33,9 @@ pub(crate) struct Ledger {
     /// When the store was last looked at, in milliseconds of [`coarse_milliseconds`].
     looked: AtomicU64,
     accounts: AtomicBool,
+    /// The same of when it was last asked whether it can be written.
+    asked: AtomicU64,
+    writable: AtomicBool,
 }
 
 enum Place {
@@ -64,6 +69,8 @@ impl Ledger {
             epoch: AtomicU64::new(0),
             looked: AtomicU64::new(NEVER),
             accounts: AtomicBool::new(false),
+            asked: AtomicU64::new(NEVER),
+            writable: AtomicBool::new(true),
         }
     }
 
@@ -77,17 +84,30 @@ impl Ledger {
 
     /// Nobody else knows of what is in memory: only a folder has to be looked at.
     fn look_now_and_then(&self) {
-        let now = coarse_milliseconds();
-        let last = self.looked.load(Ordering::Relaxed);
-        if (last == NEVER || now.saturating_sub(last) >= LOOK_AFTER_MS)
-            // One looks; the others go on with what was seen last.
-            && self
-                .looked
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-        {
+        if is_due(&self.looked, LOOK_AFTER_MS) {
             self.look();
         }
+    }
+
+    /// Whether changes can be written to the store, if there is one; asked once a second at most, and else what it was then.
+    pub(crate) fn is_writable(&self) -> bool {
+        if is_due(&self.asked, ASK_AFTER_MS) {
+            let found = match self.reading() {
+                Ok(Some(store)) => store.check_writable(),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            let before = self.writable.swap(found.is_ok(), Ordering::Relaxed);
+            if let (true, Err(error)) = (before, &found) {
+                log::error!("{error} Logins and revocations fail until it can.");
+            }
+        }
+        self.was_writable()
+    }
+
+    /// What [`is_writable`](Self::is_writable) said last.
+    pub(crate) fn was_writable(&self) -> bool {
+        self.writable.load(Ordering::Relaxed)
     }
 
     /// Looks at once.
@@ -206,6 +226,16 @@ impl Ledger {
         }
         Ok(now)
     }
+}
+
+/// Whether `last` was so many milliseconds ago; it is now, if so. One is told so; the others go on with what was seen last.
+fn is_due(last: &AtomicU64, after: u64) -> bool {
+    let now = coarse_milliseconds();
+    let before = last.load(Ordering::Relaxed);
+    (before == NEVER || now.saturating_sub(before) >= after)
+        && last
+            .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
 }
 
 impl std::fmt::Debug for Ledger {

@@ -151,6 +151,8 @@ pub(crate) trait Store: Send + Sync {
     fn rotate(&self, refresh: &str, next: Session<'_>, now: u64) -> Result<Rotation, Error>;
     /// Whether there is such a session, with this as its good refresh token.
     fn is_session(&self, id: &str, refresh: &str, now: u64) -> Result<bool, Error>;
+    /// Whether changes can be written, found out without one where nothing speaks against it.
+    fn check_writable(&self) -> Result<(), Error>;
     /// Looks all of it through.
     fn check(&self) -> Result<(), Error>;
     /// Copies all of it into a new file.

@@ -134,19 +134,25 @@ pub fn many_descriptors() -> u64 {
 /// Makes this command, which runs the server, one with a hard limit on its descriptors (it raises its soft one), and adds
 /// arguments to it. What it would write to standard error is lost.
 pub fn limit_descriptors(command: &mut Command, most: u32, arguments: &str) {
+    let script = format!("ulimit -n {most}; exec \"$0\" serve {arguments}");
+    start_by(command, &["sh", "-c", &script]);
+}
+
+/// Has this command's program started by another one, which gets its path as the last argument and its environment. What it
+/// would write to standard error is lost.
+pub fn start_by(command: &mut Command, by: &[&str]) {
     let program = command.get_program().to_owned();
     let settings: Vec<_> = command
         .get_envs()
         .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
         .collect();
-    let script = format!("ulimit -n {most}; exec \"$0\" serve {arguments}");
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", &script])
+    let mut other = Command::new(by[0]);
+    other
+        .args(&by[1..])
         .arg(program)
         .env_clear()
         .envs(settings)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    *command = limited;
+    *command = other;
 }

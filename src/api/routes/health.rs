@@ -12,17 +12,18 @@ pub(super) fn alive(_call: &mut Call<'_>) -> Result<Response, Problem> {
     Ok(Response::json(200, &json!({"status": "ok"})).no_store())
 }
 
-/// It can also do its work: the newest key seals, and what it seals opens; the store, if there is one, can be used. A log that cannot be written, or a key ring
-/// that was damaged meanwhile, is told beside.
+/// It can also do its work: the newest key seals, and what it seals opens; the store, if there is one, can be read and
+/// written. A log that cannot be written, or a key ring that was damaged meanwhile, is reported beside.
 pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;
     if !gate.can_seal() {
-        return Err(Problem::unavailable("The keys do not work."));
+        return Err(unready("keys", "The keys do not work."));
     }
     if !gate.store_is_usable() {
-        return Err(Problem::unavailable(
-            "The store of accounts cannot be used.",
-        ));
+        return Err(unready("store", "The store of accounts cannot be used."));
+    }
+    if !gate.store_is_writable() {
+        return Err(unready("store", "The store of accounts cannot be written."));
     }
     let mut body = json!({"status": "ready"});
     // Said, but no reason to be taken out of service: requests are answered as ever.
@@ -35,4 +36,10 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
             "The key ring has changed and cannot be used; the keys from before are in use.".into();
     }
     Ok(Response::json(200, &body).no_store())
+}
+
+/// The member `name` of the answer says what is wrong with what; its reason is in the server's log.
+fn unready(name: &'static str, sentence: &'static str) -> Problem {
+    let detail = format!("{sentence} The server's log has the reason.");
+    Problem::unavailable(detail).with_member(name, sentence)
 }

@@ -174,7 +174,7 @@ pub(super) fn plain_name(path: &Path) -> PathBuf {
 }
 
 /// Called by SQLite for the n-th time because another process is writing; whether to go on waiting.
-fn wait_for_others(times: i32) -> bool {
+pub(super) fn wait_for_others(times: i32) -> bool {
     thread_local!(static SINCE: Cell<Instant> = Cell::new(Instant::now()));
     let now = Instant::now();
     if times == 0 {
@@ -251,7 +251,7 @@ fn restore(path: &Path) -> String {
     )
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -1,10 +1,12 @@
 //! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers have open
-//! together. `file` makes and judges it, `schema` has its tables, `pool` lends connections; here is what is asked of them.
+//! together. `file` makes and judges it, `schema` has its tables, `pool` lends connections, `writable` knows whether changes can
+//! be written; here is what is asked of them.
 
 mod file;
 mod pool;
 mod rows;
 mod schema;
+mod writable;
 
 #[cfg(test)]
 mod tests;
@@ -236,6 +238,10 @@ impl Store for SqliteStore {
                 )?
                 .query_row(params![id, refresh, signed(now)], |row| row.get(0))
         })
+    }
+
+    fn check_writable(&self) -> Result<(), Error> {
+        self.pool.check_writable()
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::file::{self, Found, Judge};
 use super::schema;
+use super::writable::{self, LastChange};
 use crate::Error;
 use crate::data_dir::new_private_file;
 use crate::fork::Owner;
@@ -27,6 +28,7 @@ pub(super) enum Pool {
         writers: Turns,
         owner: Owner,
         identity: Identity,
+        last_change: LastChange,
     },
     /// There is one, and only it has the data.
     Memory(Mutex<Connection>),
@@ -71,6 +73,7 @@ impl Pool {
             writers: Turns::default(),
             owner: Owner::this(),
             identity: Identity::of(&metadata),
+            last_change: LastChange::default(),
         }))
     }
 
@@ -96,11 +99,37 @@ impl Pool {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        self.lend(true, |connection| {
+        let change = |connection: &mut Connection| {
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&change)?;
             change.commit()?;
             Ok(done)
+        };
+        self.lend(true, |connection| self.noted(change(connection)))
+    }
+
+    fn noted<T>(&self, done: rusqlite::Result<T>) -> rusqlite::Result<T> {
+        if let Pool::File { last_change, .. } = self {
+            last_change.note(&done);
+        }
+        done
+    }
+
+    pub(super) fn check_writable(&self) -> Result<(), Error> {
+        let Pool::File {
+            folder,
+            last_change,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        writable::check_permission(folder)?;
+        if !last_change.failed() && !writable::is_nearly_full(folder) {
+            return Ok(());
+        }
+        self.lend(false, |connection| {
+            self.noted(writable::try_to_write(connection))
         })
     }
 
@@ -121,6 +150,7 @@ impl Pool {
                 owner,
                 writers,
                 identity,
+                ..
             } => (folder, path, idle, owner, writers, identity),
         };
         let _turn = writes.then(|| writers.wait());
