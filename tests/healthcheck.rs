@@ -19,7 +19,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslAcceptor, SslMethod};
-use openssl::x509::extension::BasicConstraints;
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage};
 use openssl::x509::{X509, X509NameBuilder};
 
 /// Certificates in files, none with a name that a client would ask for.
@@ -57,6 +57,10 @@ impl Papers {
         let mut constraints = BasicConstraints::new();
         if name.starts_with("ca") {
             constraints.critical().ca();
+        }
+        if name == "client-only" {
+            let usage = ExtendedKeyUsage::new().client_auth().build().unwrap();
+            certificate.append_extension(usage).unwrap();
         }
         certificate
             .append_extension(constraints.build().unwrap())
@@ -209,6 +213,11 @@ fn a_server_is_known_by_its_certificate_and_not_by_a_name() {
         &check(home.path(), &listen, &[], &own),
         &["does not speak TLS"],
     );
+    papers.issue("client-only", None, (-1, 1));
+    let unfit = papers.settings("client-only");
+    let (_unfit, unfit_listen) = serve(home.path(), "127.0.0.1:0", &unfit);
+    let words = ["that clients refuse", "purpose"];
+    is_not(&check(home.path(), &unfit_listen, &[], &unfit), &words);
     let missing = [("SEALGATE_TLS_CERT", papers.shown("missing"))];
     let missing = check(home.path(), &listen, &[], &missing);
     assert_eq!(missing.status.code(), Some(2), "{missing:?}");

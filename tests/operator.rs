@@ -130,6 +130,14 @@ fn a_key_ring_made_on_the_way_is_named() {
             "{arguments:?}: {second}"
         );
     }
+    // A server says so in its log, which may be JSON.
+    let place = Place::new();
+    let folder = [("SEALGATE_DATA_DIR", place.folder.to_str().unwrap())];
+    let created = format!("created the key ring {}", place.ring().display());
+    for times in [1, 0] {
+        let log = Server::start(place.home.path(), &folder).stop();
+        assert_eq!(log.matches(&created).count(), times, "{log}");
+    }
     let place = Place::with_ring();
     let key = place.newest("data");
     assert_eq!(stderr(&place.keys("rotate")), "");

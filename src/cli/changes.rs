@@ -118,7 +118,8 @@ impl Changes {
         })
     }
 
-    fn new_ring(&self) -> Option<PathBuf> {
+    /// The key ring, if there was none before.
+    pub(super) fn new_ring(&self) -> Option<PathBuf> {
         let ring = self.folder.as_ref()?.join(RING_FILE);
         (!self.had_ring && ring.symlink_metadata().is_ok()).then_some(ring)
     }

@@ -14,6 +14,7 @@ use sealgate::{CbcMode, Error, Gate, logging};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::changes::Changes;
 use super::first_curl::first_curl;
 use super::table::harmless;
 use super::{Failure, settings};
@@ -45,7 +46,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| Failure::wrong(format!("Signals cannot be handled: {error}.")))?;
     raise_descriptor_limit();
+    let changes = Changes::before(&settings.gate);
     let gate = Gate::new(&settings.gate)?;
+    if let Some(ring) = changes.new_ring() {
+        log::info!("created the key ring {}", ring.display());
+    }
     let app = App::new(gate.clone(), &settings.app)?;
     let server = Arc::new(Server::start(app, &settings.server)?);
     greet(&server, &gate, &settings);

@@ -68,6 +68,6 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::no(
-        "There is no store: no account was ever made, and no token taken back.",
+        "There is no store: no account was ever made, and no token revoked.",
     ))
 }

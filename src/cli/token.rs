@@ -57,9 +57,9 @@ pub(super) fn command() -> Command {
         )
         .arg(token_argument());
     let revoke = Command::new("revoke")
-        .about("Take back a token from standard input, one by its id, or all of a user")
+        .about("Revoke a token from standard input, one by its id, or all of a user")
         .long_about(
-            "Take back a token from standard input (with the login that it comes from), one by its id, or all tokens of a \
+            "Revoke a token from standard input (with the login that it comes from), one by its id, or all tokens of a \
              user that were issued until now. Every server and program that uses the same data directory refuses them within \
              a second. Exit code 1 where it is no token of ours, or has expired.",
         )
@@ -80,7 +80,7 @@ pub(super) fn command() -> Command {
                 .help("All tokens of this user until now; those that do not say when they were issued, for good"),
         );
     Command::new("token")
-        .about("Issue, verify, inspect and take back tokens")
+        .about("Issue, verify, inspect and revoke tokens")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(settings::add_flags(

@@ -32,8 +32,7 @@ fn add_subcommands(command: Command) -> Command {
         .about("Make an account; its password is typed, or one line of standard input")
         .long_about(
             "Make an account. Its password (8 to 128 characters, none of those that everybody tries first) is typed at the \
-             terminal, or is one line of standard input. As soon as there has been an account, POST /login wants passwords: \
-             nobody gets a token for just any name any more.",
+             terminal, or is one line of standard input. Once there has been an account, POST /login requires a password.",
         )
         .arg(name())
         .arg(
@@ -50,10 +49,10 @@ fn add_subcommands(command: Command) -> Command {
             .help("Print JSON for programs, one account a line"),
     );
     let passwd = Command::new("passwd")
-        .about("Give an account another password, and take all its tokens back")
+        .about("Change an account's password and revoke its tokens")
         .arg(name());
     let scopes = Command::new("scopes")
-        .about("Give an account other scopes; where one is taken away, so are all tokens")
+        .about("Change an account's scopes; removing one revokes its tokens")
         .arg(name())
         .arg(
             Arg::new("scopes")
@@ -62,13 +61,13 @@ fn add_subcommands(command: Command) -> Command {
                 .help("All that it may have from now on: names with spaces between; may be empty"),
         );
     let disable = Command::new("disable")
-        .about("Switch an account off, and take all its tokens back for good")
+        .about("Disable an account and revoke its tokens for good")
         .arg(name());
     let enable = Command::new("enable")
-        .about("Switch an account on again")
+        .about("Enable an account again")
         .arg(name());
     let remove = Command::new("remove")
-        .about("Remove an account, and take all its tokens back")
+        .about("Remove an account and revoke its tokens")
         .arg(name());
     [add, list, passwd, scopes, disable, enable, remove]
         .into_iter()

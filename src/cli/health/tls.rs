@@ -184,8 +184,13 @@ fn distrusted(result: X509VerifyResult, own: &X509Ref) -> String {
             own.not_after()
         ),
         10 => format!("{expired}. {CERT} has another one by now: restart the server"),
-        _ => format!(
+        // No issuer of it is known, or it is one of its own making.
+        2 | 18..=21 => format!(
             "presents a certificate that is not the one in {CERT} ({}). If the file was replaced, restart the server",
+            result.error_string()
+        ),
+        _ => format!(
+            "presents a certificate that clients refuse: {}",
             result.error_string()
         ),
     }
