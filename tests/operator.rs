@@ -138,6 +138,23 @@ fn a_key_ring_made_on_the_way_is_named() {
         let log = Server::start(place.home.path(), &folder).stop();
         assert_eq!(log.matches(&created).count(), times, "{log}");
     }
+    // Another algorithm for tokens adds a key.
+    let place = Place::with_ring();
+    let changed = format!(
+        "sealgate: Changed the key ring {}\n",
+        place.ring().display()
+    );
+    let issue = [
+        "token",
+        "issue",
+        "--user",
+        "a",
+        "--token-algorithm",
+        "EdDSA",
+    ];
+    for expected in [changed.as_str(), ""] {
+        assert_eq!(stderr(&run(place.command(&issue), b"")), expected);
+    }
     let place = Place::with_ring();
     let key = place.newest("data");
     assert_eq!(stderr(&place.keys("rotate")), "");

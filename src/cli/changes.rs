@@ -1,7 +1,9 @@
 //! What a command created or changed in the data directory, reported on standard error: standard output is for results.
 //! Names the folder, because a command run by another user than the server's works on another one.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sealgate::STORE_FILE;
 use sealgate::config::{GateSettings, default_data_dir_origin};
@@ -14,6 +16,8 @@ pub(super) struct Changes {
     folder: Option<PathBuf>,
     had_store: bool,
     had_ring: bool,
+    /// The ring's file is only ever replaced whole.
+    ring_written: Option<SystemTime>,
     /// Whether servers with these settings take a key from the ring.
     needs_ring: bool,
     ephemeral: bool,
@@ -32,6 +36,7 @@ impl Changes {
         Changes {
             had_store: has(STORE_FILE),
             had_ring: has(RING_FILE) || has(RING_BACKUP_FILE),
+            ring_written: folder.as_deref().and_then(ring_written),
             needs_ring: !settings.ephemeral_keys
                 && (settings.jwt_secret_key.is_none() || settings.aes_key.is_none()),
             ephemeral: settings.ephemeral_keys,
@@ -55,7 +60,7 @@ impl Changes {
         let Some(folder) = &self.folder else {
             return;
         };
-        self.report_created_ring();
+        self.report_ring_on_the_way();
         let done = if self.had_store { "Changed" } else { "Created" };
         let store = folder.join(STORE_FILE);
         remark(&format!("{done} the store {}", store.display()));
@@ -77,14 +82,16 @@ impl Changes {
         }
     }
 
-    /// Reports a key ring that was made on the way to something else.
-    pub(super) fn report_created_ring(&self) {
+    /// Reports a key ring that was made on the way to something else, or got a key because of another token algorithm.
+    pub(super) fn report_ring_on_the_way(&self) {
         if let Some(ring) = self.new_ring() {
             remark(&format!(
                 "Created the key ring {}; a server with another data directory has other keys",
                 ring.display()
             ));
             self.hint_at_sudo();
+        } else if self.folder.as_deref().and_then(ring_written) != self.ring_written {
+            self.report_ring();
         }
     }
 
@@ -137,4 +144,8 @@ impl Changes {
             ));
         }
     }
+}
+
+fn ring_written(folder: &Path) -> Option<SystemTime> {
+    fs::metadata(folder.join(RING_FILE)).ok()?.modified().ok()
 }

@@ -138,7 +138,7 @@ fn open_gate(matches: &ArgMatches) -> Result<Gate, Error> {
 fn gate_of(settings: &Settings) -> Result<Gate, Error> {
     let changes = Changes::before(&settings.gate);
     let gate = Gate::new(&settings.gate)?;
-    changes.report_created_ring();
+    changes.report_ring_on_the_way();
     Ok(gate)
 }
 

@@ -224,7 +224,7 @@ fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
     trail.tell(event, result, user);
     match done {
         Ok(_) => changes.report_store(),
-        Err(_) => changes.report_created_ring(),
+        Err(_) => changes.report_ring_on_the_way(),
     }
     done.map(drop).map_err(|error| match error {
         Error::Token(error) => Failure::no(format!("{error} ({})", error.code())),
