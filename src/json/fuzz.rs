@@ -46,7 +46,8 @@ fn compare_values(ours: Json<'_>, theirs: &Value) {
         }
         Value::Object(theirs) => {
             assert!(ours.elements().is_none());
-            for (name, value) in theirs {
+            // Names that are asked for have no backslash, which would be read as an escape.
+            for (name, value) in theirs.iter().filter(|(name, _)| !name.contains('\\')) {
                 let [found, missing] = ours
                     .members([name.as_str(), "\u{1}no such member"])
                     .unwrap();

@@ -276,4 +276,80 @@ mod tests {
         table.sweep(u64::MAX, true, &budget);
         assert_eq!(table.len(), 0);
     }
+
+    /// What the allocator was asked for, and what it may add.
+    fn bytes_of(table: &Table) -> usize {
+        let slots = match table.slots.len() {
+            0 => 0,
+            slots => slots * 32 + 16,
+        };
+        let rings = table.slots.iter().map(|slot| match &slot.stamps {
+            Stamps::Many(ring) => 32 + ring.capacity() * 8 + 2 * 16,
+            _ => 0,
+        });
+        slots + rings.sum::<usize>()
+    }
+
+    #[test]
+    fn every_byte_is_counted_and_given_back() {
+        let budget = Budget::new(5_000);
+        let mut table = Table::default();
+        let used = |budget: &Budget| budget.used.load(std::sync::atomic::Ordering::Relaxed);
+        let (mut state, mut refused, mut lists) = (1_u64, 0, 0);
+        for now in 0..20_000_u64 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let key = u128::from(state >> 33).pow(2) % 61 << 120 | 1;
+            if table.get_mut(key).is_none() && (table.has_room() || table.grow(&budget)) {
+                table.insert(key);
+            }
+            if let Some(stamps) = table.get_mut(key) {
+                let before = stamps.len();
+                let limit = 100;
+                if before < limit && !stamps.push(now, limit, &budget) {
+                    refused += 1;
+                    assert_eq!(stamps.len(), before);
+                }
+                if let Stamps::Many(ring) = stamps {
+                    assert!(ring.capacity() <= limit);
+                    lists += 1;
+                }
+            }
+            assert_eq!(used(&budget), bytes_of(&table));
+            if state >> 55 == 0 {
+                table.sweep(now.saturating_sub(state >> 50 & 0xfff), true, &budget);
+                assert_eq!(used(&budget), bytes_of(&table));
+            }
+        }
+        assert!(refused > 0 && lists > 0, "{refused} {lists}");
+        table.sweep(u64::MAX, true, &budget);
+        assert_eq!((table.len(), used(&budget)), (0, bytes_of(&table)));
+    }
+
+    #[test]
+    fn times_leave_oldest_first_and_none_before_a_window_is_over() {
+        let budget = Budget::new(1 << 20);
+        let mut stamps = Stamps::default();
+        for (count, at) in [5, 7, 6].into_iter().enumerate() {
+            assert!(stamps.push(at, 3, &budget));
+            assert_eq!((stamps.len(), stamps.oldest()), (count + 1, Some(5)));
+        }
+        stamps.forget_until(u64::MAX, false);
+        assert_eq!(stamps.len(), 3);
+        stamps.forget_until(4, true);
+        assert_eq!(stamps.len(), 3);
+        stamps.forget_until(5, true);
+        // A time before the newest one counts as that.
+        assert_eq!((stamps.len(), stamps.oldest()), (2, Some(7)));
+        stamps.forget_until(6, true);
+        assert_eq!(stamps.len(), 2);
+        stamps.forget_until(7, true);
+        assert_eq!((stamps.len(), stamps.oldest()), (0, None));
+        let mut one = Stamps::One(5);
+        one.forget_until(4, true);
+        assert_eq!(one.oldest(), Some(5));
+        one.forget_until(5, true);
+        assert_eq!(one.len(), 0);
+    }
 }

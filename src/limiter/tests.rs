@@ -125,3 +125,70 @@ fn nonsense_is_refused() {
         assert!(Limiter::new(limit, Duration::from_secs(window), BYTES).is_err());
     }
 }
+
+const WINDOW: Duration = Duration::from_secs(64);
+
+/// A shard whose first table is full: 12 callers in 16 slots, of whom `stale` have left the window at its end.
+fn full(limiter: &Limiter, stale: u64) -> Shard {
+    let mut shard = Shard::default();
+    for caller in 0..12 {
+        assert!(limiter.make_room(&mut shard, 1));
+        let at = if caller < stale { 1 } else { 2 };
+        let stamps = shard.table.insert(u128::from(caller) << 124 | 1);
+        assert!(stamps.push(at, 1, &limiter.budget));
+    }
+    assert!(!shard.table.has_room());
+    shard.next_sweep = 0;
+    shard
+}
+
+#[test]
+fn a_full_table_is_swept_and_grows_only_where_that_frees_a_quarter_or_less() {
+    let limiter = Limiter::new(1, WINDOW, BYTES).unwrap();
+    let now = WINDOW.as_nanos() as u64 + 1;
+    for stale in 0..=12 {
+        let mut shard = full(&limiter, stale);
+        let before = limiter.bytes();
+        assert!(limiter.make_room(&mut shard, now));
+        assert_eq!(shard.table.len() as u64, 12 - stale);
+        assert_eq!(limiter.bytes() > before, stale <= 3, "{stale} of 12 left");
+        // A sweep that was hardly worth it is not repeated for a while: a flood must not buy one a request.
+        let wait = if stale <= 3 { now + 1_000_000_000 } else { 0 };
+        assert_eq!(shard.next_sweep, wait, "{stale}");
+    }
+}
+
+#[test]
+fn a_table_is_not_swept_before_its_time() {
+    let limiter = Limiter::new(1, WINDOW, BYTES).unwrap();
+    let now = WINDOW.as_nanos() as u64 + 2;
+    for (next_sweep, left) in [(now - 1, 0), (now, 0), (now + 1, 12)] {
+        let mut shard = full(&limiter, 12);
+        shard.next_sweep = next_sweep;
+        assert!(limiter.make_room(&mut shard, now));
+        assert_eq!(shard.table.len(), left);
+    }
+}
+
+#[test]
+fn without_bytes_to_grow_the_little_that_a_sweep_frees_is_used() {
+    let limiter = Limiter::new(1, WINDOW, BYTES).unwrap();
+    let now = WINDOW.as_nanos() as u64 + 1;
+    for (stale, room) in [(0, false), (1, true)] {
+        let mut shard = full(&limiter, stale);
+        let rest = BYTES - limiter.bytes();
+        assert!(limiter.budget.take(rest) && !limiter.budget.take(1));
+        assert_eq!(limiter.make_room(&mut shard, now), room);
+        assert_eq!(limiter.bytes(), BYTES);
+        limiter.budget.give_back(rest);
+    }
+}
+
+#[test]
+fn a_window_may_have_a_century() {
+    let century = Duration::from_secs(100 * 366 * 86_400);
+    let limiter = limiter(1, century);
+    assert!(limiter.admit(b"a").allowed && !limiter.admit(b"a").allowed);
+    assert!(Limiter::new(1, century + Duration::from_nanos(1), BYTES).is_err());
+    assert!(format!("{limiter:?}").contains("limit: 1"));
+}

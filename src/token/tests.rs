@@ -282,6 +282,60 @@ fn no_larger_than_8_kib() {
     );
 }
 
+/// Users, scopes and what the settings may have are far too short for that; a Rust program can fill in an issuer of any length.
+#[test]
+fn the_longest_token_that_is_issued_is_the_longest_that_is_accepted() {
+    let mut longest = 0;
+    // With each algorithm, since base64 has no text of every length.
+    for algorithm in ["HS256", "EdDSA", "ES256"] {
+        let mut config = Config::new();
+        config.set("keys", "ephemeral").unwrap();
+        config.set("token_algorithm", algorithm).unwrap();
+        let mut settings = config.settings().unwrap().gate;
+        let mut issued = |size: usize| {
+            settings.issuer = "i".repeat(size);
+            let gate = Gate::new(&settings).unwrap();
+            match gate.issue_token(&grant("alice")) {
+                Ok(token) => {
+                    assert!(gate.verify_token(&token).is_ok(), "{size}");
+                    Some(token.len())
+                }
+                Err(Error::InvalidInput(said)) if said.contains("8 KiB") => None,
+                Err(other) => panic!("{other}"),
+            }
+        };
+        let (mut size, mut too_long) = (100_usize, 8000);
+        while too_long - size > 1 {
+            let middle = size.midpoint(too_long);
+            match issued(middle) {
+                Some(_) => size = middle,
+                None => too_long = middle,
+            }
+        }
+        let most = issued(size).unwrap();
+        assert!(most > MAX_TOKEN - 3, "{algorithm}: {most}");
+        longest = longest.max(most);
+    }
+    assert_eq!(longest, MAX_TOKEN);
+}
+
+/// A refresh token says that it is one; whoever signs the original's tokens must not be able to make one by saying nothing.
+#[test]
+fn a_token_without_key_id_refreshes_nothing() {
+    let gate = gate(&[("jwt_secret_key", SECRET)]);
+    let claims = json!({"username": "alice", "exp": now() + 60, "sid": "a"}).to_string();
+    for (typ, accepted) in [
+        ("", true),
+        (r#","typ":"JWT""#, true),
+        (r#","typ":"rt+jwt""#, false),
+    ] {
+        let header = format!(r#"{{"alg":"HS256"{typ}}}"#);
+        let token = sign(SECRET.as_bytes(), &header, &claims);
+        assert_eq!(gate.verify_token(&token).is_ok(), accepted, "{typ}");
+        assert_eq!(gate.subject_of(&token, TokenUse::Refresh), None, "{typ}");
+    }
+}
+
 #[test]
 fn whatever_comes_in_is_refused_without_a_panic() {
     let gate = gate(&[("jwt_secret_key", SECRET)]);
