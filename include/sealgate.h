@@ -971,6 +971,34 @@ sealgate_status sealgate_login_password(const struct sealgate_login *login,
                                         size_t *out_size);
 
 /**
+ * Who is asking, as with `sealgate_request_client`: an IP address as text, or "unix", without a NUL at its end.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
+ *
+ * # Safety
+ * `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_login_client(const struct sealgate_login *login,
+                                      const char **out,
+                                      size_t *out_size);
+
+/**
+ * The request's id, as with `sealgate_request_id`, without a NUL at its end.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
+ *
+ * # Safety
+ * `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_login_request_id(const struct sealgate_login *login,
+                                          const char **out,
+                                          size_t *out_size);
+
+/**
  * Lets the user in, if the callback then returns 0.
  *
  * `scope` is what the user's tokens may be used for at most, names with single spaces between, such as
@@ -1111,6 +1139,37 @@ SEALGATE_MUST_USE
 sealgate_status sealgate_request_peer(const struct sealgate_request *request,
                                       const char **out,
                                       size_t *out_size);
+
+/**
+ * Who is asking, by whom limits count: the other end of the connection or, where that is a trusted proxy (setting
+ * trusted_proxies), the client that it names. An IP address as text, or "unix", without a NUL at its end.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; the outputs are NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_client(const struct sealgate_request *request,
+                                        const char **out,
+                                        size_t *out_size);
+
+/**
+ * The request's id, without a NUL at its end: the answer's X-Request-Id and the line of the log have the same.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ *
+ * # Safety
+ * `request` is NULL or what the running callback was given; the outputs are NULL or may be
+ * written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_id(const struct sealgate_request *request,
+                                    const char **out,
+                                    size_t *out_size);
 
 /**
  * The checked claims of the request's token; NULL where the route needs none.

@@ -8,7 +8,8 @@ Keys, limits and the other settings come from the environment, as with `sealgate
 RATE_LIMIT_WINDOW, MAX_REQUESTS. Without keys, those of the server's key ring are used, and its tokens and data with them.
 Requests are counted in each worker process by itself. Each is a line on the terminal and, with SEALGATE_LOG_FILE, in a file.
 
-Like the original's, its /login gives a token to anybody: put your own check of a password there.
+Like the original's, its /login gives a token to anybody. With ACCOUNTS=1 it wants the password of an account (`sealgate user add`),
+and slows down addresses that guess: behind a proxy, have werkzeug's ProxyFix set `request.remote_addr`.
 """
 
 import logging
@@ -20,6 +21,7 @@ from flask.typing import ResponseReturnValue
 
 from sealgate import SealgateError, decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token
 
+ACCOUNTS = os.environ.get("ACCOUNTS", "0") != "0"
 CONFIDENTIAL = os.environ.get("SEALGATE_SECURE_DATA", "This is confidential data.")
 
 app = Flask(__name__)
@@ -73,7 +75,12 @@ def login() -> ResponseReturnValue:
     username = body().get("username")
     if not isinstance(username, str) or not username:
         return jsonify({"error": "Username is required!"}), 400
-    return jsonify({"token": default_gate().issue_token(username)})
+    if not ACCOUNTS:
+        return jsonify({"token": default_gate().issue_token(username)})
+    password = body().get("password")
+    if not isinstance(password, str):
+        return jsonify({"error": "Password is required!"}), 400
+    return jsonify({"token": default_gate().log_in(username, password, source=request.remote_addr or "").token})
 
 
 @app.get("/secure-data")

@@ -59,6 +59,14 @@ impl Caller {
         }
     }
 
+    /// The address, as far as there is one.
+    pub(super) fn address(self) -> Option<IpAddr> {
+        match self {
+            Caller::Address(address) => Some(address),
+            Caller::Unix => None,
+        }
+    }
+
     /// The socket's peer itself, whomever it serves.
     pub(super) fn peer(request: &Request<'_>) -> Caller {
         request.peer.address.map_or(Caller::Unix, |address| {

@@ -1,12 +1,43 @@
 //! What a host program adds to the API or puts in the place of its parts: routes, accounts, the data of `/secure-data`.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::host::{self, HostRoute};
 use crate::{Error, Secret};
 
-type Authenticate = dyn Fn(&str, &str) -> Option<String> + Send + Sync;
+type Authenticate = dyn Fn(&HostLogin<'_>) -> Option<String> + Send + Sync;
 type SecureData = dyn Fn() -> Result<Secret, Error> + Send + Sync;
+
+/// A login that a host decides about.
+pub struct HostLogin<'a> {
+    pub(super) username: &'a str,
+    pub(super) password: &'a str,
+    pub(super) client: Option<IpAddr>,
+    pub(super) id: &'a str,
+}
+
+impl<'a> HostLogin<'a> {
+    /// The name that wants to log in: 1 to 256 characters, no control characters.
+    pub fn username(&self) -> &'a str {
+        self.username
+    }
+
+    /// The password that came with it, a secret.
+    pub fn password(&self) -> &'a str {
+        self.password
+    }
+
+    /// Who is asking, as [`HostCall::client`](super::HostCall::client).
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+
+    /// The request's id, as [`HostCall::request_id`](super::HostCall::request_id).
+    pub fn request_id(&self) -> &'a str {
+        self.id
+    }
+}
 
 /// The host's part of an [`App`](super::App).
 ///
@@ -47,8 +78,16 @@ impl Host {
     ///
     /// It may take its time: it runs where nobody else waits with it, several at a time.
     pub fn with_accounts(
-        mut self,
+        self,
         authenticate: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.with_logins(move |login| authenticate(login.username, login.password))
+    }
+
+    /// The same, for a function that wants to know who is asking, to slow down those who guess.
+    pub fn with_logins(
+        mut self,
+        authenticate: impl Fn(&HostLogin<'_>) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         self.authenticate = Some(Box::new(authenticate));
         self

@@ -2,6 +2,7 @@
 //! answers. The gates in front of them (token, scope, limit) are the router's, the same as of every route.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::request::{Method, Request};
 use super::response::Response;
@@ -57,6 +58,8 @@ pub struct HostCall<'a> {
     request: &'a Request<'a>,
     claims: Option<&'a Claims>,
     parameters: Vec<(&'a str, &'a str)>,
+    client: Option<IpAddr>,
+    id: &'a str,
 }
 
 impl HostRoute {
@@ -131,10 +134,14 @@ impl HostRoute {
         &self,
         request: &Request<'_>,
         claims: Option<&Claims>,
+        client: Option<IpAddr>,
+        id: &str,
     ) -> Result<Response, Error> {
         let response = (self.answer)(&HostCall {
             request,
             claims,
+            client,
+            id,
             parameters: self.matches(request.path()).unwrap_or_default(),
         })?;
         match response.status().0 {
@@ -237,6 +244,17 @@ impl<'a> HostCall<'a> {
     /// The checked claims of the token, where the route needs one.
     pub fn claims(&self) -> Option<&'a Claims> {
         self.claims
+    }
+
+    /// Who is asking, by whom limits count: the connection's other end or, where that is a trusted proxy, the client that it
+    /// names. `None` on a Unix socket with nothing more known.
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+
+    /// The request's id, which the answer's `X-Request-Id` and the line of the log have too.
+    pub fn request_id(&self) -> &'a str {
+        self.id
     }
 
     /// What the path has in the place of `{name}`, as it came: not empty, and percent-encoded where the client did so.

@@ -27,7 +27,7 @@ use crate::limiter::Limiter;
 use crate::mask::MaskedForLog;
 use crate::{Error, Gate, fork};
 
-pub use hooks::Host;
+pub use hooks::{Host, HostLogin};
 pub use host::{HostCall, HostRoute};
 pub use peer::Peer;
 pub use problem::Problem;

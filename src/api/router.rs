@@ -181,7 +181,12 @@ pub(super) fn answer(
                 seen,
             }),
             Target::Host(number) => app.host.routes[*number]
-                .call(request, claims)
+                .call(
+                    request,
+                    claims,
+                    Caller::of(request, &app.settings).address(),
+                    seen.id.as_str(),
+                )
                 .map_err(Problem::from),
             Target::Options(allowed) => Ok(options(allowed.clone())),
         }

@@ -3,24 +3,26 @@
 use std::ffi::{c_char, c_void};
 
 use super::input::{bytes, handle_mut, lend, text};
+use super::request::address_text;
 use super::{Failure, SealgateStatus, boundary};
 use crate::Secret;
+use crate::api::HostLogin;
 use crate::token::valid_scope;
 
 /// A login that a callback decides about.
 ///
 /// Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
 pub struct SealgateLogin<'a> {
-    username: &'a str,
-    password: &'a str,
+    login: &'a HostLogin<'a>,
+    client: String,
     allowed: Option<String>,
 }
 
 impl<'a> SealgateLogin<'a> {
-    pub(super) fn new(username: &'a str, password: &'a str) -> Self {
+    pub(super) fn new(login: &'a HostLogin<'a>) -> Self {
         SealgateLogin {
-            username,
-            password,
+            login,
+            client: address_text(login.client()),
             allowed: None,
         }
     }
@@ -47,7 +49,7 @@ pub unsafe extern "C" fn sealgate_login_username(
     // SAFETY: the contract is the same.
     unsafe {
         lend(login, "login", out, out_size, |login| {
-            Ok(Some(login.username.as_bytes()))
+            Ok(Some(login.login.username().as_bytes()))
         })
     }
 }
@@ -70,7 +72,51 @@ pub unsafe extern "C" fn sealgate_login_password(
     // SAFETY: the contract is the same.
     unsafe {
         lend(login, "login", out, out_size, |login| {
-            Ok(Some(login.password.as_bytes()))
+            Ok(Some(login.login.password().as_bytes()))
+        })
+    }
+}
+
+/// Who is asking, as with `sealgate_request_client`: an IP address as text, or "unix", without a NUL at its end.
+///
+/// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+/// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
+///
+/// # Safety
+/// `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_login_client(
+    login: *const SealgateLogin<'_>,
+    out: *mut *const c_char,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe {
+        lend(login, "login", out, out_size, |login| {
+            Ok(Some(login.client.as_bytes()))
+        })
+    }
+}
+
+/// The request's id, as with `sealgate_request_id`, without a NUL at its end.
+///
+/// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+/// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
+///
+/// # Safety
+/// `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_login_request_id(
+    login: *const SealgateLogin<'_>,
+    out: *mut *const c_char,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe {
+        lend(login, "login", out, out_size, |login| {
+            Ok(Some(login.login.request_id().as_bytes()))
         })
     }
 }

@@ -1,6 +1,7 @@
 //! `sealgate_request`: what a route's callback gets to see.
 
 use std::ffi::{c_char, c_void};
+use std::net::IpAddr;
 use std::ptr;
 
 use super::claims::SealgateClaims;
@@ -15,6 +16,7 @@ pub struct SealgateRequest<'a> {
     call: &'a HostCall<'a>,
     claims: Option<SealgateClaims>,
     peer: String,
+    client: String,
 }
 
 impl<'a> SealgateRequest<'a> {
@@ -26,9 +28,14 @@ impl<'a> SealgateRequest<'a> {
                 .claims()
                 .cloned()
                 .map(|claims| SealgateClaims { claims }),
-            peer: peer.map_or("unix".to_owned(), |address| address.to_string()),
+            peer: address_text(peer),
+            client: address_text(call.client()),
         }
     }
+}
+
+pub(super) fn address_text(address: Option<IpAddr>) -> String {
+    address.map_or("unix".to_owned(), |address| address.to_string())
 }
 
 /// The method, such as "GET", without a NUL at its end. A HEAD request has "HEAD", and is answered like GET: the library leaves
@@ -204,6 +211,53 @@ pub unsafe extern "C" fn sealgate_request_peer(
     unsafe {
         lend(request, "request", out, out_size, |request| {
             Ok(Some(request.peer.as_bytes()))
+        })
+    }
+}
+
+/// Who is asking, by whom limits count: the other end of the connection or, where that is a trusted proxy (setting
+/// trusted_proxies), the client that it names. An IP address as text, or "unix", without a NUL at its end.
+///
+/// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+/// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+///
+/// # Safety
+/// `request` is NULL or what the running callback was given; the outputs are NULL or may be
+/// written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_request_client(
+    request: *const SealgateRequest<'_>,
+    out: *mut *const c_char,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe {
+        lend(request, "request", out, out_size, |request| {
+            Ok(Some(request.client.as_bytes()))
+        })
+    }
+}
+
+/// The request's id, without a NUL at its end: the answer's X-Request-Id and the line of the log have the same.
+///
+/// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+/// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+///
+/// # Safety
+/// `request` is NULL or what the running callback was given; the outputs are NULL or may be
+/// written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_request_id(
+    request: *const SealgateRequest<'_>,
+    out: *mut *const c_char,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe {
+        lend(request, "request", out, out_size, |request| {
+            Ok(Some(request.call.request_id().as_bytes()))
         })
     }
 }

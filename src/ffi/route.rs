@@ -170,8 +170,8 @@ pub unsafe extern "C" fn sealgate_server_set_authenticate(
             let callback = callback.ok_or_else(|| Failure::null("callback"))?;
             let id = server.id();
             server.prepare(|host| {
-                *host = std::mem::take(host).with_accounts(move |name, password| {
-                    let mut login = SealgateLogin::new(name, password);
+                *host = std::mem::take(host).with_logins(move |asked| {
+                    let mut login = SealgateLogin::new(asked);
                     // SAFETY: the host has promised that it may be called so; `login` lives until it returns.
                     let outcome = call_host(id, || callback(&mut login, user.data()));
                     if outcome != 0 {

@@ -29,6 +29,10 @@ static int32_t show(const sealgate_request *request, sealgate_response *response
     OK(sealgate_request_header(request, "X-None", 6, &none, &none_size));
     CHECK(none == NULL && none_size == 0);
     OK(sealgate_request_peer(request, &peer, &peer_size));
+    OK(sealgate_request_client(request, &none, &none_size));
+    CHECK(none_size == peer_size && memcmp(none, peer, peer_size) == 0);
+    OK(sealgate_request_id(request, &none, &none_size));
+    CHECK(none_size > 0);
     OK(sealgate_request_body(request, &body, &body_size));
     OK(sealgate_request_claims(request, &claims));
     if (claims != NULL) {
@@ -76,11 +80,15 @@ static int32_t linger(const sealgate_request *request, sealgate_response *respon
 
 static int32_t authenticate(sealgate_login *login, void *user)
 {
-    const char *name, *password;
-    size_t name_size, password_size;
+    const char *name, *password, *client;
+    size_t name_size, password_size, client_size;
     (void)user;
     OK(sealgate_login_username(login, &name, &name_size));
     OK(sealgate_login_password(login, &password, &password_size));
+    OK(sealgate_login_client(login, &client, &client_size));
+    CHECK(client_size == 9 && memcmp(client, "127.0.0.1", 9) == 0);
+    OK(sealgate_login_request_id(login, &client, &client_size));
+    CHECK(client_size > 0);
     IS(INVALID_ARGUMENT, sealgate_login_allow(login, "a  b", 4));
     if (name_size == 5 && memcmp(name, "alice", 5) == 0 && password_size == 10 && memcmp(password, "wonderland", 10) == 0) {
         OK(sealgate_login_allow(login, "secure-data billing", 19));

@@ -94,7 +94,7 @@ class Rude(BaseException):
 
 WRONG = {
     "raises": raising(ValueError("the canary")),
-    "refuses": raising(sealgate.DecryptFailedError("the canary")),
+    "refuses": raising(sealgate.SettingError("the canary")),
     "exits": raising(SystemExit(3)),
     "is interrupted": raising(KeyboardInterrupt()),
     "raises no Exception": raising(Rude("the canary")),

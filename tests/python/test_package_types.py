@@ -53,6 +53,16 @@ def pair(request: Request) -> "tuple[str, int]":
     return request.headers.get("X", "none") or "", 201
 
 
+@server.route("get", "/missing")
+def missing(request: Request) -> str:
+    raise sealgate.HTTPError(404, request.remote_addr + request.id, {"X-A": "b"})
+
+
+@server.authenticate
+def check_from(username: str, password: str, address: str) -> bool:
+    return address != "unix"
+
+
 @server.authenticate
 def check(username: str, password: str) -> "Optional[list[str]]":
     return ["orders"] if username == password else None

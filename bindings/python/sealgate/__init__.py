@@ -26,6 +26,7 @@ from .gate import OPEN_LOGIN_SCOPE, OVERHEAD, Admission, Gate
 from .http import Answer, Headers, Request, Response
 from .log import start_logging, stop_logging
 from .original import decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token
+from .problems import HTTPError
 from .server import Server
 from .stream import OpeningReader, SealingWriter, Stream
 
@@ -37,6 +38,7 @@ __all__ = [
     "Claims",
     "Config",
     "Gate",
+    "HTTPError",
     "Headers",
     "OpeningReader",
     "Request",

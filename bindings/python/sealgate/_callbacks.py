@@ -21,6 +21,7 @@ from .accounts import scope_text
 from .errors import check
 from .gate import OPEN_LOGIN_SCOPE
 from .http import Request, Response, response_of
+from .problems import answer_to
 
 logger = logging.getLogger("sealgate")
 
@@ -65,9 +66,13 @@ def _route(request: int, response: int, number: int) -> int:
     what, lent = "A route", Request(request)
     try:
         function, what = _registered[number]
-        _fill(response, response_of(function(lent)))
+        try:
+            answer = function(lent)
+        except BaseException as error:  # noqa: B036 - SystemExit too: it would end a thread of the library's
+            return _answered(response, error, what, lent)
+        _fill(response, response_of(answer))
         return _DONE
-    except BaseException:  # noqa: B036 - SystemExit too: it would end a thread of the library's
+    except BaseException:  # noqa: B036 - what cannot be sent is a fault
         _report(what, "the answer is 500")
         return _FAILED
     finally:
@@ -77,6 +82,21 @@ def _route(request: int, response: int, number: int) -> int:
                 lent._end()
             except BaseException:  # noqa: B036
                 continue
+
+
+def _answered(response: int, error: BaseException, what: str, request: Request) -> int:
+    """Answers with what an exception stands for, and with 500 where it is a fault."""
+    try:
+        answer = answer_to(error, request.id)
+        if answer is not None:
+            _fill(response, answer)
+            if answer.status >= 500:
+                _report(what, f"the answer is {answer.status}")
+            return _DONE
+    except BaseException:  # noqa: B036 - the exception's own attributes raise, or its headers will not do
+        pass
+    _report(what, "the answer is 500")
+    return _FAILED
 
 
 def _fill(handle: int, response: Response) -> None:
@@ -102,7 +122,8 @@ def _authenticate(login: int, number: int) -> int:
         function, what = _registered[number]
         username = (lent_bytes(HELD.sealgate_login_username, login) or b"").decode()
         password = (lent_bytes(HELD.sealgate_login_password, login) or b"").decode()
-        verdict: Verdict = function(username, password)
+        address = (lent_bytes(HELD.sealgate_login_client, login) or b"").decode()
+        verdict: Verdict = function(username, password, address)
         if verdict:
             scope = scope_text(OPEN_LOGIN_SCOPE if verdict is True else verdict).encode()
             check(HELD.sealgate_login_allow(login, scope, len(scope)))

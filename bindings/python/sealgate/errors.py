@@ -1,7 +1,7 @@
 """What calls raise: :class:`SealgateError`, one subclass for each status of the library.
 
-Each subclass is also one of Python's own exceptions that fits, so that code which catches ``ValueError`` around a decryption
-or ``PermissionError`` around a token check goes on working.
+Each subclass is also one of Python's own exceptions that fits, so that code which catches ``ValueError`` around a decryption or
+a token check goes on working.
 
     >>> issubclass(DecryptFailedError, ValueError), TokenExpiredError.code, TokenExpiredError.http_status
     (True, 'token_expired', 401)
@@ -103,7 +103,7 @@ class StoreError(SealgateError, OSError):
     status, code = 7, "store"
 
 
-class TokenError(SealgateError, PermissionError):
+class TokenError(SealgateError, ValueError):
     """A token is refused. The subclass tells why; answer them all alike, with 401."""
 
     http_status = 401

@@ -112,6 +112,18 @@ class Request:
         return (self._lent(HELD.sealgate_request_peer) or b"").decode()
 
     @property
+    def remote_addr(self) -> str:
+        """Who is asking, by whom limits count: :attr:`peer` or, where that is one of the setting ``trusted_proxies``, the
+        client that it names. An IP address, or ``unix``. It is what ``Gate.log_in(source=...)`` takes.
+        """
+        return (self._lent(HELD.sealgate_request_client) or b"").decode()
+
+    @property
+    def id(self) -> str:
+        """The request's id, which the answer's ``X-Request-Id`` and the line of the log have too."""
+        return (self._lent(HELD.sealgate_request_id) or b"").decode()
+
+    @property
     def claims(self) -> Optional[Claims]:
         """The checked claims of the request's token; None where the route needs none."""
         claims = c_void_p()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import threading
 import weakref
 from collections.abc import Mapping
 from ctypes import byref, c_uint16
-from typing import Any, Callable, NoReturn, Optional, TypeVar, Union
+from typing import Any, Callable, NoReturn, Optional, Protocol, TypeVar, Union
 
 from . import _callbacks, log
 from ._callbacks import Verdict
@@ -15,7 +16,7 @@ from ._callbacks import logger as _logger
 from ._load import LIBRARY
 from ._memory import Data, Handle, bytes_of, number, opened, take_buffer, text
 from .config import Config, Value, config_of
-from .errors import ForkedError, TimedOutError, check
+from .errors import ForkedError, SealgateError, TimedOutError, check
 from .gate import Gate
 from .http import Answer, Request
 
@@ -25,7 +26,13 @@ _TOKEN, _LIMITED, _BLOCKING = 1, 2, 4
 _LONGEST_DRAIN = 2**32 - 1  # milliseconds
 
 RouteFunction = TypeVar("RouteFunction", bound=Callable[[Request], Answer])
-AuthenticateFunction = TypeVar("AuthenticateFunction", bound=Callable[[str, str], Verdict])
+
+
+class _WithAddress(Protocol):
+    def __call__(self, __username: str, __password: str, *, address: str) -> Verdict: ...
+
+
+AuthenticateFunction = TypeVar("AuthenticateFunction", bound=Union[Callable[[str, str], Verdict], _WithAddress])
 SecureDataFunction = TypeVar("SecureDataFunction", bound=Callable[[], Data])
 
 
@@ -111,7 +118,11 @@ class Server:
         """Adds the function that follows as a route. It gets a :class:`~sealgate.Request` and returns text, bytes, a dict or
         a list (JSON), one of these with a status as a tuple, or a :class:`~sealgate.Response`.
 
-        :param method: ``GET`` (which answers HEAD too), ``POST`` or another one.
+        An exception is logged and answered with 500, unless it stands for an answer: :class:`~sealgate.HTTPError`, this
+        package's own (``RateLimitedError`` is 429 with Retry-After, ``TokenError`` 401 with WWW-Authenticate), werkzeug's and
+        Starlette's.
+
+        :param method: ``GET`` (which answers HEAD too), ``POST`` or another one, in any case.
         :param path: begins with a slash; a segment in braces, as in ``/orders/{id}``, takes any text.
         :param token: only for holders of a token, whose checked claims are in ``request.claims``.
         :param scope: the one scope name that the token needs; says ``token=True`` too.
@@ -119,12 +130,14 @@ class Server:
         :param blocking: whether it runs where it holds nobody else up. Without it the function runs where the connections
             are served, which is quicker for one that neither waits nor computes; for Python's lock it waits in any case.
         :raises InvalidArgumentError: where the path is malformed or taken, or a limit comes without a token.
+        :raises TypeError: where the function is ``async``: routes run on threads.
         :raises WrongStateError: where the server has been started.
         """
-        verb, place, wanted = text(method, "method"), text(path, "path"), text(scope or "", "scope")
+        verb, place, wanted = text(method, "method").upper(), text(path, "path"), text(scope or "", "scope")
         flags = (_TOKEN if token or wanted else 0) | (_LIMITED if limited else 0) | (_BLOCKING if blocking else 0)
 
         def add(function: RouteFunction) -> RouteFunction:
+            _refuse_async(function)
             handle = opened(self._handle, "server")
             registered = _callbacks.register(function, f"The function of the route {method} {path}")
             check(
@@ -141,13 +154,16 @@ class Server:
     def authenticate(self, function: AuthenticateFunction) -> AuthenticateFunction:
         """Gives the server accounts: ``POST /login`` then takes a username and a password, and the function that follows
         decides. It gets both as text, and returns the scopes of the user's tokens (a list of names, or text with spaces
-        between; True for ``secure-data encrypt decrypt``). Anything false denies, an exception too.
+        between; True for ``secure-data encrypt decrypt``). Anything false denies, an exception too. A function with a parameter
+        named ``address`` gets the client's there, as ``request.remote_addr`` has it, to slow down those who guess.
 
         It may take its time, as password hashes do. Logging in is then offered to everybody who reaches the server.
 
         :raises WrongStateError: where the server has been started.
         """
-        self._set(LIBRARY.sealgate_server_set_authenticate, _callbacks.authenticate, function, "authenticates")
+        _refuse_async(function)
+        decide = _with_address(function)
+        self._set(LIBRARY.sealgate_server_set_authenticate, _callbacks.authenticate, decide, "authenticates")
         return function
 
     def secure_data(self, function: SecureDataFunction) -> SecureDataFunction:
@@ -155,6 +171,7 @@ class Server:
 
         :raises WrongStateError: where the server has been started.
         """
+        _refuse_async(function)
         self._set(LIBRARY.sealgate_server_set_secure_data, _callbacks.secure_data, function, "supplies the data")
         return function
 
@@ -259,10 +276,39 @@ class Server:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<sealgate.Server{'' if self._handle else ', closed'}>"
+        if self._handle is None:
+            return "<sealgate.Server, closed>"
+        if not self._started:
+            return "<sealgate.Server, not started>"
+        try:
+            return f"<sealgate.Server at {self.url}>"
+        except SealgateError as error:
+            return f"<sealgate.Server, {error.code}>"  # forked
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Server cannot be pickled: make one in each process")
+
+
+def _refuse_async(function: Callable[..., Any]) -> None:
+    call = getattr(function, "__call__", None)  # noqa: B004 - an object may have an async one
+    if any(inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one) for one in (function, call)):
+        raise TypeError(
+            "the function must not be async: the server calls it on a thread and waits for what it returns. Define it with "
+            "def; it may run a coroutine with asyncio.run, or hand it to a loop with asyncio.run_coroutine_threadsafe"
+        )
+
+
+def _with_address(function: Callable[..., Verdict]) -> Callable[[str, str, str], Verdict]:
+    """The function as one that takes the client's address, which it gets if it has a parameter for it."""
+    try:
+        wants_it = "address" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a function in C
+        wants_it = False
+
+    def decide(username: str, password: str, address: str) -> Verdict:
+        return function(username, password, address=address) if wants_it else function(username, password)
+
+    return decide
 
 
 #: What has been started and is in use, for the interpreter's end.

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::{Text, members, text};
+use crate::api::HostLogin;
 use crate::api::caller::Caller;
 use crate::api::problem::Problem;
 use crate::api::request::Request;
@@ -113,7 +114,14 @@ fn by_host(
 ) -> Result<Response, Problem> {
     let authenticate = call.app.host.authenticate.as_ref();
     let permitted = authenticate
-        .and_then(|authenticate| authenticate(username, password))
+        .and_then(|authenticate| {
+            authenticate(&HostLogin {
+                username,
+                password,
+                client: Caller::of(call.request, &call.app.settings).address(),
+                id: call.seen.id.as_str(),
+            })
+        })
         .filter(|scope| valid_scope(scope))
         .ok_or_else(Problem::login_failed)?;
     issue(call, username, asked, &permitted)

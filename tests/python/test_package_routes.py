@@ -1,0 +1,184 @@
+"""What a route's function may raise, how it is registered, and how it learns who is asking."""
+
+import asyncio
+import functools
+import json
+import logging
+import urllib.error
+
+import pytest
+
+import sealgate
+from sealgate import HTTPError
+from served import HERE, gate, server, started
+
+
+class Foreign(Exception):
+    def __init__(self, **attributes):
+        super().__init__("not for the client")
+        self.__dict__.update(attributes)
+
+
+class Werkzeugs(Foreign):
+    def get_response(self):
+        raise NotImplementedError
+
+
+LIMITED = sealgate.RateLimitedError("Slow down.")
+LIMITED.retry_after = 1.2
+
+ANSWERS = {
+    "ours": (HTTPError(404, "There is no order 17."), 404, "There is no order 17.", {}),
+    "headers": (HTTPError(503, "Soon.", {"Retry-After": "5"}), 503, "Soon.", {"Retry-After": "5"}),
+    "no detail": (HTTPError(418), 418, "I'm a Teapot", {}),
+    "limit": (LIMITED, 429, "Slow down.", {"Retry-After": "2"}),
+    "limit without a time": (sealgate.RateLimitedError("x"), 429, "x", {"Retry-After": "1"}),
+    "token": (sealgate.TokenExpiredError("Old."), 401, "Old.", {"WWW-Authenticate": 'Bearer error="invalid_token"'}),
+    "no token": (sealgate.TokenMissingError("None."), 401, "None.", {"WWW-Authenticate": "Bearer"}),
+    "login": (sealgate.LoginFailedError("No."), 401, "No.", {"WWW-Authenticate": "Bearer"}),
+    "taken": (sealgate.UserExistsError("Taken."), 409, "Taken.", {}),
+    "data": (sealgate.DecryptFailedError("Bad."), 400, "Bad.", {}),
+    "unchecked": (sealgate.TokenUncheckedError("Later."), 503, "Later.", {}),
+    "starlette": (Foreign(status_code=403, detail="Not you.", headers={"X-A": "b"}), 403, "Not you.", {"X-A": "b"}),
+    "werkzeug": (Werkzeugs(code=410, description="Gone."), 410, "Gone.", {}),
+}
+
+FAULTS = {
+    "any": ValueError("secret"),
+    "setting": sealgate.SettingError("secret"),
+    "another server's": urllib.error.HTTPError("http://x", 404, "secret", {}, None),
+    "a code alone": Foreign(code=404),
+    "no status": Foreign(status_code="404"),
+    "no error's status": Foreign(status_code=200),
+    "beyond": Foreign(status_code=999),
+    "exit": SystemExit(404),
+    "bad headers": HTTPError(404, "secret", {"Content-Length": "3"}),
+    "forged headers": HTTPError(404, "secret", {"X-A": "b\r\nX-C: d"}),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_exception_with_a_status_is_that_answer(server, caplog, name):
+    error, status, detail, headers = ANSWERS[name]
+
+    @server.route("GET", "/x")
+    def route(request):
+        raise error
+
+    with caplog.at_level(logging.ERROR, "sealgate"):
+        reply = started(server).get("/x")
+    assert reply.status == status
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    answer = json.loads(reply.body)
+    assert (answer["status"], answer["detail"]) == (status, detail)
+    assert answer["request_id"] == reply.headers["X-Request-Id"]
+    assert {field: reply.headers[field] for field in headers} == headers
+    assert len(caplog.records) == (status >= 500)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_other_exception_is_logged_and_answered_with_500(server, caplog, name):
+    @server.route("GET", "/x")
+    def route(request):
+        raise FAULTS[name]
+
+    reply = started(server).get("/x")
+    assert reply.status == 500 and b"secret" not in reply.body and "X-C" not in reply.headers
+    (record,) = caplog.records
+    assert record.exc_info[1] is FAULTS[name]
+
+
+def test_an_error_has_a_status_that_is_one():
+    for status in (200, 399, 600, "404", True):
+        with pytest.raises(ValueError):
+            HTTPError(status)
+
+
+def test_a_method_may_be_written_in_any_case(server):
+    server.route("get", "/x")(lambda request: request.method)
+    server.route("Post", "/x")(lambda request: request.method)
+    site = started(server)
+    assert site.get("/x").body == b"GET"
+    assert site.request("POST", "/x", send={}).body == b"POST"
+
+
+async def coroutine(*_):
+    return "x"
+
+
+async def generator(*_):
+    yield "x"
+
+
+class Callable:
+    async def __call__(self, *_):
+        return "x"
+
+
+@pytest.mark.parametrize("function", [coroutine, generator, Callable(), functools.partial(coroutine, 1)])
+def test_an_async_function_is_refused_when_it_is_registered(server, function):
+    for register in (server.route("GET", "/x"), server.authenticate, server.secure_data):
+        with pytest.raises(TypeError, match="must not be async"):
+            register(function)
+    server.route("GET", "/x")(lambda request: asyncio.run(coroutine()))
+    assert started(server).get("/x").body == b"x"
+
+
+def test_a_route_knows_who_is_asking_and_the_requests_id(gate):
+    seen = []
+    server = sealgate.Server(gate, {**HERE, "trusted_proxies": "127.0.0.1"})
+
+    @server.route("GET", "/x")
+    def route(request):
+        return {"addr": request.remote_addr, "peer": request.peer, "id": request.id}
+
+    @server.authenticate
+    def check(username, password, *, address):
+        seen.append((username, address))
+        return True
+
+    site = started(server)
+    try:
+        for forwarded, addr in [
+            (None, "127.0.0.1"),
+            ("203.0.113.9", "203.0.113.9"),
+            ("10.9.9.9, 203.0.113.9", "203.0.113.9"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("nonsense", "127.0.0.1"),
+        ]:
+            headers = {"X-Request-Id": "mine-1"} | ({"X-Forwarded-For": forwarded} if forwarded else {})
+            reply = site.request("GET", "/x", headers=headers)
+            assert json.loads(reply.body) == {"addr": addr, "peer": "127.0.0.1", "id": "mine-1"}
+            body = {"username": "alice", "password": "p"}
+            assert site.request("POST", "/login", send=body, headers=headers).status == 200
+            assert seen.pop() == ("alice", addr)
+        reply = site.get("/x")
+        assert json.loads(reply.body)["id"] == reply.headers["X-Request-Id"]
+    finally:
+        server.close()
+
+
+def test_nobody_names_another_address_without_a_trusted_proxy(server):
+    server.route("GET", "/x")(lambda request: request.remote_addr)
+    site = started(server)
+    assert site.request("GET", "/x", headers={"X-Forwarded-For": "203.0.113.9"}).body == b"127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "check",
+    [lambda name, password: True, lambda name, password, limit=3: limit == 3, functools.partial(lambda a, n, p: a, True)],
+)
+def test_a_function_without_that_parameter_is_not_given_the_address(server, check):
+    server.authenticate(check)
+    assert started(server).request("POST", "/login", send={"username": "a", "password": "b"}).status == 200
+
+
+def test_a_server_shows_its_url(gate):
+    server = sealgate.Server(gate, HERE)
+    assert repr(server) == "<sealgate.Server, not started>"
+    server.start()
+    assert repr(server) == f"<sealgate.Server at http://127.0.0.1:{server.port}>"
+    server.stop()
+    assert "127.0.0.1" in repr(server)
+    server.close()
+    assert repr(server) == "<sealgate.Server, closed>"
