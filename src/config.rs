@@ -3,6 +3,7 @@
 //! `table` holds the settings, `sources` reads files and the environment, `parse` turns one value into its type, `report`
 //! and `example` show them to people. What a value means is the business of the room that uses it.
 
+mod defaults;
 mod example;
 mod parse;
 mod report;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use defaults::part_of_settings;
 use ipnet::IpNet;
 use log::LevelFilter;
 
@@ -51,7 +53,7 @@ struct Given {
 }
 
 /// All settings, checked and typed, by the room that uses them.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What a `Gate` needs.
     pub gate: GateSettings,
@@ -63,8 +65,10 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
+part_of_settings! {
+gate,
 /// Keys, tokens, encryption and the limit on requests.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub struct GateSettings {
     /// `SEALGATE_DATA_DIR`: where the key ring lives. Without one, keys must be given or ephemeral.
     pub data_dir: Option<PathBuf>,
@@ -131,9 +135,12 @@ pub struct GateSettings {
     /// `SEALGATE_LOGIN=open`: tokens of users without an account are good, also where there are accounts.
     pub open_login: bool,
 }
+}
 
+part_of_settings! {
+app,
 /// Who may log in, what `/secure-data` shows, and who is believed about addresses.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub struct AppSettings {
     /// `SEALGATE_SECURE_DATA`.
     pub secure_data: Option<Secret>,
@@ -158,6 +165,7 @@ pub struct AppSettings {
     /// `SEALGATE_ALLOWED_HOSTS`, in lower case.
     pub allowed_hosts: Vec<String>,
 }
+}
 
 /// When anybody may log in under any name (there are no accounts).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -171,8 +179,10 @@ pub enum LoginMode {
     Off,
 }
 
+part_of_settings! {
+server,
 /// Where and how the server listens.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub struct ServerSettings {
     /// `SEALGATE_LISTEN`.
     pub listen: Vec<Listen>,
@@ -216,6 +226,7 @@ pub struct ServerSettings {
     pub socket_mode: u32,
     /// Whether `SEALGATE_TRUSTED_PROXIES` says that a proxy stands in front.
     pub behind_proxy: bool,
+}
 }
 
 /// What serves the sockets.
@@ -303,7 +314,11 @@ impl Config {
     }
 
     fn judge(&self) -> Judged {
-        let mut judged = Judged::default();
+        let mut judged = Judged {
+            settings: Settings::empty(),
+            faults: Vec::new(),
+            wrong: Vec::new(),
+        };
         for setting in SETTINGS {
             let given = self.values.get(setting.name);
             let value = given.map_or(setting.default.as_bytes(), |given| given.value.expose());
@@ -355,7 +370,6 @@ impl Config {
 }
 
 /// The settings as far as they are right, and everything that is wrong.
-#[derive(Default)]
 struct Judged {
     settings: Settings,
     /// Whole sentences.
@@ -365,6 +379,16 @@ struct Judged {
 }
 
 impl Settings {
+    /// Before the table has been read.
+    fn empty() -> Self {
+        Settings {
+            gate: GateSettings::empty(),
+            app: AppSettings::empty(),
+            server: ServerSettings::empty(),
+            log: LogSettings::default(),
+        }
+    }
+
     /// What follows from other settings.
     fn complete(&mut self) {
         self.app.limiter_memory = self.gate.limiter_memory;

@@ -10,6 +10,49 @@ fn settings(values: &[(&str, &str)]) -> Result<Settings, Error> {
     config.settings()
 }
 
+#[test]
+fn default_is_what_the_table_says() {
+    let given: Vec<_> = SETTINGS
+        .iter()
+        .filter(|setting| !setting.default.is_empty())
+        .map(|setting| (setting.name, setting.default))
+        .collect();
+    let of_the_table = settings(&given).unwrap();
+    let shown = |part: &dyn std::fmt::Debug| format!("{part:?}");
+    assert_eq!(shown(&Settings::default()), shown(&of_the_table));
+    assert_eq!(shown(&GateSettings::default()), shown(&of_the_table.gate));
+    assert_eq!(shown(&AppSettings::default()), shown(&of_the_table.app));
+    assert_eq!(
+        shown(&ServerSettings::default()),
+        shown(&of_the_table.server)
+    );
+    assert_eq!(shown(&LogSettings::default()), shown(&of_the_table.log));
+
+    // A gate made of them keeps the documented promises.
+    let gate = crate::Gate::new(&GateSettings {
+        ephemeral_keys: true,
+        ..GateSettings::default()
+    })
+    .unwrap();
+    let token = gate
+        .issue_token(&crate::Grant {
+            subject: "alice",
+            scope: "",
+            ttl: None,
+        })
+        .unwrap();
+    let claims = gate.verify_token(&token).unwrap();
+    assert_eq!(
+        claims.expires_at() - claims.issued_at().unwrap_or(0),
+        30 * 60
+    );
+    let admitted = (0..6).map(|_| gate.enforce_rate_limit("alice").unwrap().allowed);
+    assert_eq!(
+        admitted.collect::<Vec<_>>(),
+        [true, true, true, true, true, false]
+    );
+}
+
 fn sentence(values: &[(&str, &str)]) -> String {
     settings(values).expect_err("refused").to_string()
 }
