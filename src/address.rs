@@ -21,6 +21,18 @@ pub(crate) fn counted(address: IpAddr) -> Counted {
     key
 }
 
+/// The network around an address: of an IPv6 address its /48, which is what one site gets, of an IPv4 address its /24. It
+/// counts apart from every address.
+pub(crate) fn network(address: IpAddr) -> Counted {
+    let mut key = counted(address);
+    match key[0] {
+        4 => key[4] = 0,
+        _ => key[7..].fill(0),
+    }
+    key[0] |= 0x80;
+    key
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +45,18 @@ mod tests {
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
         assert_ne!(of("4.0.0.0"), of("400::"));
+    }
+
+    #[test]
+    fn a_network_is_a_sites_and_no_address() {
+        let of = |text: &str| network(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:ffff::2"));
+        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.255"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_ne!(
+            of("192.0.2.0"),
+            counted("192.0.2.0".parse().expect("an address"))
+        );
     }
 }

@@ -5,11 +5,13 @@
 mod common;
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::people::{PASSWORD, Pair, People, login, within_a_second};
-use common::{PATIENCE, said, text};
+use common::{Answer, PATIENCE, said, text};
 use jwt_simple::prelude::{HS256Key, MACLike, UnixTimeStamp};
 use sealgate::{Config, Error, Gate, Grant};
 use serde_json::json;
@@ -24,6 +26,78 @@ fn gate(people: &People) -> Gate {
         config.set(name, value).unwrap();
     }
     Gate::new(&config.settings().unwrap().gate).unwrap()
+}
+
+/// Guesses for one name from everywhere, over one connection: the proxy in front says where each comes from.
+struct Guesser(TcpStream);
+
+impl Guesser {
+    fn log_in(&mut self, from: &str, name: &str, password: &str) -> Answer {
+        let body = json!({"username": name, "password": password}).to_string();
+        let request = format!(
+            "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Forwarded-For: {from}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.0.write_all(request.as_bytes()).unwrap();
+        Answer::read(&mut self.0).unwrap()
+    }
+
+    /// How many of a thousand guesses were checked; the others had to wait.
+    fn guess(&mut self, name: &str, from: impl Fn(u32) -> String) -> usize {
+        let mut checked = 0;
+        for n in 0..1000 {
+            let answer = self.log_in(&from(n), name, "a noisy harbour");
+            match answer.status {
+                401 => checked += 1,
+                _ => assert_eq!(answer.code(), "rate_limited"),
+            }
+        }
+        checked
+    }
+}
+
+#[test]
+fn a_thousand_guesses_from_everywhere_are_few_and_the_owner_still_gets_in() {
+    let people = People::of(&["alice", "bob"]);
+    let server = people.server(&[
+        ("SEALGATE_LOCKOUT_AFTER", "5"),
+        ("SEALGATE_TRUSTED_PROXIES", "127.0.0.1"),
+    ]);
+    let mut guesser = Guesser(server.connect());
+    let home = "2001:db8:ffff::1";
+    assert_eq!(guesser.log_in(home, "alice", PASSWORD).status, 200);
+    // Names that nobody has are no different.
+    for name in ["alice", "nobody"] {
+        let started = Instant::now();
+        let of_a_site = guesser.guess(name, |n| format!("2001:db8:0:{n:x}::1"));
+        // Ten, and then after 1 s, 2 s, 4 s and so on.
+        let later = started.elapsed().as_secs().max(1).ilog2() as usize + 1;
+        assert!(
+            (10..=10 + later).contains(&of_a_site),
+            "{name}: {of_a_site}"
+        );
+        let of_many = guesser.guess(name, |n| format!("2001:{n:x}:1::1"));
+        assert!(of_many <= 20, "{name}: {of_many}");
+    }
+    assert_eq!(guesser.log_in(home, "alice", PASSWORD).status, 200);
+    assert_eq!(guesser.log_in("10.0.0.1", "bob", PASSWORD).status, 200);
+    // Somewhere new, while others go on guessing.
+    let started = Instant::now();
+    let mut numbers = 0..;
+    loop {
+        let answer = guesser.log_in("192.0.2.7", "alice", PASSWORD);
+        if answer.status == 200 {
+            break;
+        }
+        let wait: u64 = answer.headers["retry-after"].parse().unwrap();
+        assert!(wait <= 60 && started.elapsed() < Duration::from_secs(65));
+        let until = Instant::now() + Duration::from_secs(wait);
+        while Instant::now() < until {
+            let n = numbers.next().unwrap();
+            let from = format!("10.{}.{}.1", n / 256 % 256, n % 256);
+            guesser.log_in(&from, "alice", "a noisy harbour");
+        }
+    }
 }
 
 #[test]

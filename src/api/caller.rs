@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::Request;
-use crate::address::{Counted, counted};
+use crate::address::{Counted, counted, network};
 use crate::config::AppSettings;
 
 /// The caller's address.
@@ -64,6 +64,14 @@ impl Caller {
         match self {
             Caller::Address(address) => Some(address),
             Caller::Unix => None,
+        }
+    }
+
+    /// The site that the address belongs to, in which there are more addresses than one can count: an IPv6 /48.
+    pub(super) fn site(self) -> Option<Counted> {
+        match self {
+            Caller::Address(address) if address.is_ipv6() => Some(network(address)),
+            _ => None,
         }
     }
 

@@ -55,11 +55,16 @@ struct AppInner {
     secure_data: SecureData,
     /// `None`: logins are not limited.
     login_limiter: Option<Limiter>,
+    /// The same for all addresses of an IPv6 site together.
+    site_limiter: Option<Limiter>,
     host: Host,
 }
 
 /// More bytes than this take longer than about a millisecond to read, seal or open, and to write, on a slow machine.
 const LARGE: usize = 64 << 10;
+
+/// Logins of one IPv6 site, for each that one of its networks may have.
+const SITE: u32 = 4;
 
 /// What the log says of one request beside what the request itself says.
 struct Seen {
@@ -127,20 +132,17 @@ impl App {
     /// accounts that cannot be read or trusted.
     pub fn with_host(gate: Gate, settings: &AppSettings, host: Host) -> Result<Self, Error> {
         gate.check_store()?;
-        let login_limiter = match settings.login_max_requests {
-            0 => None,
-            limit => Some(Limiter::new(
-                limit,
-                settings.login_window,
-                settings.limiter_memory,
-            )?),
+        let limiter = |times: u32| match settings.login_max_requests.saturating_mul(times) {
+            0 => Ok(None),
+            limit => Limiter::new(limit, settings.login_window, settings.limiter_memory).map(Some),
         };
         Ok(App {
             inner: Arc::new(AppInner {
                 gate,
                 secure_data: SecureData::new(settings)?,
                 settings: settings.clone(),
-                login_limiter,
+                login_limiter: limiter(1)?,
+                site_limiter: limiter(SITE)?,
                 host,
             }),
         })

@@ -504,7 +504,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LOGIN_MAX_REQUESTS",
         default: "60",
         value_name: "N",
-        help: "Logins that any window admits from one address, and for one user from one address; 0 switches the limit off.",
+        help: "Logins that any window admits from one address (an IPv6 /64), and for one user from one address; an IPv6 /48 has four times as many. 0 switches the limit off.",
         apply: |s, v| parse::number(v, 0, 10_000_000).map(|n| s.app.login_max_requests = n as u32),
         ..PLAIN
     },
@@ -607,7 +607,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LOCKOUT_AFTER",
         default: "5",
         value_name: "N",
-        help: "Wrong passwords for one name from one address after which further tries wait, 1 s at first and 15 min at most; 0 never makes them wait.",
+        help: "Wrong passwords for one name from one address (an IPv6 /64) after which further tries wait, 1 s at first and 15 min at most. After twice as many from one network (IPv6 /48, IPv4 /24), or four times as many from anywhere, tries from addresses that the name has not logged in from wait too. 0 never makes them wait.",
         group: Group::Gate,
         apply: |s, v| parse::number(v, 0, 1_000_000).map(|n| s.gate.lockout_after = n as u32),
         ..PLAIN
@@ -684,7 +684,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LIMITER_MEMORY",
         default: "67108864",
         value_name: "BYTES",
-        help: "Memory that the table of counted requests may take, and again that of counted logins.",
+        help: "Memory that the table of counted requests may take, and again that of counted logins, and that of logins of IPv6 /48s.",
         group: Group::Gate,
         apply: |s, v| {
             parse::number(v, 65_536, 1 << 36).map(|bytes| s.gate.limiter_memory = bytes as usize)

@@ -46,8 +46,10 @@ pub unsafe extern "C" fn sealgate_add_user(
 
 /// Checks a password and tells what the account may do.
 ///
-/// `from` says who asks, such as an address; it may be empty. After some wrong passwords for one name from one place
-/// (setting lockout_after) further tries from there are put off, longer and longer. `*out` receives the scope of the account:
+/// `from` is the client's address as text, or anything else that stands for where it is; it may be empty. After some wrong
+/// passwords for one name from one place (setting lockout_after) further tries from there have to wait, longer and longer.
+/// Guesses from other places slow a name down too, but not where it has logged in from before: docs/accounts.md, "Guessing".
+/// `*out` receives the scope of the account:
 /// names with single spaces between, maybe none; free it with `sealgate_buffer_free`. `*retry_after_ms` is 0, or with
 /// RATE_LIMITED the milliseconds to wait. On failure `*out` is empty.
 /// An unknown name, a wrong password and an account that is switched off have one status and take as long. It takes as long as

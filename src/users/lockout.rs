@@ -1,37 +1,77 @@
-//! Wrong passwords slow down further tries: for one name from one place, longer and longer, never for good. Names that nobody
-//! has count like others. Memory is bounded.
+//! Wrong passwords slow down further tries, longer and longer, never for good: for one name from one place, from the network
+//! around it, and from anywhere. Names that nobody has count like others. Memory is bounded.
+//!
+//! A place that the name has logged in from before is known: what others try elsewhere does not slow it down. Once a name is
+//! under attack, any other has to come again after a minute at most, however many others try: so the owner gets in from
+//! anywhere. Whoever guesses waits twice as long for each further guess from a network, or needs another network.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::Error;
+use crate::address::{counted, network};
 use crate::cipher::random;
 use crate::sync::lock;
 
-/// The longest time that tries are put off.
+/// The longest time that tries from one place are put off.
 const LONGEST: Duration = Duration::from_secs(900);
+/// The same where nothing was wrong but what others have tried, in the network or anywhere.
+const LONGEST_FOR_OTHERS: Duration = Duration::from_secs(60);
+/// Wrong passwords before a network, and a name, is slowed down: so many times those of one place.
+const NETWORK: u32 = 2;
+const NAME: u32 = 4;
 /// After so long without a wrong password all is forgotten.
 const MEMORY: Duration = Duration::from_secs(3600);
-const SETS: usize = 4096;
+const SETS: usize = 8192;
+const KNOWN_SETS: usize = 4096;
 /// How many are remembered in one set; of more, those with the fewest failures are forgotten.
 const WAYS: usize = 8;
+/// Known places of one name; a set has those of several names.
+const PLACES: usize = 4;
 
 /// See the module.
 pub(super) struct Lockouts {
-    /// Wrong passwords before anything is put off.
+    /// Wrong passwords from one place before anything is put off.
     after: u32,
     hash_key: [u8; 16],
-    /// Made when there is something to remember: 2 MiB at most.
-    sets: Mutex<Vec<[Option<Entry>; WAYS]>>,
+    remembered: Mutex<Remembered>,
+}
+
+/// Each is made when there is something to remember: 4 MiB at most.
+#[derive(Default)]
+struct Remembered {
+    failures: Vec<[Option<Entry>; WAYS]>,
+    /// Where names have logged in from, in the sets of the names.
+    known: Vec<[Option<Known>; WAYS]>,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
     key: u128,
+    /// None of a network that only waits for its turn.
     failures: u32,
+    /// The last failure, or when the network began to wait.
     last: Instant,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    name: u64,
+    place: u64,
+    last: Instant,
+}
+
+/// What stands for a try: a name, and where it comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Try {
+    name: u128,
+    /// The name, from one address or one customer's network.
+    place: u128,
+    /// The name, from the network around that.
+    network: u128,
 }
 
 impl Lockouts {
@@ -41,86 +81,216 @@ impl Lockouts {
         Ok(Lockouts {
             after,
             hash_key,
-            sets: Mutex::default(),
+            remembered: Mutex::default(),
         })
     }
 
-    /// What stands for this name at this place.
-    pub(super) fn key(&self, name: &str, from: &str) -> u128 {
+    /// `from`: an address, with a port or without; anything else is a place of its own, without a network.
+    pub(super) fn of(&self, name: &str, from: &str) -> Try {
+        let bare = from.trim_start_matches('[').trim_end_matches(']');
+        let address: Option<IpAddr> = bare
+            .parse()
+            .ok()
+            .or_else(|| from.parse().ok().map(|at: SocketAddr| at.ip()));
+        let (place, around) = match address {
+            Some(address) => (counted(address).to_vec(), network(address).to_vec()),
+            None => (from.as_bytes().to_vec(), from.as_bytes().to_vec()),
+        };
+        Try {
+            name: self.key(b"name", b"", name),
+            place: self.key(b"place", &place, name),
+            network: self.key(b"network", &around, name),
+        }
+    }
+
+    fn key(&self, what: &[u8], of: &[u8], name: &str) -> u128 {
         use std::hash::Hasher;
         let mut hasher = SipHasher13::new_with_key(&self.hash_key);
-        hasher.write_usize(from.len());
-        hasher.write(from.as_bytes());
-        hasher.write(name.as_bytes());
+        for part in [what, of, name.as_bytes()] {
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
         hasher.finish128().as_u128()
     }
 
     /// # Errors
     /// [`Error::RateLimited`] while tries are put off.
-    pub(super) fn check(&self, key: u128) -> Result<(), Error> {
-        self.check_at(key, Instant::now())
+    pub(super) fn check(&self, tried: Try) -> Result<(), Error> {
+        self.check_at(tried, Instant::now())
     }
 
-    fn check_at(&self, key: u128, now: Instant) -> Result<(), Error> {
-        let sets = lock(&self.sets);
-        let entry = sets
-            .get(set_of(key))
-            .and_then(|set| set.iter().flatten().find(|entry| entry.key == key));
-        let wait = entry.map_or(Duration::ZERO, |entry| {
-            let over = self.delay(entry.failures);
-            over.saturating_sub(now.saturating_duration_since(entry.last))
+    fn check_at(&self, tried: Try, now: Instant) -> Result<(), Error> {
+        let mut remembered = lock(&self.remembered);
+        let own = remembered.find(tried.place, now);
+        let own = own.map_or(Duration::ZERO, |entry| {
+            left(delay(entry.failures, self.after, LONGEST), entry, now)
         });
+        let wait = match remembered.knows(tried) {
+            true => own,
+            false => own.max(self.wait_of_others(&mut remembered, tried, now)),
+        };
         if wait.is_zero() {
             return Ok(());
         }
         Err(Error::RateLimited { retry_after: wait })
     }
 
-    pub(super) fn failed(&self, key: u128) {
-        self.failed_at(key, Instant::now());
+    /// How long a place that is not known waits because of others. The first time its network begins to wait.
+    fn wait_of_others(&self, remembered: &mut Remembered, tried: Try, now: Instant) -> Duration {
+        let failures_of = |entry: Option<Entry>| entry.map_or(0, |entry| entry.failures);
+        let network = remembered.find(tried.network, now);
+        let others = |failures: u32, times: u32| {
+            delay(
+                failures,
+                self.after.saturating_mul(times),
+                LONGEST_FOR_OTHERS,
+            )
+        };
+        let failures = failures_of(network);
+        let name = others(failures_of(remembered.find(tried.name, now)), NAME);
+        // Of a name under attack each further guess of a network costs twice the time.
+        let name = name.saturating_mul(1 << failures.min(20)).min(LONGEST);
+        let delay = others(failures, NETWORK).max(name);
+        match network {
+            Some(entry) => left(delay, entry, now),
+            None if delay.is_zero() => delay,
+            None => {
+                *remembered.slot(tried.network, now) = Some(Entry {
+                    key: tried.network,
+                    failures: 0,
+                    last: now,
+                });
+                delay
+            }
+        }
     }
 
-    fn failed_at(&self, key: u128, now: Instant) {
-        let mut sets = lock(&self.sets);
-        if sets.is_empty() {
-            sets.resize(SETS, [None; WAYS]);
+    pub(super) fn failed(&self, tried: Try) {
+        self.failed_at(tried, Instant::now());
+    }
+
+    fn failed_at(&self, tried: Try, now: Instant) {
+        let mut remembered = lock(&self.remembered);
+        remembered.count(tried.place, now);
+        if !remembered.knows(tried) {
+            remembered.count(tried.network, now);
+            remembered.count(tried.name, now);
         }
-        let set = &mut sets[set_of(key)];
-        let fresh = |entry: &Entry| now.saturating_duration_since(entry.last) < MEMORY;
+    }
+
+    pub(super) fn passed(&self, tried: Try) {
+        self.passed_at(tried, Instant::now());
+    }
+
+    fn passed_at(&self, tried: Try, now: Instant) {
+        let mut remembered = lock(&self.remembered);
+        remembered.forget(tried.place);
+        remembered.learn(tried, now);
+    }
+}
+
+/// How long after the last of so many failures the next try may come.
+fn delay(failures: u32, after: u32, longest: Duration) -> Duration {
+    match failures.checked_sub(after) {
+        None => Duration::ZERO,
+        Some(beyond) => Duration::from_secs(1 << beyond.min(20)).min(longest),
+    }
+}
+
+/// What is left of a delay.
+fn left(delay: Duration, entry: Entry, now: Instant) -> Duration {
+    delay.saturating_sub(now.saturating_duration_since(entry.last))
+}
+
+impl Entry {
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last) < MEMORY
+    }
+}
+
+impl Known {
+    fn is(&self, tried: Try) -> bool {
+        (self.name, self.place) == (tried.name as u64, tried.place as u64)
+    }
+}
+
+impl Remembered {
+    fn find(&self, key: u128, now: Instant) -> Option<Entry> {
+        let set = self.failures.get(set_of(key))?;
+        let mut entries = set.iter().flatten();
+        entries
+            .find(|entry| entry.key == key && entry.is_fresh(now))
+            .copied()
+    }
+
+    /// Where a key is, or may be put.
+    fn slot(&mut self, key: u128, now: Instant) -> &mut Option<Entry> {
+        if self.failures.is_empty() {
+            self.failures.resize(SETS, [None; WAYS]);
+        }
+        let set = &mut self.failures[set_of(key)];
         let at = set
             .iter()
             .position(|entry| entry.is_some_and(|entry| entry.key == key))
             .or_else(|| {
                 set.iter()
-                    .position(|entry| !entry.is_some_and(|entry| fresh(&entry)))
+                    .position(|entry| !entry.is_some_and(|entry| entry.is_fresh(now)))
             })
             .or_else(|| {
                 (0..WAYS).min_by_key(|at| set[*at].map(|entry| (entry.failures, entry.last)))
             })
             .unwrap_or(0);
-        let before = set[at].filter(|entry| entry.key == key && fresh(entry));
-        set[at] = Some(Entry {
+        &mut set[at]
+    }
+
+    fn count(&mut self, key: u128, now: Instant) {
+        let slot = self.slot(key, now);
+        let before = slot.filter(|entry| entry.key == key && entry.is_fresh(now));
+        *slot = Some(Entry {
             key,
             failures: before.map_or(1, |entry| entry.failures.saturating_add(1)),
             last: now,
         });
     }
 
-    pub(super) fn passed(&self, key: u128) {
-        let mut sets = lock(&self.sets);
-        for entry in sets.get_mut(set_of(key)).into_iter().flatten() {
+    fn forget(&mut self, key: u128) {
+        for entry in self.failures.get_mut(set_of(key)).into_iter().flatten() {
             if entry.is_some_and(|entry| entry.key == key) {
                 *entry = None;
             }
         }
     }
 
-    /// How long after the last of so many failures the next try may come.
-    fn delay(&self, failures: u32) -> Duration {
-        match failures.checked_sub(self.after) {
-            None => Duration::ZERO,
-            Some(beyond) => Duration::from_secs(1 << beyond.min(20)).min(LONGEST),
+    fn knows(&self, tried: Try) -> bool {
+        let set = self.known.get(tried.name as usize % KNOWN_SETS);
+        let mut places = set.into_iter().flatten().flatten();
+        places.any(|known| known.is(tried))
+    }
+
+    /// Somebody with an account of their own can only push out places of their own: a name has half a set.
+    fn learn(&mut self, tried: Try, now: Instant) {
+        if self.known.is_empty() {
+            self.known.resize(KNOWN_SETS, [None; WAYS]);
         }
+        let set = &mut self.known[tried.name as usize % KNOWN_SETS];
+        let of_name =
+            |known: &Option<Known>| known.is_some_and(|known| known.name == tried.name as u64);
+        let crowded = set.iter().filter(|known| of_name(known)).count() >= PLACES;
+        let at = set
+            .iter()
+            .position(|known| known.is_some_and(|known| known.is(tried)))
+            .or_else(|| {
+                (0..WAYS)
+                    .filter(|at| !crowded || of_name(&set[*at]))
+                    // An empty one comes before the oldest.
+                    .min_by_key(|at| set[*at].map(|known| known.last))
+            })
+            .unwrap_or(0);
+        set[at] = Some(Known {
+            name: tried.name as u64,
+            place: tried.place as u64,
+            last: now,
+        });
     }
 }
 
@@ -129,75 +299,4 @@ fn set_of(key: u128) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wait(lockouts: &Lockouts, key: u128, now: Instant) -> u64 {
-        match lockouts.check_at(key, now) {
-            Ok(()) => 0,
-            Err(Error::RateLimited { retry_after }) => crate::whole_seconds(retry_after),
-            Err(other) => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn waits_grow_to_a_quarter_of_an_hour_and_end() {
-        let lockouts = Lockouts::new(5).unwrap();
-        let key = lockouts.key("alice", "192.0.2.1");
-        let mut now = Instant::now();
-        let mut waits = Vec::new();
-        for _ in 0..18 {
-            lockouts.failed_at(key, now);
-            let next = wait(&lockouts, key, now);
-            waits.push(next);
-            now += Duration::from_secs(next);
-            assert_eq!(wait(&lockouts, key, now), 0);
-        }
-        assert_eq!(
-            waits,
-            [
-                0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900
-            ]
-        );
-        now += MEMORY;
-        lockouts.failed_at(key, now);
-        assert_eq!(
-            wait(&lockouts, key, now),
-            0,
-            "an hour later all is forgotten"
-        );
-    }
-
-    #[test]
-    fn another_name_or_another_place_is_not_put_off_and_success_forgives() {
-        let lockouts = Lockouts::new(1).unwrap();
-        let now = Instant::now();
-        let key = lockouts.key("alice", "192.0.2.1");
-        lockouts.failed_at(key, now);
-        assert_eq!(wait(&lockouts, key, now), 1);
-        for other in [
-            lockouts.key("alice", "192.0.2.2"),
-            lockouts.key("alicf", "192.0.2.1"),
-            lockouts.key("1alice", "192.0.2."),
-        ] {
-            assert_eq!(wait(&lockouts, other, now), 0);
-        }
-        lockouts.passed(key);
-        assert_eq!(wait(&lockouts, key, now), 0);
-    }
-
-    #[test]
-    fn a_flood_of_names_takes_no_more_memory_and_leaves_the_worst_in_place() {
-        let lockouts = Lockouts::new(2).unwrap();
-        let now = Instant::now();
-        let worst = lockouts.key("alice", "192.0.2.1");
-        for _ in 0..4 {
-            lockouts.failed_at(worst, now);
-        }
-        for n in 0..200_000 {
-            lockouts.failed_at(lockouts.key(&n.to_string(), "192.0.2.1"), now);
-        }
-        assert_eq!(wait(&lockouts, worst, now), 4);
-        assert_eq!(lock(&lockouts.sets).len(), SETS);
-    }
-}
+mod tests;

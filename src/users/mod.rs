@@ -197,24 +197,26 @@ impl Users {
 
     /// Checks a password. Takes as long as a hash, and waits where as many are being made as the settings permit.
     ///
-    /// `from` is whoever asks, such as an address: after some wrong passwords for one name from one place, further tries
-    /// from there are put off for longer and longer.
+    /// `from` is where the caller is: an address as text (IPv6 counts by /64), or anything else that stands for a place.
+    /// After some wrong passwords for one name from one place, further tries from there have to wait, longer and longer, up
+    /// to 15 minutes. After twice as many from one network (/48, IPv4 /24), or four times as many from anywhere, tries from
+    /// places that the name has not logged in from before wait up to a minute.
     ///
     /// # Errors
     /// [`Error::LoginFailed`], one error at one cost for an unknown name, a wrong password and an account that is switched
     /// off; [`Error::RateLimited`] while tries are put off; [`Error::Store`].
     pub fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
-        let key = self
+        let tried = self
             .lockouts
             .as_ref()
-            .map(|lockouts| (lockouts, lockouts.key(name, from)));
-        if let Some((lockouts, key)) = key {
-            lockouts.check(key)?;
+            .map(|lockouts| (lockouts, lockouts.of(name, from)));
+        if let Some((lockouts, tried)) = tried {
+            lockouts.check(tried)?;
         }
         let mut place = self.hasher.place();
         // Others may have failed while this one waited.
-        if let Some((lockouts, key)) = key {
-            lockouts.check(key)?;
+        if let Some((lockouts, tried)) = tried {
+            lockouts.check(tried)?;
         }
         let found = match self.ledger.reading()? {
             Some(store) => store.account_or_other(name)?,
@@ -233,13 +235,13 @@ impl Users {
                      account another password (sealgate user passwd), and find out who writes to the store."
                 );
             }
-            if let Some((lockouts, key)) = key {
-                lockouts.failed(key);
+            if let Some((lockouts, tried)) = tried {
+                lockouts.failed(tried);
             }
             return Err(Error::LoginFailed);
         };
-        if let Some((lockouts, key)) = key {
-            lockouts.passed(key);
+        if let Some((lockouts, tried)) = tried {
+            lockouts.passed(tried);
         }
         if self.hasher.is_outdated(&account.password) {
             let change = Change::Rehash {

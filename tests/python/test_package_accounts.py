@@ -19,6 +19,23 @@ def gate():
         yield gate
 
 
+def test_guesses_from_many_addresses_slow_a_name_down_but_not_where_it_is_known(gate):
+    gate.add_user("alice", PASSWORD)
+    gate.check_password("alice", PASSWORD, source="2001:db8:0:ffff::1")
+    failed = waits = 0
+    for n in range(40):
+        try:
+            gate.check_password("alice", "wrong password", source=f"2001:db8:0:{n:x}::1")
+        except sealgate.LoginFailedError:
+            failed += 1
+        except sealgate.RateLimitedError as error:
+            assert 0 < error.retry_after <= 60
+            waits += 1
+    assert 10 <= failed <= 15 and failed + waits == 40
+    gate.check_password("alice", PASSWORD, source="2001:db8:0:ffff::2")
+    gate.log_in("alice", PASSWORD, source="192.0.2.1")
+
+
 def test_who_knows_the_password_gets_tokens_and_nobody_else(gate):
     gate.add_user("alice", PASSWORD, scope=["encrypt", "decrypt"])
     assert gate.check_password("alice", PASSWORD) == ("encrypt", "decrypt")

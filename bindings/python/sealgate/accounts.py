@@ -120,10 +120,11 @@ class Accounts:
     def check_password(self, name: str, password: str, source: str = "") -> tuple[str, ...]:
         """Checks a password and gives the scopes of the account.
 
-        :param source: who asks, such as an address: wrong passwords are counted by name and source, and put off further
-            tries longer and longer.
+        :param source: the client's address (``request.remote_addr``), or anything else that stands for where it is: wrong
+            passwords for one name from one source make further tries wait, longer and longer. Pass it: without, everybody
+            is one source, and whoever guesses makes all others wait.
         :raises LoginFailedError: for an unknown name, a wrong password and an account that is switched off alike.
-        :raises RateLimitedError: with ``retry_after``, while tries are put off.
+        :raises RateLimitedError: with ``retry_after``, while further tries have to wait.
         """
         handle, wait, place = opened(self._handle, "gate"), c_uint64(), take_buffer()
         user, secret, origin = text(name, "name"), text(password, "password"), text(source, "source")

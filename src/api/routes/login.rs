@@ -10,10 +10,9 @@ use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
-use crate::cipher::encode_hex;
 use crate::config::{AppSettings, LoginMode};
 use crate::json::Json;
-use crate::limiter::Admission;
+use crate::limiter::{Admission, Limiter};
 use crate::socket_owner::Owner;
 use crate::token::{Grant, OPEN_LOGIN_SCOPE, narrow_scope, valid_scope, valid_subject};
 use crate::{Error, Tokens};
@@ -34,15 +33,27 @@ const BAD_SCOPE: &str = "The scope is not acceptable.";
 const MAX_PASSWORD_BYTES: usize = 4096;
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
-    let caller = Caller::of(call.request, &call.app.settings).limit_key();
+    let from = Caller::of(call.request, &call.app.settings);
+    let caller = from.limit_key();
     // The address first: it bounds how many names one caller can make the limiter remember.
-    let by_address = count(call, &caller)?;
-    let mut admission = by_address;
+    let by_address = count(&call.app.login_limiter, &caller)?;
+    let by_site = match from.site() {
+        Some(site) => count(&call.app.site_limiter, &site)?,
+        None => None,
+    };
+    let mut admission = tighter(by_address, by_site);
     let mut response = log_in(call, &caller, &mut admission);
     if let Some(admission) = admission {
         tell_limit(&mut response, "login", &admission);
     }
     response
+}
+
+/// The one of two limits that admits less.
+fn tighter(one: Option<Admission>, other: Option<Admission>) -> Option<Admission> {
+    one.into_iter()
+        .chain(other)
+        .min_by_key(|admission| admission.remaining)
 }
 
 /// `tightest` is in: what the address has left; out: what the user at this address has left, if that is less.
@@ -63,12 +74,9 @@ fn log_in(
         ));
     }
     call.seen.user = Some(username.to_owned());
-    let by_user = count(call, &[caller, username.as_bytes()].concat())?;
-    if let (Some(user), Some(address)) = (by_user, *tightest)
-        && user.remaining < address.remaining
-    {
-        *tightest = by_user;
-    }
+    let by_user = [caller, username.as_bytes()].concat();
+    let by_user = count(&call.app.login_limiter, &by_user)?;
+    *tightest = tighter(*tightest, by_user);
     let asked = text(scope, "scope", BAD_SCOPE)?;
     let asked = asked.as_deref().unwrap_or_default();
     let done = if call.app.host.authenticate.is_some() {
@@ -134,7 +142,7 @@ fn by_account(
     asked: &str,
 ) -> Result<Response, Problem> {
     let gate = &call.app.gate;
-    let from = encode_hex(&Caller::of(call.request, &call.app.settings).limit_key());
+    let from = Caller::of(call.request, &call.app.settings).to_string();
     let checked = gate.users().check(username, &password.into(), &from);
     if let Err(Error::RateLimited { .. }) = checked {
         call.audit("lockout", "put_off");
@@ -198,8 +206,8 @@ pub(super) fn tokens(call: &Call<'_>, new: &Tokens) -> Response {
 }
 
 /// Counts a login under a key; an error where there were too many.
-pub(super) fn count(call: &Call<'_>, key: &[u8]) -> Result<Option<Admission>, Problem> {
-    let Some(limiter) = &call.app.login_limiter else {
+pub(super) fn count(limiter: &Option<Limiter>, key: &[u8]) -> Result<Option<Admission>, Problem> {
+    let Some(limiter) = limiter else {
         return Ok(None);
     };
     let admission = limiter.admit(key);

@@ -139,6 +139,18 @@ fn logins_have_limits_of_their_own() {
         .of(&app);
     assert_eq!(elsewhere.status().0, 200);
     let off = super::app(&[("login_max_requests", "0")]);
+    // An IPv6 site has four times as many, however many of its networks ask; of other names too.
+    let sites = super::app(&[("login", "open"), ("login_max_requests", "3")]);
+    let statuses = (0..20).map(|n| {
+        let ask = json!({"username": format!("{n}")}).to_string();
+        let from = stranger(&format!("2001:db8:0:{n:x}::1"));
+        post("/login", &ask).from(from).of(&sites).status().0
+    });
+    assert_eq!(statuses.filter(|status| *status == 200).count(), 12);
+    let elsewhere = post("/login", r#"{"username": "a"}"#)
+        .from(stranger("2001:db8:1::1"))
+        .of(&sites);
+    assert_eq!(elsewhere.status().0, 200);
     for _ in 0..200 {
         assert_eq!(
             post("/login", r#"{"username": "a"}"#).of(&off).status().0,

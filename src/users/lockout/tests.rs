@@ -1,0 +1,185 @@
+//! Who has to wait after wrong passwords, and how long.
+
+use super::*;
+
+fn wait(lockouts: &Lockouts, tried: Try, now: Instant) -> u64 {
+    match lockouts.check_at(tried, now) {
+        Ok(()) => 0,
+        Err(Error::RateLimited { retry_after }) => crate::whole_seconds(retry_after),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// How many of these tries, each with a wrong password, are let through, one every 10 ms from `now` on.
+fn guesses(lockouts: &Lockouts, tries: impl Iterator<Item = Try>, now: Instant) -> usize {
+    let mut let_through = 0;
+    for (n, tried) in (0..).zip(tries) {
+        let now = now + Duration::from_millis(10 * n);
+        if wait(lockouts, tried, now) == 0 {
+            let_through += 1;
+            lockouts.failed_at(tried, now);
+        }
+    }
+    let_through
+}
+
+#[test]
+fn waits_grow_to_a_quarter_of_an_hour_and_end() {
+    let lockouts = Lockouts::new(5).unwrap();
+    let alice = lockouts.of("alice", "192.0.2.1");
+    let mut now = Instant::now();
+    lockouts.passed_at(alice, now);
+    let mut waits = Vec::new();
+    for _ in 0..18 {
+        lockouts.failed_at(alice, now);
+        let next = wait(&lockouts, alice, now);
+        waits.push(next);
+        now += Duration::from_secs(next);
+        assert_eq!(wait(&lockouts, alice, now), 0);
+    }
+    assert_eq!(
+        waits,
+        [
+            0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900
+        ]
+    );
+    now += MEMORY;
+    lockouts.failed_at(alice, now);
+    assert_eq!(
+        wait(&lockouts, alice, now),
+        0,
+        "an hour later all is forgotten"
+    );
+}
+
+#[test]
+fn another_name_or_another_place_is_not_put_off_and_success_forgives() {
+    let lockouts = Lockouts::new(1).unwrap();
+    let now = Instant::now();
+    let alice = lockouts.of("alice", "192.0.2.1");
+    lockouts.failed_at(alice, now);
+    assert_eq!(wait(&lockouts, alice, now), 1);
+    for (name, from) in [
+        ("alice", "192.0.2.2"),
+        ("alicf", "192.0.2.1"),
+        ("1alice", "192.0.2."),
+    ] {
+        assert_eq!(wait(&lockouts, lockouts.of(name, from), now), 0, "{name}");
+    }
+    for same in ["192.0.2.1:4711", "::ffff:192.0.2.1"] {
+        assert_eq!(wait(&lockouts, lockouts.of("alice", same), now), 1);
+    }
+    lockouts.passed_at(alice, now);
+    assert_eq!(wait(&lockouts, alice, now), 0);
+}
+
+#[test]
+fn a_site_gets_no_more_guesses_than_a_network_and_others_wait_a_minute_at_most() {
+    let lockouts = Lockouts::new(5).unwrap();
+    let of = |from: &str| lockouts.of("alice", from);
+    let now = Instant::now();
+    lockouts.passed_at(of("2001:db8:0:ffff::1"), now);
+    let sites = (0..1000).map(|n| of(&format!("2001:db8:0:{n:x}::1")));
+    assert_eq!(
+        guesses(&lockouts, sites, now),
+        13,
+        "10, and after 1, 2 and 4 s more"
+    );
+    let now = now + Duration::from_secs(10);
+    assert_eq!(
+        wait(&lockouts, of("2001:db8:0:ffff::2"), now),
+        0,
+        "where she was before"
+    );
+    assert!(wait(&lockouts, of("2001:db8:0:aaaa::1"), now) <= 16);
+    assert_eq!(wait(&lockouts, of("2001:db8:1::1"), now), 0, "another site");
+    for n in 0..6 {
+        lockouts.failed_at(of(&format!("2001:db8:0:{n:x}::1")), now);
+    }
+    assert_eq!(wait(&lockouts, of("2001:db8:0:aaaa::1"), now), 60);
+    lockouts.failed_at(of("2001:db8:0:6::1"), now);
+    let of_site = wait(&lockouts, of("2001:db8:0:aaaa::1"), now);
+    assert_eq!(of_site, 900, "an attack of its own on the name");
+    assert_eq!(wait(&lockouts, of("2001:db8:1::1"), now), 1, "another site");
+    assert_eq!(wait(&lockouts, of("2001:db8:0:ffff::2"), now), 0, "known");
+    assert_eq!(
+        wait(&lockouts, lockouts.of("bob", "2001:db8:0:1::1"), now),
+        0
+    );
+}
+
+#[test]
+fn a_name_tried_from_everywhere_waits_a_minute_at_most_whoever_else_tries() {
+    for (name, network) in [("alice", 48), ("nobody", 48), ("alice", 24)] {
+        let lockouts = Lockouts::new(5).unwrap();
+        let from = |n: u32| match network {
+            48 => lockouts.of(name, &format!("2001:{:x}:{:x}::1", n >> 16, n & 0xffff)),
+            _ => lockouts.of(name, &format!("10.{}.{}.1", n >> 8 & 255, n & 255)),
+        };
+        let mut now = Instant::now();
+        lockouts.passed_at(lockouts.of(name, "192.0.2.1"), now);
+        assert_eq!(guesses(&lockouts, (0..1000).map(from), now), 20, "{name}");
+        // The same ones come back for a quarter of an hour: after 1, 2, 4 and 8 minutes.
+        let mut again = 0;
+        for _ in 0..15 {
+            now += Duration::from_secs(61);
+            again += guesses(&lockouts, (0..1000).chain(0..1000).map(from), now);
+        }
+        assert!(again <= 4000, "{again}");
+        let known = lockouts.of(name, "192.0.2.1");
+        assert_eq!(wait(&lockouts, known, now), 0, "where they were before");
+        // From a new place, while guessing goes on.
+        let new = lockouts.of(name, "198.51.100.1");
+        let wait_for = wait(&lockouts, new, now);
+        assert!((1..=60).contains(&wait_for), "{wait_for}");
+        guesses(&lockouts, (0..1000).map(from), now);
+        now += Duration::from_secs(wait_for);
+        assert_eq!(wait(&lockouts, new, now), 0, "{name}");
+        let other = lockouts.of("bob", "2001:0:1::1");
+        assert_eq!(wait(&lockouts, other, now), 0);
+        now += MEMORY;
+        assert_eq!(wait(&lockouts, from(2000), now), 0, "an hour later");
+    }
+}
+
+#[test]
+fn nobody_makes_a_name_forget_where_it_has_logged_in() {
+    let lockouts = Lockouts::new(5).unwrap();
+    let mut now = Instant::now();
+    let home = lockouts.of("alice", "192.0.2.1");
+    lockouts.passed_at(home, now);
+    for n in 0..10_000u32 {
+        now += Duration::from_secs(1);
+        let from = format!("10.0.{}.{}", n >> 8, n & 255);
+        lockouts.passed_at(lockouts.of("mallory", &from), now);
+    }
+    assert!(lock(&lockouts.remembered).knows(home));
+    for n in 0..3 {
+        lockouts.passed_at(lockouts.of("alice", &format!("192.0.2.{}", n + 2)), now);
+    }
+    assert!(lock(&lockouts.remembered).knows(home));
+    lockouts.passed_at(lockouts.of("alice", "192.0.2.9"), now);
+    assert!(
+        !lock(&lockouts.remembered).knows(home),
+        "the oldest of five"
+    );
+}
+
+#[test]
+fn a_flood_of_names_takes_no_more_memory_and_leaves_the_worst_in_place() {
+    let lockouts = Lockouts::new(2).unwrap();
+    let now = Instant::now();
+    let worst = lockouts.of("alice", "192.0.2.1");
+    for _ in 0..4 {
+        lockouts.failed_at(worst, now);
+    }
+    for n in 0..200_000 {
+        lockouts.failed_at(lockouts.of(&n.to_string(), "192.0.2.1"), now);
+    }
+    assert_eq!(wait(&lockouts, worst, now), 4);
+    let remembered = lock(&lockouts.remembered);
+    assert_eq!(remembered.failures.len(), SETS);
+    let bytes =
+        SETS * WAYS * size_of::<Option<Entry>>() + KNOWN_SETS * WAYS * size_of::<Option<Known>>();
+    assert!(bytes <= 4 << 20, "{bytes}");
+}
