@@ -24,8 +24,8 @@ pub(super) const RING: Used = &[
     "ring_key_previous",
     "ring_key_previous_file",
 ];
-/// What new token keys are.
-pub(super) const NEW_KEYS: Used = &["token_algorithm"];
+/// What new token keys are, and when they begin to sign.
+pub(super) const NEW_KEYS: Used = &["token_algorithm", "token_key_lead"];
 /// The original's AES-CBC.
 pub(super) const CBC: Used = &["aes_iv", "cbc"];
 /// What a token has to say.
