@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python flaky races fuzz fuzz-minimise test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -92,6 +92,10 @@ fuzz: bootstrap-fuzz ## coverage-guided fuzzing of all that reads what strangers
 
 fuzz-minimise: bootstrap-fuzz ## keeps what covers most of what fuzzing found in fuzz/corpus, which `make test` tries again
 	scripts/fuzz minimise '$(TARGET)/fuzz' $(FUZZ_TARGETS)
+
+mutants: bootstrap-test ## which changes of security-relevant code no test notices: make mutants MUTANTS='limiter token' (a day for all)
+	$(call heading,mutants)
+	scripts/mutants '$(TOOLS)' '$(TARGET)/mutants' $(MUTANTS)
 
 PYTEST_ENVIRONMENT = SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' \
 	SEALGATE_NODE_MODULES='$(TARGET)/node' CARGO_TARGET_DIR='$(TARGET)' PYTHONDONTWRITEBYTECODE=1
