@@ -29,6 +29,10 @@
 /* What tokens from open login permit, and accounts that the command or the Python package makes without other scopes. */
 #define SEALGATE_OPEN_LOGIN_SCOPE "secure-data encrypt decrypt"
 
+/* A string literal as the address and the length that functions take:
+ * sealgate_mask_data(SEALGATE_LITERAL("my_password"), 3, &masked). Nothing but a literal compiles. */
+#define SEALGATE_LITERAL(text) ("" text), (sizeof(text) - 1)
+
 /* A status must be looked at. */
 #if defined(__GNUC__) || defined(__clang__)
 #define SEALGATE_MUST_USE __attribute__((warn_unused_result))
@@ -356,8 +360,8 @@ typedef void (*sealgate_drop)(void *user);
  *     const char *id;
  *     size_t id_size;
  *     (void)user;
- *     if (sealgate_request_parameter(request, "id", 2, &id, &id_size) != SEALGATE_STATUS_OK ||
- *         sealgate_response_set_header(response, "Content-Type", 12, "text/plain", 10) != SEALGATE_STATUS_OK ||
+ *     if (sealgate_request_parameter(request, SEALGATE_LITERAL("id"), &id, &id_size) != SEALGATE_STATUS_OK ||
+ *         sealgate_response_set_header(response, SEALGATE_LITERAL("Content-Type"), SEALGATE_LITERAL("text/plain")) != SEALGATE_STATUS_OK ||
  *         sealgate_response_set_body(response, id, id_size) != SEALGATE_STATUS_OK) {
  *         return -1; // answers 500
  *     }
@@ -386,7 +390,7 @@ typedef int32_t (*sealgate_route_callback)(const struct sealgate_request *reques
  *         return -1;
  *     }
  *     if (is_right(user, name, name_size, password, password_size)) {
- *         return sealgate_login_allow(login, "secure-data", 11) == SEALGATE_STATUS_OK ? 0 : -1;
+ *         return sealgate_login_allow(login, SEALGATE_LITERAL("secure-data")) == SEALGATE_STATUS_OK ? 0 : -1;
  *     }
  *     return 0; // nobody was allowed: denied
  * }
@@ -454,7 +458,7 @@ size_t sealgate_opened_size(size_t sealed_size);
  * ```c
  * unsigned char sealed[128];
  * size_t sealed_size;
- * if (sealgate_seal_bytes(gate, "4111 1111", 9, NULL, 0, sealed, sizeof sealed, &sealed_size) == SEALGATE_STATUS_OK) {
+ * if (sealgate_seal_bytes(gate, SEALGATE_LITERAL("4111 1111"), NULL, 0, sealed, sizeof sealed, &sealed_size) == SEALGATE_STATUS_OK) {
  *     printf("%u bytes to store\n", (unsigned)sealed_size);
  * }
  * ```
@@ -631,7 +635,7 @@ SEALGATE_MUST_USE sealgate_status sealgate_config_new(struct sealgate_config **o
  * sealgate_config *config = NULL;
  * sealgate_status status = sealgate_config_new(&config);
  * if (status == SEALGATE_STATUS_OK) {
- *     status = sealgate_config_set(config, "token_ttl", 9, "300", 3);
+ *     status = sealgate_config_set(config, SEALGATE_LITERAL("token_ttl"), SEALGATE_LITERAL("300"));
  * }
  * if (status != SEALGATE_STATUS_OK) {
  *     fprintf(stderr, "%s\n", sealgate_status_name(status));
@@ -744,7 +748,7 @@ void sealgate_free(struct sealgate_gate *gate);
  *
  * ```c
  * sealgate_buffer token = {0};
- * if (sealgate_issue_token(gate, "alice", 5, "encrypt decrypt", 15, 300, &token) == SEALGATE_STATUS_OK) {
+ * if (sealgate_issue_token(gate, SEALGATE_LITERAL("alice"), SEALGATE_LITERAL("encrypt decrypt"), 300, &token) == SEALGATE_STATUS_OK) {
  *     printf("Authorization: Bearer %s\n", token.data);
  * }
  * sealgate_buffer_free(&token);
@@ -800,7 +804,7 @@ sealgate_status sealgate_verify_token(const struct sealgate_gate *gate,
  *
  * ```c
  * sealgate_buffer encrypted = {0};
- * if (sealgate_encrypt_data(gate, "4111 1111", 9, "orders/17/card", 14, &encrypted) == SEALGATE_STATUS_OK) {
+ * if (sealgate_encrypt_data(gate, SEALGATE_LITERAL("4111 1111"), SEALGATE_LITERAL("orders/17/card"), &encrypted) == SEALGATE_STATUS_OK) {
  *     printf("to store: %s\n", encrypted.data);
  * }
  * sealgate_buffer_free(&encrypted);
@@ -826,7 +830,7 @@ sealgate_status sealgate_encrypt_data(const struct sealgate_gate *gate,
  *
  * ```c
  * sealgate_buffer data = {0};
- * if (sealgate_decrypt_data(gate, stored, strlen(stored), "orders/17/card", 14, &data) == SEALGATE_STATUS_OK) {
+ * if (sealgate_decrypt_data(gate, stored, strlen(stored), SEALGATE_LITERAL("orders/17/card"), &data) == SEALGATE_STATUS_OK) {
  *     fwrite(data.data, 1, data.size, stdout);
  * }
  * sealgate_buffer_free(&data);
@@ -871,7 +875,7 @@ sealgate_status sealgate_rewrap_data(const struct sealgate_gate *gate,
  *
  * ```c
  * sealgate_buffer masked = {0};
- * if (sealgate_mask_data("my_password", 11, 3, &masked) == SEALGATE_STATUS_OK) {
+ * if (sealgate_mask_data(SEALGATE_LITERAL("my_password"), 3, &masked) == SEALGATE_STATUS_OK) {
  *     puts(masked.data); // my_********
  * }
  * sealgate_buffer_free(&masked);
@@ -899,7 +903,7 @@ sealgate_status sealgate_mask_data(const char *data,
  * int32_t allowed;
  * uint32_t remaining;
  * uint64_t wait;
- * if (sealgate_enforce_rate_limit(gate, "alice", 5, &allowed, &remaining, &wait) == SEALGATE_STATUS_OK && !allowed) {
+ * if (sealgate_enforce_rate_limit(gate, SEALGATE_LITERAL("alice"), &allowed, &remaining, &wait) == SEALGATE_STATUS_OK && !allowed) {
  *     printf("come back in %llu ms\n", (unsigned long long)wait);
  * }
  * ```
@@ -1346,7 +1350,7 @@ sealgate_status sealgate_server_set_secure_data(const struct sealgate_server *se
  * sealgate_server *server = NULL;
  * uint16_t port = 0;
  * if (sealgate_server_new(gate, config, &server) == SEALGATE_STATUS_OK &&
- *     sealgate_server_route(server, "GET", 3, "/orders/{id}", 12, SEALGATE_ROUTE_TOKEN, NULL, 0, show_order, NULL, NULL) ==
+ *     sealgate_server_route(server, SEALGATE_LITERAL("GET"), SEALGATE_LITERAL("/orders/{id}"), SEALGATE_ROUTE_TOKEN, NULL, 0, show_order, NULL, NULL) ==
  *         SEALGATE_STATUS_OK &&
  *     sealgate_server_start(server) == SEALGATE_STATUS_OK && sealgate_server_port(server, &port) == SEALGATE_STATUS_OK) {
  *     printf("listening on port %d\n", port);

@@ -38,7 +38,11 @@ fn the_header_compiles_without_a_warning_in_every_standard() {
     let source = folder.path().join("header.c");
     std::fs::write(
         &source,
-        "#include <sealgate.h>\nint main(void) { return SEALGATE_STATUS_OK; }\n",
+        "#include <sealgate.h>\n\
+         int main(void) { sealgate_buffer masked = {0, 0, 0};\n\
+         if (sealgate_mask_data(SEALGATE_LITERAL(\"my\\0password\"), 3, &masked) != SEALGATE_STATUS_OK ||\n\
+         sealgate_mask_data(SEALGATE_LITERAL(\"\"), 3, &masked) != SEALGATE_STATUS_OK) return 1;\n\
+         return SEALGATE_STATUS_OK; }\n",
     )
     .unwrap();
     for (programs, language, standards) in [

@@ -26,8 +26,8 @@ static void knock(const sealgate_gate *gate, const char *name, const char *passw
 {
     sealgate_buffer scope = {0};
     uint64_t retry_after_ms = 0;
-    sealgate_status status = sealgate_check_password(gate, name, strlen(name), password, strlen(password), "192.0.2.1", 9,
-                                                     &scope, &retry_after_ms);
+    sealgate_status status = sealgate_check_password(gate, name, strlen(name), password, strlen(password),
+                                                     SEALGATE_LITERAL("192.0.2.1"), &scope, &retry_after_ms);
     switch (status) {
     case SEALGATE_STATUS_OK:
         printf("%s may: %s\n", name, scope.data);
@@ -62,19 +62,20 @@ int main(void)
 
     check(sealgate_config_new(&config), "making a configuration");
     /* For a try: accounts that are gone with the gate. With data_dir they are shared with `sealgate serve` there. */
-    check(sealgate_config_set(config, "keys", 4, "ephemeral", 9), "keys");
-    check(sealgate_config_set(config, "lockout_after", 13, "2", 1), "lockout_after");
+    check(sealgate_config_set(config, SEALGATE_LITERAL("keys"), SEALGATE_LITERAL("ephemeral")), "keys");
+    check(sealgate_config_set(config, SEALGATE_LITERAL("lockout_after"), SEALGATE_LITERAL("2")), "lockout_after");
     check(sealgate_new(config, &gate), "making a gate");
     sealgate_config_free(config);
 
-    check(sealgate_add_user(gate, "alice", 5, password, strlen(password), "encrypt decrypt", 15), "adding alice");
+    check(sealgate_add_user(gate, SEALGATE_LITERAL("alice"), password, strlen(password), SEALGATE_LITERAL("encrypt decrypt")),
+          "adding alice");
     knock(gate, "alice", password);
     knock(gate, "bob", "just guessing");
     knock(gate, "bob", "guessing again");
     knock(gate, "bob", "and once more");
 
-    check(sealgate_log_in(gate, "alice", 5, password, strlen(password), "192.0.2.1", 9, "decrypt", 7, &token, &refresh_token,
-                          &retry_after_ms),
+    check(sealgate_log_in(gate, SEALGATE_LITERAL("alice"), password, strlen(password), SEALGATE_LITERAL("192.0.2.1"),
+                          SEALGATE_LITERAL("decrypt"), &token, &refresh_token, &retry_after_ms),
           "logging in");
     show(gate, &token, "after the login");
     check(sealgate_refresh(gate, refresh_token.data, refresh_token.size, NULL, 0, &next, &next_refresh), "refreshing");
@@ -84,7 +85,7 @@ int main(void)
     show(gate, &next, "after that");
     show(gate, &token, "the one of before");
 
-    check(sealgate_set_user_disabled(gate, "alice", 5, 1), "switching alice off");
+    check(sealgate_set_user_disabled(gate, SEALGATE_LITERAL("alice"), 1), "switching alice off");
     knock(gate, "alice", password);
 
     sealgate_buffer_free(&token);

@@ -27,7 +27,8 @@ static void check(sealgate_status status, const char *what)
 /* Anything but 0 says that a callback failed, and the client gets 500. */
 static int32_t answer(sealgate_response *response, const char *text)
 {
-    return sealgate_response_set_header(response, "Content-Type", 12, "text/plain; charset=utf-8", 25) != SEALGATE_STATUS_OK
+    return sealgate_response_set_header(response, SEALGATE_LITERAL("Content-Type"),
+                                        SEALGATE_LITERAL("text/plain; charset=utf-8")) != SEALGATE_STATUS_OK
         || sealgate_response_set_body(response, text, strlen(text)) != SEALGATE_STATUS_OK;
 }
 
@@ -47,7 +48,7 @@ static int32_t order(const sealgate_request *request, sealgate_response *respons
     (void)user;
     if (sealgate_request_claims(request, &claims) != SEALGATE_STATUS_OK
         || sealgate_claims_subject(claims, &name, &name_size) != SEALGATE_STATUS_OK
-        || sealgate_request_parameter(request, "id", 2, &id, &id_size) != SEALGATE_STATUS_OK) {
+        || sealgate_request_parameter(request, SEALGATE_LITERAL("id"), &id, &id_size) != SEALGATE_STATUS_OK) {
         return 1;
     }
     snprintf(text, sizeof text, "order %.*s of %.*s\n", (int)id_size, id, (int)name_size, name);
@@ -64,12 +65,13 @@ int main(int count, char **arguments)
 
     check(sealgate_config_new(&config), "making a configuration");
     check(sealgate_config_load_env(config), "reading the environment");
-    check(sealgate_config_set(config, "listen", 6, listen, strlen(listen)), "setting the address");
+    check(sealgate_config_set(config, SEALGATE_LITERAL("listen"), listen, strlen(listen)), "setting the address");
     check(sealgate_new(config, &gate), "making a gate");
     check(sealgate_server_new(gate, config, &server), "making a server");
-    check(sealgate_server_route(server, "GET", 3, "/hello", 6, 0, NULL, 0, hello, "hello\n", NULL), "GET /hello");
-    check(sealgate_server_route(server, "GET", 3, "/orders/{id}", 12, SEALGATE_ROUTE_TOKEN | SEALGATE_ROUTE_LIMITED, NULL, 0,
-                                order, NULL, NULL), "GET /orders/{id}");
+    check(sealgate_server_route(server, SEALGATE_LITERAL("GET"), SEALGATE_LITERAL("/hello"), 0, NULL, 0, hello, "hello\n",
+                                NULL), "GET /hello");
+    check(sealgate_server_route(server, SEALGATE_LITERAL("GET"), SEALGATE_LITERAL("/orders/{id}"),
+                                SEALGATE_ROUTE_TOKEN | SEALGATE_ROUTE_LIMITED, NULL, 0, order, NULL, NULL), "GET /orders/{id}");
     check(sealgate_server_start(server), "starting");
     check(sealgate_server_address(server, 0, &address), "asking for the address");
     printf("listening on %s\n", address.data);

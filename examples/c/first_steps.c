@@ -36,7 +36,7 @@ int main(void)
     printf("sealgate %s\n", sealgate_version_string());
     check(sealgate_new(NULL, &gate), "making a gate");
 
-    check(sealgate_issue_token(gate, "alice", 5, "decrypt", 7, 0, &token), "issuing a token");
+    check(sealgate_issue_token(gate, SEALGATE_LITERAL("alice"), SEALGATE_LITERAL("decrypt"), 0, &token), "issuing a token");
     check(sealgate_verify_token(gate, token.data, token.size, &claims), "verifying it");
     check(sealgate_claims_subject(claims, &subject, &subject_size), "reading its user");
     printf("the token is %.*s's\n", (int)subject_size, subject);
@@ -47,11 +47,11 @@ int main(void)
 
     /* Under another context it does not open, and nothing tells why. */
     sealgate_buffer_free(&opened);
-    if (sealgate_decrypt_data(gate, sealed.data, sealed.size, "notes/2", 7, &opened) == SEALGATE_STATUS_DECRYPT_FAILED) {
+    if (sealgate_decrypt_data(gate, sealed.data, sealed.size, SEALGATE_LITERAL("notes/2"), &opened) == SEALGATE_STATUS_DECRYPT_FAILED) {
         printf("elsewhere: does not open\n");
     }
 
-    check(sealgate_mask_data("my_password", 11, 3, &masked), "masking");
+    check(sealgate_mask_data(SEALGATE_LITERAL("my_password"), 3, &masked), "masking");
     printf("masked: %s\n", masked.data);
 
     sealgate_buffer_free(&masked);

@@ -36,7 +36,7 @@ pub extern "C" fn sealgate_opened_size(sealed_size: usize) -> usize {
 /// ```c
 /// unsigned char sealed[128];
 /// size_t sealed_size;
-/// if (sealgate_seal_bytes(gate, "4111 1111", 9, NULL, 0, sealed, sizeof sealed, &sealed_size) == SEALGATE_STATUS_OK) {
+/// if (sealgate_seal_bytes(gate, SEALGATE_LITERAL("4111 1111"), NULL, 0, sealed, sizeof sealed, &sealed_size) == SEALGATE_STATUS_OK) {
 ///     printf("%u bytes to store\n", (unsigned)sealed_size);
 /// }
 /// ```

@@ -44,7 +44,7 @@ pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> S
 /// sealgate_config *config = NULL;
 /// sealgate_status status = sealgate_config_new(&config);
 /// if (status == SEALGATE_STATUS_OK) {
-///     status = sealgate_config_set(config, "token_ttl", 9, "300", 3);
+///     status = sealgate_config_set(config, SEALGATE_LITERAL("token_ttl"), SEALGATE_LITERAL("300"));
 /// }
 /// if (status != SEALGATE_STATUS_OK) {
 ///     fprintf(stderr, "%s\n", sealgate_status_name(status));

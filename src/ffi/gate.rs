@@ -79,7 +79,7 @@ pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
 ///
 /// ```c
 /// sealgate_buffer token = {0};
-/// if (sealgate_issue_token(gate, "alice", 5, "encrypt decrypt", 15, 300, &token) == SEALGATE_STATUS_OK) {
+/// if (sealgate_issue_token(gate, SEALGATE_LITERAL("alice"), SEALGATE_LITERAL("encrypt decrypt"), 300, &token) == SEALGATE_STATUS_OK) {
 ///     printf("Authorization: Bearer %s\n", token.data);
 /// }
 /// sealgate_buffer_free(&token);
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn sealgate_verify_token(
 ///
 /// ```c
 /// sealgate_buffer encrypted = {0};
-/// if (sealgate_encrypt_data(gate, "4111 1111", 9, "orders/17/card", 14, &encrypted) == SEALGATE_STATUS_OK) {
+/// if (sealgate_encrypt_data(gate, SEALGATE_LITERAL("4111 1111"), SEALGATE_LITERAL("orders/17/card"), &encrypted) == SEALGATE_STATUS_OK) {
 ///     printf("to store: %s\n", encrypted.data);
 /// }
 /// sealgate_buffer_free(&encrypted);
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn sealgate_encrypt_data(
 ///
 /// ```c
 /// sealgate_buffer data = {0};
-/// if (sealgate_decrypt_data(gate, stored, strlen(stored), "orders/17/card", 14, &data) == SEALGATE_STATUS_OK) {
+/// if (sealgate_decrypt_data(gate, stored, strlen(stored), SEALGATE_LITERAL("orders/17/card"), &data) == SEALGATE_STATUS_OK) {
 ///     fwrite(data.data, 1, data.size, stdout);
 /// }
 /// sealgate_buffer_free(&data);
@@ -267,7 +267,7 @@ pub unsafe extern "C" fn sealgate_rewrap_data(
 ///
 /// ```c
 /// sealgate_buffer masked = {0};
-/// if (sealgate_mask_data("my_password", 11, 3, &masked) == SEALGATE_STATUS_OK) {
+/// if (sealgate_mask_data(SEALGATE_LITERAL("my_password"), 3, &masked) == SEALGATE_STATUS_OK) {
 ///     puts(masked.data); // my_********
 /// }
 /// sealgate_buffer_free(&masked);
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn sealgate_mask_data(
 /// int32_t allowed;
 /// uint32_t remaining;
 /// uint64_t wait;
-/// if (sealgate_enforce_rate_limit(gate, "alice", 5, &allowed, &remaining, &wait) == SEALGATE_STATUS_OK && !allowed) {
+/// if (sealgate_enforce_rate_limit(gate, SEALGATE_LITERAL("alice"), &allowed, &remaining, &wait) == SEALGATE_STATUS_OK && !allowed) {
 ///     printf("come back in %llu ms\n", (unsigned long long)wait);
 /// }
 /// ```

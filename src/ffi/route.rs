@@ -36,8 +36,8 @@ pub const SEALGATE_ROUTE_BLOCKING: u32 = 4;
 ///     const char *id;
 ///     size_t id_size;
 ///     (void)user;
-///     if (sealgate_request_parameter(request, "id", 2, &id, &id_size) != SEALGATE_STATUS_OK ||
-///         sealgate_response_set_header(response, "Content-Type", 12, "text/plain", 10) != SEALGATE_STATUS_OK ||
+///     if (sealgate_request_parameter(request, SEALGATE_LITERAL("id"), &id, &id_size) != SEALGATE_STATUS_OK ||
+///         sealgate_response_set_header(response, SEALGATE_LITERAL("Content-Type"), SEALGATE_LITERAL("text/plain")) != SEALGATE_STATUS_OK ||
 ///         sealgate_response_set_body(response, id, id_size) != SEALGATE_STATUS_OK) {
 ///         return -1; // answers 500
 ///     }
@@ -68,7 +68,7 @@ pub type SealgateRouteCallback = Option<
 ///         return -1;
 ///     }
 ///     if (is_right(user, name, name_size, password, password_size)) {
-///         return sealgate_login_allow(login, "secure-data", 11) == SEALGATE_STATUS_OK ? 0 : -1;
+///         return sealgate_login_allow(login, SEALGATE_LITERAL("secure-data")) == SEALGATE_STATUS_OK ? 0 : -1;
 ///     }
 ///     return 0; // nobody was allowed: denied
 /// }

@@ -66,7 +66,7 @@ enum State {
 /// sealgate_server *server = NULL;
 /// uint16_t port = 0;
 /// if (sealgate_server_new(gate, config, &server) == SEALGATE_STATUS_OK &&
-///     sealgate_server_route(server, "GET", 3, "/orders/{id}", 12, SEALGATE_ROUTE_TOKEN, NULL, 0, show_order, NULL, NULL) ==
+///     sealgate_server_route(server, SEALGATE_LITERAL("GET"), SEALGATE_LITERAL("/orders/{id}"), SEALGATE_ROUTE_TOKEN, NULL, 0, show_order, NULL, NULL) ==
 ///         SEALGATE_STATUS_OK &&
 ///     sealgate_server_start(server) == SEALGATE_STATUS_OK && sealgate_server_port(server, &port) == SEALGATE_STATUS_OK) {
 ///     printf("listening on port %d\n", port);
