@@ -38,11 +38,11 @@ fn passwords_are_8_to_128_characters_and_none_that_everybody_tries() {
         "Harbour-17",
     ] {
         let refused = users.add("harbour-17", &wrong.into(), "");
-        assert!(matches!(refused, Err(Error::InvalidInput(_))), "{wrong}");
+        assert!(matches!(refused, Err(Error::WeakPassword(_))), "{wrong}");
     }
     assert!(matches!(
         users.add("x", &Secret::new(vec![0xff; 20]), ""),
-        Err(Error::InvalidInput(_))
+        Err(Error::WeakPassword(_))
     ));
     for (name, good) in [
         ("a", &long[..]),
@@ -62,7 +62,7 @@ fn passwords_are_8_to_128_characters_and_none_that_everybody_tries() {
     }
     assert!(matches!(
         users.add("a", &PASSWORD.into(), ""),
-        Err(Error::InvalidInput(_))
+        Err(Error::UserExists)
     ));
 }
 
