@@ -164,6 +164,8 @@ pub struct AppSettings {
     pub forwarded_header: String,
     /// `SEALGATE_ALLOWED_HOSTS`, in lower case.
     pub allowed_hosts: Vec<String>,
+    /// `SEALGATE_ACCESS_LOG`.
+    pub access_log: AccessLog,
 }
 }
 
@@ -272,6 +274,16 @@ impl Default for LogSettings {
             audit_file: None,
         }
     }
+}
+
+/// Which requests get a line in the log.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLog {
+    /// All of them.
+    #[default]
+    All,
+    /// All but those to `/healthz` and `/readyz` that were answered with good news.
+    NoHealth,
 }
 
 /// The form of a log line.

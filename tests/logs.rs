@@ -379,3 +379,22 @@ fn hangups_without_a_log_file_or_many_at_once_change_nothing() {
     server.stop();
     assert_eq!(place.read().matches(" id=id-").count(), 20);
 }
+
+#[test]
+fn successful_health_checks_can_be_left_out() {
+    for (choice, lines) in [("all", 7), ("no-health", 4)] {
+        let place = place();
+        let server = place.start(&[("SEALGATE_ACCESS_LOG", choice)]);
+        for path in ["/healthz", "/readyz", "/", "/healthz/", "/healthz?"] {
+            server.get(path, None);
+        }
+        // What went wrong is no check that went well.
+        assert_eq!(server.post("/healthz", "", None).status, 405);
+        assert_eq!(server.get("/secure-data", None).status, 401);
+        server.stop();
+        let log = place.read();
+        let found = log.matches(" request id=").count();
+        assert_eq!(found, lines, "{choice}: {log}");
+        assert!(log.contains("path=/healthz status=405"), "{log}");
+    }
+}

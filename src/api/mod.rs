@@ -22,7 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::AppSettings;
+use crate::config::{AccessLog, AppSettings};
 use crate::limiter::Limiter;
 use crate::mask::MaskedForLog;
 use crate::{Error, Gate, fork};
@@ -256,6 +256,13 @@ impl App {
         self.finish(request, &seen, Duration::ZERO, response)
     }
 
+    /// Whether the log is to have no line of this request.
+    fn leaves_out(&self, seen: &Seen, response: &Response) -> bool {
+        self.inner.settings.access_log == AccessLog::NoHealth
+            && response.status().0 < 400
+            && matches!(seen.route.as_deref(), Some("/healthz" | "/readyz"))
+    }
+
     /// Adds what every answer carries, and writes the line of the log.
     fn finish(
         &self,
@@ -271,7 +278,8 @@ impl App {
         if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
             response = response.no_store();
         }
-        if log::log_enabled!(target: ACCESS, log::Level::Info) {
+        if log::log_enabled!(target: ACCESS, log::Level::Info) && !self.leaves_out(seen, &response)
+        {
             let caller = Caller::of(request, &self.inner.settings);
             // Only what is known to be harmless is shown as it came: an unknown path or method may be a misplaced secret.
             let path = seen

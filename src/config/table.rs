@@ -1,7 +1,7 @@
 //! The table of settings: name, environment variable, default, help, and the parser of each.
 
 use super::parse;
-use super::{EngineChoice, LogFormat, LoginMode, Settings};
+use super::{AccessLog, EngineChoice, LogFormat, LoginMode, Settings};
 use crate::cipher::CbcMode;
 use crate::token::{MAX_TTL, TokenAlgorithm};
 use crate::users::DEAREST;
@@ -441,6 +441,21 @@ pub static SETTINGS: &[Setting] = &[
         apply: |s, v| {
             parse::choice(v, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
                 .map(|format| s.log.format = format)
+        },
+        ..PLAIN
+    },
+    Setting {
+        name: "access_log",
+        env: "SEALGATE_ACCESS_LOG",
+        default: "all",
+        value_name: "all|no-health",
+        help: "Which requests get a line in the log: all of them, or no-health: all but successful checks of /healthz and /readyz.",
+        apply: |s, v| {
+            parse::choice(
+                v,
+                &[("all", AccessLog::All), ("no-health", AccessLog::NoHealth)],
+            )
+            .map(|access_log| s.app.access_log = access_log)
         },
         ..PLAIN
     },
