@@ -97,8 +97,10 @@ pub enum TokenError {
     NotYetValid,
     /// It names a key of ours that is not accepted any more.
     KeyRetired,
-    /// It was taken back, or its user's account is gone or switched off.
+    /// It was taken back, or its user's account is switched off.
     Revoked,
+    /// It is good in itself, but users need accounts and its user has none. The code is that of [`Revoked`](Self::Revoked).
+    NoAccount,
     /// It cannot be known whether it was taken back, because the store cannot be read.
     Unchecked,
 }
@@ -113,7 +115,7 @@ impl TokenError {
             TokenError::Expired => "token_expired",
             TokenError::NotYetValid => "token_not_yet_valid",
             TokenError::KeyRetired => "token_key_retired",
-            TokenError::Revoked => "token_revoked",
+            TokenError::Revoked | TokenError::NoAccount => "token_revoked",
             TokenError::Unchecked => "token_unchecked",
         }
     }
@@ -128,6 +130,7 @@ impl TokenError {
             TokenError::NotYetValid => "Token is not valid yet.",
             TokenError::KeyRetired => "Token was signed with a retired key.",
             TokenError::Revoked => "Token has been revoked.",
+            TokenError::NoAccount => "The user of the token has no account.",
             TokenError::Unchecked => "Token cannot be checked now.",
         }
     }

@@ -275,6 +275,52 @@ fn a_server_is_not_ready_while_it_may_not_write_its_store() {
     server.stop();
 }
 
+/// Only a token that the server itself has signed says whether its user has an account.
+#[test]
+fn a_token_whose_user_has_no_account_says_so() {
+    let people = People::of(&["alice"]);
+    let issued = |name: &str| {
+        let output = people.typed(&["token", "issue", "--user", name], "");
+        text(&output.stdout).trim().to_owned()
+    };
+    let (stranger, removed) = (issued("nobody"), issued("alice"));
+    let server = people.server(&[]);
+    let ask = |token: &str| {
+        let answer = server.get("/secure-data", Some(token));
+        let code = match answer.status {
+            200 => String::new(),
+            _ => answer.code(),
+        };
+        (answer.status, code, answer.body)
+    };
+    let sentence = "The user of the token has no account.";
+    let (status, code, body) = ask(&stranger);
+    assert_eq!((status, code.as_str()), (401, "token_revoked"), "{body}");
+    assert!(
+        body.contains(sentence) && body.contains("sealgate user add"),
+        "{body}"
+    );
+    // One letter of the signature is another one: nothing is said.
+    let changed = match stranger.strip_suffix('A') {
+        Some(rest) => format!("{rest}Q"),
+        None => format!("{}A", &stranger[..stranger.len() - 1]),
+    };
+    let (status, code, body) = ask(&changed);
+    assert_eq!(status, 401);
+    assert!(
+        code != "token_revoked" && !body.contains("account"),
+        "{body}"
+    );
+    assert_eq!(ask(&removed).0, 200);
+    people.done(&["user", "remove", "alice"]);
+    common::people::within_a_second(|| ask(&removed).0 == 401);
+    assert!(ask(&removed).2.contains("has been revoked"));
+    people.add("nobody", "secure-data");
+    common::people::within_a_second(|| ask(&stranger).0 == 200);
+    let log = server.stop();
+    assert!(log.contains("event=denied result=token_revoked"), "{log}");
+}
+
 #[test]
 fn a_backup_restores_the_accounts_as_the_message_says() {
     let people = People::of(&["alice"]);

@@ -107,6 +107,40 @@ fn what_one_door_makes_the_others_accept() {
             .success()
     );
 
+    // White space in base64 is no error behind any of them: tools wrap their lines.
+    let wrapped = sealed
+        .as_bytes()
+        .chunks(20)
+        .map(|line| format!(" {}\r\n\t", text(line)))
+        .collect::<String>();
+    let ask = |path: &str, member: &str, data: &str| {
+        let answer = server.post(path, &json!({ member: data }).to_string(), Some(&token));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.json()
+    };
+    assert_eq!(
+        ask("/decrypt", "encrypted_data", &wrapped)["decrypted_data"],
+        "hoi"
+    );
+    ask("/rewrap", "encrypted_data", &wrapped);
+    ask("/encrypt", "data_base64", " aG\n9p\t");
+    let read = checked(python(home.path()).args([
+        "-c",
+        "import sealgate, sys; g = sealgate.Gate(); w = sys.argv[1]; g.rewrap(w); print(g.decrypt(w).decode(), sealgate.decrypt_data(w))",
+        &wrapped,
+    ]));
+    assert!(
+        read.starts_with("hoi ") && read.matches("hoi").count() == 2,
+        "{read}"
+    );
+    assert_eq!(
+        text(&run(command(&["decrypt"]), wrapped.as_bytes()).stdout),
+        "hoi"
+    );
+    let line = format!("{} {}\n", &sealed[..10], &sealed[10..]);
+    let rewrapped = run(command(&["rewrap"]), line.as_bytes());
+    assert!(rewrapped.status.success(), "{rewrapped:?}");
+
     // And the command's for the server.
     let issued = text(
         &run(

@@ -83,6 +83,9 @@ impl Problem {
             TokenError::NotYetValid => "Its time has not begun; check the clocks.",
             TokenError::Malformed => "It is not a token of this server's form.",
             TokenError::Revoked => "It was taken back. Log in again for a new one.",
+            TokenError::NoAccount => {
+                "It was signed by this server, where users need accounts now. Whoever runs the server can make one: sealgate user add."
+            }
             _ => "It was not signed by this server, or not for it.",
         };
         Problem::new(401, error.code(), title, detail).with("WWW-Authenticate", challenge)

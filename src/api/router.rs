@@ -318,7 +318,7 @@ fn permitted(
 fn check_token(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result<Claims, Problem> {
     let token = bearer_token(request)?;
     app.gate.verify_token(token).map_err(|error| {
-        if error == TokenError::Revoked {
+        if matches!(error, TokenError::Revoked | TokenError::NoAccount) {
             seen.user = app.gate.subject_of(token, TokenUse::Access);
         }
         Problem::unauthorized(error)

@@ -125,7 +125,9 @@ impl SealgateStatus {
             Error::Token(TokenError::Expired) => SealgateStatus::TokenExpired,
             Error::Token(TokenError::NotYetValid) => SealgateStatus::TokenNotYetValid,
             Error::Token(TokenError::KeyRetired) => SealgateStatus::TokenKeyRetired,
-            Error::Token(TokenError::Revoked) => SealgateStatus::TokenRevoked,
+            Error::Token(TokenError::Revoked | TokenError::NoAccount) => {
+                SealgateStatus::TokenRevoked
+            }
             Error::Token(TokenError::Unchecked) => SealgateStatus::TokenUnchecked,
             Error::Decrypt => SealgateStatus::DecryptFailed,
             Error::KeyRetired => SealgateStatus::KeyRetired,

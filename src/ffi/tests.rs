@@ -211,6 +211,7 @@ fn rust_and_c_have_the_same_codes() {
         crate::TokenError::NotYetValid,
         crate::TokenError::KeyRetired,
         crate::TokenError::Revoked,
+        crate::TokenError::NoAccount,
         crate::TokenError::Unchecked,
     ];
     for error in errors.into_iter().chain(refused.map(Error::Token)) {

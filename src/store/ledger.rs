@@ -195,9 +195,11 @@ impl Ledger {
             .revoked_before
             // A token that does not say when it was issued may be of before.
             .is_some_and(|before| presented.issued_at.is_none_or(|issued| issued <= before));
-        let stranger = standing.accounts && !self.open_login && standing.disabled.is_none();
-        if standing.revoked || too_old || stranger || standing.disabled == Some(true) {
+        if standing.revoked || too_old || standing.disabled == Some(true) {
             return Err(TokenError::Revoked);
+        }
+        if standing.accounts && !self.open_login && standing.disabled.is_none() {
+            return Err(TokenError::NoAccount);
         }
         Ok(())
     }
