@@ -32,6 +32,14 @@ pub(crate) fn owner(_user: u32) -> Owner {
     Owner::Unknown
 }
 
+/// Whether this process's own user can be told from others.
+pub(crate) fn knows_own_user() -> bool {
+    #[cfg(unix)]
+    return owner(rustix::process::geteuid().as_raw()) == Owner::SameUser;
+    #[cfg(not(unix))]
+    return false;
+}
+
 /// Whether this is the user that the kernel reports for all those who have no number in this user namespace.
 #[cfg(unix)]
 fn stands_for_many(user: u32) -> bool {

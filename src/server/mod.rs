@@ -103,10 +103,11 @@ impl Server {
     /// Whether the system says, at one of the addresses, which user's process a caller is: where there are no accounts, only
     /// processes of the server's own user may log in.
     pub fn knows_users(&self) -> bool {
-        self.addresses.iter().any(|address| match address {
+        let known = |address: &Address| match address {
             Address::Unix(_) => self.engine() == "pool",
             address => address.is_local() && socket_owner::can_ask(),
-        })
+        };
+        socket_owner::knows_own_user() && self.addresses.iter().any(known)
     }
 
     /// The engine's name.
