@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import http.client
 import json
 import logging
 import urllib.error
@@ -9,6 +10,7 @@ import urllib.error
 import pytest
 
 import sealgate
+from doors import PATIENCE, Reply
 from sealgate import HTTPError
 from served import HERE, gate, server, started
 
@@ -182,3 +184,38 @@ def test_a_server_shows_its_url(gate):
     assert "127.0.0.1" in repr(server)
     server.close()
     assert repr(server) == "<sealgate.Server, closed>"
+
+
+VALUES = {
+    "an array": "[" + "0," * 9_998 + "0]",
+    "texts with marks": json.dumps({"a": '[,{"\\' * 20_000, "b\\": ["\\", '"', '\\"']}),
+}
+TOO_MANY = {
+    "nested": '{"a":' * 9_000 + "0" + "}" * 9_000,
+    "an array": "[" + "0," * 10_000 + "0]",
+    "empty objects": "[" + "{}," * 300_000 + "0]",
+    "empty texts": "[" + '"",' * 300_000 + "0]",
+    "no separators": '""' * 500_000,
+    "escaped quotes": "[" + '"\\\\","\\"",' * 100_000 + "0]",
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_json_of_a_body_is_read(server, name):
+    assert asked_for_json(server, VALUES[name]).status == 200
+
+
+@pytest.mark.parametrize("name", TOO_MANY)
+def test_json_of_too_many_values_is_refused_before_anything_is_built(server, name):
+    reply = asked_for_json(server, TOO_MANY[name])
+    assert reply.status == 400 and "JSON" in json.loads(reply.body)["detail"]
+
+
+def asked_for_json(server, body):
+    server.route("POST", "/json")(lambda request: {"read": bool(request.json())})
+    connection = http.client.HTTPConnection("127.0.0.1", started(server).port, timeout=PATIENCE)
+    connection.request("POST", "/json", body.encode())
+    response = connection.getresponse()
+    reply = Reply(response.status, response.headers, response.read())
+    connection.close()
+    return reply

@@ -12,9 +12,37 @@ from ._fork import give_lock
 from ._load import HELD
 from ._memory import Data, lent_bytes
 from .claims import Claims, read
-from .errors import WrongStateError, check
+from .errors import InvalidArgumentError, WrongStateError, check
 
 __all__ = ["Answer", "Headers", "Request", "Response"]
+
+
+def _has_more_values(text: str, most: int) -> bool:
+    """Whether JSON has more values than this; builds nothing. What is no JSON may count as anything."""
+    values, strings, at = 1, 0, 0
+    while values <= most and strings <= 2 * most:
+        quote = text.find('"', at)
+        end = len(text) if quote < 0 else quote
+        values += sum(text.count(mark, at, end) for mark in ",[{")
+        if quote < 0:
+            break
+        strings += 1
+        at = _end_of_string(text, quote)
+    return values > most or strings > 2 * most
+
+
+def _end_of_string(text: str, quote: int) -> int:
+    at = quote
+    while True:
+        at = text.find('"', at + 1)
+        if at < 0:
+            return len(text)
+        before = at
+        while text[before - 1] == "\\":
+            before -= 1
+        # Backslashes in pairs stand for themselves.
+        if (at - before) % 2 == 0:
+            return at + 1
 
 
 class Headers:
@@ -102,9 +130,21 @@ class Request:
         """The whole body."""
         return self._lent(HELD.sealgate_request_body) or b""
 
-    def json(self) -> Any:
-        """The body as JSON. ValueError where it is none."""
-        return json.loads(self.body)
+    def json(self, max_values: int = 10_000) -> Any:
+        """The body as JSON in UTF-8.
+
+        :param max_values: how many values it may have in all; each takes far more memory in Python than in the body.
+        :raises ValueError: where it is no JSON.
+        :raises InvalidArgumentError: where it has more values, or is nested too deeply for Python. Unless a route catches it, the
+            client gets 400.
+        """
+        body = self.body.decode()
+        if _has_more_values(body, max_values):
+            raise InvalidArgumentError(f"The body has more than {max_values} JSON values.")
+        try:
+            return json.loads(body)
+        except RecursionError:
+            raise InvalidArgumentError("The body's JSON is nested too deeply.") from None
 
     @property
     def peer(self) -> str:
