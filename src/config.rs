@@ -22,7 +22,7 @@ use log::LevelFilter;
 use crate::cipher::CbcMode;
 use crate::keys::RingSecret;
 use crate::token::TokenAlgorithm;
-use crate::{Error, Secret};
+use crate::{Error, Secret, given_file};
 
 pub use example::example;
 pub(crate) use parse::ring_key as ring_secret;
@@ -63,6 +63,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where log lines go.
     pub log: LogSettings,
+    /// What is no fault and should be known: files with secrets that others can read. Sentences, for the log.
+    pub warnings: Vec<String>,
 }
 
 part_of_settings! {
@@ -321,8 +323,43 @@ impl Config {
         let judged = self.judge();
         match judged.faults.into_iter().next() {
             Some(fault) => Err(Error::Setting(fault)),
-            None => Ok(judged.settings),
+            None => {
+                // For hosts, which have a log by now.
+                for warning in &judged.settings.warnings {
+                    log::warn!("{warning}");
+                }
+                Ok(judged.settings)
+            }
         }
+    }
+
+    /// Warnings about the files that the settings name, and about a settings file with secrets in it.
+    fn warnings_of_files(&self, settings: &Settings) -> Vec<String> {
+        let files = [
+            (
+                "The settings file, which holds secrets",
+                self.files_with_secrets().next(),
+            ),
+            (
+                "SEALGATE_RING_KEY_FILE",
+                settings.gate.ring_key_file.as_ref(),
+            ),
+            (
+                "SEALGATE_RING_KEY_PREVIOUS_FILE",
+                settings.gate.ring_key_previous_file.as_ref(),
+            ),
+            ("SEALGATE_TLS_KEY", settings.server.tls_key.as_ref()),
+            (
+                "SEALGATE_SECURE_DATA_FILE",
+                settings.app.secure_data_file.as_ref(),
+            ),
+            ("SEALGATE_LOG_FILE", settings.log.file.as_ref()),
+            ("SEALGATE_AUDIT_FILE", settings.log.audit_file.as_ref()),
+        ];
+        let files = files.into_iter();
+        files
+            .filter_map(|(setting, path)| given_file::warning(setting, path?))
+            .collect()
     }
 
     fn judge(&self) -> Judged {
@@ -345,6 +382,7 @@ impl Config {
             }
         }
         judged.settings.complete();
+        judged.settings.warnings = self.warnings_of_files(&judged.settings);
         for (names, sentence) in judged.settings.wrong_combinations() {
             // What is wrong by itself is only seemingly missing.
             let known = |name: &&str| judged.wrong.iter().any(|(wrong, _)| wrong == name);

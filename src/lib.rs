@@ -67,6 +67,8 @@ pub mod fuzzing;
 #[forbid(unsafe_code)]
 mod gate;
 #[forbid(unsafe_code)]
+mod given_file;
+#[forbid(unsafe_code)]
 mod json;
 #[forbid(unsafe_code)]
 pub mod keys;

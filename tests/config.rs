@@ -278,6 +278,121 @@ fn a_settings_file_with_secrets_that_others_can_read_gets_a_remark() {
     }
 }
 
+/// A key and its certificate, in files.
+fn pair(folder: &Path) -> (String, String) {
+    use openssl::asn1::Asn1Time;
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::PKey;
+    use openssl::x509::X509;
+    let key = PKey::generate_ed25519().unwrap();
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    let (now, later) = (Asn1Time::days_from_now(0), Asn1Time::days_from_now(1));
+    certificate.set_not_before(&now.unwrap()).unwrap();
+    certificate.set_not_after(&later.unwrap()).unwrap();
+    certificate.sign(&key, MessageDigest::null()).unwrap();
+    let put = |name: &str, text: Vec<u8>| {
+        let path = folder.join(name);
+        write(&path, &String::from_utf8(text).unwrap(), 0o600);
+        path.to_str().unwrap().to_owned()
+    };
+    let certificate = certificate.build().to_pem().unwrap();
+    let key = key.private_key_to_pem_pkcs8().unwrap();
+    (put("key.pem", key), put("cert.pem", certificate))
+}
+
+/// One rule for all files with secrets that we are given, and for old logs.
+#[test]
+fn files_with_secrets_that_others_can_change_are_refused_and_those_they_can_read_get_a_warning() {
+    let home = tempfile::tempdir().unwrap();
+    let (key, cert) = pair(home.path());
+    let place = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        write(&path, text, 0o600);
+        path.to_str().unwrap().to_owned()
+    };
+    let files = [
+        (
+            "SEALGATE_CONFIG",
+            place("sealgate.toml", "aes_key = \"canary--canary--\"\n"),
+        ),
+        (
+            "SEALGATE_RING_KEY_FILE",
+            place("ring.key", "correct horse battery"),
+        ),
+        ("SEALGATE_TLS_KEY", key),
+        ("SEALGATE_SECURE_DATA_FILE", place("data", "canary")),
+        ("SEALGATE_LOG_FILE", place("log", "")),
+        ("SEALGATE_AUDIT_FILE", place("audit", "")),
+    ];
+    for (name, file) in &files {
+        let mut settings = vec![(*name, file.as_str())];
+        if *name == "SEALGATE_TLS_KEY" {
+            settings.push(("SEALGATE_TLS_CERT", &cert));
+        }
+        let mode = |mode| fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+        let run = |arguments: &[&str]| {
+            let output = typed(home.path(), arguments, b"", &settings);
+            let said = text(&output.stderr);
+            assert!(
+                !said.contains("canary") && !said.contains("horse"),
+                "{said}"
+            );
+            (output.status.code(), said)
+        };
+        for writable in [0o620, 0o602, 0o666] {
+            mode(writable);
+            for arguments in [
+                &["config", "--check"][..],
+                &["serve", "--listen", "127.0.0.1:0"],
+            ] {
+                let (code, said) = run(arguments);
+                assert_eq!(code, Some(2), "{name} {arguments:?}: {said}");
+                assert!(
+                    said.contains(file.as_str()) && said.contains("chmod go-w"),
+                    "{name}: {said}"
+                );
+            }
+        }
+        for readable in [0o644, 0o444, 0o640] {
+            mode(readable);
+            let (code, said) = run(&["config", "--check"]);
+            assert_eq!(code, Some(0), "{name}: {said}");
+            assert!(
+                said.contains(file.as_str()) && said.contains("chmod 600"),
+                "{said}"
+            );
+        }
+        if *name != "SEALGATE_TLS_KEY" {
+            mode(0o644);
+            let log = common::Server::start(home.path(), &settings).stop();
+            assert!(log.contains("can be read by every user"), "{name}: {log}");
+        }
+        mode(0o600);
+        assert_eq!(run(&["config", "--check"]), (Some(0), String::new()));
+        // Whoever can write to the folder can put another file there.
+        let open = home.path().join("open");
+        fs::create_dir(&open).unwrap();
+        let link = home.path().join("link");
+        let moved = open.join("file");
+        fs::copy(file, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &link).unwrap();
+        for path in [&moved, &link] {
+            let mut settings = settings.clone();
+            settings[0].1 = path.to_str().unwrap();
+            for (mode, code) in [(0o777, 2), (0o1777, 0), (0o755, 0)] {
+                fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+                let output = typed(home.path(), &["config", "--check"], b"", &settings);
+                let said = text(&output.stderr);
+                assert_eq!(output.status.code(), Some(code), "{name} {mode:o}: {said}");
+                assert_eq!(said.contains("chmod o-w"), code == 2, "{said}");
+            }
+        }
+        fs::remove_file(&link).unwrap();
+        fs::remove_dir_all(&open).unwrap();
+    }
+}
+
 #[test]
 fn the_example_file_changes_nothing_and_each_of_its_lines_means_the_default() {
     let home = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ use sealgate::config::{
     self, Config, Listen, Report, Shown, ShownValue, Source, default_data_dir_origin,
 };
 use sealgate::keys;
+use sealgate::logging;
 use sealgate::server::Server;
 use serde_json::{Value, json};
 
@@ -53,7 +54,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let mut remarks = Config::unknown_env();
     if check {
         faults.extend(faults_outside(&report));
-        remarks.extend(remark_on_files(&report));
+        remarks.extend(report.settings.warnings.iter().cloned());
     }
     for sentence in &remarks {
         remark(sentence);
@@ -180,13 +181,23 @@ fn faults_outside(report: &Report) -> Vec<String> {
             ));
         }
     }
-    if let Some(path) = &settings.log.file
-        && let Err(error) = can_append(path)
-    {
-        faults.push(format!(
-            "SEALGATE_LOG_FILE: {} cannot be opened for writing: {error}.",
-            path.display()
-        ));
+    faults.extend(
+        logging::check(&settings.log)
+            .err()
+            .map(|error| error.to_string()),
+    );
+    for (name, path) in [
+        ("SEALGATE_LOG_FILE", &settings.log.file),
+        ("SEALGATE_AUDIT_FILE", &settings.log.audit_file),
+    ] {
+        if let Some(path) = path
+            && let Err(error) = can_append(path)
+        {
+            faults.push(format!(
+                "{name}: {} cannot be opened for writing: {error}.",
+                path.display()
+            ));
+        }
     }
     faults
 }
@@ -211,35 +222,4 @@ fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
-}
-
-/// A settings file with secrets in it that others can read.
-fn remark_on_files(report: &Report) -> Option<String> {
-    let (path, setting) = report.values.iter().find_map(|shown| match &shown.source {
-        Source::File(path) if shown.setting.secret => Some((path, shown.setting)),
-        _ => None,
-    })?;
-    let who = readers(path)?;
-    Some(format!(
-        "The settings file {} holds secrets ({}), and {who} can read it. Take that away with chmod 600, or move the \
-         secrets into the environment.",
-        path.display(),
-        setting.name
-    ))
-}
-
-#[cfg(unix)]
-fn readers(path: &Path) -> Option<&'static str> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path).ok()?.permissions().mode();
-    match (mode & 0o040 != 0, mode & 0o004 != 0) {
-        (_, true) => Some("every user"),
-        (true, false) => Some("its group"),
-        (false, false) => None,
-    }
-}
-
-#[cfg(not(unix))]
-fn readers(_path: &Path) -> Option<&'static str> {
-    None
 }

@@ -169,6 +169,9 @@ fn is_local(server: &Server) -> bool {
 }
 
 fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool) {
+    for warning in &settings.warnings {
+        log::warn!("{warning}");
+    }
     match settings.app.login {
         LoginMode::Auto if gate.wants_passwords() || !reachable_login => {}
         LoginMode::Auto => log::warn!(

@@ -1,14 +1,14 @@
 //! Where values come from: a TOML file, the environment, flags, calls.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::table::{SETTINGS, Setting};
 use super::{Config, find};
 use crate::data_dir::state_directory;
-use crate::{Error, Secret};
+use crate::{Error, Secret, given_file};
 
 /// Far more than all settings need.
 const MAX_FILE: usize = 1 << 20;
@@ -71,10 +71,36 @@ impl Config {
 
     /// Takes what is right in a file, and gives everything that is not.
     fn take_file(&mut self, path: &Path) -> Vec<Error> {
-        match read_text(path) {
-            Ok(text) => self.take_text(text.expose_str().unwrap_or_default(), path),
-            Err(error) => vec![error],
+        let (text, metadata) = match read_text(path) {
+            Ok(read) => read,
+            Err(error) => return vec![error],
+        };
+        let mut faults = self.take_text(text.expose_str().unwrap_or_default(), path);
+        if self.secrets_from(path)
+            && let Err(end) = given_file::check(path, &metadata)
+        {
+            let path = path.display();
+            faults.push(Error::Setting(format!(
+                "The settings file {path}, which holds secrets, {end}"
+            )));
         }
+        faults
+    }
+
+    /// Whether a secret came from this settings file.
+    fn secrets_from(&self, path: &Path) -> bool {
+        self.files_with_secrets().any(|file| file == path)
+    }
+
+    pub(super) fn files_with_secrets(&self) -> impl Iterator<Item = &PathBuf> {
+        self.values
+            .iter()
+            .filter_map(|(name, given)| match &given.source {
+                Source::File(path) => find(name)
+                    .is_some_and(|setting| setting.secret)
+                    .then_some(path),
+                _ => None,
+            })
     }
 
     /// The same of its text.
@@ -167,7 +193,7 @@ fn first(faults: Vec<Error>) -> Result<(), Error> {
     faults.into_iter().next().map_or(Ok(()), Err)
 }
 
-fn read_text(path: &Path) -> Result<Secret, Error> {
+fn read_text(path: &Path) -> Result<(Secret, Metadata), Error> {
     let unreadable = |error: io::Error| {
         Error::Setting(format!(
             "The settings file {} cannot be read: {error}.",
@@ -175,12 +201,13 @@ fn read_text(path: &Path) -> Result<Secret, Error> {
         ))
     };
     // It may be a pipe: a shell's `<(...)`.
-    File::open(path)
-        .and_then(|file| Secret::read(file, MAX_FILE))
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    Secret::read(file, MAX_FILE)
         .map_err(unreadable)?
         .ok_or_else(|| unreadable(io::Error::other("it is larger than 1 MiB")))
         .and_then(|text| match text.expose_str() {
-            Ok(_) => Ok(text),
+            Ok(_) => Ok((text, metadata)),
             Err(_) => Err(unreadable(io::Error::other(
                 "stream did not contain valid UTF-8",
             ))),

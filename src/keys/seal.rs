@@ -17,7 +17,7 @@ use super::document::Fault;
 use crate::cipher::{DataKey, decode_base64, encode_base64, hkdf_sha256, random};
 use crate::config::GateSettings;
 use crate::sync::lock;
-use crate::{Error, Secret};
+use crate::{Error, Secret, given_file};
 
 pub(super) const FORMAT: &str = "sealgate sealed key ring";
 const FORMAT_VERSION: u32 = 1;
@@ -264,8 +264,13 @@ fn secret_of(
         )));
     }
     // It may be a pipe: a shell's `<(...)`.
-    let text = File::open(path)
-        .and_then(|file| Secret::read(file, LARGEST_FILE))
+    let file = File::open(path).map_err(|error| wrong(&format!("cannot be read: {error}.")))?;
+    let judged = file
+        .metadata()
+        .map_err(|error| error.to_string())
+        .and_then(|metadata| given_file::check(path, &metadata));
+    judged.map_err(|end| wrong(&end))?;
+    let text = Secret::read(file, LARGEST_FILE)
         .map_err(|error| wrong(&format!("cannot be read: {error}.")))?
         .ok_or_else(|| wrong("is larger than 8 KiB."))?;
     crate::config::ring_secret(text.expose())

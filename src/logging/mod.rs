@@ -12,6 +12,7 @@ mod writer;
 
 use std::cell::Cell;
 use std::panic::PanicHookInfo;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use crate::Error;
 use crate::audit::AUDIT;
 use crate::clock;
 use crate::config::{LogFormat, LogSettings};
+use crate::given_file;
 
 pub use line::is_harmful;
 use sink::Sink;
@@ -58,6 +60,32 @@ pub fn init_audit(settings: &LogSettings) -> Result<(), Error> {
     }
 }
 
+/// Whether the files of the settings can be trusted, where they are there already.
+///
+/// # Errors
+/// [`Error::Setting`] where other users can change one.
+pub fn check(settings: &LogSettings) -> Result<(), Error> {
+    let files = [
+        ("SEALGATE_LOG_FILE", &settings.file),
+        ("SEALGATE_AUDIT_FILE", &settings.audit_file),
+    ];
+    for (name, path) in files {
+        path.as_deref()
+            .map_or(Ok(()), |path| check_file(name, path))?;
+    }
+    Ok(())
+}
+
+/// Whoever can change a log can take lines out.
+fn check_file(name: &str, path: &Path) -> Result<(), Error> {
+    let Ok(metadata) = path.metadata() else {
+        return Ok(());
+    };
+    given_file::check(path, &metadata)
+        .map(drop)
+        .map_err(|end| Error::Setting(format!("{name}: {} {end}", path.display())))
+}
+
 fn start(settings: &LogSettings, lines: bool) -> Result<(), Error> {
     let mut targets = Vec::new();
     if lines {
@@ -72,6 +100,7 @@ fn start(settings: &LogSettings, lines: bool) -> Result<(), Error> {
     ];
     for (name, path) in files {
         let Some(path) = path else { continue };
+        check_file(name, path)?;
         let target = Target::file(name, path).map_err(|error| {
             Error::Setting(format!(
                 "{name}: {} cannot be opened for writing: {error}.",

@@ -11,7 +11,7 @@ use crate::api::router::Call;
 use crate::config::AppSettings;
 use crate::stamp::Stamp;
 use crate::sync::lock;
-use crate::{Error, Secret};
+use crate::{Error, Secret, given_file};
 
 const BUILT_IN: &str = "This is the confidential data that Sealgate protects.";
 const MAX_FILE: usize = 1 << 20;
@@ -116,6 +116,7 @@ fn read(path: &Path) -> Result<(Secret, Stamp), String> {
     }
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
+    given_file::check(path, &metadata)?;
     let content = Secret::read(file, MAX_FILE).map_err(unreadable)?;
     let content = content.ok_or("is larger than 1 MiB")?;
     Ok((content, Stamp::of(&metadata)))

@@ -3,7 +3,6 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use openssl::asn1::Asn1Time;
@@ -13,7 +12,7 @@ use openssl::x509::X509;
 
 use crate::config::ServerSettings;
 use crate::data_dir::shell_word;
-use crate::{Error, Secret};
+use crate::{Error, Secret, given_file};
 
 const CERT: &str = "SEALGATE_TLS_CERT";
 const KEY: &str = "SEALGATE_TLS_KEY";
@@ -205,23 +204,11 @@ fn read(
         .ok_or_else(|| wrong(setting, path, "is larger than 1 MiB"))
 }
 
-/// Other users may not get at a key. A key of root's may be read by a group: that is how a service without root's rights
-/// gets one (Debian's group ssl-cert).
+/// A key that others can change is not used.
 fn check_secret(setting: &str, path: &Path, metadata: &Metadata) -> Result<(), Error> {
-    let mode = metadata.mode() & 0o7777;
-    let lent = metadata.uid() == 0 && !rustix::process::geteuid().is_root();
-    let forbidden = if lent { 0o027 } else { 0o077 };
-    if mode & forbidden == 0 {
-        return Ok(());
-    }
-    Err(wrong(
-        setting,
-        path,
-        &format!(
-            "is open to other users (mode {mode:04o}), so it may be known. Mend it with: chmod 600 {}",
-            shell_word(path)
-        ),
-    ))
+    given_file::check(path, metadata)
+        .map(drop)
+        .map_err(|end| wrong(setting, path, &end))
 }
 
 fn wrong(setting: &str, path: &Path, what: &str) -> Error {
