@@ -436,6 +436,7 @@ impl Settings {
             app: AppSettings::empty(),
             server: ServerSettings::empty(),
             log: LogSettings::default(),
+            warnings: Vec::new(),
         }
     }
 

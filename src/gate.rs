@@ -442,6 +442,11 @@ impl Gate {
         self.inner.keys.trouble()
     }
 
+    /// Whether that is because the ring was sealed under a secret that this gate does not have.
+    pub(crate) fn lacks_ring_secret(&self) -> bool {
+        self.inner.keys.lacks_secret()
+    }
+
     /// Replaces all but the first `visible_chars` characters by `*`.
     pub fn mask_data(&self, data: &str, visible_chars: usize) -> String {
         crate::mask::mask(data, visible_chars)

@@ -177,6 +177,34 @@ fn a_server_goes_on_when_the_secret_in_the_file_is_changed() {
     server.stop();
 }
 
+#[test]
+fn a_server_without_the_secret_says_so_when_the_ring_is_sealed() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let server = Server::start(home, &[]);
+    let output = common::typed(home, &["keys", "seal"], b"", &[KEY]);
+    let said = text(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("Restart"),
+        "{said}"
+    );
+    let start = std::time::Instant::now();
+    loop {
+        let ready = server.get("/readyz", None);
+        assert_eq!(ready.status, 200, "it goes on with the keys from before");
+        if ready
+            .body
+            .contains("sealed under a secret that this server does not have")
+        {
+            assert!(ready.json()["keys"].is_string(), "{}", ready.body);
+            break;
+        }
+        assert!(start.elapsed().as_secs() < 20, "{}", ready.body);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    server.stop();
+}
+
 /// To derive a key from a passphrase takes a while, during which many may ask for what is new in the ring.
 #[test]
 fn no_request_fails_while_a_ring_is_read_that_takes_long() {

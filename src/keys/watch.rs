@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::document::Fault;
 use super::rotate::{is_old, rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
 use super::usage::{Haste, Journal};
@@ -252,6 +253,13 @@ impl Keys {
             settings.rotate_data_key_after,
         ];
         ages.into_iter().filter(|age| !age.is_zero()).min()
+    }
+
+    /// Whether that is because the ring was sealed under a secret that this process does not have.
+    pub(crate) fn lacks_secret(&self) -> bool {
+        let trouble = self.trouble();
+        let faults = [Fault::Sealed, Fault::OtherSecret].map(|fault| fault.to_string());
+        trouble.is_some_and(|trouble| faults.iter().any(|fault| trouble.contains(fault)))
     }
 
     /// Why the ring as its file has it now is not in use, if it is not.

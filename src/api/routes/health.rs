@@ -32,8 +32,14 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     }
     if let Some(trouble) = gate.key_trouble() {
         log::debug!("not in use: {trouble}");
-        body["keys"] =
-            "The key ring has changed and cannot be used; the keys from before are in use.".into();
+        body["keys"] = match gate.lacks_ring_secret() {
+            true => {
+                "The key ring is sealed under a secret that this server does not have, so it cannot be used; the keys from \
+                 before are in use. Restart the server with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE."
+            }
+            false => "The key ring has changed and cannot be used; the keys from before are in use.",
+        }
+        .into();
     }
     Ok(Response::json(200, &body).no_store())
 }

@@ -14,7 +14,7 @@ use crate::cli::changes::Changes;
 use crate::cli::files::refuse_standard_output;
 use crate::cli::settings::{AUDIT, RING};
 use crate::cli::table::harmless;
-use crate::cli::{Failure, load_settings, password, settings, write_output};
+use crate::cli::{Failure, load_settings, password, remark, settings, write_output};
 
 /// Far more than an exported ring can have.
 const LARGEST: usize = 2 << 20;
@@ -80,7 +80,12 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
     let ring = trail.told("keys.seal", keys::seal(&settings.gate))?;
-    said("Sealed", &ring)
+    said("Sealed", &ring)?;
+    remark(
+        "Restart running servers that do not have this secret, with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE set: until then they \
+         use the keys from before, and /readyz reports it. Servers that read it from a file notice a change of that file.",
+    );
+    Ok(())
 }
 
 pub(super) fn unseal(matches: &ArgMatches) -> Result<(), Failure> {
