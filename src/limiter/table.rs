@@ -300,7 +300,7 @@ mod tests {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
-            let key = u128::from(state >> 33).pow(2) % 61 << 120 | 1;
+            let key = ((u128::from(state >> 33).pow(2) % 61) << 120) | 1;
             if table.get_mut(key).is_none() && (table.has_room() || table.grow(&budget)) {
                 table.insert(key);
             }
