@@ -117,6 +117,24 @@ fn five_requests_in_sixty_seconds_then_429() {
     );
 }
 
+/// Whoever waits as long as the answer says is admitted, and it says no more than the window has left, rounded up.
+#[test]
+fn retry_after_is_the_wait_in_whole_seconds() {
+    let app = app(&[("max_requests", "1"), ("rate_limit_window", "2")]);
+    let token = log_in(&app);
+    let ask = || get("/secure-data").with("Authorization", &token).of(&app);
+    let before = std::time::Instant::now();
+    assert_eq!(ask().status().0, 200);
+    let after = std::time::Instant::now();
+    let refused = ask();
+    assert_eq!(code(&refused, 429), "rate_limited");
+    let wait: u64 = refused.header("Retry-After").unwrap().parse().unwrap();
+    let left = 2.0 - after.elapsed().as_secs_f64();
+    assert!(wait as f64 >= left && wait <= 2, "{wait} s, {left} s left");
+    std::thread::sleep(std::time::Duration::from_secs(wait));
+    assert_eq!(ask().status().0, 200, "after {:?}", before.elapsed());
+}
+
 #[test]
 fn logins_have_limits_of_their_own() {
     let app = app(&[("login_max_requests", "3")]);
