@@ -102,6 +102,7 @@ pub fn said(output: &Output) -> String {
     let said: String = text(&output.stderr)
         .split_inclusive('\n')
         .filter(|line| !line.starts_with("sealgate: Created "))
+        .filter(|line| !line.contains("INFO  created the key ring "))
         .collect();
     assert!(
         said.starts_with("sealgate: ") && said.trim_end().lines().count() == 1,
