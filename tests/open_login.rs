@@ -227,13 +227,17 @@ fn the_servers_own_user_may_be_anybody_and_root_is_another() {
         return;
     }
     let folder = open_folder();
+    let program = folder.path().join("sealgate");
+    // Not by this process: what another thread starts meanwhile would have the file open for writing, and it could not run.
+    let copied = Command::new("cp")
+        .args([env!("CARGO_BIN_EXE_sealgate").as_ref(), program.as_path()])
+        .status();
+    assert!(copied.unwrap().success());
     for name in ["daemon", "nobody"] {
         let home = folder.path().join(name);
         fs::create_dir(&home).unwrap();
         let (uid, gid) = user(name);
         std::os::unix::fs::chown(&home, Some(uid), Some(gid)).unwrap();
-        let program = folder.path().join("sealgate");
-        fs::copy(env!("CARGO_BIN_EXE_sealgate"), &program).unwrap();
         for listen in ["127.0.0.1:0", "[::1]:0"] {
             if std::net::TcpListener::bind(listen).is_err() {
                 continue; // no IPv6
