@@ -93,21 +93,28 @@ fn a_stop_lets_running_requests_end_and_nothing_else() {
 
     server.signal("TERM");
     let told = Instant::now();
-    for connection in idle.iter_mut().chain([&mut silent]) {
-        assert_eq!(connection.next().unwrap_err(), End::Closed);
-    }
-    assert!(
-        told.elapsed() < promised(Duration::from_secs(1)),
-        "{:?}",
-        told.elapsed()
-    );
     while TcpStream::connect(loopback(server.port)).is_ok() {
         assert!(
-            told.elapsed() < promised(Duration::from_secs(1)),
+            told.elapsed() < Duration::from_secs(1),
             "new ones are let in"
         );
     }
-    thread::sleep(Duration::from_millis(200));
+    // Those that ask once more are answered, and told that it was the last time; the others are closed after a second.
+    let (asking, waiting) = idle.split_at_mut(10);
+    for connection in asking.iter_mut() {
+        connection.get_ref().write_all(GET).unwrap();
+        let answer = connection.next().unwrap();
+        assert_eq!(
+            (answer.status, answer.headers["connection"].as_str()),
+            (200, "close")
+        );
+    }
+    for connection in waiting.iter_mut().chain([&mut silent]) {
+        assert_eq!(connection.next().unwrap_err(), End::Closed);
+    }
+    let closed = told.elapsed();
+    assert!(closed > Duration::from_millis(900), "{closed:?}");
+    assert!(closed < promised(Duration::from_millis(2500)), "{closed:?}");
     for connection in [&mut slow, &mut pipelining] {
         connection.get_ref().write_all(rest.as_bytes()).unwrap();
         let answer = connection.next().unwrap();
@@ -125,6 +132,51 @@ fn a_stop_lets_running_requests_end_and_nothing_else() {
         answered.elapsed()
     );
     assert!(server.log().ends_with("stopped\n"), "{}", server.log());
+}
+
+/// Clients that ask again and again on kept connections, each with a pause between two requests.
+#[test]
+fn a_stop_breaks_no_request_of_clients_that_keep_asking() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let mut server = start(&home, &[("SEALGATE_GRACE", "5")]);
+    let clients: Vec<_> = (0..128).map(|_| Answers::new(server.connect())).collect();
+    thread::scope(|scope| {
+        let running: Vec<_> = (0u64..)
+            .zip(clients)
+            .map(|(number, mut connection)| {
+                scope.spawn(move || {
+                    loop {
+                        let mut stream = connection.get_ref();
+                        stream.write_all(GET).map_err(|error| error.to_string())?;
+                        let answer = connection.next().map_err(|end| format!("{end:?}"))?;
+                        if answer.headers.get("connection").is_some() {
+                            return Ok::<u16, String>(answer.status);
+                        }
+                        thread::sleep(Duration::from_millis(number * 4));
+                    }
+                })
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(600));
+        server.signal("TERM");
+        for client in running {
+            assert_eq!(client.join().unwrap(), Ok(200));
+        }
+    });
+    assert_eq!(server.wait(), Some(0), "{}", server.log());
+}
+
+/// One without a connection has nothing to wait for.
+#[test]
+fn an_idle_server_stops_at_once() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let mut server = start(&home, &[]);
+    server.signal("TERM");
+    let told = Instant::now();
+    assert_eq!(server.wait(), Some(0), "{}", server.log());
+    assert!(told.elapsed() < promised(Duration::from_millis(700)));
 }
 
 /// Somebody who goes on and on does not keep the server from stopping.

@@ -135,8 +135,8 @@ class Request:
 
         :param max_values: how many values it may have in all; each takes far more memory in Python than in the body.
         :raises ValueError: where it is no JSON.
-        :raises InvalidArgumentError: where it has more values, or is nested too deeply for Python. Unless a route catches it, the
-            client gets 400.
+        :raises InvalidArgumentError: where it has more values, or is nested too deeply for Python. Unless a route catches
+            it, the client gets 400.
         """
         body = self.body.decode()
         if _has_more_values(body, max_values):

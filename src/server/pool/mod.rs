@@ -55,6 +55,10 @@ pub(crate) use framing::fuzz::framing;
 /// How long a client that was told that the connection is over may go on sending before it is cut off.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a stop leaves connections between two requests open. A client that asks meanwhile is answered and told to go;
+/// one whose request crosses the end of its connection cannot know whether it was answered.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// How long a stop waits for threads that were told to drop everything.
 const ABORT: Duration = Duration::from_secs(1);
 
@@ -138,7 +142,7 @@ impl Engine {
     }
 
     pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
-        self.shared.stop();
+        self.shared.stop(FAREWELL.min(grace / 2));
         let within = |time| {
             self.shared
                 .wait_for_workers(Instant::now().checked_add(time))
@@ -177,7 +181,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.shared.stop();
+        self.shared.stop(Duration::ZERO);
         self.shared.blocking.close();
     }
 }

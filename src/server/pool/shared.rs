@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub(super) struct Shared {
     /// Whether no new connections can come any more.
     pub(super) listened: AtomicBool,
     phase: AtomicU8,
+    /// Set when the engine is told to stop: until then who asks once more on a kept connection is answered.
+    closes_idle: OnceLock<Instant>,
     ended: Mutex<Ended>,
     changed: Condvar,
 }
@@ -77,6 +79,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             listened: AtomicBool::new(false),
             phase: AtomicU8::new(RUNNING),
+            closes_idle: OnceLock::new(),
             ended: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -87,12 +90,20 @@ impl Shared {
         self.phase.load(Ordering::SeqCst) >= STOPPING
     }
 
+    /// Once it stops: when it closes connections between two requests.
+    pub(super) fn closes_idle(&self) -> Option<Instant> {
+        self.closes_idle.get().copied()
+    }
+
     /// Whether what is left has to be dropped.
     pub(super) fn is_aborting(&self) -> bool {
         self.phase.load(Ordering::SeqCst) >= ABORTING
     }
 
-    pub(super) fn stop(&self) {
+    /// `farewell`: how long connections between two requests stay open, so that their clients are told to go with an answer.
+    pub(super) fn stop(&self, farewell: Duration) {
+        let closes = || Instant::now() + farewell;
+        self.closes_idle.get_or_init(closes);
         self.phase.fetch_max(STOPPING, Ordering::SeqCst);
         self.bell.ring();
         self.wake_all();
@@ -118,7 +129,7 @@ impl Shared {
         drop(ended);
         self.changed.notify_all();
         if failed {
-            self.stop();
+            self.stop(Duration::ZERO);
         }
     }
 

@@ -156,7 +156,7 @@ impl Worker {
             now = Instant::now();
             self.close_overdue(now);
             self.look_round(now);
-            if self.shared.is_stopping() && self.has_stopped() {
+            if self.shared.is_stopping() && self.has_stopped(now) {
                 return Ok(());
             }
         }
@@ -167,8 +167,10 @@ impl Worker {
     }
 
     fn timeout(&self, now: Instant) -> Option<Timespec> {
+        let closes_idle = self.shared.closes_idle().filter(|closes| *closes > now);
         let wait = if self.again.is_empty() {
-            self.deadlines.next()?.saturating_duration_since(now)
+            let next = self.deadlines.next().into_iter().chain(closes_idle).min();
+            next?.saturating_duration_since(now)
         } else {
             Duration::ZERO
         };
@@ -435,8 +437,9 @@ impl Worker {
         }
     }
 
-    /// Lets go of what waits for nothing but a request; true when no connection is left and none can come.
-    fn has_stopped(&mut self) -> bool {
+    /// Lets go of what waits for nothing but a request, when it is time to; true when no connection is left and none can
+    /// come.
+    fn has_stopped(&mut self, now: Instant) -> bool {
         if !mem::replace(&mut self.stopping, true) {
             for index in 0..self.places.len() as u32 {
                 // What has come already is still answered.
@@ -444,12 +447,15 @@ impl Worker {
             }
         }
         let aborting = self.shared.is_aborting();
-        for index in 0..self.places.len() {
-            let Some(connection) = &self.places[index].connection else {
-                continue;
-            };
-            if aborting || connection.is_between_requests() {
-                self.close(self.token(index as u32));
+        let closes_idle = self.shared.closes_idle().is_none_or(|closes| closes <= now);
+        if aborting || closes_idle {
+            for index in 0..self.places.len() {
+                let Some(connection) = &self.places[index].connection else {
+                    continue;
+                };
+                if aborting || connection.is_between_requests() {
+                    self.close(self.token(index as u32));
+                }
             }
         }
         // In this order: what was sent before the listener ended is in the mailbox.
