@@ -419,7 +419,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_GRACE",
         default: "10",
         value_name: "SECONDS",
-        help: "How long running requests may still take when the server is told to stop.",
+        help: "How long running requests may still take when the server is told to stop. Idle connections stay open for up to a second of it (half of a shorter time): a client that asks once more is answered with Connection: close.",
         apply: |s, v| seconds(v, 0, 3600).map(|grace| s.server.grace = grace),
         ..PLAIN
     },
