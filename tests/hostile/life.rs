@@ -150,7 +150,7 @@ fn a_stop_breaks_no_request_of_clients_that_keep_asking() {
                         let mut stream = connection.get_ref();
                         stream.write_all(GET).map_err(|error| error.to_string())?;
                         let answer = connection.next().map_err(|end| format!("{end:?}"))?;
-                        if answer.headers.get("connection").is_some() {
+                        if answer.headers.contains_key("connection") {
                             return Ok::<u16, String>(answer.status);
                         }
                         thread::sleep(Duration::from_millis(number * 4));
