@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::net::TcpStream;
 
+use crate::common::process::start_by;
 use crate::common::wire::Answers;
 use crate::common::{Server, run, sealgate, text};
-use crate::{alone, beside_others, start};
+use crate::{alone, beside_others, configure, start};
 
 /// Within the limit of bodies, by default 1 MiB.
 const SIZE: usize = 1_047_931;
@@ -26,14 +27,14 @@ fn deep(name: &str) -> String {
 }
 
 /// The statuses that so many clients get who send this at once.
-fn statuses(server: &Server, path: &str, token: &str, body: &str) -> Vec<u16> {
+fn statuses(server: &Server, path: &str, token: &str, body: &str, clients: usize) -> Vec<u16> {
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Authorization: Bearer {token}\r\n\r\n{body}",
         body.len()
     );
     let (begin, end) = request.as_bytes().split_at(request.len() - 1);
-    let mut clients: Vec<Answers<TcpStream>> = (0..CLIENTS)
+    let mut clients: Vec<Answers<TcpStream>> = (0..clients)
         .map(|_| Answers::new(server.connect()))
         .collect();
     for part in [begin, end] {
@@ -104,9 +105,9 @@ fn sixteen_bodies_at_once_take_their_own_bytes_and_little_more() {
             // One of its own each, so that nothing is left of the body before.
             // The limit of credentials is another protection, which here is not to help.
             let server = start(&home, &[("SEALGATE_MAX_CREDENTIALS", "1048576")]);
-            statuses(&server, path, &token, "{}");
+            statuses(&server, path, &token, "{}", CLIENTS);
             let before = server.resident();
-            let statuses = statuses(&server, path, &token, body);
+            let statuses = statuses(&server, path, &token, body, CLIENTS);
             let more = server.peak() - before;
             println!("{path}: {what}: {more} KiB more, {statuses:?}");
             assert!(more < MOST, "{path}: {what}: {more} KiB more");
@@ -135,5 +136,23 @@ fn a_body_of_millions_of_values_takes_no_more_memory_than_its_bytes() {
     }
     let peak = server.peak();
     assert!(peak < 80 << 10, "{peak} KiB");
+    server.stop();
+}
+
+/// A limit on address space counts what the C library sets aside for each thread: with this variable it is bounded.
+#[test]
+fn large_bodies_at_once_are_answered_under_a_limit_on_address_space() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start_with(home.path(), |command| {
+        configure(command);
+        command.env("MALLOC_ARENA_MAX", "2");
+        let script = r#"ulimit -v 500000; exec "$0" serve --listen 127.0.0.1:0"#;
+        start_by(command, &["sh", "-c", script]);
+    });
+    let token = server.log_in("alice");
+    let body = filled(r#"{"data":""#, "x", r#""}"#);
+    let statuses = statuses(&server, "/encrypt", &token, &body, 48);
+    assert_eq!(statuses, [200; 48]);
     server.stop();
 }
