@@ -236,6 +236,7 @@ impl Connection {
                 Ok(read) => read,
                 Err(Stop::WantsRead) => return self.wait_for_more(Ready::Read, false, begins),
                 Err(Stop::WantsWrite) => return self.wait_for_more(Ready::Write, false, begins),
+                Err(Stop::Refused) => return self.begin_to_linger(),
                 Err(Stop::Broken) => return Next::Close,
             };
             self.moved += read as u64;

@@ -197,13 +197,7 @@ impl Listener {
         };
         let socket = Socket(socket);
         let transport = match &self.tls {
-            Some(tls) if !is_unix => match tls.start(socket) {
-                Ok(stream) => Transport::Tls(Box::new(stream)),
-                Err(_) => {
-                    self.shared.addresses.leave(address);
-                    return;
-                }
-            },
+            Some(tls) if !is_unix => Transport::Tls(Box::new(tls.start(socket))),
             _ => Transport::Plain(socket),
         };
         let connections = self.shared.connections.fetch_add(1, Ordering::SeqCst);

@@ -2,7 +2,10 @@
 //! way the socket has to become ready.
 //!
 //! `files` reads and judges certificate, key and CA file, `hello` looks at what clients say in the clear before OpenSSL does,
-//! `subject` writes down who a client is. Sockets are `transport`'s, deadlines the connection's.
+//! `wire` is the socket as OpenSSL sees it, `subject` writes down who a client is. Sockets are `transport`'s, deadlines the
+//! connection's.
+//!
+//! OpenSSL takes part when a client's whole hello is there: until then a connection costs no more than what it has sent.
 //!
 //! # The rules, and where they come from
 //! The intermediate configuration of Mozilla's Server Side TLS guidelines, version 6.0
@@ -18,8 +21,9 @@
 mod files;
 mod hello;
 mod subject;
+mod wire;
 
-use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
@@ -36,7 +40,8 @@ use super::transport::{Socket, Stop};
 use crate::Error;
 use crate::config::ServerSettings;
 use files::{Identity, read_client_ca, read_identity};
-use hello::Watch;
+use hello::{Alert, Reader};
+use wire::Wire;
 
 /// TLS 1.2: forward secrecy and authenticated encryption (RFC 9325, section 4.2).
 const CIPHERS_1_2: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
@@ -49,15 +54,12 @@ const CIPHERS_1_3: &str =
 const GROUPS: [&str; 2] = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"];
 /// At least 112 bits: RSA keys from 2048 bits, no SHA-1 in signatures.
 const SECURITY_LEVEL: u32 = 2;
-/// The one protocol spoken here (RFC 7301).
-const HTTP_1_1: &[u8] = b"http/1.1";
+/// The protocols spoken here (RFC 7301), the preferred one first.
+const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 /// Issuers between a client's certificate and one of the CA file.
 const CHAIN_DEPTH: u32 = 5;
 /// The names of the CA file are said to each client; longer lists are left out, and clients choose by themselves.
 const MAX_CA_NAMES: usize = 16 * 1024;
-/// Reads of the socket in one read of ours: whoever sends records without data in them does not keep a worker busy. One
-/// record takes two, a handshake fewer than ten.
-const READS_AT_A_TIME: u8 = 32;
 
 /// Makes TLS connections of sockets: certificate, key and rules, read once.
 #[derive(Clone)]
@@ -88,26 +90,16 @@ impl TlsAcceptor {
     }
 
     /// A TLS connection that has still to shake hands: its first reads do.
-    ///
-    /// # Errors
-    /// [`Error::Crypto`] where OpenSSL has no memory for it.
-    pub(super) fn start(&self, socket: Socket) -> Result<TlsStream, Error> {
-        let wire = Wire {
-            socket,
-            watch: Watch::new(),
-            reads: 0,
-        };
-        let stream = Ssl::new(&self.context)
-            .and_then(|mut ssl| {
-                ssl.set_accept_state();
-                SslStream::new(ssl, wire)
-            })
-            .map_err(|_| Error::Crypto("a TLS connection cannot be made"))?;
-        Ok(TlsStream {
-            stream,
-            phase: Phase::Handshake,
+    pub(super) fn start(&self, socket: Socket) -> TlsStream {
+        TlsStream {
+            socket: Arc::new(socket),
+            state: State::Hello {
+                context: self.context.clone(),
+                reader: Reader::default(),
+                bytes: Vec::new(),
+            },
             client: None,
-        })
+        }
     }
 }
 
@@ -142,7 +134,10 @@ fn rules() -> Result<SslContextBuilder, ErrorStack> {
     context.set_session_id_context(b"sealgate")?;
     context.set_alpn_select_callback(|_, offered| {
         // Fatal (RFC 7301, section 3.2): who speaks h2 alone would take our answer for garbage.
-        find_protocol(offered, HTTP_1_1).ok_or(AlpnError::ALERT_FATAL)
+        let mut spoken = PROTOCOLS.into_iter();
+        spoken
+            .find_map(|protocol| find_protocol(offered, protocol))
+            .ok_or(AlpnError::ALERT_FATAL)
     });
     Ok(context)
 }
@@ -205,16 +200,22 @@ fn ask_clients(
 
 /// The server's end of a TLS connection.
 pub(super) struct TlsStream {
-    stream: SslStream<Wire>,
-    phase: Phase,
+    socket: Arc<Socket>,
+    state: State,
     client: Option<Box<str>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Handshake,
-    Open,
-    /// OpenSSL must not be asked again.
+enum State {
+    /// The client's hello is coming.
+    Hello {
+        context: SslContext,
+        reader: Reader,
+        bytes: Vec<u8>,
+    },
+    Handshake(SslStream<Wire>),
+    Open(SslStream<Wire>),
+    /// An alert has been sent. What the client sends now is dropped.
+    Refused,
     Broken,
 }
 
@@ -223,9 +224,15 @@ impl TlsStream {
     /// to write. **What does not fit into the buffer waits in here, where no poll of the socket sees it**: read again while
     /// [`Self::has_unread`] says so. [`Stop::WantsRead`] may come although the socket has more, to let others have a turn.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
+        match &self.state {
+            State::Hello { .. } => self.hear()?,
+            State::Refused => return self.read_socket(buffer),
+            _ => {}
+        }
         let result = self.call(|stream| stream.ssl_read(buffer));
-        if self.phase == Phase::Handshake && self.stream.ssl().is_init_finished() {
-            self.phase = Phase::Open;
+        if let State::Handshake(stream) = &self.state
+            && stream.ssl().is_init_finished()
+        {
             self.meet()?;
         }
         result
@@ -234,20 +241,30 @@ impl TlsStream {
     /// Writes at most one record. After [`Stop::WantsWrite`] the same bytes have to come again, with or without more behind
     /// them: their record is made already.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
-        self.call(|stream| stream.ssl_write(bytes))
+        let result = self.call(|stream| stream.ssl_write(bytes));
+        result.map_err(|stop| match stop {
+            // An answer that cannot be written is not waited for.
+            Stop::Refused => Stop::Broken,
+            stop => stop,
+        })
     }
 
     /// Tells the client that nothing more comes, if there is room for that; does not wait for its word.
     pub(super) fn say_goodbye(&mut self) {
         // OpenSSL takes it for an error in the middle of a handshake.
-        if self.phase == Phase::Open {
+        if let State::Open(_) = self.state {
             let _ = self.call(|stream| stream.shutdown().map(|_| 0));
         }
     }
 
-    /// Whether data is here already that no poll of the socket would tell of.
+    /// Whether data is here already that no poll of the socket would report.
     pub(super) fn has_unread(&self) -> bool {
-        self.stream.ssl().pending() > 0
+        match &self.state {
+            State::Handshake(stream) | State::Open(stream) => {
+                stream.ssl().pending() > 0 || stream.get_ref().has_whole_record()
+            }
+            _ => false,
+        }
     }
 
     /// The subject of the client's verified certificate, once hands are shaken: one line, of bounded length.
@@ -256,7 +273,69 @@ impl TlsStream {
     }
 
     pub(super) fn socket(&self) -> &Socket {
-        &self.stream.get_ref().socket
+        &self.socket
+    }
+
+    fn read_socket(&self, buffer: &mut [u8]) -> Result<usize, Stop> {
+        let read = self.socket.read(buffer);
+        read.map_err(|error| Stop::of(&error, Stop::WantsRead))
+    }
+
+    /// Reads the client's hello, and hands the connection over to OpenSSL when it is whole.
+    fn hear(&mut self) -> Result<(), Stop> {
+        let State::Hello {
+            context,
+            reader,
+            bytes,
+        } = &mut self.state
+        else {
+            return Ok(());
+        };
+        for _ in 0..wire::READS {
+            let before = bytes.len();
+            match wire::read_on(&self.socket, bytes) {
+                Ok(1..) => {}
+                Ok(0) => return self.end(Stop::Broken),
+                Err(error) => return Err(Stop::of(&error, Stop::WantsRead)),
+            }
+            match reader.read(&bytes[before..]) {
+                Ok(None) => {}
+                Ok(Some(read)) => {
+                    let hello = before + read;
+                    let wire = Wire::new(self.socket.clone(), std::mem::take(bytes), hello);
+                    let stream = Ssl::new(context).and_then(|mut ssl| {
+                        ssl.set_accept_state();
+                        SslStream::new(ssl, wire)
+                    });
+                    drop(ErrorStack::get());
+                    let Ok(stream) = stream else {
+                        return self.end(Stop::Broken);
+                    };
+                    self.state = State::Handshake(stream);
+                    return Ok(());
+                }
+                Err(alert) => {
+                    log::debug!("no TLS handshake: {}", alert.reason());
+                    return self.refuse(alert);
+                }
+            }
+        }
+        Err(Stop::WantsRead)
+    }
+
+    /// Tells the client why it is refused, where OpenSSL does not.
+    fn refuse<T>(&mut self, alert: Alert) -> Result<T, Stop> {
+        // There is room for so little; otherwise the client does not read what it is sent.
+        let _ = self.socket.send(&alert.record());
+        self.end(Stop::Refused)
+    }
+
+    fn end<T>(&mut self, stop: Stop) -> Result<T, Stop> {
+        self.state = match stop {
+            Stop::Refused => State::Refused,
+            _ => State::Broken,
+        };
+        Err(stop)
     }
 
     /// A call of OpenSSL that neither sees nor leaves errors of others on this thread.
@@ -264,19 +343,24 @@ impl TlsStream {
         &mut self,
         work: impl FnOnce(&mut SslStream<Wire>) -> Result<usize, openssl::ssl::Error>,
     ) -> Result<usize, Stop> {
-        if self.phase == Phase::Broken {
+        let (State::Handshake(stream) | State::Open(stream)) = &mut self.state else {
             return Err(Stop::Broken);
-        }
+        };
         // A stale error would make OpenSSL take "not ready" for a failure.
         drop(ErrorStack::get());
-        self.stream.get_mut().reads = READS_AT_A_TIME;
-        let result = work(&mut self.stream);
+        stream.get_mut().begin();
+        let result = work(stream);
         // Even a call that succeeds may leave some: a ticket that does not open, say.
         drop(ErrorStack::get());
-        result.or_else(|error| self.judge(&error))
+        let refusal = stream.get_ref().refusal();
+        result.or_else(|error| self.judge(&error, refusal))
     }
 
-    fn judge(&mut self, error: &openssl::ssl::Error) -> Result<usize, Stop> {
+    fn judge(
+        &mut self,
+        error: &openssl::ssl::Error,
+        refusal: Option<Alert>,
+    ) -> Result<usize, Stop> {
         match error.code() {
             ErrorCode::WANT_READ => Err(Stop::WantsRead),
             ErrorCode::WANT_WRITE => Err(Stop::WantsWrite),
@@ -288,64 +372,42 @@ impl TlsStream {
             _ => {
                 let reasons = error.ssl_error().map(ErrorStack::errors);
                 let reason = reasons.and_then(|errors| errors.first()?.reason());
-                match (self.phase, reason) {
-                    (Phase::Handshake, Some(reason)) => log::debug!("no TLS handshake: {reason}"),
+                let reason = refusal.map(Alert::reason).or(reason);
+                match (&self.state, reason) {
+                    (State::Handshake(_), Some(reason)) => {
+                        log::debug!("no TLS handshake: {reason}");
+                    }
                     (_, Some(reason)) => log::debug!("a TLS connection broke: {reason}"),
                     (_, None) => {}
                 }
-                self.phase = Phase::Broken;
-                Err(Stop::Broken)
+                match (refusal, error.ssl_error()) {
+                    (Some(alert), _) => self.refuse(alert),
+                    // OpenSSL has sent one.
+                    (None, Some(_)) => self.end(Stop::Refused),
+                    (None, None) => self.end(Stop::Broken),
+                }
             }
         }
     }
 
-    /// Learns who the client is. A resumed session brings the certificate along, which may have expired since it was
-    /// verified.
+    /// Hands are shaken: learns who the client is. A resumed session brings the certificate along, which may have expired
+    /// since it was verified.
     fn meet(&mut self) -> Result<(), Stop> {
-        let Some(certificate) = self.stream.ssl().peer_certificate() else {
+        let State::Handshake(stream) = std::mem::replace(&mut self.state, State::Broken) else {
             return Ok(());
         };
-        let in_time = || {
-            let now = Asn1Time::days_from_now(0).ok()?;
-            Some(certificate.not_after().compare(&now).ok()?.is_gt())
-        };
-        if in_time() != Some(true) {
-            self.phase = Phase::Broken;
-            return Err(Stop::Broken);
+        if let Some(certificate) = stream.ssl().peer_certificate() {
+            let in_time = || {
+                let now = Asn1Time::days_from_now(0).ok()?;
+                Some(certificate.not_after().compare(&now).ok()?.is_gt())
+            };
+            if in_time() != Some(true) {
+                return Err(Stop::Broken);
+            }
+            self.client = Some(subject::of(&certificate));
+            drop(ErrorStack::get());
         }
-        self.client = Some(subject::of(&certificate));
-        drop(ErrorStack::get());
-        Ok(())
-    }
-}
-
-/// The socket as OpenSSL sees it.
-struct Wire {
-    socket: Socket,
-    watch: Watch,
-    /// How often it may still be read in this call.
-    reads: u8,
-}
-
-impl Read for Wire {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(left) = self.reads.checked_sub(1) else {
-            return Err(io::ErrorKind::WouldBlock.into());
-        };
-        self.reads = left;
-        let read = self.socket.read(buffer)?;
-        self.watch.received(&buffer[..read])?;
-        Ok(read)
-    }
-}
-
-impl Write for Wire {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.watch.sent(bytes);
-        self.socket.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
+        self.state = State::Open(stream);
         Ok(())
     }
 }

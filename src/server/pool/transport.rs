@@ -1,6 +1,7 @@
 //! A connection's bytes, in the clear or through TLS: non-blocking, and never a signal to the process.
 
-use std::io::{self, Read, Write};
+use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -15,7 +16,10 @@ pub(super) enum Stop {
     WantsRead,
     /// The socket has to become writable first.
     WantsWrite,
-    /// The connection is over: reset, or TLS that is no TLS.
+    /// The client has broken the rules of TLS and an alert tells it so, which it shall read before it finds the connection
+    /// closed. What it still sends can be read, to be dropped.
+    Refused,
+    /// The connection is over.
     Broken,
 }
 
@@ -44,7 +48,7 @@ impl Transport {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
         match self {
             Transport::Plain(socket) => socket
-                .write(bytes)
+                .send(bytes)
                 .map_err(|error| Stop::of(&error, Stop::WantsWrite)),
             Transport::Tls(stream) => stream.write(bytes),
         }
@@ -96,36 +100,36 @@ impl AsFd for Transport {
     }
 }
 
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match rustix::net::recv(&self.0, &mut *buffer, RecvFlags::empty()) {
-                Err(Errno::INTR) => {}
-                result => return result.map(|(read, _)| read).map_err(io::Error::from),
-            }
-        }
+impl Socket {
+    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (read, _) = rustix::net::recv(&self.0, buffer, RecvFlags::empty()).map_err(failure)?;
+        Ok(read)
+    }
+
+    /// Reads what is there into memory that need not hold anything yet; nothing at the end of the stream.
+    pub(super) fn receive<'b>(&self, room: &'b mut [MaybeUninit<u8>]) -> io::Result<&'b [u8]> {
+        let ((received, _), _) =
+            rustix::net::recv(&self.0, room, RecvFlags::empty()).map_err(failure)?;
+        Ok(received)
+    }
+
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        // A peer that is gone must not end the process with SIGPIPE.
+        rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL).map_err(failure)
     }
 }
 
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            // A peer that is gone must not end the process with SIGPIPE.
-            match rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL) {
-                Err(Errno::INTR) => {}
-                result => return result.map_err(io::Error::from),
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// After a signal, which does not interrupt what does not block, the poll of the socket says how to go on.
+fn failure(error: Errno) -> io::Error {
+    match error {
+        Errno::INTR => Errno::AGAIN.into(),
+        error => error.into(),
     }
 }
 
 impl Stop {
-    /// What an error of a plain socket means, where `wants` is what it waits for.
-    fn of(error: &io::Error, wants: Stop) -> Stop {
+    /// What an error of a socket means, where `wants` is what it waits for.
+    pub(super) fn of(error: &io::Error, wants: Stop) -> Stop {
         match error.kind() {
             io::ErrorKind::WouldBlock => wants,
             _ => Stop::Broken,

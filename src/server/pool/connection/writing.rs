@@ -15,7 +15,7 @@ impl Connection {
         turn.out.clear();
         match done {
             Ok(()) => self.finished(turn, after),
-            Err(Stop::Broken) => Next::Close,
+            Err(Stop::Broken | Stop::Refused) => Next::Close,
             Err(stop) => self.keep(turn, after, stop),
         }
     }
@@ -30,7 +30,7 @@ impl Connection {
         self.output = answer;
         match self.write_output() {
             Ok(()) => self.finished(turn, after),
-            Err(Stop::Broken) => Next::Close,
+            Err(Stop::Broken | Stop::Refused) => Next::Close,
             Err(stop) => self.keep(turn, after, stop),
         }
     }
@@ -47,7 +47,7 @@ impl Connection {
     pub(super) fn write_on(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
         match self.write_output() {
             Ok(()) => self.finished(turn, after),
-            Err(Stop::Broken) => Next::Close,
+            Err(Stop::Broken | Stop::Refused) => Next::Close,
             Err(stop) => wait_for_write(stop, false),
         }
     }
@@ -90,7 +90,7 @@ impl Connection {
         }
     }
 
-    fn begin_to_linger(&mut self) -> Next {
+    pub(super) fn begin_to_linger(&mut self) -> Next {
         self.transport.finish();
         self.phase = Phase::Lingering;
         Next::Wait {
@@ -104,7 +104,7 @@ impl Connection {
     pub(super) fn linger(&mut self, turn: &mut Turn<'_>) -> Next {
         match self.transport.read(turn.scratch) {
             Ok(0) | Err(Stop::Broken) => Next::Close,
-            Ok(_) | Err(Stop::WantsRead) => Next::Wait {
+            Ok(_) | Err(Stop::WantsRead | Stop::Refused) => Next::Wait {
                 wait: Wait::Linger,
                 on: Ready::Read,
                 anew: false,

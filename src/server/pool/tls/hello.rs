@@ -1,18 +1,21 @@
 //! A look at the first records of a client, before OpenSSL sees them. OpenSSL makes room for a whole handshake message as
 //! soon as its length is claimed, up to 128 KiB for a hello: nine bytes from each of 10,000 silent clients would take more
-//! than a gigabyte. So a hello that claims too much, and what is no hello at all, ends the connection here.
-
-use std::io;
+//! than a gigabyte. So a hello that claims too much, and what is no hello at all, is answered here, with an alert.
 
 /// Real ones have about 500 bytes, 2 KiB with a post-quantum key share, and some more with a ticket that holds a
 /// certificate.
 const MAX_HELLO: usize = 16 * 1024;
+/// The most that a record may hold, in the clear and encrypted (RFC 8446, sections 5.1 and 5.2).
+const MAX_RECORD: usize = 1 << 14;
+pub(super) const MAX_ENCRYPTED_RECORD: usize = MAX_RECORD + 256;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
+pub(super) const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
-const RECORD_HEAD: usize = 5;
+pub(super) const RECORD_HEAD: usize = 5;
 const MESSAGE_HEAD: usize = 4;
 
 /// The random of a ServerHello that asks for another hello: SHA-256 of "HelloRetryRequest" (RFC 8446, section 4.1.3).
@@ -23,46 +26,63 @@ const RETRY: [u8; 32] = [
 /// Where it stands in the server's first record: behind the heads of record and message and the version.
 const RETRY_AT: usize = RECORD_HEAD + MESSAGE_HEAD + 2;
 
-/// What is being looked at.
+/// Why a client is refused (RFC 8446, section 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alert {
+    UnexpectedMessage = 10,
+    RecordOverflow = 22,
+    IllegalParameter = 47,
+    DecodeError = 50,
+}
+
+impl Alert {
+    /// The record that tells the client, before there are keys.
+    pub(super) fn record(self) -> [u8; 7] {
+        const FATAL: u8 = 2;
+        [ALERT, 3, 3, 0, 2, FATAL, self as u8]
+    }
+
+    /// For the log.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Alert::UnexpectedMessage => "the first message is no hello",
+            Alert::RecordOverflow => "a record is too long",
+            Alert::IllegalParameter => "the hello is too long",
+            Alert::DecodeError => "the hello is empty",
+        }
+    }
+}
+
+/// What is being looked at, once the first hello has been read.
 #[derive(Debug)]
 pub(super) enum Watch {
-    /// A hello is coming. `second` after a retry, when one record of another kind may come first.
-    Hello { reader: Reader, second: bool },
     /// The hello is there and the server has not answered yet.
     Heard,
+    /// The server has asked for a second hello, which is coming.
+    Retried(Reader),
     /// The server has asked for no other hello: nothing is in the clear that OpenSSL does not bound more tightly.
     Done,
 }
 
-/// Where in records and in the hello's head the next byte stands.
-#[derive(Debug, Default)]
-pub(super) struct Reader {
-    record: [u8; RECORD_HEAD],
-    record_read: usize,
-    /// Bytes of the record that are still to come.
-    record_left: usize,
-    message: [u8; MESSAGE_HEAD],
-    message_read: usize,
-    /// Bytes of the hello that are still to come.
-    message_left: usize,
-}
-
 impl Watch {
-    pub(super) fn new() -> Self {
-        Watch::Hello {
-            reader: Reader::default(),
-            second: false,
-        }
-    }
-
     /// Looks at bytes of the client.
-    pub(super) fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Watch::Hello { reader, second } = self
-            && reader.read(bytes, *second)?
+    pub(super) fn received(&mut self, bytes: &[u8]) -> Result<(), Alert> {
+        if let Watch::Retried(reader) = self
+            && let Some(used) = reader.read(bytes)?
         {
+            // OpenSSL asks for one record at a time.
+            if used < bytes.len() {
+                return Err(Alert::UnexpectedMessage);
+            }
             *self = Watch::Heard;
         }
         Ok(())
+    }
+
+    /// Whether the next byte is the first of a record that need not belong to the second hello.
+    pub(super) fn is_before_second(&self) -> bool {
+        matches!(self, Watch::Retried(reader)
+            if reader.record_read + reader.record_left + reader.message_read == 0)
     }
 
     /// Looks at bytes for the client, as OpenSSL gives them: from the start of a record on.
@@ -74,87 +94,146 @@ impl Watch {
             && bytes.get(RECORD_HEAD) == Some(&SERVER_HELLO)
             && bytes.get(RETRY_AT..RETRY_AT + RETRY.len()) == Some(&RETRY);
         *self = match asks_again {
-            true => Watch::Hello {
-                reader: Reader::default(),
-                second: true,
-            },
+            true => Watch::Retried(Reader::of_second()),
             false => Watch::Done,
         };
     }
 }
 
+/// Reads a hello: where in records and in the hello's head the next byte stands.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// Before a second hello one record may come that changes the cipher in name.
+    second: bool,
+    record: [u8; RECORD_HEAD],
+    record_read: usize,
+    /// Bytes of the record that are still to come.
+    record_left: usize,
+    message: [u8; MESSAGE_HEAD],
+    message_read: usize,
+    /// Bytes of the hello that are still to come.
+    message_left: usize,
+}
+
 impl Reader {
-    /// Goes over bytes; whether the hello ends with them.
-    fn read(&mut self, mut bytes: &[u8], second: bool) -> io::Result<bool> {
-        while let Some((&byte, rest)) = bytes.split_first() {
-            if self.record_left == 0 {
-                self.read_record_head(byte, second)?;
-                bytes = rest;
+    fn of_second() -> Self {
+        Reader {
+            second: true,
+            ..Reader::default()
+        }
+    }
+
+    /// Goes over bytes; how many of them belong to the hello or stand before it, once it is whole.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<usize>, Alert> {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            let here = self.record_left.min(bytes.len() - at);
+            at += if self.record_left == 0 {
+                self.read_record_head(byte)?;
+                1
             } else if self.record[0] != HANDSHAKE {
-                self.record_left -= 1;
-                bytes = rest;
+                self.record_left -= here;
+                here
             } else if self.message_read < MESSAGE_HEAD {
                 self.record_left -= 1;
                 self.read_message_head(byte)?;
-                bytes = rest;
+                1
             } else {
-                let now = bytes.len().min(self.record_left).min(self.message_left);
-                self.record_left -= now;
-                self.message_left -= now;
-                bytes = &bytes[now..];
-            }
+                let here = here.min(self.message_left);
+                self.record_left -= here;
+                self.message_left -= here;
+                here
+            };
             if self.message_read == MESSAGE_HEAD && self.message_left == 0 {
-                // More behind it, in one record, would be read without a look at it.
-                return match self.record_left == 0 && bytes.is_empty() {
-                    true => Ok(true),
-                    false => Err(refused("more than a hello")),
+                // New keys come after it: nothing else may stand in its record (RFC 8446, section 5.1).
+                return match self.record_left {
+                    0 => Ok(Some(at)),
+                    _ => Err(Alert::UnexpectedMessage),
                 };
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
-    fn read_record_head(&mut self, byte: u8, second: bool) -> io::Result<()> {
+    fn read_record_head(&mut self, byte: u8) -> Result<(), Alert> {
         self.record[self.record_read] = byte;
         self.record_read += 1;
         // Not the hello of SSL 2.0 either, which OpenSSL would take (RFC 8446, appendix E.5).
-        let fits = match byte {
+        let fits = match self.record[0] {
             HANDSHAKE => true,
-            CHANGE_CIPHER_SPEC => second && self.message_read == 0,
+            CHANGE_CIPHER_SPEC => self.second && self.message_read == 0,
             _ => false,
         };
-        if self.record_read == 1 && !fits {
-            return Err(refused("no TLS handshake"));
+        if !fits {
+            return Err(Alert::UnexpectedMessage);
         }
         if self.record_read == RECORD_HEAD {
             self.record_read = 0;
-            self.record_left = u16::from_be_bytes([self.record[3], self.record[4]]).into();
-            if self.record_left == 0 {
-                return Err(refused("an empty record"));
+            self.record_left = length(&self.record[3..]);
+            if self.record[0] == HANDSHAKE && self.record_left == 0 {
+                return Err(Alert::UnexpectedMessage);
+            }
+            if self.record_left > MAX_RECORD {
+                return Err(Alert::RecordOverflow);
             }
         }
         Ok(())
     }
 
-    fn read_message_head(&mut self, byte: u8) -> io::Result<()> {
+    fn read_message_head(&mut self, byte: u8) -> Result<(), Alert> {
         self.message[self.message_read] = byte;
         self.message_read += 1;
+        if self.message[0] != CLIENT_HELLO {
+            return Err(Alert::UnexpectedMessage);
+        }
         if self.message_read < MESSAGE_HEAD {
             return Ok(());
         }
-        let [kind, length @ ..] = self.message;
-        self.message_left = length
-            .iter()
-            .fold(0, |length, &byte| length << 8 | usize::from(byte));
-        match kind == CLIENT_HELLO && (1..=MAX_HELLO).contains(&self.message_left) {
-            true => Ok(()),
-            false => Err(refused("no hello of a sensible size")),
+        self.message_left = length(&self.message[1..]);
+        match self.message_left {
+            0 => Err(Alert::DecodeError),
+            1..=MAX_HELLO => Ok(()),
+            _ => Err(Alert::IllegalParameter),
         }
     }
 }
 
-fn refused(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
+/// Whether this hello, given with the heads of its records, announces early data (RFC 8446, section 4.2.10).
+pub(super) fn announces_early_data(mut records: &[u8]) -> bool {
+    const EARLY_DATA: [u8; 2] = [0, 42];
+    let mut message = Vec::with_capacity(records.len());
+    while let Some((head, rest)) = records.split_at_checked(RECORD_HEAD) {
+        let (part, rest) = rest.split_at(rest.len().min(length(&head[3..])));
+        message.extend_from_slice(part);
+        records = rest;
+    }
+    let extensions = || {
+        let (_version_and_random, rest) = message.split_at_checked(MESSAGE_HEAD + 2 + 32)?;
+        let (_session, rest) = split_vector(rest, 1)?;
+        let (_ciphers, rest) = split_vector(rest, 2)?;
+        let (_compressions, rest) = split_vector(rest, 1)?;
+        Some(split_vector(rest, 2)?.0)
+    };
+    let mut extensions = extensions().unwrap_or_default();
+    while let Some((kind, rest)) = extensions.split_at_checked(2) {
+        if kind == EARLY_DATA {
+            return true;
+        }
+        extensions = split_vector(rest, 2).map_or(&[], |(_, rest)| rest);
+    }
+    false
+}
+
+/// Takes what is preceded by a length of so many bytes.
+fn split_vector(bytes: &[u8], length_of_length: usize) -> Option<(&[u8], &[u8])> {
+    let (head, rest) = bytes.split_at_checked(length_of_length)?;
+    rest.split_at_checked(length(head))
+}
+
+fn length(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .fold(0, |length, &byte| length << 8 | usize::from(byte))
 }
 
 #[cfg(test)]
@@ -172,22 +251,20 @@ mod tests {
         message.chunks(in_record).flat_map(record).collect()
     }
 
-    fn heard(watch: &mut Watch, bytes: &[u8], at_a_time: usize) -> bool {
-        bytes
-            .chunks(at_a_time)
-            .all(|bytes| watch.received(bytes).is_ok())
-            && matches!(watch, Watch::Heard)
-    }
-
     #[test]
-    fn hellos_are_heard_however_they_are_cut() {
+    fn hellos_are_read_however_they_are_cut() {
         for in_record in [1, 3, 4, 5, 700, 16_384] {
             for at_a_time in [1, 2, 5, 1000] {
                 for length in [1, 512, 2000, 9000] {
                     let bytes = hello(length, in_record);
-                    assert!(heard(&mut Watch::new(), &bytes, at_a_time));
+                    let mut reader = Reader::default();
                     let short = &bytes[..bytes.len() - 1];
-                    assert!(!heard(&mut Watch::new(), short, at_a_time));
+                    assert!(short.chunks(at_a_time).all(|b| reader.read(b) == Ok(None)));
+                    assert_eq!(reader.read(&bytes[bytes.len() - 1..]), Ok(Some(1)));
+                    // What comes behind it is not looked at.
+                    let more = [&bytes[..], b"more"].concat();
+                    let read = Reader::default().read(&more);
+                    assert_eq!(read, Ok(Some(bytes.len())));
                 }
             }
         }
@@ -196,7 +273,7 @@ mod tests {
     #[test]
     fn what_claims_too_much_ends_with_the_claim() {
         let most = hello(MAX_HELLO, 16_384);
-        assert!(heard(&mut Watch::new(), &most, 4096));
+        assert_eq!(Reader::default().read(&most), Ok(Some(most.len())));
         for in_record in [1, 2, 4, 100] {
             let mut bytes = hello(MAX_HELLO, in_record);
             let last_of_claim = match in_record {
@@ -205,39 +282,11 @@ mod tests {
                 _ => RECORD_HEAD + MESSAGE_HEAD - 1,
             };
             bytes[last_of_claim] += 1;
-            let mut watch = Watch::new();
-            assert!(watch.received(&bytes[..last_of_claim]).is_ok());
-            assert!(
-                watch
-                    .received(&bytes[last_of_claim..=last_of_claim])
-                    .is_err()
-            );
+            let mut reader = Reader::default();
+            assert_eq!(reader.read(&bytes[..last_of_claim]), Ok(None));
+            let claimed = reader.read(&bytes[last_of_claim..=last_of_claim]);
+            assert_eq!(claimed, Err(Alert::IllegalParameter));
         }
-    }
-
-    #[test]
-    fn what_is_no_hello_is_refused() {
-        let finished = [HANDSHAKE, 3, 1, 0, 8, 20, 0, 0, 4, 1, 2, 3, 4];
-        let empty = [HANDSHAKE, 3, 1, 0, 0];
-        let alert = [21, 3, 1, 0, 2, 1, 0];
-        let early = [CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1];
-        let two = [hello(5, 100), hello(5, 100)].concat();
-        let ssl_2 = [0x80, 0x2e, 1, 3, 1, 0, 0x15];
-        for bytes in [
-            &finished[..],
-            &empty,
-            &alert,
-            &early,
-            &two,
-            &ssl_2,
-            b"GET / HTTP/1.1\r\n",
-        ] {
-            assert!(Watch::new().received(bytes).is_err(), "{bytes:?}");
-        }
-        let mut two_in_one = hello(5, 100);
-        two_in_one[4] += 4;
-        two_in_one.extend([CLIENT_HELLO, 1, 0, 0]);
-        assert!(Watch::new().received(&two_in_one).is_err());
     }
 
     #[test]
@@ -247,22 +296,38 @@ mod tests {
         retry.resize(93, 0);
         let mut plain = retry.clone();
         plain[20] ^= 1;
-
-        for spec in [&[][..], &[CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1]] {
-            let mut watch = Watch::new();
-            assert!(heard(&mut watch, &hello(300, 4096), 100));
+        let asked = || {
+            let mut watch = Watch::Heard;
             watch.sent(&retry);
-            assert!(watch.received(spec).is_ok());
-            assert!(heard(&mut watch, &hello(400, 4096), 100));
-            watch.sent(&plain);
-            assert!(matches!(watch, Watch::Done));
+            watch
+        };
+
+        let spec: &[u8] = &[CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1];
+        for before in [&[][..], spec] {
+            for at_a_time in [1, 100, usize::MAX] {
+                let mut watch = asked();
+                for record in [before, &hello(400, 4096)] {
+                    assert!(watch.is_before_second());
+                    for bytes in record.chunks(at_a_time) {
+                        assert!(matches!(watch, Watch::Retried(_)));
+                        assert_eq!(watch.received(bytes), Ok(()));
+                    }
+                }
+                assert!(matches!(watch, Watch::Heard));
+                watch.sent(&plain);
+                assert!(matches!(watch, Watch::Done));
+            }
         }
 
-        let mut watch = Watch::new();
-        assert!(heard(&mut watch, &hello(300, 4096), 100));
-        watch.sent(&retry);
         let mut long = hello(MAX_HELLO, 4096);
         long[8] = 1;
-        assert!(watch.received(&long).is_err());
+        assert_eq!(asked().received(&long), Err(Alert::IllegalParameter));
+        // Not in the middle of a hello, and nothing behind it in the same read.
+        let mut watch = asked();
+        assert_eq!(watch.received(&hello(400, 100)[..105]), Ok(()));
+        assert!(!watch.is_before_second());
+        assert_eq!(watch.received(spec), Err(Alert::UnexpectedMessage));
+        let two = [hello(5, 100), hello(5, 100)].concat();
+        assert_eq!(asked().received(&two), Err(Alert::UnexpectedMessage));
     }
 }

@@ -1,14 +1,17 @@
 //! Bytes on their way: in crumbs, through narrow sockets, and from peers that go away.
 
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use openssl::ssl::{ShutdownState, SslVersion};
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 
-use super::super::Phase;
+use super::super::wire::{READS, Wire};
 use super::papers::Desk;
-use super::talk::{Talk, client, client_of};
-use crate::server::pool::transport::Stop;
+use super::talk::{Talk, client, client_of, is_open};
+use crate::server::pool::transport::{Socket, Stop};
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
 const MEGABYTE: usize = 1 << 20;
@@ -52,7 +55,7 @@ fn a_peer_may_vanish_at_any_byte_of_the_handshake() {
                 let mut buffer = [0; 8192];
                 let received = std::io::Read::read(&mut talk.peer, &mut buffer).unwrap_or(0);
                 talk.client.get_mut().incoming.extend(&buffer[..received]);
-                shaken = talk.server.phase == Phase::Open;
+                shaken = is_open(&talk.server);
                 if left == 0 || shaken {
                     break;
                 }
@@ -139,6 +142,16 @@ fn what_does_not_fit_is_said_to_be_there() {
     assert_eq!(talk.server.read(&mut [0; 100]), Ok(6));
     assert!(!talk.server.has_unread());
     assert_eq!(talk.server.read(&mut [0; 100]), Err(Stop::WantsRead));
+
+    // Several records come with one read of the socket.
+    for text in [b"first", b"other"] {
+        talk.client.ssl_write(text).unwrap();
+    }
+    talk.carry(usize::MAX);
+    assert_eq!(talk.server.read(&mut [0; 100]), Ok(5));
+    assert!(talk.server.has_unread());
+    assert_eq!(talk.server.read(&mut [0; 100]), Ok(5));
+    assert!(!talk.server.has_unread());
 }
 
 #[test]
@@ -205,21 +218,43 @@ fn a_client_that_reads_nothing_does_not_hold_up_a_handshake_or_a_goodbye() {
 }
 
 #[test]
-fn one_call_reads_the_socket_only_so_often() {
-    use super::super::{READS_AT_A_TIME, Wire};
-    use crate::server::pool::transport::Socket;
-    use std::io::{ErrorKind, Read, Write};
-    let (server, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
-    peer.write_all(&[22, 3, 3, 0x40, 0, 1, 0, 0x30, 0]).unwrap();
-    peer.write_all(&[0; 100]).unwrap();
-    let mut wire = Wire {
-        socket: Socket(server.into()),
-        watch: super::super::Watch::new(),
-        reads: READS_AT_A_TIME,
+fn records_are_handed_over_whole_and_one_call_reads_the_socket_only_so_often() {
+    let (server, mut peer) = UnixStream::pair().unwrap();
+    server.set_nonblocking(true).unwrap();
+    let mut wire = Wire::new(Arc::new(Socket(server.into())), Vec::new(), 0);
+    let mut buffer = [0; 100];
+    let mut read = |wire: &mut Wire, asked: usize| {
+        let read = wire.read(&mut buffer[..asked]);
+        read.map_err(|error| error.kind())
     };
-    for _ in 0..READS_AT_A_TIME {
-        assert_eq!(wire.read(&mut [0; 1]).unwrap(), 1);
+    let record = [23, 3, 3, 0, 3, 1, 2, 3];
+    for &byte in &record[..7] {
+        peer.write_all(&[byte]).unwrap();
+        assert_eq!(read(&mut wire, 5), Err(ErrorKind::WouldBlock));
+        assert!(!wire.has_whole_record());
     }
-    let error = wire.read(&mut [0; 1]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    assert!((7..=16).contains(&wire.memory()));
+    // The rest, another one, and a part of a third.
+    peer.write_all(&[&record[7..], &record, &record[..6]].concat())
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(read(&mut wire, 5), Ok(5));
+        assert!(wire.has_whole_record());
+        assert_eq!(read(&mut wire, 2), Ok(2));
+        assert_eq!(read(&mut wire, 100), Ok(1));
+    }
+    assert!(!wire.has_whole_record());
+    peer.write_all(&record[6..]).unwrap();
+    assert_eq!(read(&mut wire, 5), Ok(5));
+    assert_eq!(read(&mut wire, 3), Ok(3));
+    assert_eq!(wire.memory(), 0);
+
+    wire.begin();
+    for _ in 0..READS {
+        assert_eq!(read(&mut wire, 5), Err(ErrorKind::WouldBlock));
+    }
+    peer.write_all(&record).unwrap();
+    assert_eq!(read(&mut wire, 5), Err(ErrorKind::WouldBlock));
+    wire.begin();
+    assert_eq!(read(&mut wire, 5), Ok(5));
 }

@@ -112,6 +112,81 @@ fn a_client_that_guesses_another_group_is_asked_again() {
     }
 }
 
+/// RFC 8446, section 4.2.10: early data that was sent before the client knew that it is asked again.
+#[test]
+fn early_data_before_a_second_hello_is_skipped() {
+    let desk = Desk::new();
+    let mut context = client_of(&desk.root, SslVersion::TLS1_3);
+    context.set_groups_list("P-521:P-256").unwrap();
+    let context = context.build();
+    let early = |length: u16| {
+        let head = [&[23, 3, 3][..], &length.to_be_bytes()].concat();
+        [head, vec![7; length.into()]].concat()
+    };
+    let retried = |announced: bool, early: &[u8], at_a_time: usize| {
+        let mut talk = Talk::start(&desk.acceptor(), &context);
+        let _ = talk.client.do_handshake();
+        let mut hello: Vec<u8> = talk.client.get_mut().outgoing.drain(..).collect();
+        if announced {
+            announce_early_data(&mut hello);
+        }
+        // All at once, as a client sends it, or later and in pieces.
+        for bytes in [hello, early.to_vec()].concat().chunks(at_a_time) {
+            talk.peer.write_all(bytes).unwrap();
+            let _ = talk.server.read(&mut [0; 100]);
+        }
+        let mut answers = vec![0; 1 << 16];
+        let mut read = talk.peer.read(&mut answers).unwrap();
+        talk.client.get_mut().incoming.extend(&answers[..read]);
+        let _ = talk.client.do_handshake();
+        talk.carry(usize::MAX);
+        let _ = talk.server.read(&mut [0; 100]);
+        read += talk.peer.read(&mut answers[read..]).unwrap_or(0);
+        answers.truncate(read);
+        answers
+    };
+    let spec = [20, 3, 3, 0, 1, 1];
+    for at_a_time in [100, 1000, usize::MAX] {
+        for early in [
+            early(100),
+            [&spec[..], &early(20), &early(1000), &early(3)].concat(),
+            early(16_384),
+            early(16_384 + 17),
+            early(1000).repeat(40),
+        ] {
+            let answers = retried(true, &early, at_a_time);
+            let hello = [&spec[..], &[22, 3, 3]].concat();
+            let answered = answers.windows(hello.len()).any(|bytes| bytes == hello);
+            assert!(answered, "{} {at_a_time} {answers:?}", early.len());
+        }
+        // There is an end to it, and who has announced nothing sends none.
+        for (announced, count) in [(false, 1), (true, 80)] {
+            let answers = retried(announced, &early(1000).repeat(count), at_a_time);
+            let unexpected = [21, 3, 3, 0, 2, 2, 10];
+            assert!(
+                answers.ends_with(&unexpected),
+                "{announced} {at_a_time} {answers:?}"
+            );
+        }
+    }
+}
+
+/// Adds the extension to a hello in one record.
+fn announce_early_data(hello: &mut Vec<u8>) {
+    let extensions = 5 + 4 + 2 + 32 + 1 + usize::from(hello[43]);
+    let ciphers = usize::from(u16::from_be_bytes([
+        hello[extensions],
+        hello[extensions + 1],
+    ]));
+    // Behind the ciphers and the one compression.
+    let extensions = extensions + 2 + ciphers + 2;
+    for length in [3, 7, extensions] {
+        let sum = u16::from_be_bytes([hello[length], hello[length + 1]]) + 4;
+        hello[length..length + 2].copy_from_slice(&sum.to_be_bytes());
+    }
+    hello.extend([0, 42, 0, 0]);
+}
+
 #[test]
 fn clients_choose_the_cipher() {
     let desk = Desk::new();
@@ -126,17 +201,21 @@ fn clients_choose_the_cipher() {
 }
 
 #[test]
-fn http_1_1_is_agreed_on_and_other_protocols_are_refused() {
+fn http_1_1_or_1_0_is_agreed_on_and_other_protocols_are_refused() {
     let desk = Desk::new();
     for version in VERSIONS {
-        for offered in [&b"\x08http/1.1"[..], b"\x02h2\x08http/1.1"] {
+        for (offered, agreed) in [
+            (&b"\x08http/1.1"[..], &b"http/1.1"[..]),
+            (b"\x02h2\x08http/1.1", b"http/1.1"),
+            (b"\x08http/1.0\x08http/1.1", b"http/1.1"),
+            (b"\x02h2\x08http/1.0", b"http/1.0"),
+        ] {
             let mut context = client_of(&desk.root, version);
             context.set_alpn_protos(offered).unwrap();
             let talk = Talk::shaken(&desk.acceptor(), &context.build()).unwrap();
-            let agreed = talk.client.ssl().selected_alpn_protocol();
-            assert_eq!(agreed, Some(&b"http/1.1"[..]));
+            assert_eq!(talk.client.ssl().selected_alpn_protocol(), Some(agreed));
         }
-        for offered in [&b"\x02h2"[..], b"\x02h2\x03foo", b"\x08http/1.0"] {
+        for offered in [&b"\x02h2"[..], b"\x02h2\x03foo", b"\x08http/0.9"] {
             let mut context = client_of(&desk.root, version);
             context.set_alpn_protos(offered).unwrap();
             is_refused(&desk, context, "no application protocol");
@@ -165,25 +244,67 @@ fn the_whole_chain_is_sent_and_nothing_else() {
     assert_eq!(sent, [own.pem(), between.pem()]);
 }
 
+/// RFC 8446, sections 5.1 and 6.2. The client reads the alert although it is still sending.
 #[test]
-fn what_is_no_tls_is_over_at_once() {
+fn what_is_no_hello_is_answered_with_an_alert() {
     let acceptor = Desk::new().acceptor();
     let context = client(&Paper::authority("Nobody")).build();
-    let ssl_2 = [0x80, 0x2e, 1, 3, 1, 0, 0x15, 0, 0, 0, 0x10];
-    let too_long = [22, 3, 1, 0x40, 0, 1, 1, 0, 0];
-    for bytes in [
-        &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
-        b"\n",
-        &[0; 64],
-        &[255; 64],
-        &ssl_2,
-        &too_long,
+    const UNEXPECTED: u8 = 10;
+    const OVERFLOW: u8 = 22;
+    const ILLEGAL: u8 = 47;
+    const DECODE: u8 = 50;
+    let record = |kind: u8, bytes: &[u8]| {
+        let length = (bytes.len() as u16).to_be_bytes();
+        [&[kind, 3, 1], &length[..], bytes].concat()
+    };
+    let in_pieces = |bytes: &[u8]| -> Vec<u8> {
+        let pieces = bytes.chunks(1);
+        pieces.flat_map(|piece| record(22, piece)).collect()
+    };
+    for (bytes, alert) in [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), UNEXPECTED),
+        (b"\n".to_vec(), UNEXPECTED),
+        (vec![255; 64], UNEXPECTED),
+        // The hello of SSL 2.0.
+        (
+            vec![0x80, 0x2e, 1, 3, 1, 0, 0x15, 0, 0, 0, 0x10],
+            UNEXPECTED,
+        ),
+        // Records of other kinds, and an empty one.
+        (record(20, &[1]), UNEXPECTED),
+        (record(21, &[1, 0]), UNEXPECTED),
+        (record(23, b"GET /"), UNEXPECTED),
+        (record(24, &[1, 0, 1, 0]), UNEXPECTED),
+        (record(22, &[]), UNEXPECTED),
+        // Finished, or a key, before everything else; the same in pieces.
+        (record(22, &[20, 0, 0, 4, 1, 2, 3, 4]), UNEXPECTED),
+        (in_pieces(&[16, 0, 0, 1, 1]), UNEXPECTED),
+        // A record of another kind between the pieces of a hello, and a second message behind it.
+        (
+            [record(22, &[1, 0]), record(21, &[1, 0])].concat(),
+            UNEXPECTED,
+        ),
+        (record(22, &[1, 0, 0, 1, 7, 1]), UNEXPECTED),
+        (record(22, &[1, 0, 0, 0]), DECODE),
+        (record(22, &[1, 0, 0x40, 1]), ILLEGAL),
+        (in_pieces(&[1, 0xFF, 0xFF, 0xFF]), ILLEGAL),
+        (vec![22, 3, 1, 0x40, 1], OVERFLOW),
     ] {
         let mut talk = Talk::start(&acceptor, &context);
-        talk.peer.write_all(bytes).unwrap();
-        assert_eq!(talk.server.read(&mut [0; 100]), Err(Stop::Broken));
+        talk.peer.write_all(&bytes).unwrap();
+        assert_eq!(
+            talk.server.read(&mut [0; 100]),
+            Err(Stop::Refused),
+            "{bytes:?}"
+        );
         assert!(ErrorStack::get().errors().is_empty());
-        assert_eq!(talk.server.read(&mut [0; 100]), Err(Stop::Broken));
+        let mut answer = [0; 100];
+        let read = talk.peer.read(&mut answer).unwrap();
+        assert_eq!(answer[..read], [21, 3, 3, 0, 2, 2, alert], "{bytes:?}");
+
+        talk.peer.write_all(&[7; 50]).unwrap();
+        assert_eq!(talk.server.read(&mut [0; 100]), Ok(50));
+        assert_eq!(talk.server.read(&mut [0; 100]), Err(Stop::WantsRead));
         assert_eq!(talk.server.write(b"x"), Err(Stop::Broken));
         talk.server.say_goodbye();
         assert_eq!(talk.server.client(), None);
@@ -205,7 +326,7 @@ fn a_hello_with_any_wrong_byte_does_no_harm() {
             talk.peer.write_all(&wrong).unwrap();
             let read = talk.server.read(&mut [0; 100]);
             assert!(
-                matches!(read, Err(Stop::Broken | Stop::WantsRead)),
+                matches!(read, Err(Stop::Refused | Stop::WantsRead)),
                 "{read:?}"
             );
             assert!(ErrorStack::get().errors().is_empty());

@@ -11,7 +11,7 @@ use openssl::ssl::{
     Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode, SslVersion,
 };
 
-use super::super::{Phase, TlsAcceptor, TlsStream};
+use super::super::{State, TlsAcceptor, TlsStream};
 use super::papers::Paper;
 use crate::server::pool::transport::{Socket, Stop};
 
@@ -68,12 +68,16 @@ pub(super) fn client_of(root: &Paper, version: SslVersion) -> SslContextBuilder 
     context
 }
 
+pub(super) fn is_open(server: &TlsStream) -> bool {
+    matches!(server.state, State::Open(_))
+}
+
 impl Talk {
     pub(super) fn start(acceptor: &TlsAcceptor, client: &SslContext) -> Talk {
         let (server, peer) = UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
         peer.set_nonblocking(true).unwrap();
-        let server = acceptor.start(Socket(OwnedFd::from(server))).ok().unwrap();
+        let server = acceptor.start(Socket(OwnedFd::from(server)));
         let mut ssl = Ssl::new(client).unwrap();
         ssl.set_connect_state();
         Talk {
@@ -98,7 +102,7 @@ impl Talk {
             let server = self.server.read(&mut [0; 1]);
             assert!(ErrorStack::get().errors().is_empty(), "left-over errors");
             self.carry(at_a_time);
-            if server == Err(Stop::Broken) {
+            if let Err(Stop::Broken | Stop::Refused) = server {
                 self.carry(usize::MAX);
                 return Err(self.reason());
             }
@@ -107,7 +111,7 @@ impl Talk {
             {
                 return Err(format!("the client refuses: {error}"));
             }
-            let shaken = self.client.ssl().is_init_finished() && self.server.phase == Phase::Open;
+            let shaken = self.client.ssl().is_init_finished() && is_open(&self.server);
             if shaken && self.client.get_ref().outgoing.is_empty() {
                 return Ok(());
             }

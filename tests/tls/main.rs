@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // a test that panics has failed
 
+#[path = "../common/mod.rs"]
 mod common;
+mod crowds;
 
 use std::fs;
 use std::io::Write;
