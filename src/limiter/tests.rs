@@ -120,6 +120,19 @@ fn a_list_that_cannot_grow_admits_no_more() {
 }
 
 #[test]
+fn a_refusal_is_an_error_that_says_how_long_to_wait() {
+    let limiter = limiter(1, Duration::from_secs(60));
+    let at = Duration::from_secs(1);
+    assert_eq!(limiter.admit_at(b"a", at).into_result(), Ok(()));
+    let refused = limiter.admit_at(b"a", at + Duration::from_secs(20));
+    let retry_after = Duration::from_secs(40);
+    assert_eq!(
+        refused.into_result(),
+        Err(Error::RateLimited { retry_after })
+    );
+}
+
+#[test]
 fn nonsense_is_refused() {
     for (limit, window) in [(0, 60), (5, 0), (5, u64::MAX / 2_000_000_000)] {
         assert!(Limiter::new(limit, Duration::from_secs(window), BYTES).is_err());
