@@ -216,6 +216,8 @@ pub struct ServerSettings {
     pub max_connections_per_address: usize,
     /// `SEALGATE_MAX_BUFFERED` in bytes, of all connections together.
     pub max_buffered: usize,
+    /// `SEALGATE_MAX_TLS_MEMORY` in bytes, of all connections together.
+    pub max_tls_memory: usize,
     /// `SEALGATE_TLS_CERT`: with it TCP addresses speak TLS.
     pub tls_cert: Option<PathBuf>,
     /// `SEALGATE_TLS_KEY`.

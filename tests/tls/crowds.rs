@@ -1,9 +1,14 @@
-//! Clients that mean no good: messages that are no hello, hellos that never end.
+//! What TLS costs where clients mean no good: messages that are no hello, hellos that never end, handshakes that nobody goes
+//! on with, connections that only stay.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::LazyLock;
+
+use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslStream, SslVerifyMode};
 
 use super::Papers;
+use super::common::process::many_descriptors;
 
 /// The alert reaches a client that goes on sending: the connection is not torn under it.
 #[test]
@@ -40,4 +45,126 @@ fn what_is_no_hello_is_answered_with_an_alert() {
     }
     assert!(secure.fetch("/healthz", &[]).contains("ok"));
     secure.server.stop();
+}
+
+/// A client's socket that keeps what it is to send.
+struct Kept(Vec<u8>);
+
+impl Read for Kept {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One for all: it reads the certificates of the system.
+static CONNECTOR: LazyLock<SslConnector> = LazyLock::new(|| {
+    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+    connector.set_verify(SslVerifyMode::NONE);
+    connector.build()
+});
+
+fn hello() -> Vec<u8> {
+    match CONNECTOR.connect("localhost", Kept(Vec::new())) {
+        Err(HandshakeError::WouldBlock(handshake)) => handshake.get_ref().0.clone(),
+        other => panic!("no hello alone: {other:?}", other = other.is_ok()),
+    }
+}
+
+const CLIENTS: usize = 1000;
+const CEILING: u64 = 12 << 10;
+
+/// Memory in KiB that clients cost which each do this, beside a ceiling of [`CEILING`] for the state of TLS. A good client
+/// is served all the same.
+fn cost(client: impl Fn(u16)) -> Option<u64> {
+    many_descriptors();
+    let papers = Papers::new()?;
+    let ceiling = (CEILING << 10).to_string();
+    let ceiling = [("SEALGATE_MAX_TLS_MEMORY", ceiling.as_str())];
+    let secure = papers.serve(&ceiling);
+    secure.fetch("/healthz", &[]);
+    let before = secure.server.resident();
+    client(secure.port);
+    secure.fetch("/healthz", &[]);
+    let cost = secure.server.peak().saturating_sub(before);
+    secure.server.stop();
+    Some(cost)
+}
+
+#[test]
+fn hellos_that_never_end_cost_what_has_come_of_them() {
+    let hello = hello();
+    let cost = cost(|port| {
+        let unfinished: Vec<TcpStream> = (0..CLIENTS)
+            .map(|_| {
+                let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                stream.write_all(&hello[..170]).unwrap();
+                stream
+            })
+            .collect();
+        // All of them have been looked at when one that came later is served.
+        drop(tls_client(port));
+        drop(unfinished);
+    });
+    // With OpenSSL's state these were 46 MB.
+    assert!(cost.is_none_or(|cost| cost < 6 << 10), "{cost:?} KiB");
+}
+
+#[test]
+fn handshakes_that_nobody_goes_on_with_stay_below_the_ceiling() {
+    let hello = hello();
+    let cost = cost(|port| {
+        let _begun: Vec<TcpStream> = (0..CLIENTS)
+            .map(|_| {
+                let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                stream.write_all(&hello).unwrap();
+                stream
+            })
+            .collect();
+        drop(tls_client(port));
+    });
+    assert!(
+        cost.is_none_or(|cost| cost < CEILING * 3 / 2),
+        "{cost:?} KiB"
+    );
+}
+
+#[test]
+fn idle_connections_stay_below_the_ceiling() {
+    let cost = cost(|port| {
+        let mut idle: Vec<_> = (0..CLIENTS).map(|_| tls_client(port)).collect();
+        // The oldest have made room for the newest.
+        let [first, .., last] = idle.as_mut_slice() else {
+            return;
+        };
+        assert!(!is_served(first));
+        assert!(is_served(last));
+        drop(idle);
+    });
+    assert!(
+        cost.is_none_or(|cost| cost < CEILING * 3 / 2),
+        "{cost:?} KiB"
+    );
+}
+
+/// A client whose hands are shaken, and whose request has been answered.
+fn tls_client(port: u16) -> SslStream<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut stream = CONNECTOR.connect("localhost", stream).unwrap();
+    assert!(is_served(&mut stream));
+    stream
+}
+
+fn is_served(stream: &mut SslStream<TcpStream>) -> bool {
+    let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    asked.is_ok() && stream.read(&mut [0; 1000]).is_ok_and(|read| read > 0)
 }

@@ -110,6 +110,8 @@ pub(super) struct Connection {
     proven: bool,
     /// What is counted of it in the buffers of all connections.
     counted: usize,
+    /// What is counted of it in the TLS state of all connections.
+    tls_counted: usize,
 }
 
 impl Connection {
@@ -131,6 +133,7 @@ impl Connection {
             moved: 0,
             proven: false,
             counted: 0,
+            tls_counted: 0,
         }
     }
 
@@ -148,6 +151,20 @@ impl Connection {
     /// Bytes of it that are counted in the buffers of all connections.
     pub(super) fn counted(&self) -> usize {
         self.counted
+    }
+
+    /// Counts the TLS state that it keeps; whether there is more of it than before.
+    pub(super) fn count_tls(&mut self, shared: &Shared) -> bool {
+        let now = self.transport.memory();
+        let before = mem::replace(&mut self.tls_counted, now);
+        shared.tls.change(before, now);
+        now > before
+    }
+
+    /// It keeps nothing any more of what is counted.
+    pub(super) fn uncount(&mut self, shared: &Shared) {
+        shared.buffered.change(mem::take(&mut self.counted), 0);
+        shared.tls.change(mem::take(&mut self.tls_counted), 0);
     }
 
     /// Bytes that have gone either way since the last call.

@@ -36,7 +36,6 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::api::App;
 use crate::config::ServerSettings;
-use crate::server::head::Limits;
 use crate::server::listen;
 use crate::sync::lock;
 use crate::threads;
@@ -82,8 +81,7 @@ impl Engine {
         let hashing = app.hashing_places();
         let shared = Arc::new(Shared::new(
             app,
-            Limits::of(settings),
-            settings.max_buffered,
+            settings,
             Addresses::new(
                 settings.max_connections_per_address,
                 settings.max_connections,

@@ -14,6 +14,7 @@ use super::mailbox::Mailbox;
 use crate::Error;
 use crate::address::{Counted, counted};
 use crate::api::{App, Method};
+use crate::config::ServerSettings;
 use crate::server::head::Limits;
 use crate::sync::lock;
 
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub(super) app: App,
     pub(super) limits: Limits,
     pub(super) buffered: Buffered,
+    /// The state of all TLS connections.
+    pub(super) tls: Buffered,
     pub(super) addresses: Addresses,
     /// One for each worker.
     pub(super) mailboxes: Vec<Mailbox>,
@@ -56,8 +59,7 @@ const ABORTING: u8 = 2;
 impl Shared {
     pub(super) fn new(
         app: App,
-        limits: Limits,
-        max_buffered: usize,
+        settings: &ServerSettings,
         addresses: Addresses,
         mailboxes: Vec<Mailbox>,
         blocking: Pools,
@@ -65,11 +67,9 @@ impl Shared {
     ) -> Self {
         Shared {
             app,
-            limits,
-            buffered: Buffered {
-                bytes: AtomicUsize::new(0),
-                max: max_buffered,
-            },
+            limits: Limits::of(settings),
+            buffered: Buffered::new(settings.max_buffered),
+            tls: Buffered::new(settings.max_tls_memory),
             addresses,
             balance: Balance::new(mailboxes.len()),
             mailboxes,
@@ -159,7 +159,7 @@ impl Shared {
     }
 }
 
-/// The bytes of all connections' requests and answers on their way.
+/// Bytes that all connections together keep: of requests and answers on their way, or of TLS.
 pub(super) struct Buffered {
     bytes: AtomicUsize,
     max: usize,
@@ -171,6 +171,13 @@ pub(super) const LARGE: usize = 32 << 10;
 const FOR_SMALL: usize = 8;
 
 impl Buffered {
+    fn new(max: usize) -> Self {
+        Buffered {
+            bytes: AtomicUsize::new(0),
+            max,
+        }
+    }
+
     /// Whether there is room for those who keep many bytes, or for those who keep few.
     pub(super) fn has_room(&self, for_large: bool) -> bool {
         let reserved = if for_large { self.max / FOR_SMALL } else { 0 };

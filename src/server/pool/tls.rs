@@ -61,6 +61,10 @@ const CHAIN_DEPTH: u32 = 5;
 /// The names of the CA file are said to each client; longer lists are left out, and clients choose by themselves.
 const MAX_CA_NAMES: usize = 16 * 1024;
 
+/// Memory of a connection while it shakes hands and afterwards, rounded up. The help of `max_tls_memory` says them too.
+const SHAKING_HANDS: usize = 48 << 10;
+const OPEN: usize = 20 << 10;
+
 /// Makes TLS connections of sockets: certificate, key and rules, read once.
 #[derive(Clone)]
 pub(in crate::server) struct TlsAcceptor {
@@ -264,6 +268,16 @@ impl TlsStream {
                 stream.ssl().pending() > 0 || stream.get_ref().has_whole_record()
             }
             _ => false,
+        }
+    }
+
+    /// Bytes that are kept for this connection: our own ones counted, OpenSSL's estimated.
+    pub(super) fn memory(&self) -> usize {
+        match &self.state {
+            State::Hello { bytes, .. } => bytes.capacity(),
+            State::Handshake(stream) => SHAKING_HANDS + stream.get_ref().memory(),
+            State::Open(stream) => OPEN + stream.get_ref().memory(),
+            State::Refused | State::Broken => 0,
         }
     }
 

@@ -62,6 +62,14 @@ impl Transport {
         }
     }
 
+    /// Bytes that TLS keeps for this connection, counted or estimated.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Transport::Plain(_) => 0,
+            Transport::Tls(stream) => stream.memory(),
+        }
+    }
+
     /// Says in TLS that nothing more is sent: without it the client has to take the end for a cut (RFC 8446, section 6.1).
     pub(super) fn say_goodbye(&mut self) {
         if let Transport::Tls(stream) = self {

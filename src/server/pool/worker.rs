@@ -273,17 +273,20 @@ impl Worker {
 
     /// Gives a connection its turn and does what it wants next. One that is gone meanwhile gets none.
     fn with(&mut self, token: Token, act: impl FnOnce(&mut Connection, &mut Turn<'_>) -> Next) {
-        if let Some(next) = self.lend(token, act) {
+        if let Some((next, grown)) = self.lend(token, act) {
             self.go_on(token, next);
+            if grown {
+                self.keep_tls_ceiling(token);
+            }
         }
     }
 
-    /// Lends a connection what it needs for its turn.
+    /// Lends a connection what it needs for its turn. Beside what it wants next: whether its TLS state has grown.
     fn lend(
         &mut self,
         token: Token,
         act: impl FnOnce(&mut Connection, &mut Turn<'_>) -> Next,
-    ) -> Option<Next> {
+    ) -> Option<(Next, bool)> {
         let place = self.places.get_mut(token.index as usize)?;
         let connection = place
             .connection
@@ -295,12 +298,13 @@ impl Worker {
             out: &mut self.out,
         };
         let next = act(connection, &mut turn);
+        let grown = connection.count_tls(&self.shared);
         self.done += 1;
         self.out.clear();
         if self.out.capacity() > KEPT_OUT {
             self.out = Vec::new();
         }
-        Some(next)
+        Some((next, grown))
     }
 
     fn go_on(&mut self, token: Token, next: Next) {
@@ -353,7 +357,7 @@ impl Worker {
                 let refused = |connection: &mut Connection, turn: &mut Turn<'_>| {
                     connection.answered(turn, refusal, true)
                 };
-                if let Some(next) = self.lend(token, refused) {
+                if let Some((next, _)) = self.lend(token, refused) {
                     self.go_on(token, next);
                 }
             }
@@ -416,8 +420,8 @@ impl Worker {
         self.end(connection);
     }
 
-    fn end(&self, connection: Box<Connection>) {
-        self.shared.buffered.change(connection.counted(), 0);
+    fn end(&self, mut connection: Box<Connection>) {
+        connection.uncount(&self.shared);
         let address = connection.address;
         connection.transport().cut();
         drop(connection);

@@ -65,7 +65,6 @@ impl Wire {
     }
 
     /// Bytes of memory that it keeps.
-    #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         self.ahead.capacity()
     }

@@ -47,6 +47,30 @@ impl Paces {
 }
 
 impl Worker {
+    /// Where the TLS state of all connections takes more memory than it may, those go that can best be spared; where this
+    /// worker has none, the other workers have to, and the connection with which it became too much comes back later.
+    pub(super) fn keep_tls_ceiling(&mut self, token: Token) {
+        while !self.shared.tls.has_room(false) {
+            if self.make_room() {
+                continue;
+            }
+            for (number, mailbox) in self.shared.mailboxes.iter().enumerate() {
+                if number != self.number {
+                    mailbox.to_make_room.fetch_add(1, Ordering::Relaxed);
+                    // Workers end when the engine stops, and then nobody needs room.
+                    let _ = mailbox.send(Message::MakeRoom);
+                }
+            }
+            if self
+                .place(token)
+                .is_some_and(|place| place.connection.is_some())
+            {
+                self.close(token);
+            }
+            return;
+        }
+    }
+
     /// Notes how a connection gets on that waits for this. `begins`: with something new.
     pub(super) fn keep_pace(&mut self, token: Token, wait: Wait, begins: bool) {
         let index = token.index;

@@ -308,6 +308,7 @@ fn what_is_no_hello_is_answered_with_an_alert() {
         assert_eq!(talk.server.write(b"x"), Err(Stop::Broken));
         talk.server.say_goodbye();
         assert_eq!(talk.server.client(), None);
+        assert_eq!(talk.server.memory(), 0);
     }
 }
 
