@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::str;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 /// How deeply objects and arrays may be nested.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -61,7 +61,7 @@ impl<'a> Json<'a> {
     /// What a string says, without a copy where it has no escapes; `None` where it is no string.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        if !inner.contains('\\') {
+        if !has_escapes(inner) {
             return Some(Cow::Borrowed(inner));
         }
         // An escape is never shorter than what it stands for.
@@ -77,8 +77,13 @@ impl<'a> Json<'a> {
         while let Some(name) = walk.next() {
             let value = walk.next()?;
             let name = name.strip_prefix('"')?.strip_suffix('"')?;
+            let escaped = has_escapes(name);
             for (wanted, place) in names.iter().zip(&mut found) {
-                if compare(name, wanted).is_eq() {
+                let is_wanted = match escaped {
+                    false => name == *wanted,
+                    true => Unescaped(name).eq(wanted.chars()),
+                };
+                if is_wanted {
                     *place = Some(Json(value));
                 }
             }
@@ -105,8 +110,10 @@ impl<'a> Iterator for Walk<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let rest = self.0.trim_start_matches([' ', '\t', '\r', '\n', ',', ':']);
-        if rest.is_empty() || rest.starts_with([']', '}']) {
+        let between = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':');
+        let start = self.0.bytes().position(|byte| !between(&byte));
+        let rest = &self.0[start.unwrap_or(self.0.len())..];
+        if let None | Some(b']' | b'}') = rest.as_bytes().first() {
             self.0 = "";
             return None;
         }
@@ -328,9 +335,14 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// Whether a string says anything but what is written.
+fn has_escapes(written: &str) -> bool {
+    memchr(b'\\', written.as_bytes()).is_some()
+}
+
 /// Orders strings, as they are written, by what they say.
 fn compare(one: &str, other: &str) -> Ordering {
-    match one.contains('\\') || other.contains('\\') {
+    match has_escapes(one) || has_escapes(other) {
         false => one.cmp(other),
         true => Unescaped(one).cmp(Unescaped(other)),
     }

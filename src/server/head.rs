@@ -120,7 +120,8 @@ fn is_name(mut name: &[u8]) -> bool {
                 let digits = rest.get(..2).unwrap_or_default();
                 digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit)
             }
-            byte => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte),
+            b'!' | b'$' | b'&'..=b'+' | b'-' | b'.' | b';' | b'=' | b'_' | b'~' => true,
+            byte => byte.is_ascii_alphanumeric(),
         };
     }
     good

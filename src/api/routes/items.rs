@@ -7,6 +7,8 @@ use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::json::Json;
 
+/// Bytes that an answer's buffer begins with at the most.
+const FIRST_CAPACITY: usize = 4096;
 /// How many items a batch may have. How many bytes, the limit of the body says.
 const MAX_ITEMS: usize = 1_000;
 const BAD_ITEMS: &str = "The items are not acceptable.";
@@ -78,7 +80,8 @@ pub(super) fn answer(
         ["items", data, data_base64, encrypted_data, context],
     )?;
     let item = Item::of(item);
-    let mut out = Vec::new();
+    // Enough for most answers; a long body may hold little that is asked for.
+    let mut out = Vec::with_capacity((request.body.len() * 3 / 2 + 64).min(FIRST_CAPACITY));
     match items {
         None => work(&item, &mut out)?,
         Some(items) => {
