@@ -4,6 +4,8 @@
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use memchr::memchr;
+
 use crate::api::{Headers, Method, Problem};
 use crate::config::ServerSettings;
 use crate::syntax::is_token;
@@ -103,7 +105,7 @@ fn is_authority(value: &[u8]) -> bool {
     let (is_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => (Ipv6Addr::from_str(address).is_ok(), port),
         None => {
-            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let (name, port) = text.split_at(memchr(b':', value).unwrap_or(text.len()));
             (is_name(name.as_bytes()), port)
         }
     };
@@ -162,10 +164,14 @@ fn check_target(method: &Method, target: &str) -> Result<(), Problem> {
             "The request target has a character that is not permitted there.",
         ));
     }
-    let scheme = target.split_once("://").map(|(scheme, _)| scheme);
     let is_http =
         |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    if target.starts_with('/') || scheme.is_some_and(is_http) {
+    let is_absolute = || {
+        target
+            .split_once("://")
+            .is_some_and(|(scheme, _)| is_http(scheme))
+    };
+    if target.starts_with('/') || is_absolute() {
         return Ok(());
     }
     if target == "*" && *method == Method::Options {
