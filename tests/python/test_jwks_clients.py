@@ -100,21 +100,22 @@ def signer(token):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_no_good_token_is_rejected_while_keys_are_replaced(setting, algorithm):
     """Ten keys, of which one is published each second and signs three seconds later. The clients' clocks run as much faster
-    as that is shorter than by default."""
+    as that is shorter than by default. On a slow machine a key may have had its time before a token of it is seen."""
     server, rotate, clients = setting(algorithm, LEAD, DEFAULT_LEAD / LEAD)
     signers, checked, rotations = set(), 0, 0
-    begin = time.monotonic()
-    while len(signers) < 11:
+    begin = rotated = time.monotonic()
+    while rotations < 10 or time.monotonic() - rotated < LEAD + 2:
         if rotations < 10 and time.monotonic() - begin > rotations:
             rotate()
             rotations += 1
+            rotated = time.monotonic()
         token = server.log_in("alice")
         for client in clients:
             assert client.check(token) == "ok", f"{type(client).__name__}, rotation {rotations}"
             checked += 1
         signers.add(signer(token))
-        assert time.monotonic() - begin < 60, f"{len(signers)} keys have signed"
-    assert checked > 100
+        assert time.monotonic() - begin < 300, f"{rotations} rotations"
+    assert len(signers) > 2 and checked > 20, (len(signers), checked)
 
 
 def test_a_key_that_signs_at_once_is_not_known_to_who_has_just_fetched_the_others(setting):
