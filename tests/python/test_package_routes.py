@@ -191,7 +191,7 @@ VALUES = {
     "texts with marks": json.dumps({"a": '[,{"\\' * 20_000, "b\\": ["\\", '"', '\\"']}),
 }
 TOO_MANY = {
-    "nested": '{"a":' * 9_000 + "0" + "}" * 9_000,
+    "nested": '{"a":' * 10_001 + "0" + "}" * 10_001,
     "an array": "[" + "0," * 10_000 + "0]",
     "empty objects": "[" + "{}," * 300_000 + "0]",
     "empty texts": "[" + '"",' * 300_000 + "0]",
@@ -209,6 +209,11 @@ def test_json_of_a_body_is_read(server, name):
 def test_json_of_too_many_values_is_refused_before_anything_is_built(server, name):
     reply = asked_for_json(server, TOO_MANY[name])
     assert reply.status == 400 and "JSON" in json.loads(reply.body)["detail"]
+
+
+def test_json_that_is_nested_too_deeply_for_python_is_no_fault_of_the_route(server):
+    """How deeply that is depends on the Python: 3.13 reads it."""
+    assert asked_for_json(server, '{"a":' * 9_000 + "0" + "}" * 9_000).status in (200, 400)
 
 
 def asked_for_json(server, body):
