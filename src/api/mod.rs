@@ -165,8 +165,10 @@ impl App {
     ///
     /// The answer to HEAD carries the body that GET would get; it is the engine's part not to send it.
     pub fn handle(&self, request: &Request<'_>) -> Response {
-        match self.admit(request, Some(request.body.len())) {
-            Ok(admitted) => self.complete(request, admitted),
+        let _section = fork::section();
+        let started = Instant::now();
+        match self.judge(request, Some(request.body.len()), started) {
+            Ok((passed, seen)) => self.answer(request, &passed, seen, started),
             Err(refusal) => refusal,
         }
     }
@@ -180,47 +182,60 @@ impl App {
     ) -> Result<Admitted, Response> {
         let _section = fork::section();
         let started = Instant::now();
-        let mut seen = Seen::of(request);
-        let passed = caught(|| router::admit(&self.inner, request, length, &mut seen));
-        let spent = started.elapsed();
-        match passed {
-            Some(Ok(passed)) => Ok(Admitted {
-                passed,
-                seen,
-                spent,
-            }),
-            Some(Err(problem)) => {
-                let response = problem.into_response(&seen.id);
-                Err(self.finish(request, &seen, spent, response))
-            }
-            None => Err(self.failed(request, &seen, spent)),
-        }
+        let (passed, seen) = self.judge(request, length, started)?;
+        Ok(Admitted {
+            passed,
+            seen,
+            spent: started.elapsed(),
+        })
     }
 
     /// Answers a request that has been admitted, with its body.
     pub(crate) fn complete(&self, request: &Request<'_>, admitted: Admitted) -> Response {
         let _section = fork::section();
-        let started = Instant::now();
-        let Admitted {
-            passed,
-            mut seen,
-            spent,
-        } = admitted;
-        // Nothing that a route may change stays half-changed: the gate is immutable and the limiters' locks recover.
-        let answer = caught(|| router::answer(&self.inner, request, &passed, &mut seen));
-        let spent = spent + started.elapsed();
-        let response = match answer {
-            Some(Ok(response)) => response,
-            Some(Err(problem)) => problem.into_response(&seen.id),
-            None => return self.failed(request, &seen, spent),
-        };
-        self.finish(request, &seen, spent, response)
+        let now = Instant::now();
+        // The time that the body took to come does not count.
+        let started = now.checked_sub(admitted.spent).unwrap_or(now);
+        self.answer(request, &admitted.passed, admitted.seen, started)
     }
 
-    fn failed(&self, request: &Request<'_>, seen: &Seen, spent: Duration) -> Response {
+    fn judge(
+        &self,
+        request: &Request<'_>,
+        length: Option<usize>,
+        started: Instant,
+    ) -> Result<(router::Passed, Seen), Response> {
+        let mut seen = Seen::of(request);
+        match caught(|| router::admit(&self.inner, request, length, &mut seen)) {
+            Some(Ok(passed)) => Ok((passed, seen)),
+            Some(Err(problem)) => {
+                let response = problem.into_response(&seen.id);
+                Err(self.finish(request, &seen, started, response))
+            }
+            None => Err(self.failed(request, &seen, started)),
+        }
+    }
+
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        passed: &router::Passed,
+        mut seen: Seen,
+        started: Instant,
+    ) -> Response {
+        // Nothing that a route may change stays half-changed: the gate is immutable and the limiters' locks recover.
+        let response = match caught(|| router::answer(&self.inner, request, passed, &mut seen)) {
+            Some(Ok(response)) => response,
+            Some(Err(problem)) => problem.into_response(&seen.id),
+            None => return self.failed(request, &seen, started),
+        };
+        self.finish(request, &seen, started, response)
+    }
+
+    fn failed(&self, request: &Request<'_>, seen: &Seen, started: Instant) -> Response {
         log::error!(id = seen.id.as_str(); "a route panicked");
         let response = Problem::internal().into_response(&seen.id);
-        self.finish(request, seen, spent, response)
+        self.finish(request, seen, started, response)
     }
 
     /// How long the answer may take, so that an engine lets nobody else wait for it: the body is large, or the data that is
@@ -253,7 +268,7 @@ impl App {
     pub fn refuse(&self, request: &Request<'_>, problem: Problem) -> Response {
         let seen = Seen::of(request);
         let response = problem.into_response(&seen.id);
-        self.finish(request, &seen, Duration::ZERO, response)
+        self.finish(request, &seen, Instant::now(), response)
     }
 
     /// Whether the log is to have no line of this request.
@@ -268,7 +283,7 @@ impl App {
         &self,
         request: &Request<'_>,
         seen: &Seen,
-        spent: Duration,
+        started: Instant,
         mut response: Response,
     ) -> Response {
         let id = &seen.id;
@@ -302,7 +317,7 @@ impl App {
                         method = request.method_for_log(),
                         path:% = path,
                         status = response.status().0,
-                        us = spent.as_micros() as u64;
+                        us = started.elapsed().as_micros() as u64;
                         "request"
                     )
                 };
