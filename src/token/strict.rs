@@ -14,9 +14,11 @@ use super::{ACCESS_TYPE, MAX_TOKEN, Times, TokenError, TokenKey};
 use crate::cipher::{decode_url, is_canonical_url};
 use crate::json::Json;
 
-/// Header members that change the signed bytes, nest tokens, or name keys from outside (RFC 7515, section 4.1; RFC 7797).
-const REFUSED_MEMBERS: [&str; 12] = [
-    "crit", "b64", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "cty", "zip", "enc", "salt",
+/// Header members that are read; and, behind these three, those that change the signed bytes, nest tokens, or name keys from
+/// outside (RFC 7515, section 4.1; RFC 7797), which are refused.
+const HEADER_MEMBERS: [&str; 15] = [
+    "kid", "typ", "alg", "crit", "b64", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "cty",
+    "zip", "enc", "salt",
 ];
 
 /// A token as it reads, not yet believed.
@@ -116,11 +118,10 @@ impl<'a> ReadHeader<'a> {
 
     pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
         let header = Json::read(text.as_bytes()).map_err(|_| TokenError::Malformed)?;
-        let refused = header.members(REFUSED_MEMBERS);
-        if refused.is_none_or(|refused| refused.iter().any(Option::is_some)) {
+        let [key_id, typ, alg, refused @ ..] = members(header, HEADER_MEMBERS)?;
+        if refused.iter().any(Option::is_some) {
             return Err(TokenError::Malformed);
         }
-        let [key_id, typ, alg] = members(header, ["kid", "typ", "alg"])?;
         Ok(ReadHeader {
             key_id: string(key_id)?,
             typ: string(typ)?,
@@ -165,10 +166,23 @@ pub(super) struct ReadClaims<'a> {
 impl<'a> ReadClaims<'a> {
     pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
         let claims = Json::read(text.as_bytes()).map_err(|_| TokenError::Malformed)?;
-        let [issuer, subject, username, scope, id, session] =
-            members(claims, ["iss", "sub", "username", "scope", "jti", "sid"])?;
-        let [expires_at, issued_at, not_before, audience] =
-            members(claims, ["exp", "iat", "nbf", "aud"])?;
+        let [
+            issuer,
+            subject,
+            username,
+            scope,
+            id,
+            session,
+            expires_at,
+            issued_at,
+            not_before,
+            audience,
+        ] = members(
+            claims,
+            [
+                "iss", "sub", "username", "scope", "jti", "sid", "exp", "iat", "nbf", "aud",
+            ],
+        )?;
         Ok(ReadClaims {
             issuer: string(issuer)?,
             subject: string(subject)?,
