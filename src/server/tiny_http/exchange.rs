@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{HTTPVersion, Request as TinyRequest};
 
+use crate::Error;
 use crate::api::{App, Headers, Peer, Problem, Request, Response};
+use crate::config::ServerSettings;
 use crate::server::encode::{Framing, encode};
 use crate::server::head::{self, BodyLength, Limits};
 use crate::sync::lock;
 use crate::threads;
-use crate::{Config, Error};
 
 /// A rejected body up to this size is read and thrown away by tiny_http; what claims more is set aside instead, because
 /// tiny_http would allocate all of it.
@@ -60,11 +61,9 @@ impl Mount {
     /// listens on a loopback address, under Linux; on a Unix socket tiny_http does not show who connects, and nobody may.
     pub fn new(app: App, server: &tiny_http::Server) -> Self {
         let address = server.server_addr().to_ip();
-        let defaults = Config::new()
-            .settings()
-            .expect("the defaults are good settings");
+        let limits = Limits::of(&ServerSettings::default());
         Mount {
-            exchange: Arc::new(Exchange::new(app, Limits::of(&defaults.server))),
+            exchange: Arc::new(Exchange::new(app, limits)),
             server: address,
         }
     }
