@@ -230,7 +230,8 @@ fn split_vector(bytes: &[u8], length_of_length: usize) -> Option<(&[u8], &[u8])>
     rest.split_at_checked(length(head))
 }
 
-fn length(bytes: &[u8]) -> usize {
+/// A length as TLS writes it, of up to three bytes.
+pub(super) fn length(bytes: &[u8]) -> usize {
     bytes
         .iter()
         .fold(0, |length, &byte| length << 8 | usize::from(byte))

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use super::hello::{
-    APPLICATION_DATA, Alert, MAX_ENCRYPTED_RECORD, RECORD_HEAD, Watch, announces_early_data,
+    APPLICATION_DATA, Alert, MAX_ENCRYPTED_RECORD, RECORD_HEAD, Watch, announces_early_data, length,
 };
 use crate::server::pool::transport::Socket;
 
@@ -133,8 +133,8 @@ impl Wire {
 
 /// Bytes of the record that begins here, its head included; `None` where the head is not whole.
 fn record_length(bytes: &[u8]) -> Option<usize> {
-    let length = bytes.get(RECORD_HEAD - 2..RECORD_HEAD)?.try_into().ok()?;
-    Some(RECORD_HEAD + usize::from(u16::from_be_bytes(length)))
+    let length_of_rest = length(bytes.get(RECORD_HEAD - 2..RECORD_HEAD)?);
+    Some(RECORD_HEAD + length_of_rest)
 }
 
 /// Reads what is there behind these bytes; 0 at the end of the stream.
