@@ -4,8 +4,8 @@ use std::mem;
 
 use super::framing::Parsed;
 use super::shared::Shared;
-use crate::api::{Admitted, Method, Peer, Request};
-use crate::server::encode::{Framing, encode};
+use crate::api::{Admitted, Peer, Problem, Request};
+use crate::server::encode::encode;
 use crate::server::head::origin_form;
 
 /// Who sends the requests of a connection.
@@ -30,14 +30,28 @@ pub(super) fn answer(
         Some(admitted) => shared.app.complete(&request_seen, *admitted),
         None => shared.app.handle(&request_seen),
     };
-    let framing = Framing {
-        version_1_0: request.version_1_0,
-        head: request.method == Method::Head,
-        // Asked now, not before: the request may have taken its time.
-        close: !stays || shared.is_stopping(),
-    };
+    // Asked now, not before: the request may have taken its time.
+    let close = !stays || shared.is_stopping();
+    encode(&response, request.framing(close), out);
+    close
+}
+
+/// Answers a request with an error, after which the connection is over, into `out`.
+pub(super) fn refuse(
+    shared: &Shared,
+    mut request: Parsed<'_>,
+    problem: Problem,
+    who: Who<'_>,
+    out: &mut Vec<u8>,
+) {
+    let framing = request.framing(true);
+    let response = shared.app.refuse(&view(&mut request, who), problem);
     encode(&response, framing, out);
-    framing.close
+}
+
+/// There is no memory for what a request has sent, or no place in a queue.
+pub(super) fn overloaded() -> Problem {
+    Problem::unavailable("Too much is on its way already.")
 }
 
 /// The request as the API sees it.

@@ -8,12 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::answer::{Who, answer, view};
+use super::answer::{Who, answer, overloaded, refuse};
 use super::framing::{Parsed, parse_again};
 use super::mailbox::{Message, Token};
 use super::shared::Shared;
-use crate::api::{Admitted, Peer, Problem};
-use crate::server::encode::{Framing, encode};
+use crate::api::{Admitted, Peer};
 use crate::sync::lock;
 use crate::threads;
 
@@ -109,15 +108,8 @@ impl Job {
     /// The answer where there is no room for the job.
     pub(super) fn refuse(&self, shared: &Shared) -> Vec<u8> {
         let mut out = Vec::new();
-        if let Some(mut request) = self.request() {
-            let framing = Framing {
-                version_1_0: request.version_1_0,
-                head: request.method == crate::api::Method::Head,
-                close: true,
-            };
-            let problem = Problem::unavailable("Too much is on its way already.");
-            let view = view(&mut request, self.who());
-            encode(&shared.app.refuse(&view, problem), framing, &mut out);
+        if let Some(request) = self.request() {
+            refuse(shared, request, overloaded(), self.who(), &mut out);
         }
         out
     }

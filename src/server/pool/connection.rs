@@ -7,7 +7,7 @@ mod writing;
 
 use std::mem;
 
-use super::answer::{Who, answer, view};
+use super::answer::{Who, answer, overloaded, refuse, view};
 use super::blocking::{Job, Lane};
 use super::buffer::append;
 use super::deadlines::Wait;
@@ -15,8 +15,8 @@ use super::framing::{Framer, Parsed, Step};
 use super::shared::Shared;
 use super::transport::{Stop, Transport};
 use crate::address::Counted;
-use crate::api::{Admitted, Headers, Method, Pace, Peer, Problem};
-use crate::server::encode::{CONTINUE, Framing, encode};
+use crate::api::{Admitted, Headers, Pace, Peer, Problem};
+use crate::server::encode::{CONTINUE, encode};
 use crate::server::head::origin_form;
 
 /// Requests that a pipelining client gets answered before others have their turn.
@@ -435,11 +435,8 @@ impl Connection {
         come: usize,
         leave: bool,
     ) -> Option<Then> {
-        let mut framing = Framing {
-            version_1_0: head.version_1_0,
-            head: head.method == Method::Head,
-            close: leave || !head.keeps_alive() || turn.shared.is_stopping(),
-        };
+        let close = leave || !head.keeps_alive() || turn.shared.is_stopping();
+        let mut framing = head.framing(close);
         let app = &turn.shared.app;
         let length = self.framer.body_length();
         match app.admit(&view(&mut head, self.who()), length) {
@@ -472,31 +469,21 @@ impl Connection {
     }
 
     fn write_refusal(&self, turn: &mut Turn<'_>, problem: Problem, request: Option<Parsed<'_>>) {
-        let mut request = request.unwrap_or_else(|| Parsed {
+        let request = request.unwrap_or_else(|| Parsed {
             method: turn.shared.unknown_method.clone(),
             target: "",
             version_1_0: false,
             headers: Headers::default(),
             body: Default::default(),
         });
-        let framing = Framing {
-            version_1_0: request.version_1_0,
-            head: request.method == Method::Head,
-            close: true,
-        };
-        let response = turn
-            .shared
-            .app
-            .refuse(&view(&mut request, self.who()), problem);
-        encode(&response, framing, turn.out);
+        refuse(turn.shared, request, problem, self.who(), turn.out);
     }
 
     /// What it holds in memory has to go.
     pub(super) fn shed(&mut self, turn: &mut Turn<'_>) -> Next {
         match self.phase {
             Phase::Reading if !self.framer.is_passing_over() => {
-                let problem = Problem::unavailable("Too much is on its way already.");
-                self.refuse(turn, problem, None)
+                self.refuse(turn, overloaded(), None)
             }
             _ => Next::Close,
         }

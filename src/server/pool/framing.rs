@@ -11,6 +11,7 @@ use memchr::memchr;
 
 use super::chunked::Chunked;
 use crate::api::{Headers, Method, Problem};
+use crate::server::encode::Framing;
 use crate::server::head::{self, BodyLength, Limits, MAX_TARGET};
 
 /// Most fields that any setting permits.
@@ -405,6 +406,15 @@ impl Parsed<'_> {
                 .any(|word| word.trim_ascii().eq_ignore_ascii_case(wanted))
         };
         !says(b"close") && (!self.version_1_0 || says(b"keep-alive"))
+    }
+
+    /// How its answer is written. `close`: the connection is over with it.
+    pub(super) fn framing(&self, close: bool) -> Framing {
+        Framing {
+            version_1_0: self.version_1_0,
+            head: self.method == Method::Head,
+            close,
+        }
     }
 }
 
