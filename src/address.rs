@@ -1,6 +1,6 @@
-//! How addresses are counted, by limits on requests and on connections.
+//! How addresses are written, and how they are counted by limits on requests, logins and connections.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// What stands for whoever has an address: an IPv4 address whole, of an IPv6 one its /64, which is what one customer has.
 pub(crate) type Counted = [u8; 9];
@@ -31,6 +31,23 @@ pub(crate) fn network(address: IpAddr) -> Counted {
     }
     key[0] |= 0x80;
     key
+}
+
+/// An address as proxies and programs write it: with a port or without, IPv6 in brackets or not.
+pub(crate) fn parse(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text
+        .parse()
+        .ok()
+        .or_else(|| {
+            text.parse()
+                .ok()
+                .map(|with_port: SocketAddr| with_port.ip())
+        })
+        .or_else(|| {
+            let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+            inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        })?;
+    Some(address.to_canonical())
 }
 
 #[cfg(test)]

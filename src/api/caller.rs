@@ -1,10 +1,10 @@
 //! Who is asking: the socket's peer, or whom a trusted proxy says it serves.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 
 use super::Request;
-use crate::address::{Counted, counted, network};
+use crate::address::{Counted, counted, network, parse};
 use crate::config::AppSettings;
 
 /// The caller's address.
@@ -39,7 +39,7 @@ impl Caller {
                         Some(hop.trim())
                     }
                 })
-                .and_then(address);
+                .and_then(parse);
             let Some(address) = address else {
                 break;
             };
@@ -111,23 +111,6 @@ fn forwarded_for(element: &str) -> Option<&str> {
             .eq_ignore_ascii_case("for")
             .then(|| value.trim().trim_matches('"'))
     })
-}
-
-/// An address as proxies write it: with a port or without, IPv6 in brackets or not.
-fn address(text: &str) -> Option<IpAddr> {
-    let address: IpAddr = text
-        .parse()
-        .ok()
-        .or_else(|| {
-            text.parse()
-                .ok()
-                .map(|with_port: SocketAddr| with_port.ip())
-        })
-        .or_else(|| {
-            let inner = text.strip_prefix('[')?.strip_suffix(']')?;
-            inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
-        })?;
-    Some(address.to_canonical())
 }
 
 #[cfg(any(test, fuzzing))]

@@ -5,14 +5,13 @@
 //! under attack, any other has to come again after a minute at most, however many others try: so the owner gets in from
 //! anywhere. Whoever guesses waits twice as long for each further guess from a network, or needs another network.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::Error;
-use crate::address::{counted, network};
+use crate::address::{counted, network, parse};
 use crate::cipher::random;
 use crate::sync::lock;
 
@@ -87,12 +86,7 @@ impl Lockouts {
 
     /// `from`: an address, with a port or without; anything else is a place of its own, without a network.
     pub(super) fn of(&self, name: &str, from: &str) -> Try {
-        let bare = from.trim_start_matches('[').trim_end_matches(']');
-        let address: Option<IpAddr> = bare
-            .parse()
-            .ok()
-            .or_else(|| from.parse().ok().map(|at: SocketAddr| at.ip()));
-        let (place, around) = match address {
+        let (place, around) = match parse(from) {
             Some(address) => (counted(address).to_vec(), network(address).to_vec()),
             None => (from.as_bytes().to_vec(), from.as_bytes().to_vec()),
         };

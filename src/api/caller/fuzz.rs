@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // what panics is a finding
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 
 use super::*;
