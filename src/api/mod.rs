@@ -248,7 +248,7 @@ impl App {
                 if body.len() > LARGE
                     || (path == SECURE_DATA_PATH && app.secure_data.size() > LARGE) =>
             {
-                Pace::Slow
+                Pace::Large
             }
             pace => pace,
         }

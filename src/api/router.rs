@@ -9,7 +9,7 @@ use super::request::{Method, Request};
 use super::response::Response;
 use super::routes::ROUTES;
 use super::{AppInner, Seen};
-use crate::audit::{AUDIT, Asker, Event};
+use crate::audit::{Asker, Event};
 use crate::config::AppSettings;
 use crate::limiter::Admission;
 use crate::token::TokenUse;

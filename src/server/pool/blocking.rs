@@ -23,10 +23,14 @@ const WAITING_LOGINS: usize = 256;
 
 /// How long an answer is put off for where answers that wait for their readers take all memory that they may.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// And a large one, for others that are made just now.
+const LARGE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The threads and the queue of the jobs of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
+    /// On the same threads as what is slow; its answer is about as large as the request.
+    Large,
     Slow,
     Hashing,
 }
@@ -87,6 +91,22 @@ impl Job {
         Some(request)
     }
 
+    /// Waits until there is room for its answer; what is reserved for that.
+    fn wait_for_room(&self, shared: &Shared) -> usize {
+        let buffered = &shared.buffered;
+        // Answers to logins are small.
+        if self.lane != Lane::Hashing {
+            buffered.wait_for_room(PATIENCE);
+        }
+        if self.lane != Lane::Large {
+            return 0;
+        }
+        // Sealed data as base64 is larger than the data by a third.
+        let expected = self.bytes() + self.bytes() / 2;
+        buffered.reserve(expected, LARGE_PATIENCE);
+        expected
+    }
+
     /// The answer's bytes, and whether the connection is over.
     fn run(mut self, shared: &Shared) -> (Vec<u8>, bool) {
         let mut out = Vec::new();
@@ -144,7 +164,7 @@ impl Pools {
 
     fn of(&self, lane: Lane) -> &Pool {
         match lane {
-            Lane::Slow => &self.slow,
+            Lane::Large | Lane::Slow => &self.slow,
             Lane::Hashing => &self.hashing,
         }
     }
@@ -250,10 +270,7 @@ impl Pool {
         loop {
             if let Some((job, worker, token)) = queue.jobs.pop_front() {
                 drop(queue);
-                // Answers to logins are small.
-                if job.lane == Lane::Slow {
-                    shared.buffered.wait_for_room(PATIENCE);
-                }
+                let reserved = job.wait_for_room(shared);
                 let (answer, close) = job.run(shared);
                 let size = answer.capacity();
                 shared.buffered.change(0, size);
@@ -261,9 +278,11 @@ impl Pool {
                     token,
                     answer,
                     close,
+                    reserved,
                 };
                 if shared.mailboxes[worker].send(message).is_err() {
                     shared.buffered.change(size, 0);
+                    shared.buffered.release(reserved);
                 }
                 queue = lock(&self.queue);
                 continue;

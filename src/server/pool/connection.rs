@@ -566,6 +566,7 @@ fn lane(shared: &Shared, request: &Parsed<'_>) -> Option<Lane> {
     let target = origin_form(request.target);
     match shared.app.pace(&request.method, target, &request.body) {
         Pace::Quick => None,
+        Pace::Large => Some(Lane::Large),
         Pace::Slow => Some(Lane::Slow),
         Pace::Hashing => Some(Lane::Hashing),
     }

@@ -60,6 +60,8 @@ pub(super) enum Message {
         token: Token,
         answer: Vec<u8>,
         close: bool,
+        /// Room for it that it needs no longer.
+        reserved: usize,
     },
 }
 

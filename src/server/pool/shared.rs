@@ -162,6 +162,8 @@ impl Shared {
 /// Bytes that all connections together keep: of requests and answers on their way, or of TLS.
 pub(super) struct Buffered {
     bytes: AtomicUsize,
+    /// What answers are expected to take that are being made or are on their way to their worker.
+    reserved: AtomicUsize,
     max: usize,
 }
 
@@ -169,11 +171,14 @@ pub(super) struct Buffered {
 pub(super) const LARGE: usize = 32 << 10;
 /// The part of the room that is left to those who keep fewer.
 const FOR_SMALL: usize = 8;
+/// The part of the room that large answers take while they are made.
+const FOR_ANSWERS: usize = 8;
 
 impl Buffered {
     fn new(max: usize) -> Self {
         Buffered {
             bytes: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
             max,
         }
     }
@@ -190,6 +195,27 @@ impl Buffered {
         while !self.has_room(false) && begun.elapsed() < patience {
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Waits until an answer of so many bytes may be made, `patience` at most. A few are made at a time: nobody is shed for
+    /// answers that only wait for their turn to be written.
+    pub(super) fn reserve(&self, bytes: usize, patience: Duration) {
+        let begun = Instant::now();
+        let most = self.max / FOR_ANSWERS;
+        let fits = |taken| (taken == 0 || taken + bytes <= most).then_some(taken + bytes);
+        let relaxed = Ordering::Relaxed;
+        while self.reserved.fetch_update(relaxed, relaxed, fits).is_err() {
+            if begun.elapsed() >= patience {
+                self.reserved.fetch_add(bytes, relaxed);
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The answer for which so many bytes were reserved is with its connection.
+    pub(super) fn release(&self, bytes: usize) {
+        self.reserved.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Somebody who kept `before` bytes keeps `now`.

@@ -197,12 +197,14 @@ impl Worker {
                     token,
                     answer,
                     close,
+                    reserved,
                 } => {
                     // From now on the connection counts it, if it has to be kept.
                     self.shared.buffered.change(answer.capacity(), 0);
                     self.with(token, |connection, turn| {
                         connection.answered(turn, answer, close)
                     });
+                    self.shared.buffered.release(reserved);
                 }
             }
         }
