@@ -1,5 +1,6 @@
 //! What the system says of a running server, and how many descriptors it and the tests themselves may have.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,8 +49,8 @@ impl Server {
         Duration::from_millis(10 * ticks)
     }
 
-    /// How often each thread of this name has waited for something, so far.
-    pub fn waits_of_threads(&self, name: &str) -> Vec<u64> {
+    /// How often each thread of this name has waited for something so far, by the thread's id.
+    pub fn waits_of_threads(&self, name: &str) -> BTreeMap<u32, u64> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         let statuses = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")));
         let field = |status: &str, field: &str| {
@@ -63,7 +64,11 @@ impl Server {
         statuses
             .map(Result::unwrap)
             .filter(|status| field(status, "Name:") == name)
-            .map(|status| field(&status, "voluntary_ctxt_switches:").parse().unwrap())
+            .map(|status| {
+                let number = |name| field(&status, name);
+                let waits = number("voluntary_ctxt_switches:").parse().unwrap();
+                (number("Pid:").parse().unwrap(), waits)
+            })
             .collect()
     }
 
@@ -73,7 +78,7 @@ impl Server {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             let waits = self.waits_of_threads("sealgate-worker");
-            if waits.iter().filter(|waits| **waits > 5).count() >= 2 {
+            if waits.values().filter(|waits| **waits > 5).count() >= 2 {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(50));
