@@ -43,6 +43,8 @@ pub(super) enum Access {
 pub(crate) enum Pace {
     /// At most about a millisecond.
     Quick,
+    /// It computes for longer than that, because what comes or goes is large.
+    Large,
     /// It may wait for something.
     Slow,
     /// It hashes a password: that takes a core and much memory for some time.
@@ -59,29 +61,29 @@ pub(super) struct Call<'a> {
 }
 
 /// The caller's address, found where it is written: nobody may want it.
-pub(super) struct Peer<'a> {
+pub(super) struct LazyCaller<'a> {
     request: &'a Request<'a>,
     settings: &'a AppSettings,
 }
 
-impl fmt::Display for Peer<'_> {
+impl fmt::Display for LazyCaller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Caller::of(self.request, self.settings).fmt(f)
     }
 }
 
 impl Call<'_> {
-    pub(super) fn peer(&self) -> Peer<'_> {
-        Peer {
+    pub(super) fn caller(&self) -> LazyCaller<'_> {
+        LazyCaller {
             request: self.request,
             settings: &self.app.settings,
         }
     }
 
     /// Who asks, for what the gate tells the audit trail.
-    pub(super) fn asker<'a>(&'a self, peer: &'a Peer<'a>) -> Asker<'a> {
+    pub(super) fn asker<'a>(&'a self, caller: &'a LazyCaller<'a>) -> Asker<'a> {
         Asker {
-            peer,
+            peer: caller,
             id: self.seen.id.as_str(),
         }
     }
@@ -93,14 +95,14 @@ impl Call<'_> {
 }
 
 fn audit(app: &AppInner, request: &Request<'_>, seen: &Seen, event: &'static str, result: &str) {
-    if !log::log_enabled!(target: AUDIT, log::Level::Info) {
-        return;
-    }
     app.gate.pseudonyms().tell(&Event {
         event,
         result,
         user: seen.user.as_deref(),
-        peer: &Caller::of(request, &app.settings),
+        peer: &LazyCaller {
+            request,
+            settings: &app.settings,
+        },
         id: seen.id.as_str(),
     });
 }

@@ -149,7 +149,7 @@ fn by_account(
     }
     let login = checked?;
     let new = gate
-        .log_in_by(&login, asked, call.asker(&call.peer()))
+        .log_in_by(&login, asked, call.asker(&call.caller()))
         .map_err(scope_problem)?;
     Ok(tokens(call, &new))
 }
@@ -172,7 +172,7 @@ fn issue(
         scope,
         ttl: None,
     };
-    let token = gate.issue(&grant, "login", call.asker(&call.peer()))?;
+    let token = gate.issue(&grant, "login", call.asker(&call.caller()))?;
     Ok(Response::json(
         200,
         &json!({

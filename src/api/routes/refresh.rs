@@ -29,7 +29,7 @@ fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
     let asked = text(scope, "scope", BAD_SCOPE)?;
     let asked = asked.as_deref().unwrap_or_default();
     let gate = &call.app.gate;
-    match gate.refresh_by(token, asked, call.asker(&call.peer())) {
+    match gate.refresh_by(token, asked, call.asker(&call.caller())) {
         Ok(Refreshed::New(user, new)) => {
             call.seen.user = Some(user);
             Ok(tokens(call, &new))
