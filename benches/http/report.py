@@ -49,6 +49,8 @@ def summary(cells, signing):
     ours = [name for name in names if name.startswith("sealgate")]
     peers = [name for name in names if name in PEERS]
     lines = []
+    if "sealgate-before" in names and "sealgate" in names:
+        lines += beside_best("sealgate", ["sealgate-before"], cells)
     for name in ours:
         if peers:
             lines += beside_best(name, peers, cells)

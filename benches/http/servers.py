@@ -16,7 +16,8 @@ ROOT = HERE.parent.parent
 WORKERS = 2
 TEXT = "This is the confidential data that Sealgate protects."
 SEED_TEXT = "This is the original's confidential data."
-NAMES = ["sealgate", "sealgate-pool", "sealgate-tiny-http", "axum", "actix", "libmicrohttpd", "flask", "nginx"]
+NAMES = ["sealgate", "sealgate-pool", "sealgate-tiny-http", "sealgate-before"]
+NAMES += ["axum", "actix", "libmicrohttpd", "flask", "nginx"]
 # Of the benchmark alone; nothing else is sealed or signed with them.
 KEYS = {
     "JWT_SECRET_KEY": "a secret of the benchmark, 32 bytes and more",
@@ -90,6 +91,10 @@ class Server:
             case _:
                 engine = self.name.removeprefix("sealgate").removeprefix("-") or "auto"
                 program = os.environ.get("SEALGATE_BIN") or target / "release" / "sealgate"
+                if engine == "before":
+                    engine, program = "auto", os.environ.get("SEALGATE_BEFORE")
+                    if not program:
+                        raise Failure("SEALGATE_BEFORE names the earlier build that sealgate-before is")
                 arguments = ["serve", "--listen", f"127.0.0.1:{port}", "--workers", str(WORKERS), "--engine", engine]
                 return [program, *arguments], sealgate_settings(bool(log))
 
@@ -206,7 +211,7 @@ def sealgate_settings(access_log):
 
 
 def is_setting(name):
-    return name.startswith("SEALGATE_") and name != "SEALGATE_BIN"
+    return name.startswith("SEALGATE_") and name not in ("SEALGATE_BIN", "SEALGATE_BEFORE")
 
 
 def cpu_seconds(pids):
