@@ -15,6 +15,7 @@ use super::common::process::many_descriptors;
 fn what_is_no_hello_is_answered_with_an_alert() {
     const UNEXPECTED_MESSAGE: u8 = 10;
     const ILLEGAL_PARAMETER: u8 = 47;
+    const PROTOCOL_VERSION: u8 = 70;
     let Some(papers) = Papers::new() else { return };
     let secure = papers.serve(&[]);
     let record = |kind: u8, bytes: &[u8]| [&[kind, 3, 1, 0, bytes.len() as u8], bytes].concat();
@@ -28,6 +29,9 @@ fn what_is_no_hello_is_answered_with_an_alert() {
             vec![record(23, b"GET / HTTP/1.1\r\n\r\n")],
             UNEXPECTED_MESSAGE,
         ),
+        // A record of no version of TLS, whatever is in it.
+        (vec![vec![22, 0, 0, 0, 4, 1, 0, 0, 100]], PROTOCOL_VERSION),
+        (vec![vec![22; 1000]], PROTOCOL_VERSION),
         (
             vec![record(22, &[2]), record(22, &[0, 0, 1, 1])],
             UNEXPECTED_MESSAGE,

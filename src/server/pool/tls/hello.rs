@@ -16,6 +16,8 @@ pub(super) const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 pub(super) const RECORD_HEAD: usize = 5;
+/// The first byte of the version in a record's head, in all versions.
+const MAJOR_VERSION: u8 = 3;
 const MESSAGE_HEAD: usize = 4;
 
 /// The random of a ServerHello that asks for another hello: SHA-256 of "HelloRetryRequest" (RFC 8446, section 4.1.3).
@@ -33,6 +35,7 @@ pub(super) enum Alert {
     RecordOverflow = 22,
     IllegalParameter = 47,
     DecodeError = 50,
+    ProtocolVersion = 70,
 }
 
 impl Alert {
@@ -49,6 +52,7 @@ impl Alert {
             Alert::RecordOverflow => "a record is too long",
             Alert::IllegalParameter => "the hello is too long",
             Alert::DecodeError => "the hello is empty",
+            Alert::ProtocolVersion => "a record is of no version of TLS",
         }
     }
 }
@@ -166,6 +170,10 @@ impl Reader {
         };
         if !fits {
             return Err(Alert::UnexpectedMessage);
+        }
+        // OpenSSL would close without a word.
+        if self.record_read == 2 && self.record[1] != MAJOR_VERSION {
+            return Err(Alert::ProtocolVersion);
         }
         if self.record_read == RECORD_HEAD {
             self.record_read = 0;

@@ -253,6 +253,7 @@ fn what_is_no_hello_is_answered_with_an_alert() {
     const OVERFLOW: u8 = 22;
     const ILLEGAL: u8 = 47;
     const DECODE: u8 = 50;
+    const VERSION: u8 = 70;
     let record = |kind: u8, bytes: &[u8]| {
         let length = (bytes.len() as u16).to_be_bytes();
         [&[kind, 3, 1], &length[..], bytes].concat()
@@ -289,6 +290,9 @@ fn what_is_no_hello_is_answered_with_an_alert() {
         (record(22, &[1, 0, 0x40, 1]), ILLEGAL),
         (in_pieces(&[1, 0xFF, 0xFF, 0xFF]), ILLEGAL),
         (vec![22, 3, 1, 0x40, 1], OVERFLOW),
+        // Records of no version of TLS, the second one behind a piece of a hello.
+        (vec![22, 4], VERSION),
+        ([record(22, &[1, 0]), vec![22, 0]].concat(), VERSION),
     ] {
         let mut talk = Talk::start(&acceptor, &context);
         talk.peer.write_all(&bytes).unwrap();
