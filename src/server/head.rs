@@ -338,6 +338,10 @@ mod tests {
             ("[::1]:1:2", false),
             ("[[::1]]", false),
             ("[::1%25eth0]", false),
+            ("[::1%eth0]", false),
+            // The grammar leaves room for what comes after IPv6; nobody knows its addresses (RFC 3986, section 3.2.2).
+            ("[v1.a]", false),
+            ("[v1f.fe80::a+en1]", false),
             ("[127.0.0.1]", false),
             ("a[::1]", false),
             ("user:secret@localhost", false),
