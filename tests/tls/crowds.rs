@@ -4,6 +4,8 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
 
 use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslStream, SslVerifyMode};
 
@@ -169,6 +171,43 @@ fn tls_client(port: u16) -> SslStream<TcpStream> {
 }
 
 fn is_served(stream: &mut SslStream<TcpStream>) -> bool {
-    let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    asked.is_ok() && stream.read(&mut [0; 1000]).is_ok_and(|read| read > 0)
+    ask(stream).is_ok_and(|answer| !answer.is_empty())
+}
+
+/// The answer, which comes in one record.
+fn ask(stream: &mut SslStream<TcpStream>) -> io::Result<String> {
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = [0; 1000];
+    let read = stream.read(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..read]).into_owned())
+}
+
+/// Clients that ask again and again on kept connections, each with a pause between two requests.
+#[test]
+fn a_stop_breaks_no_request_of_clients_that_keep_asking() {
+    let Some(papers) = Papers::new() else { return };
+    let mut secure = papers.serve(&[("SEALGATE_GRACE", "5")]);
+    let clients: Vec<_> = (0..128).map(|_| tls_client(secure.port)).collect();
+    thread::scope(|scope| {
+        let running: Vec<_> = (0u64..)
+            .zip(clients)
+            .map(|(number, mut client)| {
+                scope.spawn(move || {
+                    loop {
+                        let answer = ask(&mut client).map_err(|error| error.to_string())?;
+                        if answer.contains("\r\nConnection: close\r\n") {
+                            return Ok::<bool, String>(answer.starts_with("HTTP/1.1 200 "));
+                        }
+                        thread::sleep(Duration::from_millis(number * 4));
+                    }
+                })
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(600));
+        secure.server.signal("TERM");
+        for client in running {
+            assert_eq!(client.join().unwrap(), Ok(true));
+        }
+    });
+    assert_eq!(secure.server.wait(), Some(0), "{}", secure.server.log());
 }
