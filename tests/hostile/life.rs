@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::common::load::{burst, loopback};
 use crate::common::wire::{Answers, End};
 use crate::common::{Answer, PATIENCE, READ, Server, promised};
-use crate::{GET, alone, beside_others, start};
+use crate::{GET, alone, beside_others, configure, start};
 
 const LOGIN: &str = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"username\":\"a\"}";
 
@@ -137,9 +137,22 @@ fn a_stop_lets_running_requests_end_and_nothing_else() {
 /// Clients that ask again and again on kept connections, each with a pause between two requests.
 #[test]
 fn a_stop_breaks_no_request_of_clients_that_keep_asking() {
+    stops_while_clients_keep_asking("pool");
+}
+
+#[test]
+fn nor_does_a_stop_of_tiny_http() {
+    stops_while_clients_keep_asking("tiny-http");
+}
+
+fn stops_while_clients_keep_asking(engine: &str) {
     let _beside = beside_others();
     let home = tempfile::tempdir().unwrap();
-    let mut server = start(&home, &[("SEALGATE_GRACE", "5")]);
+    let mut server = Server::start_with(home.path(), |command| {
+        configure(command);
+        command.env("SEALGATE_ENGINE", engine);
+        command.env("SEALGATE_GRACE", "5");
+    });
     let clients: Vec<_> = (0..128).map(|_| Answers::new(server.connect())).collect();
     thread::scope(|scope| {
         let running: Vec<_> = (0u64..)

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::api::App;
 use crate::config::ServerSettings;
-use crate::server::listen;
+use crate::server::{farewell, listen};
 use crate::sync::lock;
 use crate::threads;
 
@@ -53,10 +53,6 @@ pub(crate) use framing::fuzz::framing;
 
 /// How long a client that was told that the connection is over may go on sending before it is cut off.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// How long a stop leaves connections between two requests open. A client that asks meanwhile is answered and told to go;
-/// one whose request crosses the end of its connection cannot know whether it was answered.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long a stop waits for threads that were told to drop everything.
 const ABORT: Duration = Duration::from_secs(1);
@@ -140,7 +136,7 @@ impl Engine {
     }
 
     pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
-        self.shared.stop(FAREWELL.min(grace / 2));
+        self.shared.stop(farewell(grace));
         let within = |time| {
             self.shared
                 .wait_for_workers(Instant::now().checked_add(time))

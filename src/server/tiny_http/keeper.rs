@@ -243,11 +243,30 @@ fn work(shared: &Shared, generation: &Generation, old_workers: &AtomicUsize) {
         }
         old_workers.fetch_sub(1, Ordering::SeqCst);
     }
-    // What was asked before the stop still gets its answer.
-    while shared.is_stopping()
-        && let Some(request) = take(shared, generation, |server| server.try_recv().ok()?)
-    {
-        answer(shared, generation, request);
+    if shared.is_stopping() {
+        answer_last(shared, generation);
+    }
+}
+
+/// What was asked before the stop still gets its answer, and who asks once more on a kept connection is told to go with it.
+fn answer_last(shared: &Shared, generation: &Generation) {
+    loop {
+        let mut over = false;
+        let request = take(shared, generation, |server| {
+            let left = shared.farewell_left();
+            over = left.is_zero();
+            let received = match over {
+                true => server.try_recv(),
+                false => server.recv_timeout(left),
+            };
+            received.ok()?
+        });
+        match request {
+            Some(request) => answer(shared, generation, request),
+            None if over => return,
+            // A wake-up: there is time left.
+            None => {}
+        }
     }
 }
 

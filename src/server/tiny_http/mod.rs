@@ -27,13 +27,14 @@ mod keeper;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::api::App;
 use crate::config::{Listen, ServerSettings};
+use crate::server::farewell;
 use crate::server::head::Limits;
 use crate::server::listen::Socket;
 use crate::sync::lock;
@@ -69,6 +70,8 @@ struct Shared {
     /// A path nobody can guess: requests for it come from the keeper, which looks whether its server still accepts.
     probe: String,
     stopping: AtomicBool,
+    /// Once it stops: until when requests are still waited for.
+    farewell_ends: OnceLock<Instant>,
     /// Requests being answered.
     running: AtomicUsize,
     /// Workers that have not ended: each ends when the queue of its generation is empty and the engine stops.
@@ -99,6 +102,7 @@ impl Engine {
             workers,
             probe: format!("/{:016x}{:016x}", random(), random()),
             stopping: AtomicBool::new(false),
+            farewell_ends: OnceLock::new(),
             running: AtomicUsize::new(0),
             workers_alive: AtomicUsize::new(0),
             state: Mutex::default(),
@@ -117,8 +121,10 @@ impl Engine {
     }
 
     pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
-        self.shared.begin_stop(None);
         let deadline = Instant::now() + grace;
+        let ends = || Instant::now() + farewell(grace);
+        self.shared.farewell_ends.get_or_init(ends);
+        self.shared.begin_stop(None);
         let mut state = self.shared.state();
         while self.shared.workers_alive.load(Ordering::SeqCst) > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -167,8 +173,9 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// Takes no more requests; with a failure, because it cannot.
+    /// Takes no more requests, unless there is to be a farewell; with a failure, because it cannot.
     fn begin_stop(&self, failure: Option<Error>) {
+        self.farewell_ends.get_or_init(Instant::now);
         self.stopping.store(true, Ordering::SeqCst);
         let mut state = self.state();
         state.stopped = true;
@@ -179,5 +186,13 @@ impl Shared {
 
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// How long a last request is waited for.
+    fn farewell_left(&self) -> Duration {
+        let ends = self.farewell_ends.get();
+        ends.map_or(Duration::ZERO, |ends| {
+            ends.saturating_duration_since(Instant::now())
+        })
     }
 }
