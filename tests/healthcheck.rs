@@ -412,7 +412,8 @@ fn the_curl_command_of_a_start_works_as_it_stands() {
     papers.issue("localhost", None, (-1, 1));
     let ca = papers.issue("ca", None, (-1, 1));
     papers.issue("gate.example", Some(&ca), (-1, 1));
-    for name in ["own", "localhost", "gate.example"] {
+    papers.issue("*.gate.example", Some(&ca), (-1, 1));
+    for name in ["own", "localhost", "gate.example", "*.gate.example"] {
         let (server, _) = serve(home.path(), "127.0.0.1:0", &papers.settings(name));
         let (curl, output) = suggested(&server);
         assert!(curl.contains("--cacert '"), "{curl}");

@@ -52,6 +52,14 @@ fn tls_target(address: SocketAddr, settings: &ServerSettings) -> String {
     format!("{target}https://{host}")
 }
 
+/// One of the names that a wildcard stands for; any other name as it is.
+fn some_name(pattern: &str) -> String {
+    match pattern.strip_prefix("*.") {
+        Some(rest) => format!("sealgate.{rest}"),
+        None => pattern.to_owned(),
+    }
+}
+
 /// A name to ask for where the certificate does not have the address itself.
 fn name_for(certificate: &X509, ip: IpAddr) -> Option<String> {
     let mut names = Vec::new();
@@ -65,17 +73,17 @@ fn name_for(certificate: &X509, ip: IpAddr) -> Option<String> {
                 if same {
                     return None;
                 }
-                names.extend(name.dnsname().map(str::to_owned));
+                names.extend(name.dnsname().map(some_name));
             }
         }
         None => {
             let subject = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
             let text =
                 |entry: &X509NameEntryRef| String::from_utf8(entry.data().as_slice().to_vec()).ok();
-            names.extend(subject.filter_map(text));
+            names.extend(subject.filter_map(text).map(|name| some_name(&name)));
         }
     }
-    // Neither a wildcard nor anything that a shell reads in its own way.
+    // Nothing that a shell reads in its own way.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
     names.retain(|name| name.chars().all(plain) && name.parse::<IpAddr>().is_err());
     let local = ip.is_loopback() && names.iter().any(|name| name == "localhost");
