@@ -170,6 +170,9 @@ fn a_pseudonym_is_resolved_in_both_directions_and_across_rotations() {
     let alice = issue("alice");
     assert_eq!(lines(&who("alice")), [alice.as_str()]);
     assert_eq!(lines(&who(&alice)), ["alice"]);
+    // As it stands in the trail, or as a tool has written it.
+    assert_eq!(lines(&who(&format!("who={alice}"))), ["alice"]);
+    assert_eq!(lines(&who(&alice.to_uppercase())), ["alice"]);
     // A name without an account has one too; only the way back is closed.
     let stranger = issue("stranger");
     assert_eq!(lines(&who("stranger")), [stranger.as_str()]);
@@ -189,6 +192,10 @@ fn a_pseudonym_is_resolved_in_both_directions_and_across_rotations() {
     let hex = lines(&who("0123456789abcdef"));
     assert!(hex.len() == 2 && hex[0] != "0123456789abcdef", "{hex:?}");
     assert_eq!(lines(&who(&hex[0])), ["0123456789abcdef"]);
+    people.add("0123456789ABCDEF", "");
+    let capitals = lines(&who("0123456789ABCDEF"));
+    assert_ne!(capitals, hex);
+    assert_eq!(lines(&who(&capitals[0])), ["0123456789ABCDEF"]);
 
     // Reads only: in a place without keys nothing is made.
     let nowhere = Place::new();

@@ -48,9 +48,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             place(&settings)
         )));
     }
-    let mut lines = match is_pseudonym(name) {
-        true => accounts_of(name, &keys, &Users::new(&settings)?)?,
-        false => keys.iter().map(|keys| keys.pseudonym(name)).collect(),
+    let mut lines = match pseudonym(name) {
+        Some(wanted) => accounts_of(name, &wanted, &keys, &Users::new(&settings)?)?,
+        None => keys.iter().map(|keys| keys.pseudonym(name)).collect(),
     };
     if lines.is_empty() {
         return Err(Failure::no(format!(
@@ -67,15 +67,16 @@ fn place(settings: &GateSettings) -> String {
     folder.map_or(String::new(), |folder| format!(" in {}", folder.display()))
 }
 
-fn is_pseudonym(text: &str) -> bool {
-    text.len() == 16
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// The pseudonym that this is, also with the `who=` of a line of the trail, and in capitals.
+fn pseudonym(text: &str) -> Option<String> {
+    let digits = text.strip_prefix("who=").unwrap_or(text);
+    let is_pseudonym = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_pseudonym.then(|| digits.to_ascii_lowercase())
 }
 
-/// The names that have this pseudonym under one of the keys; for an account of just that name, the pseudonyms.
+/// The names that have this pseudonym under one of the keys; for an account of just the name that was given, the pseudonyms.
 fn accounts_of(
+    given: &str,
     pseudonym: &str,
     keys: &[Pseudonyms],
     users: &Users,
@@ -97,8 +98,8 @@ fn accounts_of(
             }
         }
     }
-    if found.is_empty() && users.find(pseudonym)?.is_some() {
-        found.extend(keys.iter().map(|keys| keys.pseudonym(pseudonym)));
+    if found.is_empty() && users.find(given)?.is_some() {
+        found.extend(keys.iter().map(|keys| keys.pseudonym(given)));
     }
     Ok(found)
 }
