@@ -31,7 +31,7 @@
 
 /* A string literal as the address and the length that functions take:
  * sealgate_mask_data(SEALGATE_LITERAL("my_password"), 3, &masked). Nothing but a literal compiles. */
-#define SEALGATE_LITERAL(text) ("" text), (sizeof(text) - 1)
+#define SEALGATE_LITERAL(text) ("" text ""), (sizeof("" text "") - 1)
 
 /* A status must be looked at. */
 #if defined(__GNUC__) || defined(__clang__)

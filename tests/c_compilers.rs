@@ -67,6 +67,34 @@ fn the_header_compiles_without_a_warning_in_every_standard() {
     }
 }
 
+/// What has no length of its own, or another one than its type says.
+#[test]
+fn only_a_literal_is_taken_for_a_literal() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("literal.c");
+    for (text, good) in [
+        ("\"abc\"", true),
+        ("\"abc\" \"d\"", true),
+        ("pointer", false),
+        ("array", false),
+        ("\"abc\" + 1", false),
+        ("&\"abc\"[1]", false),
+    ] {
+        let code = format!(
+            "#include <sealgate.h>\n\
+             int main(void) {{ sealgate_buffer masked = {{0, 0, 0}}; const char *pointer = \"abc\";\n\
+             char array[8] = \"abc\"; (void)pointer; (void)array;\n\
+             return (int)sealgate_mask_data(SEALGATE_LITERAL({text}), 3, &masked); }}\n"
+        );
+        std::fs::write(&source, code).unwrap();
+        for program in compilers("cc", "clang") {
+            let mut check = compiler(program, "c11");
+            check.args(["-x", "c", "-fsyntax-only"]).arg(&source);
+            assert_eq!(check.output().unwrap().status.success(), good, "{text}");
+        }
+    }
+}
+
 #[test]
 fn the_examples_compile_without_a_warning_in_every_standard_of_c() {
     for program in compilers("cc", "clang") {

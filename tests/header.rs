@@ -48,7 +48,7 @@ fn generated() -> String {
          #define SEALGATE_OPEN_LOGIN_SCOPE \"{scope}\"\n\n\
          /* A string literal as the address and the length that functions take:\n \
          * sealgate_mask_data(SEALGATE_LITERAL(\"my_password\"), 3, &masked). Nothing but a literal compiles. */\n\
-         #define SEALGATE_LITERAL(text) (\"\" text), (sizeof(text) - 1)\n\n\
+         #define SEALGATE_LITERAL(text) (\"\" text \"\"), (sizeof(\"\" text \"\") - 1)\n\n\
          /* A status must be looked at. */\n\
          #if defined(__GNUC__) || defined(__clang__)\n\
          #define SEALGATE_MUST_USE __attribute__((warn_unused_result))\n\
