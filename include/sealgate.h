@@ -742,7 +742,7 @@ void sealgate_free(struct sealgate_gate *gate);
  * Issues a signed token.
  *
  * `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is names with single spaces
- * between and may be empty. `ttl_seconds` is how long the token lives, at most 315576000 (ten years); 0 takes the setting
+ * between and may be empty; `sealgate_default_scope` gives what the account of the user has. `ttl_seconds` is how long the token lives, at most 315576000 (ten years); 0 takes the setting
  * token_ttl. `*out` receives the token; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
  *
@@ -1581,6 +1581,23 @@ sealgate_status sealgate_add_user(const struct sealgate_gate *gate,
                                   size_t password_size,
                                   const char *scope,
                                   size_t scope_size);
+
+/**
+ * Gives what a token for a user permits if nobody asks for other scopes: what the account of this name has, or
+ * SEALGATE_OPEN_LOGIN_SCOPE if there is none. `sealgate token issue` and Python's `issue_token` take it by default;
+ * `sealgate_issue_token` takes what it is given.
+ *
+ * `*out` receives names with single spaces between, maybe none; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `gate` is NULL or live; `subject` is NULL or has its size; `out` is NULL or may be written.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_default_scope(const struct sealgate_gate *gate,
+                                       const char *subject,
+                                       size_t subject_size,
+                                       struct sealgate_buffer *out);
 
 /**
  * Checks a password and tells what the account may do.

@@ -121,11 +121,11 @@ fn issue(matches: &ArgMatches) -> Result<(), Failure> {
     let gate = gate_of(&settings)?;
     let subject = text("user");
     let account = gate.users().find(subject)?;
-    let scope = match (matches.get_one::<String>("scope"), &account) {
-        (Some(given), _) => given,
-        (None, Some(account)) => account.scope.as_str(),
-        (None, None) => OPEN_LOGIN_SCOPE,
+    let scope = match matches.get_one::<String>("scope") {
+        Some(given) => given.clone(),
+        None => gate.default_scope(subject)?,
     };
+    let scope = scope.as_str();
     let grant = Grant {
         subject,
         scope,

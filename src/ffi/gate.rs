@@ -73,7 +73,7 @@ pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
 /// Issues a signed token.
 ///
 /// `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is names with single spaces
-/// between and may be empty. `ttl_seconds` is how long the token lives, at most 315576000 (ten years); 0 takes the setting
+/// between and may be empty; `sealgate_default_scope` gives what the account of the user has. `ttl_seconds` is how long the token lives, at most 315576000 (ten years); 0 takes the setting
 /// token_ttl. `*out` receives the token; free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
 ///

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::buffer::SealgateBuffer;
-use super::gate::{SealgateGate, guarded, milliseconds};
+use super::gate::{SealgateGate, call, guarded, milliseconds};
 use super::input::{bytes, output, text};
 use super::revoke::{tell, token_text, told};
 use super::{Failure, SealgateStatus};
@@ -40,6 +40,32 @@ pub unsafe extern "C" fn sealgate_add_user(
             let scope = text(scope, scope_size, "scope")?;
             let added = gate.users().add(name, &password.into(), scope);
             Ok(told(gate, "account.add", name, added)?)
+        })
+    }
+}
+
+/// Gives what a token for a user permits if nobody asks for other scopes: what the account of this name has, or
+/// SEALGATE_OPEN_LOGIN_SCOPE if there is none. `sealgate token issue` and Python's `issue_token` take it by default;
+/// `sealgate_issue_token` takes what it is given.
+///
+/// `*out` receives names with single spaces between, maybe none; free it with `sealgate_buffer_free`. On failure it is empty.
+/// Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `gate` is NULL or live; `subject` is NULL or has its size; `out` is NULL or may be written.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_default_scope(
+    gate: *const SealgateGate,
+    subject: *const c_char,
+    subject_size: usize,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        call(gate, out, SealgateBuffer::EMPTY, |gate| {
+            let scope = gate.default_scope(text(subject, subject_size, "subject")?)?;
+            Ok(SealgateBuffer::new(scope.into_bytes(), false))
         })
     }
 }

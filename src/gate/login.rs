@@ -6,7 +6,7 @@ use super::{Gate, Inner};
 use crate::audit::Asker;
 use crate::clock::unix_now;
 use crate::store::{Moment, Rotation, Session};
-use crate::token::{self, Claims, Grant, Made, Making, TokenUse, narrow_scope};
+use crate::token::{self, Claims, Grant, Made, Making, OPEN_LOGIN_SCOPE, TokenUse, narrow_scope};
 use crate::users::{self, Login, Users};
 use crate::{Error, TokenError};
 
@@ -34,6 +34,16 @@ impl Gate {
     /// The accounts in the gate's data directory.
     pub fn users(&self) -> &Users {
         &self.inner.users
+    }
+
+    /// What a token for this user permits if nobody asks for other scopes: what the account of this name has, or
+    /// [`OPEN_LOGIN_SCOPE`] if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn default_scope(&self, subject: &str) -> Result<String, Error> {
+        let account = self.inner.users.find(subject)?;
+        Ok(account.map_or_else(|| OPEN_LOGIN_SCOPE.to_owned(), |account| account.scope))
     }
 
     /// Whether passwords are wanted: an account has existed, and `SEALGATE_LOGIN=open` does not say otherwise.

@@ -61,12 +61,24 @@ static void log_in(const sealgate_gate *gate, sealgate_buffer *token, sealgate_b
     CHECK(wait == 0 && token->size > 0 && refresh->size > 0);
 }
 
+static void default_scope_is(const sealgate_gate *gate, const char *name, const char *wanted)
+{
+    sealgate_buffer scope = {0};
+    OK(sealgate_default_scope(gate, name, strlen(name), &scope));
+    CHECK(scope.size == strlen(wanted) && memcmp(scope.data, wanted, scope.size) == 0);
+    sealgate_buffer_free(&scope);
+}
+
 static void accounts_let_in_and_shut_out(sealgate_gate *gate)
 {
     sealgate_buffer scope = {0};
     uint64_t wait;
+    default_scope_is(gate, "alice", SEALGATE_OPEN_LOGIN_SCOPE);
     OK(sealgate_add_user(gate, "alice", 5, PASSWORD, "encrypt decrypt", 15));
     OK(sealgate_add_user(gate, "carol", 5, PASSWORD, NULL, 0));
+    default_scope_is(gate, "alice", "encrypt decrypt");
+    default_scope_is(gate, "carol", "");
+    default_scope_is(gate, "nobody", SEALGATE_OPEN_LOGIN_SCOPE);
     IS(USER_EXISTS, sealgate_add_user(gate, "alice", 5, PASSWORD, NULL, 0));
     IS(WEAK_PASSWORD, sealgate_add_user(gate, "dave", 4, "password1", 9, NULL, 0));
     IS(WEAK_PASSWORD, sealgate_add_user(gate, "dave", 4, NULL, 0, NULL, 0));

@@ -72,6 +72,20 @@ def test_what_keeps_an_account_from_being_made_is_told_apart(gate):
         gate.set_user_password("alice", "password")
 
 
+def test_a_token_has_the_scopes_of_its_account_unless_others_are_asked_for(gate):
+    def scopes(*arguments):
+        return gate.verify_token(gate.issue_token(*arguments)).scopes
+
+    everything = tuple(sealgate.OPEN_LOGIN_SCOPE.split())
+    assert scopes("alice") == everything
+    gate.add_user("alice", PASSWORD, scope=["decrypt", "orders"])
+    gate.add_user("bob", PASSWORD, scope="")
+    assert scopes("alice") == ("decrypt", "orders")
+    assert scopes("bob") == ()
+    assert scopes("alice", "encrypt") == ("encrypt",)
+    assert scopes("alice", "") == ()
+
+
 def test_wrong_passwords_put_further_tries_off(gate):
     gate.add_user("alice", PASSWORD)
     for _ in range(100):

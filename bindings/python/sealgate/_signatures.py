@@ -67,6 +67,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sealgate_claims_issued_at": (_STATUS, (_HANDLE, POINTER(c_uint64))),
     "sealgate_claims_free": (None, (_HANDLE,)),
     # Accounts, and tokens that are taken back
+    "sealgate_default_scope": (_STATUS, (_HANDLE, *_DATA, _BUFFER)),
     "sealgate_add_user": (_STATUS, (_HANDLE, *_DATA, *_DATA, *_DATA)),
     "sealgate_check_password": (_STATUS, (_HANDLE, *_DATA, *_DATA, *_DATA, _BUFFER, POINTER(c_uint64))),
     "sealgate_log_in": (

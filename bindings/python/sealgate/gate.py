@@ -108,12 +108,13 @@ class Gate(Accounts):
     # Tokens
 
     def issue_token(
-        self, subject: str, scope: Union[str, Iterable[str]] = OPEN_LOGIN_SCOPE, ttl: Optional[int] = None
+        self, subject: str, scope: Union[str, Iterable[str], None] = None, ttl: Optional[int] = None
     ) -> str:
         """Issues a signed token.
 
         :param subject: the user, 1 to 256 characters without control characters.
-        :param scope: what the token may be used for: names in a list, or with single spaces between.
+        :param scope: what the token may be used for: names in a list, or with single spaces between. None takes what the
+            account of the subject has, or ``OPEN_LOGIN_SCOPE`` if there is none.
         :param ttl: how many seconds it lives, at most 315,576,000 (ten years); None takes the setting ``token_ttl``.
 
             >>> gate = Gate(keys="ephemeral")
@@ -121,14 +122,20 @@ class Gate(Accounts):
             ('orders',)
 
         :raises InvalidArgumentError: where subject, scope or ttl is not acceptable.
+        :raises StoreError: where the store cannot be used.
         """
-        user, names = text(subject, "subject"), text(scope_text(scope), "scope")
+        user = text(subject, "subject")
+        names = self._default_scope(user) if scope is None else text(scope_text(scope), "scope")
         seconds = 0 if ttl is None else number(ttl, "ttl", _UINT32_MAX)
         if ttl is not None and not seconds:
             raise ValueError("ttl must be at least 1 second")
         handle, place = self._handle or opened(None, "gate"), take_buffer()
         status = _issue(handle, user, len(user), names, len(names), seconds, place[1])
         return text_of(status, place)
+
+    def _default_scope(self, user: bytes) -> bytes:
+        handle, place = self._handle or opened(None, "gate"), take_buffer()
+        return bytes_of(LIBRARY.sealgate_default_scope(handle, user, len(user), place[1]), place)
 
     def verify_token(self, token: Union[str, bytes]) -> Claims:
         """Checks a token and gives its claims.
