@@ -8,6 +8,7 @@ import logging
 import urllib.error
 
 import pytest
+from werkzeug.exceptions import MethodNotAllowed, TooManyRequests
 
 import sealgate
 from doors import PATIENCE, Reply
@@ -43,6 +44,8 @@ ANSWERS = {
     "unchecked": (sealgate.TokenUncheckedError("Later."), 503, "Later.", {}),
     "starlette": (Foreign(status_code=403, detail="Not you.", headers={"X-A": "b"}), 403, "Not you.", {"X-A": "b"}),
     "werkzeug": (Werkzeugs(code=410, description="Gone."), 410, "Gone.", {}),
+    "werkzeug's headers": (TooManyRequests("Slow down.", retry_after=7), 429, "Slow down.", {"Retry-After": "7"}),
+    "werkzeug's methods": (MethodNotAllowed(["GET"], "Read it."), 405, "Read it.", {"Allow": "GET"}),
 }
 
 FAULTS = {

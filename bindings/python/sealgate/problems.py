@@ -60,6 +60,9 @@ def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
         headers = dict(given) if isinstance(given, Mapping) else {}
     elif hasattr(error, "get_response"):
         status, detail = getattr(error, "code", None), getattr(error, "description", "")
+        # Retry-After, Allow, WWW-Authenticate; the body is another one here.
+        get_headers = getattr(error, "get_headers", tuple)
+        headers = {name: value for name, value in get_headers() if name.lower() != "content-type"}
     if not isinstance(status, int) or not 400 <= status <= 599:
         return None
     return _problem(int(status), "http_error", detail if isinstance(detail, str) else "", headers, request_id)
