@@ -44,6 +44,8 @@ pub use table::{Group, SETTINGS, Setting, find};
 #[derive(Debug, Default, Clone)]
 pub struct Config {
     values: BTreeMap<&'static str, Given>,
+    /// The settings files with a secret in them, whether or not it is used.
+    files_with_secrets: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -340,7 +342,7 @@ impl Config {
         let files = [
             (
                 "The settings file, which holds secrets",
-                self.files_with_secrets().next(),
+                self.files_with_secrets.first(),
             ),
             (
                 "SEALGATE_RING_KEY_FILE",

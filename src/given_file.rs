@@ -3,7 +3,7 @@
 //! are made here, `data_dir` has the stricter rule.
 
 use std::fs::Metadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
 use crate::data_dir::shell_word;
@@ -57,19 +57,39 @@ pub(crate) fn check(_path: &Path, _metadata: &Metadata) -> Result<Option<String>
     Ok(None)
 }
 
-/// What is in a folder that others can change may be replaced by them: where the path says that it is, and where a link
-/// leads to. In one with the sticky bit, such as /tmp, they can only replace what is theirs.
+/// The same of a file without secrets that decides what is done, such as a settings file: what its owner or its group can
+/// change is their business, what every user can change is nobody's.
+#[cfg(unix)]
+pub(crate) fn check_open(path: &Path, metadata: &Metadata) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+
+    if !metadata.is_file() {
+        return Ok(());
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o002 != 0 {
+        return Err(format!(
+            "can be changed by every user (mode {mode:04o}), so it cannot be trusted. Mend it with: chmod o-w {}",
+            shell_word(path)
+        ));
+    }
+    check_folders(path).map(drop)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn check_open(_path: &Path, _metadata: &Metadata) -> Result<(), String> {
+    Ok(())
+}
+
+/// What is in a folder that others can change may be replaced by them, and so may the folders in it: those that the path
+/// names, and those that each link leads through. In one with the sticky bit, such as /tmp, they can only replace what is
+/// theirs.
 #[cfg(unix)]
 fn check_folders(path: &Path) -> Result<Option<String>, String> {
     use std::os::unix::fs::MetadataExt;
 
     let mut looser = None;
-    let real = path.canonicalize().ok();
-    for path in [Some(path), real.as_deref()].into_iter().flatten() {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+    for (folder, holds_it) in folders_on_the_way(path) {
         let Ok(metadata) = folder.metadata() else {
             continue;
         };
@@ -77,7 +97,7 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
         if mode & 0o1000 != 0 || mode & 0o022 == 0 {
             continue;
         }
-        let word = shell_word(folder);
+        let word = shell_word(&folder);
         if mode & 0o002 != 0 {
             return Err(format!(
                 "is in a folder in which every user can replace it (mode {mode:04o}). Mend it with: chmod o-w {word}"
@@ -85,7 +105,7 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
         }
         // A group of the user's own has nobody else in it.
         let own = rustix::process::getegid().as_raw();
-        if ![0, own].contains(&metadata.gid()) {
+        if holds_it && ![0, own].contains(&metadata.gid()) {
             looser = Some(format!(
                 "is in a folder in which its group can replace it (mode {mode:04o}). Unless that is meant, take it away \
                  with: chmod g-w {word}"
@@ -93,6 +113,32 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
         }
     }
     Ok(looser)
+}
+
+/// The folders of a path, the nearest first, which holds what the path names; then, wherever one of its parts is a link, those
+/// of what it leads to.
+#[cfg(unix)]
+fn folders_on_the_way(path: &Path) -> Vec<(PathBuf, bool)> {
+    /// As the system's own (ELOOP).
+    const MOST_LINKS: usize = 40;
+
+    let mut folders = Vec::new();
+    let mut paths = vec![path.to_owned()];
+    let mut links = 0;
+    while let Some(path) = paths.pop() {
+        let path = std::path::absolute(&path).unwrap_or(path);
+        for part in path.ancestors() {
+            let folder = part.parent();
+            folders.extend(folder.map(|folder| (folder.to_owned(), part == path)));
+            if let (Ok(to), Some(folder)) = (part.read_link(), folder)
+                && links < MOST_LINKS
+            {
+                links += 1;
+                paths.push(folder.join(to));
+            }
+        }
+    }
+    folders
 }
 
 /// The warning of a file that is there, for whoever looks at settings; what is refused is found when it is opened.

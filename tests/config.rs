@@ -217,6 +217,12 @@ fn a_check_looks_at_what_the_settings_point_to_and_makes_nothing() {
     assert!(check(&[], &[]).2.contains("chmod 600"));
     assert_eq!(check(&[("SEALGATE_KEYS", "ephemeral")], &[]), fine);
     write(&ring, &good, 0o600);
+    let store = folder.join("store.db");
+    write(&store, "", 0o640);
+    let (code, _, said) = check(&[], &[]);
+    assert!(code == 2 && said.contains("store.db"), "{said}");
+    assert!(said.contains("chmod 600"), "{said}");
+    fs::remove_file(&store).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(check(&[], &[]).2.contains("chmod 700"));
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
@@ -265,6 +271,7 @@ fn a_settings_file_with_secrets_that_others_can_read_gets_a_remark() {
         ("secure_data = \"canary\"\n", 0o640, Some("its group")),
         ("secure_data = \"canary\"\n", 0o600, None),
         ("max_requests = 7\n", 0o644, None),
+        ("max_requests = 7\n", 0o664, None),
     ] {
         write(&file, text_of_file, mode);
         let output = typed(home.path(), &arguments, b"", &[]);
@@ -276,6 +283,28 @@ fn a_settings_file_with_secrets_that_others_can_read_gets_a_remark() {
             None => assert_eq!(said, ""),
         }
     }
+}
+
+#[test]
+fn a_settings_file_is_judged_by_all_that_is_in_it() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("sealgate.toml");
+    let path = file.to_str().unwrap();
+    let check = |text_of_file: &str, mode, settings: &[(&str, &str)]| {
+        write(&file, text_of_file, mode);
+        let arguments = ["config", "--check", "--config", path];
+        let output = typed(home.path(), &arguments, b"", settings);
+        (output.status.code(), text(&output.stderr))
+    };
+    // The secret in it is none the less one for another that wins.
+    let other = [("SEALGATE_SECURE_DATA", "another")];
+    let secret = "secure_data = \"canary\"\n";
+    let (code, said) = check(secret, 0o644, &other);
+    assert!(code == Some(0) && said.contains("every user"), "{said}");
+    assert_eq!(check(secret, 0o664, &other).0, Some(2));
+    // Who can write to one without secrets decides who may log in.
+    let (code, said) = check("max_requests = 7\n", 0o646, &[]);
+    assert!(code == Some(2) && said.contains("chmod o-w"), "{said}");
 }
 
 /// A key and its certificate, in files.
@@ -377,7 +406,14 @@ fn files_with_secrets_that_others_can_change_are_refused_and_those_they_can_read
         let moved = open.join("file");
         fs::copy(file, &moved).unwrap();
         std::os::unix::fs::symlink(&moved, &link).unwrap();
-        for path in [&moved, &link] {
+        let (further, inner) = (open.join("link"), open.join("inner"));
+        std::os::unix::fs::symlink(file, &further).unwrap();
+        let by_links = home.path().join("by links");
+        std::os::unix::fs::symlink(&further, &by_links).unwrap();
+        fs::create_dir(&inner).unwrap();
+        let deeper = inner.join("file");
+        fs::copy(file, &deeper).unwrap();
+        for path in [&moved, &link, &by_links, &deeper] {
             let mut settings = settings.clone();
             settings[0].1 = path.to_str().unwrap();
             for (mode, code) in [(0o777, 2), (0o1777, 0), (0o755, 0)] {
@@ -389,6 +425,7 @@ fn files_with_secrets_that_others_can_change_are_refused_and_those_they_can_read
             }
         }
         fs::remove_file(&link).unwrap();
+        fs::remove_file(&by_links).unwrap();
         fs::remove_dir_all(&open).unwrap();
     }
 }

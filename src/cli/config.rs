@@ -12,6 +12,7 @@ use sealgate::config::{
 use sealgate::keys;
 use sealgate::logging;
 use sealgate::server::Server;
+use sealgate::users::Users;
 use serde_json::{Value, json};
 
 use super::table::{aligned, harmless};
@@ -151,11 +152,8 @@ fn faults_outside(report: &Report) -> Vec<String> {
     let right = |names: &[&str]| names.iter().all(|name| report.is_right(name));
     let mut faults = Vec::new();
     if right(&["data_dir", "keys", "jwt_secret_key", "aes_key", "aes_iv"]) {
-        faults.extend(
-            keys::list(&settings.gate)
-                .err()
-                .map(|error| error.to_string()),
-        );
+        let checked = keys::list(&settings.gate).and_then(|_| Users::check_access(&settings.gate));
+        faults.extend(checked.err().map(|error| error.to_string()));
     }
     if right(&["secure_data_file"]) {
         faults.extend(

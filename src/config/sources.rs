@@ -76,31 +76,20 @@ impl Config {
             Err(error) => return vec![error],
         };
         let mut faults = self.take_text(text.expose_str().unwrap_or_default(), path);
-        if self.secrets_from(path)
-            && let Err(end) = given_file::check(path, &metadata)
-        {
+        let (what, judged) = match self.files_with_secrets.iter().any(|file| file == path) {
+            true => (
+                ", which holds secrets,",
+                given_file::check(path, &metadata).map(drop),
+            ),
+            false => ("", given_file::check_open(path, &metadata)),
+        };
+        if let Err(end) = judged {
             let path = path.display();
             faults.push(Error::Setting(format!(
-                "The settings file {path}, which holds secrets, {end}"
+                "The settings file {path}{what} {end}"
             )));
         }
         faults
-    }
-
-    /// Whether a secret came from this settings file.
-    fn secrets_from(&self, path: &Path) -> bool {
-        self.files_with_secrets().any(|file| file == path)
-    }
-
-    pub(super) fn files_with_secrets(&self) -> impl Iterator<Item = &PathBuf> {
-        self.values
-            .iter()
-            .filter_map(|(name, given)| match &given.source {
-                Source::File(path) => find(name)
-                    .is_some_and(|setting| setting.secret)
-                    .then_some(path),
-                _ => None,
-            })
     }
 
     /// The same of its text.
@@ -122,7 +111,13 @@ impl Config {
                     source.names(setting)
                 ))),
                 Some(value) if value.is_empty() => {}
-                Some(value) => self.give(setting, value, source),
+                Some(value) => {
+                    // Also where another value wins over it.
+                    if setting.secret {
+                        self.files_with_secrets.push(path.to_owned());
+                    }
+                    self.give(setting, value, source);
+                }
             }
         }
         faults

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::clock::unix_now;
 use crate::config::GateSettings;
-use crate::store::{Account, Change, Ledger, Moment};
+use crate::store::{Account, Change, Ledger, Moment, SqliteStore};
 use crate::token::{check_subject, valid_scope};
 use crate::{Error, Secret};
 
@@ -257,6 +257,15 @@ impl Users {
             scope: account.scope,
             version: account.version,
         })
+    }
+
+    /// Whether the store in the settings' data directory, if there is one, is out of others' reach. Opens nothing.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where others can get at it; the sentence says how to mend that.
+    pub fn check_access(settings: &GateSettings) -> Result<(), Error> {
+        let folder = settings.data_dir.as_deref();
+        folder.map_or(Ok(()), SqliteStore::check_access)
     }
 
     /// Looks the whole store through. `false`: there is none.

@@ -108,11 +108,24 @@ pub(super) fn make(folder: &Path) -> Result<(), Error> {
     shown().map_err(|error| unwritable(&error))
 }
 
+/// Refuses a store that others can get at.
+fn judge_access(folder: &Path, metadata: &Metadata) -> Result<(), Error> {
+    check_folder(folder).map_err(Error::Store)?;
+    check_mode(&folder.join(STORE_FILE), metadata, 0o600).map_err(Error::Store)
+}
+
+/// The same of the store that may be there; opens nothing.
+pub(super) fn check_access(folder: &Path) -> Result<(), Error> {
+    match look(folder)? {
+        Found::Nothing => Ok(()),
+        Found::File(metadata) => judge_access(folder, &metadata),
+    }
+}
+
 /// Opens the store that is there, and judges it before anything is written to it.
 pub(super) fn open(folder: &Path, metadata: &Metadata, how: Judge) -> Result<Connection, Error> {
     let path = folder.join(STORE_FILE);
-    check_folder(folder).map_err(Error::Store)?;
-    check_mode(&path, metadata, 0o600).map_err(Error::Store)?;
+    judge_access(folder, metadata)?;
     if metadata.len() == 0 {
         return Err(damaged(&path, "it is empty"));
     }

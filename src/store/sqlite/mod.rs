@@ -36,6 +36,11 @@ impl SqliteStore {
         Ok(Pool::open(folder)?.map(|pool| SqliteStore { pool }))
     }
 
+    /// Refuses a store that is not a file or that others can get at; opens nothing.
+    pub(crate) fn check_access(folder: &Path) -> Result<(), Error> {
+        file::check_access(folder)
+    }
+
     /// The store of the folder, made where there is none.
     pub(crate) fn open_or_make(folder: &Path) -> Result<Self, Error> {
         file::make(folder)?;
