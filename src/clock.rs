@@ -11,6 +11,11 @@ pub fn unix_now() -> u64 {
     now().as_secs()
 }
 
+/// Whether a clock that shows this stands outside of the calendar, and so does not go on.
+pub(crate) fn stands_still(now: u64) -> bool {
+    now == 0 || now >= LAST
+}
+
 /// How long 1970-01-01 UTC is past, some milliseconds late: to ask for it costs next to nothing. A clock that stands before
 /// that, or behind [`LAST`], is taken to stand there: a wrong clock is no reason to stop.
 #[cfg(target_os = "linux")]
@@ -48,9 +53,16 @@ pub(crate) fn coarse_milliseconds() -> u64 {
 
     // Fails for clocks alone that there are none of.
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE);
-    now.map_or(0, |now| {
-        now.tv_sec().unsigned_abs() * 1000 + now.tv_nsec().unsigned_abs() / 1_000_000
-    })
+    now.map_or(0, |now| monotonic_milliseconds(now.tv_sec(), now.tv_nsec()))
+}
+
+/// One that does not start at zero may start below it.
+#[cfg(target_os = "linux")]
+fn monotonic_milliseconds(seconds: i64, nanoseconds: i64) -> u64 {
+    let milliseconds = seconds
+        .saturating_mul(1000)
+        .saturating_add(nanoseconds / 1_000_000);
+    milliseconds.cast_unsigned() ^ (1 << 63)
 }
 
 /// Milliseconds of a clock that never runs backwards.
@@ -61,4 +73,26 @@ pub(crate) fn coarse_milliseconds() -> u64 {
 
     static START: Lazy<Instant> = Lazy::new(Instant::now);
     u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::monotonic_milliseconds;
+
+    #[test]
+    fn a_clock_below_zero_runs_forward_too() {
+        let times = [
+            (i64::MIN / 1000, 0),
+            (-1_000_000, 0),
+            (-1, 0),
+            (-1, 999_000_000),
+            (0, 0),
+            (0, 1_000_000),
+            (1, 0),
+            (i64::MAX / 1000, 0),
+        ];
+        let milliseconds = times.map(|(seconds, rest)| monotonic_milliseconds(seconds, rest));
+        assert!(milliseconds.is_sorted_by(|one, next| one < next));
+        assert_eq!(milliseconds[4] - milliseconds[2], 1000);
+    }
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use common::c::{checked, compiler, python, root};
-use common::people::{FREE, PASSWORD, Pair, claims, refresh};
+use common::people::{FREE, PASSWORD, Pair, claims, login, refresh, within_a_second};
 use common::{Server, run, said, sealgate, text};
 
 /// The second of 10000-01-01, with which dates of four digits are over.
@@ -90,6 +90,22 @@ fn wherever_the_clock_stands_servers_start_answer_and_log_and_tokens_are_good() 
             assert!(command(&["keys", "list"], "").contains(year), "{to}");
             assert!(command(&["user", "list"], "").contains("alice"));
             assert_eq!(server.post("/logout", "", Some(&second.token)).status, 204);
+            // Of a clock that stands still, what is taken back and what is issued after that are told apart all the same.
+            // (Others begin at `to` in each process.)
+            let stands = !(0..YEAR_10000).contains(&to);
+            let mut last = first;
+            for password in ["a windy harbour", "a foggy harbour"] {
+                if !stands {
+                    break;
+                }
+                command(&["user", "passwd", "alice"], password);
+                within_a_second(|| server.get("/secure-data", Some(&last.token)).status == 401);
+                let answer = login(&server, "alice", password);
+                assert_eq!(answer.status, 200, "{to}: {}", answer.body);
+                last = Pair::of(&answer);
+                let good = server.get("/secure-data", Some(&last.token)).status;
+                assert_eq!(good, 200, "{to}");
+            }
             let log = server.stop();
             let line = log.lines().find(|line| line.contains("path=/readyz"));
             assert!(line.unwrap().starts_with(year), "{to}: {log}");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use super::{Presented, SqliteStore, Store};
-use crate::clock::{coarse_milliseconds, unix_now};
+use crate::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::config::GateSettings;
 use crate::{Error, TokenError};
 
@@ -220,6 +220,10 @@ impl Ledger {
             },
         };
         let mut now = unix_now();
+        // Then the order alone counts.
+        if let Some(before) = before.filter(|before| stands_still(now) && now <= *before) {
+            return Ok(before.saturating_add(1));
+        }
         // No longer, should the clock have been set back: such a token is refused until it has caught up.
         let most = Instant::now() + Duration::from_millis(1100);
         while before.is_some_and(|before| now <= before) && Instant::now() < most {

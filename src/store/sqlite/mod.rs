@@ -17,6 +17,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Account, Change, MAX_SESSIONS, Moment, Presented, Rotation, Session, Standing, Store};
 use crate::Error;
+use crate::clock::stands_still;
 use pool::Pool;
 use rows::{ACCOUNT, account_of, whole};
 
@@ -287,10 +288,12 @@ fn revoke_token(
 }
 
 fn revoke_user(change: &Transaction<'_>, name: &str, at: Moment) -> rusqlite::Result<()> {
+    // What was issued while the clock stood still was issued after the last time.
+    let next = i64::from(stands_still(at.now));
     change.execute(
         "INSERT INTO revoked_users VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE
-             SET before = max(before, excluded.before), expires = max(expires, excluded.expires)",
-        params![name, signed(at.now), signed(at.forget)],
+             SET before = max(before + ?4, excluded.before), expires = max(expires, excluded.expires)",
+        params![name, signed(at.now), signed(at.forget), next],
     )?;
     change.execute("DELETE FROM sessions WHERE user = ?1", [name])?;
     forget(change, at.now)
