@@ -244,3 +244,25 @@ fn out_of_descriptors_idle_connections_make_room() {
     crowd[79].get_ref().shutdown(Shutdown::Both).unwrap();
     server.stop();
 }
+
+/// Fewer descriptors than connections are permitted: one address must not push the others out of what room there is.
+#[test]
+fn out_of_descriptors_the_address_that_has_most_makes_room() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start_with(home.path(), few_descriptors);
+    // Idle for longer than anybody of the crowd.
+    let mut others: Vec<_> = (0..4).map(|_| kept(&server)).collect();
+    let mut crowd = Vec::new();
+    for number in 0..80 {
+        let stream = connect_from(2, server.port).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut connection = Answers::new(stream);
+        assert_eq!(ask(&mut connection), Ok(200), "number {number}");
+        crowd.push(connection);
+    }
+    for (number, connection) in others.iter_mut().enumerate() {
+        assert_eq!(ask(connection), Ok(200), "of another address: {number}");
+    }
+    server.stop();
+}

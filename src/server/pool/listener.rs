@@ -118,8 +118,13 @@ impl Listener {
         self.fitted = Instant::now();
         let connections = self.shared.connections.load(Ordering::SeqCst);
         let room = Room::now(connections).filter(|room| room.connections < self.permitted);
-        self.max_connections = room.map_or(self.permitted, |room| room.connections);
+        self.set_max(room.map_or(self.permitted, |room| room.connections));
         room
+    }
+
+    fn set_max(&mut self, connections: usize) {
+        self.max_connections = connections;
+        self.shared.addresses.fit(connections);
     }
 
     /// Accepts until the engine stops; then what has come already, and no more.
@@ -232,7 +237,7 @@ impl Listener {
         self.fit();
         let before = self.shared.connections.load(Ordering::SeqCst);
         // From now on each that comes takes the place of another.
-        self.max_connections = self.max_connections.min(before).max(1);
+        self.set_max(self.max_connections.min(before).max(1));
         let mailbox = self.most_spare();
         let _ = mailbox.send(Message::MakeRoom);
         mailbox.wait_for_room(0);

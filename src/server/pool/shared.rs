@@ -232,15 +232,14 @@ impl Buffered {
 pub(super) struct Addresses {
     /// Zero: no fixed number.
     max: usize,
-    /// From so many on an address is a crowd; where the number is fixed, none is.
-    crowd: usize,
     counts: Mutex<Counts>,
 }
 
-#[derive(Default)]
 struct Counts {
     of: HashMap<Counted, usize>,
-    /// The addresses that are crowds: three at most.
+    /// From so many on an address is a crowd; where the number is fixed, none is.
+    crowd: usize,
+    /// The addresses that are crowds: three at most, while there are no more connections than places.
     crowds: Vec<Counted>,
 }
 
@@ -248,16 +247,32 @@ struct Counts {
 const CROWD_PART: usize = 4;
 
 impl Addresses {
-    /// `max`: most connections of an address; zero: no fixed number, but at `max_connections` crowds make room first.
-    pub(super) fn new(max: usize, max_connections: usize) -> Self {
-        Addresses {
+    /// `max`: most connections of an address; zero: no fixed number, but where there are `places` connections in all, crowds
+    /// make room first.
+    pub(super) fn new(max: usize, places: usize) -> Self {
+        let addresses = Addresses {
             max,
-            crowd: match max {
-                0 => max_connections / CROWD_PART + 1,
-                _ => usize::MAX,
-            },
-            counts: Mutex::default(),
+            counts: Mutex::new(Counts {
+                of: HashMap::new(),
+                crowd: usize::MAX,
+                crowds: Vec::new(),
+            }),
+        };
+        addresses.fit(places);
+        addresses
+    }
+
+    /// From now on there is room for so many connections in all.
+    pub(super) fn fit(&self, places: usize) {
+        let crowd = places / CROWD_PART + 1;
+        let counts = &mut *lock(&self.counts);
+        if self.max > 0 || counts.crowd == crowd {
+            return;
         }
+        counts.crowd = crowd;
+        let is_crowd = |(_, count): &(&Counted, &usize)| **count >= crowd;
+        let crowds = counts.of.iter().filter(is_crowd).map(|(key, _)| *key);
+        counts.crowds = crowds.collect();
     }
 
     /// Counts a connection of this address; an error where it has as many as it may. A trusted proxy stands for many
@@ -271,13 +286,13 @@ impl Addresses {
             return Ok(None);
         };
         let key = counted(ip);
-        let mut counts = lock(&self.counts);
+        let counts = &mut *lock(&self.counts);
         let count = counts.of.entry(key).or_default();
         if self.max > 0 && *count == self.max {
             return Err(());
         }
         *count += 1;
-        if *count == self.crowd {
+        if *count == counts.crowd {
             counts.crowds.push(key);
         }
         Ok(Some(key))
@@ -288,14 +303,14 @@ impl Addresses {
         let Some(key) = address else {
             return;
         };
-        let mut counts = lock(&self.counts);
+        let counts = &mut *lock(&self.counts);
         if let Some(count) = counts.of.get_mut(&key) {
             let before = *count;
             *count -= 1;
             if before == 1 {
                 counts.of.remove(&key);
             }
-            if before == self.crowd {
+            if before == counts.crowd {
                 counts.crowds.retain(|crowd| *crowd != key);
             }
         }
@@ -331,6 +346,16 @@ mod tests {
             .for_each(|key| addresses.leave(key));
         assert_eq!(addresses.largest_crowd(), None);
         assert!(lock(&addresses.counts).of.is_empty());
+        // Fewer places make a crowd of fewer, more places of more.
+        let few: Vec<_> = (0..6).map(|_| enter(4)).collect();
+        assert_eq!(addresses.largest_crowd(), None);
+        addresses.fit(20);
+        assert_eq!(addresses.largest_crowd(), few[0]);
+        addresses.fit(40);
+        assert_eq!(addresses.largest_crowd(), None);
+        addresses.fit(20);
+        few.into_iter().for_each(|key| addresses.leave(key));
+        assert_eq!(addresses.largest_crowd(), None);
         // A proxy that is trusted is none, and has no limit but a fixed one.
         assert_eq!(addresses.enter(Some(ip(3)), |_| true), Ok(None));
         let fixed = Addresses::new(1, 40);
