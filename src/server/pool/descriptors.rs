@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 /// Part of the limit that is left to everything else: the store, the log, files of routes and of the host program.
@@ -22,9 +23,12 @@ impl Room {
     pub(super) fn now(open_connections: usize) -> Option<Room> {
         let files = usize::try_from(getrlimit(Resource::Nofile).current?).ok()?;
         // The folder itself is one of those that are open while it is read.
-        let open = fs::read_dir("/proc/self/fd").map_or(UNKNOWN_OPEN + open_connections, |open| {
-            open.count().saturating_sub(1)
-        });
+        let open = match fs::read_dir("/proc/self/fd") {
+            Ok(open) => open.count().saturating_sub(1),
+            // Not even one is left to look with.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::MFILE) => files,
+            Err(_) => UNKNOWN_OPEN + open_connections,
+        };
         Some(Room::of(files, open, open_connections))
     }
 
@@ -51,6 +55,8 @@ mod tests {
         assert_eq!(connections(1024, 1024, 500), 1024 - 524 - 128);
         assert_eq!(connections(64, 20, 0), 36);
         assert_eq!(connections(1 << 20, 20, 0), (1 << 20) - 20 - 256);
+        // All are taken: connections give up a reserve.
+        assert_eq!(connections(1024, 1024, 300), 300 - 128);
         // One connection is better than none.
         assert_eq!(connections(16, 16, 0), 1);
     }

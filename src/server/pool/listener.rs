@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 
@@ -32,8 +32,10 @@ const TURN: usize = 64;
 const REST: Duration = Duration::from_millis(50);
 /// How often a shortage is told.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// How often it is counted anew how many connections there are descriptors for, where that is fewer than permitted.
+/// How often it is counted anew how many connections there are descriptors for, where that may be fewer than permitted.
 const FIT_EVERY: Duration = Duration::from_secs(1);
+/// With more open files permitted than this many times the connections, it is not counted: the host would have to hold most.
+const PLENTY: usize = 2;
 const BELL: u64 = u64::MAX;
 
 /// See the module.
@@ -45,8 +47,9 @@ pub(super) struct Listener {
     /// Most connections by the settings, and by the descriptors that are there for them.
     permitted: usize,
     max_connections: usize,
-    /// When the latter was counted.
+    /// When the latter was counted, and whether that may change.
     fitted: Instant,
+    scarce: bool,
     /// When the engine's time began.
     started: Instant,
     /// When the last shortage was told.
@@ -100,6 +103,7 @@ impl Listener {
             permitted: max_connections,
             max_connections,
             fitted: Instant::now(),
+            scarce: false,
             started,
             told: None,
         };
@@ -117,9 +121,31 @@ impl Listener {
     fn fit(&mut self) -> Option<Room> {
         self.fitted = Instant::now();
         let connections = self.shared.connections.load(Ordering::SeqCst);
-        let room = Room::now(connections).filter(|room| room.connections < self.permitted);
+        let room = Room::now(connections);
+        self.scarce = room.is_some_and(|room| room.files / PLENTY < self.permitted);
+        let room = room.filter(|room| room.connections < self.permitted);
         self.set_max(room.map_or(self.permitted, |room| room.connections));
         room
+    }
+
+    /// Whether the host's files may take the room of connections: then it is counted anew from time to time.
+    fn is_short(&self) -> bool {
+        let connections = self.shared.connections.load(Ordering::SeqCst);
+        self.scarce && connections > self.max_connections / 2
+    }
+
+    /// Counts anew, and has connections go that there are no descriptors for any more.
+    fn fit_anew(&mut self) {
+        self.fit();
+        let connections = self.shared.connections.load(Ordering::SeqCst);
+        // Whoever comes meanwhile does not wait for all of that.
+        let until = Instant::now() + REST;
+        for _ in self.max_connections..connections {
+            let _ = self.most_spare().send(Message::MakeRoom);
+            if Instant::now() > until {
+                return;
+            }
+        }
     }
 
     fn set_max(&mut self, connections: usize) {
@@ -131,7 +157,11 @@ impl Listener {
     pub(super) fn run(mut self) {
         let mut events: Vec<Event> = Vec::with_capacity(8);
         while !self.shared.is_stopping() {
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+            let timeout = self.is_short().then_some(Timespec {
+                tv_sec: FIT_EVERY.as_secs() as i64,
+                tv_nsec: 0,
+            });
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => {
                     log::error!("the listener cannot wait for connections: {error}");
@@ -142,6 +172,9 @@ impl Listener {
                 if event.data.u64() != BELL {
                     self.accept_from(event.data.u64() as usize);
                 }
+            }
+            if self.fitted.elapsed() >= FIT_EVERY && self.is_short() {
+                self.fit_anew();
             }
         }
         for number in 0..self.sockets.len() {
@@ -206,11 +239,7 @@ impl Listener {
             _ => Transport::Plain(socket),
         };
         let connections = self.shared.connections.fetch_add(1, Ordering::SeqCst);
-        let mut crowded = connections >= self.max_connections;
-        if crowded && self.max_connections < self.permitted && self.fitted.elapsed() >= FIT_EVERY {
-            self.fit();
-            crowded = connections >= self.max_connections;
-        }
+        let crowded = connections >= self.max_connections;
         if connections > self.max_connections {
             // Two for one, until there are no more than there is room for.
             let _ = self.most_spare().send(Message::MakeRoom);
