@@ -383,7 +383,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_TLS_MEMORY",
         default: "268435456",
         value_name: "BYTES",
-        help: "Memory for the state of TLS, of all connections together, as estimated: 48 KiB for a connection in its handshake, 20 KiB afterwards, and before the handshake only what the client has sent. At the limit connections make room as at SEALGATE_MAX_CONNECTIONS.",
+        help: "Memory for the state of TLS, of all connections together, as estimated: 48 KiB for a connection in its handshake (148 KiB where clients are asked for certificates), 20 KiB afterwards, and before the handshake only what the client has sent. At the limit connections make room as at SEALGATE_MAX_CONNECTIONS.",
         apply: |s, v| {
             parse::number(v, 1 << 20, 1 << 40).map(|n| s.server.max_tls_memory = n as usize)
         },

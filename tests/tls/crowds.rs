@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
-use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslStream, SslVerifyMode};
+use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslStream, SslVerifyMode, SslVersion};
 
 use super::Papers;
 use super::common::process::many_descriptors;
@@ -73,14 +73,21 @@ impl Write for Kept {
 }
 
 /// One for all: it reads the certificates of the system.
-static CONNECTOR: LazyLock<SslConnector> = LazyLock::new(|| {
+static CONNECTOR: LazyLock<SslConnector> = LazyLock::new(|| connector(None));
+
+fn connector(newest: Option<SslVersion>) -> SslConnector {
     let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
     connector.set_verify(SslVerifyMode::NONE);
+    connector.set_max_proto_version(newest).unwrap();
     connector.build()
-});
+}
 
 fn hello() -> Vec<u8> {
-    match CONNECTOR.connect("localhost", Kept(Vec::new())) {
+    hello_of(&CONNECTOR)
+}
+
+fn hello_of(connector: &SslConnector) -> Vec<u8> {
+    match connector.connect("localhost", Kept(Vec::new())) {
         Err(HandshakeError::WouldBlock(handshake)) => handshake.get_ref().0.clone(),
         other => panic!("no hello alone: {other:?}", other = other.is_ok()),
     }
@@ -92,11 +99,14 @@ const CEILING: u64 = 12 << 10;
 /// Memory in KiB that clients cost which each do this, beside a ceiling of [`CEILING`] for the state of TLS. A good client
 /// is served all the same.
 fn cost(client: impl Fn(u16)) -> Option<u64> {
+    cost_with(&Papers::new()?, &[], client)
+}
+
+fn cost_with(papers: &Papers, settings: &[(&str, &str)], client: impl Fn(u16)) -> Option<u64> {
     many_descriptors();
-    let papers = Papers::new()?;
     let ceiling = (CEILING << 10).to_string();
     let ceiling = [("SEALGATE_MAX_TLS_MEMORY", ceiling.as_str())];
-    let secure = papers.serve(&ceiling);
+    let secure = papers.serve(&[&ceiling, settings].concat());
     secure.fetch("/healthz", &[]);
     let before = secure.server.resident();
     client(secure.port);
@@ -133,6 +143,37 @@ fn handshakes_that_nobody_goes_on_with_stay_below_the_ceiling() {
             .map(|_| {
                 let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
                 stream.write_all(&hello).unwrap();
+                stream
+            })
+            .collect();
+        drop(tls_client(port));
+    });
+    assert!(
+        cost.is_none_or(|cost| cost < CEILING * 3 / 2),
+        "{cost:?} KiB"
+    );
+}
+
+/// OpenSSL makes room for a chain of 100 KB when its length is there.
+#[test]
+fn chains_that_are_only_claimed_stay_below_the_ceiling() {
+    let Some(papers) = Papers::new() else { return };
+    let ca = papers.path("ca.pem");
+    let asked = [
+        ("SEALGATE_TLS_CLIENT_CA", ca.to_str().unwrap()),
+        ("SEALGATE_TLS_CLIENT", "optional"),
+    ];
+    // In TLS 1.2 certificates are sent in the clear.
+    let hello = hello_of(&connector(Some(SslVersion::TLS1_2)));
+    let claim = [22, 3, 3, 0, 8, 11, 1, 0x86, 0xA0, 0, 0, 0, 0];
+    let cost = cost_with(&papers, &asked, |port| {
+        let _claiming: Vec<TcpStream> = (0..CLIENTS)
+            .map(|_| {
+                let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                stream.write_all(&hello).unwrap();
+                // Those that have to go find out later.
+                let _ = stream.read(&mut [0; 100]);
+                let _ = stream.write_all(&claim);
                 stream
             })
             .collect();

@@ -63,12 +63,17 @@ const MAX_CA_NAMES: usize = 16 * 1024;
 
 /// Memory of a connection while it shakes hands and afterwards, rounded up. The help of `max_tls_memory` says them too.
 const SHAKING_HANDS: usize = 48 << 10;
+/// As much more while it shakes hands, where clients are asked for certificates: OpenSSL makes room for a whole chain as soon
+/// as its length is claimed.
+const CLAIMED_CHAIN: usize = 100 << 10;
 const OPEN: usize = 20 << 10;
 
 /// Makes TLS connections of sockets: certificate, key and rules, read once.
 #[derive(Clone)]
 pub(in crate::server) struct TlsAcceptor {
     context: SslContext,
+    /// Memory of a connection that shakes hands.
+    shaking_hands: usize,
 }
 
 impl TlsAcceptor {
@@ -81,6 +86,7 @@ impl TlsAcceptor {
             return Ok(None);
         };
         let clients = read_client_ca(settings)?;
+        let shaking_hands = SHAKING_HANDS + clients.as_ref().map_or(0, |_| CLAIMED_CHAIN);
         let context = rules()
             .and_then(|mut context| {
                 present(&mut context, &identity)?;
@@ -90,7 +96,10 @@ impl TlsAcceptor {
                 Ok(context.build())
             })
             .map_err(|errors| files::refused(settings, &errors))?;
-        Ok(Some(TlsAcceptor { context }))
+        Ok(Some(TlsAcceptor {
+            context,
+            shaking_hands,
+        }))
     }
 
     /// A TLS connection that has still to shake hands: its first reads do.
@@ -102,6 +111,7 @@ impl TlsAcceptor {
                 reader: Reader::default(),
                 bytes: Vec::new(),
             },
+            shaking_hands: self.shaking_hands,
             client: None,
         }
     }
@@ -206,6 +216,7 @@ fn ask_clients(
 pub(super) struct TlsStream {
     socket: Arc<Socket>,
     state: State,
+    shaking_hands: usize,
     client: Option<Box<str>>,
 }
 
@@ -275,7 +286,7 @@ impl TlsStream {
     pub(super) fn memory(&self) -> usize {
         match &self.state {
             State::Hello { bytes, .. } => bytes.capacity(),
-            State::Handshake(stream) => SHAKING_HANDS + stream.get_ref().memory(),
+            State::Handshake(stream) => self.shaking_hands + stream.get_ref().memory(),
             State::Open(stream) => OPEN + stream.get_ref().memory(),
             State::Refused | State::Broken => 0,
         }
