@@ -77,6 +77,14 @@ impl Tally {
         }
     }
 
+    /// Whether there is something that has not been.
+    pub(super) fn has_unwritten(&self) -> bool {
+        self.forget_the_parents();
+        let unwritten =
+            |of: &Stripe| of.counted.load(Ordering::Relaxed) > of.written.load(Ordering::Relaxed);
+        self.stripes.iter().any(unwritten)
+    }
+
     /// The same without a word: returns what there is to log, which must not keep others waiting.
     fn write_quietly(&self, haste: Haste) -> Result<Option<String>, Fault> {
         self.forget_the_parents();

@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::document::Fault;
 use super::rotate::{is_old, rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
+use super::tally::Tally;
 use super::usage::{Haste, Journal};
 use super::{KeyOrigin, KeyRing, Missing, NewKeys, RING_FILE};
 use crate::Error;
@@ -48,6 +49,9 @@ struct Source {
     journal: Arc<Journal>,
     /// When the messages sealed were last written down.
     written: AtomicU64,
+    /// Those of rings before this one which may not have been written down: whoever drops such a ring wants something else,
+    /// and must not wait for the file.
+    unwritten: Mutex<Vec<Arc<Tally>>>,
 }
 
 /// The ring's file when it was last looked at, and why what it held then cannot be used.
@@ -89,6 +93,7 @@ impl Keys {
             journal,
             looked: AtomicU64::new(now),
             written: AtomicU64::new(now),
+            unwritten: Mutex::default(),
             seen: Mutex::new(Seen {
                 stamp: before.or_else(|| Stamp::at(&file)),
                 ..Seen::default()
@@ -117,7 +122,7 @@ impl Keys {
                 self.look();
                 if now.saturating_sub(source.written.load(Ordering::Relaxed)) >= WRITE_EVERY {
                     source.written.store(now, Ordering::Relaxed);
-                    self.ring.load().write_usage(Haste::Sealing);
+                    self.write_down(Haste::Sealing);
                 }
             }
         }
@@ -126,7 +131,14 @@ impl Keys {
 
     /// Writes down how many messages have been sealed, as far as that has not been done.
     pub(crate) fn write_usage(&self) {
-        self.ring.load().write_usage(Haste::Last);
+        self.write_down(Haste::Last);
+    }
+
+    fn write_down(&self, haste: Haste) {
+        self.ring.load().write_usage(haste);
+        if let Some(source) = &self.source {
+            source.write_unwritten(haste);
+        }
     }
 
     /// Whether the messages sealed are written down.
@@ -144,7 +156,7 @@ impl Keys {
             let again = seen.trouble.is_some();
             self.look_at(source, &mut seen, again)
         });
-        read.map(Read::finish);
+        read.map(|read| source.finish(read));
     }
 
     /// Looks at the file now, for somebody who misses a key in this ring; whether there is another ring since.
@@ -163,7 +175,7 @@ impl Keys {
         let is_older = || self.ring.load().generation() != ring.generation();
         let seen = seen.filter(|_| !is_older());
         let read = seen.and_then(|mut seen| self.look_at(source, &mut seen, false));
-        read.map(Read::finish);
+        read.map(|read| source.finish(read));
         is_older()
     }
 
@@ -189,7 +201,7 @@ impl Keys {
         seen.stamp = Stamp::at(&source.file);
         let read = self.read(source, &mut seen, true);
         drop(seen);
-        read.finish()
+        source.finish(read)
     }
 
     /// Where it fails as it did before, that is logged again only if `again` says so.
@@ -200,6 +212,7 @@ impl Keys {
                 ring.count_in(&source.journal);
                 let ring = Arc::new(ring);
                 let replaced = self.ring.swap(ring.clone());
+                lock(&source.unwritten).extend(replaced.tally.clone());
                 seen.trouble = None;
                 Read::New { replaced, ring }
             }
@@ -282,12 +295,13 @@ enum Read {
     },
 }
 
-impl Read {
-    /// For when the lock has been released: logs it, and drops the ring before, which may have to be written down.
-    fn finish(self) -> Result<(), Error> {
-        match self {
+impl Source {
+    /// For when the lock has been released: logs what came of reading the file, and drops the ring before.
+    fn finish(&self, read: Read) -> Result<(), Error> {
+        match read {
             Read::New { replaced, ring } => {
                 drop(replaced);
+                self.write_unwritten(Haste::Sealing);
                 log::info!(
                     "the key ring was read again; token key {} signs",
                     ring.signing_key().id()
@@ -305,9 +319,20 @@ impl Read {
             }
         }
     }
-}
 
-impl Source {
+    /// Writes down what rings before this one have sealed, and forgets those that nobody seals with any more.
+    fn write_unwritten(&self, haste: Haste) {
+        let tallies = lock(&self.unwritten).clone();
+        if tallies.is_empty() {
+            return;
+        }
+        for tally in &tallies {
+            tally.write(haste);
+        }
+        drop(tallies);
+        lock(&self.unwritten).retain(|tally| Arc::strong_count(tally) > 1 || tally.has_unwritten());
+    }
+
     /// The ring as its file is now.
     fn ring_under(&self, seal: &RingSeal) -> Result<KeyRing, Error> {
         let ring = KeyRing::collect(&self.settings, seal, Missing::Leave)?;

@@ -1,5 +1,7 @@
-"""The library's log lines in Python: no call holds up another thread while a line is handed over."""
+"""No call holds up another thread: while one of the library's log lines is handed over, or while another process writes."""
 
+import fcntl
+import json
 import logging
 import threading
 import time
@@ -96,3 +98,27 @@ def test_a_log_function_may_use_the_default_gate_while_that_is_made(command, tmp
     finally:
         sealgate.stop_logging()
     assert opened and set(opened) == {"from a log function"}
+
+
+def test_a_call_does_not_wait_for_a_process_that_holds_the_count_of_messages(command, tmp_path):
+    """Small calls keep the interpreter's lock: all threads would wait with them."""
+    command("keys", "generate").succeeded()
+    gate = sealgate.Gate(data_dir=tmp_path / "state")
+    took, sealed = [], 0
+    for _ in range(3):
+        for _ in range(3):  # of which the last is not written down yet
+            gate.seal(b"x")
+        sealed += 3
+        command("keys", "rotate", "--data").succeeded()
+        message = command("encrypt", stdin="new").succeeded().decode()
+        sealed += 1
+        with open(tmp_path / "state" / "key-usage.txt", "rb") as count:
+            fcntl.flock(count, fcntl.LOCK_EX)
+            start = time.monotonic()
+            assert gate.decrypt(message.strip()) == b"new"
+            took.append(time.monotonic() - start)
+    # Whoever waits for it waits two seconds, each time.
+    assert min(took) < 1, took
+    gate.close()
+    keys = json.loads(command("keys", "list", "--json").succeeded())["keys"]
+    assert sum(key["messages"] for key in keys if key["kind"] == "data") == sealed
