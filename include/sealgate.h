@@ -1441,7 +1441,8 @@ sealgate_status sealgate_server_stop(const struct sealgate_server *server,
  *
  * A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
  * freed, and the process's copies of the listening sockets are closed, so that it does not keep the parent's addresses
- * taken; nothing else is touched: no thread is joined, no `drop` is called.
+ * taken; nothing else is touched: no thread is joined, no `drop` is called. One that was forked off in a callback of the
+ * server's own may do so there.
  * Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): it is not freed then.
  * Thread safety: no other thread may use the server. Since 0.1.
  *

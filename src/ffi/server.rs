@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::buffer::SealgateBuffer;
-use super::callback::is_inside;
+use super::callback::{is_inside, is_inside_any};
 use super::config::{SealgateConfig, settings_of};
 use super::gate::SealgateGate;
 use super::input::{handle, output};
@@ -222,8 +222,8 @@ pub unsafe extern "C" fn sealgate_server_stop(
     // SAFETY: by this function's contract.
     unsafe {
         guarded(server, |server| {
-            server.not_from_inside()?;
             let parts = server.parts()?;
+            server.not_from_inside()?;
             let started = match &*lock(&parts.state) {
                 State::Preparing(_) => return Ok(()),
                 State::Started(started) => started.clone(),
@@ -241,7 +241,8 @@ pub unsafe extern "C" fn sealgate_server_stop(
 ///
 /// A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
 /// freed, and the process's copies of the listening sockets are closed, so that it does not keep the parent's addresses
-/// taken; nothing else is touched: no thread is joined, no `drop` is called.
+/// taken; nothing else is touched: no thread is joined, no `drop` is called. One that was forked off in a callback of the
+/// server's own may do so there.
 /// Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): it is not freed then.
 /// Thread safety: no other thread may use the server. Since 0.1.
 ///
@@ -320,7 +321,12 @@ impl SealgateServer {
     }
 
     fn not_from_inside(&self) -> Result<(), Failure> {
-        if is_inside(self.id) {
+        // A process that was forked off in a callback has nobody to wait for; but a call that logs may be using the server.
+        let waits = match self.process == std::process::id() {
+            true => is_inside(self.id),
+            false => is_inside_any(),
+        };
+        if waits {
             return Err(Failure::new(
                 SealgateStatus::WouldDeadlock,
                 "The server would wait for the callback that this is called from.",

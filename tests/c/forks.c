@@ -103,6 +103,8 @@ static void in_child(int deeper)
         }
         ends_well(child);
     }
+    IS(FORKED, sealgate_server_stop(server, 0));
+    OK(sealgate_server_free(server)); /* also in a callback of its own: no thread of it is here */
 }
 
 static int32_t forks_in_route(const sealgate_request *request, sealgate_response *response, void *user)

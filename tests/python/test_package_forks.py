@@ -61,6 +61,7 @@ def in_child(deeper=False):
         pass
     if deeper:
         fork(in_child)
+    server.close()  # also in a function of its own: no thread of it is here
 
 def fork(work, *arguments):
     child = os.fork()
