@@ -8,7 +8,7 @@ import logging
 import urllib.error
 
 import pytest
-from werkzeug.exceptions import MethodNotAllowed, TooManyRequests
+import werkzeug.exceptions
 
 import sealgate
 from doors import PATIENCE, Reply
@@ -27,6 +27,9 @@ class Werkzeugs(Foreign):
         raise NotImplementedError
 
 
+NOT_ALLOWED = werkzeug.exceptions.MethodNotAllowed(["GET", "PUT"], "Not that.")
+TOO_MANY_REQUESTS = werkzeug.exceptions.TooManyRequests("Slow.", retry_after=7)
+
 LIMITED = sealgate.RateLimitedError("Slow down.")
 LIMITED.retry_after = 1.2
 
@@ -43,9 +46,9 @@ ANSWERS = {
     "data": (sealgate.DecryptFailedError("Bad."), 400, "Bad.", {}),
     "unchecked": (sealgate.TokenUncheckedError("Later."), 503, "Later.", {}),
     "starlette": (Foreign(status_code=403, detail="Not you.", headers={"X-A": "b"}), 403, "Not you.", {"X-A": "b"}),
+    "really werkzeug's": (NOT_ALLOWED, 405, "Not that.", {"Allow": "GET, PUT"}),
+    "werkzeug's with a time": (TOO_MANY_REQUESTS, 429, "Slow.", {"Retry-After": "7"}),
     "werkzeug": (Werkzeugs(code=410, description="Gone."), 410, "Gone.", {}),
-    "werkzeug's headers": (TooManyRequests("Slow down.", retry_after=7), 429, "Slow down.", {"Retry-After": "7"}),
-    "werkzeug's methods": (MethodNotAllowed(["GET"], "Read it."), 405, "Read it.", {"Allow": "GET"}),
 }
 
 FAULTS = {
@@ -120,7 +123,10 @@ class Callable:
         return "x"
 
 
-@pytest.mark.parametrize("function", [coroutine, generator, Callable(), functools.partial(coroutine, 1)])
+ASYNC = [coroutine, generator, Callable(), functools.partial(coroutine, 1), functools.partial(Callable(), 1)]
+
+
+@pytest.mark.parametrize("function", ASYNC)
 def test_an_async_function_is_refused_when_it_is_registered(server, function):
     for register in (server.route("GET", "/x"), server.authenticate, server.secure_data):
         with pytest.raises(TypeError, match="must not be async"):

@@ -42,8 +42,9 @@ def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
     """The answer that an exception stands for; None where it is a fault.
 
     That is an :class:`HTTPError`, an exception of this package whose ``http_status`` is not 500, one with ``status_code`` and
-    perhaps ``detail`` and ``headers`` (Starlette's, FastAPI's), or one with ``code`` and ``get_response`` (werkzeug's, Flask's
-    ``abort``). What a failed call of another server raises (urllib's HTTPError, whose ``code`` is that server's) is a fault.
+    perhaps ``detail`` and ``headers`` (Starlette's, FastAPI's), or one with ``code`` and ``get_response``, and perhaps
+    ``get_headers`` (werkzeug's, Flask's ``abort``). What a failed call of another server raises (urllib's HTTPError, whose
+    ``code`` is that server's) is a fault.
     """
     if isinstance(error, HTTPError):
         return _problem(error.status, "http_error", error.detail, error.headers, request_id)
@@ -60,9 +61,9 @@ def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
         headers = dict(given) if isinstance(given, Mapping) else {}
     elif hasattr(error, "get_response"):
         status, detail = getattr(error, "code", None), getattr(error, "description", "")
-        # Retry-After, Allow, WWW-Authenticate; the body is another one here.
-        get_headers = getattr(error, "get_headers", tuple)
-        headers = {name: value for name, value in get_headers() if name.lower() != "content-type"}
+        # Allow, Retry-After, WWW-Authenticate, ... The type is that of its own page in HTML, which is not sent.
+        fields: list[tuple[str, str]] = getattr(error, "get_headers", list)()
+        headers = {name: value for name, value in fields if name.lower() != "content-type"}
     if not isinstance(status, int) or not 400 <= status <= 599:
         return None
     return _problem(int(status), "http_error", detail if isinstance(detail, str) else "", headers, request_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import inspect
 import threading
 import weakref
@@ -290,6 +291,8 @@ class Server:
 
 
 def _refuse_async(function: Callable[..., Any]) -> None:
+    while isinstance(function, functools.partial):
+        function = function.func
     call = getattr(function, "__call__", None)  # noqa: B004 - an object may have an async one
     if any(inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one) for one in (function, call)):
         raise TypeError(
