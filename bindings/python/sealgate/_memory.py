@@ -8,8 +8,20 @@ of a list and puts them back when it has read them; taking from and adding to a 
 from __future__ import annotations
 
 import sys
-from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_size_t, c_ssize_t, c_void_p, py_object, pythonapi
-from typing import Any, Callable, ClassVar, Optional, Union
+from ctypes import (
+    POINTER,
+    Structure,
+    addressof,
+    byref,
+    c_char_p,
+    c_int,
+    c_size_t,
+    c_ssize_t,
+    c_void_p,
+    py_object,
+    pythonapi,
+)
+from typing import Any, Callable, ClassVar, NoReturn, Optional, Union
 
 from . import _signatures
 from ._load import HELD, LIBRARY
@@ -45,7 +57,10 @@ class View(Structure):
         if self.owner is not None:
             _release_buffer(byref(self))
 
-    __del__ = release
+    def __del__(self) -> None:
+        # Where there was no memory for a structure, ctypes has it end with an address of 0, and reading it ends the process.
+        if addressof(self):
+            self.release()
 
 
 _get_buffer = pythonapi.PyObject_GetBuffer
@@ -101,7 +116,7 @@ class _Buffer(_signatures.Buffer):
     """Gives back what is in it also where a KeyboardInterrupt comes between."""
 
     def __del__(self) -> None:
-        if self.data:
+        if addressof(self) and self.data:  # see View.__del__
             _free_buffer(byref(self))
 
 
@@ -194,6 +209,10 @@ class Handle(c_void_p):
         # Not at the interpreter's end: daemon threads may be in a call then.
         if self.value is not None and not finalizing():
             self.free(self.value)
+
+    def __reduce__(self) -> NoReturn:
+        # copy.copy asks for this too: a copy would free the object a second time.
+        raise TypeError("a handle of the library can be neither copied nor pickled")
 
 
 def opened(handle: Optional[Handle], what: str) -> Handle:

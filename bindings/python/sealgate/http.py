@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from ctypes import byref, c_void_p
-from typing import Any, Optional, Union
+from typing import Any, NoReturn, Optional, Union
 from urllib.parse import parse_qs, unquote
 
 from ._fork import give_lock
@@ -82,6 +82,10 @@ class Request:
     def _end(self) -> None:
         with self._lock:
             self._handle = None
+
+    def __reduce__(self) -> NoReturn:
+        # copy.copy asks for this too: nobody would tell a copy that the request has been answered.
+        raise TypeError("a Request can be neither copied nor pickled: take what you need of it")
 
     def _lent(self, function: Any, *arguments: Any) -> Optional[bytes]:
         with self._lock:
