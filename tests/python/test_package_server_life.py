@@ -34,6 +34,23 @@ def test_with_serves_and_then_no_more(gate):
     server.close()
 
 
+def test_a_server_whose_start_is_interrupted_is_stopped_at_the_interpreters_end(gate, monkeypatch):
+    def interrupted(status):
+        sealgate.errors.check(status)
+        raise KeyboardInterrupt
+
+    server = sealgate.Server(gate, HERE)
+    monkeypatch.setattr("sealgate.server.check", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        server.start()
+    monkeypatch.undo()
+    port = server.port
+    sealgate.server._stop_all()
+    with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), timeout=PATIENCE):
+        pass
+    server.close()
+
+
 def test_settings_of_the_server_are_checked(gate):
     for wrong in ({"listen": "nowhere"}, {"listen": "127.0.0.1:0", "grace": "soon"}, {"lisen": "x"}):
         with pytest.raises(sealgate.SettingError):

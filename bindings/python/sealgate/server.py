@@ -190,9 +190,10 @@ class Server:
         :raises WrongStateError: where it was started before.
         """
         handle = opened(self._handle, "server")
+        # Before it runs: an exception may come just after. To stop one that does not run is nothing.
+        _serving[handle.value or 0] = handle
         check(LIBRARY.sealgate_server_start(handle))
         self._started = True
-        _serving[handle.value or 0] = handle
         return self
 
     @property
