@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -152,6 +152,10 @@ clippy: ## all lints, as errors
 doc: ## the Rust documentation, its warnings as errors
 	$(call heading,documentation)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+docs: bootstrap-run ## docs/ as a book: target/book/index.html (installs mdBook into target/tools first)
+	$(call heading,book)
+	scripts/book '$(TOOLS)' '$(TARGET)/book'
 
 deny: ## licences, origins and known vulnerabilities of the dependencies
 	$(call heading,dependencies)
