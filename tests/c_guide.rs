@@ -1,4 +1,4 @@
-//! The C code of docs/c.md compiles without a warning, and its programs run.
+//! The C code of docs/c.md and README.md compiles without a warning, and its programs run.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a test that panics has failed
@@ -35,9 +35,11 @@ fn around(fragment: &str) -> String {
 fn the_code_of_the_guide_compiles_and_its_programs_run() {
     let folder = tempfile::tempdir().unwrap();
     link_library(folder.path());
-    let guide = fs::read_to_string(root().join("docs/c.md")).unwrap();
-    let blocks = blocks(&guide);
-    assert!(blocks.len() >= 4, "the guide has its code");
+    let of = |page: &str| blocks(&fs::read_to_string(root().join(page)).unwrap());
+    let (guide, readme) = (of("docs/c.md"), of("README.md"));
+    assert!(guide.len() >= 4, "the guide has its code");
+    assert_eq!(readme.len(), 1, "the README has its code");
+    let blocks = [guide, readme].concat();
     for (number, block) in blocks.iter().enumerate() {
         let program = block.contains("int main(");
         let source = folder.path().join(format!("block{number}.c"));

@@ -28,6 +28,11 @@ def test_every_example_of_the_pages_runs(page):
     assert doctest.DocTestRunner().run(test).failed == 0
 
 
+def test_the_code_of_the_readme_runs(python):
+    [code] = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert python(code).succeeded() == b"meet me at noon\nalice\n"
+
+
 def public():
     for module in MODULES:
         for name in getattr(module, "__all__", ()):

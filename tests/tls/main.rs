@@ -36,7 +36,7 @@ impl Papers {
         let papers = Papers {
             folder: tempfile::tempdir().unwrap(),
         };
-        // As the README has it.
+        // As docs/operations.md has it.
         let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
         papers.make("own", "/CN=localhost", &["-addext", names]);
         papers.make("ca", "/CN=Clients", &[]);

@@ -1,0 +1,62 @@
+//! README.md and docs/ match the program: settings, routes, problem types, commands, links and examples.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod http;
+mod links;
+mod pages;
+mod rust_guide;
+mod settings;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(page: impl AsRef<Path>) -> String {
+    let path = root().join(page);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// README.md and the pages of docs/, relative to the root.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![PathBuf::from("README.md")];
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") {
+            pages.push(Path::new("docs").join(name));
+        }
+    }
+    pages.sort();
+    pages
+}
+
+/// A page without its code blocks.
+fn prose(text: &str) -> String {
+    let mut in_code = false;
+    let is_prose = |line: &&str| {
+        let fence = line.starts_with("```");
+        in_code ^= fence;
+        !in_code && !fence
+    };
+    let lines: Vec<&str> = text.lines().filter(is_prose).collect();
+    lines.join("\n")
+}
+
+/// The code blocks of this language, which may be none.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(opening) = lines.by_ref().find_map(|line| line.strip_prefix("```")) {
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        if opening == language {
+            blocks.push(block.join("\n"));
+        }
+    }
+    blocks
+}
