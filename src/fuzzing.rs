@@ -21,6 +21,8 @@ const fn target(name: &'static str, check: fn(&[u8])) -> Target {
 pub const TARGETS: &[Target] = &[
     #[cfg(target_os = "linux")]
     target("framing", crate::server::framing),
+    #[cfg(target_os = "linux")]
+    target("hellos", crate::server::hellos),
     target("heads", crate::server::heads),
     target("forwarding", crate::api::forwarding),
     target("json", crate::json::fuzz::json),

@@ -25,7 +25,7 @@ pub(crate) use listen::SocketId;
 #[cfg(any(test, fuzzing))]
 pub(crate) use head::fuzz::heads;
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
-pub(crate) use pool::framing;
+pub(crate) use pool::{framing, hellos};
 
 /// How long a stop leaves connections between two requests open. A client that asks meanwhile is answered and told to go;
 /// one whose request crosses the end of its connection cannot know whether it was answered.

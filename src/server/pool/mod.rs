@@ -50,6 +50,8 @@ pub(super) use tls::TlsAcceptor;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use framing::fuzz::framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) use tls::hellos;
 
 /// How long a client that was told that the connection is over may go on sending before it is cut off.
 const LINGER: Duration = Duration::from_secs(2);

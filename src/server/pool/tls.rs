@@ -40,6 +40,8 @@ use super::transport::{Socket, Stop};
 use crate::Error;
 use crate::config::ServerSettings;
 use files::{Identity, read_client_ca, read_identity};
+#[cfg(any(test, fuzzing))]
+pub(crate) use hello::fuzz::hellos;
 use hello::{Alert, Reader};
 use wire::Wire;
 

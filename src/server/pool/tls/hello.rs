@@ -245,6 +245,9 @@ pub(super) fn length(bytes: &[u8]) -> usize {
         .fold(0, |length, &byte| length << 8 | usize::from(byte))
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
+
 #[cfg(test)]
 mod tests {
     use super::*;
