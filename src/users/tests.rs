@@ -206,6 +206,7 @@ fn guessing_is_put_off_for_a_name_from_a_place_whether_anybody_has_it_or_not() {
     let folder = tempfile::tempdir().unwrap();
     let users = users(folder.path(), &[("lockout_after", "3")]);
     users.add("alice", &PASSWORD.into(), "").unwrap();
+    let second = Duration::from_secs(1);
     for name in ["alice", "nobody"] {
         for _ in 0..3 {
             assert_eq!(
@@ -213,11 +214,12 @@ fn guessing_is_put_off_for_a_name_from_a_place_whether_anybody_has_it_or_not() {
                 Err(Error::LoginFailed)
             );
         }
+        let failed = Instant::now();
         let right = users.check(name, &PASSWORD.into(), "a");
-        assert!(
-            matches!(right, Err(Error::RateLimited { retry_after }) if retry_after <= Duration::from_secs(1)),
-            "{name}"
-        );
+        let put_off =
+            matches!(right, Err(Error::RateLimited { retry_after }) if retry_after <= second);
+        // A machine that stalls may let the second pass.
+        assert!(put_off || failed.elapsed() > second, "{name}: {right:?}");
     }
     assert!(
         users.check("alice", &PASSWORD.into(), "b").is_ok(),

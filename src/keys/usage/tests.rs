@@ -159,17 +159,25 @@ fn nobody_who_seals_waits_for_the_lock() {
     place.add(FIRST, 1).unwrap();
     let held = Locked::make(place.folder(), &place.path(), Duration::ZERO).unwrap();
     let journal = Journal::in_folder(place.folder());
-    let start = std::time::Instant::now();
-    assert!(matches!(
-        journal.add(FIRST, 1, Haste::Sealing),
-        Err(Fault::Busy)
-    ));
-    assert!(start.elapsed() < Duration::from_secs(1));
+    let times = [(); 3].map(|()| {
+        let start = std::time::Instant::now();
+        assert!(matches!(
+            journal.add(FIRST, 1, Haste::Sealing),
+            Err(Fault::Busy)
+        ));
+        start.elapsed()
+    });
+    // A machine that stalls may take long for one or another of them.
+    assert!(times.iter().any(|took| *took < PATIENCE), "{times:?}");
     std::thread::scope(|scope| {
+        let start = std::time::Instant::now();
         let waits = scope.spawn(|| journal.add(FIRST, 1, Haste::Last));
         std::thread::sleep(Duration::from_millis(50));
         drop(held);
-        waits.join().unwrap().unwrap();
+        if let Err(fault) = waits.join().unwrap() {
+            assert!(start.elapsed() > PATIENCE, "{fault:?}");
+            journal.add(FIRST, 1, Haste::Last).unwrap();
+        }
     });
     assert_eq!(place.read().messages(FIRST), 2);
 }
