@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use common::people::{PASSWORD, Pair, People, login, within_a_second};
-use common::{Answer, PATIENCE, said, text};
+use common::{Answer, PATIENCE, said, text, unless_held_up};
 use jwt_simple::prelude::{HS256Key, MACLike, UnixTimeStamp};
 use sealgate::{Config, Error, Gate, Grant};
 use serde_json::json;
@@ -230,13 +230,17 @@ fn a_logout_and_an_introspection_need_one_token_that_is_good() {
 #[test]
 fn a_logout_ends_a_login_that_can_no_longer_be_refreshed_too() {
     let people = People::of(&["alice", "bob"]);
-    let server = people.server(&[("SEALGATE_REFRESH_TTL", "1")]);
-    let first = Pair::log_in(&server, "alice");
-    let second = Pair::of(&first.refreshed(&server));
+    let server = people.server(&[("SEALGATE_REFRESH_TTL", "3"), ("SEALGATE_LEEWAY", "0")]);
+    let (first, second) = unless_held_up(Duration::from_secs(2), || {
+        let first = Pair::log_in(&server, "alice");
+        let second = Pair::of(&first.refreshed(&server));
+        (first, second)
+    });
     let is_good = |pair: &Pair| server.get("/secure-data", Some(&pair.token)).status == 200;
     // Until the store has forgotten the login, which whoever logs in next has it do.
-    thread::sleep(Duration::from_secs(3));
+    thread::sleep(Duration::from_secs(5));
     Pair::log_in(&server, "bob");
+    assert_ne!(second.refreshed(&server).status, 200);
     assert!(is_good(&first) && is_good(&second));
     assert_eq!(server.post("/logout", "", Some(&second.token)).status, 204);
     within_a_second(|| !is_good(&second));
@@ -298,6 +302,7 @@ fn a_login_that_waits_for_the_next_second_keeps_nobody_else_waiting() {
     server.log_in("ann");
     // On a busy machine the second may be over before the login begins: then it has nothing to wait for.
     let start = Instant::now();
+    let mut last = (Duration::ZERO, 0);
     while start.elapsed() < PATIENCE {
         // Where what is taken back has most of a second to last.
         let part = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_millis();
@@ -318,13 +323,13 @@ fn a_login_that_waits_for_the_next_second_keeps_nobody_else_waiting() {
             }
             (login.join().unwrap(), others)
         });
-        if waited > Duration::from_millis(300) {
-            // One may be answered before the login is there, and one after it.
-            assert!(others > 2, "{others} in {waited:?}");
+        // One may be answered before the login is there, and one after it. Fewer are where it is the machine that waits.
+        if waited > Duration::from_millis(300) && others > 2 {
             return;
         }
+        last = (waited, others);
     }
-    panic!("no login had to wait");
+    panic!("nobody was served beside a login that waited: {last:?}");
 }
 
 #[test]

@@ -7,9 +7,12 @@ mod common;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use common::c::{Under, checked, compile};
-use common::text;
+use common::{text, unless_held_up};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn seal_opens_only_where_it_belongs() {
@@ -21,21 +24,29 @@ fn seal_opens_only_where_it_belongs() {
 
 #[test]
 fn limits_admits_three_times() {
-    assert_eq!(
-        compile("examples/c/limits.c", Under::Sanitizers).run(),
-        "alice may, and 2 times more\nalice may, and 1 times more\nalice may, and 0 times more\n\
-         alice has to wait for 10 s\nbob may, and 2 times more\n"
-    );
+    let program = compile("examples/c/limits.c", Under::Sanitizers);
+    // It may be said a second late.
+    unless_held_up(SECOND, || {
+        assert_eq!(
+            program.run(),
+            "alice may, and 2 times more\nalice may, and 1 times more\nalice may, and 0 times more\n\
+             alice has to wait for 10 s\nbob may, and 2 times more\n"
+        );
+    });
 }
 
 #[test]
 fn accounts_let_in_who_knows_the_password_and_take_tokens_back() {
-    assert_eq!(
-        compile("examples/c/accounts.c", Under::Sanitizers).run(),
-        "alice may: encrypt decrypt\nbob may not come in\nbob may not come in\nbob has to wait for 1 s\n\
-         after the login: ok\nafter a refresh: ok\ntaken back from alice\nafter that: token_revoked\n\
-         the one of before: token_revoked\nalice may not come in\n"
-    );
+    let program = compile("examples/c/accounts.c", Under::Sanitizers);
+    // Whoever has to wait for a second need not after it.
+    unless_held_up(SECOND, || {
+        assert_eq!(
+            program.run(),
+            "alice may: encrypt decrypt\nbob may not come in\nbob may not come in\nbob has to wait for 1 s\n\
+             after the login: ok\nafter a refresh: ok\ntaken back from alice\nafter that: token_revoked\n\
+             the one of before: token_revoked\nalice may not come in\n"
+        );
+    });
 }
 
 #[test]
@@ -83,7 +94,7 @@ fn embed_serves_its_own_routes_and_the_api() {
         .to_owned();
     let curl = |arguments: &[&str], path: &str| {
         let mut curl = Command::new("curl");
-        curl.args(["-s", "--max-time", "10"]).args(arguments);
+        curl.args(["-s", "--max-time", "60"]).args(arguments);
         checked(curl.arg(format!("{url}{path}")))
     };
     let json = "Content-Type: application/json";

@@ -7,7 +7,8 @@ mod common;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage};
 use openssl::x509::{X509, X509NameBuilder};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 
 /// Certificates in files, none with a name that a client would ask for.
 struct Papers {
@@ -145,6 +147,15 @@ fn is_not(output: &Output, words: &[&str]) {
     }
 }
 
+/// Holds an address, at which nobody listens then. `None` where somebody else has it.
+fn held(address: &str) -> Option<OwnedFd> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    // Connections that ended a moment ago are no reason.
+    sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+    let address: SocketAddr = address.parse().unwrap();
+    rustix::net::bind(&socket, &address).ok().map(|()| socket)
+}
+
 #[test]
 fn every_address_has_to_be_ready() {
     let home = tempfile::tempdir().unwrap();
@@ -157,10 +168,8 @@ fn every_address_has_to_be_ready() {
     is_ready(&check(home.path(), tcp, &[], &[]));
     is_ready(&check(home.path(), &unix, &[], &[]));
     is_ready(&check(home.path(), &format!("{tcp},{unix}"), &[], &[]));
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nobody = held("127.0.0.1:0").unwrap();
+    let gone = SocketAddr::try_from(rustix::net::getsockname(&nobody).unwrap()).unwrap();
     let nowhere = home.path().join("nowhere");
     let listen = format!("{gone},{tcp},unix:{}", nowhere.display());
     let failed = check(home.path(), &listen, &[], &[]);
@@ -168,7 +177,10 @@ fn every_address_has_to_be_ready() {
     is_not(&failed, &[&shown, nowhere.to_str().unwrap()]);
     assert_eq!(text(&failed.stderr).lines().count(), 2, "{failed:?}");
     server.stop();
-    is_not(&check(home.path(), tcp, &[], &[]), &["does not answer"]);
+    // No other test's server comes to stand there.
+    if let Some(_held) = tcp.split(',').map(held).collect::<Option<Vec<_>>>() {
+        is_not(&check(home.path(), tcp, &[], &[]), &["does not answer"]);
+    }
     let unknown = check(home.path(), &format!("{tcp},127.0.0.1:0"), &[], &[]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(text(&unknown.stderr).contains("port 0"));

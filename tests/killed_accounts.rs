@@ -76,7 +76,7 @@ fn a_process_killed_at_any_moment_loses_no_change_that_was_confirmed() {
     // How long a change takes here and now: most writers make some before they are killed.
     let change = Instant::now();
     people.add("first", "");
-    let change = change.elapsed();
+    let mut change = change.elapsed();
     let mut confirmed: BTreeMap<String, bool> = listed(&people);
     let (mut changes, mut kills, mut number) = (0, 0, 0);
     let started = Instant::now();
@@ -101,7 +101,7 @@ fn a_process_killed_at_any_moment_loses_no_change_that_was_confirmed() {
         writer.wait().unwrap();
         reader.join().unwrap();
         kills += 1;
-        let mut open = None;
+        let (mut open, before) = (None, changes);
         for line in hears {
             let words: Vec<&str> = line.split(' ').collect();
             number = number.max(words[2][1..].parse().unwrap());
@@ -114,6 +114,10 @@ fn a_process_killed_at_any_moment_loses_no_change_that_was_confirmed() {
                 }
                 _ => panic!("{line}"),
             }
+        }
+        // It has become slower.
+        if part > 0.5 && changes == before {
+            change *= 2;
         }
         let there = listed(&people);
         for (name, disabled) in &confirmed {

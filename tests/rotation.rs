@@ -11,8 +11,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::people::{Pair, People};
-use common::{PATIENCE, Server, said, text, typed};
+use common::people::{Pair, People, within};
+use common::{PATIENCE, Server, promised, said, text, typed};
 use serde_json::{Value, json};
 
 fn keys(home: &Path, arguments: &[&str]) -> Value {
@@ -243,7 +243,8 @@ fn signer(token: &str) -> String {
     header["kid"].as_str().unwrap().to_owned()
 }
 
-const LEAD: &str = "3";
+/// Long enough to look at the ring while the next key does not sign yet, on a busy machine too.
+const LEAD: &str = "10";
 
 fn pair_settings() -> [(&'static str, &'static str); 4] {
     [
@@ -266,7 +267,7 @@ fn a_new_key_pair_is_published_before_it_signs_and_all_servers_change_over_at_on
     let servers = [0, 1].map(|_| Server::start(home.path(), &pair_settings()));
     let [one, other] = &servers;
     let old = newest(home.path(), "token");
-    assert!(one.log().contains("signs at once"), "{}", one.log());
+    within(PATIENCE, || one.log().contains("signs at once"));
     assert_eq!(signer(&one.log_in("alice")), old);
     let typed_by_hand = typed(
         home.path(),
@@ -308,7 +309,7 @@ fn a_new_key_pair_is_published_before_it_signs_and_all_servers_change_over_at_on
         if signers == [next.clone(), next.clone()] {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "{signers:?}");
+        assert!(start.elapsed() < PATIENCE, "{signers:?}");
         thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(newest(home.path(), "token"), next);
@@ -316,7 +317,7 @@ fn a_new_key_pair_is_published_before_it_signs_and_all_servers_change_over_at_on
     let listed = keys(home.path(), &["list"]);
     assert!(listed["keys"][0]["accepted_until"].is_string());
     let cache = one.get("/.well-known/jwks.json", None);
-    assert_eq!(cache.headers["cache-control"], "public, max-age=1");
+    assert_eq!(cache.headers["cache-control"], "public, max-age=3");
 
     // Withdrawn, it is as if it had never been there.
     let unwanted = rotate_pair(home.path(), &[]);
@@ -339,7 +340,7 @@ fn a_new_key_pair_is_published_before_it_signs_and_all_servers_change_over_at_on
         let id = now["id"].as_str().unwrap();
         let start = Instant::now();
         while signer(&one.log_in("alice")) != id {
-            assert!(start.elapsed() < Duration::from_secs(2));
+            assert!(start.elapsed() < promised(Duration::from_secs(2)));
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -362,12 +363,12 @@ fn keys_that_are_replaced_by_age_are_published_first_too() {
             assert_eq!(*first, old);
             break next.clone();
         }
-        assert!(start.elapsed() < Duration::from_secs(20));
+        assert!(start.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(20));
     };
     assert_eq!(signer(&server.log_in("alice")), old, "published, no more");
     while signer(&server.log_in("alice")) != next {
-        assert!(start.elapsed() < Duration::from_secs(20));
+        assert!(start.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(20));
     }
     assert!(server.stop().contains("the next one is published"));
@@ -390,7 +391,10 @@ fn a_ring_that_was_damaged_meanwhile_is_told_and_the_keys_before_stay_in_use() {
     }
     assert_eq!(server.get("/readyz", None).status, 200);
     assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
-    assert!(server.log().contains("The keys from before stay in use."));
+    // Lines wait for a moment before they are written.
+    within(PATIENCE, || {
+        server.log().contains("The keys from before stay in use.")
+    });
     let is_well_again = || {
         let start = Instant::now();
         while is_told(&server) {

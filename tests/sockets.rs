@@ -314,7 +314,7 @@ fn a_running_request_may_end_and_a_second_signal_does_not_wait() {
     };
     let mut stream = slow(&server);
     server.signal("TERM");
-    std::thread::sleep(READ);
+    server.stops_listening();
     stream.write_all(body.as_bytes()).unwrap();
     let answer = Answer::read(&mut stream).unwrap();
     assert_eq!(
@@ -326,7 +326,7 @@ fn a_running_request_may_end_and_a_second_signal_does_not_wait() {
     let mut server = Server::start(home.path(), &[("SEALGATE_GRACE", "60")]);
     let _stream = slow(&server);
     server.signal("INT");
-    std::thread::sleep(READ);
+    server.stops_listening();
     let start = Instant::now();
     server.signal("INT");
     assert_eq!(server.wait(), Some(1));

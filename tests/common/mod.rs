@@ -35,6 +35,20 @@ pub const fn promised(promise: Duration) -> Duration {
     }
 }
 
+/// Makes an attempt again where the machine held it up for longer than `limit`: then what the server or the client did in
+/// time came too late for the other. Whatever fails in less has failed.
+pub fn unless_held_up<T>(limit: Duration, mut attempt: impl FnMut() -> T) -> T {
+    let first = Instant::now();
+    loop {
+        let start = Instant::now();
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut attempt)) {
+            Ok(done) => return done,
+            Err(_) if start.elapsed() > limit && first.elapsed() < PATIENCE => {}
+            Err(failure) => std::panic::resume_unwind(failure),
+        }
+    }
+}
+
 /// The command with an environment of its own: no settings of whoever runs the tests.
 pub fn sealgate(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealgate"));
@@ -209,6 +223,15 @@ impl Server {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(stream)
+    }
+
+    /// Waits until nobody is let in any more: it has heard the signal to stop.
+    pub fn stops_listening(&self) {
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            assert!(start.elapsed() < PATIENCE, "new ones are let in");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Sends these bytes and reads one answer.

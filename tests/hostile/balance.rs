@@ -19,13 +19,15 @@ fn hammer(stream: TcpStream, over: &AtomicBool) -> usize {
     let mut connection = Answers::new(stream);
     let both = [GET, MISSING].concat();
     let mut answered = 0;
-    while !over.load(Ordering::Relaxed) {
+    loop {
         connection.get_ref().write_all(&both).unwrap();
         assert_eq!(connection.next().unwrap().status, 200);
         assert_eq!(connection.next().unwrap().status, 404);
         answered += 2;
+        if over.load(Ordering::Relaxed) {
+            return answered;
+        }
     }
-    answered
 }
 
 #[test]

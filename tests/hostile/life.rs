@@ -5,10 +5,13 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::load::{burst, loopback};
+use crate::common::load::burst;
 use crate::common::wire::{Answers, End};
-use crate::common::{Answer, PATIENCE, READ, Server, promised};
+use crate::common::{Answer, PATIENCE, READ, Server, promised, unless_held_up};
 use crate::{GET, alone, beside_others, configure, start};
+
+/// For so long at least a server that stops answers those that ask once more.
+const FAREWELL: Duration = Duration::from_millis(900);
 
 const LOGIN: &str = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"username\":\"a\"}";
 
@@ -91,29 +94,27 @@ fn a_stop_lets_running_requests_end_and_nothing_else() {
     }
     thread::sleep(READ);
 
-    server.signal("TERM");
     let told = Instant::now();
-    while TcpStream::connect(loopback(server.port)).is_ok() {
-        assert!(
-            told.elapsed() < Duration::from_secs(1),
-            "new ones are let in"
-        );
-    }
+    server.signal("TERM");
+    server.stops_listening();
     // Those that ask once more are answered, and told that it was the last time; the others are closed after a second.
     let (asking, waiting) = idle.split_at_mut(10);
     for connection in asking.iter_mut() {
-        connection.get_ref().write_all(GET).unwrap();
-        let answer = connection.next().unwrap();
-        assert_eq!(
-            (answer.status, answer.headers["connection"].as_str()),
-            (200, "close")
-        );
+        let asked = connection.get_ref().write_all(GET);
+        match connection.next() {
+            Ok(answer) => assert_eq!(
+                (answer.status, answer.headers["connection"].as_str()),
+                (200, "close")
+            ),
+            // It came when the second was over.
+            Err(end) => assert!(told.elapsed() > FAREWELL, "{asked:?} {end:?}"),
+        }
     }
     for connection in waiting.iter_mut().chain([&mut silent]) {
         assert_eq!(connection.next().unwrap_err(), End::Closed);
     }
     let closed = told.elapsed();
-    assert!(closed > Duration::from_millis(900), "{closed:?}");
+    assert!(closed > FAREWELL, "{closed:?}");
     assert!(closed < promised(Duration::from_millis(2500)), "{closed:?}");
     for connection in [&mut slow, &mut pipelining] {
         connection.get_ref().write_all(rest.as_bytes()).unwrap();
@@ -159,13 +160,21 @@ fn stops_while_clients_keep_asking(engine: &str) {
             .zip(clients)
             .map(|(number, mut connection)| {
                 scope.spawn(move || {
+                    // Before the server can have answered, and so before it was told.
+                    let mut before = Instant::now();
                     loop {
-                        let mut stream = connection.get_ref();
-                        stream.write_all(GET).map_err(|error| error.to_string())?;
-                        let answer = connection.next().map_err(|end| format!("{end:?}"))?;
+                        let asked = Instant::now();
+                        let sent = connection.get_ref().write_all(GET);
+                        let answer = match connection.next() {
+                            Ok(answer) => answer,
+                            Err(end) => {
+                                return (before.elapsed(), Err(format!("{sent:?} {end:?}")));
+                            }
+                        };
                         if answer.headers.contains_key("connection") {
-                            return Ok::<u16, String>(answer.status);
+                            return (before.elapsed(), Ok(answer.status));
                         }
+                        before = asked;
                         thread::sleep(Duration::from_millis(number * 4));
                     }
                 })
@@ -174,7 +183,9 @@ fn stops_while_clients_keep_asking(engine: &str) {
         thread::sleep(Duration::from_millis(600));
         server.signal("TERM");
         for client in running {
-            assert_eq!(client.join().unwrap(), Ok(200));
+            let (pause, last) = client.join().unwrap();
+            // Whoever the machine held up for that long comes too late.
+            assert!(last == Ok(200) || pause > FAREWELL, "{last:?} in {pause:?}");
         }
     });
     assert_eq!(server.wait(), Some(0), "{}", server.log());
@@ -196,6 +207,14 @@ fn an_idle_server_stops_at_once() {
 #[test]
 fn a_stop_ends_a_client_that_never_pauses() {
     let _beside = beside_others();
+    // A client that has not read all within two seconds of the last answer is cut off.
+    unless_held_up(
+        Duration::from_millis(1900),
+        stop_beside_a_client_that_never_pauses,
+    );
+}
+
+fn stop_beside_a_client_that_never_pauses() {
     let home = tempfile::tempdir().unwrap();
     let mut server = start(&home, &[("SEALGATE_GRACE", "30")]);
     let stream = server.connect();
@@ -206,7 +225,7 @@ fn a_stop_ends_a_client_that_never_pauses() {
             let start = Instant::now();
             while start.elapsed() < PATIENCE && (&stream).write_all(&GET.repeat(50)).is_ok() {}
         });
-        thread::sleep(Duration::from_millis(100));
+        assert_eq!(answers.next().unwrap().status, 200);
         server.signal("TERM");
         let end = loop {
             match answers.next() {
@@ -257,7 +276,7 @@ fn a_stop_has_an_end_and_a_second_signal_does_not_wait() {
     let mut server = start(&home, &[("SEALGATE_GRACE", "60")]);
     let _stream = slow(&server);
     server.signal("TERM");
-    thread::sleep(READ);
+    server.stops_listening();
     let told = Instant::now();
     server.signal("TERM");
     assert_eq!(server.wait(), Some(1));

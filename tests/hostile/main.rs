@@ -39,7 +39,7 @@ const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// notices clients that are kept out until others are done, or until a timeout.
 const fn good_client_waits(release: u64) -> Duration {
     Duration::from_millis(if cfg!(debug_assertions) {
-        3000
+        10_000
     } else {
         release
     })

@@ -108,7 +108,7 @@ fn sixteen_bodies_at_once_take_their_own_bytes_and_little_more() {
             statuses(&server, path, &token, "{}", CLIENTS);
             let before = server.resident();
             let statuses = statuses(&server, path, &token, body, CLIENTS);
-            let more = server.peak() - before;
+            let more = server.peak().saturating_sub(before);
             println!("{path}: {what}: {more} KiB more, {statuses:?}");
             assert!(more < MOST, "{path}: {what}: {more} KiB more");
             assert!(

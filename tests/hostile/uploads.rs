@@ -5,9 +5,9 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use crate::common::Server;
 use crate::common::load::good_client;
 use crate::common::wire::{Answers, End};
+use crate::common::{Server, unless_held_up};
 use crate::{GET, alone, beside_others, good_client_waits, start};
 
 const LOGIN: &[u8] = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"username\":\"a\"}";
@@ -127,17 +127,20 @@ fn a_refused_upload_is_answered_before_it_ends() {
         assert_eq!(short.next().unwrap().status, 200);
         assert_eq!(short.next().unwrap().status, 200);
 
-        let mut long = Answers::new(server.connect());
-        let first = head(path, "Content-Length: 900000", "");
-        let mut stream = long.get_ref();
-        stream.write_all(first.as_bytes()).unwrap();
-        stream.write_all(&[b' '; 900_000]).unwrap();
-        let answer = long.next().unwrap();
-        assert_eq!(
-            (answer.status, answer.headers["connection"].as_str()),
-            (status, "close")
-        );
-        assert_eq!(long.next().unwrap_err(), End::Closed);
+        // Whoever has not sent it within two seconds is cut off.
+        unless_held_up(Duration::from_millis(1900), || {
+            let mut long = Answers::new(server.connect());
+            let first = head(path, "Content-Length: 900000", "");
+            let mut stream = long.get_ref();
+            stream.write_all(first.as_bytes()).unwrap();
+            stream.write_all(&[b' '; 900_000]).unwrap();
+            let answer = long.next().unwrap();
+            assert_eq!(
+                (answer.status, answer.headers["connection"].as_str()),
+                (status, "close")
+            );
+            assert_eq!(long.next().unwrap_err(), End::Closed);
+        });
     }
     // Whoever waits for leave is not told to go on, and what it sends then is not known.
     let mut waits = Answers::new(server.connect());

@@ -11,6 +11,7 @@ use openssl::ssl::{HandshakeError, SslConnector, SslMethod, SslStream, SslVerify
 
 use super::Papers;
 use super::common::process::many_descriptors;
+use super::common::{PATIENCE, unless_held_up};
 
 /// The alert reaches a client that goes on sending: the connection is not torn under it.
 #[test]
@@ -41,13 +42,17 @@ fn what_is_no_hello_is_answered_with_an_alert() {
         (vec![vec![0xFF; 1000]; 100], UNEXPECTED_MESSAGE),
         (long, ILLEGAL_PARAMETER),
     ] {
-        let mut stream = TcpStream::connect(("127.0.0.1", secure.port)).unwrap();
-        for piece in &pieces {
-            stream.write_all(piece).unwrap();
-        }
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        assert_eq!(answer, [21, 3, 3, 0, 2, 2, alert], "{:?}", pieces[0]);
+        // Whoever has not sent all within two seconds is cut off.
+        unless_held_up(Duration::from_millis(1900), || {
+            let mut stream = TcpStream::connect(("127.0.0.1", secure.port)).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            for piece in &pieces {
+                stream.write_all(piece).unwrap();
+            }
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            assert_eq!(answer, [21, 3, 3, 0, 2, 2, alert], "{:?}", pieces[0]);
+        });
     }
     assert!(secure.fetch("/healthz", &[]).contains("ok"));
     secure.server.stop();
@@ -206,6 +211,7 @@ fn idle_connections_stay_below_the_ceiling() {
 /// A client whose hands are shaken, and whose request has been answered.
 fn tls_client(port: u16) -> SslStream<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut stream = CONNECTOR.connect("localhost", stream).unwrap();
     assert!(is_served(&mut stream));
     stream

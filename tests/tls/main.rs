@@ -410,13 +410,15 @@ fn connections_move_between_workers_unharmed() {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut connection = Answers::new(connector.connect("localhost", stream).unwrap());
         let mut answered = 0;
-        while !over.load(Ordering::Relaxed) {
+        loop {
             let ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
             connection.get_mut().write_all(ask).unwrap();
             assert_eq!(connection.next().unwrap().status, 200);
             answered += 1;
+            if over.load(Ordering::Relaxed) {
+                return answered;
+            }
         }
-        answered
     };
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..8).map(|_| scope.spawn(hammer)).collect();
