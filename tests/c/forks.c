@@ -197,7 +197,7 @@ int main(int count, char **arguments)
     }
     pthread_join(client, NULL);
     CHECK(lines > 0 && in_callbacks > 0);
-    OK(sealgate_server_stop(server, 5000));
+    OK(sealgate_server_stop(server, 60000));
     OK(sealgate_server_free(server));
     OK(sealgate_set_log(0, NULL, NULL, NULL));
     sealgate_free(gate);

@@ -96,7 +96,7 @@ int main(int count, char **arguments)
     for (int at = 0; at < 8; at++) {
         pthread_join(threads[at], NULL);
     }
-    CHECK(sealgate_server_stop(server, 5000) == SEALGATE_STATUS_OK);
+    CHECK(sealgate_server_stop(server, 60000) == SEALGATE_STATUS_OK);
     OK(sealgate_set_log(0, NULL, NULL, NULL));
     CHECK(lines >= 8 * (rounds / 10));
     CHECK(sealgate_server_free(server) == SEALGATE_STATUS_OK);

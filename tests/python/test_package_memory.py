@@ -19,7 +19,7 @@ import os, sys, http.client
 import sealgate
 from sealgate import Config, Gate, Server, SealgateError
 
-calls = int(sys.argv[1])
+calls, permitted = map(int, sys.argv[1:])
 gate = Gate(keys="ephemeral", token_cache=100, max_requests=5)
 data, array, out = os.urandom(1000), bytearray(os.urandom(1000)), bytearray(2000)
 sealed, text, token = gate.seal(data), gate.encrypt(data), gate.issue_token("alice")
@@ -41,10 +41,14 @@ def grown(call, share=1):
     count = max(calls // share, 40)
     for _ in range(count // 4):
         call()
-    before = resident()
-    for _ in range(count):
-        call()
-    return count, resident() - before
+    # What grows in each of three rounds is a leak; another thread of the server's, which a busy machine wakes late, is none.
+    rounds = []
+    while not rounds or rounds[-1] > permitted and len(rounds) < 3:
+        before = resident()
+        for _ in range(count):
+            call()
+        rounds.append(resident() - before)
+    return count, min(rounds)
 """
 
 # What is called, and how many times more than one simple call it costs.
@@ -125,7 +129,7 @@ def test_memory_stays_flat(python, name, capsys):
     call, share = FUNCTIONS[name]
     script = f"{PRELUDE}{SERVERS}\nprint(*grown({call}, {share}))"
     ended = subprocess.run(
-        [sys.executable, "-B", "-c", script, str(CALLS)],
+        [sys.executable, "-B", "-c", script, str(CALLS), str(PERMITTED)],
         capture_output=True,
         text=True,
         timeout=3600,

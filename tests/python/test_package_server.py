@@ -326,6 +326,7 @@ def test_log_lines_for_a_function(server, log, capsys):
     eventually(lambda: (logging.INFO, "sealgate.access") in lines)
     assert site.get("/healthz").status == 200
     eventually(lambda: "the function is broken" in capsys.readouterr().err)
+    eventually(lambda: lines.count((logging.INFO, "sealgate.access")) == 2)
     lines.clear()
     log(logging.CRITICAL, take)
     site.get("/healthz")

@@ -276,11 +276,18 @@ def test_serving_forever_ends_cleanly(forever, how):
 
 def test_a_second_ctrl_c_does_not_wait(forever):
     process, site = forever(PATIENCE * 10)
-    thread = threading.Thread(target=lambda: pytest.raises(Exception, site.get, "/slow?5"))
+    thread = threading.Thread(target=lambda: pytest.raises(Exception, site.get, "/slow?15"))
     thread.start()
     assert process.stdout.readline() == "entered\n"
     process.send_signal(signal.SIGINT)
-    time.sleep(1)
+
+    def is_closed():
+        try:
+            socket.create_connection(("127.0.0.1", site.port), 5).close()
+        except OSError:
+            return True
+
+    eventually(is_closed)  # the first has been heard
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     thread.join()
