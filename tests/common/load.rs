@@ -36,6 +36,11 @@ pub struct Served {
 }
 
 impl Served {
+    /// How many requests got an answer of 200.
+    pub fn answers(&self) -> usize {
+        self.latencies.len()
+    }
+
     pub fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();
@@ -189,7 +194,13 @@ pub fn come_back(last: u8, port: u16, clients: usize, first: &[u8], over: &Atomi
         }
         for place in &mut crowd {
             let is_open = place.as_ref().is_some_and(|mut stream| {
-                let open = matches!(stream.read(&mut [0; 512]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+                let open = loop {
+                    match stream.read(&mut [0; 512]) {
+                        Ok(0) => break false,
+                        Ok(_) => {}
+                        Err(error) => break error.kind() == ErrorKind::WouldBlock,
+                    }
+                };
                 open && (!drips || stream.write_all(b" ").is_ok())
             });
             if is_open {
@@ -241,6 +252,20 @@ pub fn thinking_clients(
         }
     });
     all
+}
+
+/// Clients that are some way off: each connects, and only after `pause` is its request there. How they were served.
+pub fn distant_clients(port: u16, request: &[u8], clients: usize, pause: Duration) -> Served {
+    let mut served = Served::default();
+    for _ in 0..clients {
+        let start = Instant::now();
+        let answer = connect(port).and_then(|mut fresh| {
+            thread::sleep(pause);
+            ask(&mut fresh, request)
+        });
+        served.add(start.elapsed(), answer);
+    }
+    served
 }
 
 /// Clients that misbehave, held by one thread. Dropping it closes their connections.

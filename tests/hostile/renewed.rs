@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::load::{Served, come_back, good_client, thinking_clients};
+use crate::common::load::{Served, come_back, distant_clients, good_client, thinking_clients};
 use crate::common::process::{limit_descriptors, many_descriptors};
 use crate::common::{Server, promised};
 use crate::{GET, alone, configure, start};
@@ -54,15 +54,17 @@ fn more_silent_connections_than_descriptors_keep_nobody_waiting() {
     assert_eq!(warnings.iter().filter(about_files).count(), 1, "{log}");
 }
 
-fn slow_bodies(last: u8) {
+/// The first of a body that never ends.
+const SLOW: &[u8] = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
+
+fn slow_bodies(last: u8, good: u32) {
     let _alone = alone();
     let home = tempfile::tempdir().unwrap();
     let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS", "300")]);
-    let slow = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
-    let served = beside_crowd(&server, (last, 300), slow, |over| {
+    let served = beside_crowd(&server, (last, 300), SLOW, |over| {
         thread::scope(|scope| {
             let good = scope
-                .spawn(|| thinking_clients(server.port, GET, 24, Duration::from_secs(3), over));
+                .spawn(|| thinking_clients(server.port, GET, good, Duration::from_secs(3), over));
             thread::sleep(Duration::from_secs(5));
             over.store(true, Ordering::SeqCst);
             good.join().unwrap()
@@ -77,10 +79,25 @@ fn slow_bodies(last: u8) {
 
 #[test]
 fn slow_bodies_that_come_back_break_no_good_request() {
-    slow_bodies(1);
+    slow_bodies(1, 24);
 }
 
 #[test]
 fn slow_bodies_of_another_address_break_no_good_request() {
-    slow_bodies(2);
+    slow_bodies(2, 24);
+}
+
+/// One answer, which anybody gets, is no head start over those who have just come and have not said yet what they want.
+#[test]
+fn slow_clients_that_were_answered_before_keep_no_newcomer_out() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS", "300")]);
+    let first = [GET, SLOW].concat();
+    let served = beside_crowd(&server, (1, 400), &first, |_| {
+        distant_clients(server.port, GET, 50, Duration::from_millis(20))
+    });
+    // How many are lost all the same depends on how fast the crowd comes back, and so on the machine.
+    assert!(served.answers() >= 40, "{:?}", served.lost);
+    server.stop();
 }

@@ -106,8 +106,6 @@ pub(super) struct Connection {
     lent: usize,
     /// Bytes that have gone either way since that was last asked, or a request was answered.
     moved: u64,
-    /// Whether a request of it has been answered.
-    proven: bool,
     /// What is counted of it in the buffers of all connections.
     counted: usize,
     /// What is counted of it in the TLS state of all connections.
@@ -131,7 +129,6 @@ impl Connection {
             written: 0,
             lent: 0,
             moved: 0,
-            proven: false,
             counted: 0,
             tls_counted: 0,
         }
@@ -170,11 +167,6 @@ impl Connection {
     /// Bytes that have gone either way since the last call.
     pub(super) fn take_moved(&mut self) -> u64 {
         mem::take(&mut self.moved)
-    }
-
-    /// Whether a request of it has been answered.
-    pub(super) fn is_proven(&self) -> bool {
-        self.proven
     }
 
     /// Whether nothing of a request has come yet.
@@ -518,7 +510,6 @@ impl Connection {
             self.waiting
         };
         if answered {
-            self.proven = true;
             self.moved = 0;
         }
         let anew = begins || answered || wait != self.waiting;

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 /// The rate that keeps a connection from falling behind, in bytes a second.
 const FAIR_RATE: u64 = 4096;
-/// How far ahead a client begins, and one that has been answered before on the same connection.
+/// How far ahead a client begins. One that was answered before gets no more: anybody gets an answer, and whoever has just
+/// come, and has not said yet what they want, would be slower than a crowd that has one.
 const START: Duration = Duration::from_millis(250);
-const PROVEN_START: Duration = Duration::from_secs(1);
 /// How far ahead anybody gets: what was sent quickly does not pay for a long silence.
 const MOST_AHEAD: Duration = Duration::from_secs(2);
 
@@ -31,8 +31,8 @@ struct Node {
 }
 
 /// When a connection falls behind that begins with something now.
-pub(super) fn begun(now: Instant, proven: bool) -> Instant {
-    now + if proven { PROVEN_START } else { START }
+pub(super) fn begun(now: Instant) -> Instant {
+    now + START
 }
 
 /// When one falls behind that has transferred so many bytes more.
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_rate_counts_and_not_how_long_it_has_taken() {
         let start = Instant::now();
-        let (mut dripping, mut sending) = (begun(start, true), begun(start, true));
+        let (mut dripping, mut sending) = (begun(start), begun(start));
         let mut now = start;
         for _ in 0..20 {
             now += Duration::from_secs(1);
@@ -170,7 +170,7 @@ mod tests {
         }
         assert!(dripping < now && sending > now);
         // Somebody silent who has just come is not as slow as who has dripped for long.
-        assert!(dripping < begun(now, false));
+        assert!(dripping < begun(now));
         // Nothing is saved up for a silence.
         assert!(moved(sending, u64::MAX, now) <= now + MOST_AHEAD);
     }

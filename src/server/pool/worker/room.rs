@@ -85,7 +85,7 @@ impl Worker {
         let bytes = connection.take_moved();
         let before = match self.paces.all.get(index) {
             Some(before) if !begins => before,
-            _ => slowest::begun(now, connection.is_proven()),
+            _ => slowest::begun(now),
         };
         let falls_behind = slowest::moved(before, bytes, now);
         let keeps = connection.counted();
