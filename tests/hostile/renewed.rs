@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::load::{Served, come_back, distant_clients, good_client, thinking_clients};
+use crate::common::load::{
+    Crowd, Served, come_back, distant_clients, good_client, thinking_clients,
+};
 use crate::common::process::{limit_descriptors, many_descriptors};
 use crate::common::{Server, promised};
 use crate::{GET, alone, configure, start};
@@ -85,6 +87,28 @@ fn slow_bodies_that_come_back_break_no_good_request() {
 #[test]
 fn slow_bodies_of_another_address_break_no_good_request() {
     slow_bodies(2, 24);
+}
+
+/// However many of all places the good ones have: those that are in the middle of something make room for one another.
+#[test]
+fn slow_bodies_break_no_good_request_where_half_of_all_are_good() {
+    slow_bodies(1, 150);
+}
+
+/// They are there first, idle, when the crowd comes all at once.
+#[test]
+fn a_crowd_that_comes_at_once_pushes_out_nobody_between_two_requests() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS", "300")]);
+    let good = Crowd::connect(server.port, 150, GET);
+    good.read_answers();
+    beside_crowd(&server, (1, 300), SLOW, |_| {
+        thread::sleep(Duration::from_secs(1));
+        Served::default()
+    });
+    assert_eq!(good.gone(), 0);
+    server.stop();
 }
 
 /// One answer, which anybody gets, is no head start over those who have just come and have not said yet what they want.

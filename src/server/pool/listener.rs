@@ -36,6 +36,9 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 const FIT_EVERY: Duration = Duration::from_secs(1);
 /// With more open files permitted than this many times the connections, it is not counted: the host would have to hold most.
 const PLENTY: usize = 2;
+/// How long newcomers wait, where there is no room and many are in the middle of something, until it is plain whether that
+/// is a good burst, which is answered by then, or a crowd that finishes nothing.
+const DOUBT: Duration = Duration::from_millis(400);
 const BELL: u64 = u64::MAX;
 
 /// See the module.
@@ -245,6 +248,7 @@ impl Listener {
             let _ = self.most_spare().send(Message::MakeRoom);
         }
         let mailbox = if crowded {
+            self.wait_in_doubt();
             self.most_spare()
         } else {
             let active = self.shared.balance.active();
@@ -258,6 +262,21 @@ impl Listener {
             address,
             crowded,
         }));
+    }
+
+    /// Waits until it is plain who has to make room.
+    fn wait_in_doubt(&self) {
+        let begun = Instant::now();
+        while !self.shared.siege.lasts(self.now())
+            && Mailbox::are_many_slow(&self.shared.mailboxes)
+            && !self.shared.is_stopping()
+        {
+            if begun.elapsed() >= DOUBT {
+                self.shared.siege.notice(self.now());
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Makes somebody give up a descriptor; false where nobody can, after a rest.
@@ -287,7 +306,9 @@ impl Listener {
     /// The worker that makes room, by the message that it is about to get.
     fn most_spare(&self) -> &Mailbox {
         let active = self.shared.balance.active();
-        let mailbox = Mailbox::most_spare(&self.shared.mailboxes, active, self.now());
+        let now = self.now();
+        let besieged = self.shared.siege.lasts(now);
+        let mailbox = Mailbox::most_spare(&self.shared.mailboxes, active, now, besieged);
         mailbox.to_make_room.fetch_add(1, Ordering::Relaxed);
         mailbox
     }

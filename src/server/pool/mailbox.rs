@@ -20,9 +20,11 @@ use crate::sync::lock;
 const FAR_BEHIND: u64 = 750;
 /// An idle connection is left alone for so long while others are slow.
 const RECENT: u64 = 15_000;
-/// Where this part of a worker's connections is in the middle of something, they make room for one another: a crowd that
-/// comes back as fast as it is closed does not push out who is between two requests.
+/// Where more than three quarters of a worker's connections are in the middle of something, they make room for one another: a
+/// crowd that comes back as fast as it is closed does not push out who is between two requests.
 const MOSTLY: usize = 3;
+/// The same holds for more than this part of them once they are known to be no good burst.
+const MANY: usize = 8;
 /// How long the listener waits for a worker to make room for one connection before it asks for the next.
 const ROOM_PATIENCE: Duration = Duration::from_millis(5);
 
@@ -85,6 +87,7 @@ pub(super) struct Mailbox {
     idle: AtomicU64,
     slow_ones: AtomicUsize,
     mostly_slow: AtomicBool,
+    many_slow: AtomicBool,
     /// When the slowest of those that keep much memory fell or falls behind; zero where there is none.
     pub(super) large: AtomicU64,
     /// Whether it has been told to shed that one and has not done so yet.
@@ -105,6 +108,7 @@ impl Mailbox {
             idle: AtomicU64::new(0),
             slow_ones: AtomicUsize::new(0),
             mostly_slow: AtomicBool::new(false),
+            many_slow: AtomicBool::new(false),
             large: AtomicU64::new(0),
             to_shed: AtomicBool::new(false),
             load: Load::default(),
@@ -169,6 +173,7 @@ impl Mailbox {
         self.idle.store(spare.idle, Ordering::Release);
         self.slow_ones.store(spare.slow_ones, Ordering::Release);
         self.mostly_slow.store(spare.mostly_slow, Ordering::Release);
+        self.many_slow.store(spare.many_slow, Ordering::Release);
     }
 
     fn spare(&self) -> Spare {
@@ -177,7 +182,20 @@ impl Mailbox {
             idle: self.idle.load(Ordering::Acquire),
             slow_ones: self.slow_ones.load(Ordering::Acquire),
             mostly_slow: self.mostly_slow.load(Ordering::Acquire),
+            many_slow: self.many_slow.load(Ordering::Acquire),
         }
+    }
+
+    /// Whether many connections are in the middle of something, but not so many that it is plain who has to make room.
+    pub(super) fn are_many_slow(mailboxes: &[Mailbox]) -> bool {
+        let (slow, all) = mailboxes.iter().fold((0, 0), |(slow, all), mailbox| {
+            (
+                slow + mailbox.slow_ones.load(Ordering::Acquire),
+                all + mailbox.connections.load(Ordering::Relaxed),
+            )
+        });
+        let spare = Spare::new(1, slow, 0, all);
+        spare.many_slow && !spare.mostly_slow
     }
 
     /// Waits a little until the worker has made room as often as it was asked to, but for `asked` times.
@@ -189,13 +207,18 @@ impl Mailbox {
     }
 
     /// The one of these that has the connection that can best be spared; without any, the one that has fewest.
-    pub(super) fn most_spare(mailboxes: &[Mailbox], active: usize, now: u64) -> &Mailbox {
+    pub(super) fn most_spare(
+        mailboxes: &[Mailbox],
+        active: usize,
+        now: u64,
+        besieged: bool,
+    ) -> &Mailbox {
         for mailbox in mailboxes {
-            mailbox.wait_for_room(mailbox.spare().at_once());
+            mailbox.wait_for_room(mailbox.spare().at_once(besieged));
         }
         mailboxes
             .iter()
-            .filter_map(|mailbox| Some((mailbox.spare().choose(now)?.0, mailbox)))
+            .filter_map(|mailbox| Some((mailbox.spare().choose(now, besieged)?.0, mailbox)))
             .min_by_key(|(rank, _)| *rank)
             .map_or_else(
                 || Mailbox::least_busy(mailboxes, active, now),
@@ -212,9 +235,10 @@ pub(super) struct Spare {
     pub(super) slow: u64,
     /// Since when the one that has been idle for longest waits.
     pub(super) idle: u64,
-    /// How many are in the middle of something, and whether that is most of them.
+    /// How many are in the middle of something, and whether that is most of them, or at least many.
     slow_ones: usize,
     mostly_slow: bool,
+    many_slow: bool,
 }
 
 /// Which of the two goes.
@@ -234,17 +258,18 @@ impl Spare {
             idle,
             slow_ones,
             mostly_slow: slow_ones * (MOSTLY + 1) > connections * MOSTLY,
+            many_slow: slow_ones * MANY > connections,
         }
     }
 
-    /// Who makes room now.
-    pub(super) fn choose(self, now: u64) -> Option<(Rank, Victim)> {
+    /// Who makes room now. `besieged`: a crowd pushes in that finishes nothing.
+    pub(super) fn choose(self, now: u64, besieged: bool) -> Option<(Rank, Victim)> {
         let slow = (self.slow > 0).then_some((self.slow, Victim::Slow));
         let idle = (self.idle > 0).then_some((self.idle, Victim::Idle));
         let behind = |by: u64| slow.filter(|(falls_behind, _)| falls_behind + by <= now);
         let in_order = [
             behind(FAR_BEHIND),
-            slow.filter(|_| self.mostly_slow),
+            slow.filter(|_| self.is_crowded_by_slow(besieged)),
             idle.filter(|(since, _)| since + RECENT <= now),
             behind(0),
             idle,
@@ -255,12 +280,21 @@ impl Spare {
             .find_map(|(rank, choice)| choice.map(|(time, victim)| ((rank, time), victim)))
     }
 
+    /// Whether those that are in the middle of something make room for one another.
+    pub(super) fn is_crowded_by_slow(self, besieged: bool) -> bool {
+        self.mostly_slow || (besieged && self.many_slow)
+    }
+
+    /// Whether many are in the middle of something.
+    pub(super) fn are_many_slow(self) -> bool {
+        self.many_slow
+    }
+
     /// How often room can be made without a look at whose victim goes: of many slow ones any will do.
-    fn at_once(self) -> usize {
-        if self.mostly_slow {
-            self.slow_ones / 8
-        } else {
-            0
+    fn at_once(self, besieged: bool) -> usize {
+        match self.is_crowded_by_slow(besieged) {
+            true => self.slow_ones / 8,
+            false => 0,
         }
     }
 

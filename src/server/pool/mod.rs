@@ -3,8 +3,9 @@
 //!
 //! `listener` accepts and hands out, `worker` drives its connections, `balance` says how many workers take part, `connection`
 //! is the state of one, `answer` hands a request to the API, `framing` and `chunked` turn bytes into requests, `deadlines`
-//! says who is overdue, `slowest` who is furthest behind, `descriptors` how many connections there is room for, `blocking` is
-//! the second pool, `mailbox` is how threads reach a worker, `transport` and `tls` are the bytes' way.
+//! says who is overdue, `slowest` who is furthest behind, `siege` whether a crowd finishes nothing, `descriptors` how many
+//! connections there is room for, `blocking` is the second pool, `mailbox` is how threads reach a worker, `transport` and
+//! `tls` are the bytes' way.
 //!
 //! # What it protects from
 //! Head, body, the reading of an answer and idleness have deadlines that hold for the whole of each, so a byte now and then
@@ -23,6 +24,7 @@ mod framing;
 mod listener;
 mod mailbox;
 mod shared;
+mod siege;
 mod slowest;
 mod tls;
 mod transport;

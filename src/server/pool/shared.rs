@@ -11,6 +11,7 @@ use super::balance::Balance;
 use super::blocking::Pools;
 use super::listener::Bell;
 use super::mailbox::Mailbox;
+use super::siege::Siege;
 use crate::Error;
 use crate::address::{Counted, counted};
 use crate::api::{App, Method};
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     /// The state of all TLS connections.
     pub(super) tls: Buffered,
     pub(super) addresses: Addresses,
+    pub(super) siege: Siege,
     /// One for each worker.
     pub(super) mailboxes: Vec<Mailbox>,
     pub(super) balance: Balance,
@@ -71,6 +73,7 @@ impl Shared {
             buffered: Buffered::new(settings.max_buffered),
             tls: Buffered::new(settings.max_tls_memory),
             addresses,
+            siege: Siege::default(),
             balance: Balance::new(mailboxes.len()),
             mailboxes,
             blocking,

@@ -160,7 +160,12 @@ impl Worker {
 
     fn victim(&mut self) -> Option<u32> {
         let now = milliseconds(self.started.elapsed());
-        let (rank, victim) = self.spare().choose(now)?;
+        let besieged = self.shared.siege.lasts(now);
+        let spare = self.spare();
+        let (rank, victim) = spare.choose(now, besieged)?;
+        if victim == Victim::Slow && spare.are_many_slow() {
+            self.shared.siege.notice(now);
+        }
         let (index, _) = match victim {
             Victim::Slow => self.paces.all.first()?,
             Victim::Idle => self.deadlines.oldest(Wait::Idle)?,
@@ -171,7 +176,11 @@ impl Worker {
         // Whoever has a large part of all places gives one up before anybody else has to.
         let of_crowd = self.shared.addresses.largest_crowd().and_then(|crowd| {
             let is_member = self.address(index) == Some(crowd);
-            (!is_member).then(|| self.slowest_of(crowd)).flatten()
+            // Those who finish nothing do not push out who is between two requests, wherever these come from.
+            let idle_too = !spare.is_crowded_by_slow(besieged);
+            (!is_member)
+                .then(|| self.slowest_of(crowd, idle_too))
+                .flatten()
         });
         of_crowd.or(Some(index))
     }
@@ -181,8 +190,8 @@ impl Worker {
     }
 
     /// Of an address that has so many connections that some are soon found: one that is behind, else the one idle for
-    /// longest, else the slowest, among those found.
-    fn slowest_of(&mut self, crowd: Counted) -> Option<u32> {
+    /// longest (unless only those count that are in the middle of something), else the slowest, among those found.
+    fn slowest_of(&mut self, crowd: Counted, idle_too: bool) -> Option<u32> {
         let now = Instant::now();
         let places = self.places.len();
         let found = (0..LOOKED_AT.min(places)).filter_map(|step| {
@@ -192,7 +201,9 @@ impl Worker {
             }
             match (self.paces.all.get(index), self.deadlines.get(index)) {
                 (Some(behind), _) => Some(((if behind <= now { 0 } else { 2 }, behind), index)),
-                (None, Some(Wait::Idle)) => Some(((1, self.deadlines.since(index)?), index)),
+                (None, Some(Wait::Idle)) if idle_too => {
+                    Some(((1, self.deadlines.since(index)?), index))
+                }
                 _ => None,
             }
         });
