@@ -109,6 +109,8 @@ pub use default_gate::{
     decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token,
 };
 pub use error::{Error, TokenError, whole_seconds};
+#[doc(hidden)] // the command's
+pub use ffi::save_address_space;
 pub use gate::{Gate, Refreshed, Tokens};
 pub use keys::{KeyOrigin, RING_FILE};
 pub use limiter::Admission;

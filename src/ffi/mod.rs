@@ -31,6 +31,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use error::keep_last_error;
 use panics::Call;
+#[doc(hidden)]
+pub use process::save_address_space;
 pub(crate) use status::SealgateStatus;
 
 use crate::{Error, fork};
