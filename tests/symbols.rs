@@ -11,20 +11,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
-use common::c::{checked, library, root};
-
-fn exported() -> BTreeSet<String> {
-    let looked_at = std::env::var_os("SEALGATE_LIB").map_or_else(library, PathBuf::from);
-    let mut list = Command::new("nm");
-    list.args(["-D", "--defined-only", "--format=posix"]);
-    let lines = checked(list.arg(looked_at));
-    lines
-        .lines()
-        .map(|line| line.split(' ').next().unwrap().to_owned())
-        .collect()
-}
+use common::c::{exported, library, root};
 
 /// Every function of the header: a name of ours that an opening parenthesis follows, outside of comments.
 fn declared() -> BTreeSet<String> {
@@ -49,7 +37,8 @@ fn declared() -> BTreeSet<String> {
 
 #[test]
 fn the_exports_are_the_list_and_the_header_and_nothing_else() {
-    let exported = exported();
+    let looked_at = std::env::var_os("SEALGATE_LIB").map_or_else(library, PathBuf::from);
+    let exported = exported(&looked_at);
     let foreign: Vec<_> = exported
         .iter()
         .filter(|name| !name.starts_with("sealgate_"))

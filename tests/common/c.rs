@@ -1,6 +1,7 @@
 //! Programs against the shared library of this build. Those in C are compiled with every warning an error, plainly or with
 //! sanitizers, and run, also under Valgrind; those in Python have the package of this repository.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -170,6 +171,17 @@ pub fn has_valgrind() -> bool {
         .args(["-q", "true"])
         .output()
         .is_ok_and(|output| output.status.success())
+}
+
+/// The symbols that a shared library exports.
+pub fn exported(library: &Path) -> BTreeSet<String> {
+    let mut list = Command::new("nm");
+    list.args(["-D", "--defined-only", "--format=posix"]);
+    let lines = checked(list.arg(library));
+    lines
+        .lines()
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect()
 }
 
 /// What a command that has to succeed prints.

@@ -91,8 +91,8 @@ fn made(folder: &Path, found: &mut BTreeSet<(String, String)>) {
     }
 }
 
-#[test]
-fn every_problem_type_is_listed_with_its_status() {
+/// The status and code of every problem type.
+pub(crate) fn problems() -> BTreeSet<(String, String)> {
     let mut problems = BTreeSet::new();
     made(&root().join("src/api"), &mut problems);
     // Those that have the code of the library's error.
@@ -112,6 +112,12 @@ fn every_problem_type_is_listed_with_its_status() {
     for code in codes.filter(|code| *code != "token_unchecked") {
         problems.insert(("401".to_owned(), code.to_owned()));
     }
+    problems
+}
+
+#[test]
+fn every_problem_type_is_listed_with_its_status() {
+    let problems = problems();
     let page = read(PAGE);
     let listed: BTreeSet<(String, String)> = rows(&page, "Errors")
         .iter()

@@ -8,6 +8,8 @@ mod common;
 mod http;
 mod links;
 mod pages;
+#[cfg(target_os = "linux")]
+mod promises;
 mod rust_guide;
 mod settings;
 
