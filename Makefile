@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header check test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -67,6 +67,12 @@ uninstall: ## remove what `make install` put there, with the same settings
 
 header: ## rewrite include/sealgate.h and include/symbols.txt from the sources
 	SEALGATE_WRITE_HEADER=1 cargo test --test header --test symbols
+
+check: bootstrap-check fmt-check clippy doc ## what needs no servers and browsers: format, lints, unit tests, documentation (3 minutes)
+	$(call heading,unit tests and documentation)
+	cargo test --locked --lib --bins --test docs
+	cargo test --locked --doc
+	$(call heading,checked)
 
 test: bootstrap-test fmt-check clippy test-rust doc test-python test-python-versions deny ## everything that passes or fails, cheap failures first
 	$(call heading,everything passed)
@@ -191,6 +197,9 @@ clean: ## remove everything built
 
 bootstrap-run:
 	@scripts/bootstrap run
+
+bootstrap-check:
+	@scripts/bootstrap check
 
 bootstrap-test:
 	@scripts/bootstrap test
