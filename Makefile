@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -73,6 +73,9 @@ check: bootstrap-check fmt-check clippy doc ## what needs no servers and browser
 	cargo test --locked --lib --bins --test docs
 	cargo test --locked --doc
 	$(call heading,checked)
+
+hooks: ## run scripts/hooks/pre-commit (format and lints) before each commit; git commit --no-verify skips it
+	git config core.hooksPath scripts/hooks
 
 test: bootstrap-test fmt-check clippy test-rust doc test-python test-python-versions deny ## everything that passes or fails, cheap failures first
 	$(call heading,everything passed)
