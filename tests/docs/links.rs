@@ -6,7 +6,13 @@ use std::path::{Component, Path, PathBuf};
 use crate::{pages, prose, read, root};
 
 /// Pages outside docs/ whose links are checked too.
-const MORE: [&str; 2] = ["bindings/python/README.md", "benches/http/README.md"];
+const MORE: [&str; 5] = [
+    "bindings/python/README.md",
+    "benches/http/README.md",
+    ".github/PULL_REQUEST_TEMPLATE.md",
+    ".github/ISSUE_TEMPLATE/bug_report.md",
+    ".github/ISSUE_TEMPLATE/feature_request.md",
+];
 
 /// The anchors of a page's headings, as forges and mdBook make them.
 fn anchors(text: &str) -> BTreeSet<String> {

@@ -1,4 +1,4 @@
-//! README.md and docs/ match the program: settings, routes, problem types, commands, links and examples.
+//! The pages at the root and in docs/ match the program: settings, routes, problem types, commands, links and examples.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
@@ -16,6 +16,13 @@ mod settings;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const AT_THE_ROOT: [&str; 4] = [
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -25,9 +32,9 @@ fn read(page: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// README.md and the pages of docs/, relative to the root.
+/// The pages of docs/ and those at the root, relative to the root.
 fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![PathBuf::from("README.md")];
+    let mut pages = AT_THE_ROOT.map(PathBuf::from).to_vec();
     for entry in fs::read_dir(root().join("docs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if name.ends_with(".md") {

@@ -124,23 +124,79 @@ fn the_security_page_lists_every_advisory_that_is_ignored() {
     assert_eq!(page.matches("RUSTSEC-").count(), ignored.len());
 }
 
+/// What stands between backquotes.
+fn code_spans(page: &str) -> Vec<String> {
+    let prose = prose(page);
+    let spans = prose.split('`').skip(1).step_by(2);
+    spans.map(str::to_owned).collect()
+}
+
 #[test]
 fn every_target_of_make_that_a_page_names_exists() {
     let makefile = read("Makefile");
+    let mut count = 0;
     for page in pages() {
         let text = read(&page);
-        for rest in prose(&text).split("`make ").skip(1) {
-            let end = rest.find('`').unwrap();
-            for target in rest[..end].split("&&").next().unwrap().split(' ') {
+        let mut commands = code_spans(&text);
+        let blocks = blocks(&text, "");
+        commands.extend(
+            blocks
+                .iter()
+                .flat_map(|block| block.lines())
+                .map(str::to_owned),
+        );
+        for command in commands {
+            let command = command.split(['#', '&']).next().unwrap();
+            let Some(targets) = command.strip_prefix("make ") else {
+                continue;
+            };
+            // Words with = set a variable.
+            for target in targets
+                .split_whitespace()
+                .take_while(|word| !word.contains('='))
+            {
                 let exists = makefile.contains(&format!("\n{target}:"));
-                assert!(
-                    exists || target.contains(['=', '.']) || target.is_empty(),
-                    "{}: make {target}",
-                    page.display()
-                );
+                assert!(exists, "{}: make {target}", page.display());
+                count += 1;
             }
         }
     }
+    assert!(count > 40, "{count} targets");
+}
+
+fn is_page_or_toml(name: &str) -> bool {
+    !name.contains('/') && [".md", ".toml"].iter().any(|ending| name.ends_with(ending))
+}
+
+#[test]
+fn every_file_that_a_page_names_exists() {
+    let folders = [
+        "src/",
+        "include/",
+        "bindings/",
+        "examples/",
+        "tests/",
+        "benches/",
+        "docs/",
+        "packaging/",
+        "scripts/",
+        ".ci/",
+    ];
+    let mut count = 0;
+    for page in pages() {
+        for span in code_spans(&read(&page)) {
+            // On other pages a name without a folder may be a file of the reader's.
+            let is_root_file = page.as_os_str() == "CONTRIBUTING.md" && is_page_or_toml(&span);
+            let is_file = is_root_file || folders.iter().any(|folder| span.starts_with(folder));
+            // Of `tests/vectors/*.json` the folder has to exist.
+            let path = span.split(['*', ' ']).next().unwrap();
+            if is_file {
+                assert!(root().join(path).exists(), "{}: {span}", page.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 20, "{count} files");
 }
 
 #[test]

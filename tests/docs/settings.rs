@@ -11,8 +11,8 @@ const PAGE: &str = "docs/settings.md";
 const START: &str = "<!-- settings: written by tests/docs/settings.rs -->\n";
 const END: &str = "<!-- end of settings -->";
 
-/// Names in capitals that are no settings: those of the build, of the Python package and of the C header.
-const OTHERS: [&str; 10] = [
+/// Names in capitals that are no settings: those of the build, of the tests, of the Python package and of the C header.
+const OTHERS: [&str; 12] = [
     "SEALGATE_ABI_VERSION",
     "SEALGATE_BUILD_FEATURES",
     "SEALGATE_BUILD_LIBRARY",
@@ -23,6 +23,8 @@ const OTHERS: [&str; 10] = [
     "SEALGATE_VERSION_MAJOR",
     "SEALGATE_VERSION_MINOR",
     "SEALGATE_VERSION_STRING",
+    "SEALGATE_WRITE_DOCS",
+    "SEALGATE_WRITE_PROMISES",
 ];
 
 fn table() -> String {
