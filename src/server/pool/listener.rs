@@ -248,7 +248,6 @@ impl Listener {
             let _ = self.most_spare().send(Message::MakeRoom);
         }
         let mailbox = if crowded {
-            self.wait_in_doubt();
             self.most_spare()
         } else {
             let active = self.shared.balance.active();
@@ -305,6 +304,7 @@ impl Listener {
 
     /// The worker that makes room, by the message that it is about to get.
     fn most_spare(&self) -> &Mailbox {
+        self.wait_in_doubt();
         let active = self.shared.balance.active();
         let now = self.now();
         let besieged = self.shared.siege.lasts(now);

@@ -86,8 +86,8 @@ pub(super) struct Mailbox {
     slow: AtomicU64,
     idle: AtomicU64,
     slow_ones: AtomicUsize,
-    mostly_slow: AtomicBool,
-    many_slow: AtomicBool,
+    /// How many connections the worker had when it told of these.
+    known: AtomicUsize,
     /// When the slowest of those that keep much memory fell or falls behind; zero where there is none.
     pub(super) large: AtomicU64,
     /// Whether it has been told to shed that one and has not done so yet.
@@ -107,8 +107,7 @@ impl Mailbox {
             slow: AtomicU64::new(0),
             idle: AtomicU64::new(0),
             slow_ones: AtomicUsize::new(0),
-            mostly_slow: AtomicBool::new(false),
-            many_slow: AtomicBool::new(false),
+            known: AtomicUsize::new(0),
             large: AtomicU64::new(0),
             to_shed: AtomicBool::new(false),
             load: Load::default(),
@@ -172,30 +171,37 @@ impl Mailbox {
         self.slow.store(spare.slow, Ordering::Release);
         self.idle.store(spare.idle, Ordering::Release);
         self.slow_ones.store(spare.slow_ones, Ordering::Release);
-        self.mostly_slow.store(spare.mostly_slow, Ordering::Release);
-        self.many_slow.store(spare.many_slow, Ordering::Release);
+        self.known.store(spare.connections, Ordering::Release);
     }
 
     fn spare(&self) -> Spare {
-        Spare {
+        self.with_newcomers(Spare {
             slow: self.slow.load(Ordering::Acquire),
             idle: self.idle.load(Ordering::Acquire),
             slow_ones: self.slow_ones.load(Ordering::Acquire),
-            mostly_slow: self.mostly_slow.load(Ordering::Acquire),
-            many_slow: self.many_slow.load(Ordering::Acquire),
+            connections: self.known.load(Ordering::Acquire),
+        })
+    }
+
+    /// What the worker knows of its connections, and those that are on their way to it: they are in the middle of something.
+    pub(super) fn with_newcomers(&self, known: Spare) -> Spare {
+        let connections = self.connections.load(Ordering::Relaxed);
+        Spare {
+            slow_ones: known.slow_ones + connections.saturating_sub(known.connections),
+            connections,
+            ..known
         }
     }
 
     /// Whether many connections are in the middle of something, but not so many that it is plain who has to make room.
     pub(super) fn are_many_slow(mailboxes: &[Mailbox]) -> bool {
-        let (slow, all) = mailboxes.iter().fold((0, 0), |(slow, all), mailbox| {
-            (
-                slow + mailbox.slow_ones.load(Ordering::Acquire),
-                all + mailbox.connections.load(Ordering::Relaxed),
-            )
-        });
-        let spare = Spare::new(1, slow, 0, all);
-        spare.many_slow && !spare.mostly_slow
+        let mut all = Spare::default();
+        for mailbox in mailboxes {
+            let spare = mailbox.spare();
+            all.slow_ones += spare.slow_ones;
+            all.connections += spare.connections;
+        }
+        all.are_many_slow() && !all.are_mostly_slow()
     }
 
     /// Waits a little until the worker has made room as often as it was asked to, but for `asked` times.
@@ -235,10 +241,9 @@ pub(super) struct Spare {
     pub(super) slow: u64,
     /// Since when the one that has been idle for longest waits.
     pub(super) idle: u64,
-    /// How many are in the middle of something, and whether that is most of them, or at least many.
-    slow_ones: usize,
-    mostly_slow: bool,
-    many_slow: bool,
+    /// How many are in the middle of something, and how many there are.
+    pub(super) slow_ones: usize,
+    pub(super) connections: usize,
 }
 
 /// Which of the two goes.
@@ -252,16 +257,6 @@ pub(super) enum Victim {
 pub(super) type Rank = (u8, u64);
 
 impl Spare {
-    pub(super) fn new(slow: u64, slow_ones: usize, idle: u64, connections: usize) -> Spare {
-        Spare {
-            slow,
-            idle,
-            slow_ones,
-            mostly_slow: slow_ones * (MOSTLY + 1) > connections * MOSTLY,
-            many_slow: slow_ones * MANY > connections,
-        }
-    }
-
     /// Who makes room now. `besieged`: a crowd pushes in that finishes nothing.
     pub(super) fn choose(self, now: u64, besieged: bool) -> Option<(Rank, Victim)> {
         let slow = (self.slow > 0).then_some((self.slow, Victim::Slow));
@@ -282,12 +277,16 @@ impl Spare {
 
     /// Whether those that are in the middle of something make room for one another.
     pub(super) fn is_crowded_by_slow(self, besieged: bool) -> bool {
-        self.mostly_slow || (besieged && self.many_slow)
+        besieged || self.are_mostly_slow()
     }
 
     /// Whether many are in the middle of something.
     pub(super) fn are_many_slow(self) -> bool {
-        self.many_slow
+        self.slow_ones * MANY > self.connections
+    }
+
+    fn are_mostly_slow(self) -> bool {
+        self.slow_ones * (MOSTLY + 1) > self.connections * MOSTLY
     }
 
     /// How often room can be made without a look at whose victim goes: of many slow ones any will do.

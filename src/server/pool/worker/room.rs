@@ -161,7 +161,7 @@ impl Worker {
     fn victim(&mut self) -> Option<u32> {
         let now = milliseconds(self.started.elapsed());
         let besieged = self.shared.siege.lasts(now);
-        let spare = self.spare();
+        let spare = self.mailbox().with_newcomers(self.spare());
         let (rank, victim) = spare.choose(now, besieged)?;
         if victim == Victim::Slow && spare.are_many_slow() {
             self.shared.siege.notice(now);
@@ -227,14 +227,14 @@ impl Worker {
 
     fn spare(&self) -> Spare {
         let time = |at: Instant| self.time(at);
-        Spare::new(
-            self.paces.all.first().map_or(0, |(_, behind)| time(behind)),
-            self.paces.all.len(),
-            self.deadlines
-                .oldest(Wait::Idle)
-                .map_or(0, |(_, since)| time(since)),
-            self.places.len() - self.free.len(),
-        )
+        let slow = self.paces.all.first();
+        let idle = self.deadlines.oldest(Wait::Idle);
+        Spare {
+            slow: slow.map_or(0, |(_, behind)| time(behind)),
+            idle: idle.map_or(0, |(_, since)| time(since)),
+            slow_ones: self.paces.all.len(),
+            connections: self.places.len() - self.free.len(),
+        }
     }
 
     /// As threads tell it one another.
