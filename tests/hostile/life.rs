@@ -152,7 +152,7 @@ fn stops_while_clients_keep_asking(engine: &str) {
     let mut server = Server::start_with(home.path(), |command| {
         configure(command);
         command.env("SEALGATE_ENGINE", engine);
-        command.env("SEALGATE_GRACE", "5");
+        command.env("SEALGATE_GRACE", "30");
     });
     let clients: Vec<_> = (0..128).map(|_| Answers::new(server.connect())).collect();
     thread::scope(|scope| {
