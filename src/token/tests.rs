@@ -365,6 +365,24 @@ fn whatever_comes_in_is_refused_without_a_panic() {
 }
 
 #[test]
+fn the_leeway_is_exact_at_both_ends() {
+    let seconds = Duration::from_secs;
+    let times = Times {
+        not_before: Some(seconds(1000)),
+        expires_at: seconds(2000),
+    };
+    let (moment, leeway) = (Duration::from_nanos(1), seconds(5));
+    for (now, judged) in [
+        (seconds(995) - moment, Err(TokenError::NotYetValid)),
+        (seconds(995), Ok(())),
+        (seconds(2005), Ok(())),
+        (seconds(2005) + moment, Err(TokenError::Expired)),
+    ] {
+        assert_eq!(times.check(now, leeway), judged, "{now:?}");
+    }
+}
+
+#[test]
 fn a_remembered_token_is_still_refused_when_its_time_is_over() {
     let gate = gate(&[("leeway", "0")]);
     let brief = Grant {

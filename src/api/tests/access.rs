@@ -169,6 +169,12 @@ fn logins_have_limits_of_their_own() {
         .from(stranger("2001:db8:1::1"))
         .of(&sites);
     assert_eq!(elsewhere.status().0, 200);
+    // Neighbours by an IPv4 address have nothing to do with one another.
+    for n in 0..20 {
+        let ask = json!({"username": format!("{n}")}).to_string();
+        let from = stranger(&format!("192.0.2.{n}"));
+        assert_eq!(post("/login", &ask).from(from).of(&sites).status().0, 200);
+    }
     for _ in 0..200 {
         assert_eq!(
             post("/login", r#"{"username": "a"}"#).of(&off).status().0,

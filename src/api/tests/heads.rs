@@ -56,16 +56,18 @@ fn what_the_head_decides_is_answered_before_the_body() {
 #[test]
 fn a_chunked_body_that_grew_too_long_is_refused_at_its_end_too() {
     let app = app(&[("max_credentials", "1024")]);
-    let long = " ".repeat(1025);
-    let ask = post("/login", &long);
-    let response = ask.seen(|request| {
-        let admitted = app.admit(request, None).unwrap_or_else(|_| unreachable!());
-        assert_eq!(admitted.max_body(), 1024);
-        app.complete(request, admitted)
-    });
-    assert_eq!(code(&response, 413), "body_too_large");
-    // An engine that reads before it asks gets the same answer.
-    assert_eq!(code(&ask.of(&app), 413), "body_too_large");
+    for (size, status, name) in [(1024, 400, "bad_json"), (1025, 413, "body_too_large")] {
+        let body = " ".repeat(size);
+        let ask = post("/login", &body);
+        let response = ask.seen(|request| {
+            let admitted = app.admit(request, None).unwrap_or_else(|_| unreachable!());
+            assert_eq!(admitted.max_body(), 1024);
+            app.complete(request, admitted)
+        });
+        assert_eq!(code(&response, status), name);
+        // An engine that reads before it asks gets the same answer.
+        assert_eq!(code(&ask.of(&app), status), name);
+    }
 }
 
 #[test]

@@ -221,6 +221,42 @@ fn the_host_supplies_the_confidential_data() {
 }
 
 #[test]
+fn a_route_is_told_who_asks_also_behind_a_proxy() {
+    let who = HostRoute::new(Method::Get, "/who", |call: &HostCall<'_>| {
+        let client = format!("{:?}", call.client());
+        Response::new(200, "text/plain", client.into_bytes())
+    });
+    let app = app_with(&[("trusted_proxies", "10.0.0.1")], vec![who]).unwrap();
+    for (peer, client) in [("192.0.2.7", "192.0.2.7"), ("10.0.0.1", "203.0.113.9")] {
+        let ask = get("/who").with("X-Forwarded-For", "203.0.113.9");
+        let answer = ask.from(stranger(peer)).of(&app);
+        assert_eq!(answer.body(), format!("Some({client})").as_bytes());
+    }
+}
+
+#[test]
+fn a_route_that_blocks_is_slow_and_no_other_is_for_its_sake() {
+    let routes = vec![
+        HostRoute::new(Method::Get, "/orders/{id}", text).blocking(),
+        HostRoute::new(Method::Get, "/quick", text),
+        HostRoute::new(Method::Delete, "/orders/{id}", text),
+    ];
+    let app = app_with(&[], routes).unwrap();
+    for (method, path, pace) in [
+        (Method::Get, "/orders/7", Pace::Slow),
+        (Method::Head, "/orders/7?x", Pace::Slow),
+        (Method::Delete, "/orders/7", Pace::Quick),
+        (Method::Get, "/quick", Pace::Quick),
+        (Method::Get, "/orders", Pace::Quick),
+        (Method::Get, "/secure-data", Pace::Quick),
+        // Only where the store could not be written.
+        (Method::Get, "/readyz", Pace::Quick),
+    ] {
+        assert_eq!(app.pace(&method, path, b""), pace, "{method} {path}");
+    }
+}
+
+#[test]
 fn what_frames_an_answer_is_not_the_hosts_to_write() {
     let mut response = Response::empty(200);
     for name in ["content-length", "Transfer-Encoding", "connection"] {

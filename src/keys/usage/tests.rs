@@ -151,6 +151,14 @@ fn what_cannot_be_written_is_told_and_left_as_it_is() {
     fs::remove_file(place.path()).unwrap();
     fs::create_dir(place.path()).unwrap();
     assert!(place.trouble(FIRST, 1).contains("cannot be used"));
+
+    fs::remove_dir(place.path()).unwrap();
+    fs::write(place.path(), HEAD).unwrap();
+    // Without the right to give files away there is nothing more to test.
+    if std::os::unix::fs::chown(place.path(), Some(12_345), None).is_ok() {
+        assert!(place.trouble(FIRST, 1).contains("another user"));
+        assert_eq!(place.text(), HEAD);
+    }
 }
 
 #[test]

@@ -143,6 +143,18 @@ fn a_name_tried_from_everywhere_waits_a_minute_at_most_whoever_else_tries() {
 }
 
 #[test]
+fn wrong_passwords_are_remembered_for_an_hour_and_no_longer() {
+    for (later, waits) in [(MEMORY - Duration::from_nanos(1), 1), (MEMORY, 0)] {
+        let lockouts = Lockouts::new(2).unwrap();
+        let alice = lockouts.of("alice", "192.0.2.1");
+        let now = Instant::now();
+        lockouts.failed_at(alice, now);
+        lockouts.failed_at(alice, now + later);
+        assert_eq!(wait(&lockouts, alice, now + later), waits, "{later:?}");
+    }
+}
+
+#[test]
 fn nobody_makes_a_name_forget_where_it_has_logged_in() {
     let lockouts = Lockouts::new(5).unwrap();
     let mut now = Instant::now();

@@ -59,6 +59,18 @@ fn what_is_ambiguous_is_refused_as_soon_as_it_shows() {
 }
 
 #[test]
+fn four_empty_lines_may_stand_in_front_and_no_more() {
+    let behind = |lines: usize| "\r\n".repeat(lines) + "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (lines, refused) in [(0, false), (4, false), (5, true)] {
+        for size in [1, 1000] {
+            let heard = in_pieces_of(behind(lines).as_bytes(), size);
+            assert_eq!(heard.refused, refused, "{lines}");
+            assert_eq!(heard.requests.len(), usize::from(!refused), "{lines}");
+        }
+    }
+}
+
+#[test]
 fn limits_hold_before_a_head_is_whole() {
     let long_target = format!("GET /{}", "a".repeat(LONGEST_FIRST_LINE));
     let long_head = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(LIMITS.head));
@@ -87,6 +99,23 @@ fn many_tiny_chunks_take_no_more_memory_than_their_data() {
         panic!("not whole");
     };
     assert_eq!((request.body.len(), used), (100_000, kept.len()));
+}
+
+#[test]
+fn a_body_that_is_coming_has_the_length_that_its_head_says() {
+    for (field, length) in [
+        ("Content-Length: 5", Some(5)),
+        ("Transfer-Encoding: chunked", None),
+    ] {
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n");
+        let mut framer = Framer::default();
+        assert_eq!(framer.body_length(), None);
+        let read = framer.read(head.as_bytes(), LIMITS);
+        assert!(matches!(read, Step::More { .. }) && framer.in_body());
+        assert_eq!(framer.body_length(), length);
+        let all = length.map(|length| head.len() + length);
+        assert_eq!(framer.announced(), all);
+    }
 }
 
 #[test]
