@@ -57,8 +57,13 @@ impl Served {
     }
 
     /// Nothing was lost, and 99 of 100 answers came within `limit`.
-    #[allow(clippy::print_stdout)] // figures, for those who run it with --nocapture
     pub fn assert_within(&self, limit: Duration, beside: &str) {
+        self.assert_most_within(limit, 0, beside);
+    }
+
+    /// No more than so many were lost, and 99 of 100 answers came within `limit`.
+    #[allow(clippy::print_stdout)] // figures, for those who run it with --nocapture
+    pub fn assert_most_within(&self, limit: Duration, lost: usize, beside: &str) {
         println!(
             "beside {beside}: {} answers, median {:.1?}, p99 {:.1?}, slowest {:.1?}",
             self.latencies.len(),
@@ -67,7 +72,7 @@ impl Served {
             self.percentile(100)
         );
         assert!(
-            self.lost.is_empty(),
+            self.lost.len() <= lost,
             "beside {beside} {} requests got no good answer: {:?}",
             self.lost.len(),
             &self.lost[..self.lost.len().min(5)]

@@ -72,8 +72,15 @@ fn slow_bodies(last: u8, good: u32) {
             good.join().unwrap()
         })
     });
-    served.assert_within(
+    // A client that has just connected and is held up by a busy machine is slow as well: a release build permits none.
+    let held_up = if cfg!(debug_assertions) {
+        served.answers() / 100
+    } else {
+        0
+    };
+    served.assert_most_within(
         promised(AT_ONCE),
+        held_up,
         &format!("slow bodies from 127.0.0.{last}"),
     );
     server.stop();
