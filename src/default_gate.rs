@@ -41,7 +41,7 @@ pub fn decrypt_data(encrypted_data: &str) -> Result<Secret, Error> {
 
 /// Replaces all but the first `visible_chars` characters by `*`.
 pub fn mask_data(data: &str, visible_chars: usize) -> String {
-    crate::mask::mask(data, visible_chars)
+    crate::logging::mask::mask(data, visible_chars)
 }
 
 /// Counts a request of `username`.

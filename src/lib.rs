@@ -39,37 +39,25 @@
 //! ```
 
 #[forbid(unsafe_code)]
-mod address;
-#[forbid(unsafe_code)]
 pub mod api;
 #[forbid(unsafe_code)]
-pub mod audit;
+mod base;
 #[forbid(unsafe_code)]
 mod cipher;
 #[forbid(unsafe_code)]
-mod clock;
-#[forbid(unsafe_code)]
 pub mod config;
-#[forbid(unsafe_code)]
-mod data_dir;
 #[forbid(unsafe_code)]
 mod default_gate;
 #[forbid(unsafe_code)]
 mod error;
 #[allow(unsafe_code, unreachable_pub)] // its exports are reached by their symbols
 mod ffi;
-#[forbid(unsafe_code)]
-mod fork;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod fuzzing;
 #[forbid(unsafe_code)]
-mod gate;
-#[forbid(unsafe_code)]
-mod given_file;
-#[forbid(unsafe_code)]
-mod json;
+pub mod gate;
 #[forbid(unsafe_code)]
 pub mod keys;
 #[forbid(unsafe_code)]
@@ -77,47 +65,34 @@ pub mod limiter;
 #[forbid(unsafe_code)]
 pub mod logging;
 #[forbid(unsafe_code)]
-mod mask;
-#[forbid(unsafe_code)]
-mod secret;
-#[forbid(unsafe_code)]
 pub mod server;
 #[forbid(unsafe_code)]
-mod socket_owner;
+mod signing;
 #[forbid(unsafe_code)]
-mod stamp;
+pub mod store;
 #[forbid(unsafe_code)]
-mod store;
-#[forbid(unsafe_code)]
-mod sync;
-#[forbid(unsafe_code)]
-mod syntax;
-#[forbid(unsafe_code)]
-mod threads;
-#[forbid(unsafe_code)]
-pub mod token;
+pub mod tokens;
 #[forbid(unsafe_code)]
 pub mod users;
 
+pub use base::VERSION;
+pub use base::clock::unix_now;
+pub use base::data_dir::shell_word;
+pub use base::secret::Secret;
 pub use cipher::{
     CbcMode, MAX_PLAINTEXT, MAX_STREAM_CONTEXT, OVERHEAD, STREAM_CHUNK, STREAM_HEADER, Stream,
 };
-pub use clock::unix_now;
 pub use config::{Config, Settings};
-pub use data_dir::shell_word;
 pub use default_gate::{
     decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token,
 };
 pub use error::{Error, TokenError, whole_seconds};
 #[doc(hidden)] // the command's
 pub use ffi::save_address_space;
-pub use gate::{Gate, Refreshed, Tokens};
+pub use gate::{Gate, Refreshed, Tokens, audit};
 pub use keys::{KeyOrigin, RING_FILE};
 pub use limiter::Admission;
-pub use mask::{DEFAULT_VISIBLE_CHARS, mask};
-pub use secret::Secret;
+pub use logging::mask::{DEFAULT_VISIBLE_CHARS, mask};
+pub use signing::TokenAlgorithm;
 pub use store::STORE_FILE;
-pub use token::{Claims, Grant};
-
-/// This crate's version.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub use tokens::{Claims, Grant};

@@ -53,7 +53,7 @@ fn generated() -> String {
          #if defined(__GNUC__) || defined(__clang__)\n\
          #define SEALGATE_MUST_USE __attribute__((warn_unused_result))\n\
          #else\n#define SEALGATE_MUST_USE\n#endif",
-        scope = sealgate::token::OPEN_LOGIN_SCOPE,
+        scope = sealgate::tokens::OPEN_LOGIN_SCOPE,
     ));
     let mut header = Vec::new();
     cbindgen::Builder::new()

@@ -4,7 +4,6 @@
 //! errors, `caller` who is asking. Bytes on a wire are the engines' business.
 
 mod caller;
-mod hooks;
 mod host;
 mod peer;
 mod problem;
@@ -22,13 +21,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::base::fork;
 use crate::config::{AccessLog, AppSettings};
 use crate::limiter::Limiter;
-use crate::mask::MaskedForLog;
-use crate::{Error, Gate, fork};
+use crate::logging::mask::MaskedForLog;
+use crate::{Error, Gate};
 
-pub use hooks::{Host, HostLogin};
-pub use host::{HostCall, HostRoute};
+pub use host::{Host, HostCall, HostLogin, HostRoute};
 pub use peer::Peer;
 pub use problem::Problem;
 pub use request::{Headers, Method, Request};

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
-use crate::socket_owner::{self, Owner};
+use crate::base::socket_owner::{self, Owner};
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]

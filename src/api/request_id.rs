@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use once_cell::sync::Lazy;
 
 use super::Request;
-use crate::cipher::random;
+use crate::base::random::random;
 
 /// Longest id that is taken over from a caller.
 const MAX_LENGTH: usize = 64;

@@ -6,7 +6,7 @@ use serde_json::Value;
 pub use tiny_http::StatusCode;
 
 use crate::Error;
-use crate::syntax::is_token;
+use crate::base::http_syntax::is_token;
 
 /// Fields that say where an answer ends and what becomes of the connection.
 const ENGINES: [&str; 7] = [

@@ -9,10 +9,10 @@ use super::request::{Method, Request};
 use super::response::Response;
 use super::routes::ROUTES;
 use super::{AppInner, Seen};
-use crate::audit::{Asker, Event};
 use crate::config::AppSettings;
+use crate::gate::audit::{Asker, Event};
 use crate::limiter::Admission;
-use crate::token::TokenUse;
+use crate::tokens::TokenUse;
 use crate::{Claims, TokenError};
 
 /// A route of the API.

@@ -11,7 +11,7 @@ use openssl::cipher::{Cipher, CipherRef};
 use zeroize::Zeroizing;
 
 use super::context::with_contexts;
-use crate::secret::wipe;
+use crate::base::secret::wipe;
 use crate::{Error, Secret};
 
 const BLOCK: usize = 16;

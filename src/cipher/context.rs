@@ -1,4 +1,4 @@
-//! OpenSSL as this crate uses it: ciphers fetched once, contexts reused per thread, HKDF and the random generator.
+//! OpenSSL as this crate uses it: ciphers fetched once, contexts reused per thread.
 //!
 //! Contexts are per thread and not per key, so that no lock is held across a cryptographic call (a fork in the middle of
 //! one would leave the child with a lock that nobody frees).
@@ -9,10 +9,6 @@ use once_cell::sync::OnceCell;
 use openssl::cipher::{Cipher, CipherRef};
 use openssl::cipher_ctx::CipherCtx;
 use openssl::error::ErrorStack;
-use openssl::md::Md;
-use openssl::pkey::Id;
-use openssl::pkey_ctx::PkeyCtx;
-use zeroize::Zeroizing;
 
 use crate::Error;
 
@@ -89,30 +85,4 @@ fn aes_256_ecb() -> Result<&'static CipherRef, ErrorStack> {
     CIPHER
         .get_or_try_init(|| Cipher::fetch(None, "AES-256-ECB", None))
         .map(|cipher| &**cipher)
-}
-
-/// HKDF-SHA256 (RFC 5869) without salt.
-pub(crate) fn hkdf_sha256(key: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
-    let mut derive = || -> Result<(), ErrorStack> {
-        let mut context = PkeyCtx::new_id(Id::HKDF)?;
-        context.derive_init()?;
-        context.set_hkdf_md(Md::sha256())?;
-        context.set_hkdf_key(key)?;
-        context.add_hkdf_info(info)?;
-        context.derive(Some(out))?;
-        Ok(())
-    };
-    derive().map_err(|_| Error::Crypto("HKDF-SHA256 is not available"))
-}
-
-/// Fills `out` from the system's random generator; a call for each use, nothing is kept.
-pub(crate) fn random(out: &mut [u8]) -> Result<(), Error> {
-    getrandom::fill(out).map_err(|_| Error::Crypto("the system's random generator failed"))
-}
-
-/// A fresh 256-bit key.
-pub(crate) fn random_key() -> Result<Zeroizing<[u8; 32]>, Error> {
-    let mut key = Zeroizing::new([0; 32]);
-    random(&mut *key)?;
-    Ok(key)
 }

@@ -2,26 +2,22 @@
 //!
 //! Owns what bytes mean. Which key is the newest, and where keys come from, is the ring's business (`keys`).
 
-mod base64;
 mod cbc;
 mod context;
 mod stream;
 mod stream_chunks;
 mod xaes;
 
-pub(crate) use base64::{
-    decode as decode_base64, decode_url, encode as encode_base64, encode_hex, encode_url,
-    is_canonical_url,
-};
 pub(crate) use cbc::CbcKey;
 pub use cbc::CbcMode;
-pub(crate) use context::{hkdf_sha256, random, random_key};
 pub(crate) use stream::FindKey;
 pub use stream::{MAX_STREAM_CONTEXT, STREAM_CHUNK, STREAM_HEADER, Stream};
 pub(crate) use xaes::XaesKey;
 
 use zeroize::Zeroizing;
 
+use crate::base::hkdf::hkdf_sha256;
+use crate::base::random::random;
 use crate::{Error, Secret};
 
 /// First byte of sealed data, version 1.

@@ -7,12 +7,12 @@
 
 use std::mem;
 
-use super::context::random;
 use super::stream_chunks::{Chunks, Header, NONCE, StreamHeader, StreamKey, chunk_nonce};
 use super::xaes::TAG;
 use super::{DataKey, KEY_ID};
 use crate::Error;
-use crate::secret::wipe;
+use crate::base::random::random;
+use crate::base::secret::wipe;
 
 /// First byte of a sealed stream, version 1. Sealed data has another one.
 const VERSION: u8 = 0x02;

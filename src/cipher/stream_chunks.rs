@@ -4,11 +4,12 @@ use openssl::cipher_ctx::CipherCtx;
 use openssl::error::ErrorStack;
 use zeroize::Zeroizing;
 
-use super::context::{aes_256_gcm, hkdf_sha256};
+use super::context::aes_256_gcm;
 use super::stream::STREAM_HEADER;
 use super::xaes::transform;
 use super::{DataKey, DataKeyId, KEY_ID};
 use crate::Error;
+use crate::base::hkdf::hkdf_sha256;
 
 pub(super) const NONCE: usize = 24;
 const INFO: &[u8] = b"sealgate/stream/v1";

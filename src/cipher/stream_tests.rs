@@ -234,5 +234,5 @@ fn the_vectors_are_judged_as_they_say() {
 }
 
 fn base64(text: &Value) -> Vec<u8> {
-    crate::cipher::decode_base64(text.as_str().unwrap()).unwrap()
+    crate::base::encoding::decode_base64(text.as_str().unwrap()).unwrap()
 }

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::base::encoding::decode_base64;
 use crate::config::GateSettings;
 use crate::{Config, Gate};
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::context::{Contexts, with_contexts};
 use crate::Error;
-use crate::secret::wipe;
+use crate::base::secret::wipe;
 
 pub(super) const NONCE: usize = 24;
 pub(super) const TAG: usize = 16;

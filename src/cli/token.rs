@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use sealgate::audit::Asker;
-use sealgate::token::{MAX_TTL, OPEN_LOGIN_SCOPE, Unverified};
+use sealgate::tokens::{MAX_TTL, OPEN_LOGIN_SCOPE, Unverified};
 use sealgate::users::User;
 use sealgate::{Error, Gate, Grant, Secret, TokenError};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! `sealgate user`: accounts, their passwords and what they may do.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use sealgate::token::OPEN_LOGIN_SCOPE;
+use sealgate::tokens::OPEN_LOGIN_SCOPE;
 use sealgate::users::{User, Users};
 use serde_json::{Value, json};
 

@@ -10,9 +10,9 @@ use log::LevelFilter;
 
 use super::Listen;
 use crate::Secret;
-use crate::cipher::decode_base64;
+use crate::base::encoding::decode_base64;
+use crate::base::http_syntax::is_token;
 use crate::keys::RingSecret;
-use crate::syntax::is_token;
 
 type Wanted = String;
 

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::table::{SETTINGS, Setting};
 use super::{Config, find};
-use crate::data_dir::state_directory;
-use crate::{Error, Secret, given_file};
+use crate::base::data_dir::state_directory;
+use crate::base::given_file;
+use crate::{Error, Secret};
 
 /// Far more than all settings need.
 const MAX_FILE: usize = 1 << 20;

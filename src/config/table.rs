@@ -3,7 +3,8 @@
 use super::parse;
 use super::{AccessLog, EngineChoice, LogFormat, LoginMode, Settings};
 use crate::cipher::CbcMode;
-use crate::token::{MAX_TTL, TokenAlgorithm};
+use crate::signing::TokenAlgorithm;
+use crate::tokens::MAX_TTL;
 use crate::users::DEAREST;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use super::panics::Call;
-use crate::secret::wipe;
+use crate::base::secret::wipe;
 
 /// Bytes that belong to the library: give them back with `sealgate_buffer_free`, never with `free`.
 ///

@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ffi::c_void;
 
 use super::process::end_of_child;
-use crate::{fork, threads};
+use crate::base::fork;
+use crate::base::threads;
 
 /// Called once with `user` when the library will not use it again, on whichever thread that is. NULL: nothing is called.
 /// It must not call functions of the handle that it was given to, and it must return.

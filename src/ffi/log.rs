@@ -7,7 +7,8 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::callback::{ANY_SERVER, SealgateDrop, User, call_host, is_inside_any};
 use super::{Failure, SealgateStatus, boundary};
-use crate::{fork, logging};
+use crate::base::fork;
+use crate::logging;
 
 /// For `sealgate_set_log`: something failed.
 pub const SEALGATE_LOG_ERROR: i32 = 1;

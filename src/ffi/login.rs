@@ -7,7 +7,7 @@ use super::request::address_text;
 use super::{Failure, SealgateStatus, boundary};
 use crate::Secret;
 use crate::api::HostLogin;
-use crate::token::valid_scope;
+use crate::base::names::valid_scope;
 
 /// A login that a callback decides about.
 ///

@@ -35,7 +35,8 @@ use panics::Call;
 pub use process::save_address_space;
 pub(crate) use status::SealgateStatus;
 
-use crate::{Error, fork};
+use crate::Error;
+use crate::base::fork;
 
 /// Why a call fails: its status and a sentence for people.
 struct Failure {

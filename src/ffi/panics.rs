@@ -8,7 +8,8 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::process::watch_forks;
-use crate::{logging, threads};
+use crate::base::threads;
+use crate::logging;
 
 thread_local! {
     /// How many exports this thread is in.

@@ -12,7 +12,7 @@ use crate::server::SocketId;
 pub(super) fn watch_forks() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use crate::fork;
+    use crate::base::fork;
 
     extern "C" fn before() {
         fork::before_fork();

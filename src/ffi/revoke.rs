@@ -6,7 +6,7 @@ use super::buffer::SealgateBuffer;
 use super::gate::{SealgateGate, call, guarded};
 use super::input::{bytes, text};
 use super::{Failure, SealgateStatus};
-use crate::audit::{Asker, Event};
+use crate::gate::audit::{Asker, Event};
 use crate::{Error, Gate};
 
 /// Takes a token back: an access token with the login that it comes from, or a refresh token with its login.

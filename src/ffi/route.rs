@@ -11,7 +11,7 @@ use super::server::{SealgateServer, guarded};
 use super::{Failure, SealgateStatus};
 use crate::Error;
 use crate::api::{HostCall, HostRoute, Method, Response};
-use crate::syntax::is_token;
+use crate::base::http_syntax::is_token;
 
 /// For `sealgate_server_route`: only for holders of a token; the callback gets its checked claims.
 pub const SEALGATE_ROUTE_TOKEN: u32 = 1;

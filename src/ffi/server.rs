@@ -13,8 +13,8 @@ use super::gate::SealgateGate;
 use super::input::{handle, output};
 use super::{Failure, SealgateStatus, boundary, boundary_of, free_handle};
 use crate::api::{App, Host};
+use crate::base::sync::lock;
 use crate::server::Server;
-use crate::sync::lock;
 use crate::{Gate, Settings};
 
 /// How long requests may go on when their server is freed without having been stopped. With no time at all its threads

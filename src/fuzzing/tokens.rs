@@ -9,8 +9,9 @@ use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use serde_json::{Map, Value};
 
-use crate::cipher::encode_url;
-use crate::token::{OPEN_LOGIN_SCOPE, token_key_id};
+use crate::base::encoding::encode_url;
+use crate::signing::token_key_id;
+use crate::tokens::OPEN_LOGIN_SCOPE;
 use crate::{Config, Gate};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";

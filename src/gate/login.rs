@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{Gate, Inner};
-use crate::audit::Asker;
-use crate::clock::unix_now;
+use crate::base::clock::unix_now;
+use crate::base::names::{check_subject, narrow_scope};
+use crate::gate::audit::Asker;
 use crate::store::{Moment, Rotation, Session};
-use crate::token::{self, Claims, Grant, Made, Making, OPEN_LOGIN_SCOPE, TokenUse, narrow_scope};
+use crate::tokens::{self, Claims, Grant, Made, Making, OPEN_LOGIN_SCOPE, TokenUse};
 use crate::users::{self, Login, Users};
 use crate::{Error, TokenError};
 
@@ -100,7 +101,7 @@ impl Gate {
         let Inner { ledger, .. } = &*self.inner;
         let scope = narrow_scope(asked, login.scope())?;
         let issued_at = ledger.issue_time(login.name())?;
-        let session = token::new_id()?;
+        let session = tokens::new_id()?;
         let pair = self.make_pair(login.name(), (scope, scope), &session, issued_at)?;
         let refresh = pair.refresh.as_ref();
         let begun = ledger.writing()?.begin_session(
@@ -206,7 +207,7 @@ impl Gate {
                 return Ok(claims.subject().to_owned());
             }
         };
-        let id = token::revocation_id(&claims, token);
+        let id = tokens::revocation_id(&claims, token);
         let store = ledger.writing()?;
         store.revoke_token(&id, self.until(claims.expires_at(), now))?;
         if let Some(session) = claims.session() {
@@ -244,7 +245,7 @@ impl Gate {
     /// # Errors
     /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] where it cannot be a username.
     pub fn revoke_user(&self, user: &str) -> Result<(), Error> {
-        token::check_subject(user)?;
+        check_subject(user)?;
         let ledger = &self.inner.ledger;
         ledger.writing()?.revoke_user(user, users::from_now())?;
         ledger.look();

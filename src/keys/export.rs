@@ -6,7 +6,7 @@ use super::document::{Fault, Kind, RingContents, RingKey};
 use super::schedule::in_use;
 use super::seal::{AtRest, RingSeal, RingSecret};
 use super::{Generated, RING_BACKUP_FILE, RING_FILE, file, manage, write};
-use crate::clock::unix_now;
+use crate::base::clock::unix_now;
 use crate::config::GateSettings;
 use crate::{Error, Secret};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::document::{Fault, MAX_TEXT, RingContents};
 use super::seal::{AtRest, RingSeal};
-use crate::data_dir::{check_folder, check_mode, shell_word};
+use crate::base::data_dir::{check_folder, check_mode, shell_word};
 use crate::{Error, Secret};
 
 /// The ring's file in the data directory.

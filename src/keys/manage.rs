@@ -9,9 +9,9 @@ use super::schedule::Takeover;
 use super::seal::RingSeal;
 use super::{KeyOrigin, KeyRing, KeyUsage, usage, write};
 use crate::Error;
-use crate::clock::unix_now;
+use crate::base::clock::unix_now;
 use crate::config::GateSettings;
-use crate::token::TokenAlgorithm;
+use crate::signing::TokenAlgorithm;
 
 /// The keys that there are, without their secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]

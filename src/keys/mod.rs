@@ -25,11 +25,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId, encode_hex, random_key};
-use crate::clock::unix_now;
+use crate::base::clock::unix_now;
+use crate::base::data_dir::check_folder;
+use crate::base::encoding::encode_hex;
+use crate::base::random::random_key;
+use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId};
 use crate::config::GateSettings;
-use crate::data_dir::check_folder;
-use crate::token::{TokenAlgorithm, TokenKey};
+use crate::signing::{TokenAlgorithm, TokenKey};
 use crate::{Error, Secret};
 
 use document::{Kind, RingContents, RingKey};

@@ -8,7 +8,7 @@ use super::schedule::{Takeover, in_use};
 use super::seal::RingSeal;
 use super::{Generated, KeyOrigin, KeyState, NewKeys, file, manage, write};
 use crate::Error;
-use crate::clock::unix_now;
+use crate::base::clock::unix_now;
 use crate::config::GateSettings;
 
 /// What [`set_state`] has done.

@@ -14,10 +14,14 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::document::Fault;
-use crate::cipher::{DataKey, decode_base64, encode_base64, hkdf_sha256, random};
+use crate::base::encoding::{decode_base64, encode_base64};
+use crate::base::given_file;
+use crate::base::hkdf::hkdf_sha256;
+use crate::base::random::random;
+use crate::base::sync::lock;
+use crate::cipher::DataKey;
 use crate::config::GateSettings;
-use crate::sync::lock;
-use crate::{Error, Secret, given_file};
+use crate::{Error, Secret};
 
 pub(super) const FORMAT: &str = "sealgate sealed key ring";
 const FORMAT_VERSION: u32 = 1;

@@ -1,6 +1,6 @@
 //! How long a key of the ring is accepted.
 
-use crate::clock::unix_now;
+use crate::base::clock::unix_now;
 
 /// Whether what a key made is accepted still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::usage::{Fault, Haste, Journal, PATIENCE};
-use crate::fork::forks;
-use crate::sync::lock;
+use crate::base::fork::forks;
+use crate::base::sync::lock;
 
 /// Threads count in places of their own, up to so many: one number for all would go from processor to processor.
 const STRIPES: usize = 16;

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
-use crate::token::token_key_id;
+use crate::signing::token_key_id;
 use crate::{Config, Gate, Grant};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
@@ -269,7 +269,8 @@ fn one_key_in_both_places_is_one_key() {
     let ring: serde_json::Value = serde_json::from_str(&text).unwrap();
     let mut config = Config::new();
     config.set("data_dir", folder.to_str().unwrap()).unwrap();
-    let key = crate::cipher::decode_base64(ring["token_keys"][0]["key"].as_str().unwrap()).unwrap();
+    let key = crate::base::encoding::decode_base64(ring["token_keys"][0]["key"].as_str().unwrap())
+        .unwrap();
     config.set("jwt_secret_key", &key).unwrap();
     let loaded = KeyRing::load(&config.settings().unwrap().gate).unwrap();
     assert_eq!(loaded.token_keys.len(), 1);
@@ -381,7 +382,7 @@ fn another_algorithm_is_used_from_the_next_start_and_the_key_before_for_a_time()
     let first = start(None);
     let token = first.issue_token(&grant).unwrap();
     assert_eq!(algorithms(&start(Some("HS256"))), [("HS256", true)]);
-    let before = crate::clock::unix_now();
+    let before = crate::base::clock::unix_now();
     let second = start(Some("EdDSA"));
     assert_eq!(algorithms(&second), [("HS256", false), ("EdDSA", true)]);
     let KeyState::AcceptedUntil(end) = second.key_origins()[0].state else {

@@ -17,10 +17,10 @@ use super::tally::Tally;
 use super::usage::{Haste, Journal};
 use super::{KeyOrigin, KeyRing, Missing, NewKeys, RING_FILE};
 use crate::Error;
-use crate::clock::coarse_milliseconds;
+use crate::base::clock::coarse_milliseconds;
+use crate::base::file_stamp::Stamp;
+use crate::base::sync::{lock, try_lock};
 use crate::config::GateSettings;
-use crate::stamp::Stamp;
-use crate::sync::{lock, try_lock};
 
 /// How often the file is looked at, in milliseconds.
 const LOOK_EVERY: u64 = 500;

@@ -13,7 +13,7 @@ use super::document::{MAX_TEXT, RingContents};
 use super::file::{self, Found, RING_BACKUP_FILE, RING_FILE};
 use super::seal::{AtRest, RingSeal};
 use super::usage;
-use crate::data_dir::{self, write_new_file};
+use crate::base::data_dir::{self, write_new_file};
 use crate::{Error, Secret};
 
 const LOCK_FILE: &str = "keys.lock";

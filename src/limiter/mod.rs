@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use siphasher::sip128::SipHasher13;
 
 use crate::Error;
-use crate::cipher::random;
-use crate::sync::lock;
+use crate::base::random::random;
+use crate::base::sync::lock;
 use table::{Stamps, Table};
 
 /// Many more than there are cores, so that two callers seldom wait for one lock.

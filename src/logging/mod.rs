@@ -7,6 +7,7 @@
 
 mod json;
 mod line;
+pub(crate) mod mask;
 mod sink;
 mod writer;
 
@@ -20,14 +21,16 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{CombinedLogger, SharedLogger};
 
 use crate::Error;
-use crate::audit::AUDIT;
-use crate::clock;
+use crate::base::clock;
+use crate::base::given_file;
 use crate::config::{LogFormat, LogSettings};
-use crate::given_file;
 
 pub use line::is_harmful;
 use sink::Sink;
 use writer::Target;
+
+/// The log target of audit events. With `SEALGATE_AUDIT_FILE` they go to a file of their own as well, whatever the level.
+pub const AUDIT: &str = "sealgate::audit";
 
 /// How long `log::logger().flush()` waits for a terminal or a disk that hangs.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);

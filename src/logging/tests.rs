@@ -9,7 +9,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use super::sink::{Batch, Sink, Work};
 use super::writer::{self, Target};
 use super::{LineLogger, LogFormat, flush};
-use crate::sync::lock;
+use crate::base::sync::lock;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const MEMORY: usize = 4 << 20;

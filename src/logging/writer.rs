@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::sink::{Batch, Sink, Work};
-use crate::threads;
+use crate::base::threads;
 
 /// What a sink's lines are written to.
 pub(super) struct Target {

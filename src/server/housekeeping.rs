@@ -4,8 +4,10 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::sync::lock;
-use crate::{Error, Gate, fork, threads};
+use crate::base::fork;
+use crate::base::sync::lock;
+use crate::base::threads;
+use crate::{Error, Gate};
 
 /// The thread ends when this is dropped; nobody waits for it.
 pub(super) struct Housekeeping {

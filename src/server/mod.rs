@@ -3,29 +3,38 @@
 //! `housekeeping` is what is done beside requests. `listen` binds addresses, `head` judges what a head promises, `encode` writes answers; `pool` is the engine of Linux,
 //! `tiny_http` that of every platform. The library never touches the process's signals: whoever runs a server calls [`Server::stop`].
 
-mod encode;
-mod head;
+#[cfg(target_os = "linux")]
+mod buffer;
 mod housekeeping;
+mod http1;
 mod listen;
 #[cfg(target_os = "linux")]
 mod pool;
+#[cfg(target_os = "linux")]
+mod socket;
 pub mod tiny_http;
+#[cfg(target_os = "linux")]
+mod tls;
 
 use std::time::Duration;
 
 use crate::api::App;
+use crate::base::fork;
+use crate::base::socket_owner;
 use crate::config::{EngineChoice, ServerSettings};
-use crate::{Error, Gate, fork, socket_owner};
+use crate::{Error, Gate};
 
 use housekeeping::Housekeeping;
 pub use listen::Address;
 #[cfg(target_os = "linux")]
 pub(crate) use listen::SocketId;
 
-#[cfg(any(test, fuzzing))]
-pub(crate) use head::fuzz::heads;
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
-pub(crate) use pool::{framing, hellos};
+pub(crate) use http1::framing::fuzz::framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) use http1::head::fuzz::heads;
+#[cfg(all(any(test, fuzzing), target_os = "linux"))]
+pub(crate) use tls::hellos;
 
 /// How long a stop leaves connections between two requests open. A client that asks meanwhile is answered and told to go;
 /// one whose request crosses the end of its connection cannot know whether it was answered.
@@ -160,7 +169,7 @@ impl Server {
 /// Which engine is to serve, with all that can be judged before an address is bound.
 enum Plan {
     #[cfg(target_os = "linux")]
-    Pool(Option<pool::TlsAcceptor>),
+    Pool(Option<tls::TlsAcceptor>),
     TinyHttp,
 }
 
@@ -168,7 +177,7 @@ impl Plan {
     fn of(settings: &ServerSettings) -> Result<Self, Error> {
         #[cfg(target_os = "linux")]
         if settings.engine != EngineChoice::TinyHttp {
-            return pool::TlsAcceptor::new(settings).map(Plan::Pool);
+            return tls::TlsAcceptor::new(settings).map(Plan::Pool);
         }
         if settings.engine == EngineChoice::Pool {
             return Err(Error::Setting(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use super::{Presented, SqliteStore, Store};
-use crate::clock::{coarse_milliseconds, stands_still, unix_now};
+use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::config::GateSettings;
 use crate::{Error, TokenError};
 

@@ -12,10 +12,10 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::clock::unix_now;
+use crate::base::clock::unix_now;
+use crate::base::names::{check_subject, valid_scope};
 use crate::config::GateSettings;
 use crate::store::{Account, Change, Ledger, Moment, SqliteStore};
-use crate::token::{check_subject, valid_scope};
 use crate::{Error, Secret};
 
 use lockout::Lockouts;

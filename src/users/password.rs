@@ -9,10 +9,10 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use once_cell::sync::Lazy;
 use zeroize::Zeroizing;
 
-use crate::cipher::random;
+use crate::base::random::random;
+use crate::base::sync::lock;
 use crate::config::GateSettings;
 use crate::store::PasswordHash;
-use crate::sync::lock;
 use crate::{Error, Secret};
 
 /// In characters (NIST SP 800-63B, section 3.1.1.2, asks for at least 8).

@@ -5,7 +5,7 @@ use crate::Gate;
 use crate::api::problem::Problem;
 use crate::api::response::{Response, write_text_object};
 use crate::api::router::Call;
-use crate::cipher::encode_base64;
+use crate::base::encoding::encode_base64;
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;

@@ -4,7 +4,7 @@ use super::items::{self, Item};
 use crate::api::problem::Problem;
 use crate::api::response::{Response, write_text_object};
 use crate::api::router::Call;
-use crate::cipher::decode_base64;
+use crate::base::encoding::decode_base64;
 use crate::{Gate, Secret};
 
 const BAD_DATA: &str = "Data to encrypt is required.";

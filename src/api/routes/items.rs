@@ -5,7 +5,7 @@ use super::{Text, members, text};
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
-use crate::json::Json;
+use crate::base::json::Json;
 
 /// Bytes that an answer's buffer begins with at the most.
 const FIRST_CAPACITY: usize = 4096;

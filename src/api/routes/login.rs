@@ -10,11 +10,12 @@ use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
+use crate::base::json::Json;
+use crate::base::names::{narrow_scope, valid_scope, valid_subject};
+use crate::base::socket_owner::Owner;
 use crate::config::{AppSettings, LoginMode};
-use crate::json::Json;
 use crate::limiter::{Admission, Limiter};
-use crate::socket_owner::Owner;
-use crate::token::{Grant, OPEN_LOGIN_SCOPE, narrow_scope, valid_scope, valid_subject};
+use crate::tokens::{Grant, OPEN_LOGIN_SCOPE};
 use crate::{Error, Tokens};
 
 const BAD_USERNAME: &str = "Username is required.";

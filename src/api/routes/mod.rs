@@ -20,8 +20,8 @@ use std::ops::Deref;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::router::{Access, Route};
-use crate::json::{Json, JsonError, MAX_MEMBERS};
-use crate::secret::wipe;
+use crate::base::json::{Json, JsonError, MAX_MEMBERS};
+use crate::base::secret::wipe;
 
 pub(super) use secure_data::{PATH as SECURE_DATA_PATH, SecureData};
 

@@ -6,7 +6,7 @@ use crate::api::caller::Caller;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
-use crate::token::TokenUse;
+use crate::tokens::TokenUse;
 use crate::{Error, Refreshed, TokenError};
 
 const BAD_TOKEN: &str = "Refresh token is required.";

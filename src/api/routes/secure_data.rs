@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::router::Call;
+use crate::base::file_stamp::Stamp;
+use crate::base::given_file;
+use crate::base::sync::lock;
 use crate::config::AppSettings;
-use crate::stamp::Stamp;
-use crate::sync::lock;
-use crate::{Error, Secret, given_file};
+use crate::{Error, Secret};
 
 const BUILT_IN: &str = "This is the confidential data that Sealgate protects.";
 const MAX_FILE: usize = 1 << 20;

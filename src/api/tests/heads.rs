@@ -8,7 +8,7 @@ fn refused(app: &App, ask: &Ask<'_>, length: Option<usize>) -> Option<Response> 
 }
 
 fn token(app: &App, scope: &str) -> String {
-    let grant = crate::token::Grant {
+    let grant = crate::tokens::Grant {
         subject: "alice",
         scope,
         ttl: None,

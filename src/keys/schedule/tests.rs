@@ -1,5 +1,5 @@
 use super::*;
-use crate::token::TokenAlgorithm;
+use crate::signing::TokenAlgorithm;
 
 const LEAD: u64 = 900;
 const GRACE: u64 = 60;

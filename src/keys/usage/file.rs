@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use super::Fault;
-use crate::data_dir::new_file;
+use crate::base::data_dir::new_file;
 
 /// The file, open and locked.
 pub(super) struct Locked {

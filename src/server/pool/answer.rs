@@ -2,11 +2,11 @@
 
 use std::mem;
 
-use super::framing::Parsed;
 use super::shared::Shared;
 use crate::api::{Admitted, Peer, Problem, Request};
-use crate::server::encode::encode;
-use crate::server::head::origin_form;
+use crate::server::http1::encode::encode;
+use crate::server::http1::framing::Parsed;
+use crate::server::http1::head::origin_form;
 
 /// Who sends the requests of a connection.
 #[derive(Debug, Clone, Copy)]

@@ -9,12 +9,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::answer::{Who, answer, overloaded, refuse};
-use super::framing::{Parsed, parse_again};
 use super::mailbox::{Message, Token};
 use super::shared::Shared;
 use crate::api::{Admitted, Peer};
-use crate::sync::lock;
-use crate::threads;
+use crate::base::sync::lock;
+use crate::base::threads;
+use crate::server::http1::framing::{Parsed, parse_again};
 
 /// Jobs that may wait for each thread.
 const WAITING_PER_THREAD: usize = 16;

@@ -18,11 +18,12 @@ use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 use super::descriptors::Room;
 use super::mailbox::{Incoming, Mailbox, Message, milliseconds};
 use super::shared::Shared;
-use super::tls::TlsAcceptor;
-use super::transport::{Socket, Transport};
+use super::transport::Transport;
 use crate::Error;
 use crate::api::Peer;
 use crate::server::listen::{self, Address};
+use crate::server::socket::Socket;
+use crate::server::tls::TlsAcceptor;
 
 /// Connections that may wait to be accepted: as many as the system permits.
 const BACKLOG: i32 = 65_535;

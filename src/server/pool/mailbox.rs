@@ -12,9 +12,9 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::connection::Connection;
 use super::transport::Transport;
 use crate::Error;
-use crate::address::Counted;
 use crate::api::Peer;
-use crate::sync::lock;
+use crate::base::address::Counted;
+use crate::base::sync::lock;
 
 /// A connection this far behind makes room before anybody else.
 const FAR_BEHIND: u64 = 750;

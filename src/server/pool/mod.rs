@@ -15,18 +15,14 @@
 mod answer;
 mod balance;
 mod blocking;
-mod buffer;
-mod chunked;
 mod connection;
 mod deadlines;
 mod descriptors;
-mod framing;
 mod listener;
 mod mailbox;
 mod shared;
 mod siege;
 mod slowest;
-mod tls;
 mod transport;
 mod worker;
 
@@ -37,23 +33,17 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::api::App;
+use crate::base::sync::lock;
+use crate::base::threads;
 use crate::config::ServerSettings;
+use crate::server::tls::TlsAcceptor;
 use crate::server::{farewell, listen};
-use crate::sync::lock;
-use crate::threads;
 
 use blocking::Pools;
 use listener::{Bell, Listener};
 use mailbox::Mailbox;
 use shared::{Addresses, Shared};
 use worker::{Patience, Worker};
-
-pub(super) use tls::TlsAcceptor;
-
-#[cfg(any(test, fuzzing))]
-pub(crate) use framing::fuzz::framing;
-#[cfg(any(test, fuzzing))]
-pub(crate) use tls::hellos;
 
 /// How long a client that was told that the connection is over may go on sending before it is cut off.
 const LINGER: Duration = Duration::from_secs(2);

@@ -13,11 +13,11 @@ use super::listener::Bell;
 use super::mailbox::Mailbox;
 use super::siege::Siege;
 use crate::Error;
-use crate::address::{Counted, counted};
 use crate::api::{App, Method};
+use crate::base::address::{Counted, counted};
+use crate::base::sync::lock;
 use crate::config::ServerSettings;
-use crate::server::head::Limits;
-use crate::sync::lock;
+use crate::server::http1::head::Limits;
 
 /// See the module.
 pub(super) struct Shared {

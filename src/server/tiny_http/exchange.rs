@@ -11,11 +11,11 @@ use tiny_http::{HTTPVersion, Request as TinyRequest};
 
 use crate::Error;
 use crate::api::{App, Headers, Peer, Problem, Request, Response};
+use crate::base::sync::lock;
+use crate::base::threads;
 use crate::config::ServerSettings;
-use crate::server::encode::{Framing, encode};
-use crate::server::head::{self, BodyLength, Limits};
-use crate::sync::lock;
-use crate::threads;
+use crate::server::http1::encode::{Framing, encode};
+use crate::server::http1::head::{self, BodyLength, Limits};
 
 /// A rejected body up to this size is read and thrown away by tiny_http; what claims more is set aside instead, because
 /// tiny_http would allocate all of it.

@@ -17,9 +17,9 @@ use tiny_http::{Request, Server};
 use super::Shared;
 use super::exchange::Heard;
 use crate::Error;
+use crate::base::sync::lock;
+use crate::base::threads;
 use crate::server::listen::{Address, Listener, Socket};
-use crate::sync::lock;
-use crate::threads;
 
 /// How often the keeper looks.
 const LOOK: Duration = Duration::from_millis(200);

@@ -33,11 +33,11 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::api::App;
+use crate::base::sync::lock;
 use crate::config::{Listen, ServerSettings};
 use crate::server::farewell;
-use crate::server::head::Limits;
+use crate::server::http1::head::Limits;
 use crate::server::listen::Socket;
-use crate::sync::lock;
 
 use exchange::Exchange;
 pub use exchange::Mount;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{self, Form};
 use crate::Error;
-use crate::data_dir::{self, check_folder, check_mode, new_file, shell_word};
+use crate::base::data_dir::{self, check_folder, check_mode, new_file, shell_word};
 
 /// The store's file in the data directory; SQLite keeps two more beside it, `-wal` and `-shm`.
 pub const STORE_FILE: &str = "store.db";

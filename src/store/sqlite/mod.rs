@@ -17,7 +17,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Account, Change, MAX_SESSIONS, Moment, Presented, Rotation, Session, Standing, Store};
 use crate::Error;
-use crate::clock::stands_still;
+use crate::base::clock::stands_still;
 use pool::Pool;
 use rows::{ACCOUNT, account_of, whole};
 

@@ -11,9 +11,9 @@ use super::file::{self, Found, Judge};
 use super::schema;
 use super::writable::{self, LastChange};
 use crate::Error;
-use crate::data_dir::new_private_file;
-use crate::fork::Owner;
-use crate::sync::{Turns, lock};
+use crate::base::data_dir::new_private_file;
+use crate::base::fork::Owner;
+use crate::base::sync::{Turns, lock};
 
 /// Idle connections that are kept: each takes a few descriptors and at most 512 KiB.
 const KEPT: usize = 4;

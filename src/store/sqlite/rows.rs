@@ -202,7 +202,7 @@ mod tests {
         let store = SqliteStore::in_memory().unwrap();
         for n in 0..40_u8 {
             let mut hash = vec![0; 32];
-            crate::cipher::random(&mut hash).unwrap();
+            crate::base::random::random(&mut hash).unwrap();
             let account = Account {
                 name: format!("m{n:02}"),
                 scope: String::new(),

@@ -2,7 +2,8 @@
 
 use super::{After, Connection, Next, Phase, Ready, Turn};
 use crate::server::pool::deadlines::Wait;
-use crate::server::pool::transport::{Stop, Transport};
+use crate::server::pool::transport::Transport;
+use crate::server::socket::Stop;
 
 impl Connection {
     /// Writes the gathered answers.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Worker;
-use crate::address::Counted;
+use crate::base::address::Counted;
 use crate::server::pool::deadlines::Wait;
 use crate::server::pool::mailbox::{Mailbox, Message, Spare, Token, Victim, milliseconds};
 use crate::server::pool::shared::LARGE;

@@ -1,0 +1,199 @@
+//! Who is asking: the socket's peer, or whom a trusted proxy says it serves.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::Request;
+use crate::base::address::{Counted, counted, network, parse};
+use crate::config::AppSettings;
+
+/// The caller's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    Address(IpAddr),
+    /// On a Unix socket, with nothing more known.
+    Unix,
+}
+
+impl Caller {
+    /// The socket's peer; where that is a trusted proxy, the one configured header is walked from the right, where each
+    /// proxy adds, to the first address that is not a proxy's. What cannot be read ends the walk.
+    pub(super) fn of(request: &Request<'_>, settings: &AppSettings) -> Caller {
+        let mut caller = Caller::peer(request);
+        if !caller.is_trusted(settings) {
+            return caller;
+        }
+        let hops: Vec<&[u8]> = request
+            .headers
+            .all(&settings.forwarded_header)
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .collect();
+        let standard = settings.forwarded_header.eq_ignore_ascii_case("Forwarded");
+        for hop in hops.into_iter().rev() {
+            let address = std::str::from_utf8(hop)
+                .ok()
+                .and_then(|hop| {
+                    if standard {
+                        forwarded_for(hop)
+                    } else {
+                        Some(hop.trim())
+                    }
+                })
+                .and_then(parse);
+            let Some(address) = address else {
+                break;
+            };
+            caller = Caller::Address(address);
+            if !caller.is_trusted(settings) {
+                break;
+            }
+        }
+        caller
+    }
+
+    /// What a limit counts by. All callers on Unix sockets count as one.
+    pub(super) fn limit_key(self) -> Counted {
+        match self {
+            Caller::Unix => Counted::default(),
+            Caller::Address(address) => counted(address),
+        }
+    }
+
+    /// The address, as far as there is one.
+    pub(super) fn address(self) -> Option<IpAddr> {
+        match self {
+            Caller::Address(address) => Some(address),
+            Caller::Unix => None,
+        }
+    }
+
+    /// The site that the address belongs to, in which there are more addresses than one can count: an IPv6 /48.
+    pub(super) fn site(self) -> Option<Counted> {
+        match self {
+            Caller::Address(address) if address.is_ipv6() => Some(network(address)),
+            _ => None,
+        }
+    }
+
+    /// The socket's peer itself, whomever it serves.
+    pub(super) fn peer(request: &Request<'_>) -> Caller {
+        request.peer.address.map_or(Caller::Unix, |address| {
+            Caller::Address(address.to_canonical())
+        })
+    }
+
+    /// Whether it is a proxy that is believed.
+    pub(super) fn is_trusted(self, settings: &AppSettings) -> bool {
+        match self {
+            Caller::Unix => settings.trust_unix_peers,
+            Caller::Address(address) => settings
+                .trusted_proxies
+                .iter()
+                .any(|range| range.contains(&address)),
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Caller::Address(address) => address.fmt(f),
+            Caller::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// The parameter `for` of one element of `Forwarded` (RFC 7239, section 4).
+fn forwarded_for(element: &str) -> Option<&str> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("for")
+            .then(|| value.trim().trim_matches('"'))
+    })
+}
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Headers, Method, Peer};
+
+    fn caller(peer: &str, header: &str, values: &[&str], trusted: &str) -> String {
+        let mut config = crate::Config::new();
+        config.set("trusted_proxies", trusted).unwrap();
+        config.set("forwarded_header", header).unwrap();
+        let settings = config.settings().unwrap().app;
+        let request = Request {
+            method: &Method::Get,
+            target: "/",
+            headers: Headers(
+                values
+                    .iter()
+                    .map(|value| (header, value.as_bytes()))
+                    .collect(),
+            ),
+            body: b"",
+            peer: &Peer::local(peer.parse().ok(), None),
+            version_1_0: false,
+            certificate: None,
+        };
+        Caller::of(&request, &settings).to_string()
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed() {
+        assert_eq!(
+            caller("192.0.2.1", "X-Forwarded-For", &["1.1.1.1"], "10.0.0.0/8"),
+            "192.0.2.1"
+        );
+        assert_eq!(
+            caller("unix", "X-Forwarded-For", &["1.1.1.1"], "10.0.0.0/8"),
+            "unix"
+        );
+        assert_eq!(
+            caller("192.0.2.1", "X-Forwarded-For", &["1.1.1.1"], ""),
+            "192.0.2.1"
+        );
+    }
+
+    #[test]
+    fn the_walk_goes_from_the_right_to_the_first_that_is_no_proxy() {
+        let walk =
+            |values: &[&str]| caller("10.0.0.1", "X-Forwarded-For", values, "10.0.0.0/8, unix");
+        assert_eq!(walk(&["6.6.6.6, 1.2.3.4, 10.0.0.2"]), "1.2.3.4");
+        assert_eq!(walk(&["6.6.6.6", "1.2.3.4", "10.0.0.2:80"]), "1.2.3.4");
+        assert_eq!(walk(&["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+        assert_eq!(walk(&["6.6.6.6, nonsense, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(walk(&[]), "10.0.0.1");
+        assert_eq!(walk(&["::ffff:1.2.3.4"]), "1.2.3.4");
+        assert_eq!(walk(&["[2001:db8::1]:99"]), "2001:db8::1");
+        assert_eq!(
+            caller("unix", "X-Forwarded-For", &["9.9.9.9"], "unix"),
+            "9.9.9.9"
+        );
+        assert_eq!(
+            caller("::ffff:10.0.0.1", "X-Real-IP", &["9.9.9.9"], "10.0.0.0/8"),
+            "9.9.9.9"
+        );
+        let forwarded = r#"for=6.6.6.6, For="[2001:db8::7]:4711";proto=https;by=10.0.0.1"#;
+        assert_eq!(
+            caller("10.0.0.1", "Forwarded", &[forwarded], "10.0.0.1"),
+            "2001:db8::7"
+        );
+        assert_eq!(
+            caller("10.0.0.1", "Forwarded", &["for=_hidden"], "10.0.0.1"),
+            "10.0.0.1"
+        );
+    }
+
+    #[test]
+    fn an_ipv6_customer_is_one_caller() {
+        let key = |text: &str| Caller::Address(text.parse().unwrap()).limit_key();
+        assert_eq!(key("2001:db8::1"), key("2001:db8::2:3:4:5"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_ne!(key("10.0.0.1"), key("10.0.0.2"));
+    }
+}

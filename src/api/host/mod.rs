@@ -1,0 +1,118 @@
+//! What a host program adds to the API or puts in the place of its parts: routes, accounts, the data of `/secure-data`.
+
+mod route;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::{Error, Secret};
+
+pub use route::{HostCall, HostRoute};
+
+type Authenticate = dyn Fn(&HostLogin<'_>) -> Option<String> + Send + Sync;
+type SecureData = dyn Fn() -> Result<Secret, Error> + Send + Sync;
+
+/// A login that a host decides about.
+pub struct HostLogin<'a> {
+    pub(in crate::api) username: &'a str,
+    pub(in crate::api) password: &'a str,
+    pub(in crate::api) client: Option<IpAddr>,
+    pub(in crate::api) id: &'a str,
+}
+
+impl<'a> HostLogin<'a> {
+    /// The name that wants to log in: 1 to 256 characters, no control characters.
+    pub fn username(&self) -> &'a str {
+        self.username
+    }
+
+    /// The password that came with it, a secret.
+    pub fn password(&self) -> &'a str {
+        self.password
+    }
+
+    /// Who is asking, as [`HostCall::client`](super::HostCall::client).
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+
+    /// The request's id, as [`HostCall::request_id`](super::HostCall::request_id).
+    pub fn request_id(&self) -> &'a str {
+        self.id
+    }
+}
+
+/// The host's part of an [`App`](super::App).
+///
+/// ```
+/// use sealgate::api::{Host, HostRoute, Method, Response};
+///
+/// let host = Host::new()
+///     .with_accounts(|user, password| (user == "alice" && password == "wonderland").then(|| "encrypt".to_owned()))
+///     .with_secure_data(|| Ok("today's figures".into()));
+/// ```
+#[derive(Default)]
+pub struct Host {
+    pub(in crate::api) routes: Vec<HostRoute>,
+    pub(in crate::api) authenticate: Option<Box<Authenticate>>,
+    pub(in crate::api) secure_data: Option<Box<SecureData>>,
+}
+
+impl Host {
+    /// Nothing of its own.
+    pub fn new() -> Self {
+        Host::default()
+    }
+
+    /// Adds a route.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where it is malformed, is there already, or takes the place of one of the API's own; it is
+    /// not added then.
+    pub fn add_route(&mut self, route: HostRoute) -> Result<(), Error> {
+        self.routes.push(route);
+        route::check(&self.routes).inspect_err(|_| {
+            self.routes.pop();
+        })
+    }
+
+    /// Accounts: `POST /login` asks for a password too, and `authenticate` answers with the scope that the user's tokens
+    /// may have, or `None` where they get none. Logging in is then offered everywhere unless the setting `login` is off.
+    ///
+    /// It may take its time: it runs where nobody else waits with it, several at a time.
+    pub fn with_accounts(
+        self,
+        authenticate: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.with_logins(move |login| authenticate(login.username, login.password))
+    }
+
+    /// The same, for a function that wants to know who is asking, to slow down those who guess.
+    pub fn with_logins(
+        mut self,
+        authenticate: impl Fn(&HostLogin<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.authenticate = Some(Box::new(authenticate));
+        self
+    }
+
+    /// What `/secure-data` shows, asked for at each request, in the place of the settings' data. An error is answered with
+    /// 500. It may take its time.
+    pub fn with_secure_data(
+        mut self,
+        secure_data: impl Fn() -> Result<Secret, Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.secure_data = Some(Box::new(secure_data));
+        self
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("routes", &self.routes)
+            .field("accounts", &self.authenticate.is_some())
+            .field("secure_data", &self.secure_data.is_some())
+            .finish()
+    }
+}

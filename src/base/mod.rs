@@ -1,0 +1,21 @@
+//! The ground floor: what every room may need and none owns. It knows nothing of tokens, keys, users or HTTP's routes.
+
+pub(crate) mod address;
+pub(crate) mod clock;
+pub(crate) mod data_dir;
+pub(crate) mod encoding;
+pub(crate) mod file_stamp;
+pub(crate) mod fork;
+pub(crate) mod given_file;
+pub(crate) mod hkdf;
+pub(crate) mod http_syntax;
+pub(crate) mod json;
+pub(crate) mod names;
+pub(crate) mod random;
+pub(crate) mod secret;
+pub(crate) mod socket_owner;
+pub(crate) mod sync;
+pub(crate) mod threads;
+
+/// This crate's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,329 @@
+//! How many messages each data key of the ring has sealed, as it stands in a file of the data directory: lines that are
+//! only ever added, by all processes that use the ring. `tally` counts them; docs/formats.md has the lines.
+//!
+//! Not in the ring's file, which is a secret, sealed and backed up, and would be written again for each number. Not in the
+//! store, which a server without accounts does not have, and whose transaction waits for the disk: a line is added in some
+//! microseconds by whoever seals, without waiting for anybody. A process that is killed leaves a line or none. A loss of
+//! power may take the last lines along, or tear the last one, which is then told.
+
+mod file;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::base::data_dir::write_new_file;
+use file::Locked;
+
+/// The file in the data directory that says how many messages each data key has sealed.
+pub const USAGE_FILE: &str = "key-usage.txt";
+/// What was damaged of it, as it was.
+const DAMAGED_FILE: &str = "key-usage.txt.damaged";
+const NEW_FILE: &str = "key-usage.txt.new";
+
+/// The first line.
+const HEAD: &str = "sealgate key usage 1\n";
+/// What the first line of any version begins with.
+const FORMAT: &str = "sealgate key usage ";
+/// From this size on the lines of a key are made one, in bytes; twice that where somebody waits.
+const LONG: u64 = 64 << 10;
+/// What is larger was not written here.
+const TOO_LONG: u64 = 1 << 20;
+/// How long it may take until others have added their lines: each takes microseconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many messages each data key of the ring has sealed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyUsage {
+    messages: BTreeMap<String, u64>,
+    /// Why the numbers are too low, if they are.
+    pub trouble: Option<String>,
+}
+
+impl KeyUsage {
+    /// How many messages the data key of this id has sealed, as far as that has been written down.
+    pub fn messages(&self, id: &str) -> u64 {
+        self.messages.get(id).copied().unwrap_or(0)
+    }
+}
+
+/// Whether whoever adds a line may be kept waiting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Somebody wants sealed data: another time is as good.
+    Sealing,
+    /// There may be no other time.
+    Last,
+    /// The same, and nobody may be told anything any more: the process is ending.
+    Exit,
+}
+
+/// Why nothing was added.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Others were just adding theirs.
+    Busy,
+    /// A whole sentence.
+    Trouble(String),
+}
+
+/// The file as a gate adds to it.
+pub(super) struct Journal {
+    folder: PathBuf,
+    /// Whether all of it has been looked at once.
+    known: AtomicBool,
+    /// Whether it has been told that nothing can be added.
+    told: AtomicBool,
+}
+
+impl Journal {
+    pub(super) fn in_folder(folder: &Path) -> Self {
+        Journal {
+            folder: folder.to_owned(),
+            known: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds so many messages to those of a key. Returns what is to be logged when no lock is held.
+    pub(super) fn add(
+        &self,
+        id: &str,
+        messages: u64,
+        haste: Haste,
+    ) -> Result<Option<String>, Fault> {
+        let (patience, long) = match haste {
+            Haste::Sealing => (Duration::ZERO, 2 * LONG),
+            Haste::Last | Haste::Exit => (PATIENCE, LONG),
+        };
+        let path = self.folder.join(USAGE_FILE);
+        let mut file = Locked::make(&self.folder, &path, patience)?;
+        let mut text = line(id, messages);
+        let mut damage = None;
+        if file.size() == 0 {
+            text.insert_str(0, HEAD);
+        } else if file.size() >= long || !self.known.load(Ordering::Relaxed) {
+            let found = Found::read(&mut file)?;
+            if found.bad_lines > 0 || found.shrinks(long) {
+                found.replace(&self.folder, &path)?;
+                damage = found.damage_report(&self.folder);
+                file = Locked::make(&self.folder, &path, patience)?;
+            }
+        }
+        file.append(&text)?;
+        self.known.store(true, Ordering::Relaxed);
+        Ok(damage)
+    }
+
+    /// Tells once that nothing can be added.
+    pub(super) fn tell(&self, sentence: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "how many messages each key has sealed cannot be written down, and is counted in memory until it can: {sentence}"
+            );
+        }
+    }
+
+    /// Something was added: a trouble that comes now is another one.
+    pub(super) fn is_well(&self) {
+        if self.told.load(Ordering::Relaxed) {
+            self.told.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the file says, for whoever lists keys. Changes nothing.
+pub(super) fn read(folder: &Path) -> KeyUsage {
+    let path = folder.join(USAGE_FILE);
+    let damaged = folder.join(DAMAGED_FILE);
+    let mut usage = KeyUsage::default();
+    if fs::symlink_metadata(&damaged).is_ok() {
+        usage.trouble = Some(format!(
+            "{} was damaged and set aside as {}: the counts are too low by what could not be read. Remove that file when you \
+             have seen it.",
+            path.display(),
+            damaged.display()
+        ));
+    }
+    let found = match Locked::shared(&path, PATIENCE) {
+        Ok(Some(mut file)) => Found::read(&mut file),
+        Ok(None) => return usage,
+        Err(fault) => Err(fault),
+    };
+    match found {
+        Ok(found) => {
+            if found.bad_lines > 0 {
+                usage.trouble = Some(format!(
+                    "{} is damaged ({}): the counts are too low by what cannot be read.",
+                    path.display(),
+                    found.told_damage()
+                ));
+            }
+            usage.messages = found.messages;
+        }
+        Err(Fault::Trouble(sentence)) => usage.trouble = Some(sentence),
+        Err(Fault::Busy) => {
+            usage.trouble = Some(format!("{} is locked by another process.", path.display()));
+        }
+    }
+    usage
+}
+
+/// Forgets keys that the ring has no more. Its lock is held: no key of a ring that is newer than this list is forgotten.
+/// Returns what is to be logged when no lock is held any more.
+pub(super) fn keep_only(folder: &Path, ids: &[&str]) -> Option<String> {
+    let path = folder.join(USAGE_FILE);
+    if fs::symlink_metadata(&path).is_err() {
+        return None;
+    }
+    let tidy = || {
+        let mut file = Locked::make(folder, &path, PATIENCE)?;
+        let mut found = Found::read(&mut file)?;
+        let before = found.messages.len();
+        found.messages.retain(|id, _| ids.contains(&id.as_str()));
+        if found.messages.len() == before {
+            return Ok(None);
+        }
+        found.replace(folder, &path)?;
+        Ok(found.damage_report(folder))
+    };
+    match tidy() {
+        Ok(damage) => damage,
+        Err(Fault::Busy) => None,
+        Err(Fault::Trouble(sentence)) => Some(format!(
+            "the counts of keys that the ring has no more stay where they are: {sentence}"
+        )),
+    }
+}
+
+/// What was read.
+struct Found {
+    messages: BTreeMap<String, u64>,
+    /// How many lines are none.
+    bad_lines: usize,
+    /// All of it; nothing where it is too large to be read.
+    text: Option<Vec<u8>>,
+}
+
+impl Found {
+    fn read(file: &mut Locked) -> Result<Self, Fault> {
+        let mut found = Found {
+            messages: BTreeMap::new(),
+            bad_lines: 0,
+            text: None,
+        };
+        if file.size() > TOO_LONG {
+            found.bad_lines = 1;
+            return Ok(found);
+        }
+        let text = file.read(TOO_LONG)?;
+        let mut lines = text.split_inclusive(|byte| *byte == b'\n');
+        match lines.next() {
+            None => {}
+            Some(head) if head == HEAD.as_bytes() => {}
+            Some(head) if is_newer(head) => {
+                return Err(Fault::Trouble(format!(
+                    "{} was written by a newer version of sealgate, which has to be used.",
+                    file.path().display()
+                )));
+            }
+            Some(_) => found.bad_lines += 1,
+        }
+        for line in lines {
+            match parse(line) {
+                Some((id, messages)) => {
+                    let sum = found.messages.entry(id.to_owned()).or_default();
+                    *sum = sum.saturating_add(messages);
+                }
+                None => found.bad_lines += 1,
+            }
+        }
+        found.text = Some(text);
+        Ok(found)
+    }
+
+    /// All of it, with a line for each key.
+    fn to_text(&self) -> String {
+        let lines = self.messages.iter();
+        let lines = lines.map(|(id, messages)| line(id, *messages));
+        HEAD.to_owned() + &lines.collect::<String>()
+    }
+
+    /// Whether it is long, and would be much shorter with a line for each key.
+    fn shrinks(&self, long: u64) -> bool {
+        let size = self.text.as_ref().map_or(0, Vec::len);
+        size as u64 >= long && 2 * self.to_text().len() < size
+    }
+
+    fn told_damage(&self) -> String {
+        match (&self.text, self.bad_lines) {
+            (None, _) => format!("larger than {} KiB", TOO_LONG >> 10),
+            (_, 1) => "1 line cannot be read".to_owned(),
+            (_, lines) => format!("{lines} lines cannot be read"),
+        }
+    }
+
+    /// Writes what was read to a new file in the place of this one, whose lock is held. What was damaged is kept beside it.
+    fn replace(&self, folder: &Path, path: &Path) -> Result<(), Fault> {
+        let damaged = folder.join(DAMAGED_FILE);
+        let new = folder.join(NEW_FILE);
+        let replace = || -> io::Result<()> {
+            match &self.text {
+                _ if self.bad_lines == 0 => {}
+                Some(text) => write_new_file(folder, &damaged, text)?,
+                None => fs::rename(path, &damaged)?,
+            }
+            write_new_file(folder, &new, self.to_text().as_bytes())?;
+            fs::rename(&new, path)
+        };
+        replace().map_err(|error| {
+            let _ = fs::remove_file(&new);
+            Fault::of(path, &error)
+        })
+    }
+
+    fn damage_report(&self, folder: &Path) -> Option<String> {
+        (self.bad_lines > 0).then(|| {
+            format!(
+                "{} was damaged ({}) and is set aside as {}; how many messages each key has sealed goes on from what could be read",
+                folder.join(USAGE_FILE).display(),
+                self.told_damage(),
+                folder.join(DAMAGED_FILE).display()
+            )
+        })
+    }
+}
+
+impl Fault {
+    fn of(path: &Path, error: &io::Error) -> Self {
+        Fault::Trouble(format!("{} cannot be used: {error}.", path.display()))
+    }
+}
+
+fn line(id: &str, messages: u64) -> String {
+    format!("{id} {messages}\n")
+}
+
+/// The id of a data key, and how many messages are added to it, of a line that is whole.
+fn parse(line: &[u8]) -> Option<(&str, u64)> {
+    let line = str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    let (id, messages) = line.split_once(' ')?;
+    let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_id = id.len() == 8 && id.bytes().all(is_hex);
+    // A sign would be read too.
+    let is_number = messages.bytes().all(|byte| byte.is_ascii_digit());
+    Some((id, messages.parse().ok()?)).filter(|_| is_id && is_number)
+}
+
+/// Whether the first line is that of a later version.
+fn is_newer(head: &[u8]) -> bool {
+    let version = head.strip_prefix(FORMAT.as_bytes());
+    let version = version.and_then(|version| str::from_utf8(version).ok()?.trim_end().parse().ok());
+    version.is_some_and(|version: u32| version > 1)
+}
+
+#[cfg(test)]
+mod tests;

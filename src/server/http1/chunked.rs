@@ -1,0 +1,282 @@
+//! The chunked transfer coding (RFC 9112, section 7.1): bytes as they come in, the body out. No I/O.
+//!
+//! Strict where two readers could differ: sizes are hex digits and nothing else, lines end with CR LF, and what the coding
+//! adds beside the data is bounded.
+
+use memchr::memchr;
+
+use crate::api::Problem;
+use crate::base::http_syntax::is_token;
+use crate::server::buffer::append;
+
+/// Longest line with a chunk's size and its extensions, in bytes.
+const MAX_LINE: usize = 1024;
+
+/// A chunked body on its way.
+#[derive(Debug)]
+pub(super) struct Chunked {
+    body: Vec<u8>,
+    at: At,
+    /// Most bytes of the body.
+    max_body: usize,
+    /// What extensions and trailers may still take.
+    extra_left: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Size,
+    Data { left: usize },
+    DataEnd,
+    Trailers,
+    End,
+}
+
+impl Chunked {
+    /// `max_extra`: most bytes of all extensions and trailers together.
+    pub(super) fn new(max_body: usize, max_extra: usize) -> Self {
+        Chunked {
+            body: Vec::new(),
+            at: At::Size,
+            max_body,
+            extra_left: max_extra,
+        }
+    }
+
+    /// Takes what it can use from the beginning of `input` and says how much that was.
+    pub(super) fn take(&mut self, input: &[u8]) -> Result<usize, Problem> {
+        let mut used = 0;
+        loop {
+            let rest = &input[used..];
+            used += match self.at {
+                At::Size => match line(rest, MAX_LINE)? {
+                    Some(line) => self.begin_chunk(line)?,
+                    None => return Ok(used),
+                },
+                At::Data { left } => {
+                    if left > self.room() {
+                        return Err(Problem::body_too_large(self.max_body));
+                    }
+                    let part = &rest[..left.min(rest.len())];
+                    append(&mut self.body, part, self.max_body);
+                    self.at = match left - part.len() {
+                        0 => At::DataEnd,
+                        left => At::Data { left },
+                    };
+                    if self.at != At::DataEnd {
+                        return Ok(used + part.len());
+                    }
+                    part.len()
+                }
+                At::DataEnd => match rest {
+                    [b'\r', b'\n', ..] => {
+                        self.at = At::Size;
+                        2
+                    }
+                    [] | [b'\r'] => return Ok(used),
+                    _ => return Err(malformed()),
+                },
+                At::Trailers => match line(rest, self.extra_left)? {
+                    Some(line) => self.trailer(line)?,
+                    None => return Ok(used),
+                },
+                At::End => return Ok(used),
+            };
+        }
+    }
+
+    /// Less may come than was thought.
+    pub(super) fn limit_body(&mut self, most: usize) {
+        self.max_body = self.max_body.min(most);
+    }
+
+    /// How many bytes may still come.
+    fn room(&self) -> usize {
+        self.max_body.saturating_sub(self.body.len())
+    }
+
+    /// Whether all of it has come.
+    pub(super) fn is_complete(&self) -> bool {
+        self.at == At::End
+    }
+
+    /// Bytes that the body takes in memory.
+    pub(super) fn memory(&self) -> usize {
+        self.body.capacity()
+    }
+
+    pub(super) fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
+    fn begin_chunk(&mut self, line: &[u8]) -> Result<usize, Problem> {
+        let digits = line
+            .iter()
+            .take_while(|byte| byte.is_ascii_hexdigit())
+            .count();
+        let (size, extensions) = line.split_at(digits);
+        if size.is_empty() || !is_extension(extensions) {
+            return Err(malformed());
+        }
+        self.extra_left = self
+            .extra_left
+            .checked_sub(extensions.len())
+            .ok_or_else(Problem::head_too_large)?;
+        // What overflows is too large, not malformed.
+        let size = std::str::from_utf8(size)
+            .ok()
+            .and_then(|size| usize::from_str_radix(size, 16).ok())
+            .filter(|size| *size <= self.room())
+            .ok_or_else(|| Problem::body_too_large(self.max_body))?;
+        self.at = match size {
+            0 => At::Trailers,
+            left => At::Data { left },
+        };
+        Ok(line.len() + 2)
+    }
+
+    /// Trailers are checked and forgotten: nothing here may depend on a field that comes after the body.
+    fn trailer(&mut self, line: &[u8]) -> Result<usize, Problem> {
+        if line.is_empty() {
+            self.at = At::End;
+            return Ok(2);
+        }
+        let colon = memchr(b':', line).ok_or_else(malformed)?;
+        let name = std::str::from_utf8(&line[..colon]).map_err(|_| malformed())?;
+        if !is_token(name) || line[colon..].iter().any(|byte| is_control(*byte)) {
+            return Err(malformed());
+        }
+        self.extra_left = self
+            .extra_left
+            .checked_sub(line.len() + 2)
+            .ok_or_else(Problem::head_too_large)?;
+        Ok(line.len() + 2)
+    }
+}
+
+/// The first line without its end, if it is there whole; an error where it is longer than `longest` or ends without CR.
+fn line(input: &[u8], longest: usize) -> Result<Option<&[u8]>, Problem> {
+    let Some(end) = memchr(b'\n', input) else {
+        // One byte more: the CR.
+        return if input.len() > longest + 1 {
+            Err(Problem::head_too_large())
+        } else {
+            Ok(None)
+        };
+    };
+    match input[..end].strip_suffix(b"\r") {
+        Some(line) if line.len() > longest => Err(Problem::head_too_large()),
+        Some(line) => Ok(Some(line)),
+        None => Err(malformed()),
+    }
+}
+
+/// Nothing, or what begins like `;name=value` and has no control characters.
+fn is_extension(text: &[u8]) -> bool {
+    let spaces = text
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
+    text.is_empty()
+        || (text.get(spaces) == Some(&b';') && !text.iter().any(|byte| is_control(*byte)))
+}
+
+fn is_control(byte: u8) -> bool {
+    byte.is_ascii_control() && byte != b'\t'
+}
+
+fn malformed() -> Problem {
+    Problem::bad_request("The chunks of the body are malformed.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The body, and how many bytes were used; `None` where it was refused.
+    fn decode(input: &[u8], step: usize) -> Option<(Vec<u8>, usize)> {
+        let mut chunked = Chunked::new(1000, 200);
+        let mut kept = Vec::new();
+        let mut used = 0;
+        for part in input.chunks(step) {
+            kept.extend_from_slice(part);
+            let taken = chunked.take(&kept).ok()?;
+            kept.drain(..taken);
+            used += taken;
+        }
+        chunked.is_complete().then(|| (chunked.into_body(), used))
+    }
+
+    #[test]
+    fn a_body_reads_the_same_however_it_comes() {
+        let input = b"5;a=\"b\"\r\nhello\r\n00A \t;x\r\n 123456789\r\n0\r\nX-Trailer: y\r\n\r\nGET";
+        for step in 1..input.len() {
+            let (body, used) = decode(input, step).unwrap();
+            assert_eq!(body, b"hello 123456789", "{step}");
+            assert_eq!(used, input.len() - 3, "{step}");
+        }
+    }
+
+    #[test]
+    fn what_two_readers_could_read_two_ways_is_refused() {
+        for wrong in [
+            "\r\n",
+            "g\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            " 1\r\na\r\n",
+            "0x1\r\na\r\n",
+            "1 1\r\na\r\n",
+            "1 \r\na\r\n",
+            "1\r;x\r\na\r\n",
+            "1\na\r\n",
+            "1\r\nab\r\n",
+            "1\r\na\n0\r\n\r\n",
+            "1\r\na\r\r",
+            "1;\0\r\n",
+            "1;a\rb\r\n",
+            "0\r\n: x\r\n\r\n",
+            "0\r\nA b: x\r\n\r\n",
+            "0\r\n x\r\n\r\n",
+            "0\r\nA: x\n\r\n",
+            "1_0\r\n",
+        ] {
+            for step in [1, 100] {
+                assert_eq!(decode(wrong.as_bytes(), step), None, "{wrong:?}");
+                let mut chunked = Chunked::new(1000, 200);
+                assert!(chunked.take(wrong.as_bytes()).is_err(), "{wrong:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_beyond_the_limit_are_refused_before_any_data() {
+        for size in [
+            "3e9",
+            "ffffffff",
+            "ffffffffffffffff",
+            "fffffffffffffffffffffff",
+        ] {
+            let mut chunked = Chunked::new(1000, 200);
+            assert!(chunked.take(format!("{size}\r\n").as_bytes()).is_err());
+        }
+        let mut chunked = Chunked::new(1000, 200);
+        let two = format!("1f4\r\n{0}\r\n1f4\r\n{0}\r\n", "x".repeat(500));
+        chunked.take(two.as_bytes()).unwrap();
+        assert!(chunked.take(b"1\r\n").is_err());
+    }
+
+    #[test]
+    fn what_the_coding_adds_is_bounded() {
+        let mut chunked = Chunked::new(1000, 200);
+        let mut refused = false;
+        for _ in 0..100 {
+            refused |= chunked.take(b"1;abcdefgh\r\nx\r\n").is_err();
+        }
+        assert!(refused);
+        let long = format!("1;{}", "a".repeat(2000));
+        assert!(Chunked::new(1000, 10_000).take(long.as_bytes()).is_err());
+        let trailer = format!("0\r\nA: {}", "a".repeat(300));
+        assert!(Chunked::new(1000, 200).take(trailer.as_bytes()).is_err());
+    }
+}

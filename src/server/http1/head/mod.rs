@@ -1,0 +1,407 @@
+//! What the head of a request promises about its body, judged strictly (RFC 9112): whatever two parsers could read two
+//! ways is refused.
+
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use memchr::memchr;
+
+use crate::api::{Headers, Method, Problem};
+use crate::base::http_syntax::is_token;
+use crate::config::ServerSettings;
+
+/// Longest request target, in bytes.
+pub(in crate::server) const MAX_TARGET: usize = 8192;
+
+/// How large a request may be.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::server) struct Limits {
+    /// Bytes of the head.
+    pub(in crate::server) head: usize,
+    /// Header fields.
+    pub(in crate::server) fields: usize,
+    /// Bytes of the body.
+    pub(in crate::server) body: usize,
+}
+
+impl Limits {
+    pub(in crate::server) fn of(settings: &ServerSettings) -> Self {
+        Limits {
+            head: settings.max_head,
+            fields: settings.max_fields,
+            body: settings.max_body,
+        }
+    }
+}
+
+/// How the body's end is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum BodyLength {
+    None,
+    Sized(usize),
+    Chunked,
+}
+
+/// Checks a head and says how long the body is. `target` is what the request line had.
+pub(in crate::server) fn judge(
+    method: &Method,
+    target: &str,
+    version_1_0: bool,
+    headers: &Headers<'_>,
+    limits: Limits,
+) -> Result<BodyLength, Problem> {
+    check_size(target, headers, limits)?;
+    check_target(method, target)?;
+    for (name, value) in &headers.0 {
+        if !is_token(name) {
+            return Err(Problem::bad_request("A header's name is not a token."));
+        }
+        // All of it is looked at, many bytes at once.
+        if !value.iter().fold(true, |all, byte| {
+            all & matches!(byte, b'\t' | 32..=126 | 128..)
+        }) {
+            return Err(Problem::bad_request(
+                "A header's value has a control character.",
+            ));
+        }
+    }
+    match headers.all("Host").count() {
+        // An absolute target names the host too (RFC 9112, section 3.2.2); where the two differ, two readers would.
+        1 if authority(target).is_some_and(|named| {
+            !headers
+                .get("Host")
+                .is_some_and(|host| host.trim_ascii().eq_ignore_ascii_case(named.as_bytes()))
+        }) =>
+        {
+            return Err(Problem::bad_request(
+                "The request target and the Host header name two hosts.",
+            ));
+        }
+        1 => {}
+        0 if version_1_0 => {}
+        0 => return Err(Problem::bad_request("The Host header is missing.")),
+        _ => return Err(Problem::bad_request("There is more than one Host header.")),
+    }
+    // It may be empty where the target is to have no authority.
+    let is_host = |value: &[u8]| value.trim_ascii().is_empty() || is_authority(value.trim_ascii());
+    if !headers.all("Host").all(is_host) {
+        return Err(Problem::bad_request("The Host header is malformed."));
+    }
+    if authority(target).is_some_and(|named| !is_authority(named.as_bytes())) {
+        return Err(Problem::bad_request(
+            "The request target names a malformed host.",
+        ));
+    }
+    body_length(version_1_0, headers, limits.body)
+}
+
+/// Whether it is a host, and a port or none (RFC 9112, section 3.2; RFC 3986, section 3.2): what one reader takes for a
+/// path, a user or a second host in there, another takes for a name. A comma, which a name may have by the grammar, is how two
+/// Host headers look that something on the way has joined.
+fn is_authority(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let (is_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => (Ipv6Addr::from_str(address).is_ok(), port),
+        None => {
+            let (name, port) = text.split_at(memchr(b':', value).unwrap_or(text.len()));
+            (is_name(name.as_bytes()), port)
+        }
+    };
+    is_host && is_port(port)
+}
+
+/// A name or an IPv4 address (`reg-name`).
+fn is_name(mut name: &[u8]) -> bool {
+    let mut good = !name.is_empty();
+    while let Some((byte, rest)) = name.split_first() {
+        name = rest;
+        good &= match byte {
+            b'%' => {
+                let digits = rest.get(..2).unwrap_or_default();
+                digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit)
+            }
+            b'!' | b'$' | b'&'..=b'+' | b'-' | b'.' | b';' | b'=' | b'_' | b'~' => true,
+            byte => byte.is_ascii_alphanumeric(),
+        };
+    }
+    good
+}
+
+/// Nothing, or a colon and a number that a port can have, which may be missing.
+fn is_port(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix(':') else {
+        return text.is_empty();
+    };
+    let significant = digits.trim_start_matches('0');
+    digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (significant.is_empty() || u16::from_str(significant).is_ok())
+}
+
+fn check_size(target: &str, headers: &Headers<'_>, limits: Limits) -> Result<(), Problem> {
+    if target.len() > MAX_TARGET {
+        return Err(Problem::target_too_long());
+    }
+    let bytes: usize = headers
+        .0
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + ": \r\n".len())
+        .sum();
+    if headers.0.len() > limits.fields || bytes + target.len() > limits.head {
+        return Err(Problem::head_too_large());
+    }
+    Ok(())
+}
+
+/// Origin form, absolute form, or `*` for OPTIONS (RFC 9112, section 3.2).
+fn check_target(method: &Method, target: &str) -> Result<(), Problem> {
+    if target
+        .bytes()
+        .any(|byte| !matches!(byte, 0x21..=0x7e) || byte == b'#')
+    {
+        return Err(Problem::bad_request(
+            "The request target has a character that is not permitted there.",
+        ));
+    }
+    let is_http =
+        |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let is_absolute = || {
+        target
+            .split_once("://")
+            .is_some_and(|(scheme, _)| is_http(scheme))
+    };
+    if target.starts_with('/') || is_absolute() {
+        return Ok(());
+    }
+    if target == "*" && *method == Method::Options {
+        return Ok(());
+    }
+    Err(Problem::bad_request("The request target is not a path."))
+}
+
+/// The host and port that a target in absolute form names.
+fn authority(target: &str) -> Option<&str> {
+    if target.starts_with('/') {
+        return None;
+    }
+    let (_, rest) = target.split_once("://")?;
+    rest.split(['/', '?']).next()
+}
+
+/// The path and query of a target that `judge` let through.
+pub(in crate::server) fn origin_form(target: &str) -> &str {
+    if target.starts_with('/') {
+        return target;
+    }
+    let Some((_, rest)) = target.split_once("://") else {
+        return target;
+    };
+    rest.find(['/', '?']).map_or("/", |at| match &rest[at..] {
+        path if path.starts_with('/') => path,
+        _ => "/",
+    })
+}
+
+fn body_length(
+    version_1_0: bool,
+    headers: &Headers<'_>,
+    max_body: usize,
+) -> Result<BodyLength, Problem> {
+    let mut lengths = headers.all("Content-Length");
+    let mut codings = headers.all("Transfer-Encoding");
+    let (length, coding) = (lengths.next(), codings.next());
+    if lengths.next().is_some()
+        || codings.next().is_some()
+        || (length.is_some() && coding.is_some())
+    {
+        return Err(Problem::bad_request(
+            "The body's length is given more than once.",
+        ));
+    }
+    if let Some(coding) = coding {
+        if version_1_0 || !coding.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+            return Err(Problem::bad_request(
+                "The only transfer coding is chunked, in HTTP/1.1.",
+            ));
+        }
+        return Ok(BodyLength::Chunked);
+    }
+    let Some(length) = length.map(<[u8]>::trim_ascii) else {
+        return Ok(BodyLength::None);
+    };
+    if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
+        return Err(Problem::bad_request("Content-Length is not a number."));
+    }
+    // What overflows is a number too large, not a malformed one.
+    let length = std::str::from_utf8(length)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .filter(|length| *length <= max_body)
+        .ok_or_else(|| Problem::body_too_large(max_body))?;
+    Ok(match length {
+        0 => BodyLength::None,
+        length => BodyLength::Sized(length),
+    })
+}
+
+#[cfg(any(test, fuzzing))]
+pub(in crate::server) mod fuzz;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        head: 16 << 10,
+        fields: 64,
+        body: 1000,
+    };
+
+    fn length(fields: &[(&str, &str)]) -> Option<BodyLength> {
+        let headers = fields
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .chain([("Host", &b"x"[..])])
+            .collect();
+        judge(&Method::Post, "/", false, &Headers(headers), LIMITS).ok()
+    }
+
+    #[test]
+    fn only_one_reading_of_the_length_is_accepted() {
+        assert_eq!(length(&[]), Some(BodyLength::None));
+        assert_eq!(
+            length(&[("content-length", "10")]),
+            Some(BodyLength::Sized(10))
+        );
+        assert_eq!(
+            length(&[("transfer-encoding", "Chunked")]),
+            Some(BodyLength::Chunked)
+        );
+        for refused in [
+            "",
+            "-1",
+            "+1",
+            "1, 1",
+            "0x10",
+            "1 1",
+            "1001",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(length(&[("Content-Length", refused)]), None, "{refused}");
+        }
+        for refused in [
+            "gzip",
+            "chunked, chunked",
+            "gzip, chunked",
+            "identity",
+            "xchunked",
+            "",
+        ] {
+            assert_eq!(length(&[("Transfer-Encoding", refused)]), None, "{refused}");
+        }
+        assert_eq!(
+            length(&[("Content-Length", "1"), ("content-length", "1")]),
+            None
+        );
+        assert_eq!(
+            length(&[("Content-Length", "1"), ("Transfer-Encoding", "chunked")]),
+            None
+        );
+        assert_eq!(length(&[("Host", "y")]), None);
+        for (host, good) in [
+            ("", true),
+            ("localhost:5000", true),
+            ("[::1]:5000", true),
+            ("a_b.example", true),
+            ("localhost/evil", false),
+            ("evil@localhost", false),
+            ("a b", false),
+            ("a?b", false),
+            ("a#b", false),
+            ("a\\b", false),
+            ("\u{fc}", false),
+            ("a,b", false),
+            ("localhost, localhost", false),
+            ("a:port", false),
+            ("a:80a", false),
+            ("a:-1", false),
+            ("a:65536", false),
+            ("a:1:2", false),
+            ("::1", false),
+            (":80", false),
+            ("[::1", false),
+            ("::1]", false),
+            ("[]", false),
+            ("[::1]a", false),
+            ("[::1]:a", false),
+            ("[::1]:1:2", false),
+            ("[[::1]]", false),
+            ("[::1%25eth0]", false),
+            ("[::1%eth0]", false),
+            // The grammar leaves room for what comes after IPv6; nobody knows its addresses (RFC 3986, section 3.2.2).
+            ("[v1.a]", false),
+            ("[v1f.fe80::a+en1]", false),
+            ("[127.0.0.1]", false),
+            ("a[::1]", false),
+            ("user:secret@localhost", false),
+            ("a%", false),
+            ("a%2", false),
+            ("a%zz", false),
+            ("\"a\"", false),
+            // By the grammar a port may be left out behind its colon.
+            ("localhost:", true),
+            ("[::1]:", true),
+            ("localhost:0080", true),
+            ("127.0.0.1:65535", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("a%2Db", true),
+            ("a!$&'()*+;=~b", true),
+        ] {
+            let headers = Headers(vec![("Host", host.as_bytes())]);
+            let judged = judge(&Method::Get, "/", false, &headers, LIMITS);
+            assert_eq!(judged.is_ok(), good, "{host}");
+        }
+        assert_eq!(length(&[("A b", "y")]), None);
+        assert_eq!(length(&[("A", "x\ny")]), None);
+    }
+
+    #[test]
+    fn an_absolute_target_and_host_name_one_host() {
+        let judged = |target: &str, host: &str| {
+            let headers = Headers(vec![("Host", host.as_bytes())]);
+            judge(&Method::Get, target, false, &headers, LIMITS).is_ok()
+        };
+        assert!(judged("http://localhost:5000/login", "LOCALHOST:5000"));
+        assert!(!judged("http://evil.test/login", "localhost"));
+        assert!(!judged("http://localhost@evil.test/", "localhost"));
+        assert!(judged("/?next=http://evil.test/", "localhost"));
+        assert!(judged("HTTP://localhost/", "localhost"));
+        for malformed in ["", "a,b", "user@a", "a:b", "[::1", ":80"] {
+            let target = format!("http://{malformed}/");
+            assert!(!judged(&target, malformed), "{target}");
+            let old = judge(&Method::Get, &target, true, &Headers::default(), LIMITS);
+            assert!(old.is_err(), "{target}");
+        }
+    }
+
+    #[test]
+    fn targets_are_paths() {
+        let judged = |target: &str| {
+            judge(&Method::Get, target, true, &Headers::default(), LIMITS)
+                .map(|_| origin_form(target).to_owned())
+                .ok()
+        };
+        assert_eq!(judged("/a?b").as_deref(), Some("/a?b"));
+        assert_eq!(
+            judged("/a?u=http://x/y").as_deref(),
+            Some("/a?u=http://x/y")
+        );
+        assert_eq!(judged("http://host:1/a?b").as_deref(), Some("/a?b"));
+        assert_eq!(judged("http://host").as_deref(), Some("/"));
+        for refused in ["", "a", "*", "/a\u{7f}", "/a b", "/ü", "ftp://x/", "/a#b"] {
+            assert_eq!(judged(refused), None, "{refused}");
+        }
+        assert_eq!(judged(&format!("/{}", "a".repeat(MAX_TARGET))), None);
+    }
+}

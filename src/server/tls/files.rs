@@ -1,0 +1,245 @@
+//! The files of TLS: read, judged, and refused with a sentence that names the setting and says what to do. Changes nothing,
+//! asks nobody for a passphrase, and waits for no pipe.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::Path;
+
+use openssl::asn1::Asn1Time;
+use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::X509;
+
+use crate::base::data_dir::shell_word;
+use crate::base::given_file;
+use crate::config::ServerSettings;
+use crate::{Error, Secret};
+
+const CERT: &str = "SEALGATE_TLS_CERT";
+const KEY: &str = "SEALGATE_TLS_KEY";
+const CLIENT_CA: &str = "SEALGATE_TLS_CLIENT_CA";
+
+/// More than any bundle of certificates that a system comes with.
+const MAX_FILE: usize = 1 << 20;
+
+/// Who the server is.
+pub(super) struct Identity {
+    /// The server's own first; never empty.
+    pub(super) chain: Vec<X509>,
+    /// Belongs to the first of the chain.
+    pub(super) key: PKey<Private>,
+}
+
+/// Reads certificate and key; `None` where neither is set.
+pub(super) fn read_identity(settings: &ServerSettings) -> Result<Option<Identity>, Error> {
+    let (cert, key) = match (&settings.tls_cert, &settings.tls_key) {
+        (None, None) => return Ok(None),
+        (Some(cert), Some(key)) => (cert, key),
+        _ => {
+            return Err(Error::Setting(format!(
+                "{CERT} and {KEY} belong together. Set both, or neither."
+            )));
+        }
+    };
+    let chain = read_certificates(CERT, cert)?;
+    let key_text = read(KEY, key, check_secret)?;
+    let own_key = parse_key(key, key_text.expose())?;
+    let fits = |certificate: &X509| {
+        let public = certificate.public_key();
+        public.is_ok_and(|public| public.public_eq(&own_key))
+    };
+    let remedy = match chain.iter().position(fits) {
+        Some(0) => None,
+        Some(_) => Some(format!(
+            "belongs to a later certificate of {}. Put the server's own certificate first there, its issuers after it",
+            cert.display()
+        )),
+        None => Some(format!(
+            "does not belong to the first certificate of {}. Give the two that were made together",
+            cert.display()
+        )),
+    };
+    drop(ErrorStack::get());
+    if let Some(remedy) = remedy {
+        return Err(wrong(KEY, key, &remedy));
+    }
+    Ok(Some(Identity {
+        chain,
+        key: own_key,
+    }))
+}
+
+/// Reads the certificates of those who vouch for clients; `None` where clients are not asked.
+pub(super) fn read_client_ca(settings: &ServerSettings) -> Result<Option<Vec<X509>>, Error> {
+    let path = settings.tls_client_ca.as_deref();
+    path.map(|path| read_certificates(CLIENT_CA, path))
+        .transpose()
+}
+
+/// What OpenSSL has against files that read well, each by itself.
+pub(super) fn refused(settings: &ServerSettings, errors: &ErrorStack) -> Error {
+    let reason = |error: &openssl::error::Error| error.reason().map(str::to_owned);
+    let reason = errors.errors().iter().find_map(reason);
+    let reason = reason.unwrap_or_else(|| "unknown reason".to_owned());
+    let path = settings.tls_cert.as_deref().unwrap_or(Path::new(""));
+    let remedy = if reason.contains("too small") || reason.contains("too weak") {
+        ". Give one with an RSA key of at least 2048 bits or an elliptic curve, signed with SHA-256 or better"
+    } else {
+        ""
+    };
+    wrong(CERT, path, &format!("cannot be used: {reason}{remedy}"))
+}
+
+fn read_certificates(setting: &str, path: &Path) -> Result<Vec<X509>, Error> {
+    let text = read(setting, path, |_, _, _| Ok(()))?;
+    let text = text.expose();
+    if text.first() == Some(&0x30) {
+        return Err(wrong(
+            setting,
+            path,
+            &format!(
+                "is not PEM but looks like DER. Turn it into PEM with: openssl x509 -inform der -in {} -out cert.pem",
+                shell_word(path)
+            ),
+        ));
+    }
+    // OpenSSL would ask on the terminal for the passphrase.
+    if blocks(text).any(|block| block.is_encrypted() && block.label.ends_with("CERTIFICATE")) {
+        return Err(wrong(
+            setting,
+            path,
+            "holds an encrypted certificate. Give it in plain PEM",
+        ));
+    }
+    let certificates = X509::stack_from_pem(text).map_err(|_| {
+        wrong(
+            setting,
+            path,
+            "holds a certificate that is damaged. Get the file anew from where it came from",
+        )
+    })?;
+    if certificates.is_empty() {
+        let has_key = blocks(text).any(|block| block.label.ends_with("PRIVATE KEY"));
+        return Err(wrong(
+            setting,
+            path,
+            match has_key {
+                true => "holds a key but no certificate. Were certificate and key mixed up?",
+                false => "holds no certificate in PEM (\"-----BEGIN CERTIFICATE-----\")",
+            },
+        ));
+    }
+    for certificate in &certificates {
+        warn_of_dates(setting, path, certificate);
+    }
+    Ok(certificates)
+}
+
+fn parse_key(path: &Path, text: &[u8]) -> Result<PKey<Private>, Error> {
+    let refused = |what: &str| Err(wrong(KEY, path, what));
+    if text.first() == Some(&0x30) {
+        return refused(&format!(
+            "is not PEM but looks like DER. Turn it into PEM with: openssl pkey -inform der -in {} -out key.pem",
+            shell_word(path)
+        ));
+    }
+    if blocks(text).any(|block| block.is_encrypted()) {
+        return refused(&format!(
+            "is encrypted, and nobody is asked for its passphrase. Decrypt it with: openssl pkey -in {} -out key.pem",
+            shell_word(path)
+        ));
+    }
+    // With a passphrase given OpenSSL asks for none, whatever it finds.
+    match PKey::private_key_from_pem_passphrase(text, b"") {
+        Ok(key) => Ok(key),
+        Err(_) if blocks(text).any(|block| block.label.ends_with("PRIVATE KEY")) => refused(
+            "holds a key that is damaged or of an unknown kind. Get the file anew from where it came from",
+        ),
+        Err(_) if blocks(text).any(|block| block.label.ends_with("CERTIFICATE")) => {
+            refused("holds a certificate but no key. Were certificate and key mixed up?")
+        }
+        Err(_) => refused("holds no private key in PEM (\"-----BEGIN PRIVATE KEY-----\")"),
+    }
+}
+
+/// A clock can be wrong, and a server that starts can be mended better than one that does not.
+fn warn_of_dates(setting: &str, path: &Path, certificate: &X509) {
+    let Ok(now) = Asn1Time::days_from_now(0) else {
+        return;
+    };
+    let subject = super::subject::of(certificate);
+    let path = path.display();
+    if certificate.not_after() < now {
+        log::warn!(
+            "{setting}: the certificate of {subject} in {path} has expired ({}): clients will refuse it",
+            certificate.not_after()
+        );
+    } else if certificate.not_before() > now {
+        log::warn!(
+            "{setting}: the certificate of {subject} in {path} is not valid before {}",
+            certificate.not_before()
+        );
+    }
+}
+
+/// The text of a file that is small and whose state pleases `check`.
+fn read(
+    setting: &str,
+    path: &Path,
+    check: fn(&str, &Path, &Metadata) -> Result<(), Error>,
+) -> Result<Secret, Error> {
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => wrong(setting, path, "is not there"),
+        _ => wrong(setting, path, &format!("cannot be read: {error}")),
+    };
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(wrong(setting, path, "is not a file"));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    // Of the file that is open, not of whatever has its name by now.
+    let metadata = file.metadata().map_err(unreadable)?;
+    check(setting, path, &metadata)?;
+    Secret::read(file, MAX_FILE)
+        .map_err(unreadable)?
+        .ok_or_else(|| wrong(setting, path, "is larger than 1 MiB"))
+}
+
+/// A key that others can change is not used.
+fn check_secret(setting: &str, path: &Path, metadata: &Metadata) -> Result<(), Error> {
+    given_file::check(path, metadata)
+        .map(drop)
+        .map_err(|end| wrong(setting, path, &end))
+}
+
+fn wrong(setting: &str, path: &Path, what: &str) -> Error {
+    // Whatever failed has been said; what OpenSSL remembers of it would confuse the next one.
+    drop(ErrorStack::get());
+    let end = if what.ends_with('?') { "" } else { "." };
+    Error::Setting(format!("{setting}: {} {what}{end}", path.display()))
+}
+
+/// What stands between two lines of dashes.
+struct Block<'a> {
+    label: &'a str,
+    body: &'a str,
+}
+
+impl Block<'_> {
+    /// PKCS #8's way, and that of PEM itself (RFC 1421).
+    fn is_encrypted(&self) -> bool {
+        self.label.starts_with("ENCRYPTED ") || self.body.contains("Proc-Type:")
+    }
+}
+
+fn blocks(text: &[u8]) -> impl Iterator<Item = Block<'_>> {
+    // Whatever the encoding of the text between them: blocks are ASCII.
+    text.split(|&byte| !byte.is_ascii())
+        .filter_map(|text| std::str::from_utf8(text).ok())
+        .flat_map(|text| text.split("-----BEGIN ").skip(1))
+        .filter_map(|rest| {
+            let (label, body) = rest.split_once("-----")?;
+            let (body, _) = body.split_once("-----END ").unwrap_or((body, ""));
+            Some(Block { label, body })
+        })
+}

@@ -1,0 +1,340 @@
+//! Tokens: JSON Web Tokens (RFC 7519), in our own form (RFC 9068's `at+jwt`) and in the original's.
+//!
+//! `strict` reads header and claims and refuses what a lenient reader would let through; `key` signs, and checks
+//! signature and times, with jwt-simple; `cache` remembers what has been checked. Which keys there are is the ring's business.
+
+mod cache;
+mod claims;
+mod strict;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jwt_simple::claims::JWTClaims;
+use jwt_simple::prelude::HeaderOptions;
+use serde::Serialize;
+
+use crate::base::clock::now;
+use crate::base::encoding::encode_url;
+use crate::base::names::check_subject;
+use crate::base::random::random;
+use crate::config::GateSettings;
+use crate::keys::{KeyRing, Unusable};
+use crate::signing::ACCESS_TYPE;
+use crate::store::{Ledger, Presented};
+use crate::{Error, TokenError};
+
+use cache::TokenCache;
+use claims::Checked;
+use strict::{Parts, ReadClaims, ReadHeader};
+
+pub use crate::base::names::{valid_scope, valid_subject};
+pub use crate::signing::MAX_TOKEN;
+pub use claims::{Claims, OPEN_LOGIN_SCOPE};
+pub use strict::Unverified;
+
+/// The longest that a new token can live, in seconds: ten years.
+pub const MAX_TTL: u64 = 315_576_000;
+/// `typ` of refresh tokens, which are good for nothing but new tokens.
+const REFRESH_TYPE: &str = "rt+jwt";
+/// A token's own id that is longer is not kept as it is.
+const MAX_KEPT_ID: usize = 128;
+
+/// What a token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenUse {
+    Access,
+    /// For a new pair of tokens, at `/refresh`.
+    Refresh,
+}
+
+/// What is asked of every token, and what new ones get.
+pub(crate) struct TokenRules {
+    ttl: Duration,
+    leeway: Duration,
+    issuer: String,
+    audience: Option<String>,
+    /// `None`: every token is checked each time.
+    cache: Option<TokenCache>,
+}
+
+/// What a new token says beside the time and its own id.
+#[derive(Debug, Clone)]
+pub struct Grant<'a> {
+    /// The user: 1 to 256 characters, no control characters.
+    pub subject: &'a str,
+    /// Scope names with single spaces between (RFC 6749, section 3.3).
+    pub scope: &'a str,
+    /// How long it lives, at most [`MAX_TTL`] seconds; `None` for the setting's `token_ttl`.
+    pub ttl: Option<Duration>,
+}
+
+/// All that a new token is made of.
+pub(crate) struct Making<'a> {
+    pub(crate) grant: &'a Grant<'a>,
+    pub(crate) used_for: TokenUse,
+    /// The login that it comes from.
+    pub(crate) session: Option<&'a str>,
+    /// In seconds since 1970-01-01 UTC.
+    pub(crate) issued_at: u64,
+}
+
+/// A new token.
+pub(crate) struct Made {
+    pub(crate) token: String,
+    /// Its own id.
+    pub(crate) id: String,
+    /// In seconds since 1970-01-01 UTC.
+    pub(crate) expires_at: u64,
+}
+
+/// The claims that jwt-simple does not write.
+#[derive(Serialize)]
+struct OwnClaims<'a> {
+    // These two are registered, but jwt-simple's times end with the year 2106.
+    iat: u64,
+    exp: u64,
+    username: &'a str,
+    scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a str>,
+}
+
+impl TokenRules {
+    pub(crate) fn new(settings: &GateSettings) -> Result<Self, Error> {
+        let cache = match settings.token_cache {
+            0 => None,
+            tokens => Some(TokenCache::new(tokens)?),
+        };
+        Ok(TokenRules {
+            ttl: settings.token_ttl,
+            leeway: settings.leeway,
+            issuer: settings.issuer.clone(),
+            audience: settings.audience.clone(),
+            cache,
+        })
+    }
+
+    /// How long a new token lives where nobody says otherwise.
+    pub(crate) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// How far clocks may differ.
+    pub(crate) fn leeway(&self) -> Duration {
+        self.leeway
+    }
+
+    /// Signs a new token with the ring's newest key.
+    pub(crate) fn issue(&self, ring: &KeyRing, making: &Making<'_>) -> Result<Made, Error> {
+        let grant = making.grant;
+        check_subject(grant.subject)?;
+        if !valid_scope(grant.scope) {
+            return Err(Error::InvalidInput(
+                "The scope must be names with single spaces between.".into(),
+            ));
+        }
+        let id = new_id()?;
+        let ttl = grant.ttl.unwrap_or(self.ttl);
+        if ttl > Duration::from_secs(MAX_TTL) {
+            return Err(Error::InvalidInput(format!(
+                "A token can live for {MAX_TTL} seconds (ten years) at most."
+            )));
+        }
+        let expires_at = making.issued_at.saturating_add(ttl.as_secs());
+        let mut claims = JWTClaims::<OwnClaims<'_>> {
+            issued_at: None,
+            expires_at: None,
+            invalid_before: None,
+            issuer: Some(self.issuer.clone()),
+            subject: Some(grant.subject.to_owned()),
+            audiences: None,
+            jwt_id: Some(id.clone()),
+            nonce: None,
+            custom: OwnClaims {
+                iat: making.issued_at,
+                exp: expires_at,
+                username: grant.subject,
+                scope: grant.scope,
+                sid: making.session,
+            },
+        };
+        if let Some(audience) = &self.audience {
+            claims = claims.with_audience(audience);
+        }
+        let options = HeaderOptions {
+            signature_type: Some(making.used_for.typ().to_owned()),
+            content_type: None,
+        };
+        let token = ring.signing_key().sign(claims, &options)?;
+        if token.len() > MAX_TOKEN {
+            return Err(Error::InvalidInput(
+                "The token would be longer than 8 KiB.".into(),
+            ));
+        }
+        Ok(Made {
+            token,
+            id,
+            expires_at,
+        })
+    }
+
+    /// Checks a token, or finds it among those that were checked before; one that was taken back is refused in any case.
+    pub(crate) fn verify(
+        &self,
+        ring: &KeyRing,
+        ledger: &Ledger,
+        token: &str,
+    ) -> Result<Claims, TokenError> {
+        // Before the store is asked: what changes meanwhile makes another epoch.
+        let epoch = ledger.epoch().ok_or(TokenError::Unchecked)?;
+        let still_good = |claims: &Claims| match epoch {
+            0 => Ok(()),
+            _ => ledger.check(self.presented(claims, &revocation_id(claims, token))),
+        };
+        let Some(cache) = &self.cache else {
+            let checked = self.check(ring, token, TokenUse::Access)?;
+            return still_good(&checked.claims).map(|()| checked.claims);
+        };
+        let place = cache.place(token);
+        if let Some((claims, seen)) = cache.find(&place, token, ring.generation(), self.leeway) {
+            if seen != epoch {
+                still_good(&claims)?;
+                cache.confirm(&place, token, epoch);
+            }
+            return Ok(claims);
+        }
+        let checked = self.check(ring, token, TokenUse::Access)?;
+        still_good(&checked.claims)?;
+        let claims = checked.claims.clone();
+        cache.remember(&place, token, (ring.generation(), epoch), checked);
+        Ok(claims)
+    }
+
+    /// What the store has to know of a token to judge it.
+    fn presented<'a>(&self, claims: &'a Claims, id: &'a str) -> Presented<'a> {
+        // Ours have an id. Where another program made it, its clock may be ahead by as much as is let pass.
+        let ahead = match claims.id() {
+            Some(_) => 0,
+            None => self.leeway.as_secs(),
+        };
+        Presented {
+            id,
+            session: claims.session().or(claims.foreign_id()),
+            subject: claims.subject(),
+            issued_at: claims
+                .issued_at()
+                .map(|issued| issued.saturating_sub(ahead)),
+        }
+    }
+
+    /// Checks everything of a token that is in the token itself; not whether it was taken back.
+    pub(crate) fn read(
+        &self,
+        ring: &KeyRing,
+        token: &str,
+        used_for: TokenUse,
+    ) -> Result<Claims, TokenError> {
+        self.check(ring, token, used_for)
+            .map(|checked| checked.claims)
+    }
+
+    /// Checks form, signature, times, issuer and audience, in this order.
+    fn check(
+        &self,
+        ring: &KeyRing,
+        token: &str,
+        used_for: TokenUse,
+    ) -> Result<Checked, TokenError> {
+        let parts = Parts::split(token)?;
+        let header_json;
+        let header = match ring.token_key_with_header(parts.header) {
+            Some(held) => ReadHeader::of_ours(&held.key),
+            None => {
+                header_json = parts.header_json()?;
+                ReadHeader::read(&header_json)?
+            }
+        };
+        let json = parts.claims_json()?;
+        let read = ReadClaims::read(&json)?;
+        let original = header.key_id.is_none();
+        let key = match &header.key_id {
+            Some(id) => {
+                header.require_type(used_for.typ(), false)?;
+                ring.token_key(id)?
+            }
+            None if used_for == TokenUse::Access => {
+                header.require_type("JWT", true)?;
+                ring.settings_token_key().ok_or(TokenError::Foreign)?
+            }
+            None => return Err(TokenError::Malformed),
+        };
+        let state = key.state;
+        let key = key.accepted()?;
+        key.verify(token, header.alg.as_deref())?;
+        let times = read.times();
+        times.check(now(), self.leeway)?;
+        // A token with an audience is for that audience alone (RFC 7519, section 4.1.3).
+        let meant_for_us = match &self.audience {
+            // The original's tokens have none.
+            Some(wanted) if read.has_audience() || !original => read.names_audience(wanted),
+            _ => !read.has_audience(),
+        };
+        let issued_by_us = original || read.issuer() == Some(&self.issuer);
+        if !meant_for_us || !issued_by_us {
+            return Err(TokenError::Foreign);
+        }
+        Ok(Checked {
+            claims: read.believed(original, &json)?,
+            times,
+            key: state,
+        })
+    }
+}
+
+impl TokenUse {
+    fn typ(self) -> &'static str {
+        match self {
+            TokenUse::Access => ACCESS_TYPE,
+            TokenUse::Refresh => REFRESH_TYPE,
+        }
+    }
+}
+
+/// 128 random bits, in base64url.
+pub(crate) fn new_id() -> Result<String, Error> {
+    let mut id = [0; 16];
+    random(&mut id)?;
+    Ok(encode_url(&id))
+}
+
+/// Under which name a token is taken back: its own id, or where it has none (the original's) or a very long one, the hash of
+/// what is signed. There is one text of that for each token, since no other encoding of it is accepted; of the signature
+/// there may be several, which an ES256 token's holder can make.
+pub(crate) fn revocation_id<'a>(claims: &'a Claims, token: &str) -> Cow<'a, str> {
+    match claims.id() {
+        Some(id) if (1..=MAX_KEPT_ID).contains(&id.len()) => Cow::Borrowed(id),
+        _ => {
+            let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+            Cow::Owned(format!(
+                "sha256:{}",
+                encode_url(&openssl::sha::sha256(signed.as_bytes()))
+            ))
+        }
+    }
+}
+
+impl From<Unusable> for TokenError {
+    fn from(reason: Unusable) -> Self {
+        match reason {
+            Unusable::Unknown => TokenError::Foreign,
+            Unusable::Retired => TokenError::KeyRetired,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod algorithm_tests;

@@ -1,0 +1,293 @@
+//! A strict reading of a token, before any signature is looked at.
+//!
+//! Refused, beyond what jwt-simple refuses: encodings that are not canonical, duplicate members at any depth, every header
+//! member that would change what is signed or bring a key along, claims of the wrong type, a missing `exp`, a missing user.
+//! What a decision needs of header and claims is kept, and nothing else is built.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::claims::{Claims, Inner, OPEN_LOGIN_SCOPE, Times};
+use crate::TokenError;
+use crate::base::encoding::{decode_url, is_canonical_url};
+use crate::base::json::Json;
+use crate::base::names::{valid_scope, valid_subject};
+use crate::signing::{ACCESS_TYPE, MAX_TOKEN, TokenKey};
+
+/// Header members that are read; and, behind these three, those that change the signed bytes, nest tokens, or name keys from
+/// outside (RFC 7515, section 4.1; RFC 7797), which are refused.
+const HEADER_MEMBERS: [&str; 15] = [
+    "kid", "typ", "alg", "crit", "b64", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "cty",
+    "zip", "enc", "salt",
+];
+
+/// A token as it reads, not yet believed.
+#[derive(Debug)]
+pub struct Unverified {
+    header: String,
+    claims: String,
+}
+
+impl Unverified {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// [`TokenError::Malformed`] for anything that is not one canonical reading of a token.
+    pub fn read(token: &str) -> Result<Self, TokenError> {
+        let parts = Parts::split(token)?;
+        let header = decode(parts.header)?;
+        ReadHeader::read(&header)?;
+        let claims = decode(parts.claims)?;
+        ReadClaims::read(&claims)?;
+        Ok(Unverified { header, claims })
+    }
+
+    /// The header as JSON.
+    pub fn header(&self) -> Map<String, Value> {
+        object(&self.header)
+    }
+
+    /// The claims as JSON.
+    pub fn claims(&self) -> Map<String, Value> {
+        object(&self.claims)
+    }
+}
+
+/// The members of what has been read once already.
+fn object(text: &str) -> Map<String, Value> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The three parts of a token, still encoded.
+pub(super) struct Parts<'a> {
+    pub(super) header: &'a str,
+    claims: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn split(token: &'a str) -> Result<Self, TokenError> {
+        if token.len() > MAX_TOKEN {
+            return Err(TokenError::Malformed);
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(claims), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(TokenError::Malformed);
+        };
+        if !is_canonical_url(signature) {
+            return Err(TokenError::Malformed);
+        }
+        Ok(Parts { header, claims })
+    }
+
+    /// The header's JSON.
+    pub(super) fn header_json(&self) -> Result<String, TokenError> {
+        decode(self.header)
+    }
+
+    /// The claims' JSON.
+    pub(super) fn claims_json(&self) -> Result<String, TokenError> {
+        decode(self.claims)
+    }
+}
+
+fn decode(part: &str) -> Result<String, TokenError> {
+    decode_url(part)
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or(TokenError::Malformed)
+}
+
+/// What the header says of the key and of the kind of token.
+#[derive(Default)]
+pub(super) struct ReadHeader<'a> {
+    pub(super) key_id: Option<Cow<'a, str>>,
+    typ: Option<Cow<'a, str>>,
+    pub(super) alg: Option<Cow<'a, str>>,
+}
+
+impl<'a> ReadHeader<'a> {
+    /// What [`read`](Self::read) gives for the header that this key's tokens get.
+    pub(super) fn of_ours(key: &'a TokenKey) -> Self {
+        ReadHeader {
+            key_id: Some(Cow::Borrowed(key.id())),
+            typ: Some(Cow::Borrowed(ACCESS_TYPE)),
+            alg: Some(Cow::Borrowed(key.algorithm().name())),
+        }
+    }
+
+    pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
+        let header = Json::read(text.as_bytes()).map_err(|_| TokenError::Malformed)?;
+        let [key_id, typ, alg, refused @ ..] = members(header, HEADER_MEMBERS)?;
+        if refused.iter().any(Option::is_some) {
+            return Err(TokenError::Malformed);
+        }
+        Ok(ReadHeader {
+            key_id: string(key_id)?,
+            typ: string(typ)?,
+            alg: string(alg)?,
+        })
+    }
+
+    /// It is a media type, whose `application/` may be left out (RFC 7515, section 4.1.9), in capitals or not.
+    pub(super) fn require_type(&self, wanted: &str, may_miss: bool) -> Result<(), TokenError> {
+        const PREFIX: &str = "application/";
+        let short = |typ| match str::split_at_checked(typ, PREFIX.len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+            _ => typ,
+        };
+        let fits = match self.typ.as_deref() {
+            Some(typ) => short(typ).eq_ignore_ascii_case(wanted),
+            None => may_miss,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(TokenError::Malformed)
+        }
+    }
+}
+
+/// The claims that a decision needs.
+pub(super) struct ReadClaims<'a> {
+    issuer: Option<Cow<'a, str>>,
+    subject: Option<Cow<'a, str>>,
+    username: Option<Cow<'a, str>>,
+    scope: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
+    session: Option<Cow<'a, str>>,
+    /// Empty where there is the claim but no name in it.
+    audience: Option<Vec<Cow<'a, str>>>,
+    expires_at: u64,
+    issued_at: Option<u64>,
+    not_before: Option<u64>,
+}
+
+impl<'a> ReadClaims<'a> {
+    pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
+        let claims = Json::read(text.as_bytes()).map_err(|_| TokenError::Malformed)?;
+        let [
+            issuer,
+            subject,
+            username,
+            scope,
+            id,
+            session,
+            expires_at,
+            issued_at,
+            not_before,
+            audience,
+        ] = members(
+            claims,
+            [
+                "iss", "sub", "username", "scope", "jti", "sid", "exp", "iat", "nbf", "aud",
+            ],
+        )?;
+        Ok(ReadClaims {
+            issuer: string(issuer)?,
+            subject: string(subject)?,
+            username: string(username)?,
+            scope: string(scope)?,
+            id: string(id)?,
+            session: string(session)?,
+            audience: names(audience)?,
+            expires_at: seconds(expires_at)?.ok_or(TokenError::Malformed)?,
+            issued_at: seconds(issued_at)?,
+            not_before: seconds(not_before)?,
+        })
+    }
+
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    pub(super) fn times(&self) -> Times {
+        let not_before = self.issued_at.max(self.not_before);
+        Times {
+            not_before: not_before.map(Duration::from_secs),
+            expires_at: Duration::from_secs(self.expires_at),
+        }
+    }
+
+    pub(super) fn has_audience(&self) -> bool {
+        self.audience.is_some()
+    }
+
+    pub(super) fn names_audience(&self, wanted: &str) -> bool {
+        self.audience
+            .as_ref()
+            .is_some_and(|names| names.iter().any(|name| name == wanted))
+    }
+
+    /// The claims of a token whose signature has been checked; `json` is what this was read from. `original`: the token
+    /// is in the original's form, whose user is `username` and whose scope is open login's, whatever it says.
+    pub(super) fn believed(&self, original: bool, json: &str) -> Result<Claims, TokenError> {
+        let subject = match (&self.subject, &self.username) {
+            (_, Some(username)) if original => username,
+            (Some(subject), None) if !original => subject,
+            (Some(subject), Some(username)) if subject == username => subject,
+            _ => return Err(TokenError::Malformed),
+        };
+        let scope = match &self.scope {
+            _ if original => OPEN_LOGIN_SCOPE,
+            Some(scope) => scope,
+            None => "",
+        };
+        if !valid_subject(subject) || !valid_scope(scope) {
+            return Err(TokenError::Malformed);
+        }
+        let ours =
+            |text: &Option<Cow<'_, str>>| text.as_deref().filter(|_| !original).map(str::to_owned);
+        Ok(Claims::new(Inner {
+            subject: subject.to_string(),
+            scope: scope.to_string(),
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            id: ours(&self.id),
+            session: ours(&self.session),
+            foreign_id: self.id.as_deref().filter(|_| original).map(str::to_owned),
+            json: json.to_owned(),
+        }))
+    }
+}
+
+fn members<'a, const N: usize>(
+    object: Json<'a>,
+    names: [&str; N],
+) -> Result<[Option<Json<'a>>; N], TokenError> {
+    object.members(names).ok_or(TokenError::Malformed)
+}
+
+fn string(member: Option<Json<'_>>) -> Result<Option<Cow<'_, str>>, TokenError> {
+    let text = member.map(Json::text);
+    text.map(|text| text.ok_or(TokenError::Malformed))
+        .transpose()
+}
+
+/// A NumericDate (RFC 7519, section 2) from 1970 on; fractions are cut off.
+fn seconds(member: Option<Json<'_>>) -> Result<Option<u64>, TokenError> {
+    let Some(number) = member.map(Json::as_written) else {
+        return Ok(None);
+    };
+    let whole = number.parse().ok();
+    let seconds = whole.or_else(|| {
+        let seconds = number.parse().ok();
+        let time = seconds.filter(|seconds| (0.0..9.0e15).contains(seconds));
+        time.map(|seconds: f64| seconds as u64)
+    });
+    seconds.map(Some).ok_or(TokenError::Malformed)
+}
+
+/// One name or a list of names (RFC 7519, section 4.1.3).
+fn names(member: Option<Json<'_>>) -> Result<Option<Vec<Cow<'_, str>>>, TokenError> {
+    let Some(value) = member else {
+        return Ok(None);
+    };
+    let names = match value.elements() {
+        Some(elements) => elements.map(Json::text).collect(),
+        None => value.text().map(|name| vec![name]),
+    };
+    names.map(Some).ok_or(TokenError::Malformed)
+}

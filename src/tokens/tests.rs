@@ -1,0 +1,454 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::signing::token_key_id;
+use crate::{Config, Gate};
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+
+fn gate(settings: &[(&str, &str)]) -> Gate {
+    let mut config = Config::new();
+    config.set("keys", "ephemeral").unwrap();
+    for (name, value) in settings {
+        config.set(name, value).unwrap();
+    }
+    Gate::new(&config.settings().unwrap().gate).unwrap()
+}
+
+fn grant(subject: &str) -> Grant<'_> {
+    Grant {
+        subject,
+        scope: "encrypt decrypt",
+        ttl: None,
+    }
+}
+
+/// Signs any header and claims, as an attacker cannot and a careless issuer might.
+fn sign(key: &[u8], header: &str, claims: &str) -> String {
+    let signed = format!(
+        "{}.{}",
+        encode_url(header.as_bytes()),
+        encode_url(claims.as_bytes())
+    );
+    let key = openssl::pkey::PKey::hmac(key).unwrap();
+    let digest = openssl::hash::MessageDigest::sha256();
+    let mut signer = openssl::sign::Signer::new(digest, &key).unwrap();
+    let tag = signer.sign_oneshot_to_vec(signed.as_bytes()).unwrap();
+    format!("{signed}.{}", encode_url(&tag))
+}
+
+fn now() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
+}
+
+#[test]
+fn a_new_token_says_what_the_formats_say() {
+    let gate = gate(&[("jwt_secret_key", SECRET), ("audience", "us")]);
+    let token = gate.issue_token(&grant("alice")).unwrap();
+    let read = Unverified::read(&token).unwrap();
+    let kid = token_key_id(SECRET.as_bytes()).unwrap();
+    assert_eq!(
+        Value::from(read.header().clone()),
+        json!({"alg": "HS256", "typ": "at+jwt", "kid": kid})
+    );
+    let claims = read.claims();
+    let names: Vec<&str> = claims.keys().map(String::as_str).collect();
+    assert_eq!(names.len(), 8, "{names:?}");
+    assert_eq!(claims["iss"], "sealgate");
+    assert_eq!(claims["aud"], "us");
+    assert_eq!(
+        (&claims["sub"], &claims["username"]),
+        (&json!("alice"), &json!("alice"))
+    );
+    assert_eq!(claims["scope"], "encrypt decrypt");
+    assert_eq!(
+        claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+        1800
+    );
+    assert_eq!(claims["jti"].as_str().unwrap().len(), 22);
+    let verified = gate.verify_token(&token).unwrap();
+    assert_eq!(verified.id(), claims["jti"].as_str());
+    assert_eq!(verified.json(), Value::from(claims.clone()).to_string());
+    assert!(verified.has_scope("decrypt") && !verified.has_scope("secure-data"));
+    assert_ne!(gate.issue_token(&grant("alice")).unwrap(), token);
+}
+
+#[test]
+fn subjects_and_scopes_that_could_confuse_are_not_issued() {
+    let gate = gate(&[]);
+    let long = "ä".repeat(256);
+    assert!(gate.issue_token(&grant(&long)).is_ok());
+    for subject in ["", "a\nb", "a\u{7f}", "a\u{85}b", &"x".repeat(257)] {
+        assert!(matches!(
+            gate.issue_token(&grant(subject)),
+            Err(Error::InvalidInput(_))
+        ));
+    }
+    for scope in [" ", "a  b", "a ", "\"a\"", "a\\b", "ä", &"a".repeat(1025)] {
+        let grant = Grant {
+            subject: "alice",
+            scope,
+            ttl: None,
+        };
+        assert!(
+            matches!(gate.issue_token(&grant), Err(Error::InvalidInput(_))),
+            "{scope}"
+        );
+    }
+}
+
+#[test]
+fn the_vectors_are_judged_as_they_say() {
+    let path = format!("{}/tests/vectors/tokens.json", env!("CARGO_MANIFEST_DIR"));
+    let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let gate = gate(&[(
+        "jwt_secret_key",
+        vectors["jwt_secret_key"].as_str().unwrap(),
+    )]);
+    for vector in vectors["vectors"].as_array().unwrap() {
+        let Some(token) = vector["token"].as_str() else {
+            continue; // told by a recipe; `no_larger_than_8_kib` has the case
+        };
+        let name = &vector["name"];
+        match gate.verify_token(token) {
+            Ok(claims) => {
+                assert_eq!(vector["expect"], "ok", "{name}");
+                assert_eq!(claims.subject(), vector["user"], "{name}");
+                assert_eq!(claims.scope(), vector["scope"], "{name}");
+            }
+            Err(error) => assert_eq!(vector["expect"], error.code(), "{name}"),
+        }
+    }
+}
+
+#[test]
+fn times_are_checked_with_the_leeway() {
+    let gate = gate(&[("jwt_secret_key", SECRET), ("leeway", "5")]);
+    let token = |claims: Value| {
+        sign(
+            SECRET.as_bytes(),
+            r#"{"alg":"HS256","typ":"JWT"}"#,
+            &claims.to_string(),
+        )
+    };
+    let verify = |claims: Value| gate.verify_token(&token(claims)).map(|_| ());
+    assert_eq!(verify(json!({"username": "a", "exp": now() - 3})), Ok(()));
+    assert_eq!(
+        verify(json!({"username": "a", "exp": now() - 7})),
+        Err(TokenError::Expired)
+    );
+    assert_eq!(
+        verify(json!({"username": "a", "exp": 0})),
+        Err(TokenError::Expired)
+    );
+    assert_eq!(verify(json!({"username": "a", "exp": u64::MAX})), Ok(()));
+    assert_eq!(
+        verify(json!({"username": "a", "exp": now() + 9, "nbf": now() + 60})),
+        Err(TokenError::NotYetValid)
+    );
+    assert_eq!(
+        verify(json!({"username": "a", "exp": now() + 9, "iat": now() + 60})),
+        Err(TokenError::NotYetValid)
+    );
+    assert_eq!(
+        verify(json!({"username": "a", "exp": now() + 9, "nbf": now() + 2})),
+        Ok(())
+    );
+    // Beyond what 32 bits can count.
+    for (name, late) in [("nbf", 1_u64 << 32), ("iat", u64::MAX)] {
+        let mut claims = json!({"username": "a", "exp": u64::MAX});
+        claims[name] = late.into();
+        assert_eq!(verify(claims), Err(TokenError::NotYetValid));
+    }
+}
+
+/// The type is a media type: its `application/` may stand there (RFC 7515, section 4.1.9).
+#[test]
+fn the_type_may_be_written_in_full_and_in_capitals() {
+    let gate = gate(&[("jwt_secret_key", SECRET)]);
+    let kid = token_key_id(SECRET.as_bytes()).unwrap();
+    let claims = json!({"iss": "sealgate", "sub": "a", "exp": now() + 60}).to_string();
+    let original = json!({"username": "a", "exp": now() + 60}).to_string();
+    let judged = |typ: &str| {
+        let header = json!({"alg": "HS256", "typ": typ, "kid": kid}).to_string();
+        let ours = gate.verify_token(&sign(SECRET.as_bytes(), &header, &claims));
+        let header = json!({"alg": "HS256", "typ": typ}).to_string();
+        let theirs = gate.verify_token(&sign(SECRET.as_bytes(), &header, &original));
+        (ours.is_ok(), theirs.is_ok())
+    };
+    for typ in [
+        "at+jwt",
+        "AT+JWT",
+        "application/at+jwt",
+        "Application/AT+JWT",
+    ] {
+        assert_eq!(judged(typ), (true, false), "{typ}");
+    }
+    for typ in ["JWT", "jwt"] {
+        assert_eq!(judged(typ), (false, true), "{typ}");
+    }
+    for typ in [
+        "",
+        "application/",
+        "at+jwt ",
+        "text/at+jwt",
+        "application/application/at+jwt",
+        "application/rt+jwt",
+        "application/at+jwt; charset=utf-8",
+        "applicatio\u{e4}/at+jwt",
+    ] {
+        assert_eq!(judged(typ), (false, false), "{typ}");
+    }
+}
+
+#[test]
+fn the_originals_form_needs_the_secret_of_the_settings() {
+    let claims = json!({"username": "bob", "exp": now() + 60}).to_string();
+    let token = sign(SECRET.as_bytes(), r#"{"alg":"HS256","typ":"JWT"}"#, &claims);
+    let claims = gate(&[("jwt_secret_key", SECRET)])
+        .verify_token(&token)
+        .unwrap();
+    assert_eq!(
+        (claims.subject(), claims.scope()),
+        ("bob", OPEN_LOGIN_SCOPE)
+    );
+    assert_eq!((claims.issued_at(), claims.id()), (None, None));
+    assert_eq!(gate(&[]).verify_token(&token), Err(TokenError::Foreign));
+}
+
+#[test]
+fn a_token_cannot_widen_itself_by_claims_of_the_originals_form() {
+    let gate = gate(&[("jwt_secret_key", SECRET)]);
+    let claims = json!({"username": "bob", "sub": "admin", "scope": "admin", "exp": now() + 60});
+    let token = sign(SECRET.as_bytes(), r#"{"alg":"HS256"}"#, &claims.to_string());
+    let claims = gate.verify_token(&token).unwrap();
+    assert_eq!(
+        (claims.subject(), claims.scope()),
+        ("bob", OPEN_LOGIN_SCOPE)
+    );
+}
+
+#[test]
+fn a_token_of_the_originals_form_for_another_audience_is_foreign() {
+    let claims = json!({"username": "bob", "exp": now() + 60, "aud": "billing"}).to_string();
+    let token = sign(SECRET.as_bytes(), r#"{"alg":"HS256"}"#, &claims);
+    let gate_for =
+        |audience: &[(&str, &str)]| gate(&[&[("jwt_secret_key", SECRET)], audience].concat());
+    assert_eq!(gate_for(&[]).verify_token(&token), Err(TokenError::Foreign));
+    assert_eq!(
+        gate_for(&[("audience", "us")]).verify_token(&token),
+        Err(TokenError::Foreign)
+    );
+    assert!(
+        gate_for(&[("audience", "billing")])
+            .verify_token(&token)
+            .is_ok()
+    );
+    let plain = json!({"username": "bob", "exp": now() + 60}).to_string();
+    let plain = sign(SECRET.as_bytes(), r#"{"alg":"HS256"}"#, &plain);
+    assert!(gate_for(&[("audience", "us")]).verify_token(&plain).is_ok());
+}
+
+#[test]
+fn issuer_and_audience_are_for_us() {
+    let us = gate(&[("jwt_secret_key", SECRET), ("audience", "us")]);
+    let them = gate(&[("jwt_secret_key", SECRET), ("audience", "them")]);
+    let nobody = gate(&[("jwt_secret_key", SECRET)]);
+    let other_issuer = gate(&[("jwt_secret_key", SECRET), ("issuer", "other")]);
+    let token = us.issue_token(&grant("alice")).unwrap();
+    assert!(us.verify_token(&token).is_ok());
+    for gate in [&them, &nobody, &other_issuer] {
+        assert_eq!(gate.verify_token(&token), Err(TokenError::Foreign));
+    }
+    let plain = nobody.issue_token(&grant("alice")).unwrap();
+    assert_eq!(
+        us.verify_token(&plain),
+        Err(TokenError::Foreign),
+        "an audience is wanted"
+    );
+}
+
+#[test]
+fn no_larger_than_8_kib() {
+    let gate = gate(&[("jwt_secret_key", SECRET)]);
+    let claims = json!({"username": "a", "exp": now() + 60, "pad": "x".repeat(6100)}).to_string();
+    let header = r#"{"alg":"HS256"}"#;
+    let token = sign(SECRET.as_bytes(), header, &claims);
+    assert!(token.len() > MAX_TOKEN);
+    assert_eq!(gate.verify_token(&token), Err(TokenError::Malformed));
+    let claims = json!({"username": "a", "exp": now() + 60, "pad": "x".repeat(6000)}).to_string();
+    assert!(
+        gate.verify_token(&sign(SECRET.as_bytes(), header, &claims))
+            .is_ok()
+    );
+}
+
+/// Users, scopes and what the settings may have are far too short for that; a Rust program can fill in an issuer of any length.
+#[test]
+fn the_longest_token_that_is_issued_is_the_longest_that_is_accepted() {
+    let mut longest = 0;
+    // With each algorithm, since base64 has no text of every length.
+    for algorithm in ["HS256", "EdDSA", "ES256"] {
+        let mut config = Config::new();
+        config.set("keys", "ephemeral").unwrap();
+        config.set("token_algorithm", algorithm).unwrap();
+        let mut settings = config.settings().unwrap().gate;
+        let mut issued = |size: usize| {
+            settings.issuer = "i".repeat(size);
+            let gate = Gate::new(&settings).unwrap();
+            match gate.issue_token(&grant("alice")) {
+                Ok(token) => {
+                    assert!(gate.verify_token(&token).is_ok(), "{size}");
+                    Some(token.len())
+                }
+                Err(Error::InvalidInput(said)) if said.contains("8 KiB") => None,
+                Err(other) => panic!("{other}"),
+            }
+        };
+        let (mut size, mut too_long) = (100_usize, 8000);
+        while too_long - size > 1 {
+            let middle = size.midpoint(too_long);
+            match issued(middle) {
+                Some(_) => size = middle,
+                None => too_long = middle,
+            }
+        }
+        let most = issued(size).unwrap();
+        assert!(most > MAX_TOKEN - 3, "{algorithm}: {most}");
+        longest = longest.max(most);
+    }
+    assert_eq!(longest, MAX_TOKEN);
+}
+
+/// A refresh token says that it is one; whoever signs the original's tokens must not be able to make one by saying nothing.
+#[test]
+fn a_token_without_key_id_refreshes_nothing() {
+    let gate = gate(&[("jwt_secret_key", SECRET)]);
+    let claims = json!({"username": "alice", "exp": now() + 60, "sid": "a"}).to_string();
+    for (typ, accepted) in [
+        ("", true),
+        (r#","typ":"JWT""#, true),
+        (r#","typ":"rt+jwt""#, false),
+    ] {
+        let header = format!(r#"{{"alg":"HS256"{typ}}}"#);
+        let token = sign(SECRET.as_bytes(), &header, &claims);
+        assert_eq!(gate.verify_token(&token).is_ok(), accepted, "{typ}");
+        assert_eq!(gate.subject_of(&token, TokenUse::Refresh), None, "{typ}");
+    }
+}
+
+#[test]
+fn whatever_comes_in_is_refused_without_a_panic() {
+    let gate = gate(&[("jwt_secret_key", SECRET)]);
+    let token = gate.issue_token(&grant("alice")).unwrap();
+    assert_eq!(gate.verify_token(""), Err(TokenError::Missing));
+    for at in 0..token.len() {
+        assert!(gate.verify_token(&token[..at]).is_err());
+        for replacement in ["A", "_", ".", "=", " ", "\0", "ä"] {
+            if token[at..=at] != *replacement {
+                let changed = format!("{}{replacement}{}", &token[..at], &token[at + 1..]);
+                assert!(gate.verify_token(&changed).is_err(), "{at} {replacement}");
+            }
+        }
+    }
+    for noise in [
+        "..",
+        "a.b.c",
+        "....",
+        "\u{fffd}",
+        " ",
+        "null",
+        "e30.e30.",
+        "e30.e30.e30",
+    ] {
+        assert!(gate.verify_token(noise).is_err());
+    }
+}
+
+#[test]
+fn the_leeway_is_exact_at_both_ends() {
+    let seconds = Duration::from_secs;
+    let times = Times {
+        not_before: Some(seconds(1000)),
+        expires_at: seconds(2000),
+    };
+    let (moment, leeway) = (Duration::from_nanos(1), seconds(5));
+    for (now, judged) in [
+        (seconds(995) - moment, Err(TokenError::NotYetValid)),
+        (seconds(995), Ok(())),
+        (seconds(2005), Ok(())),
+        (seconds(2005) + moment, Err(TokenError::Expired)),
+    ] {
+        assert_eq!(times.check(now, leeway), judged, "{now:?}");
+    }
+}
+
+#[test]
+fn a_remembered_token_is_still_refused_when_its_time_is_over() {
+    let gate = gate(&[("leeway", "0")]);
+    let brief = Grant {
+        ttl: Some(Duration::from_secs(1)),
+        ..grant("alice")
+    };
+    // On a machine that stalls its time may be over before it is looked at twice.
+    let mut attempts = (0..10).map(|_| {
+        let token = gate.issue_token(&brief).unwrap();
+        let first = gate.verify_token(&token).ok()?;
+        (gate.verify_token(&token) == Ok(first.clone())).then_some((token, first))
+    });
+    let (token, first) = attempts.find_map(|good| good).expect("good at first");
+    let last_good = first.expires_at();
+    while now() <= last_good {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(gate.verify_token(&token), Err(TokenError::Expired));
+}
+
+#[test]
+fn with_and_without_a_cache_the_same_tokens_are_good() {
+    let with = gate(&[("jwt_secret_key", SECRET)]);
+    let without = gate(&[("jwt_secret_key", SECRET), ("token_cache", "0")]);
+    let token = with.issue_token(&grant("alice")).unwrap();
+    for at in 0..token.len() {
+        let mut changed = token.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        // Before and after the whole one has been remembered, and twice.
+        for gate in [&with, &without, &with] {
+            assert!(gate.verify_token(&changed).is_err(), "{at}");
+        }
+        assert_eq!(with.verify_token(&token), without.verify_token(&token));
+    }
+}
+
+#[test]
+fn no_lifetime_wraps_round() {
+    let ring = "ephemeral";
+    let mut config = crate::Config::new();
+    config.set("keys", ring).unwrap();
+    let mut settings = config.settings().unwrap().gate;
+    let grant = |ttl| Grant {
+        subject: "alice",
+        scope: "",
+        ttl,
+    };
+    let gate = Gate::new(&settings).unwrap();
+    let longest = Duration::from_secs(MAX_TTL);
+    let token = gate.issue_token(&grant(Some(longest))).unwrap();
+    let claims = gate.verify_token(&token).unwrap();
+    assert_eq!(claims.expires_at() - claims.issued_at().unwrap(), MAX_TTL);
+    for ttl in [longest + Duration::from_nanos(1), Duration::MAX] {
+        let refused = gate.issue_token(&grant(Some(ttl))).unwrap_err();
+        assert!(refused.to_string().contains("ten years"), "{refused}");
+    }
+    // Settings of a Rust program's own making.
+    settings.token_ttl = Duration::MAX;
+    settings.leeway = Duration::MAX;
+    let gate = Gate::new(&settings).unwrap();
+    assert!(gate.issue_token(&grant(None)).is_err());
+    let token = gate
+        .issue_token(&grant(Some(Duration::from_secs(1))))
+        .unwrap();
+    assert!(gate.verify_token(&token).is_ok());
+    assert!(crate::keys::token_grace(&settings) > longest);
+}
