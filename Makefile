@@ -102,7 +102,7 @@ fuzz: bootstrap-fuzz ## coverage-guided fuzzing of all that reads what strangers
 fuzz-minimise: bootstrap-fuzz ## keeps what covers most of what fuzzing found in fuzz/corpus, which `make test` tries again
 	scripts/fuzz minimise '$(TARGET)/fuzz' $(FUZZ_TARGETS)
 
-mutants: bootstrap-test ## which changes of security-relevant code no test notices: make mutants MUTANTS='limiter token' (a day for all)
+mutants: bootstrap-test ## which changes of security-relevant code no test notices: make mutants MUTANTS='limiter tokens' (a day for all)
 	$(call heading,mutants)
 	scripts/mutants '$(TOOLS)' '$(TARGET)/mutants' $(MUTANTS)
 

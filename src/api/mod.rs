@@ -12,6 +12,7 @@ mod request_id;
 mod response;
 mod router;
 mod routes;
+mod settings;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::fork;
-use crate::config::{AccessLog, AppSettings};
 use crate::limiter::Limiter;
 use crate::logging::mask::MaskedForLog;
 use crate::{Error, Gate};
@@ -32,6 +32,7 @@ pub use peer::Peer;
 pub use problem::Problem;
 pub use request::{Headers, Method, Request};
 pub use response::{Response, StatusCode};
+pub use settings::{AccessLog, LoginMode, Settings};
 
 use caller::Caller;
 #[cfg(any(test, fuzzing))]
@@ -50,7 +51,7 @@ pub struct App {
 
 struct AppInner {
     gate: Gate,
-    settings: AppSettings,
+    settings: Settings,
     secure_data: SecureData,
     /// `None`: logins are not limited.
     login_limiter: Option<Limiter>,
@@ -103,7 +104,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
-    pub fn new(gate: Gate, settings: &AppSettings) -> Result<Self, Error> {
+    pub fn new(gate: Gate, settings: &Settings) -> Result<Self, Error> {
         App::with_routes(gate, settings, Vec::new())
     }
 
@@ -114,7 +115,7 @@ impl App {
     /// of one of the API's own.
     pub fn with_routes(
         gate: Gate,
-        settings: &AppSettings,
+        settings: &Settings,
         routes: Vec<HostRoute>,
     ) -> Result<Self, Error> {
         let mut host = Host::new();
@@ -129,7 +130,7 @@ impl App {
     /// # Errors
     /// [`Error::Setting`] where the file behind `/secure-data` cannot be read; [`Error::Store`] where there is a store of
     /// accounts that cannot be read or trusted.
-    pub fn with_host(gate: Gate, settings: &AppSettings, host: Host) -> Result<Self, Error> {
+    pub fn with_host(gate: Gate, settings: &Settings, host: Host) -> Result<Self, Error> {
         gate.check_store()?;
         let limiter = |times: u32| match settings.login_max_requests.saturating_mul(times) {
             0 => Ok(None),
@@ -151,7 +152,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
-    pub fn check(settings: &AppSettings) -> Result<(), Error> {
+    pub fn check(settings: &Settings) -> Result<(), Error> {
         SecureData::new(settings).map(drop)
     }
 

@@ -9,7 +9,7 @@ use super::request::{Method, Request};
 use super::response::Response;
 use super::routes::ROUTES;
 use super::{AppInner, Seen};
-use crate::config::AppSettings;
+use crate::api::settings::Settings;
 use crate::gate::audit::{Asker, Event};
 use crate::limiter::Admission;
 use crate::tokens::TokenUse;
@@ -63,7 +63,7 @@ pub(super) struct Call<'a> {
 /// The caller's address, found where it is written: nobody may want it.
 pub(super) struct LazyCaller<'a> {
     request: &'a Request<'a>,
-    settings: &'a AppSettings,
+    settings: &'a Settings,
 }
 
 impl fmt::Display for LazyCaller<'_> {

@@ -1,6 +1,7 @@
 //! The ground floor: what every room may need and none owns. It knows nothing of tokens, keys, users or HTTP's routes.
 
 pub(crate) mod address;
+pub(crate) mod binary;
 pub(crate) mod clock;
 pub(crate) mod data_dir;
 pub(crate) mod encoding;

@@ -2,7 +2,6 @@ use serde_json::Value;
 
 use super::*;
 use crate::base::encoding::decode_base64;
-use crate::config::GateSettings;
 use crate::{Config, Gate};
 
 pub(super) fn unhex(text: &Value) -> Vec<u8> {
@@ -216,22 +215,16 @@ fn what_cbc_gives_away_does_not_open_sealed_data() {
     let iv = AES[2].1.as_bytes();
     let aes_of = |block: &[u8; 16]| -> [u8; 16] {
         let plaintext: Vec<u8> = block.iter().zip(iv).map(|(a, b)| a ^ b).collect();
-        let settings: &GateSettings = &{
+        let given = {
             let mut config = Config::new();
             for (name, value) in AES {
                 config.set(name, value).unwrap();
             }
-            config.settings().unwrap().gate
+            config.settings().unwrap().gate.keys.given
         };
         let key = CbcKey::new(
-            settings.aes_key.as_ref().unwrap(),
-            settings
-                .aes_iv
-                .as_ref()
-                .unwrap()
-                .expose()
-                .try_into()
-                .unwrap(),
+            given.aes_key.as_ref().unwrap(),
+            given.aes_iv.as_ref().unwrap().expose().try_into().unwrap(),
         )
         .unwrap();
         key.encrypt(&plaintext).unwrap()[..16].try_into().unwrap()

@@ -15,7 +15,7 @@ impl Trail {
             return Ok(Trail(None));
         }
         logging::init_audit(&settings.log)?;
-        Ok(Trail(Some(Pseudonyms::of(&settings.gate)?)))
+        Ok(Trail(Some(Pseudonyms::of(&settings.gate.keys)?)))
     }
 
     /// Tells how a change of keys ended, and passes that on.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sealgate::STORE_FILE;
-use sealgate::config::{GateSettings, default_data_dir_origin};
-use sealgate::keys::{RING_BACKUP_FILE, RING_FILE};
+use sealgate::config::default_data_dir_origin;
+use sealgate::keys::{RING_BACKUP_FILE, RING_FILE, Settings};
 
 use super::{Failure, remark};
 
@@ -24,7 +24,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn before(settings: &GateSettings) -> Self {
+    pub(super) fn before(settings: &Settings) -> Self {
         let folder = settings.data_dir.as_ref().map(|folder| {
             // Where the working directory is gone there is nothing better to show.
             std::path::absolute(folder).unwrap_or_else(|_| folder.clone())
@@ -37,9 +37,9 @@ impl Changes {
             had_store: has(STORE_FILE),
             had_ring: has(RING_FILE) || has(RING_BACKUP_FILE),
             ring_written: folder.as_deref().and_then(ring_written),
-            needs_ring: !settings.ephemeral_keys
-                && (settings.jwt_secret_key.is_none() || settings.aes_key.is_none()),
-            ephemeral: settings.ephemeral_keys,
+            needs_ring: !settings.ephemeral
+                && (settings.given.jwt_secret_key.is_none() || settings.given.aes_key.is_none()),
+            ephemeral: settings.ephemeral,
             folder,
         }
     }

@@ -6,12 +6,10 @@ use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use sealgate::api::App;
-use sealgate::config::{
-    self, Config, Listen, Report, Shown, ShownValue, Source, default_data_dir_origin,
-};
+use sealgate::config::{self, Config, Report, Shown, ShownValue, Source, default_data_dir_origin};
 use sealgate::keys;
 use sealgate::logging;
-use sealgate::server::Server;
+use sealgate::server::{Listen, Server};
 use sealgate::users::Users;
 use serde_json::{Value, json};
 
@@ -152,7 +150,8 @@ fn faults_outside(report: &Report) -> Vec<String> {
     let right = |names: &[&str]| names.iter().all(|name| report.is_right(name));
     let mut faults = Vec::new();
     if right(&["data_dir", "keys", "jwt_secret_key", "aes_key", "aes_iv"]) {
-        let checked = keys::list(&settings.gate).and_then(|_| Users::check_access(&settings.gate));
+        let gate = &settings.gate;
+        let checked = keys::list(&gate.keys).and_then(|_| Users::check_access(&gate.store));
         faults.extend(checked.err().map(|error| error.to_string()));
     }
     if right(&["secure_data_file"]) {

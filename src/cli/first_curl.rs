@@ -5,12 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use openssl::nid::Nid;
 use openssl::x509::{X509, X509NameEntryRef};
-use sealgate::config::ServerSettings;
-use sealgate::server::Address;
+use sealgate::server::{Address, Settings};
 use sealgate::shell_word;
 
 /// A login at this address.
-pub(super) fn first_curl(address: &Address, settings: &ServerSettings, body: &str) -> String {
+pub(super) fn first_curl(address: &Address, settings: &Settings, body: &str) -> String {
     let target = match address {
         Address::Tcp(address) => format!("http://{}", Address::connectable(*address)),
         Address::Tls(address) => tls_target(Address::connectable(*address), settings),
@@ -20,7 +19,7 @@ pub(super) fn first_curl(address: &Address, settings: &ServerSettings, body: &st
 }
 
 /// The server's own certificate is what curl trusts, under a name that it has.
-fn tls_target(address: SocketAddr, settings: &ServerSettings) -> String {
+fn tls_target(address: SocketAddr, settings: &Settings) -> String {
     let mut target = String::new();
     let mut host = address.to_string();
     if let Some(path) = &settings.tls_cert {

@@ -136,7 +136,7 @@ fn open_gate(matches: &ArgMatches) -> Result<Gate, Error> {
 }
 
 fn gate_of(settings: &Settings) -> Result<Gate, Error> {
-    let changes = Changes::before(&settings.gate);
+    let changes = Changes::before(&settings.gate.keys);
     let gate = Gate::new(&settings.gate)?;
     changes.report_ring_on_the_way();
     Ok(gate)

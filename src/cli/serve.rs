@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{ArgMatches, Command};
-use sealgate::api::App;
-use sealgate::config::{Config, LoginMode, Settings};
+use sealgate::api::{App, LoginMode};
+use sealgate::config::{Config, Settings};
 use sealgate::server::{Address, Server};
 use sealgate::{CbcMode, Error, Gate, logging};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -47,7 +47,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| Failure::wrong(format!("Signals cannot be handled: {error}.")))?;
     raise_descriptor_limit();
-    let changes = Changes::before(&settings.gate);
+    let changes = Changes::before(&settings.gate.keys);
     let gate = Gate::new(&settings.gate)?;
     if let Some(ring) = changes.new_ring() {
         log::info!("created the key ring {}", ring.display());

@@ -43,7 +43,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((what, matches)) = matches.subcommand() else {
         unreachable!("clap asks for a subcommand");
     };
-    let users = Users::new(&load_settings(matches)?.gate)?;
+    let gate = load_settings(matches)?.gate;
+    let users = Users::new(&gate.users, &gate.store)?;
     let there = match what {
         "check" => {
             let there = users.check_store()?;

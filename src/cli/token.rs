@@ -201,7 +201,7 @@ fn inspect(matches: &ArgMatches) -> Result<(), Failure> {
 fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
-    let changes = Changes::before(&settings.gate);
+    let changes = Changes::before(&settings.gate.keys);
     changes.must_be_kept()?;
     let gate = Gate::new(&settings.gate)?;
     let given = |name: &str| matches.get_one::<String>(name);

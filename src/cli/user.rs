@@ -93,8 +93,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         unreachable!("clap asks for a subcommand");
     };
     let settings = load_settings(matches)?;
-    let users = Users::new(&settings.gate)?;
-    let changes = Changes::before(&settings.gate);
+    let users = Users::new(&settings.gate.users, &settings.gate.store)?;
+    let changes = Changes::before(&settings.gate.keys);
     if what == "list" {
         return list(&users, &changes, matches);
     }

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgMatches, Command};
 use sealgate::audit::Pseudonyms;
-use sealgate::config::GateSettings;
+use sealgate::keys;
 use sealgate::users::Users;
 
 use super::settings::{RING, add_flags};
@@ -41,28 +41,31 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?.gate;
     let name = matches.get_one::<String>("name");
     let name = name.map_or("", String::as_str);
-    let keys = Pseudonyms::under_every_key(&settings)?;
+    let keys = Pseudonyms::under_every_key(&settings.keys)?;
     if keys.is_empty() {
         return Err(Failure::no(format!(
             "There is no token key{}, so there are no pseudonyms.",
-            place(&settings)
+            place(&settings.keys)
         )));
     }
     let mut lines = match pseudonym(name) {
-        Some(wanted) => accounts_of(name, &wanted, &keys, &Users::new(&settings)?)?,
+        Some(wanted) => {
+            let users = Users::new(&settings.users, &settings.store)?;
+            accounts_of(name, &wanted, &keys, &users)?
+        }
         None => keys.iter().map(|keys| keys.pseudonym(name)).collect(),
     };
     if lines.is_empty() {
         return Err(Failure::no(format!(
             "No account{} has this pseudonym. A name without an account can only be tried: sealgate audit who NAME",
-            place(&settings)
+            place(&settings.keys)
         )));
     }
     lines.push(String::new());
     write_output(lines.join("\n").as_bytes())
 }
 
-fn place(settings: &GateSettings) -> String {
+fn place(settings: &keys::Settings) -> String {
     let folder = settings.data_dir.as_ref();
     folder.map_or(String::new(), |folder| format!(" in {}", folder.display()))
 }

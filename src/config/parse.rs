@@ -8,11 +8,10 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use log::LevelFilter;
 
-use super::Listen;
 use crate::Secret;
-use crate::base::encoding::decode_base64;
+use crate::base::binary::{Form, binary};
 use crate::base::http_syntax::is_token;
-use crate::keys::RingSecret;
+use crate::server::Listen;
 
 type Wanted = String;
 
@@ -164,24 +163,6 @@ pub(super) fn aes_key(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {
     .ok_or_else(|| wanted.to_owned())
 }
 
-/// A key behind a prefix, else a passphrase: no length decides, because a passphrase may have any. A line end, as files
-/// have it, does not count.
-pub(crate) fn ring_key(value: &[u8]) -> Result<RingSecret, Wanted> {
-    let value = value.strip_suffix(b"\n").unwrap_or(value);
-    let value = value.strip_suffix(b"\r").unwrap_or(value);
-    let is_key = [&b"hex:"[..], b"base64:", b"raw:"]
-        .iter()
-        .any(|prefix| value.starts_with(prefix));
-    let secret = if is_key {
-        binary(value, &[32], |_| None).and_then(|(key, _)| RingSecret::key(key))
-    } else {
-        RingSecret::passphrase(value)
-    };
-    secret.ok_or_else(|| {
-        "must be a passphrase of 12 to 1024 characters, or a key of 32 bytes behind hex:, base64: or raw:. Make a key with: echo hex:$(openssl rand -hex 32)".to_owned()
-    })
-}
-
 pub(super) fn aes_iv(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {
     let wanted = "must be 16 bytes, 32 hex digits, or 22 or 24 base64 characters; or such a value behind hex:, base64: or raw:.";
     binary(value, &[16], |length| match length {
@@ -191,58 +172,4 @@ pub(super) fn aes_iv(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {
         _ => None,
     })
     .ok_or_else(|| wanted.to_owned())
-}
-
-#[derive(Clone, Copy)]
-enum Form {
-    Raw,
-    Hex,
-    Base64,
-}
-
-/// Reads a binary value: by its prefix, else by its length alone, never by what its characters look like.
-fn binary(
-    value: &[u8],
-    sizes: &[usize],
-    by_length: fn(usize) -> Option<Form>,
-) -> Option<(Secret, &'static str)> {
-    let prefixed = [
-        (&b"raw:"[..], Form::Raw),
-        (b"hex:", Form::Hex),
-        (b"base64:", Form::Base64),
-    ]
-    .into_iter()
-    .find_map(|(prefix, form)| Some((value.strip_prefix(prefix)?, form)));
-    let (value, form) = match prefixed {
-        Some(found) => found,
-        None => (value, by_length(value.len())?),
-    };
-    let (bytes, name) = match form {
-        Form::Raw => (Secret::from(value), "raw bytes"),
-        Form::Hex => (unhex(value)?, "hex digits"),
-        Form::Base64 => (unbase64(value)?, "base64"),
-    };
-    sizes.contains(&bytes.len()).then_some((bytes, name))
-}
-
-fn unhex(text: &[u8]) -> Option<Secret> {
-    let (pairs, rest) = text.as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
-    let mut bytes = Vec::with_capacity(pairs.len());
-    for [high, low] in pairs {
-        bytes.push(digit(*high)? << 4 | digit(*low)?);
-    }
-    Some(Secret::new(bytes))
-}
-
-/// Standard alphabet; the padding may be missing.
-fn unbase64(text: &[u8]) -> Option<Secret> {
-    let mut padded = String::from_utf8(text.to_vec()).ok()?;
-    while !padded.len().is_multiple_of(4) {
-        padded.push('=');
-    }
-    decode_base64(&padded).ok().map(Secret::new)
 }

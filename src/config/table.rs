@@ -1,8 +1,12 @@
 //! The table of settings: name, environment variable, default, help, and the parser of each.
 
+use super::Settings;
 use super::parse;
-use super::{AccessLog, EngineChoice, LogFormat, LoginMode, Settings};
+use crate::api::{AccessLog, LoginMode};
 use crate::cipher::CbcMode;
+use crate::keys::RingSecret;
+use crate::logging::LogFormat;
+use crate::server::EngineChoice;
 use crate::signing::TokenAlgorithm;
 use crate::tokens::MAX_TTL;
 use crate::users::DEAREST;
@@ -70,7 +74,7 @@ pub static SETTINGS: &[Setting] = &[
         help: "Secret that signs tokens, taken as its bytes, at least 32. Without it the key ring's is used.",
         group: Group::Gate,
         secret: true,
-        apply: |s, v| parse::jwt_secret(v).map(|key| s.gate.jwt_secret_key = Some(key)),
+        apply: |s, v| parse::jwt_secret(v).map(|key| s.gate.keys.given.jwt_secret_key = Some(key)),
         ..PLAIN
     },
     Setting {
@@ -81,8 +85,8 @@ pub static SETTINGS: &[Setting] = &[
         secret: true,
         apply: |s, v| {
             parse::aes_key(v).map(|(key, form)| {
-                s.gate.aes_key = Some(key);
-                s.gate.aes_key_form = form;
+                s.gate.keys.given.aes_key = Some(key);
+                s.gate.keys.given.aes_key_form = form;
             })
         },
         ..PLAIN
@@ -95,8 +99,8 @@ pub static SETTINGS: &[Setting] = &[
         secret: true,
         apply: |s, v| {
             parse::aes_iv(v).map(|(iv, form)| {
-                s.gate.aes_iv = Some(iv);
-                s.gate.aes_iv_form = form;
+                s.gate.keys.given.aes_iv = Some(iv);
+                s.gate.keys.given.aes_iv_form = form;
             })
         },
         ..PLAIN
@@ -108,7 +112,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         help: "Length of the window in which a user's requests are counted.",
         group: Group::Gate,
-        apply: |s, v| seconds(v, 1, 31_622_400).map(|window| s.gate.rate_limit_window = window),
+        apply: |s, v| seconds(v, 1, 31_622_400).map(|window| s.gate.limiter.window = window),
         ..PLAIN
     },
     Setting {
@@ -118,7 +122,9 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "N",
         help: "Requests of one user that any window admits; 0 switches the limit off.",
         group: Group::Gate,
-        apply: |s, v| parse::number(v, 0, 10_000_000).map(|n| s.gate.max_requests = n as u32),
+        apply: |s, v| {
+            parse::number(v, 0, 10_000_000).map(|n| s.gate.limiter.max_requests = n as u32)
+        },
         ..PLAIN
     },
     Setting {
@@ -145,7 +151,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "FOLDER",
         help: "Where the key ring lives (mode 0700). Where it is not set, the command takes the first path in $STATE_DIRECTORY, else $XDG_STATE_HOME/sealgate, else ~/.local/state/sealgate.",
         group: Group::Gate,
-        apply: |s, v| parse::path(v).map(|path| s.gate.data_dir = Some(path)),
+        apply: |s, v| parse::path(v).map(|path| s.gate.keys.data_dir = Some(path)),
         ..PLAIN
     },
     Setting {
@@ -157,7 +163,7 @@ pub static SETTINGS: &[Setting] = &[
         group: Group::Gate,
         apply: |s, v| {
             parse::choice(v, &[("ring", false), ("ephemeral", true)])
-                .map(|ephemeral| s.gate.ephemeral_keys = ephemeral)
+                .map(|ephemeral| s.gate.keys.ephemeral = ephemeral)
         },
         ..PLAIN
     },
@@ -169,7 +175,7 @@ pub static SETTINGS: &[Setting] = &[
         group: Group::Gate,
         apply: |s, v| {
             parse::choice(v, &TokenAlgorithm::ALL.map(|known| (known.name(), known)))
-                .map(|algorithm| s.gate.token_algorithm = Some(algorithm))
+                .map(|algorithm| s.gate.keys.rotation.token_algorithm = Some(algorithm))
         },
         ..PLAIN
     },
@@ -179,7 +185,7 @@ pub static SETTINGS: &[Setting] = &[
         help: "What the ring's file is sealed under: a passphrase of at least 12 characters, or a key of 32 bytes behind hex:, base64: or raw:. Without it the file is plain.",
         group: Group::Gate,
         secret: true,
-        apply: |s, v| parse::ring_key(v).map(|key| s.gate.ring_key = Some(key)),
+        apply: |s, v| RingSecret::read(v).map(|key| s.gate.keys.ring.ring_key = Some(key)),
         ..PLAIN
     },
     Setting {
@@ -188,7 +194,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "FILE",
         help: "A file that holds what SEALGATE_RING_KEY would.",
         group: Group::Gate,
-        apply: |s, v| parse::path(v).map(|path| s.gate.ring_key_file = Some(path)),
+        apply: |s, v| parse::path(v).map(|path| s.gate.keys.ring.ring_key_file = Some(path)),
         ..PLAIN
     },
     Setting {
@@ -197,7 +203,7 @@ pub static SETTINGS: &[Setting] = &[
         help: "What the ring's file may be sealed under still, while SEALGATE_RING_KEY is being changed.",
         group: Group::Gate,
         secret: true,
-        apply: |s, v| parse::ring_key(v).map(|key| s.gate.ring_key_previous = Some(key)),
+        apply: |s, v| RingSecret::read(v).map(|key| s.gate.keys.ring.ring_key_previous = Some(key)),
         ..PLAIN
     },
     Setting {
@@ -206,7 +212,9 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "FILE",
         help: "A file that holds what SEALGATE_RING_KEY_PREVIOUS would.",
         group: Group::Gate,
-        apply: |s, v| parse::path(v).map(|path| s.gate.ring_key_previous_file = Some(path)),
+        apply: |s, v| {
+            parse::path(v).map(|path| s.gate.keys.ring.ring_key_previous_file = Some(path))
+        },
         ..PLAIN
     },
     Setting {
@@ -216,7 +224,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         help: "How long a new EdDSA or ES256 key is in jwks.json before it signs, so that clients know it by then. Copies of jwks.json may be kept for a third of this, at most 300 s. 0 signs at once.",
         group: Group::Gate,
-        apply: |s, v| seconds(v, 0, 604_800).map(|lead| s.gate.token_key_lead = lead),
+        apply: |s, v| seconds(v, 0, 604_800).map(|lead| s.gate.keys.rotation.token_key_lead = lead),
         ..PLAIN
     },
     Setting {
@@ -226,7 +234,10 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         help: "Age at which a server replaces the ring's token key; the old one is accepted until its last token has expired. 0 replaces none.",
         group: Group::Gate,
-        apply: |s, v| seconds(v, 0, 3_162_240_000).map(|age| s.gate.rotate_token_key_after = age),
+        apply: |s, v| {
+            seconds(v, 0, 3_162_240_000)
+                .map(|age| s.gate.keys.rotation.rotate_token_key_after = age)
+        },
         ..PLAIN
     },
     Setting {
@@ -236,7 +247,9 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         help: "Age at which a server replaces the ring's data key; the old ones go on opening. 0 replaces none.",
         group: Group::Gate,
-        apply: |s, v| seconds(v, 0, 3_162_240_000).map(|age| s.gate.rotate_data_key_after = age),
+        apply: |s, v| {
+            seconds(v, 0, 3_162_240_000).map(|age| s.gate.keys.rotation.rotate_data_key_after = age)
+        },
         ..PLAIN
     },
     Setting {
@@ -559,7 +572,7 @@ pub static SETTINGS: &[Setting] = &[
                     ("seal", CbcMode::Seal),
                 ],
             )
-            .map(|mode| s.gate.cbc = Some(mode))
+            .map(|mode| s.gate.keys.given.cbc = Some(mode))
         },
         ..PLAIN
     },
@@ -570,7 +583,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         help: "How long a new token lives.",
         group: Group::Gate,
-        apply: |s, v| seconds(v, 1, MAX_TTL).map(|ttl| s.gate.token_ttl = ttl),
+        apply: |s, v| seconds(v, 1, MAX_TTL).map(|ttl| s.gate.tokens.token_ttl = ttl),
         ..PLAIN
     },
     Setting {
@@ -580,7 +593,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         help: "How long a login of an account can be refreshed without a password, from the last time on; 0 gives no refresh tokens.",
         group: Group::Gate,
-        apply: |s, v| seconds(v, 0, MAX_TTL).map(|ttl| s.gate.refresh_ttl = ttl),
+        apply: |s, v| seconds(v, 0, MAX_TTL).map(|ttl| s.gate.tokens.refresh_ttl = ttl),
         ..PLAIN
     },
     Setting {
@@ -591,7 +604,8 @@ pub static SETTINGS: &[Setting] = &[
         help: "Memory that hashing one password takes (argon2id's m). Where costs are raised, a password is hashed anew at its next login.",
         group: Group::Gate,
         apply: |s, v| {
-            parse::number(v, 1024, DEAREST.0.into()).map(|n| s.gate.password_memory = n as u32)
+            parse::number(v, 1024, DEAREST.0.into())
+                .map(|n| s.gate.users.password_memory = n as u32)
         },
         ..PLAIN
     },
@@ -603,7 +617,7 @@ pub static SETTINGS: &[Setting] = &[
         help: "Passes over that memory (argon2id's t).",
         group: Group::Gate,
         apply: |s, v| {
-            parse::number(v, 1, DEAREST.1.into()).map(|n| s.gate.password_passes = n as u32)
+            parse::number(v, 1, DEAREST.1.into()).map(|n| s.gate.users.password_passes = n as u32)
         },
         ..PLAIN
     },
@@ -615,7 +629,7 @@ pub static SETTINGS: &[Setting] = &[
         help: "Lanes in that memory (argon2id's p).",
         group: Group::Gate,
         apply: |s, v| {
-            parse::number(v, 1, DEAREST.2.into()).map(|n| s.gate.password_lanes = n as u32)
+            parse::number(v, 1, DEAREST.2.into()).map(|n| s.gate.users.password_lanes = n as u32)
         },
         ..PLAIN
     },
@@ -626,7 +640,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "N",
         help: "Passwords that are hashed at a time, each with its own memory; 0: as many as there are cores.",
         group: Group::Gate,
-        apply: |s, v| parse::number(v, 0, 64).map(|n| s.gate.password_hashes = n as usize),
+        apply: |s, v| parse::number(v, 0, 64).map(|n| s.gate.users.password_hashes = n as usize),
         ..PLAIN
     },
     Setting {
@@ -636,7 +650,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "N",
         help: "Wrong passwords for one name from one address (an IPv6 /64) after which further tries wait, 1 s at first and 15 min at most. After twice as many from one network (IPv6 /48, IPv4 /24), or four times as many from anywhere, tries from addresses that the name has not logged in from wait too. 0 never makes them wait.",
         group: Group::Gate,
-        apply: |s, v| parse::number(v, 0, 1_000_000).map(|n| s.gate.lockout_after = n as u32),
+        apply: |s, v| parse::number(v, 0, 1_000_000).map(|n| s.gate.users.lockout_after = n as u32),
         ..PLAIN
     },
     Setting {
@@ -646,7 +660,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         help: "How far the clocks of those who issue and those who check tokens may differ.",
         group: Group::Gate,
-        apply: |s, v| seconds(v, 0, 300).map(|leeway| s.gate.leeway = leeway),
+        apply: |s, v| seconds(v, 0, 300).map(|leeway| s.gate.tokens.leeway = leeway),
         ..PLAIN
     },
     Setting {
@@ -656,7 +670,7 @@ pub static SETTINGS: &[Setting] = &[
         value_name: "N",
         help: "How many checked tokens are remembered, so that they are not checked again at each request; 0 remembers none.",
         group: Group::Gate,
-        apply: |s, v| parse::number(v, 0, 1 << 20).map(|n| s.gate.token_cache = n as usize),
+        apply: |s, v| parse::number(v, 0, 1 << 20).map(|n| s.gate.tokens.token_cache = n as usize),
         ..PLAIN
     },
     Setting {
@@ -665,7 +679,7 @@ pub static SETTINGS: &[Setting] = &[
         default: "sealgate",
         help: "The claim iss of new tokens; tokens of ours with another one are refused.",
         group: Group::Gate,
-        apply: |s, v| parse::name(v).map(|name| s.gate.issuer = name),
+        apply: |s, v| parse::name(v).map(|name| s.gate.tokens.issuer = name),
         ..PLAIN
     },
     Setting {
@@ -673,7 +687,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_AUDIENCE",
         help: "The claim aud of new tokens; where it is set, tokens for others are refused.",
         group: Group::Gate,
-        apply: |s, v| parse::name(v).map(|name| s.gate.audience = Some(name)),
+        apply: |s, v| parse::name(v).map(|name| s.gate.tokens.audience = Some(name)),
         ..PLAIN
     },
     Setting {
@@ -714,7 +728,7 @@ pub static SETTINGS: &[Setting] = &[
         help: "Memory that the table of counted requests may take, and again that of counted logins, and that of logins of IPv6 /48s.",
         group: Group::Gate,
         apply: |s, v| {
-            parse::number(v, 65_536, 1 << 36).map(|bytes| s.gate.limiter_memory = bytes as usize)
+            parse::number(v, 65_536, 1 << 36).map(|bytes| s.gate.limiter.memory = bytes as usize)
         },
         ..PLAIN
     },

@@ -1,6 +1,9 @@
 use std::fs;
 
+use std::time::Duration;
+
 use super::*;
+use crate::server::Listen;
 
 fn settings(values: &[(&str, &str)]) -> Result<Settings, Error> {
     let mut config = Config::new();
@@ -20,20 +23,11 @@ fn default_is_what_the_table_says() {
     let of_the_table = settings(&given).unwrap();
     let shown = |part: &dyn std::fmt::Debug| format!("{part:?}");
     assert_eq!(shown(&Settings::default()), shown(&of_the_table));
-    assert_eq!(shown(&GateSettings::default()), shown(&of_the_table.gate));
-    assert_eq!(shown(&AppSettings::default()), shown(&of_the_table.app));
-    assert_eq!(
-        shown(&ServerSettings::default()),
-        shown(&of_the_table.server)
-    );
-    assert_eq!(shown(&LogSettings::default()), shown(&of_the_table.log));
 
     // A gate made of them keeps the documented promises.
-    let gate = crate::Gate::new(&GateSettings {
-        ephemeral_keys: true,
-        ..GateSettings::default()
-    })
-    .unwrap();
+    let mut settings = gate::Settings::default();
+    settings.keys.ephemeral = true;
+    let gate = crate::Gate::new(&settings).unwrap();
     let token = gate
         .issue_token(&crate::Grant {
             subject: "alice",
@@ -60,15 +54,15 @@ fn sentence(values: &[(&str, &str)]) -> String {
 #[test]
 fn defaults_are_the_originals() {
     let settings = settings(&[]).unwrap();
-    assert_eq!(settings.gate.max_requests, 5);
-    assert_eq!(settings.gate.rate_limit_window, Duration::from_secs(60));
-    assert_eq!(settings.gate.token_ttl, Duration::from_secs(1800));
+    assert_eq!(settings.gate.limiter.max_requests, 5);
+    assert_eq!(settings.gate.limiter.window, Duration::from_secs(60));
+    assert_eq!(settings.gate.tokens.token_ttl, Duration::from_secs(1800));
     assert_eq!(
         settings.server.listen,
         [Listen::Tcp("127.0.0.1:5000".parse().unwrap())]
     );
     assert_eq!(settings.app.login, LoginMode::Auto);
-    assert_eq!(settings.gate.cbc, None);
+    assert_eq!(settings.gate.keys.given.cbc, None);
 }
 
 #[test]
@@ -110,8 +104,8 @@ fn later_sources_win_in_whatever_order_they_are_read() {
     config.set_flag("token_ttl", "90".into()).unwrap();
     config.load_file(&path).unwrap();
     let settings = config.settings().unwrap();
-    assert_eq!(settings.gate.max_requests, 7);
-    assert_eq!(settings.gate.token_ttl, Duration::from_secs(90));
+    assert_eq!(settings.gate.limiter.max_requests, 7);
+    assert_eq!(settings.gate.tokens.token_ttl, Duration::from_secs(90));
     assert_eq!(settings.app.allowed_hosts, ["a", "b"]);
     assert_eq!(
         config.source(find("max_requests").unwrap()),
@@ -233,8 +227,8 @@ fn combinations_that_make_no_sense_are_refused() {
 #[test]
 fn binary_values_are_read_by_prefix_or_by_length_alone() {
     let key = |text: &str| {
-        let settings = settings(&[("aes_key", text)]).unwrap().gate;
-        (settings.aes_key.unwrap().into_vec(), settings.aes_key_form)
+        let given = settings(&[("aes_key", text)]).unwrap().gate.keys.given;
+        (given.aes_key.unwrap().into_vec(), given.aes_key_form)
     };
     let bytes: Vec<u8> = (0..32).collect();
     let hex = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";

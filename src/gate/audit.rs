@@ -6,8 +6,7 @@ use std::fmt;
 use crate::Error;
 use crate::base::encoding::encode_hex;
 use crate::base::hkdf::hkdf_sha256;
-use crate::config::GateSettings;
-use crate::keys::KeyRing;
+use crate::keys::{self, KeyRing};
 use crate::logging::mask::MaskedForLog;
 use crate::signing::TokenKey;
 use zeroize::Zeroizing;
@@ -67,11 +66,11 @@ impl fmt::Debug for Event<'_> {
 }
 
 impl Pseudonyms {
-    /// Those of the gates with these settings. Makes no keys.
+    /// Those of the gates with these keys. Makes no keys.
     ///
     /// # Errors
     /// [`Error::KeyRing`] where there is a key ring that cannot be read.
-    pub fn of(settings: &GateSettings) -> Result<Self, Error> {
+    pub fn of(settings: &keys::Settings) -> Result<Self, Error> {
         Pseudonyms::from_ring(&KeyRing::as_it_is(settings)?)
     }
 
@@ -87,7 +86,7 @@ impl Pseudonyms {
     ///
     /// # Errors
     /// Those of [`of`](Self::of).
-    pub fn under_every_key(settings: &GateSettings) -> Result<Vec<Self>, Error> {
+    pub fn under_every_key(settings: &keys::Settings) -> Result<Vec<Self>, Error> {
         let ring = KeyRing::as_it_is(settings)?;
         ring.token_keys().map(Pseudonyms::under).collect()
     }

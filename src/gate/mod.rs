@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod login;
+mod settings;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use crate::base::data_dir;
 use crate::base::encoding::{decode_base64, encode_base64};
 use crate::base::secret::wipe;
 use crate::cipher::{self, CbcMode, DataKey, DataKeyId, Stream};
-use crate::config::GateSettings;
 use crate::gate::audit::{Asker, Event, Pseudonyms};
 use crate::keys::{KeyOrigin, KeyRing, Keys, Unusable};
 use crate::limiter::{Admission, Limiter};
@@ -23,6 +23,7 @@ use crate::users::Users;
 use crate::{Error, Secret, TokenError};
 
 pub use login::{Refreshed, Tokens};
+pub use settings::Settings;
 
 /// Issues and checks tokens, encrypts and decrypts data, and limits callers.
 ///
@@ -46,36 +47,29 @@ struct Inner {
 }
 
 impl Gate {
-    /// Makes a gate. Touches the file system only where `settings.data_dir` is set: the key ring is read there, and made
+    /// Makes a gate. Touches the file system only where `settings.keys.data_dir` is set: the key ring is read there, and made
     /// if keys are missing.
     ///
     /// # Errors
     /// [`Error::Setting`] where there are no keys to be had; [`Error::KeyRing`] where the ring cannot be read, trusted or
     /// written.
-    pub fn new(settings: &GateSettings) -> Result<Self, Error> {
-        let limiter = match settings.max_requests {
-            0 => None,
-            limit => Some(Limiter::new(
-                limit,
-                settings.rate_limit_window,
-                settings.limiter_memory,
-            )?),
-        };
-        if let Some(folder) = &settings.data_dir {
+    pub fn new(settings: &Settings) -> Result<Self, Error> {
+        let limiter = Limiter::of(&settings.limiter)?;
+        if let Some(folder) = &settings.keys.data_dir {
             // Whatever reads or writes a file there says why it cannot be; without any there is nothing to protect.
             let _ = data_dir::close_to_others(folder);
         }
-        let ledger = Arc::new(Ledger::new(settings));
-        let (keys, added) = Keys::load(settings)?;
+        let ledger = Arc::new(Ledger::new(&settings.store));
+        let (keys, added) = Keys::load(&settings.keys)?;
         let gate = Gate {
             inner: Arc::new(Inner {
                 pseudonyms: Pseudonyms::from_ring(&keys.current())?,
                 keys,
-                tokens: TokenRules::new(settings)?,
-                users: Users::with_ledger(settings, ledger.clone())?,
+                tokens: TokenRules::new(&settings.tokens)?,
+                users: Users::with_ledger(&settings.users, ledger.clone())?,
                 ledger,
-                refresh_ttl: settings.refresh_ttl,
-                token_key_lead: settings.token_key_lead,
+                refresh_ttl: settings.tokens.refresh_ttl,
+                token_key_lead: settings.keys.rotation.token_key_lead,
                 limiter,
             }),
         };

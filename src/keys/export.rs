@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::Settings;
 use super::document::{Fault, Kind, RingContents, RingKey};
+use super::ring_secret::RingSecret;
 use super::schedule::in_use;
-use super::seal::{AtRest, RingSeal, RingSecret};
+use super::seal::{AtRest, RingSeal};
 use super::{Generated, RING_BACKUP_FILE, RING_FILE, file, manage, write};
 use crate::base::clock::unix_now;
-use crate::config::GateSettings;
 use crate::{Error, Secret};
 
 /// Writes the ring anew, sealed under the secret that the settings name; the ring before is kept as the backup, sealed too.
@@ -15,8 +16,8 @@ use crate::{Error, Secret};
 ///
 /// # Errors
 /// [`Error::Setting`] where they name none; [`Error::KeyRing`] where the ring cannot be read, trusted or written.
-pub fn seal(settings: &GateSettings) -> Result<PathBuf, Error> {
-    let seal = RingSeal::of(settings)?;
+pub fn seal(settings: &Settings) -> Result<PathBuf, Error> {
+    let seal = RingSeal::of(&settings.ring)?;
     if !seal.seals() {
         return Err(Error::Setting(
             "There is nothing to seal the key ring under. Set SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE.".into(),
@@ -29,11 +30,11 @@ pub fn seal(settings: &GateSettings) -> Result<PathBuf, Error> {
 ///
 /// # Errors
 /// [`Error::KeyRing`] where the ring cannot be read, trusted or written.
-pub fn unseal(settings: &GateSettings) -> Result<PathBuf, Error> {
-    rewrite(settings, &RingSeal::of(settings)?, true)
+pub fn unseal(settings: &Settings) -> Result<PathBuf, Error> {
+    rewrite(settings, &RingSeal::of(&settings.ring)?, true)
 }
 
-fn rewrite(settings: &GateSettings, seal: &RingSeal, plain: bool) -> Result<PathBuf, Error> {
+fn rewrite(settings: &Settings, seal: &RingSeal, plain: bool) -> Result<PathBuf, Error> {
     let folder = manage::folder(settings)?;
     write::rewrite(folder, seal, plain)?;
     Ok(folder.join(RING_FILE))
@@ -44,10 +45,10 @@ fn rewrite(settings: &GateSettings, seal: &RingSeal, plain: bool) -> Result<Path
 ///
 /// # Errors
 /// [`Error::KeyRing`] where there is no ring, or it cannot be read or trusted.
-pub fn export(settings: &GateSettings, secret: &RingSecret) -> Result<Secret, Error> {
+pub fn export(settings: &Settings, secret: &RingSecret) -> Result<Secret, Error> {
     let folder = manage::folder(settings)?;
     let found =
-        file::read(folder, &RingSeal::of(settings)?)?.ok_or_else(|| file::none_in(folder))?;
+        file::read(folder, &RingSeal::of(&settings.ring)?)?.ok_or_else(|| file::none_in(folder))?;
     let seal = RingSeal::new(Some(secret.clone()), None);
     seal.seal(found.text.expose(), &seal.derivation(&AtRest::Plain)?)
 }
@@ -59,11 +60,7 @@ pub fn export(settings: &GateSettings, secret: &RingSecret) -> Result<Secret, Er
 /// [`Error::InvalidInput`] where the text is no exported ring, or not under this secret, or one of its keys has the id of
 /// another key of the ring; those of
 /// [`generate`](super::generate). The ring is then as it was.
-pub fn import(
-    settings: &GateSettings,
-    text: Secret,
-    secret: &RingSecret,
-) -> Result<Generated, Error> {
+pub fn import(settings: &Settings, text: Secret, secret: &RingSecret) -> Result<Generated, Error> {
     let folder = manage::folder(settings)?;
     let (text, at_rest) = RingSeal::new(Some(secret.clone()), None)
         .open(text)
@@ -84,7 +81,7 @@ pub fn import(
     let path = folder.join(RING_FILE);
     let from = format!("the key ring {}", path.display());
     let mut added = Vec::new();
-    let changed = write::change(folder, &RingSeal::of(settings)?, |ring| {
+    let changed = write::change(folder, &RingSeal::of(&settings.ring)?, |ring| {
         for kind in [Kind::Token, Kind::Data] {
             let keys = ring.keys_mut(kind);
             let mut new = std::mem::take(exported.keys_mut(kind));

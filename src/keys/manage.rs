@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::Settings;
 use super::document::{Kind, RingContents, RingKey};
 use super::file::{RING_BACKUP_FILE, RING_FILE};
 use super::schedule::Takeover;
@@ -10,7 +11,6 @@ use super::seal::RingSeal;
 use super::{KeyOrigin, KeyRing, KeyUsage, usage, write};
 use crate::Error;
 use crate::base::clock::unix_now;
-use crate::config::GateSettings;
 use crate::signing::TokenAlgorithm;
 
 /// The keys that there are, without their secrets.
@@ -75,7 +75,7 @@ pub struct Generated {
 ///
 /// # Errors
 /// [`Error::KeyRing`] where the ring cannot be read or trusted, or is gone while its backup is there.
-pub fn list(settings: &GateSettings) -> Result<KeyList, Error> {
+pub fn list(settings: &Settings) -> Result<KeyList, Error> {
     let ring = KeyRing::as_it_is(settings)?;
     let folder = settings.data_dir.as_deref().filter(|_| ring.has_file);
     Ok(KeyList {
@@ -92,18 +92,18 @@ pub fn list(settings: &GateSettings) -> Result<KeyList, Error> {
 /// # Errors
 /// [`Error::Setting`] where the settings leave the new keys without use; [`Error::KeyRing`] where the ring cannot be
 /// read, trusted or written. The ring is then as it was.
-pub fn generate(settings: &GateSettings, kinds: NewKeys) -> Result<Generated, Error> {
+pub fn generate(settings: &Settings, kinds: NewKeys) -> Result<Generated, Error> {
     add(settings, kinds, |_| None)
 }
 
 /// Adds keys, or makes the ring. `grace`: how long the keys before are accepted, by the kind.
 pub(super) fn add(
-    settings: &GateSettings,
+    settings: &Settings,
     kinds: NewKeys,
     grace: impl Fn(Kind) -> Option<Duration>,
 ) -> Result<Generated, Error> {
     check_use(settings, kinds)?;
-    add_where(settings, &RingSeal::of(settings)?, |_, kind| {
+    add_where(settings, &RingSeal::of(&settings.ring)?, |_, kind| {
         kinds.has(kind).then(|| Takeover {
             grace: grace(kind),
             now: kinds.now,
@@ -113,7 +113,7 @@ pub(super) fn add(
 
 /// Adds a key of each kind of which `wanted` says so, under the ring's lock; of both kinds where there is no ring.
 pub(super) fn add_where(
-    settings: &GateSettings,
+    settings: &Settings,
     seal: &RingSeal,
     mut wanted: impl FnMut(&mut RingContents, Kind) -> Option<Takeover>,
 ) -> Result<Generated, Error> {
@@ -126,7 +126,7 @@ pub(super) fn add_where(
         for kind in [Kind::Token, Kind::Data] {
             let first = new.then(Takeover::default);
             if let Some(takeover) = wanted(ring, kind).or(first) {
-                ring.add_successor(kind, settings, takeover, unix_now())?;
+                ring.add_successor(kind, &settings.rotation, takeover, unix_now())?;
                 let key = ring.keys_mut(kind).last().expect("just added");
                 added.push(KeyOrigin {
                     newest: key.signs_from.is_none(),
@@ -158,8 +158,8 @@ pub(super) fn origin(kind: Kind, key: &RingKey, from: &str) -> KeyOrigin {
 }
 
 /// Where the ring is, or would be.
-pub(super) fn folder(settings: &GateSettings) -> Result<&Path, Error> {
-    if settings.ephemeral_keys {
+pub(super) fn folder(settings: &Settings) -> Result<&Path, Error> {
+    if settings.ephemeral {
         return Err(Error::Setting(
             "SEALGATE_KEYS=ephemeral uses no key ring. Set it to ring (or unset it) to make or change one.".into(),
         ));
@@ -172,10 +172,10 @@ pub(super) fn folder(settings: &GateSettings) -> Result<&Path, Error> {
 }
 
 /// A key that would never be used is not made: whoever asked for it believes that the old one is retired.
-fn check_use(settings: &GateSettings, kinds: NewKeys) -> Result<(), Error> {
+fn check_use(settings: &Settings, kinds: NewKeys) -> Result<(), Error> {
     let sentence = match (
-        kinds.token && settings.jwt_secret_key.is_some(),
-        kinds.data && settings.aes_key.is_some(),
+        kinds.token && settings.given.jwt_secret_key.is_some(),
+        kinds.data && settings.given.aes_key.is_some(),
     ) {
         (false, false) => return Ok(()),
         (true, true) => {

@@ -11,9 +11,11 @@ pub(crate) use document::fuzz::documents;
 mod export;
 mod file;
 mod manage;
+mod ring_secret;
 mod rotate;
 mod schedule;
 mod seal;
+mod settings;
 mod state;
 mod tally;
 mod usage;
@@ -30,7 +32,6 @@ use crate::base::data_dir::check_folder;
 use crate::base::encoding::encode_hex;
 use crate::base::random::random_key;
 use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId};
-use crate::config::GateSettings;
 use crate::signing::{TokenAlgorithm, TokenKey};
 use crate::{Error, Secret};
 
@@ -43,8 +44,9 @@ use usage::{Haste, Journal};
 pub use export::{export, import, seal, unseal};
 pub use file::{RING_BACKUP_FILE, RING_FILE};
 pub use manage::{Generated, KeyList, NewKeys, generate, list};
-pub use rotate::{Changed, rotate, set_state, token_grace};
-pub use seal::RingSecret;
+pub use ring_secret::RingSecret;
+pub use rotate::{Changed, rotate, set_state};
+pub use settings::{GivenKeys, RingSecrets, Rotation, Settings};
 pub use state::KeyState;
 pub(crate) use state::{Held, Unusable};
 pub(crate) use tally::write_all_at_exit;
@@ -131,17 +133,17 @@ impl KeyRing {
     /// Collects the keys that the settings name: of the environment, of the ring file (made where it is needed and not
     /// yet there), or random ones.
     #[cfg(test)]
-    pub(crate) fn load(settings: &GateSettings) -> Result<Self, Error> {
-        KeyRing::collect(settings, &RingSeal::of(settings)?, Missing::Make)
+    pub(crate) fn load(settings: &Settings) -> Result<Self, Error> {
+        KeyRing::collect(settings, &RingSeal::of(&settings.ring)?, Missing::Make)
     }
 
     /// The same without making any: a kind of key may be missing then.
-    pub(crate) fn as_it_is(settings: &GateSettings) -> Result<Self, Error> {
-        KeyRing::collect(settings, &RingSeal::of(settings)?, Missing::Leave)
+    pub(crate) fn as_it_is(settings: &Settings) -> Result<Self, Error> {
+        KeyRing::collect(settings, &RingSeal::of(&settings.ring)?, Missing::Leave)
     }
 
     /// With [`Missing::Leave`] a kind of key may be missing, which otherwise never is.
-    fn collect(settings: &GateSettings, seal: &RingSeal, missing: Missing) -> Result<Self, Error> {
+    fn collect(settings: &Settings, seal: &RingSeal, missing: Missing) -> Result<Self, Error> {
         let mut ring = KeyRing {
             token_keys: Vec::new(),
             data_keys: Vec::new(),
@@ -154,20 +156,20 @@ impl KeyRing {
             tally: None,
             generation: next_generation(),
         };
-        if settings.ephemeral_keys {
+        if settings.ephemeral {
             if missing == Missing::Make {
                 ring.add_random(settings)?;
             }
         } else if let Some(folder) = &settings.data_dir {
             ring.add_file(settings, folder, seal, missing)?;
-        } else if !needs_no_ring(settings) {
+        } else if !needs_no_ring(&settings.given) {
             return Err(Error::Setting(
                 "No keys: set SEALGATE_DATA_DIR (keys are then made and kept there), or JWT_SECRET_KEY and AES_KEY, \
                  or SEALGATE_KEYS=ephemeral for keys that die with the process."
                     .into(),
             ));
         }
-        ring.add_settings(settings)?;
+        ring.add_settings(&settings.given)?;
         Ok(ring)
     }
 
@@ -277,10 +279,10 @@ impl KeyRing {
     }
 
     /// Whether the ring's file is still to be sealed under the secret that the settings name.
-    pub(crate) fn is_to_be_sealed(&self, settings: &GateSettings) -> bool {
+    pub(crate) fn is_to_be_sealed(&self, secrets: &RingSecrets) -> bool {
         self.has_file
             && !self.sealed
-            && (settings.ring_key.is_some() || settings.ring_key_file.is_some())
+            && (secrets.ring_key.is_some() || secrets.ring_key_file.is_some())
     }
 
     /// The keys without their secrets, as they are used at this moment.
@@ -308,15 +310,15 @@ impl KeyRing {
         self.origins.iter().rfind(|origin| origin.kind == kind)
     }
 
-    fn add_random(&mut self, settings: &GateSettings) -> Result<(), Error> {
+    fn add_random(&mut self, settings: &Settings) -> Result<(), Error> {
         const FROM: &str = "random bytes, gone when the process ends";
-        if settings.jwt_secret_key.is_none() {
+        if settings.given.jwt_secret_key.is_none() {
             self.add_token_key(
-                random_token_key(settings.token_algorithm)?,
+                random_token_key(settings.rotation.token_algorithm)?,
                 Origin::new(FROM),
             )?;
         }
-        if settings.aes_key.is_none() {
+        if settings.given.aes_key.is_none() {
             self.add_data_key(DataKey::new(&*random_key()?)?, Origin::new(FROM))?;
         }
         Ok(())
@@ -324,7 +326,7 @@ impl KeyRing {
 
     fn add_file(
         &mut self,
-        settings: &GateSettings,
+        settings: &Settings,
         folder: &Path,
         seal: &RingSeal,
         missing: Missing,
@@ -334,7 +336,7 @@ impl KeyRing {
                 self.sealed = matches!(found.at_rest, AtRest::Sealed(_));
                 found.contents
             }
-            None if needs_no_ring(settings) => return Ok(()),
+            None if needs_no_ring(&settings.given) => return Ok(()),
             None if missing == Missing::Leave => {
                 if folder.exists() {
                     check_folder(folder).map_err(Error::KeyRing)?;
@@ -343,7 +345,7 @@ impl KeyRing {
             }
             None => {
                 self.sealed = seal.seals();
-                make_file(folder, seal, settings.token_algorithm)?
+                make_file(folder, seal, settings.rotation.token_algorithm)?
             }
         };
         self.has_file = true;
@@ -360,30 +362,30 @@ impl KeyRing {
     }
 
     /// The environment's keys come last: they are the newest.
-    fn add_settings(&mut self, settings: &GateSettings) -> Result<(), Error> {
-        if let Some(secret) = &settings.jwt_secret_key {
+    fn add_settings(&mut self, given: &GivenKeys) -> Result<(), Error> {
+        if let Some(secret) = &given.jwt_secret_key {
             let key = TokenKey::new(TokenAlgorithm::Hs256, secret.expose())
                 .ok_or(Error::Crypto("a token key has no id"))?;
             self.forget_token_key(key.id(), secret);
             self.add_token_key(key, Origin::new("JWT_SECRET_KEY"))?;
             self.secret_from_settings = true;
         }
-        let Some(aes_key) = &settings.aes_key else {
+        let Some(aes_key) = &given.aes_key else {
             return Ok(());
         };
         let from = format!(
             "AES_KEY (read as {} {})",
             aes_key.len(),
-            byte_form(settings.aes_key_form)
+            byte_form(given.aes_key_form)
         );
         let data_key = DataKey::from_aes_key(aes_key.expose())?;
         self.data_keys
             .retain(|known| known.key.bytes() != data_key.bytes());
         self.add_data_key(data_key, Origin::new(&from))?;
-        let Some(iv) = &settings.aes_iv else {
+        let Some(iv) = &given.aes_iv else {
             return Ok(());
         };
-        self.cbc_mode = settings.cbc.unwrap_or(CbcMode::Seal);
+        self.cbc_mode = given.cbc.unwrap_or(CbcMode::Seal);
         if self.cbc_mode != CbcMode::Off {
             let iv = iv
                 .expose()
@@ -395,7 +397,7 @@ impl KeyRing {
                 id: String::new(),
                 from: format!(
                     "AES_KEY and AES_IV (read as 16 {})",
-                    byte_form(settings.aes_iv_form)
+                    byte_form(given.aes_iv_form)
                 ),
                 algorithm: None,
                 created: None,
@@ -508,8 +510,8 @@ fn make_file(
 }
 
 /// Whether the environment has a key of each kind.
-fn needs_no_ring(settings: &GateSettings) -> bool {
-    settings.jwt_secret_key.is_some() && settings.aes_key.is_some()
+fn needs_no_ring(given: &GivenKeys) -> bool {
+    given.jwt_secret_key.is_some() && given.aes_key.is_some()
 }
 
 fn next_generation() -> u64 {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Settings;
 use super::document::{Kind, RingContents};
 use super::schedule::{Takeover, in_use};
 use super::seal::RingSeal;
 use super::{Generated, KeyOrigin, KeyState, NewKeys, file, manage, write};
 use crate::Error;
 use crate::base::clock::unix_now;
-use crate::config::GateSettings;
 
 /// What [`set_state`] has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +26,13 @@ pub struct Changed {
 /// is zero, they are accepted no more, and neither is any older token key. Gates notice within half a second, in all processes
 /// that use the ring.
 ///
-/// A token key with a public key is published first, and signs when `settings.token_key_lead` is over, unless `kinds.now` or a
+/// A token key with a public key is published first, and signs when `settings.rotation.token_key_lead` is over, unless `kinds.now` or a
 /// `grace` of zero asks for it at once: [`KeyOrigin::signs_from`] has the time. All other keys are used at once.
 ///
 /// # Errors
 /// Those of [`generate`](super::generate); the ring is then as it was.
 pub fn rotate(
-    settings: &GateSettings,
+    settings: &Settings,
     kinds: NewKeys,
     grace: impl Fn(&'static str) -> Option<Duration>,
 ) -> Result<Generated, Error> {
@@ -50,14 +50,17 @@ pub(super) fn is_old(made: u64, age: Duration) -> bool {
 /// # Errors
 /// Those of [`rotate`].
 pub(super) fn rotate_old(
-    settings: &GateSettings,
+    settings: &Settings,
     seal: &RingSeal,
     kinds: NewKeys,
 ) -> Result<Vec<KeyOrigin>, Error> {
     let generated = manage::add_where(settings, seal, |ring, kind| {
         let (age, grace) = match kind {
-            Kind::Token => (settings.rotate_token_key_after, Some(token_grace(settings))),
-            Kind::Data => (settings.rotate_data_key_after, None),
+            Kind::Token => (
+                settings.rotation.rotate_token_key_after,
+                Some(settings.rotation.token_grace),
+            ),
+            Kind::Data => (settings.rotation.rotate_data_key_after, None),
         };
         // Another process may have been faster.
         let newest = ring.keys_mut(kind).last();
@@ -73,24 +76,18 @@ pub(super) fn rotate_old(
 /// # Errors
 /// Those of [`rotate`].
 pub(super) fn to_set_algorithm(
-    settings: &GateSettings,
+    settings: &Settings,
     seal: &RingSeal,
 ) -> Result<Vec<KeyOrigin>, Error> {
     let generated = manage::add_where(settings, seal, |ring, kind| {
-        let wanted = kind == Kind::Token && ring.token_algorithm() != settings.token_algorithm;
+        let wanted =
+            kind == Kind::Token && ring.token_algorithm() != settings.rotation.token_algorithm;
         wanted.then(|| Takeover {
-            grace: Some(token_grace(settings)),
+            grace: Some(settings.rotation.token_grace),
             now: false,
         })
     })?;
     Ok(generated.added)
-}
-
-/// How long the tokens of a replaced key are accepted where nobody says otherwise: until the last one has expired, and that
-/// is mostly one for refreshing a login.
-pub fn token_grace(settings: &GateSettings) -> Duration {
-    let longest = settings.token_ttl.max(settings.refresh_ttl);
-    longest.saturating_add(settings.leeway)
 }
 
 /// Changes whether what these keys made is accepted, by their ids. A token key that is to sign later and is retired is taken
@@ -99,10 +96,10 @@ pub fn token_grace(settings: &GateSettings) -> Duration {
 /// # Errors
 /// [`Error::InvalidInput`] where no key has an id, or it is the one of a key in use; [`Error::KeyRing`] where the ring
 /// cannot be read, trusted or written. The ring is then as it was.
-pub fn set_state(settings: &GateSettings, ids: &[&str], state: KeyState) -> Result<Changed, Error> {
+pub fn set_state(settings: &Settings, ids: &[&str], state: KeyState) -> Result<Changed, Error> {
     let folder = manage::folder(settings)?;
     let (mut keys, mut withdrawn) = (Vec::new(), Vec::new());
-    write::change(folder, &RingSeal::of(settings)?, |ring| {
+    write::change(folder, &RingSeal::of(&settings.ring)?, |ring| {
         if ring.is_empty() {
             return Err(file::none_in(folder));
         }

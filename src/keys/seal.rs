@@ -4,7 +4,6 @@
 //! derived once for each salt and kept, since a passphrase takes a tenth of a second; a ring that is written again keeps
 //! its salt.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -14,13 +13,14 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::document::Fault;
+use super::ring_secret::{Form, RingSecret};
+use super::settings::RingSecrets;
 use crate::base::encoding::{decode_base64, encode_base64};
 use crate::base::given_file;
 use crate::base::hkdf::hkdf_sha256;
 use crate::base::random::random;
 use crate::base::sync::lock;
 use crate::cipher::DataKey;
-use crate::config::GateSettings;
 use crate::{Error, Secret};
 
 pub(super) const FORMAT: &str = "sealgate sealed key ring";
@@ -31,46 +31,7 @@ const INFO: &[u8] = b"sealgate/ring-key/v1";
 const COST: (u32, u32, u32) = (64 << 10, 3, 1);
 /// A file that asks for more is not ours.
 const HIGHEST_COST: (u32, u32, u32) = (1 << 20, 16, 16);
-/// Fewest characters of a passphrase.
-const SHORTEST: usize = 12;
-const LONGEST: usize = 1024;
 const LARGEST_FILE: usize = 8 << 10;
-
-/// What a ring is sealed under: a key of 32 bytes, or a passphrase.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RingSecret {
-    form: Form,
-    bytes: Secret,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Key,
-    Passphrase,
-}
-
-impl RingSecret {
-    /// A key of 32 bytes.
-    pub(crate) fn key(bytes: Secret) -> Option<Self> {
-        let form = Form::Key;
-        (bytes.len() == 32).then_some(RingSecret { form, bytes })
-    }
-
-    /// A passphrase of 12 to 1024 characters.
-    pub fn passphrase(text: &[u8]) -> Option<Self> {
-        let length = std::str::from_utf8(text).ok()?.chars().count();
-        (SHORTEST..=LONGEST).contains(&length).then(|| RingSecret {
-            form: Form::Passphrase,
-            bytes: text.into(),
-        })
-    }
-}
-
-impl fmt::Debug for RingSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RingSecret")
-    }
-}
 
 /// The secrets that open a ring, and the one that seals it.
 pub(crate) struct RingSeal {
@@ -123,7 +84,7 @@ struct Envelope {
 
 impl RingSeal {
     /// What the settings name. Their files are read now.
-    pub(crate) fn of(settings: &GateSettings) -> Result<Self, Error> {
+    pub(crate) fn of(settings: &RingSecrets) -> Result<Self, Error> {
         let current = secret_of(
             "SEALGATE_RING_KEY",
             &settings.ring_key,
@@ -138,7 +99,7 @@ impl RingSeal {
     }
 
     /// The same, of what the secrets' files hold now; `None` where there are none that can be read a second time.
-    pub(super) fn of_files_again(settings: &GateSettings) -> Option<Self> {
+    pub(super) fn of_files_again(settings: &RingSecrets) -> Option<Self> {
         let files = [&settings.ring_key_file, &settings.ring_key_previous_file];
         let mut files = files.into_iter().flatten().peekable();
         files.peek()?;
@@ -277,7 +238,7 @@ fn secret_of(
     let text = Secret::read(file, LARGEST_FILE)
         .map_err(|error| wrong(&format!("cannot be read: {error}.")))?
         .ok_or_else(|| wrong("is larger than 8 KiB."))?;
-    crate::config::ring_secret(text.expose())
+    RingSecret::read(text.expose())
         .map(Some)
         .map_err(|wanted| wrong(&wanted))
 }

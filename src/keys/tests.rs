@@ -14,7 +14,7 @@ fn load(settings: &[(&str, &str)]) -> Result<KeyRing, Error> {
     for (name, value) in settings {
         config.set(name, value).unwrap();
     }
-    KeyRing::load(&config.settings().unwrap().gate)
+    KeyRing::load(&config.settings().unwrap().gate.keys)
 }
 
 fn gate(settings: &[(&str, &str)]) -> Gate {
@@ -272,7 +272,7 @@ fn one_key_in_both_places_is_one_key() {
     let key = crate::base::encoding::decode_base64(ring["token_keys"][0]["key"].as_str().unwrap())
         .unwrap();
     config.set("jwt_secret_key", &key).unwrap();
-    let loaded = KeyRing::load(&config.settings().unwrap().gate).unwrap();
+    let loaded = KeyRing::load(&config.settings().unwrap().gate.keys).unwrap();
     assert_eq!(loaded.token_keys.len(), 1);
     assert_eq!(
         loaded.settings_token_key().unwrap().key.id(),
@@ -321,7 +321,7 @@ fn new_keys_are_the_newest_and_the_old_ones_still_serve() {
     let given = [("data_dir", folder.to_str().unwrap())];
     let mut config = Config::new();
     config.set(given[0].0, given[0].1).unwrap();
-    let settings = config.settings().unwrap().gate;
+    let settings = config.settings().unwrap().gate.keys;
     assert_eq!(list(&settings).unwrap().ring, None);
     assert!(!folder.exists(), "looking makes nothing");
 

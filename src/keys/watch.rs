@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::Settings;
 use super::document::Fault;
 use super::rotate::{is_old, rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
@@ -20,7 +21,6 @@ use crate::Error;
 use crate::base::clock::coarse_milliseconds;
 use crate::base::file_stamp::Stamp;
 use crate::base::sync::{lock, try_lock};
-use crate::config::GateSettings;
 
 /// How often the file is looked at, in milliseconds.
 const LOOK_EVERY: u64 = 500;
@@ -39,7 +39,7 @@ pub(crate) struct Keys {
 }
 
 struct Source {
-    settings: GateSettings,
+    settings: Settings,
     /// Remembers the keys that take long to derive.
     seal: ArcSwap<RingSeal>,
     file: PathBuf,
@@ -65,15 +65,12 @@ struct Seen {
 
 impl Keys {
     /// The keys that the settings name, and those that were added because the settings ask for another algorithm.
-    pub(crate) fn load(settings: &GateSettings) -> Result<(Self, Vec<KeyOrigin>), Error> {
-        let folder = settings
-            .data_dir
-            .as_ref()
-            .filter(|_| !settings.ephemeral_keys);
+    pub(crate) fn load(settings: &Settings) -> Result<(Self, Vec<KeyOrigin>), Error> {
+        let folder = settings.data_dir.as_ref().filter(|_| !settings.ephemeral);
         let file = folder.map(|folder| folder.join(RING_FILE));
         // Before the ring is read: a change meanwhile is noticed later.
         let before = file.as_deref().and_then(Stamp::at);
-        let seal = RingSeal::of(settings)?;
+        let seal = RingSeal::of(&settings.ring)?;
         let (mut ring, added) = with_set_algorithm(settings, &seal)?;
         if before.is_none() && ring.has_file && ring.signing_key().algorithm().has_public_key() {
             // A first start, or the old keys are lost.
@@ -239,8 +236,8 @@ impl Keys {
         };
 
         let kinds = NewKeys {
-            token: has_old("token", settings.rotate_token_key_after),
-            data: has_old("data", settings.rotate_data_key_after),
+            token: has_old("token", settings.rotation.rotate_token_key_after),
+            data: has_old("data", settings.rotation.rotate_data_key_after),
             now: false,
         };
         // Nearly always it is too early. Where the ring is gone, none is made.
@@ -255,15 +252,15 @@ impl Keys {
     /// Whether the ring's file is still to be sealed.
     pub(crate) fn is_to_be_sealed(&self) -> bool {
         let source = self.source.as_ref();
-        source.is_some_and(|source| self.ring.load().is_to_be_sealed(&source.settings))
+        source.is_some_and(|source| self.ring.load().is_to_be_sealed(&source.settings.ring))
     }
 
     /// The age at which a key is to be replaced, the lower one of the two kinds.
     pub(crate) fn age(&self) -> Option<Duration> {
         let settings = &self.source.as_ref()?.settings;
         let ages = [
-            settings.rotate_token_key_after,
-            settings.rotate_data_key_after,
+            settings.rotation.rotate_token_key_after,
+            settings.rotation.rotate_data_key_after,
         ];
         ages.into_iter().filter(|age| !age.is_zero()).min()
     }
@@ -346,7 +343,7 @@ impl Source {
     /// The same, under what the secrets' files hold by now, if that is another secret and it opens the ring. Then it is the
     /// one that is used.
     fn ring_under_new_secrets(&self, seen: &mut Seen) -> Option<KeyRing> {
-        let seal = RingSeal::of_files_again(&self.settings)?;
+        let seal = RingSeal::of_files_again(&self.settings.ring)?;
         let seal = match &seen.secrets {
             Some(known) if known.has_secrets_of(&seal) => known.clone(),
             _ => Arc::new(seal),
@@ -364,14 +361,15 @@ impl Source {
 /// The ring, whose newest token key signs as the settings ask, if they do, or will. A key of the environment is HS256 and never gets
 /// here with another algorithm: the settings refuse that.
 fn with_set_algorithm(
-    settings: &GateSettings,
+    settings: &Settings,
     seal: &RingSeal,
 ) -> Result<(KeyRing, Vec<KeyOrigin>), Error> {
     let ring = KeyRing::collect(settings, seal, Missing::Make)?;
     let newest = ring.newest_origin("token").and_then(|key| key.algorithm);
     if !ring.has_file
-        || settings.jwt_secret_key.is_some()
+        || settings.given.jwt_secret_key.is_some()
         || settings
+            .rotation
             .token_algorithm
             .is_none_or(|set| Some(set.name()) == newest)
     {

@@ -5,6 +5,7 @@
 //! never evicted. Where everything counts and nothing can grow, new callers share one overflow window, and a caller whose
 //! own list cannot grow is held to the requests it already has.
 
+mod settings;
 mod table;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use siphasher::sip128::SipHasher13;
 use crate::Error;
 use crate::base::random::random;
 use crate::base::sync::lock;
+pub use settings::Settings;
 use table::{Stamps, Table};
 
 /// Many more than there are cores, so that two callers seldom wait for one lock.
@@ -71,6 +73,17 @@ struct Shard {
 }
 
 impl Limiter {
+    /// The limiter that the settings ask for; `None` where they switch it off.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn of(settings: &Settings) -> Result<Option<Self>, Error> {
+        match settings.max_requests {
+            0 => Ok(None),
+            limit => Limiter::new(limit, settings.window, settings.memory).map(Some),
+        }
+    }
+
     /// A limiter that admits `limit` requests in any `window`, within `max_bytes` of memory.
     ///
     /// # Errors

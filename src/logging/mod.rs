@@ -8,6 +8,7 @@
 mod json;
 mod line;
 pub(crate) mod mask;
+mod settings;
 mod sink;
 mod writer;
 
@@ -23,9 +24,9 @@ use simplelog::{CombinedLogger, SharedLogger};
 use crate::Error;
 use crate::base::clock;
 use crate::base::given_file;
-use crate::config::{LogFormat, LogSettings};
 
 pub use line::is_harmful;
+pub use settings::{LogFormat, Settings};
 use sink::Sink;
 use writer::Target;
 
@@ -48,7 +49,7 @@ static SINKS: OnceLock<Vec<Arc<Sink>>> = OnceLock::new();
 ///
 /// # Errors
 /// [`Error::Setting`] where the file cannot be opened; [`Error::Io`] where the process has a logger already.
-pub fn init(settings: &LogSettings) -> Result<(), Error> {
+pub fn init(settings: &Settings) -> Result<(), Error> {
     start(settings, true)
 }
 
@@ -56,7 +57,7 @@ pub fn init(settings: &LogSettings) -> Result<(), Error> {
 ///
 /// # Errors
 /// Those of [`init`].
-pub fn init_audit(settings: &LogSettings) -> Result<(), Error> {
+pub fn init_audit(settings: &Settings) -> Result<(), Error> {
     match settings.audit_file {
         Some(_) => start(settings, false),
         None => Ok(()),
@@ -67,7 +68,7 @@ pub fn init_audit(settings: &LogSettings) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Setting`] where other users can change one.
-pub fn check(settings: &LogSettings) -> Result<(), Error> {
+pub fn check(settings: &Settings) -> Result<(), Error> {
     let files = [
         ("SEALGATE_LOG_FILE", &settings.file),
         ("SEALGATE_AUDIT_FILE", &settings.audit_file),
@@ -89,7 +90,7 @@ fn check_file(name: &str, path: &Path) -> Result<(), Error> {
         .map_err(|end| Error::Setting(format!("{name}: {} {end}", path.display())))
 }
 
-fn start(settings: &LogSettings, lines: bool) -> Result<(), Error> {
+fn start(settings: &Settings, lines: bool) -> Result<(), Error> {
     let mut targets = Vec::new();
     if lines {
         targets.push(Target::terminal());

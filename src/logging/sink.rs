@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use log::{Level, Record};
 
 use super::format;
+use super::settings::LogFormat;
 use crate::base::sync::lock;
-use crate::config::LogFormat;
 
 /// Most bytes that wait to be written, those in the writer's hands included.
 const BOUND: usize = 4 << 20;

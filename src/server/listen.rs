@@ -14,7 +14,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use crate::Error;
 use crate::api::is_loopback;
-use crate::config::Listen;
+use crate::server::settings::Listen;
 
 /// An address that is being served.
 #[derive(Debug, Clone, PartialEq, Eq)]

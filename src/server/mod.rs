@@ -10,6 +10,7 @@ mod http1;
 mod listen;
 #[cfg(target_os = "linux")]
 mod pool;
+mod settings;
 #[cfg(target_os = "linux")]
 mod socket;
 pub mod tiny_http;
@@ -21,13 +22,13 @@ use std::time::Duration;
 use crate::api::App;
 use crate::base::fork;
 use crate::base::socket_owner;
-use crate::config::{EngineChoice, ServerSettings};
 use crate::{Error, Gate};
 
 use housekeeping::Housekeeping;
 pub use listen::Address;
 #[cfg(target_os = "linux")]
 pub(crate) use listen::SocketId;
+pub use settings::{EngineChoice, Listen, Settings};
 
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
 pub(crate) use http1::framing::fuzz::framing;
@@ -64,7 +65,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Setting`] where an address cannot be had, or must not be used with this engine.
-    pub fn start(app: App, settings: &ServerSettings) -> Result<Self, Error> {
+    pub fn start(app: App, settings: &Settings) -> Result<Self, Error> {
         let plan = Plan::of(settings)?;
         let sockets = settings
             .listen
@@ -96,7 +97,7 @@ impl Server {
     /// # Errors
     /// [`Error::Setting`] where an address must not be used with this engine, the engine is not to be had, or a file of TLS
     /// is not fit for use.
-    pub fn check(settings: &ServerSettings) -> Result<(), Error> {
+    pub fn check(settings: &Settings) -> Result<(), Error> {
         Plan::of(settings).map(drop)
     }
 
@@ -174,7 +175,7 @@ enum Plan {
 }
 
 impl Plan {
-    fn of(settings: &ServerSettings) -> Result<Self, Error> {
+    fn of(settings: &Settings) -> Result<Self, Error> {
         #[cfg(target_os = "linux")]
         if settings.engine != EngineChoice::TinyHttp {
             return tls::TlsAcceptor::new(settings).map(Plan::Pool);
@@ -206,7 +207,7 @@ impl Plan {
         self,
         app: App,
         sockets: Vec<listen::Socket>,
-        settings: &ServerSettings,
+        settings: &Settings,
     ) -> Result<Engine, Error> {
         match self {
             #[cfg(target_os = "linux")]

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
-use super::{Presented, SqliteStore, Store};
+use super::{Presented, Settings, SqliteStore, Store};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
-use crate::config::GateSettings;
 use crate::{Error, TokenError};
 
 /// How old the knowledge of what was changed elsewhere may be: well under the promised second.
@@ -47,10 +46,10 @@ enum Place {
 
 impl Ledger {
     /// Opens nothing yet.
-    pub(crate) fn new(settings: &GateSettings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         let place = match &settings.data_dir {
             // A folder that cannot be looked at is none of theirs: nothing of it is wanted, and nothing is written there.
-            Some(folder) if settings.ephemeral_keys => match SqliteStore::is_there(folder) {
+            Some(folder) if settings.ephemeral => match SqliteStore::is_there(folder) {
                 Ok(true) => Place::Folder(folder.clone()),
                 Ok(false) => Place::Memory,
                 Err(error) => {
@@ -58,7 +57,7 @@ impl Ledger {
                     Place::Memory
                 }
             },
-            None if settings.ephemeral_keys => Place::Memory,
+            None if settings.ephemeral => Place::Memory,
             Some(folder) => Place::Folder(folder.clone()),
             None => Place::Nowhere,
         };

@@ -5,6 +5,7 @@
 //! `token`.
 
 mod ledger;
+mod settings;
 mod sqlite;
 
 use std::path::Path;
@@ -12,6 +13,7 @@ use std::path::Path;
 use crate::Error;
 
 pub(crate) use ledger::Ledger;
+pub use settings::Settings;
 pub use sqlite::STORE_FILE;
 pub(crate) use sqlite::SqliteStore;
 

@@ -5,6 +5,7 @@
 
 mod cache;
 mod claims;
+mod settings;
 mod strict;
 
 use std::borrow::Cow;
@@ -18,7 +19,6 @@ use crate::base::clock::now;
 use crate::base::encoding::encode_url;
 use crate::base::names::check_subject;
 use crate::base::random::random;
-use crate::config::GateSettings;
 use crate::keys::{KeyRing, Unusable};
 use crate::signing::ACCESS_TYPE;
 use crate::store::{Ledger, Presented};
@@ -31,6 +31,7 @@ use strict::{Parts, ReadClaims, ReadHeader};
 pub use crate::base::names::{valid_scope, valid_subject};
 pub use crate::signing::MAX_TOKEN;
 pub use claims::{Claims, OPEN_LOGIN_SCOPE};
+pub use settings::Settings;
 pub use strict::Unverified;
 
 /// The longest that a new token can live, in seconds: ten years.
@@ -101,7 +102,7 @@ struct OwnClaims<'a> {
 }
 
 impl TokenRules {
-    pub(crate) fn new(settings: &GateSettings) -> Result<Self, Error> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let cache = match settings.token_cache {
             0 => None,
             tokens => Some(TokenCache::new(tokens)?),

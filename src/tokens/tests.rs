@@ -294,7 +294,7 @@ fn the_longest_token_that_is_issued_is_the_longest_that_is_accepted() {
         config.set("token_algorithm", algorithm).unwrap();
         let mut settings = config.settings().unwrap().gate;
         let mut issued = |size: usize| {
-            settings.issuer = "i".repeat(size);
+            settings.tokens.issuer = "i".repeat(size);
             let gate = Gate::new(&settings).unwrap();
             match gate.issue_token(&grant("alice")) {
                 Ok(token) => {
@@ -442,13 +442,13 @@ fn no_lifetime_wraps_round() {
         assert!(refused.to_string().contains("ten years"), "{refused}");
     }
     // Settings of a Rust program's own making.
-    settings.token_ttl = Duration::MAX;
-    settings.leeway = Duration::MAX;
+    settings.tokens.token_ttl = Duration::MAX;
+    settings.tokens.leeway = Duration::MAX;
     let gate = Gate::new(&settings).unwrap();
     assert!(gate.issue_token(&grant(None)).is_err());
     let token = gate
         .issue_token(&grant(Some(Duration::from_secs(1))))
         .unwrap();
     assert!(gate.verify_token(&token).is_ok());
-    assert!(crate::keys::token_grace(&settings) > longest);
+    assert!(settings.tokens.longest_life() > longest);
 }

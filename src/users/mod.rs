@@ -5,6 +5,7 @@
 
 mod lockout;
 mod password;
+mod settings;
 
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,7 @@ use std::sync::Arc;
 
 use crate::base::clock::unix_now;
 use crate::base::names::{check_subject, valid_scope};
-use crate::config::GateSettings;
-use crate::store::{Account, Change, Ledger, Moment, SqliteStore};
+use crate::store::{self, Account, Change, Ledger, Moment, SqliteStore};
 use crate::{Error, Secret};
 
 use lockout::Lockouts;
@@ -23,6 +23,7 @@ use password::Hasher;
 
 pub(crate) use password::DEAREST;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
+pub use settings::Settings;
 
 /// The accounts of a data directory. `Send` and `Sync`; what is changed here takes effect within a second in every process
 /// that uses the same directory.
@@ -34,7 +35,8 @@ pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
 /// let folder = tempfile::tempdir().unwrap();
 /// let mut config = Config::new();
 /// config.set("data_dir", folder.path().join("state").to_str().unwrap())?;
-/// let users = Users::new(&config.settings()?.gate)?;
+/// let gate = config.settings()?.gate;
+/// let users = Users::new(&gate.users, &gate.store)?;
 /// users.add("alice", &"correct horse".into(), "encrypt decrypt")?;
 /// assert_eq!(users.check("alice", &"correct horse".into(), "192.0.2.1")?.scope(), "encrypt decrypt");
 /// assert!(users.check("alice", &"battery staple".into(), "192.0.2.1").is_err());
@@ -86,15 +88,15 @@ impl Login {
 }
 
 impl Users {
-    /// The accounts in the settings' data directory. Opens and makes nothing yet.
+    /// The accounts in the store's data directory. Opens and makes nothing yet.
     ///
     /// # Errors
     /// [`Error::Crypto`] where the system has no random bytes.
-    pub fn new(settings: &GateSettings) -> Result<Self, Error> {
-        Users::with_ledger(settings, Arc::new(Ledger::new(settings)))
+    pub fn new(settings: &Settings, store: &store::Settings) -> Result<Self, Error> {
+        Users::with_ledger(settings, Arc::new(Ledger::new(store)))
     }
 
-    pub(crate) fn with_ledger(settings: &GateSettings, ledger: Arc<Ledger>) -> Result<Self, Error> {
+    pub(crate) fn with_ledger(settings: &Settings, ledger: Arc<Ledger>) -> Result<Self, Error> {
         Ok(Users {
             ledger,
             hasher: Hasher::new(settings),
@@ -263,7 +265,7 @@ impl Users {
     ///
     /// # Errors
     /// [`Error::Store`] where others can get at it; the sentence says how to mend that.
-    pub fn check_access(settings: &GateSettings) -> Result<(), Error> {
+    pub fn check_access(settings: &store::Settings) -> Result<(), Error> {
         let folder = settings.data_dir.as_deref();
         folder.map_or(Ok(()), SqliteStore::check_access)
     }

@@ -9,9 +9,9 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use once_cell::sync::Lazy;
 use zeroize::Zeroizing;
 
+use super::Settings;
 use crate::base::random::random;
 use crate::base::sync::lock;
-use crate::config::GateSettings;
 use crate::store::PasswordHash;
 use crate::{Error, Secret};
 
@@ -80,7 +80,7 @@ pub(super) struct Place {
 }
 
 impl Hasher {
-    pub(super) fn new(settings: &GateSettings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         let most = match settings.password_hashes {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             most => most,

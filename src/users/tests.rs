@@ -16,7 +16,8 @@ fn users(folder: &std::path::Path, settings: &[(&str, &str)]) -> Users {
     for (name, value) in CHEAP.iter().chain(settings) {
         config.set(name, value).unwrap();
     }
-    Users::new(&config.settings().unwrap().gate).unwrap()
+    let gate = config.settings().unwrap().gate;
+    Users::new(&gate.users, &gate.store).unwrap()
 }
 
 const PASSWORD: &str = "a quiet harbour";

@@ -13,7 +13,7 @@ const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
-fn settings(header: &str) -> AppSettings {
+fn settings(header: &str) -> Settings {
     let mut config = crate::Config::new();
     let given = config.set("trusted_proxies", "10.0.0.0/8,fd00::/8,unix");
     given
@@ -24,7 +24,7 @@ fn settings(header: &str) -> AppSettings {
 
 /// The first byte chooses the header; then a line for each field.
 pub(crate) fn forwarding(input: &[u8]) {
-    static SETTINGS: OnceLock<[AppSettings; 3]> = OnceLock::new();
+    static SETTINGS: OnceLock<[Settings; 3]> = OnceLock::new();
     let Some((&first, input)) = input.split_first() else {
         return;
     };

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::Request;
+use crate::api::settings::Settings;
 use crate::base::address::{Counted, counted, network, parse};
-use crate::config::AppSettings;
 
 /// The caller's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) enum Caller {
 impl Caller {
     /// The socket's peer; where that is a trusted proxy, the one configured header is walked from the right, where each
     /// proxy adds, to the first address that is not a proxy's. What cannot be read ends the walk.
-    pub(super) fn of(request: &Request<'_>, settings: &AppSettings) -> Caller {
+    pub(super) fn of(request: &Request<'_>, settings: &Settings) -> Caller {
         let mut caller = Caller::peer(request);
         if !caller.is_trusted(settings) {
             return caller;
@@ -83,7 +83,7 @@ impl Caller {
     }
 
     /// Whether it is a proxy that is believed.
-    pub(super) fn is_trusted(self, settings: &AppSettings) -> bool {
+    pub(super) fn is_trusted(self, settings: &Settings) -> bool {
         match self {
             Caller::Unix => settings.trust_unix_peers,
             Caller::Address(address) => settings

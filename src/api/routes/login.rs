@@ -10,10 +10,10 @@ use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::router::{Call, tell_limit};
+use crate::api::settings::{LoginMode, Settings};
 use crate::base::json::Json;
 use crate::base::names::{narrow_scope, valid_scope, valid_subject};
 use crate::base::socket_owner::Owner;
-use crate::config::{AppSettings, LoginMode};
 use crate::limiter::{Admission, Limiter};
 use crate::tokens::{Grant, OPEN_LOGIN_SCOPE};
 use crate::{Error, Tokens};
@@ -248,7 +248,7 @@ fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
 
 /// Why a caller may not log in without a password; `None`: it is a process of the user that the server runs as, and does not
 /// seem to pass on what others ask.
-fn why_not_open(request: &Request<'_>, settings: &AppSettings) -> Option<&'static str> {
+fn why_not_open(request: &Request<'_>, settings: &Settings) -> Option<&'static str> {
     if !request.peer.is_local() {
         return Some("this address can be reached from other machines");
     }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::router::Call;
+use crate::api::settings::Settings;
 use crate::base::file_stamp::Stamp;
 use crate::base::given_file;
 use crate::base::sync::lock;
-use crate::config::AppSettings;
 use crate::{Error, Secret};
 
 const BUILT_IN: &str = "This is the confidential data that Sealgate protects.";
@@ -45,7 +45,7 @@ pub(in crate::api) struct Last {
 }
 
 impl SecureData {
-    pub(in crate::api) fn new(settings: &AppSettings) -> Result<Self, Error> {
+    pub(in crate::api) fn new(settings: &Settings) -> Result<Self, Error> {
         let Some(path) = &settings.secure_data_file else {
             let fixed = settings.secure_data.clone();
             return Ok(SecureData::Fixed(Arc::new(

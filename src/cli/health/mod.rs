@@ -12,8 +12,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
-use sealgate::config::Listen;
-use sealgate::server::Address;
+use sealgate::server::{Address, Listen};
 
 use super::{Failure, remark, settings, start};
 use tls::Client;

@@ -140,7 +140,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn list(matches: &ArgMatches) -> Result<(), Failure> {
-    let settings = load_settings(matches)?.gate;
+    let settings = load_settings(matches)?.gate.keys;
     let listed = keys::list(&settings)?;
     if matches.get_flag("json") {
         print_json(&json!({
@@ -162,7 +162,7 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::no(match &settings.data_dir {
-        _ if settings.ephemeral_keys => {
+        _ if settings.ephemeral => {
             "With SEALGATE_KEYS=ephemeral each process makes random keys of its own, which no list shows.".to_owned()
         }
         Some(folder) => format!(
@@ -263,13 +263,13 @@ fn accepted(state: KeyState) -> String {
 fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
     let all = load_settings(matches)?;
     let trail = Trail::start(&all)?;
-    let settings = all.gate;
+    let settings = all.gate.keys;
     let grace = matches
         .get_one::<u32>("grace")
         .map(|seconds| Duration::from_secs(u64::from(*seconds)));
     let rotated = keys::rotate(&settings, chosen(matches), |kind| match kind {
         _ if grace.is_some() => grace,
-        "token" => Some(keys::token_grace(&settings)),
+        "token" => Some(settings.rotation.token_grace),
         _ => None,
     });
     tell(matches, &trail.told("keys.rotate", rotated)?)
@@ -278,7 +278,7 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
 fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
     let all = load_settings(matches)?;
     let trail = Trail::start(&all)?;
-    let settings = all.gate;
+    let settings = all.gate.keys;
     let changes = Changes::before(&settings);
     let ids: Vec<&str> = matches
         .get_many::<String>("id")
@@ -337,8 +337,8 @@ fn chosen(matches: &ArgMatches) -> NewKeys {
 fn generate(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
-    let changes = Changes::before(&settings.gate);
-    let generated = keys::generate(&settings.gate, chosen(matches));
+    let changes = Changes::before(&settings.gate.keys);
+    let generated = keys::generate(&settings.gate.keys, chosen(matches));
     tell(matches, &trail.told("keys.generate", generated)?)?;
     changes.hint_if_ring_is_new();
     Ok(())

@@ -79,7 +79,7 @@ fn passphrase_file() -> Arg {
 pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
-    let ring = trail.told("keys.seal", keys::seal(&settings.gate))?;
+    let ring = trail.told("keys.seal", keys::seal(&settings.gate.keys))?;
     said("Sealed", &ring)?;
     remark(
         "Restart running servers that do not have this secret, with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE set: until then they \
@@ -91,7 +91,7 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
 pub(super) fn unseal(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
-    let ring = trail.told("keys.unseal", keys::unseal(&settings.gate))?;
+    let ring = trail.told("keys.unseal", keys::unseal(&settings.gate.keys))?;
     said("In the clear", &ring)
 }
 
@@ -113,7 +113,7 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let secret = passphrase(matches, password::read_new)?;
     let trail = Trail::start(&settings)?;
-    let text = trail.told("keys.export", keys::export(&settings.gate, &secret))?;
+    let text = trail.told("keys.export", keys::export(&settings.gate.keys, &secret))?;
     write_new(&out, text.expose()).map_err(|error| {
         Failure::wrong(format!(
             "{} cannot be written: {error}.",
@@ -142,8 +142,11 @@ pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
     let text = read(&path(matches, "in"), LARGEST)?;
     let secret = passphrase(matches, || password::read_known("Passphrase: "))?;
     let trail = Trail::start(&settings)?;
-    let changes = Changes::before(&settings.gate);
-    let imported = trail.told("keys.import", keys::import(&settings.gate, text, &secret))?;
+    let changes = Changes::before(&settings.gate.keys);
+    let imported = trail.told(
+        "keys.import",
+        keys::import(&settings.gate.keys, text, &secret),
+    )?;
     changes.hint_if_ring_is_new();
     if imported.added.is_empty() && !matches.get_flag("json") {
         return write_output(b"All of these keys are in the ring already.\n");

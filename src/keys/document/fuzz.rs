@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // what panics is a finding
 
-use super::super::seal::{AtRest, RingSeal, RingSecret};
+use super::super::RingSecret;
+use super::super::seal::{AtRest, RingSeal};
 use super::*;
 
 /// A text, as it may lie in a ring's file or come from an export.

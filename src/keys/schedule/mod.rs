@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::KeyState;
+use super::Rotation;
 use super::document::{Kind, RingContents, RingKey};
 use crate::Error;
-use crate::config::GateSettings;
 
 /// How a new key takes over from the one before it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,17 +46,17 @@ impl RingContents {
     pub(super) fn add_successor(
         &mut self,
         kind: Kind,
-        settings: &GateSettings,
+        rotation: &Rotation,
         takeover: Takeover,
         now: u64,
     ) -> Result<(), Error> {
         // Who asks for this wants everybody to log in again, now. Data cannot be had again: that of older keys still opens.
         let ends_all = kind == Kind::Token && takeover.grace == Some(Duration::ZERO);
-        let lead = settings.token_key_lead.as_secs();
+        let lead = rotation.token_key_lead.as_secs();
         let is_published_first = kind == Kind::Token
             && !self.token_keys.is_empty()
             && self
-                .next_algorithm(settings.token_algorithm)
+                .next_algorithm(rotation.token_algorithm)
                 .has_public_key()
             && !ends_all
             && !takeover.now
@@ -69,7 +69,7 @@ impl RingContents {
                 key.state = KeyState::AcceptedUntil(now);
             }
         }
-        self.add_new(kind, settings.token_algorithm)?;
+        self.add_new(kind, rotation.token_algorithm)?;
         if let Some(key) = self.keys_mut(kind).last_mut() {
             key.signs_from = signs_from;
         }

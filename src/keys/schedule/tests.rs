@@ -6,7 +6,7 @@ const GRACE: u64 = 60;
 
 struct Ring {
     contents: RingContents,
-    settings: GateSettings,
+    rotation: Rotation,
 }
 
 impl Ring {
@@ -14,10 +14,10 @@ impl Ring {
     fn of(algorithm: TokenAlgorithm) -> Self {
         let mut ring = Ring {
             contents: RingContents::default(),
-            settings: crate::Config::new().settings().unwrap().gate,
+            rotation: Rotation::default(),
         };
-        ring.settings.token_key_lead = Duration::from_secs(LEAD);
-        ring.settings.token_algorithm = Some(algorithm);
+        ring.rotation.token_key_lead = Duration::from_secs(LEAD);
+        ring.rotation.token_algorithm = Some(algorithm);
         ring.add(0, false, Some(GRACE));
         ring.contents.add_new(Kind::Data, None).unwrap();
         ring
@@ -28,7 +28,7 @@ impl Ring {
         let grace = grace.map(Duration::from_secs);
         let takeover = Takeover { grace, now };
         self.contents
-            .add_successor(Kind::Token, &self.settings, takeover, time)
+            .add_successor(Kind::Token, &self.rotation, takeover, time)
             .unwrap();
         self.ids().pop().unwrap()
     }
@@ -79,7 +79,7 @@ fn a_first_key_signs_at_once_and_the_next_after_the_lead() {
 fn a_secret_that_nobody_fetches_signs_at_once() {
     let mut ring = Ring::of(TokenAlgorithm::EdDsa);
     ring.add(1000, false, Some(GRACE));
-    ring.settings.token_algorithm = Some(TokenAlgorithm::Hs256);
+    ring.rotation.token_algorithm = Some(TokenAlgorithm::Hs256);
     let secret = ring.add(1100, false, Some(GRACE));
     ring.check();
     assert_eq!(ring.signs(1100), secret);
@@ -87,7 +87,7 @@ fn a_secret_that_nobody_fetches_signs_at_once() {
         assert_eq!(ring.state(id), KeyState::AcceptedUntil(1100 + GRACE));
     }
     // The other way round its clients have to learn the key.
-    ring.settings.token_algorithm = Some(TokenAlgorithm::EdDsa);
+    ring.rotation.token_algorithm = Some(TokenAlgorithm::EdDsa);
     ring.add(2000, false, Some(GRACE));
     assert_eq!(ring.signs(2000 + LEAD - 1), secret);
 }

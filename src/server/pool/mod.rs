@@ -35,7 +35,7 @@ use crate::Error;
 use crate::api::App;
 use crate::base::sync::lock;
 use crate::base::threads;
-use crate::config::ServerSettings;
+use crate::server::settings::Settings;
 use crate::server::tls::TlsAcceptor;
 use crate::server::{farewell, listen};
 
@@ -62,7 +62,7 @@ impl Engine {
         app: App,
         sockets: Vec<listen::Socket>,
         tls: Option<TlsAcceptor>,
-        settings: &ServerSettings,
+        settings: &Settings,
     ) -> Result<Self, Error> {
         let workers = match settings.workers {
             0 => thread::available_parallelism().map_or(2, usize::from),

@@ -16,8 +16,8 @@ use crate::Error;
 use crate::api::{App, Method};
 use crate::base::address::{Counted, counted};
 use crate::base::sync::lock;
-use crate::config::ServerSettings;
 use crate::server::http1::head::Limits;
+use crate::server::settings::Settings;
 
 /// See the module.
 pub(super) struct Shared {
@@ -61,7 +61,7 @@ const ABORTING: u8 = 2;
 impl Shared {
     pub(super) fn new(
         app: App,
-        settings: &ServerSettings,
+        settings: &Settings,
         addresses: Addresses,
         mailboxes: Vec<Mailbox>,
         blocking: Pools,

@@ -13,9 +13,9 @@ use crate::Error;
 use crate::api::{App, Headers, Peer, Problem, Request, Response};
 use crate::base::sync::lock;
 use crate::base::threads;
-use crate::config::ServerSettings;
 use crate::server::http1::encode::{Framing, encode};
 use crate::server::http1::head::{self, BodyLength, Limits};
+use crate::server::settings::Settings;
 
 /// A rejected body up to this size is read and thrown away by tiny_http; what claims more is set aside instead, because
 /// tiny_http would allocate all of it.
@@ -61,7 +61,7 @@ impl Mount {
     /// listens on a loopback address, under Linux; on a Unix socket tiny_http does not show who connects, and nobody may.
     pub fn new(app: App, server: &tiny_http::Server) -> Self {
         let address = server.server_addr().to_ip();
-        let limits = Limits::of(&ServerSettings::default());
+        let limits = Limits::of(&Settings::default());
         Mount {
             exchange: Arc::new(Exchange::new(app, limits)),
             server: address,

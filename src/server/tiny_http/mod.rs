@@ -34,16 +34,16 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::api::App;
 use crate::base::sync::lock;
-use crate::config::{Listen, ServerSettings};
 use crate::server::farewell;
 use crate::server::http1::head::Limits;
 use crate::server::listen::Socket;
+use crate::server::settings::{Listen, Settings};
 
 use exchange::Exchange;
 pub use exchange::Mount;
 
 /// Refuses addresses that this engine is not fit for.
-pub(super) fn check_exposure(settings: &ServerSettings) -> Result<(), Error> {
+pub(super) fn check_exposure(settings: &Settings) -> Result<(), Error> {
     let exposed = settings.listen.iter().find_map(|listen| match listen {
         Listen::Tcp(address) if !address.ip().to_canonical().is_loopback() => Some(address),
         _ => None,
@@ -90,7 +90,7 @@ impl Engine {
     pub(super) fn start(
         app: App,
         sockets: Vec<Socket>,
-        settings: &ServerSettings,
+        settings: &Settings,
     ) -> Result<Self, Error> {
         let workers = match settings.workers {
             0 => std::thread::available_parallelism().map_or(8, |cores| (4 * cores.get()).max(8)),

@@ -12,7 +12,7 @@ use openssl::x509::X509;
 
 use crate::base::data_dir::shell_word;
 use crate::base::given_file;
-use crate::config::ServerSettings;
+use crate::server::settings::Settings;
 use crate::{Error, Secret};
 
 const CERT: &str = "SEALGATE_TLS_CERT";
@@ -31,7 +31,7 @@ pub(super) struct Identity {
 }
 
 /// Reads certificate and key; `None` where neither is set.
-pub(super) fn read_identity(settings: &ServerSettings) -> Result<Option<Identity>, Error> {
+pub(super) fn read_identity(settings: &Settings) -> Result<Option<Identity>, Error> {
     let (cert, key) = match (&settings.tls_cert, &settings.tls_key) {
         (None, None) => return Ok(None),
         (Some(cert), Some(key)) => (cert, key),
@@ -70,14 +70,14 @@ pub(super) fn read_identity(settings: &ServerSettings) -> Result<Option<Identity
 }
 
 /// Reads the certificates of those who vouch for clients; `None` where clients are not asked.
-pub(super) fn read_client_ca(settings: &ServerSettings) -> Result<Option<Vec<X509>>, Error> {
+pub(super) fn read_client_ca(settings: &Settings) -> Result<Option<Vec<X509>>, Error> {
     let path = settings.tls_client_ca.as_deref();
     path.map(|path| read_certificates(CLIENT_CA, path))
         .transpose()
 }
 
 /// What OpenSSL has against files that read well, each by itself.
-pub(super) fn refused(settings: &ServerSettings, errors: &ErrorStack) -> Error {
+pub(super) fn refused(settings: &Settings, errors: &ErrorStack) -> Error {
     let reason = |error: &openssl::error::Error| error.reason().map(str::to_owned);
     let reason = errors.errors().iter().find_map(reason);
     let reason = reason.unwrap_or_else(|| "unknown reason".to_owned());

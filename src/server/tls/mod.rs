@@ -37,7 +37,7 @@ use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509PurposeId};
 
 use crate::Error;
-use crate::config::ServerSettings;
+use crate::server::settings::Settings;
 use crate::server::socket::{Socket, Stop};
 use files::{Identity, read_client_ca, read_identity};
 #[cfg(any(test, fuzzing))]
@@ -83,7 +83,7 @@ impl TlsAcceptor {
     ///
     /// # Errors
     /// [`Error::Setting`]: a file that cannot be had, is not what it should be, or does not fit the others.
-    pub(in crate::server) fn new(settings: &ServerSettings) -> Result<Option<Self>, Error> {
+    pub(in crate::server) fn new(settings: &Settings) -> Result<Option<Self>, Error> {
         let Some(identity) = read_identity(settings)? else {
             return Ok(None);
         };

@@ -8,7 +8,7 @@ use memchr::memchr;
 
 use crate::api::{Headers, Method, Problem};
 use crate::base::http_syntax::is_token;
-use crate::config::ServerSettings;
+use crate::server::settings::Settings;
 
 /// Longest request target, in bytes.
 pub(in crate::server) const MAX_TARGET: usize = 8192;
@@ -25,7 +25,7 @@ pub(in crate::server) struct Limits {
 }
 
 impl Limits {
-    pub(in crate::server) fn of(settings: &ServerSettings) -> Self {
+    pub(in crate::server) fn of(settings: &Settings) -> Self {
         Limits {
             head: settings.max_head,
             fields: settings.max_fields,

@@ -10,7 +10,7 @@ use openssl::symm::Cipher;
 
 use super::super::TlsAcceptor;
 use super::papers::{Desk, Paper, Wanted, ec_key, rsa_key};
-use crate::config::ServerSettings;
+use crate::server::settings::Settings;
 
 /// The settings are refused with a sentence that has these words in it, and nothing is left for others on this thread.
 fn says(desk: &Desk, words: &[&str]) {
@@ -28,7 +28,7 @@ fn says(desk: &Desk, words: &[&str]) {
 
 #[test]
 fn without_a_certificate_there_is_no_tls() {
-    let none = TlsAcceptor::new(&ServerSettings::default()).unwrap();
+    let none = TlsAcceptor::new(&Settings::default()).unwrap();
     assert!(none.is_none());
 }
 
@@ -44,7 +44,7 @@ fn one_file_alone_is_refused() {
 
 #[test]
 fn each_file_has_to_be_there_and_to_be_a_file() {
-    let place = |settings: &mut ServerSettings, number: usize, path: &Path| {
+    let place = |settings: &mut Settings, number: usize, path: &Path| {
         let settings = [
             &mut settings.tls_cert,
             &mut settings.tls_key,

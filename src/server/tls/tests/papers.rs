@@ -15,7 +15,7 @@ use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAltern
 use openssl::x509::{X509, X509Name};
 
 use super::super::TlsAcceptor;
-use crate::config::ServerSettings;
+use crate::server::settings::Settings;
 
 /// A certificate and its key.
 #[derive(Clone)]
@@ -145,7 +145,7 @@ impl Paper {
 pub(super) struct Desk {
     pub(super) folder: tempfile::TempDir,
     pub(super) root: Paper,
-    pub(super) settings: ServerSettings,
+    pub(super) settings: Settings,
 }
 
 impl Desk {
@@ -159,7 +159,7 @@ impl Desk {
         let mut desk = Desk {
             folder: tempfile::tempdir().unwrap(),
             root,
-            settings: ServerSettings::default(),
+            settings: Settings::default(),
         };
         desk.settings.tls_cert = Some(desk.file("cert.pem", &own.pem()));
         desk.settings.tls_key = Some(desk.file("key.pem", &own.key_pem()));

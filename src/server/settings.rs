@@ -1,0 +1,105 @@
+//! Where and how the server listens, and how much it takes on.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where and how the server listens.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `SEALGATE_LISTEN`.
+    pub listen: Vec<Listen>,
+    /// `SEALGATE_ENGINE`.
+    pub engine: EngineChoice,
+    /// `SEALGATE_WORKERS`; zero: as many as the engine thinks right.
+    pub workers: usize,
+    /// `SEALGATE_BLOCKING_WORKERS`.
+    pub blocking_workers: usize,
+    /// `SEALGATE_MAX_HEAD` in bytes.
+    pub max_head: usize,
+    /// `SEALGATE_MAX_FIELDS`.
+    pub max_fields: usize,
+    /// `SEALGATE_MAX_BODY` in bytes.
+    pub max_body: usize,
+    /// `SEALGATE_HEAD_TIMEOUT`: for the whole head, and for a TLS handshake.
+    pub head_timeout: Duration,
+    /// `SEALGATE_BODY_TIMEOUT`: for the whole body.
+    pub body_timeout: Duration,
+    /// `SEALGATE_WRITE_TIMEOUT`: for the whole answer.
+    pub write_timeout: Duration,
+    /// `SEALGATE_IDLE_TIMEOUT`: between two requests.
+    pub idle_timeout: Duration,
+    /// `SEALGATE_MAX_CONNECTIONS`.
+    pub max_connections: usize,
+    /// `SEALGATE_MAX_CONNECTIONS_PER_ADDRESS`; zero: no fixed number.
+    pub max_connections_per_address: usize,
+    /// `SEALGATE_MAX_BUFFERED` in bytes, of all connections together.
+    pub max_buffered: usize,
+    /// `SEALGATE_MAX_TLS_MEMORY` in bytes, of all connections together.
+    pub max_tls_memory: usize,
+    /// `SEALGATE_TLS_CERT`: with it TCP addresses speak TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// `SEALGATE_TLS_KEY`.
+    pub tls_key: Option<PathBuf>,
+    /// `SEALGATE_TLS_CLIENT_CA`: with it clients are asked for certificates.
+    pub tls_client_ca: Option<PathBuf>,
+    /// `SEALGATE_TLS_CLIENT`: whether clients must have one then.
+    pub tls_client_required: bool,
+    /// `SEALGATE_GRACE`: how long running requests may take when the server stops.
+    pub grace: Duration,
+    /// `SEALGATE_SOCKET_MODE`: permissions of a Unix socket.
+    pub socket_mode: u32,
+    /// Whether `SEALGATE_TRUSTED_PROXIES` says that a proxy stands in front.
+    pub behind_proxy: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Settings {
+            listen: vec![Listen::Tcp(([127, 0, 0, 1], 5000).into())],
+            engine: EngineChoice::Auto,
+            workers: 0,
+            blocking_workers: 16,
+            max_head: 16 << 10,
+            max_fields: 64,
+            max_body: 1 << 20,
+            head_timeout: seconds(10),
+            body_timeout: seconds(30),
+            write_timeout: seconds(30),
+            idle_timeout: seconds(60),
+            max_connections: 10_000,
+            max_connections_per_address: 0,
+            max_buffered: 64 << 20,
+            max_tls_memory: 256 << 20,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            tls_client_required: true,
+            grace: seconds(10),
+            socket_mode: 0o600,
+            behind_proxy: false,
+        }
+    }
+}
+
+/// What serves the sockets.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// The best one of this platform.
+    #[default]
+    Auto,
+    /// The engine of Linux, with limits and deadlines of its own.
+    Pool,
+    /// The portable one.
+    TinyHttp,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// `127.0.0.1:5000`, `[::1]:5000`; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// `unix:/run/sealgate.sock`.
+    Unix(PathBuf),
+}

@@ -1,0 +1,28 @@
+//! What a password costs, and when guessing is slowed down.
+
+/// How passwords are hashed and tried.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `SEALGATE_PASSWORD_MEMORY` in KiB: argon2id's m.
+    pub password_memory: u32,
+    /// `SEALGATE_PASSWORD_PASSES`: argon2id's t.
+    pub password_passes: u32,
+    /// `SEALGATE_PASSWORD_LANES`: argon2id's p.
+    pub password_lanes: u32,
+    /// `SEALGATE_PASSWORD_HASHES`: how many are made at a time; zero: as many as there are cores.
+    pub password_hashes: usize,
+    /// `SEALGATE_LOCKOUT_AFTER`: wrong passwords before tries are put off; zero never does.
+    pub lockout_after: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            password_memory: 19_456,
+            password_passes: 2,
+            password_lanes: 1,
+            password_hashes: 0,
+            lockout_after: 5,
+        }
+    }
+}
