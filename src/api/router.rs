@@ -1,111 +1,14 @@
 //! From a request to its route, and the gates on the way: token, scope, limit.
 
-use std::fmt;
-
 use super::caller::Caller;
 use super::host::HostRoute;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
-use super::routes::ROUTES;
-use super::{AppInner, Seen};
-use crate::api::settings::Settings;
-use crate::gate::audit::{Asker, Event};
+use super::route::{Access, AppInner, Call, Pace, Route, Seen, audit, bearer_token, tell_limit};
 use crate::limiter::Admission;
 use crate::tokens::TokenUse;
 use crate::{Claims, TokenError};
-
-/// A route of the API.
-pub(super) struct Route {
-    pub(super) method: Method,
-    pub(super) path: &'static str,
-    pub(super) access: Access,
-    /// Whether it takes this kind of body, by what the head says of it.
-    pub(super) takes: fn(&Request<'_>) -> Result<(), Problem>,
-    /// Whether the body may be as long as any; otherwise it is as short as what people log in with.
-    pub(super) takes_data: bool,
-    /// What `GET /` says of it.
-    pub(super) about: &'static str,
-    pub(super) answer: fn(&mut Call<'_>) -> Result<Response, Problem>,
-}
-
-/// Who may use a route.
-pub(super) enum Access {
-    Anyone,
-    /// Holders of a token with one of these scopes, or sets of scopes, as often as the limit admits.
-    Token(&'static [&'static str]),
-    /// Holders of a token with this scope (the empty one: of any token), as often as they like.
-    Unlimited(&'static str),
-}
-
-/// How long an answer may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// At most about a millisecond.
-    Quick,
-    /// It computes for longer than that, because what comes or goes is large.
-    Large,
-    /// It may wait for something.
-    Slow,
-    /// It hashes a password: that takes a core and much memory for some time.
-    Hashing,
-}
-
-/// What a route gets to see.
-pub(super) struct Call<'a> {
-    pub(super) app: &'a AppInner,
-    pub(super) request: &'a Request<'a>,
-    /// What the token says, where the route asks for one.
-    pub(super) claims: Option<&'a Claims>,
-    pub(super) seen: &'a mut Seen,
-}
-
-/// The caller's address, found where it is written: nobody may want it.
-pub(super) struct LazyCaller<'a> {
-    request: &'a Request<'a>,
-    settings: &'a Settings,
-}
-
-impl fmt::Display for LazyCaller<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Caller::of(self.request, self.settings).fmt(f)
-    }
-}
-
-impl Call<'_> {
-    pub(super) fn caller(&self) -> LazyCaller<'_> {
-        LazyCaller {
-            request: self.request,
-            settings: &self.app.settings,
-        }
-    }
-
-    /// Who asks, for what the gate tells the audit trail.
-    pub(super) fn asker<'a>(&'a self, caller: &'a LazyCaller<'a>) -> Asker<'a> {
-        Asker {
-            peer: caller,
-            id: self.seen.id.as_str(),
-        }
-    }
-
-    /// Tells an event of the audit trail about the request's user.
-    pub(super) fn audit(&self, event: &'static str, result: &str) {
-        audit(self.app, self.request, self.seen, event, result);
-    }
-}
-
-fn audit(app: &AppInner, request: &Request<'_>, seen: &Seen, event: &'static str, result: &str) {
-    app.gate.pseudonyms().tell(&Event {
-        event,
-        result,
-        user: seen.user.as_deref(),
-        peer: &LazyCaller {
-            request,
-            settings: &app.settings,
-        },
-        id: seen.id.as_str(),
-    });
-}
 
 /// What is known of a request whose head has passed all gates.
 pub(super) struct Passed {
@@ -205,7 +108,11 @@ fn find(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result<Target
     }
     let path = request.path();
     let method = as_get(request.method);
-    let mut at_path = ROUTES.iter().filter(|route| route.path == path).peekable();
+    let mut at_path = app
+        .routes
+        .iter()
+        .filter(|route| route.path == path)
+        .peekable();
     if let Some(route) = at_path.peek() {
         seen.route = Some(route.path.into());
         if let Some(route) = at_path.find(|route| route.method == *method) {
@@ -327,66 +234,9 @@ fn check_token(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result
     })
 }
 
-/// The token of a request: exactly one `Authorization: Bearer` (RFC 6750, section 2.1), the scheme in any case.
-pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<&'r str, Problem> {
-    let mut values = request.headers.all("Authorization");
-    let value = values.next();
-    if values.next().is_some() {
-        return Err(Problem::bad_request(
-            "There is more than one Authorization header.",
-        ));
-    }
-    let token = value
-        .and_then(|value| value.split_first_chunk::<6>())
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer"))
-        .filter(|(_, rest)| rest.is_empty() || rest.starts_with(b" "))
-        .map(|(_, rest)| rest.trim_ascii())
-        .unwrap_or_default();
-    std::str::from_utf8(token).map_err(|_| Problem::unauthorized(TokenError::Malformed))
-}
-
-/// Says the limit in an answer or an error.
-pub(super) fn tell_limit(
-    response: &mut Result<Response, Problem>,
-    policy: &'static str,
-    admission: &Admission,
-) {
-    for (name, value) in limit_fields(policy, admission) {
-        match response {
-            Ok(response) => response.set(name, value),
-            Err(problem) => problem.add_header(name, value),
-        }
-    }
-}
-
-/// The limit as header fields (draft-ietf-httpapi-ratelimit-headers-11).
-fn limit_fields(policy: &str, admission: &Admission) -> [(&'static str, String); 2] {
-    let (limit, window) = (admission.limit, admission.window.as_secs());
-    let (remaining, reset) = (admission.remaining, crate::whole_seconds(admission.reset));
-    [
-        (
-            "RateLimit-Policy",
-            format!(r#""{policy}";q={limit};w={window}"#),
-        ),
-        (
-            "RateLimit",
-            format!(r#""{policy}";r={remaining};t={reset}"#),
-        ),
-    ]
-}
-
-impl Problem {
-    /// The error with the limit beside it.
-    pub(super) fn with_limit(mut self, policy: &str, admission: &Admission) -> Self {
-        for (name, value) in limit_fields(policy, admission) {
-            self.add_header(name, value);
-        }
-        self
-    }
-}
-
 fn allowed(app: &AppInner, path: &str) -> String {
-    let own = ROUTES
+    let own = app
+        .routes
         .iter()
         .filter(|route| route.path == path)
         .map(|route| &route.method);

@@ -11,7 +11,8 @@ mod xaes;
 pub(crate) use cbc::CbcKey;
 pub use cbc::CbcMode;
 pub(crate) use stream::FindKey;
-pub use stream::{MAX_STREAM_CONTEXT, STREAM_CHUNK, STREAM_HEADER, Stream};
+pub use stream::{MAX_STREAM_CONTEXT, STREAM_CHUNK, Stream};
+pub use stream_chunks::STREAM_HEADER;
 pub(crate) use xaes::XaesKey;
 
 use zeroize::Zeroizing;

@@ -7,7 +7,7 @@
 
 use std::mem;
 
-use super::stream_chunks::{Chunks, Header, NONCE, StreamHeader, StreamKey, chunk_nonce};
+use super::stream_chunks::{Chunks, Header, STREAM_HEADER, StreamHeader, StreamKey, chunk_nonce};
 use super::xaes::TAG;
 use super::{DataKey, KEY_ID};
 use crate::Error;
@@ -18,8 +18,6 @@ use crate::base::secret::wipe;
 const VERSION: u8 = 0x02;
 /// How much plaintext a chunk has, in bytes; the last one may have less.
 pub const STREAM_CHUNK: usize = 64 << 10;
-/// Version, key id and nonce: how many bytes stand before the first chunk.
-pub const STREAM_HEADER: usize = 1 + KEY_ID + NONCE;
 /// The longest context of a stream, in bytes: it is authenticated with each chunk.
 pub const MAX_STREAM_CONTEXT: usize = 64 << 10;
 

@@ -5,12 +5,13 @@ use openssl::error::ErrorStack;
 use zeroize::Zeroizing;
 
 use super::context::aes_256_gcm;
-use super::stream::STREAM_HEADER;
 use super::xaes::transform;
 use super::{DataKey, DataKeyId, KEY_ID};
 use crate::Error;
 use crate::base::hkdf::hkdf_sha256;
 
+/// Version, key id and nonce: how many bytes stand before the first chunk.
+pub const STREAM_HEADER: usize = 1 + KEY_ID + NONCE;
 pub(super) const NONCE: usize = 24;
 const INFO: &[u8] = b"sealgate/stream/v1";
 

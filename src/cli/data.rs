@@ -2,9 +2,10 @@
 
 use std::io::{self, BufRead};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use sealgate::{Error, Secret};
 
+use super::context::{context, given_context};
 use super::{Failure, files, open_gate, read_input, settings, stream, write_output};
 
 pub(super) fn encrypt_command() -> Command {
@@ -46,14 +47,6 @@ pub(super) fn decrypt_command() -> Command {
     )
 }
 
-pub(super) fn context() -> Arg {
-    Arg::new("context")
-        .long("context")
-        .value_name("TEXT")
-        .default_value("")
-        .help("What the data belongs to; authenticated, not stored, and needed again to decrypt")
-}
-
 pub(super) fn encrypt(matches: &ArgMatches) -> Result<(), Failure> {
     if stream::is_asked_for(matches) {
         return stream::encrypt(matches);
@@ -92,10 +85,4 @@ fn read_base64() -> Result<Secret, Failure> {
         // What cannot be read is reported there.
         _ => read_input(),
     }
-}
-
-pub(super) fn given_context(matches: &ArgMatches) -> &[u8] {
-    matches
-        .get_one::<String>("context")
-        .map_or(b"", String::as_bytes)
 }

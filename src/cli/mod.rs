@@ -3,9 +3,12 @@
 mod audit;
 mod changes;
 mod config;
+mod context;
 mod data;
+mod failure;
 mod files;
 mod first_curl;
+mod gate;
 mod health;
 mod keys;
 mod man;
@@ -15,6 +18,7 @@ mod progress;
 mod rewrap;
 mod serve;
 mod settings;
+mod standard;
 mod store;
 mod stream;
 mod table;
@@ -22,63 +26,14 @@ mod token;
 mod user;
 mod who;
 
-use std::io::{self, Read, Write};
-use std::thread::{self, JoinHandle};
+use clap::Command;
 
-use clap::{ArgMatches, Command};
-use sealgate::{Error, Gate, Secret, Settings, TokenError};
-
-use changes::Changes;
-
-/// What the codes mean that every subcommand ends with.
-const EXIT_CODES: &str = "0 done; 1 the answer is no (token refused, data does not open, server not ready, no keys \
-    to list, no such account); 2 it could not be asked (arguments, settings, keys, files).";
-/// Most that is read from standard input.
-const MAX_INPUT: u64 = 2 << 30;
-
-/// What ends the command without success.
-pub(crate) struct Failure {
-    /// One or more, each for a line of its own.
-    pub(crate) sentences: Vec<String>,
-    pub(crate) code: u8,
-}
-
-impl Failure {
-    /// Exit code 1: the answer is no (a token that is refused, data that does not open, a server that is not ready).
-    fn no(sentence: impl Into<String>) -> Self {
-        Failure {
-            sentences: vec![sentence.into()],
-            code: 1,
-        }
-    }
-
-    /// Exit code 2: it could not be asked (arguments, settings, keys, files).
-    fn wrong(sentence: impl Into<String>) -> Self {
-        Failure {
-            sentences: vec![sentence.into()],
-            code: 2,
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            // Not a refusal: nobody could look.
-            Error::Token(TokenError::Unchecked) => Failure::wrong(error.to_string()),
-            Error::Decrypt
-            | Error::KeyRetired
-            | Error::Token(_)
-            | Error::LoginFailed
-            | Error::RateLimited { .. } => Failure::no(error.to_string()),
-            Error::UserExists => Failure::no(format!("{error} ({})", error.code())),
-            Error::WeakPassword(_) | Error::InvalidName(_) => {
-                Failure::wrong(format!("{error} ({})", error.code()))
-            }
-            _ => Failure::wrong(error.to_string()),
-        }
-    }
-}
+use failure::EXIT_CODES;
+pub(crate) use failure::Failure;
+use gate::{gate_of, open_gate};
+use settings::load_settings;
+pub(crate) use standard::remark;
+use standard::{print_json, read_input, start, write_output};
 
 pub(crate) fn run() -> Result<(), Failure> {
     let matches = command().get_matches();
@@ -123,66 +78,4 @@ fn command() -> Command {
         .subcommand(config::command())
         .subcommand(man::completions_command())
         .subcommand(man::command())
-}
-
-/// The settings as file, environment and flags give them, with the command's data directory.
-fn load_settings(matches: &ArgMatches) -> Result<Settings, Error> {
-    settings::load(matches)?.settings()
-}
-
-/// The gate of the settings. Reports the key ring that is made where there is none.
-fn open_gate(matches: &ArgMatches) -> Result<Gate, Error> {
-    gate_of(&load_settings(matches)?)
-}
-
-fn gate_of(settings: &Settings) -> Result<Gate, Error> {
-    let changes = Changes::before(&settings.gate.keys);
-    let gate = Gate::new(&settings.gate)?;
-    changes.report_ring_on_the_way();
-    Ok(gate)
-}
-
-fn start<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, Failure> {
-    thread::Builder::new()
-        .spawn(work)
-        .map_err(|error| Failure::wrong(format!("No thread can be started: {error}.")))
-}
-
-/// All of standard input.
-fn read_input() -> Result<Secret, Failure> {
-    let mut input = Vec::new();
-    io::stdin()
-        .lock()
-        .take(MAX_INPUT + 1)
-        .read_to_end(&mut input)
-        .map_err(|error| Failure::wrong(format!("Standard input cannot be read: {error}.")))?;
-    if input.len() as u64 > MAX_INPUT {
-        return Err(Failure::wrong("Standard input is larger than 2 GiB."));
-    }
-    Ok(Secret::new(input))
-}
-
-/// Writes a line to standard error. Where nobody reads that, nobody is told.
-pub(crate) fn remark(sentence: &str) {
-    // A sentence may name a path or a setting in somebody else's words.
-    let sentence = table::harmless(sentence);
-    let _ = writeln!(io::stderr().lock(), "sealgate: {sentence}");
-}
-
-/// A value for programs, as the command prints it.
-fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
-    write_output(table::harmless_json(&format!("{value:#}\n")).as_bytes())
-}
-
-/// Writes a result to standard output. A reader that has gone away (`| head`) is a failure of nobody.
-fn write_output(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::wrong(format!(
-            "Standard output cannot be written: {error}."
-        ))),
-        _ => Ok(()),
-    }
 }

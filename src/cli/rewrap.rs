@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use memchr::memrchr;
 use sealgate::{Error, Gate};
 
-use super::data::{context, given_context};
+use super::context::{context, given_context};
 use super::files::{self, Source, Target};
 use super::progress::Progress;
 use super::{Failure, open_gate, settings, start};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
-use sealgate::Error;
 use sealgate::config::{Config, SETTINGS, Setting};
+use sealgate::{Error, Settings};
 
 /// Settings that go together in what commands use, by their names in the table.
 pub(super) type Used = &'static [&'static str];
@@ -148,4 +148,9 @@ pub(super) fn take(matches: &ArgMatches) -> (Config, Vec<Error>) {
         }
     }
     (config, faults)
+}
+
+/// The settings as file, environment and flags give them, with the command's data directory.
+pub(super) fn load_settings(matches: &ArgMatches) -> Result<Settings, Error> {
+    load(matches)?.settings()
 }

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::Error;
 
 /// Values that have this in them are secret.
 const CANARY: &str = "canary";

@@ -5,51 +5,15 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::table::{SETTINGS, Setting};
-use super::{Config, find};
+use super::source::{Source, unknown};
+use super::table::{SETTINGS, find};
+use super::values::Config;
 use crate::base::data_dir::state_directory;
 use crate::base::given_file;
 use crate::{Error, Secret};
 
 /// Far more than all settings need.
 const MAX_FILE: usize = 1 << 20;
-
-/// Where a value was given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// Nowhere: the default.
-    Default,
-    /// The settings file at this path.
-    File(PathBuf),
-    /// The environment.
-    Environment,
-    /// The command line.
-    Flag,
-    /// [`Config::set`].
-    Call,
-}
-
-impl Source {
-    pub(super) fn rank(&self) -> u8 {
-        match self {
-            Source::Default => 0,
-            Source::File(_) => 1,
-            Source::Environment => 2,
-            Source::Flag => 3,
-            Source::Call => 4,
-        }
-    }
-
-    /// The setting by the name that its giver knows.
-    pub(super) fn names(&self, setting: &Setting) -> String {
-        match self {
-            Source::Default | Source::Environment => setting.env.to_owned(),
-            Source::File(path) => format!("{} (in {})", setting.name, path.display()),
-            Source::Flag => format!("--{}", setting.name.replace('_', "-")),
-            Source::Call => setting.name.to_owned(),
-        }
-    }
-}
 
 impl Config {
     /// Takes the settings that the process's environment holds. An empty variable counts as not set.
@@ -221,22 +185,6 @@ fn parse_toml(text: &str, path: &Path) -> Result<toml::Table, Error> {
             path.display()
         ))
     })
-}
-
-/// The error of a name that is no setting's, with the nearest one that is.
-pub(super) fn unknown(what: &str, name: &str) -> Error {
-    let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    let upper = name.starts_with(|c: char| c.is_ascii_uppercase());
-    let nearest = SETTINGS
-        .iter()
-        .map(|setting| if upper { setting.env } else { setting.name })
-        .map(|known| (strsim::damerau_levenshtein(known, &shown), known))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len() / 2)
-        .map_or(String::new(), |(_, known)| {
-            format!(" Did you mean {known}?")
-        });
-    Error::Setting(format!("There is no {what} named {shown}.{nearest}"))
 }
 
 fn plain_text(value: toml::Value) -> Option<Secret> {

@@ -3,7 +3,9 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
+use crate::api::LoginMode;
 use crate::server::Listen;
+use crate::{Error, gate};
 
 fn settings(values: &[(&str, &str)]) -> Result<Settings, Error> {
     let mut config = Config::new();

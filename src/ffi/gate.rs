@@ -397,16 +397,3 @@ impl SealgateGate {
         Ok(&self.gate)
     }
 }
-
-/// A call that panics, for the tests.
-///
-/// # Safety
-/// As [`call`].
-#[cfg(test)]
-pub(super) unsafe fn call_panicking(
-    gate: *const SealgateGate,
-    out: *mut SealgateBuffer,
-) -> SealgateStatus {
-    // SAFETY: the contract is the same.
-    unsafe { call(gate, out, SealgateBuffer::EMPTY, |_| panic!("on purpose")) }
-}

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use super::buffer::{SealgateBuffer, sealgate_buffer_free};
 use super::config::{sealgate_config_free, sealgate_config_new, sealgate_config_set};
 use super::error::sealgate_last_error;
-use super::gate::{call_panicking, sealgate_encrypt_data, sealgate_free, sealgate_new};
+use super::gate::{SealgateGate, call, sealgate_encrypt_data, sealgate_free, sealgate_new};
 use super::server::{
     sealgate_server_free, sealgate_server_new, sealgate_server_port, sealgate_server_start,
     sealgate_server_stop,
@@ -220,4 +220,13 @@ fn rust_and_c_have_the_same_codes() {
         let name = unsafe { std::ffi::CStr::from_ptr(name) };
         assert_eq!(name.to_str(), Ok(error.code()));
     }
+}
+
+/// A call that panics.
+///
+/// # Safety
+/// As [`call`].
+unsafe fn call_panicking(gate: *const SealgateGate, out: *mut SealgateBuffer) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe { call(gate, out, SealgateBuffer::EMPTY, |_| panic!("on purpose")) }
 }

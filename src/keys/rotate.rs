@@ -82,7 +82,7 @@ pub(super) fn to_set_algorithm(
     let generated = manage::add_where(settings, seal, |ring, kind| {
         let wanted =
             kind == Kind::Token && ring.token_algorithm() != settings.rotation.token_algorithm;
-        wanted.then(|| Takeover {
+        wanted.then_some(Takeover {
             grace: Some(settings.rotation.token_grace),
             now: false,
         })

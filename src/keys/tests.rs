@@ -3,8 +3,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
-use crate::signing::token_key_id;
-use crate::{Config, Gate, Grant};
+use crate::base::encoding::encode_hex;
+use crate::cipher::DataKey;
+use crate::signing::{TokenAlgorithm, TokenKey, token_key_id};
+use crate::{Config, Error, Gate, Grant, Secret};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 const KEY: &str = "0123456789abcdef0123456789abcdef";

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Guard};
 
 use super::Settings;
+use super::collect::Missing;
 use super::document::Fault;
 use super::rotate::{is_old, rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
 use super::tally::Tally;
 use super::usage::{Haste, Journal};
-use super::{KeyOrigin, KeyRing, Missing, NewKeys, RING_FILE};
+use super::{KeyOrigin, KeyRing, NewKeys, RING_FILE};
 use crate::Error;
 use crate::base::clock::coarse_milliseconds;
 use crate::base::file_stamp::Stamp;

@@ -5,11 +5,11 @@
 //! never evicted. Where everything counts and nothing can grow, new callers share one overflow window, and a caller whose
 //! own list cannot grow is held to the requests it already has.
 
+mod budget;
 mod settings;
 mod table;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use siphasher::sip128::SipHasher13;
 use crate::Error;
 use crate::base::random::random;
 use crate::base::sync::lock;
+use budget::Budget;
 pub use settings::Settings;
 use table::{Stamps, Table};
 
@@ -127,7 +128,7 @@ impl Limiter {
 
     /// Bytes in use now. Never above what `new` was told.
     pub fn bytes(&self) -> usize {
-        self.budget.used.load(Ordering::Relaxed)
+        self.budget.used()
     }
 
     fn admit_key(&self, shard: &mut Shard, key: u128, now: u64) -> Admission {
@@ -204,34 +205,6 @@ impl fmt::Debug for Limiter {
             .field("window", &Duration::from_nanos(self.window))
             .field("bytes", &self.bytes())
             .finish_non_exhaustive()
-    }
-}
-
-/// The bytes that all tables and rings of one limiter share.
-struct Budget {
-    used: AtomicUsize,
-    max: usize,
-}
-
-impl Budget {
-    fn new(max: usize) -> Self {
-        Budget {
-            used: AtomicUsize::new(0),
-            max,
-        }
-    }
-
-    /// Takes `bytes` if they are to be had.
-    fn take(&self, bytes: usize) -> bool {
-        self.used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|total| *total <= self.max)
-            })
-            .is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 

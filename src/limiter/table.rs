@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::mem::size_of;
 
-use super::Budget;
+use super::budget::Budget;
 
 /// What the allocator adds to an allocation, at the most.
 const ALLOCATION: usize = 16;
@@ -294,7 +294,7 @@ mod tests {
     fn every_byte_is_counted_and_given_back() {
         let budget = Budget::new(5_000);
         let mut table = Table::default();
-        let used = |budget: &Budget| budget.used.load(std::sync::atomic::Ordering::Relaxed);
+        let used = |budget: &Budget| budget.used();
         let (mut state, mut refused, mut lists) = (1_u64, 0, 0);
         for now in 0..20_000_u64 {
             state = state

@@ -5,6 +5,7 @@
 //! all control characters are escaped, and of other crates only warnings and errors are let through, because what they
 //! tell when they are chatty is not known.
 
+mod format;
 mod json;
 mod line;
 pub(crate) mod mask;
@@ -22,9 +23,9 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{CombinedLogger, SharedLogger};
 
 use crate::Error;
-use crate::base::clock;
 use crate::base::given_file;
 
+use format::format;
 pub use line::is_harmful;
 pub use settings::{LogFormat, Settings};
 use sink::Sink;
@@ -254,14 +255,6 @@ pub(crate) fn with_message(record: &Record<'_>, work: impl FnOnce(&[u8])) {
         line::message(line, record);
         work(line);
     });
-}
-
-fn format(format: LogFormat, line: &mut Vec<u8>, record: &Record<'_>) {
-    let now = clock::exact_now();
-    match format {
-        LogFormat::Text => line::text(line, record, now),
-        LogFormat::Json => json::json(line, record, now),
-    }
 }
 
 /// Lends the thread's buffer, empty.

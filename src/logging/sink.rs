@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, Record};
 
-use super::format;
+use super::format::format;
 use super::settings::LogFormat;
 use crate::base::sync::lock;
 

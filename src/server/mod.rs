@@ -37,13 +37,6 @@ pub(crate) use http1::head::fuzz::heads;
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
 pub(crate) use tls::hellos;
 
-/// How long a stop leaves connections between two requests open. A client that asks meanwhile is answered and told to go;
-/// one whose request crosses the end of its connection cannot know whether it was answered.
-fn farewell(grace: Duration) -> Duration {
-    const MOST: Duration = Duration::from_secs(1);
-    MOST.min(grace / 2)
-}
-
 /// A running server. Dropping it stops it without waiting.
 pub struct Server {
     engine: Engine,

@@ -103,3 +103,10 @@ pub enum Listen {
     /// `unix:/run/sealgate.sock`.
     Unix(PathBuf),
 }
+
+/// How long a stop leaves connections between two requests open. A client that asks meanwhile is answered and told to go;
+/// one whose request crosses the end of its connection cannot know whether it was answered.
+pub(super) fn farewell(grace: Duration) -> Duration {
+    const MOST: Duration = Duration::from_secs(1);
+    MOST.min(grace / 2)
+}

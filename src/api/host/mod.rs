@@ -7,6 +7,8 @@ use std::net::IpAddr;
 
 use crate::{Error, Secret};
 
+#[cfg(test)]
+pub(in crate::api) use route::OWN_PATHS;
 pub use route::{HostCall, HostRoute};
 
 type Authenticate = dyn Fn(&HostLogin<'_>) -> Option<String> + Send + Sync;

@@ -4,7 +4,7 @@ use super::items::{self, Item};
 use crate::Gate;
 use crate::api::problem::Problem;
 use crate::api::response::{Response, write_text_object};
-use crate::api::router::Call;
+use crate::api::route::Call;
 use crate::base::encoding::encode_base64;
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {

@@ -3,7 +3,7 @@
 use super::items::{self, Item};
 use crate::api::problem::Problem;
 use crate::api::response::{Response, write_text_object};
-use crate::api::router::Call;
+use crate::api::route::Call;
 use crate::base::encoding::decode_base64;
 use crate::{Gate, Secret};
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::router::Call;
+use crate::api::route::Call;
 use crate::logging;
 
 /// The process lives and answers.

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::ROUTES;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::router::{Access, Call};
+use crate::api::route::{Access, Call};
 
-pub(super) fn answer(_call: &mut Call<'_>) -> Result<Response, Problem> {
-    let endpoints: Vec<Value> = ROUTES
+pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let endpoints: Vec<Value> = call
+        .app
+        .routes
         .iter()
         .map(|route| {
             json!({

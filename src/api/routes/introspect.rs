@@ -8,7 +8,7 @@ use super::{Text, is_json, members, text};
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
-use crate::api::router::Call;
+use crate::api::route::Call;
 
 const BAD_TOKEN: &str = "A token is required.";
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::router::Call;
+use crate::api::route::Call;
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let keys = json!({ "keys": call.app.gate.public_keys() });

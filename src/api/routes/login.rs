@@ -4,12 +4,12 @@
 use serde_json::json;
 
 use super::{Text, members, text};
-use crate::api::HostLogin;
 use crate::api::caller::Caller;
+use crate::api::host::HostLogin;
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
-use crate::api::router::{Call, tell_limit};
+use crate::api::route::{Call, tell_limit};
 use crate::api::settings::{LoginMode, Settings};
 use crate::base::json::Json;
 use crate::base::names::{narrow_scope, valid_scope, valid_subject};

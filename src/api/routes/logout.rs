@@ -2,7 +2,7 @@
 
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::router::{Call, bearer_token};
+use crate::api::route::{Call, bearer_token};
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let token = bearer_token(call.request)?;

@@ -5,7 +5,7 @@ use super::{members, text};
 use crate::api::caller::Caller;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::router::{Call, tell_limit};
+use crate::api::route::{Call, tell_limit};
 use crate::tokens::TokenUse;
 use crate::{Error, Refreshed, TokenError};
 

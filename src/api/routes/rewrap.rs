@@ -3,7 +3,7 @@
 use super::items;
 use crate::api::problem::Problem;
 use crate::api::response::{Response, write_text_object};
-use crate::api::router::Call;
+use crate::api::route::Call;
 use crate::gate::Sources;
 
 /// Who may use it: whoever has the scope of its own, or could do the same with the two other routes.

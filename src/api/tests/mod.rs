@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::Config;
+use crate::{Error, Gate};
 
 /// A process of the user that the tests run as.
 fn own() -> Peer {

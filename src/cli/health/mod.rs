@@ -1,6 +1,7 @@
 //! `sealgate healthcheck`: asks a running server whether it is ready, for container and service supervisors. `tls` is how
 //! it knows the server by its certificate.
 
+mod answer;
 mod tls;
 
 use std::io::{self, Read, Write};
@@ -15,12 +16,11 @@ use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use sealgate::server::{Address, Listen};
 
 use super::{Failure, remark, settings, start};
+use answer::{Health, TLS_HERE, ask, judge};
 use tls::Client;
 
 /// For everything together: supervisors give up after 30 s and less.
 const DEADLINE: Duration = Duration::from_secs(5);
-const TLS_HERE: &str =
-    "If it speaks TLS, set SEALGATE_TLS_CERT and SEALGATE_TLS_KEY here as for the server";
 const USED: settings::Used = &[
     "listen",
     "tls_cert",
@@ -50,14 +50,6 @@ pub(super) fn command() -> Command {
         .arg(file("cert", "Client certificate (PEM), where the server asks for one").requires("key"))
         .arg(file("key", "Private key (PEM) of --cert").requires("cert"));
     settings::add_flags(command, &[USED])
-}
-
-/// What a server's address says of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Health {
-    Ready,
-    /// It shows the right certificate and wants one of ours, so it cannot be asked.
-    Alive,
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -151,35 +143,4 @@ fn check_stream(stream: impl Read + Write) -> Result<Health, String> {
         _ => format!("does not answer: {error}"),
     })?;
     judge(&answer)
-}
-
-/// The beginning of the answer to GET `/readyz`.
-fn ask(mut stream: impl Read + Write) -> io::Result<[u8; 12]> {
-    // A peer that has closed the connection may have given the reason before: it is read all the same.
-    let sent =
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    let mut start = [0; 12];
-    // An alert of TLS is shorter.
-    let first = stream.read_exact(&mut start[..1]);
-    first.map_err(|error| match sent {
-        Err(sent) if error.get_ref().is_none() => sent,
-        _ => error,
-    })?;
-    if start[0] == b'H' {
-        stream.read_exact(&mut start[1..])?;
-    }
-    Ok(start)
-}
-
-fn judge(answer: &[u8; 12]) -> Result<Health, String> {
-    match answer.split_last_chunk::<3>() {
-        Some((b"HTTP/1.1 ", b"200")) => Ok(Health::Ready),
-        Some((b"HTTP/1.1 ", status)) => Err(format!(
-            "is not ready (status {})",
-            String::from_utf8_lossy(status)
-        )),
-        // The first byte of an alert, and of a handshake's message.
-        _ if matches!(answer[0], 0x15 | 0x16) => Err(format!("sends no HTTP. {TLS_HERE}")),
-        _ => Err("is no HTTP server".to_owned()),
-    }
 }

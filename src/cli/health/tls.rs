@@ -14,7 +14,7 @@ use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509Ref, X509VerifyResult};
 use sealgate::Secret;
 
-use super::{Health, judge};
+use super::answer::{Health, ask, judge};
 use crate::cli::{Failure, remark};
 
 /// More than any bundle of certificates that a system comes with.
@@ -70,7 +70,7 @@ impl Client {
             ));
         }
         // With TLS 1.3 a refusal of our certificate comes after the handshake.
-        match super::ask(&mut stream) {
+        match ask(&mut stream) {
             Ok(answer) => judge(&answer),
             Err(error) => {
                 let reason = error.get_ref().and_then(|error| error.downcast_ref());

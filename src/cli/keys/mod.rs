@@ -1,19 +1,21 @@
 //! `sealgate keys`: which keys there are, new ones, and which old ones are accepted. `rest` is how they lie in files.
 
 mod rest;
+mod shown;
 
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
-use sealgate::keys::{self, Generated, KeyList, KeyState, NewKeys};
-use sealgate::{KeyOrigin, unix_now};
-use serde_json::{Value, json};
+use clap::{Arg, ArgMatches, Command};
+use sealgate::keys::{self, KeyList, KeyState, NewKeys};
+use sealgate::unix_now;
+use serde_json::json;
 
 use super::audit::Trail;
 use super::changes::Changes;
 use super::settings::{AUDIT, CBC, NEW_KEYS, RING, Used};
 use super::table::{aligned, grouped, harmless, rfc3339};
 use super::{Failure, load_settings, print_json, remark, settings, write_output};
+use shown::{created, flag, key_json, tell, until};
 
 /// How long tokens of a replaced key may live.
 const GRACE: Used = &["token_ttl", "refresh_ttl", "leeway"];
@@ -108,13 +110,6 @@ fn now_flag() -> Arg {
         "now",
         "Sign with the new token key at once, before clients know it",
     )
-}
-
-fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .action(ArgAction::SetTrue)
-        .help(help)
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -225,32 +220,6 @@ fn or_dash(text: String) -> String {
     }
 }
 
-fn created(key: &KeyOrigin) -> Option<String> {
-    key.created.and_then(rfc3339)
-}
-
-fn key_json(key: &KeyOrigin) -> Value {
-    json!({
-        "kind": key.kind,
-        "id": (!key.id.is_empty()).then_some(&key.id),
-        "algorithm": key.algorithm,
-        "created": created(key),
-        "newest": key.newest,
-        "signs_from": key.signs_from.and_then(rfc3339),
-        "accepted": key.state.accepts_at(unix_now()),
-        "accepted_until": until(key.state),
-        "from": key.from,
-    })
-}
-
-/// When the time of a key is over, if it has an end.
-fn until(state: KeyState) -> Option<String> {
-    match state {
-        KeyState::AcceptedUntil(time) => rfc3339(time),
-        _ => None,
-    }
-}
-
 fn accepted(state: KeyState) -> String {
     match (state, state.accepts_at(unix_now())) {
         (KeyState::Accepted, _) => "yes".to_owned(),
@@ -342,46 +311,4 @@ fn generate(matches: &ArgMatches) -> Result<(), Failure> {
     tell(matches, &trail.told("keys.generate", generated)?)?;
     changes.hint_if_ring_is_new();
     Ok(())
-}
-
-fn tell(matches: &ArgMatches, generated: &Generated) -> Result<(), Failure> {
-    if matches.get_flag("json") {
-        return print_json(&json!({
-            "ring": generated.ring.to_string_lossy(),
-            "backup": generated.backup.as_ref().map(|path| path.to_string_lossy()),
-            "added": generated.added.iter().map(key_json).collect::<Vec<_>>(),
-        }));
-    }
-    write_output(told(generated).as_bytes())
-}
-
-fn told(generated: &Generated) -> String {
-    let ring = harmless(&generated.ring.to_string_lossy());
-    let mut text = match &generated.backup {
-        None => format!("Created the key ring {ring}\n"),
-        Some(_) => format!("Changed the key ring {ring}\n"),
-    };
-    for key in &generated.added {
-        let begins = match (key.signs_from, key.algorithm) {
-            (Some(time), _) => format!(
-                ", published as the next one: it signs from {} (in {} s; --now signs at once)",
-                rfc3339(time).unwrap_or_default(),
-                time.saturating_sub(unix_now())
-            ),
-            (None, Some(algorithm)) if algorithm != "HS256" && key.newest => {
-                ": it signs at once; clients with a copy of jwks.json reject its tokens until they fetch it again".to_owned()
-            }
-            _ => String::new(),
-        };
-        text.push_str(&format!("  new {} key {}{begins}\n", key.kind, key.id));
-    }
-    match &generated.backup {
-        None => text.push_str("Back it up: what is sealed under its keys opens with nothing else.\n"),
-        Some(backup) => text.push_str(&format!(
-            "The ring as it was: {}\n\
-             Running servers know them within half a second. Which are used, and which are accepted: sealgate keys list\n",
-            harmless(&backup.to_string_lossy())
-        )),
-    }
-    text
 }

@@ -8,7 +8,7 @@ use clap::{Arg, ArgMatches, Command};
 use sealgate::Secret;
 use sealgate::keys::{self, RingSecret};
 
-use super::{flag, tell};
+use super::shown::{flag, tell};
 use crate::cli::audit::Trail;
 use crate::cli::changes::Changes;
 use crate::cli::files::refuse_standard_output;

@@ -9,8 +9,16 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
-use super::Fault;
 use crate::base::data_dir::new_file;
+
+/// Why nothing was added.
+#[derive(Debug)]
+pub(in crate::keys) enum Fault {
+    /// Others were just adding theirs.
+    Busy,
+    /// A whole sentence.
+    Trouble(String),
+}
 
 /// The file, open and locked.
 pub(super) struct Locked {

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::base::data_dir::write_new_file;
+pub(super) use file::Fault;
 use file::Locked;
 
 /// The file in the data directory that says how many messages each data key has sealed.
@@ -59,15 +60,6 @@ pub(super) enum Haste {
     Last,
     /// The same, and nobody may be told anything any more: the process is ending.
     Exit,
-}
-
-/// Why nothing was added.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// Others were just adding theirs.
-    Busy,
-    /// A whole sentence.
-    Trouble(String),
 }
 
 /// The file as a gate adds to it.

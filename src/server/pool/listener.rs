@@ -10,12 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 
 use super::descriptors::Room;
+use super::hub::Hub;
 use super::mailbox::{Incoming, Mailbox, Message, milliseconds};
 use super::shared::Shared;
 use super::transport::Transport;
@@ -45,6 +46,7 @@ const BELL: u64 = u64::MAX;
 /// See the module.
 pub(super) struct Listener {
     shared: Arc<Shared>,
+    hub: Arc<Hub>,
     tls: Option<TlsAcceptor>,
     sockets: Vec<listen::Socket>,
     epoll: OwnedFd,
@@ -60,24 +62,9 @@ pub(super) struct Listener {
     told: Option<Instant>,
 }
 
-/// Wakes the listener, so that it sees that the engine stops.
-pub(super) struct Bell(OwnedFd);
-
-impl Bell {
-    pub(super) fn new() -> Result<Self, Error> {
-        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map(Bell)
-            .map_err(impossible)
-    }
-
-    pub(super) fn ring(&self) {
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
-    }
-}
-
 impl Listener {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        hub: Arc<Hub>,
         tls: Option<TlsAcceptor>,
         sockets: Vec<listen::Socket>,
         max_connections: usize,
@@ -85,7 +72,7 @@ impl Listener {
     ) -> Result<Self, Error> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
         let bell = EventData::new_u64(BELL);
-        epoll::add(&epoll, &shared.bell.0, bell, EventFlags::IN).map_err(impossible)?;
+        epoll::add(&epoll, &hub.bell.0, bell, EventFlags::IN).map_err(impossible)?;
         for (number, socket) in (0u64..).zip(&sockets) {
             let descriptor = socket.listener.as_fd();
             rustix::io::ioctl_fionbio(descriptor, true).map_err(impossible)?;
@@ -100,7 +87,8 @@ impl Listener {
             .map_err(impossible)?;
         }
         let mut listener = Listener {
-            shared,
+            shared: hub.shared.clone(),
+            hub,
             tls,
             sockets,
             epoll,
@@ -189,7 +177,7 @@ impl Listener {
         }
         self.sockets.clear();
         self.shared.listened.store(true, Ordering::SeqCst);
-        self.shared.wake_all();
+        self.hub.wake_all();
     }
 
     fn accept_from(&mut self, number: usize) {
@@ -252,7 +240,7 @@ impl Listener {
             self.most_spare()
         } else {
             let active = self.shared.balance.active();
-            Mailbox::least_busy(&self.shared.mailboxes, active, self.now())
+            Mailbox::least_busy(&self.hub.mailboxes, active, self.now())
         };
         mailbox.connections.fetch_add(1, Ordering::Relaxed);
         // Workers end after the listener.
@@ -268,7 +256,7 @@ impl Listener {
     fn wait_in_doubt(&self) {
         let begun = Instant::now();
         while !self.shared.siege.lasts(self.now())
-            && Mailbox::are_many_slow(&self.shared.mailboxes)
+            && Mailbox::are_many_slow(&self.hub.mailboxes)
             && !self.shared.is_stopping()
         {
             if begun.elapsed() >= DOUBT {
@@ -309,7 +297,7 @@ impl Listener {
         let active = self.shared.balance.active();
         let now = self.now();
         let besieged = self.shared.siege.lasts(now);
-        let mailbox = Mailbox::most_spare(&self.shared.mailboxes, active, now, besieged);
+        let mailbox = Mailbox::most_spare(&self.hub.mailboxes, active, now, besieged);
         mailbox.to_make_room.fetch_add(1, Ordering::Relaxed);
         mailbox
     }

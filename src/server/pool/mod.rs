@@ -14,10 +14,13 @@
 
 mod answer;
 mod balance;
+mod bell;
 mod blocking;
 mod connection;
 mod deadlines;
 mod descriptors;
+mod hub;
+mod job;
 mod listener;
 mod mailbox;
 mod shared;
@@ -35,12 +38,13 @@ use crate::Error;
 use crate::api::App;
 use crate::base::sync::lock;
 use crate::base::threads;
-use crate::server::settings::Settings;
+use crate::server::listen;
+use crate::server::settings::{self, Settings};
 use crate::server::tls::TlsAcceptor;
-use crate::server::{farewell, listen};
 
 use blocking::Pools;
-use listener::{Bell, Listener};
+use hub::Hub;
+use listener::Listener;
 use mailbox::Mailbox;
 use shared::{Addresses, Shared};
 use worker::{Patience, Worker};
@@ -53,7 +57,7 @@ const ABORT: Duration = Duration::from_secs(1);
 
 /// The running engine.
 pub(super) struct Engine {
-    shared: Arc<Shared>,
+    hub: Arc<Hub>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -76,12 +80,12 @@ impl Engine {
                 settings.max_connections_per_address,
                 settings.max_connections,
             ),
-            (0..workers)
-                .map(|_| Mailbox::new())
-                .collect::<Result<_, _>>()?,
-            Pools::new(settings.blocking_workers, hashing),
-            Bell::new()?,
+            workers,
         ));
+        let mailboxes = (0..workers).map(|_| Mailbox::new());
+        let mailboxes: Arc<[Mailbox]> = mailboxes.collect::<Result<_, _>>()?;
+        let blocking = Pools::new(settings.blocking_workers, hashing, &shared, &mailboxes);
+        let hub = Arc::new(Hub::new(shared, mailboxes, blocking)?);
         let patience = Patience {
             head: settings.head_timeout,
             body: settings.body_timeout,
@@ -91,32 +95,26 @@ impl Engine {
         };
         let started = Instant::now();
         let workers = (0..workers)
-            .map(|number| Worker::new(number, shared.clone(), patience, started))
+            .map(|number| Worker::new(number, hub.clone(), patience, started))
             .collect::<Result<Vec<_>, _>>()?;
         // Last: it counts the descriptors that are left.
-        let listener = Listener::new(
-            shared.clone(),
-            tls,
-            sockets,
-            settings.max_connections,
-            started,
-        )?;
+        let listener = Listener::new(hub.clone(), tls, sockets, settings.max_connections, started)?;
         // All that can fail has been made; what is left is to start the threads.
         let engine = Engine {
-            shared: shared.clone(),
+            hub: hub.clone(),
             threads: Mutex::default(),
         };
         // First: without it the workers would wait for its word that no connection can come any more.
         engine.spawn("sealgate-listen", move || listener.run())?;
         for worker in workers {
-            let shared = shared.clone();
+            let hub = hub.clone();
             engine.spawn("sealgate-worker", move || {
                 let ended = catch_unwind(AssertUnwindSafe(|| worker.run()));
                 let failure = match ended {
                     Ok(ended) => ended.err(),
                     Err(_panic) => Some(Error::Io("A worker panicked.".to_owned())),
                 };
-                shared.worker_ended(failure);
+                hub.worker_ended(failure);
             })?;
         }
         Ok(engine)
@@ -130,17 +128,14 @@ impl Engine {
     }
 
     pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
-        self.shared.stop(farewell(grace));
-        let within = |time| {
-            self.shared
-                .wait_for_workers(Instant::now().checked_add(time))
-        };
+        self.hub.stop(settings::farewell(grace));
+        let within = |time| self.hub.wait_for_workers(Instant::now().checked_add(time));
         let in_time = within(grace);
         if !in_time {
-            self.shared.abort();
-            self.shared.blocking.clear();
+            self.hub.abort();
+            self.hub.blocking.clear();
         }
-        self.shared.blocking.close();
+        self.hub.blocking.close();
         // Who is still in a route then cannot be ended, and may be the caller: that thread ends with its route, as those of
         // the blocking pool do with their jobs.
         if in_time || within(ABORT) {
@@ -152,8 +147,8 @@ impl Engine {
         }
         // After a stop that was cut short, a route may still run on a thread of the second pool: a later stop does not wait
         // for it either.
-        if in_time && !self.shared.is_aborting() {
-            self.shared.blocking.join();
+        if in_time && !self.hub.shared.is_aborting() {
+            self.hub.blocking.join();
             return Ok(());
         }
         Err(Error::Io(
@@ -162,15 +157,15 @@ impl Engine {
     }
 
     pub(super) fn wait(&self) -> Result<(), Error> {
-        self.shared.wait_for_workers(None);
-        self.shared.failure().map_or(Ok(()), Err)
+        self.hub.wait_for_workers(None);
+        self.hub.failure().map_or(Ok(()), Err)
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.shared.stop(Duration::ZERO);
-        self.shared.blocking.close();
+        self.hub.stop(Duration::ZERO);
+        self.hub.blocking.close();
     }
 }
 
@@ -194,9 +189,7 @@ mod tests {
         let app = App::new(Gate::new(&settings.gate).unwrap(), &settings.app).unwrap();
         let socket = listen::bind(&settings.server.listen[0], 0o600, false).unwrap();
         let engine = Engine::start(app, vec![socket], None, &settings.server).unwrap();
-        engine
-            .shared
-            .worker_ended(Some(Error::Io("lost".to_owned())));
+        engine.hub.worker_ended(Some(Error::Io("lost".to_owned())));
         for thread in std::mem::take(&mut *lock(&engine.threads)) {
             thread.join().unwrap();
         }

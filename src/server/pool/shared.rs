@@ -3,16 +3,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::balance::Balance;
-use super::blocking::Pools;
-use super::listener::Bell;
-use super::mailbox::Mailbox;
 use super::siege::Siege;
-use crate::Error;
 use crate::api::{App, Method};
 use crate::base::address::{Counted, counted};
 use crate::base::sync::lock;
@@ -28,12 +24,7 @@ pub(super) struct Shared {
     pub(super) tls: Buffered,
     pub(super) addresses: Addresses,
     pub(super) siege: Siege,
-    /// One for each worker.
-    pub(super) mailboxes: Vec<Mailbox>,
     pub(super) balance: Balance,
-    pub(super) blocking: Pools,
-    /// The listener's.
-    pub(super) bell: Bell,
     /// What stands in the log for a method that could not be read.
     pub(super) unknown_method: Method,
     /// Connections of all workers, those on their way to a worker included.
@@ -43,15 +34,6 @@ pub(super) struct Shared {
     phase: AtomicU8,
     /// Set when the engine is told to stop: until then who asks once more on a kept connection is answered.
     closes_idle: OnceLock<Instant>,
-    ended: Mutex<Ended>,
-    changed: Condvar,
-}
-
-/// Threads that have ended, and why if it was before their time.
-#[derive(Default)]
-struct Ended {
-    workers: usize,
-    failure: Option<Error>,
 }
 
 const RUNNING: u8 = 0;
@@ -59,14 +41,7 @@ const STOPPING: u8 = 1;
 const ABORTING: u8 = 2;
 
 impl Shared {
-    pub(super) fn new(
-        app: App,
-        settings: &Settings,
-        addresses: Addresses,
-        mailboxes: Vec<Mailbox>,
-        blocking: Pools,
-        bell: Bell,
-    ) -> Self {
+    pub(super) fn new(app: App, settings: &Settings, addresses: Addresses, workers: usize) -> Self {
         Shared {
             app,
             limits: Limits::of(settings),
@@ -74,17 +49,12 @@ impl Shared {
             tls: Buffered::new(settings.max_tls_memory),
             addresses,
             siege: Siege::default(),
-            balance: Balance::new(mailboxes.len()),
-            mailboxes,
-            blocking,
-            bell,
+            balance: Balance::new(workers),
             unknown_method: "?".parse().unwrap_or(Method::Get),
             connections: AtomicUsize::new(0),
             listened: AtomicBool::new(false),
             phase: AtomicU8::new(RUNNING),
             closes_idle: OnceLock::new(),
-            ended: Mutex::default(),
-            changed: Condvar::new(),
         }
     }
 
@@ -103,62 +73,15 @@ impl Shared {
         self.phase.load(Ordering::SeqCst) >= ABORTING
     }
 
-    /// `farewell`: how long connections between two requests stay open, so that their clients are told to go with an answer.
-    pub(super) fn stop(&self, farewell: Duration) {
+    /// The engine is to stop; `farewell`: how long connections between two requests stay open.
+    pub(super) fn set_stopping(&self, farewell: Duration) {
         let closes = || Instant::now() + farewell;
         self.closes_idle.get_or_init(closes);
         self.phase.fetch_max(STOPPING, Ordering::SeqCst);
-        self.bell.ring();
-        self.wake_all();
     }
 
-    pub(super) fn abort(&self) {
+    pub(super) fn set_aborting(&self) {
         self.phase.fetch_max(ABORTING, Ordering::SeqCst);
-        self.wake_all();
-    }
-
-    pub(super) fn wake_all(&self) {
-        for mailbox in &self.mailboxes {
-            mailbox.wake();
-        }
-    }
-
-    /// A worker has ended; with a failure, before its time, and then all have to.
-    pub(super) fn worker_ended(&self, failure: Option<Error>) {
-        let failed = failure.is_some();
-        let mut ended = lock(&self.ended);
-        ended.workers += 1;
-        ended.failure = ended.failure.take().or(failure);
-        drop(ended);
-        self.changed.notify_all();
-        if failed {
-            self.stop(Duration::ZERO);
-        }
-    }
-
-    /// Waits until all workers have ended, or until `deadline`; true where they have.
-    pub(super) fn wait_for_workers(&self, deadline: Option<Instant>) -> bool {
-        let mut ended = lock(&self.ended);
-        while ended.workers < self.mailboxes.len() {
-            let left = match deadline {
-                None => Duration::from_secs(3600),
-                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
-            };
-            if left.is_zero() {
-                return false;
-            }
-            ended = self
-                .changed
-                .wait_timeout(ended, left)
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .0;
-        }
-        true
-    }
-
-    /// Why a worker ended before its time.
-    pub(super) fn failure(&self) -> Option<Error> {
-        lock(&self.ended).failure.clone()
     }
 }
 

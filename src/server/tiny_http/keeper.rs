@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Request, Server};
 
-use super::Shared;
 use super::exchange::Heard;
+use super::shared::Shared;
 use crate::Error;
 use crate::base::sync::lock;
 use crate::base::threads;

@@ -23,24 +23,25 @@
 
 mod exchange;
 mod keeper;
+mod shared;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::api::App;
 use crate::base::sync::lock;
-use crate::server::farewell;
 use crate::server::http1::head::Limits;
 use crate::server::listen::Socket;
-use crate::server::settings::{Listen, Settings};
+use crate::server::settings::{self, Listen, Settings};
 
 use exchange::Exchange;
 pub use exchange::Mount;
+use shared::Shared;
 
 /// Refuses addresses that this engine is not fit for.
 pub(super) fn check_exposure(settings: &Settings) -> Result<(), Error> {
@@ -61,29 +62,6 @@ pub(super) fn check_exposure(settings: &Settings) -> Result<(), Error> {
 pub(super) struct Engine {
     shared: Arc<Shared>,
     keepers: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// What the threads of an engine share.
-struct Shared {
-    exchange: Exchange,
-    workers: usize,
-    /// A path nobody can guess: requests for it come from the keeper, which looks whether its server still accepts.
-    probe: String,
-    stopping: AtomicBool,
-    /// Once it stops: until when requests are still waited for.
-    farewell_ends: OnceLock<Instant>,
-    /// Requests being answered.
-    running: AtomicUsize,
-    /// Workers that have not ended: each ends when the queue of its generation is empty and the engine stops.
-    workers_alive: AtomicUsize,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    stopped: bool,
-    failure: Option<Error>,
 }
 
 impl Engine {
@@ -122,7 +100,7 @@ impl Engine {
 
     pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + grace;
-        let ends = || Instant::now() + farewell(grace);
+        let ends = || Instant::now() + settings::farewell(grace);
         self.shared.farewell_ends.get_or_init(ends);
         self.shared.begin_stop(None);
         let mut state = self.shared.state();
@@ -165,34 +143,5 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.shared.begin_stop(None);
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// Takes no more requests, unless there is to be a farewell; with a failure, because it cannot.
-    fn begin_stop(&self, failure: Option<Error>) {
-        self.farewell_ends.get_or_init(Instant::now);
-        self.stopping.store(true, Ordering::SeqCst);
-        let mut state = self.state();
-        state.stopped = true;
-        state.failure = state.failure.take().or(failure);
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
-    }
-
-    /// How long a last request is waited for.
-    fn farewell_left(&self) -> Duration {
-        let ends = self.farewell_ends.get();
-        ends.map_or(Duration::ZERO, |ends| {
-            ends.saturating_duration_since(Instant::now())
-        })
     }
 }

@@ -2,6 +2,7 @@
 //! together. `file` makes and judges it, `schema` has its tables, `pool` lends connections, `writable` knows whether changes can
 //! be written; here is what is asked of them.
 
+mod changes;
 mod file;
 mod pool;
 mod rows;
@@ -17,14 +18,11 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Account, Change, MAX_SESSIONS, Moment, Presented, Rotation, Session, Standing, Store};
 use crate::Error;
-use crate::base::clock::stands_still;
+use changes::{bump, forget, revoke_token, revoke_user, signed, unsigned};
 use pool::Pool;
 use rows::{ACCOUNT, account_of, whole};
 
 pub use file::STORE_FILE;
-
-/// Rows that one change forgets at most, so that none takes long.
-const FORGOTTEN_AT_ONCE: u32 = 200;
 
 /// See the module.
 pub(crate) struct SqliteStore {
@@ -261,66 +259,4 @@ impl Store for SqliteStore {
     fn end_session(&self, id: &str, at: Moment) -> Result<(), Error> {
         self.change(|change| rows::end_session(change, id, at))
     }
-}
-
-/// What all processes look at to see that something has changed.
-fn bump(change: &Transaction<'_>) -> rusqlite::Result<()> {
-    change
-        .execute(
-            "UPDATE meta SET value = value + 1 WHERE name = 'generation'",
-            [],
-        )
-        .map(drop)
-}
-
-fn revoke_token(
-    change: &Transaction<'_>,
-    id: &str,
-    expires: u64,
-    now: u64,
-) -> rusqlite::Result<()> {
-    change.execute(
-        "INSERT INTO revoked_tokens VALUES (?1, ?2)
-             ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)",
-        params![id, signed(expires)],
-    )?;
-    forget(change, now)
-}
-
-fn revoke_user(change: &Transaction<'_>, name: &str, at: Moment) -> rusqlite::Result<()> {
-    // What was issued while the clock stood still was issued after the last time.
-    let next = i64::from(stands_still(at.now));
-    change.execute(
-        "INSERT INTO revoked_users VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE
-             SET before = max(before + ?4, excluded.before), expires = max(expires, excluded.expires)",
-        params![name, signed(at.now), signed(at.forget), next],
-    )?;
-    change.execute("DELETE FROM sessions WHERE user = ?1", [name])?;
-    forget(change, at.now)
-}
-
-/// Forgets what no token can be affected by any more.
-fn forget(change: &Transaction<'_>, now: u64) -> rusqlite::Result<()> {
-    for (table, key) in [
-        ("revoked_tokens", "id"),
-        ("revoked_users", "name"),
-        ("sessions", "id"),
-    ] {
-        change.execute(
-            &format!(
-                "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE expires < ?1 LIMIT ?2)"
-            ),
-            params![signed(now), FORGOTTEN_AT_ONCE],
-        )?;
-    }
-    Ok(())
-}
-
-/// SQLite's whole numbers have a sign; no time of ours needs it.
-fn signed(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX)
-}
-
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }

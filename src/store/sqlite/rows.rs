@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use siphasher::sip128::SipHasher13;
 
-use super::{bump, revoke_token, revoke_user, signed, unsigned};
+use super::changes::{bump, revoke_token, revoke_user, signed, unsigned};
 use crate::store::{Account, Change, Moment, PasswordHash, Rotation, Session};
 
 /// The columns that [`account_of`] reads.

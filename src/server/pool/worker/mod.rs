@@ -1,8 +1,11 @@
 //! A worker: its own epoll and its own connections. It drives each as its socket gets ready, closes what is overdue, and
-//! waits no longer than the nearest deadline. `moving` gives connections to other workers, `room` closes some for others.
+//! waits no longer than the nearest deadline. `turns` gives each its turn, `moving` gives connections to other workers, `room` closes some for others.
 
+mod look;
 mod moving;
+mod paces;
 mod room;
+mod turns;
 
 use std::mem;
 use std::sync::Arc;
@@ -15,31 +18,24 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::blocking::Pools;
-use super::connection::{Connection, Next, Ready, Turn};
+use super::connection::{Connection, Ready};
 use super::deadlines::{Deadlines, Wait};
-use super::mailbox::{Incoming, Mailbox, Message, Token, milliseconds};
-use super::shared::{LARGE, Shared};
-use super::transport::Transport;
+use super::hub::Hub;
+use super::mailbox::{Mailbox, Token, milliseconds};
+use super::shared::Shared;
 use crate::Error;
 use crate::base::address::Counted;
 use crate::base::fork;
 
-use moving::{Giving, Look};
-use room::Paces;
+use look::{Giving, Look};
+use paces::Paces;
 
 /// Events taken at a time: few, so that a request that has come meanwhile does not wait behind many.
 const EVENTS: usize = 8;
 /// Most bytes read at a time.
 const SCRATCH: usize = 64 << 10;
-/// An answers' buffer that has grown beyond this is made anew.
-const KEPT_OUT: usize = 256 << 10;
 /// The bell's data; no connection has it.
 const BELL: u64 = u64::MAX;
-/// Said to a connection for which there is no room; nothing about it is known.
-const CROWDED: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nCache-Control: no-store\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-
 /// How long connections may wait for each thing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
@@ -54,6 +50,7 @@ pub(super) struct Patience {
 pub(super) struct Worker {
     number: usize,
     shared: Arc<Shared>,
+    hub: Arc<Hub>,
     epoll: OwnedFd,
     places: Vec<Place>,
     free: Vec<u32>,
@@ -87,17 +84,18 @@ struct Place {
 impl Worker {
     pub(super) fn new(
         number: usize,
-        shared: Arc<Shared>,
+        hub: Arc<Hub>,
         patience: Patience,
         started: Instant,
     ) -> Result<Self, Error> {
         let impossible = |error: Errno| Error::Io(format!("A worker cannot be made: {error}."));
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
-        let bell = shared.mailboxes[number].bell();
+        let bell = hub.mailboxes[number].bell();
         epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN).map_err(impossible)?;
         Ok(Worker {
             number,
-            shared,
+            shared: hub.shared.clone(),
+            hub,
             epoll,
             places: Vec::new(),
             free: Vec::new(),
@@ -163,7 +161,7 @@ impl Worker {
     }
 
     fn mailbox(&self) -> &Mailbox {
-        &self.shared.mailboxes[self.number]
+        &self.hub.mailboxes[self.number]
     }
 
     fn timeout(&self, now: Instant) -> Option<Timespec> {
@@ -181,214 +179,6 @@ impl Worker {
                 .min(999_000_000)
                 .into(),
         })
-    }
-
-    fn read_mail(&mut self) {
-        for message in self.mailbox().empty() {
-            match message {
-                Message::Adopt(incoming) => self.adopt(incoming),
-                Message::TakeOver(connection) => self.take_over(connection),
-                Message::Shed => self.told_to_shed(),
-                Message::MakeRoom => {
-                    self.make_room();
-                    self.made_room();
-                }
-                Message::Answer {
-                    token,
-                    answer,
-                    close,
-                    reserved,
-                } => {
-                    // From now on the connection counts it, if it has to be kept.
-                    self.shared.buffered.change(answer.capacity(), 0);
-                    self.with(token, |connection, turn| {
-                        connection.answered(turn, answer, close)
-                    });
-                    self.shared.buffered.release(reserved);
-                }
-            }
-        }
-    }
-
-    fn adopt(&mut self, incoming: Incoming) {
-        let Incoming {
-            mut transport,
-            peer,
-            address,
-            crowded,
-        } = incoming;
-        let has_room = !crowded || self.make_room();
-        if crowded {
-            self.made_room();
-        }
-        if !has_room {
-            if let Transport::Plain(_) = transport {
-                let _ = transport.write(CROWDED);
-            }
-            self.let_go(address);
-            return;
-        }
-        let connection = Box::new(Connection::new(transport, peer, address));
-        self.house(connection, Wait::Head);
-    }
-
-    /// Finds a place for a connection, and gives it its first turn: most clients send at once, and their request is here
-    /// already.
-    fn house(&mut self, connection: Box<Connection>, wait: Wait) {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
-            (self.places.len() - 1) as u32
-        });
-        self.places[index as usize].connection = Some(connection);
-        self.deadlines.set(index, wait, Instant::now());
-        self.drive(self.token(index));
-    }
-
-    /// Drives a connection whose socket is ready, unless it is to have its turn anyway: who sends without end would get one
-    /// more in each round.
-    fn drive_ready(&mut self, token: Token) {
-        if !self.place(token).is_some_and(|place| place.again) {
-            self.drive(token);
-        }
-    }
-
-    /// Drives those that were to wait until others have had their turn.
-    fn drive_again(&mut self) {
-        for token in mem::take(&mut self.again) {
-            if let Some(place) = self.place(token) {
-                place.again = false;
-                self.drive(token);
-            }
-        }
-    }
-
-    /// The place of this connection; `None` where it is gone.
-    fn place(&mut self, token: Token) -> Option<&mut Place> {
-        self.places
-            .get_mut(token.index as usize)
-            .filter(|place| place.generation == token.generation)
-    }
-
-    fn drive(&mut self, token: Token) {
-        self.with(token, |connection, turn| connection.drive(turn));
-    }
-
-    /// Gives a connection its turn and does what it wants next. One that is gone meanwhile gets none.
-    fn with(&mut self, token: Token, act: impl FnOnce(&mut Connection, &mut Turn<'_>) -> Next) {
-        if let Some((next, grown)) = self.lend(token, act) {
-            self.go_on(token, next);
-            if grown {
-                self.keep_tls_ceiling(token);
-            }
-        }
-    }
-
-    /// Lends a connection what it needs for its turn. Beside what it wants next: whether its TLS state has grown.
-    fn lend(
-        &mut self,
-        token: Token,
-        act: impl FnOnce(&mut Connection, &mut Turn<'_>) -> Next,
-    ) -> Option<(Next, bool)> {
-        let place = self.places.get_mut(token.index as usize)?;
-        let connection = place
-            .connection
-            .as_mut()
-            .filter(|_| place.generation == token.generation)?;
-        let mut turn = Turn {
-            shared: &self.shared,
-            scratch: &mut self.scratch,
-            out: &mut self.out,
-        };
-        let next = act(connection, &mut turn);
-        let grown = connection.count_tls(&self.shared);
-        self.done += 1;
-        self.out.clear();
-        if self.out.capacity() > KEPT_OUT {
-            self.out = Vec::new();
-        }
-        Some((next, grown))
-    }
-
-    fn go_on(&mut self, token: Token, next: Next) {
-        match next {
-            Next::Wait {
-                wait: Wait::Idle,
-                on: Ready::Read,
-                anew: true,
-            } if self.gives(token) => self.give_away(token),
-            Next::Wait { wait, on, anew } => {
-                let begins = anew || self.deadlines.get(token.index) != Some(wait);
-                if begins {
-                    self.deadlines.set(token.index, wait, Instant::now());
-                }
-                match self.watch(token, Some(on)) {
-                    true => self.keep_pace(token, wait, begins),
-                    false => self.close(token),
-                }
-            }
-            Next::Again => {
-                let connection = self.places[token.index as usize].connection.as_ref();
-                if connection.is_some_and(|connection| connection.counted() > LARGE) {
-                    self.keep_pace(token, Wait::Body, false);
-                }
-                // Its time goes on: who sends fast may be slow all the same.
-                let queued = self
-                    .place(token)
-                    .is_none_or(|place| mem::replace(&mut place.again, true));
-                if !queued {
-                    self.again.push(token);
-                }
-            }
-            Next::Nothing => {}
-            Next::Blocked(job) => {
-                self.deadlines.clear(token.index);
-                self.paces.forget(token.index);
-                // A client that hangs up meanwhile would be reported over and over.
-                self.watch(token, None);
-                let is_large = job.bytes() > LARGE;
-                // The queues bound how many small ones there are.
-                let refused = if !self.keep_ceiling(is_large) && is_large {
-                    Err(job.refuse(&self.shared))
-                } else {
-                    Pools::submit(&self.shared, job, self.number, token)
-                };
-                let Err(refusal) = refused else {
-                    return;
-                };
-                // A refused job ends its connection, so it brings no other job.
-                let refused = |connection: &mut Connection, turn: &mut Turn<'_>| {
-                    connection.answered(turn, refusal, true)
-                };
-                if let Some((next, _)) = self.lend(token, refused) {
-                    self.go_on(token, next);
-                }
-            }
-            Next::Close => self.close(token),
-        }
-    }
-
-    /// Watches the connection's socket for this; false where that is not possible.
-    fn watch(&mut self, token: Token, on: Option<Ready>) -> bool {
-        let place = &mut self.places[token.index as usize];
-        let Some(connection) = &place.connection else {
-            return false;
-        };
-        let watched = mem::replace(&mut place.watched, on);
-        if watched == on {
-            return true;
-        }
-        let socket = connection.transport();
-        let data = EventData::new_u64(u64::from(token.generation) << 32 | u64::from(token.index));
-        let flags = |ready: Ready| match ready {
-            Ready::Read => EventFlags::IN,
-            Ready::Write => EventFlags::OUT,
-        };
-        let done = match (watched, on) {
-            (None, Some(ready)) => epoll::add(&self.epoll, socket, data, flags(ready)),
-            (Some(_), Some(ready)) => epoll::modify(&self.epoll, socket, data, flags(ready)),
-            (_, None) => epoll::delete(&self.epoll, socket),
-        };
-        done.is_ok()
     }
 
     fn close_overdue(&mut self, now: Instant) {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Worker;
+use super::look::Giving;
 use crate::server::pool::balance::{Balance, LOOK, View};
 use crate::server::pool::connection::Connection;
 use crate::server::pool::deadlines::Wait;
@@ -11,45 +12,6 @@ use crate::server::pool::mailbox::{Message, Token, milliseconds};
 
 /// How long a worker gives a part of its connections, as they are served.
 const GIVES_FOR: Duration = Duration::from_millis(40);
-
-/// Which connections a worker gives away when they have been served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Giving {
-    Nothing,
-    /// All of them: it does not take part any more.
-    All,
-    /// Every second one, by chance, of those served until then.
-    Half {
-        to: usize,
-        until: Instant,
-        salt: u32,
-    },
-}
-
-/// A worker's looks at its load.
-pub(super) struct Look {
-    /// The last one.
-    at: Instant,
-    /// The time since then in which it waited for something to do.
-    pub(super) asleep: Duration,
-    /// For how many looks it has been loaded.
-    loaded: u32,
-    /// What it knows of the balance.
-    version: u64,
-    active: usize,
-}
-
-impl Look {
-    pub(super) fn new(now: Instant) -> Self {
-        Look {
-            at: now,
-            asleep: Duration::ZERO,
-            loaded: 0,
-            version: 0,
-            active: 1,
-        }
-    }
-}
 
 impl Worker {
     /// Looks at its load, if it is time to, and at what the workers have decided.
@@ -73,7 +35,7 @@ impl Worker {
 
     fn look_at_load(&mut self, now: Instant, busy: f64) {
         let time = now - self.started;
-        let mailboxes = &self.shared.mailboxes;
+        let mailboxes = &self.hub.mailboxes;
         let own = &mailboxes[self.number].load;
         own.looked(milliseconds(time), busy);
         let done = self.all_done();
@@ -99,7 +61,7 @@ impl Worker {
 
     /// Turns that all workers' connections have had.
     fn all_done(&self) -> u64 {
-        let mailboxes = self.shared.mailboxes.iter().enumerate();
+        let mailboxes = self.hub.mailboxes.iter().enumerate();
         mailboxes
             .filter(|(number, _)| *number != self.number)
             .map(|(_, mailbox)| mailbox.load.done())
@@ -159,7 +121,7 @@ impl Worker {
         let Some(connection) = self.remove(token) else {
             return;
         };
-        let receiver = &self.shared.mailboxes[to];
+        let receiver = &self.hub.mailboxes[to];
         receiver.connections.fetch_add(1, Ordering::Relaxed);
         match receiver.send(Message::TakeOver(connection)) {
             Ok(()) => {

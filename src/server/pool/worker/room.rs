@@ -4,47 +4,15 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Worker;
+use super::paces::SMALL;
 use crate::base::address::Counted;
 use crate::server::pool::deadlines::Wait;
 use crate::server::pool::mailbox::{Mailbox, Message, Spare, Token, Victim, milliseconds};
 use crate::server::pool::shared::LARGE;
-use crate::server::pool::slowest::{self, Slowest};
+use crate::server::pool::slowest::{self};
 
 /// Connections that are looked at for one of a certain address.
 const LOOKED_AT: usize = 64;
-
-/// Who keeps fewer bytes than this is not asked to give them up.
-const SMALL: usize = 1 << 10;
-
-/// Connections that are in the middle of something, the slowest first: all, and those that keep memory.
-#[derive(Default)]
-pub(super) struct Paces {
-    all: Slowest,
-    large: Slowest,
-    small: Slowest,
-}
-
-impl Paces {
-    /// From now on the connection is in the middle of nothing.
-    pub(super) fn forget(&mut self, index: u32) {
-        for slowest in [&mut self.all, &mut self.large, &mut self.small] {
-            slowest.remove(index);
-        }
-    }
-
-    fn set(&mut self, index: u32, falls_behind: Instant, keeps: usize) {
-        self.all.set(index, falls_behind);
-        let (kind, other) = match keeps > LARGE {
-            true => (&mut self.large, &mut self.small),
-            false => (&mut self.small, &mut self.large),
-        };
-        other.remove(index);
-        match keeps >= SMALL {
-            true => kind.set(index, falls_behind),
-            false => kind.remove(index),
-        }
-    }
-}
 
 impl Worker {
     /// Where the TLS state of all connections takes more memory than it may, those go that can best be spared; where this
@@ -54,7 +22,7 @@ impl Worker {
             if self.make_room() {
                 continue;
             }
-            for (number, mailbox) in self.shared.mailboxes.iter().enumerate() {
+            for (number, mailbox) in self.hub.mailboxes.iter().enumerate() {
                 if number != self.number {
                     mailbox.to_make_room.fetch_add(1, Ordering::Relaxed);
                     // Workers end when the engine stops, and then nobody needs room.
@@ -119,11 +87,11 @@ impl Worker {
             let behind = mailbox.large.load(Ordering::Acquire);
             (number != self.number && behind > 0 && behind < own).then_some((behind, number))
         };
-        let mailboxes = self.shared.mailboxes.iter().enumerate();
+        let mailboxes = self.hub.mailboxes.iter().enumerate();
         let Some((_, number)) = mailboxes.filter_map(slower).min() else {
             return false;
         };
-        let mailbox = &self.shared.mailboxes[number];
+        let mailbox = &self.hub.mailboxes[number];
         let is_told = mailbox.to_shed.swap(true, Ordering::AcqRel);
         if !is_told {
             let _ = mailbox.send(Message::Shed);

@@ -23,7 +23,7 @@ use crate::base::sync::lock;
 use crate::cipher::DataKey;
 use crate::{Error, Secret};
 
-pub(super) const FORMAT: &str = "sealgate sealed key ring";
+pub(in crate::keys) const FORMAT: &str = "sealgate sealed key ring";
 const FORMAT_VERSION: u32 = 1;
 const SALT: usize = 16;
 const INFO: &[u8] = b"sealgate/ring-key/v1";
@@ -49,7 +49,7 @@ struct Derived {
 /// How a key follows from a secret. All of it is authenticated.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kdf", rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) enum Derivation {
+pub(in crate::keys) enum Derivation {
     #[serde(rename = "argon2id")]
     Argon2id {
         memory_kib: u32,
@@ -64,7 +64,7 @@ pub(super) enum Derivation {
 
 /// How a ring's text lies in its file.
 #[derive(Clone)]
-pub(super) enum AtRest {
+pub(in crate::keys) enum AtRest {
     Plain,
     /// Sealed under the current secret, by this key.
     Sealed(Derivation),
@@ -99,7 +99,7 @@ impl RingSeal {
     }
 
     /// The same, of what the secrets' files hold now; `None` where there are none that can be read a second time.
-    pub(super) fn of_files_again(settings: &RingSecrets) -> Option<Self> {
+    pub(in crate::keys) fn of_files_again(settings: &RingSecrets) -> Option<Self> {
         let files = [&settings.ring_key_file, &settings.ring_key_previous_file];
         let mut files = files.into_iter().flatten().peekable();
         files.peek()?;
@@ -108,11 +108,11 @@ impl RingSeal {
         are_files.then(|| RingSeal::of(settings).ok()).flatten()
     }
 
-    pub(super) fn has_secrets_of(&self, other: &RingSeal) -> bool {
+    pub(in crate::keys) fn has_secrets_of(&self, other: &RingSeal) -> bool {
         self.current == other.current && self.previous == other.previous
     }
 
-    pub(super) fn new(current: Option<RingSecret>, previous: Option<RingSecret>) -> Self {
+    pub(in crate::keys) fn new(current: Option<RingSecret>, previous: Option<RingSecret>) -> Self {
         RingSeal {
             current,
             previous,
@@ -121,12 +121,12 @@ impl RingSeal {
     }
 
     /// Whether what is written is to be sealed.
-    pub(super) fn seals(&self) -> bool {
+    pub(in crate::keys) fn seals(&self) -> bool {
         self.current.is_some()
     }
 
     /// The ring's text, which may be sealed, and how it was.
-    pub(super) fn open(&self, text: Secret) -> Result<(Secret, AtRest), Fault> {
+    pub(in crate::keys) fn open(&self, text: Secret) -> Result<(Secret, AtRest), Fault> {
         #[derive(Deserialize)]
         struct Head {
             format: String,
@@ -162,7 +162,7 @@ impl RingSeal {
     }
 
     /// How the key to seal by follows from the current secret: as before, where that is so already.
-    pub(super) fn derivation(&self, before: &AtRest) -> Result<Derivation, Error> {
+    pub(in crate::keys) fn derivation(&self, before: &AtRest) -> Result<Derivation, Error> {
         let secret = self.current()?;
         match before {
             AtRest::Sealed(by) if by.fits(secret) => Ok(by.clone()),
@@ -176,7 +176,7 @@ impl RingSeal {
     }
 
     /// Seals a text under the current secret.
-    pub(super) fn seal(&self, text: &[u8], by: &Derivation) -> Result<Secret, Error> {
+    pub(in crate::keys) fn seal(&self, text: &[u8], by: &Derivation) -> Result<Secret, Error> {
         let key = self.derive(self.current()?, by)?;
         let sealed = key.seal(&by.context(), text)?;
         let envelope = Envelope {
@@ -327,84 +327,4 @@ impl Derivation {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(byte: u8) -> Option<RingSecret> {
-        RingSecret::key(Secret::new(vec![byte; 32]))
-    }
-
-    fn sealed(seal: &RingSeal, before: &AtRest) -> Secret {
-        seal.seal(b"ring", &seal.derivation(before).unwrap())
-            .unwrap()
-    }
-
-    fn opened(seal: &RingSeal, text: &Secret) -> Result<Vec<u8>, Fault> {
-        seal.open(text.clone())
-            .map(|(text, _)| text.expose().to_vec())
-    }
-
-    #[test]
-    fn opens_under_its_secret_and_the_one_before_alone() {
-        let passphrase = RingSecret::passphrase(b"correct horse battery");
-        for secret in [key(1), passphrase] {
-            let seal = RingSeal::new(secret.clone(), None);
-            let text = sealed(&seal, &AtRest::Plain);
-            assert_eq!(opened(&seal, &text).unwrap(), b"ring");
-            let later = RingSeal::new(key(2), secret.clone());
-            let (_, at_rest) = later.open(text.clone()).unwrap();
-            assert!(matches!(at_rest, AtRest::Outdated));
-            let other = RingSeal::new(key(2), key(3));
-            assert_eq!(opened(&other, &text), Err(Fault::OtherSecret));
-            let none = RingSeal::new(None, None);
-            assert_eq!(opened(&none, &text), Err(Fault::Sealed));
-        }
-    }
-
-    #[test]
-    fn a_ring_that_is_written_again_keeps_its_salt_and_gets_another_nonce() {
-        let seal = RingSeal::new(key(1), None);
-        let first = sealed(&seal, &AtRest::Plain);
-        let (_, at_rest) = seal.open(first.clone()).unwrap();
-        let second = sealed(&seal, &at_rest);
-        let read = |text: &Secret| serde_json::from_slice::<Envelope>(text.expose()).unwrap();
-        let (first, second) = (read(&first), read(&second));
-        assert!(first.key == second.key && first.sealed != second.sealed);
-    }
-
-    #[test]
-    fn nothing_that_was_changed_opens() {
-        let seal = RingSeal::new(key(1), None);
-        let text = sealed(&seal, &AtRest::Plain);
-        let mut changed = text.expose().to_vec();
-        for at in 0..changed.len() {
-            for bit in 0..8 {
-                changed[at] ^= 1 << bit;
-                // White space, and a format that is none of ours, which the ring's own reader judges.
-                match seal.open(Secret::from(&changed[..])) {
-                    Err(_) | Ok((_, AtRest::Plain)) => {}
-                    Ok((opened, _)) => assert_eq!(opened.expose(), b"ring", "byte {at} bit {bit}"),
-                }
-                changed[at] ^= 1 << bit;
-            }
-        }
-        let costly = text.expose().to_vec();
-        let costly = String::from_utf8(costly).unwrap().replace(
-            r#""kdf": "hkdf-sha256","#,
-            r#""kdf": "argon2id", "memory_kib": 4000000000, "passes": 3, "lanes": 1,"#,
-        );
-        assert_eq!(
-            opened(&seal, &Secret::new(costly.into_bytes())),
-            Err(Fault::Damaged("is damaged"))
-        );
-    }
-
-    #[test]
-    fn short_passphrases_and_keys_of_another_size_are_none() {
-        assert!(RingSecret::passphrase(b"elevenchars").is_none());
-        assert!(RingSecret::passphrase("zwölfzeichen".as_bytes()).is_some());
-        assert!(RingSecret::passphrase(&[b'x'; 1025]).is_none());
-        assert!(RingSecret::passphrase(&[0xff; 20]).is_none());
-        assert!(RingSecret::key(Secret::new(vec![1; 31])).is_none());
-    }
-}
+mod tests;

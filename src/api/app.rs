@@ -1,0 +1,323 @@
+//! The API as engines and programs have it: requests in, answers and lines of the log out.
+
+use std::fmt;
+use std::mem;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::caller::Caller;
+use super::host::{Host, HostRoute};
+use super::problem::Problem;
+use super::request::{Method, Request, path_of};
+use super::response::Response;
+use super::route::{AppInner, Pace, Seen};
+use super::router;
+use super::routes::ROUTES;
+use super::secure_data::{self, SecureData};
+use super::settings::{AccessLog, Settings};
+use crate::base::fork;
+use crate::limiter::Limiter;
+use crate::logging::mask::MaskedForLog;
+use crate::{Error, Gate};
+
+/// The API over a gate. Cheap to clone; `Send` and `Sync`.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<AppInner>,
+}
+
+/// More bytes than this take longer than about a millisecond to read, seal or open, and to write, on a slow machine.
+const LARGE: usize = 64 << 10;
+
+/// Logins of one IPv6 site, for each that one of its networks may have.
+const SITE: u32 = 4;
+
+/// A request that has passed all gates its head decides on: what is left is its body, and the answer.
+pub(crate) struct Admitted {
+    passed: router::Passed,
+    seen: Seen,
+    /// The time that it took so far, but for waiting.
+    spent: Duration,
+}
+
+impl Admitted {
+    /// Most bytes of the body, as far as the route decides it.
+    pub(crate) fn max_body(&self) -> usize {
+        self.passed.max_body
+    }
+}
+
+impl App {
+    /// Mounts the API on a gate.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
+    pub fn new(gate: Gate, settings: &Settings) -> Result<Self, Error> {
+        App::with_routes(gate, settings, Vec::new())
+    }
+
+    /// Mounts the API on a gate, with routes of the host's own beside it.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new); [`Error::InvalidInput`] where a route is malformed, is there twice, or takes the place
+    /// of one of the API's own.
+    pub fn with_routes(
+        gate: Gate,
+        settings: &Settings,
+        routes: Vec<HostRoute>,
+    ) -> Result<Self, Error> {
+        let mut host = Host::new();
+        for route in routes {
+            host.add_route(route)?;
+        }
+        App::with_host(gate, settings, host)
+    }
+
+    /// Mounts the API on a gate, with all that a host adds to it.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read; [`Error::Store`] where there is a store of
+    /// accounts that cannot be read or trusted.
+    pub fn with_host(gate: Gate, settings: &Settings, host: Host) -> Result<Self, Error> {
+        gate.check_store()?;
+        let limiter = |times: u32| match settings.login_max_requests.saturating_mul(times) {
+            0 => Ok(None),
+            limit => Limiter::new(limit, settings.login_window, settings.limiter_memory).map(Some),
+        };
+        Ok(App {
+            inner: Arc::new(AppInner {
+                gate,
+                secure_data: SecureData::new(settings)?,
+                settings: settings.clone(),
+                login_limiter: limiter(1)?,
+                site_limiter: limiter(SITE)?,
+                host,
+                routes: ROUTES,
+            }),
+        })
+    }
+
+    /// Whether an API could be made of these settings; makes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
+    pub fn check(settings: &Settings) -> Result<(), Error> {
+        SecureData::new(settings).map(drop)
+    }
+
+    /// The gate that the API stands on.
+    pub fn gate(&self) -> &Gate {
+        &self.inner.gate
+    }
+
+    /// Answers a request. Never panics: a panic in a route is answered with 500.
+    ///
+    /// The answer to HEAD carries the body that GET would get; it is the engine's part not to send it.
+    pub fn handle(&self, request: &Request<'_>) -> Response {
+        let _section = fork::section();
+        let started = Instant::now();
+        match self.judge(request, Some(request.body.len()), started) {
+            Ok((passed, seen)) => self.answer(request, &passed, seen, started),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Judges a request by its head alone, before its body has come: the answer where that is known already (path, method,
+    /// token, limit, the body's type, its length if the head says it), else what [`complete`](Self::complete) needs then.
+    pub(crate) fn admit(
+        &self,
+        request: &Request<'_>,
+        length: Option<usize>,
+    ) -> Result<Admitted, Response> {
+        let _section = fork::section();
+        let started = Instant::now();
+        let (passed, seen) = self.judge(request, length, started)?;
+        Ok(Admitted {
+            passed,
+            seen,
+            spent: started.elapsed(),
+        })
+    }
+
+    /// Answers a request that has been admitted, with its body.
+    pub(crate) fn complete(&self, request: &Request<'_>, admitted: Admitted) -> Response {
+        let _section = fork::section();
+        let now = Instant::now();
+        // The time that the body took to come does not count.
+        let started = now.checked_sub(admitted.spent).unwrap_or(now);
+        self.answer(request, &admitted.passed, admitted.seen, started)
+    }
+
+    fn judge(
+        &self,
+        request: &Request<'_>,
+        length: Option<usize>,
+        started: Instant,
+    ) -> Result<(router::Passed, Seen), Response> {
+        let mut seen = Seen::of(request);
+        match caught(|| router::admit(&self.inner, request, length, &mut seen)) {
+            Some(Ok(passed)) => Ok((passed, seen)),
+            Some(Err(problem)) => {
+                let response = problem.into_response(&seen.id);
+                Err(self.finish(request, &seen, started, response))
+            }
+            None => Err(self.failed(request, &seen, started)),
+        }
+    }
+
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        passed: &router::Passed,
+        mut seen: Seen,
+        started: Instant,
+    ) -> Response {
+        // Nothing that a route may change stays half-changed: the gate is immutable and the limiters' locks recover.
+        let response = match caught(|| router::answer(&self.inner, request, passed, &mut seen)) {
+            Some(Ok(response)) => response,
+            Some(Err(problem)) => problem.into_response(&seen.id),
+            None => return self.failed(request, &seen, started),
+        };
+        self.finish(request, &seen, started, response)
+    }
+
+    fn failed(&self, request: &Request<'_>, seen: &Seen, started: Instant) -> Response {
+        log::error!(id = seen.id.as_str(); "a route panicked");
+        let response = Problem::internal().into_response(&seen.id);
+        self.finish(request, seen, started, response)
+    }
+
+    /// How long the answer may take, so that an engine lets nobody else wait for it: the body is large, or the data that is
+    /// shown, or the route waits for something.
+    pub(crate) fn pace(&self, method: &Method, target: &str, body: &[u8]) -> Pace {
+        let app = &self.inner;
+        let path = path_of(target);
+        match router::pace(app, method, path) {
+            Pace::Quick
+                if body.len() > LARGE
+                    || (path == secure_data::PATH && app.secure_data.size() > LARGE) =>
+            {
+                Pace::Large
+            }
+            pace => pace,
+        }
+    }
+
+    /// Whether this address is that of a proxy which stands for many clients.
+    pub(crate) fn trusts_proxy(&self, address: &IpAddr) -> bool {
+        Caller::Address(address.to_canonical()).is_trusted(&self.inner.settings)
+    }
+
+    /// How many passwords are hashed at a time.
+    pub(crate) fn hashing_places(&self) -> usize {
+        self.inner.gate.users().places()
+    }
+
+    /// Answers a request that an engine cannot hand over: too large, cut short, not HTTP. `request` holds what is known.
+    pub fn refuse(&self, request: &Request<'_>, problem: Problem) -> Response {
+        let seen = Seen::of(request);
+        let response = problem.into_response(&seen.id);
+        self.finish(request, &seen, Instant::now(), response)
+    }
+
+    /// Whether the log is to have no line of this request.
+    fn leaves_out(&self, seen: &Seen, response: &Response) -> bool {
+        self.inner.settings.access_log == AccessLog::NoHealth
+            && response.status().0 < 400
+            && matches!(seen.route.as_deref(), Some("/healthz" | "/readyz"))
+    }
+
+    /// Adds what every answer carries, and writes the line of the log.
+    fn finish(
+        &self,
+        request: &Request<'_>,
+        seen: &Seen,
+        started: Instant,
+        mut response: Response,
+    ) -> Response {
+        let id = &seen.id;
+        response.set("X-Request-Id", id.as_str().to_owned());
+        response.set("X-Content-Type-Options", "nosniff");
+        // Without this a cache may keep some errors (RFC 9110, section 15.1): what is wrong now need not be at the next request.
+        if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
+            response = response.no_store();
+        }
+        if log::log_enabled!(target: ACCESS, log::Level::Info) && !self.leaves_out(seen, &response)
+        {
+            let caller = Caller::of(request, &self.inner.settings);
+            // Only what is known to be harmless is shown as it came: an unknown path or method may be a misplaced secret.
+            let path = seen
+                .route
+                .as_deref()
+                .map_or(Shown::Masked(request.path()), Shown::Whole);
+            let user = seen
+                .user
+                .as_deref()
+                .map_or(Shown::Whole("-"), Shown::Masked);
+            // The certificate stands in the line where there is one, and nothing in its place where there is none.
+            macro_rules! line {
+                ($($certificate:tt)*) => {
+                    log::info!(
+                        target: ACCESS,
+                        id = id.as_str(),
+                        peer:% = caller,
+                        user:% = user,
+                        $($certificate)*
+                        method = request.method_for_log(),
+                        path:% = path,
+                        status = response.status().0,
+                        us = started.elapsed().as_micros() as u64;
+                        "request"
+                    )
+                };
+            }
+            match request.certificate {
+                Some(subject) => line!(certificate = subject,),
+                None => line!(),
+            }
+        }
+        // A host that takes the lines has this one before the client has its answer.
+        fork::settle();
+        response
+    }
+}
+
+/// `None` where this panics.
+fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|panic| {
+            // What a host panics with may panic again when it is dropped.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                mem::forget(again);
+            }
+        })
+        .ok()
+}
+
+/// A name as the line of the log has it.
+enum Shown<'a> {
+    Whole(&'a str),
+    Masked(&'a str),
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shown::Whole(name) => f.write_str(name),
+            Shown::Masked(name) => MaskedForLog(name).fmt(f),
+        }
+    }
+}
+
+/// The log target of the line that each request gets.
+pub const ACCESS: &str = "sealgate::access";
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("gate", &self.inner.gate)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! The reading of bodies that routes share: whether they are JSON, and the members of it.
+
+use std::borrow::Cow;
+use std::mem;
+use std::ops::Deref;
+
+use crate::api::problem::Problem;
+use crate::api::request::Request;
+use crate::base::json::{Json, JsonError, MAX_MEMBERS};
+use crate::base::secret::wipe;
+
+/// A member's text. It may be a password or a plaintext: a copy of it is wiped when it is dropped.
+#[derive(Default)]
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Text<'_> {
+    fn drop(&mut self) {
+        if let Cow::Owned(copy) = &mut self.0 {
+            wipe(&mut mem::take(copy).into_bytes());
+        }
+    }
+}
+
+/// The members of these names of a body that must be a JSON object.
+pub(super) fn members<'a, const N: usize>(
+    request: &Request<'a>,
+    names: [&str; N],
+) -> Result<[Option<Json<'a>>; N], Problem> {
+    let problem = match Json::read(request.body) {
+        Ok(body) => match body.members(names) {
+            Some(members) => return Ok(members),
+            None => "It is JSON, but not an object.".to_owned(),
+        },
+        Err(JsonError::Syntax) => "It is not JSON in UTF-8.".to_owned(),
+        Err(JsonError::Duplicate) => "A member is there twice.".to_owned(),
+        Err(JsonError::TooDeep) => "It is nested too deeply.".to_owned(),
+        Err(JsonError::TooManyMembers) => {
+            format!("An object in it has more than {MAX_MEMBERS} members.")
+        }
+    };
+    Err(Problem::bad_json(problem))
+}
+
+/// A route that does not look at its body takes any.
+pub(super) fn anything(_: &Request<'_>) -> Result<(), Problem> {
+    Ok(())
+}
+
+pub(super) fn json(request: &Request<'_>) -> Result<(), Problem> {
+    match is_json(request) {
+        true => Ok(()),
+        false => Err(Problem::not_json_type()),
+    }
+}
+
+/// Whether the body is said to be JSON, once, and in UTF-8 where a charset is named.
+pub(super) fn is_json(request: &Request<'_>) -> bool {
+    let Some(value) = request.headers.get_text("Content-Type") else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let json = essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"));
+    json && parts.all(|parameter| {
+        parameter.split_once('=').is_none_or(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+    })
+}
+
+/// A member that must be text where it is there.
+pub(super) fn text<'a>(
+    member: Option<Json<'a>>,
+    name: &str,
+    title: &'static str,
+) -> Result<Option<Text<'a>>, Problem> {
+    let Some(value) = member else {
+        return Ok(None);
+    };
+    match value.text() {
+        Some(text) => Ok(Some(Text(text))),
+        None => Err(Problem::bad_member(
+            title,
+            format!("{name} must be a text."),
+        )),
+    }
+}

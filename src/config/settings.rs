@@ -1,0 +1,92 @@
+//! All settings, and how they hang together.
+
+use crate::api::LoginMode;
+use crate::cipher::CbcMode;
+use crate::server::EngineChoice;
+use crate::signing::TokenAlgorithm;
+use crate::{api, gate, logging, server, store};
+
+/// All settings, checked and typed, by the room that uses them.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// What a `Gate` needs.
+    pub gate: gate::Settings,
+    /// What the API needs beside a gate.
+    pub app: api::Settings,
+    /// Where and how to listen.
+    pub server: server::Settings,
+    /// Where log lines go.
+    pub log: logging::Settings,
+    /// What is no fault and should be known: files with secrets that others can read. Sentences, for the log.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// What follows from other settings.
+    pub(super) fn complete(&mut self) {
+        let gate = &mut self.gate;
+        self.app.limiter_memory = gate.limiter.memory;
+        gate.keys.rotation.token_grace = gate.tokens.longest_life();
+        gate.store = store::Settings {
+            data_dir: gate.keys.data_dir.clone(),
+            ephemeral: gate.keys.ephemeral,
+            open_login: self.app.login == LoginMode::Open,
+        };
+        // Of Unix peers it says nothing about who reaches a TCP address.
+        self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
+    }
+
+    /// Settings that do not go together: their names, and a sentence in which `{name}` stands for one of them.
+    pub(super) fn wrong_combinations(&self) -> Vec<(&'static [&'static str], &'static str)> {
+        let mut wrong: Vec<(&[_], _)> = Vec::new();
+        let given = &self.gate.keys.given;
+        if given.cbc != Some(CbcMode::Off) {
+            if given.aes_iv.is_some() && given.aes_key.is_none() {
+                wrong.push((
+                    &["aes_iv", "aes_key", "cbc"],
+                    "{aes_iv} is set but {aes_key} is not. Set both, or neither (new data is then sealed without them).",
+                ));
+            }
+            if given.cbc.is_some() && given.aes_iv.is_none() {
+                wrong.push((
+                    &["aes_iv", "aes_key", "cbc"],
+                    "{cbc} asks for the original's AES-CBC, which needs {aes_key} and {aes_iv}.",
+                ));
+            }
+        }
+        if given.jwt_secret_key.is_some()
+            && self.gate.keys.rotation.token_algorithm.unwrap_or_default() != TokenAlgorithm::Hs256
+        {
+            wrong.push((
+                &["jwt_secret_key", "token_algorithm"],
+                "{jwt_secret_key} is a secret for HS256, and {token_algorithm} asks for key pairs, which the key ring makes. Unset one of the two.",
+            ));
+        }
+        if self.app.secure_data.is_some() && self.app.secure_data_file.is_some() {
+            wrong.push((
+                &["secure_data", "secure_data_file"],
+                "{secure_data} and {secure_data_file} are both set. Set one.",
+            ));
+        }
+        let server = &self.server;
+        if server.tls_cert.is_some() != server.tls_key.is_some() {
+            wrong.push((
+                &["tls_cert", "tls_key"],
+                "{tls_cert} and {tls_key} belong together. Set both, or neither.",
+            ));
+        }
+        if server.tls_client_ca.is_some() && server.tls_cert.is_none() {
+            wrong.push((
+                &["tls_client_ca", "tls_cert"],
+                "{tls_client_ca} asks clients for certificates, which needs TLS: set {tls_cert} and its key too.",
+            ));
+        }
+        if server.tls_cert.is_some() && server.engine == EngineChoice::TinyHttp {
+            wrong.push((
+                &["tls_cert", "engine"],
+                "{tls_cert} is set, and the engine that {engine} names speaks no TLS. Use pool, or a proxy that speaks TLS.",
+            ));
+        }
+        wrong
+    }
+}

@@ -1,0 +1,239 @@
+//! Data encrypted, decrypted and sealed anew.
+
+use std::sync::Arc;
+
+use arc_swap::Guard;
+
+use super::Gate;
+use crate::base::encoding::{decode_base64, encode_base64};
+use crate::base::secret::wipe;
+use crate::cipher::{self, DataKey, DataKeyId, Stream};
+use crate::keys::{KeyRing, Unusable};
+use crate::{Error, Secret};
+
+impl Gate {
+    /// Encrypts `data` and gives it as standard base64. `context` is authenticated but not stored: the same is needed to
+    /// decrypt. Sealed format, unless the original's AES-CBC is asked for by the settings.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the data is larger than [`cipher::MAX_PLAINTEXT`](crate::MAX_PLAINTEXT), or a context
+    /// comes while AES-CBC is in use, which cannot authenticate one.
+    pub fn encrypt_data(&self, data: &[u8], context: &[u8]) -> Result<String, Error> {
+        if let Some(cbc) = self.inner.keys.current().cbc_for_sealing() {
+            if !context.is_empty() {
+                return Err(Error::InvalidInput(
+                    "A context needs the sealed format, and SEALGATE_CBC=seal asks for AES-CBC."
+                        .into(),
+                ));
+            }
+            return Ok(encode_base64(&cbc.encrypt(data)?));
+        }
+        Ok(encode_base64(&self.seal(data, context)?))
+    }
+
+    /// Decrypts what [`encrypt_data`](Self::encrypt_data) made, here or behind any other door with the same keys.
+    ///
+    /// # Errors
+    /// [`Error::Decrypt`], one error for every cause.
+    pub fn decrypt_data(&self, encrypted_data: &str, context: &[u8]) -> Result<Secret, Error> {
+        self.open(&decode_base64(encrypted_data)?, context)
+    }
+
+    /// Seals `data` as bytes: [`OVERHEAD`](crate::OVERHEAD) more than it has. Always the sealed format.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the data is too large.
+    pub fn seal(&self, data: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sealing(|key| key.seal(context, data))
+    }
+
+    /// Does what makes one message under the newest data key, and counts it.
+    fn sealing<T>(&self, seal: impl FnOnce(&DataKey) -> Result<T, Error>) -> Result<T, Error> {
+        let ring = self.inner.keys.current();
+        let sealed = seal(ring.newest_data_key())?;
+        ring.count_sealed();
+        Ok(sealed)
+    }
+
+    /// Whether the newest data key seals, and opens that: nothing of it gets out, so it is no message.
+    pub(crate) fn can_seal(&self) -> bool {
+        let ring = self.inner.keys.current();
+        let key = ring.newest_data_key();
+        let opened = key
+            .seal(b"ready", b"")
+            .and_then(|sealed| key.open(b"ready", &sealed));
+        opened.is_ok()
+    }
+
+    /// Seals `data` into `out`, which must be exactly [`OVERHEAD`](crate::OVERHEAD) longer. On failure `out` is wiped.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the data is too large or `out` is of another size.
+    pub fn seal_into(&self, data: &[u8], context: &[u8], out: &mut [u8]) -> Result<(), Error> {
+        if data.len().checked_add(cipher::OVERHEAD) != Some(out.len()) {
+            return Err(Error::InvalidInput(
+                "The output must have exactly the size of the sealed data.".into(),
+            ));
+        }
+        self.sealing(|key| key.seal_into(context, data, out).inspect_err(|_| wipe(out)))
+    }
+
+    /// Opens sealed bytes into the beginning of `out` and tells how many they are. `Ok(Err(size))`: `out` is smaller than
+    /// that, and nothing was written. On failure what was written is wiped.
+    ///
+    /// # Errors
+    /// [`Error::Decrypt`], one error for every cause.
+    pub(crate) fn open_into(
+        &self,
+        sealed: &[u8],
+        context: &[u8],
+        out: &mut [u8],
+    ) -> Result<Result<usize, usize>, Error> {
+        let ring = self.ring_for(sealed);
+        if let Some(key) = key_of(&ring, sealed)? {
+            let size = cipher::opened_size(sealed.len()).ok_or(Error::Decrypt)?;
+            let Some(place) = out.get_mut(..size) else {
+                return Ok(Err(size));
+            };
+            return key.open_into(context, sealed, place).map(|()| Ok(size));
+        }
+        let opened = self.open(sealed, context)?;
+        let Some(place) = out.get_mut(..opened.len()) else {
+            return Ok(Err(opened.len()));
+        };
+        place.copy_from_slice(opened.expose());
+        Ok(Ok(opened.len()))
+    }
+
+    /// Opens sealed bytes; also the original's AES-CBC, where the settings permit it and no context is given.
+    ///
+    /// # Errors
+    /// [`Error::Decrypt`], one error for every cause.
+    pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Secret, Error> {
+        let ring = self.ring_for(sealed);
+        if let Some(key) = key_of(&ring, sealed)? {
+            return key.open(context, sealed);
+        }
+        match ring.cbc_for_opening() {
+            Some(cbc) if context.is_empty() => cbc.decrypt(sealed),
+            _ => Err(Error::Decrypt),
+        }
+    }
+
+    /// Seals data anew, under the newest key and with the same context, without showing it to the caller. Takes sealed data
+    /// of any key that is accepted, and the original's AES-CBC (without a context) with `SEALGATE_CBC=open`. Always the
+    /// sealed format.
+    ///
+    /// # Errors
+    /// [`Error::Decrypt`], one error for every cause; [`Error::KeyRetired`]; [`Error::InvalidInput`] for AES-CBC while
+    /// `SEALGATE_CBC=seal` asks for new data of that kind.
+    pub fn rewrap(&self, sealed: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
+        self.rewrap_from(sealed, context, Sources::All)
+    }
+
+    /// The same for base64 text.
+    ///
+    /// # Errors
+    /// Those of [`rewrap`](Self::rewrap).
+    pub fn rewrap_data(&self, encrypted_data: &str, context: &[u8]) -> Result<String, Error> {
+        self.rewrap_data_from(encrypted_data, context, Sources::All)
+    }
+
+    pub(crate) fn rewrap_data_from(
+        &self,
+        encrypted_data: &str,
+        context: &[u8],
+        sources: Sources,
+    ) -> Result<String, Error> {
+        let sealed = decode_base64(encrypted_data)?;
+        let sealed = self.rewrap_from(&sealed, context, sources)?;
+        Ok(encode_base64(&sealed))
+    }
+
+    fn rewrap_from(
+        &self,
+        sealed: &[u8],
+        context: &[u8],
+        sources: Sources,
+    ) -> Result<Vec<u8>, Error> {
+        let ring = self.ring_for(sealed);
+        let opened = match (key_of(&ring, sealed)?, ring.cbc_for_opening(), sources) {
+            (Some(key), ..) => key.open(context, sealed)?,
+            (None, Some(_), Sources::All) if ring.cbc_for_sealing().is_some() => {
+                return Err(Error::InvalidInput(
+                    "SEALGATE_CBC=seal asks for new data in AES-CBC. With SEALGATE_CBC=open such data can be moved to the \
+                     sealed format."
+                        .into(),
+                ));
+            }
+            (None, Some(cbc), Sources::All) if context.is_empty() => cbc.decrypt(sealed)?,
+            _ => return Err(Error::Decrypt),
+        };
+        self.seal(opened.expose(), context)
+    }
+
+    /// Begins to seal a stream: data of any size, in constant memory. Always the sealed format for streams, under the key
+    /// that is the newest now.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the context is longer than [`MAX_STREAM_CONTEXT`](crate::MAX_STREAM_CONTEXT).
+    pub fn seal_stream(&self, context: &[u8]) -> Result<Stream, Error> {
+        self.sealing(|key| Stream::seal(key, context))
+    }
+
+    /// Begins to open a stream.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the context is longer than [`MAX_STREAM_CONTEXT`](crate::MAX_STREAM_CONTEXT).
+    pub fn open_stream(&self, context: &[u8]) -> Result<Stream, Error> {
+        let gate = self.clone();
+        let find: cipher::FindKey = Box::new(move |header| {
+            let id = header.key_id();
+            let ring = gate.ring_with(id);
+            let key = key_with(&ring, id)?.ok_or(Error::Decrypt)?;
+            key.stream_key(header)
+        });
+        Stream::open(find, context)
+    }
+
+    /// The ring, as new as is needed for this sealed data.
+    fn ring_for(&self, sealed: &[u8]) -> Guard<Arc<KeyRing>> {
+        match cipher::key_id_of(sealed) {
+            Some(id) => self.ring_with(id),
+            None => self.inner.keys.current(),
+        }
+    }
+
+    fn ring_with(&self, id: DataKeyId) -> Guard<Arc<KeyRing>> {
+        let keys = &self.inner.keys;
+        let ring = keys.current();
+        match ring.data_key(id) {
+            // Another process may have made its key just now.
+            Err(Unusable::Unknown) if keys.has_newer_than(&ring) => keys.current(),
+            _ => ring,
+        }
+    }
+}
+
+/// The key that sealed data names. What names a key of ours is sealed data, and never tried as anything weaker.
+fn key_of<'a>(ring: &'a KeyRing, sealed: &[u8]) -> Result<Option<&'a DataKey>, Error> {
+    cipher::key_id_of(sealed).map_or(Ok(None), |id| key_with(ring, id))
+}
+
+/// The key of this id, if there is one.
+fn key_with(ring: &KeyRing, id: DataKeyId) -> Result<Option<&DataKey>, Error> {
+    match ring.data_key(id) {
+        Ok(key) => Ok(Some(key)),
+        Err(Unusable::Unknown) => Ok(None),
+        Err(Unusable::Retired) => Err(Error::KeyRetired),
+    }
+}
+
+/// From what data may be sealed anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sources {
+    /// All that opens.
+    All,
+    /// Sealed data only: to whoever may not decrypt, AES-CBC would tell more than that (a padding oracle).
+    Sealed,
+}

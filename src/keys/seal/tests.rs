@@ -1,0 +1,79 @@
+use super::*;
+
+fn key(byte: u8) -> Option<RingSecret> {
+    RingSecret::key(Secret::new(vec![byte; 32]))
+}
+
+fn sealed(seal: &RingSeal, before: &AtRest) -> Secret {
+    seal.seal(b"ring", &seal.derivation(before).unwrap())
+        .unwrap()
+}
+
+fn opened(seal: &RingSeal, text: &Secret) -> Result<Vec<u8>, Fault> {
+    seal.open(text.clone())
+        .map(|(text, _)| text.expose().to_vec())
+}
+
+#[test]
+fn opens_under_its_secret_and_the_one_before_alone() {
+    let passphrase = RingSecret::passphrase(b"correct horse battery");
+    for secret in [key(1), passphrase] {
+        let seal = RingSeal::new(secret.clone(), None);
+        let text = sealed(&seal, &AtRest::Plain);
+        assert_eq!(opened(&seal, &text).unwrap(), b"ring");
+        let later = RingSeal::new(key(2), secret.clone());
+        let (_, at_rest) = later.open(text.clone()).unwrap();
+        assert!(matches!(at_rest, AtRest::Outdated));
+        let other = RingSeal::new(key(2), key(3));
+        assert_eq!(opened(&other, &text), Err(Fault::OtherSecret));
+        let none = RingSeal::new(None, None);
+        assert_eq!(opened(&none, &text), Err(Fault::Sealed));
+    }
+}
+
+#[test]
+fn a_ring_that_is_written_again_keeps_its_salt_and_gets_another_nonce() {
+    let seal = RingSeal::new(key(1), None);
+    let first = sealed(&seal, &AtRest::Plain);
+    let (_, at_rest) = seal.open(first.clone()).unwrap();
+    let second = sealed(&seal, &at_rest);
+    let read = |text: &Secret| serde_json::from_slice::<Envelope>(text.expose()).unwrap();
+    let (first, second) = (read(&first), read(&second));
+    assert!(first.key == second.key && first.sealed != second.sealed);
+}
+
+#[test]
+fn nothing_that_was_changed_opens() {
+    let seal = RingSeal::new(key(1), None);
+    let text = sealed(&seal, &AtRest::Plain);
+    let mut changed = text.expose().to_vec();
+    for at in 0..changed.len() {
+        for bit in 0..8 {
+            changed[at] ^= 1 << bit;
+            // White space, and a format that is none of ours, which the ring's own reader judges.
+            match seal.open(Secret::from(&changed[..])) {
+                Err(_) | Ok((_, AtRest::Plain)) => {}
+                Ok((opened, _)) => assert_eq!(opened.expose(), b"ring", "byte {at} bit {bit}"),
+            }
+            changed[at] ^= 1 << bit;
+        }
+    }
+    let costly = text.expose().to_vec();
+    let costly = String::from_utf8(costly).unwrap().replace(
+        r#""kdf": "hkdf-sha256","#,
+        r#""kdf": "argon2id", "memory_kib": 4000000000, "passes": 3, "lanes": 1,"#,
+    );
+    assert_eq!(
+        opened(&seal, &Secret::new(costly.into_bytes())),
+        Err(Fault::Damaged("is damaged"))
+    );
+}
+
+#[test]
+fn short_passphrases_and_keys_of_another_size_are_none() {
+    assert!(RingSecret::passphrase(b"elevenchars").is_none());
+    assert!(RingSecret::passphrase("zwölfzeichen".as_bytes()).is_some());
+    assert!(RingSecret::passphrase(&[b'x'; 1025]).is_none());
+    assert!(RingSecret::passphrase(&[0xff; 20]).is_none());
+    assert!(RingSecret::key(Secret::new(vec![1; 31])).is_none());
+}

@@ -1,0 +1,154 @@
+use super::*;
+
+const LIMITS: Limits = Limits {
+    head: 16 << 10,
+    fields: 64,
+    body: 1000,
+};
+
+fn length(fields: &[(&str, &str)]) -> Option<BodyLength> {
+    let headers = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_bytes()))
+        .chain([("Host", &b"x"[..])])
+        .collect();
+    judge(&Method::Post, "/", false, &Headers(headers), LIMITS).ok()
+}
+
+#[test]
+fn only_one_reading_of_the_length_is_accepted() {
+    assert_eq!(length(&[]), Some(BodyLength::None));
+    assert_eq!(
+        length(&[("content-length", "10")]),
+        Some(BodyLength::Sized(10))
+    );
+    assert_eq!(
+        length(&[("transfer-encoding", "Chunked")]),
+        Some(BodyLength::Chunked)
+    );
+    for refused in [
+        "",
+        "-1",
+        "+1",
+        "1, 1",
+        "0x10",
+        "1 1",
+        "1001",
+        "99999999999999999999999",
+    ] {
+        assert_eq!(length(&[("Content-Length", refused)]), None, "{refused}");
+    }
+    for refused in [
+        "gzip",
+        "chunked, chunked",
+        "gzip, chunked",
+        "identity",
+        "xchunked",
+        "",
+    ] {
+        assert_eq!(length(&[("Transfer-Encoding", refused)]), None, "{refused}");
+    }
+    assert_eq!(
+        length(&[("Content-Length", "1"), ("content-length", "1")]),
+        None
+    );
+    assert_eq!(
+        length(&[("Content-Length", "1"), ("Transfer-Encoding", "chunked")]),
+        None
+    );
+    assert_eq!(length(&[("Host", "y")]), None);
+    for (host, good) in [
+        ("", true),
+        ("localhost:5000", true),
+        ("[::1]:5000", true),
+        ("a_b.example", true),
+        ("localhost/evil", false),
+        ("evil@localhost", false),
+        ("a b", false),
+        ("a?b", false),
+        ("a#b", false),
+        ("a\\b", false),
+        ("\u{fc}", false),
+        ("a,b", false),
+        ("localhost, localhost", false),
+        ("a:port", false),
+        ("a:80a", false),
+        ("a:-1", false),
+        ("a:65536", false),
+        ("a:1:2", false),
+        ("::1", false),
+        (":80", false),
+        ("[::1", false),
+        ("::1]", false),
+        ("[]", false),
+        ("[::1]a", false),
+        ("[::1]:a", false),
+        ("[::1]:1:2", false),
+        ("[[::1]]", false),
+        ("[::1%25eth0]", false),
+        ("[::1%eth0]", false),
+        // The grammar leaves room for what comes after IPv6; nobody knows its addresses (RFC 3986, section 3.2.2).
+        ("[v1.a]", false),
+        ("[v1f.fe80::a+en1]", false),
+        ("[127.0.0.1]", false),
+        ("a[::1]", false),
+        ("user:secret@localhost", false),
+        ("a%", false),
+        ("a%2", false),
+        ("a%zz", false),
+        ("\"a\"", false),
+        // By the grammar a port may be left out behind its colon.
+        ("localhost:", true),
+        ("[::1]:", true),
+        ("localhost:0080", true),
+        ("127.0.0.1:65535", true),
+        ("[::ffff:127.0.0.1]:1", true),
+        ("a%2Db", true),
+        ("a!$&'()*+;=~b", true),
+    ] {
+        let headers = Headers(vec![("Host", host.as_bytes())]);
+        let judged = judge(&Method::Get, "/", false, &headers, LIMITS);
+        assert_eq!(judged.is_ok(), good, "{host}");
+    }
+    assert_eq!(length(&[("A b", "y")]), None);
+    assert_eq!(length(&[("A", "x\ny")]), None);
+}
+
+#[test]
+fn an_absolute_target_and_host_name_one_host() {
+    let judged = |target: &str, host: &str| {
+        let headers = Headers(vec![("Host", host.as_bytes())]);
+        judge(&Method::Get, target, false, &headers, LIMITS).is_ok()
+    };
+    assert!(judged("http://localhost:5000/login", "LOCALHOST:5000"));
+    assert!(!judged("http://evil.test/login", "localhost"));
+    assert!(!judged("http://localhost@evil.test/", "localhost"));
+    assert!(judged("/?next=http://evil.test/", "localhost"));
+    assert!(judged("HTTP://localhost/", "localhost"));
+    for malformed in ["", "a,b", "user@a", "a:b", "[::1", ":80"] {
+        let target = format!("http://{malformed}/");
+        assert!(!judged(&target, malformed), "{target}");
+        let old = judge(&Method::Get, &target, true, &Headers::default(), LIMITS);
+        assert!(old.is_err(), "{target}");
+    }
+}
+
+#[test]
+fn targets_are_paths() {
+    let judged = |target: &str| {
+        judge(&Method::Get, target, true, &Headers::default(), LIMITS)
+            .map(|_| origin_form(target).to_owned())
+            .ok()
+    };
+    assert_eq!(judged("/a?b").as_deref(), Some("/a?b"));
+    assert_eq!(
+        judged("/a?u=http://x/y").as_deref(),
+        Some("/a?u=http://x/y")
+    );
+    assert_eq!(judged("http://host:1/a?b").as_deref(), Some("/a?b"));
+    assert_eq!(judged("http://host").as_deref(), Some("/"));
+    for refused in ["", "a", "*", "/a\u{7f}", "/a b", "/ü", "ftp://x/", "/a#b"] {
+        assert_eq!(judged(refused), None, "{refused}");
+    }
+    assert_eq!(judged(&format!("/{}", "a".repeat(MAX_TARGET))), None);
+}

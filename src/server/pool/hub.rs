@@ -1,0 +1,103 @@
+//! How the threads of an engine reach one another, and how they end.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use super::bell::Bell;
+use super::blocking::Pools;
+use super::mailbox::Mailbox;
+use super::shared::Shared;
+use crate::Error;
+use crate::base::sync::lock;
+
+/// See the module.
+pub(super) struct Hub {
+    pub(super) shared: Arc<Shared>,
+    /// One for each worker.
+    pub(super) mailboxes: Arc<[Mailbox]>,
+    pub(super) blocking: Pools,
+    /// The listener's.
+    pub(super) bell: Bell,
+    ended: Mutex<Ended>,
+    changed: Condvar,
+}
+
+/// Threads that have ended, and why if it was before their time.
+#[derive(Default)]
+struct Ended {
+    workers: usize,
+    failure: Option<Error>,
+}
+
+impl Hub {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        mailboxes: Arc<[Mailbox]>,
+        blocking: Pools,
+    ) -> Result<Self, Error> {
+        Ok(Hub {
+            shared,
+            mailboxes,
+            blocking,
+            bell: Bell::new()?,
+            ended: Mutex::default(),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// `farewell`: how long connections between two requests stay open, so that their clients are told to go with an answer.
+    pub(super) fn stop(&self, farewell: Duration) {
+        self.shared.set_stopping(farewell);
+        self.bell.ring();
+        self.wake_all();
+    }
+
+    pub(super) fn abort(&self) {
+        self.shared.set_aborting();
+        self.wake_all();
+    }
+
+    pub(super) fn wake_all(&self) {
+        for mailbox in &*self.mailboxes {
+            mailbox.wake();
+        }
+    }
+
+    /// A worker has ended; with a failure, before its time, and then all have to.
+    pub(super) fn worker_ended(&self, failure: Option<Error>) {
+        let failed = failure.is_some();
+        let mut ended = lock(&self.ended);
+        ended.workers += 1;
+        ended.failure = ended.failure.take().or(failure);
+        drop(ended);
+        self.changed.notify_all();
+        if failed {
+            self.stop(Duration::ZERO);
+        }
+    }
+
+    /// Waits until all workers have ended, or until `deadline`; true where they have.
+    pub(super) fn wait_for_workers(&self, deadline: Option<Instant>) -> bool {
+        let mut ended = lock(&self.ended);
+        while ended.workers < self.mailboxes.len() {
+            let left = match deadline {
+                None => Duration::from_secs(3600),
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+            };
+            if left.is_zero() {
+                return false;
+            }
+            ended = self
+                .changed
+                .wait_timeout(ended, left)
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+
+    /// Why a worker ended before its time.
+    pub(super) fn failure(&self) -> Option<Error> {
+        lock(&self.ended).failure.clone()
+    }
+}

@@ -1,0 +1,75 @@
+//! The parts that changes of the store are made of.
+
+use rusqlite::{Transaction, params};
+
+use crate::base::clock::stands_still;
+use crate::store::Moment;
+
+/// Rows that one change forgets at most, so that none takes long.
+const FORGOTTEN_AT_ONCE: u32 = 200;
+
+/// What all processes look at to see that something has changed.
+pub(super) fn bump(change: &Transaction<'_>) -> rusqlite::Result<()> {
+    change
+        .execute(
+            "UPDATE meta SET value = value + 1 WHERE name = 'generation'",
+            [],
+        )
+        .map(drop)
+}
+
+pub(super) fn revoke_token(
+    change: &Transaction<'_>,
+    id: &str,
+    expires: u64,
+    now: u64,
+) -> rusqlite::Result<()> {
+    change.execute(
+        "INSERT INTO revoked_tokens VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)",
+        params![id, signed(expires)],
+    )?;
+    forget(change, now)
+}
+
+pub(super) fn revoke_user(
+    change: &Transaction<'_>,
+    name: &str,
+    at: Moment,
+) -> rusqlite::Result<()> {
+    // What was issued while the clock stood still was issued after the last time.
+    let next = i64::from(stands_still(at.now));
+    change.execute(
+        "INSERT INTO revoked_users VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE
+             SET before = max(before + ?4, excluded.before), expires = max(expires, excluded.expires)",
+        params![name, signed(at.now), signed(at.forget), next],
+    )?;
+    change.execute("DELETE FROM sessions WHERE user = ?1", [name])?;
+    forget(change, at.now)
+}
+
+/// Forgets what no token can be affected by any more.
+pub(super) fn forget(change: &Transaction<'_>, now: u64) -> rusqlite::Result<()> {
+    for (table, key) in [
+        ("revoked_tokens", "id"),
+        ("revoked_users", "name"),
+        ("sessions", "id"),
+    ] {
+        change.execute(
+            &format!(
+                "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE expires < ?1 LIMIT ?2)"
+            ),
+            params![signed(now), FORGOTTEN_AT_ONCE],
+        )?;
+    }
+    Ok(())
+}
+
+/// SQLite's whole numbers have a sign; no time of ours needs it.
+pub(super) fn signed(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
