@@ -10,6 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 fn main() -> ExitCode {
+    // Before any thread.
+    sealgate::save_address_space();
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -35,7 +35,6 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    sealgate::save_address_space();
     let settings = super::load_settings(matches)?;
     logging::init(&settings.log)?;
     panic::set_hook(Box::new(|panicked| {
