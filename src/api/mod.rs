@@ -1,7 +1,8 @@
 //! The HTTP API without sockets: a [`Request`] in, a [`Response`] out. Engines and tests call [`App::handle`].
 //!
-//! `app` is the whole of it, `route` what a route is; `router` finds the route and walks its gates (token, scope, limit), `routes` has one file for each, `problem` all the
-//! errors, `caller` who is asking. Bytes on a wire are the engines' business.
+//! `app` is the whole of it. `router` finds the route and walks its gates (token, scope, limit), `route` is what a route is
+//! and gets to see, `routes` has one file for each, `host` those of a host program, `problem` all the errors, `caller` who is
+//! asking. Bytes on a wire are the engines' business.
 
 mod app;
 mod caller;

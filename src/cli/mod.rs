@@ -1,4 +1,7 @@
-//! The command line: one file for each subcommand, all flags from the settings table.
+//! The command line: one file for each subcommand, all flags from the settings table (`settings`).
+//!
+//! `failure` is how a command ends without success, `standard` writes and reads where the shell says, `gate` opens the gate
+//! that most commands work with, `changes` reports what was made or changed on the way.
 
 mod audit;
 mod changes;

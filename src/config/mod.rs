@@ -1,7 +1,8 @@
 //! Every setting once, and the way from text to typed values: default, file, environment, flag, the later one wins.
 //!
-//! `table` holds the settings, `values` what was given for them, `settings` what comes of that; `sources` reads files and the environment, `parse` turns one value into its type, `report`
-//! and `example` show them to people. What a value means is the business of the room that uses it.
+//! `table` holds the settings, `values` what was given for them and by whom (`source`), `settings` what comes of that.
+//! `sources` reads files and the environment, `parse` turns one value into its type, `report` and `example` show them to
+//! people. What a value means is the business of the room that uses it.
 
 mod example;
 mod parse;

@@ -1,4 +1,6 @@
-//! Gate: everything a caller may do, in one handle. Every door leads here. Logins of accounts are in `login`, encryption in `data`.
+//! Gate: everything a caller may do, in one handle. Every door leads here.
+//!
+//! Logins of accounts are in `login`, encryption in `data`, the audit trail in `audit`.
 
 pub mod audit;
 mod data;

@@ -1,6 +1,6 @@
 //! Log set-up: one logger for the terminal and a file, whole lines at a time, and nobody waits for either.
 //!
-//! `line` and `json` are the two forms of a line, `sink` keeps lines in bounded memory, `writer` is the thread that writes
+//! `line` and `json` are the two forms of a line (`format` chooses), `mask` hides names in it, `sink` keeps lines in bounded memory, `writer` is the thread that writes
 //! them. What a line may say is decided where it is written: names are masked there, and secrets never get this far. Here
 //! all control characters are escaped, and of other crates only warnings and errors are let through, because what they
 //! tell when they are chatty is not known.

@@ -1,7 +1,8 @@
 //! Sockets: where the API meets the network. An engine reads bytes into requests and writes answers; it knows no route.
 //!
-//! `housekeeping` is what is done beside requests. `listen` binds addresses, `head` judges what a head promises, `encode` writes answers; `pool` is the engine of Linux,
-//! `tiny_http` that of every platform. The library never touches the process's signals: whoever runs a server calls [`Server::stop`].
+//! `pool` is the engine of Linux, `tiny_http` that of every platform. Both use `http1`, which has the bytes of HTTP; `tls` has
+//! those of TLS. `listen` binds addresses, `socket` is one that never blocks, and `housekeeping` is what is done beside
+//! requests. The library never touches the process's signals: whoever runs a server calls [`Server::stop`].
 
 #[cfg(target_os = "linux")]
 mod buffer;

@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is what a place to keep it can do; `sqlite` is the one in the data directory. `ledger` opens it when it is
 //! needed, and notices what other processes change in it. What a password or a token is, is the business of `users` and
-//! `token`.
+//! `tokens`.
 
 mod ledger;
 mod settings;
@@ -74,7 +74,7 @@ pub(crate) struct Moment {
 /// What decides whether a token was taken back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Presented<'a> {
-    /// The token's own name: see `token::revocation_id`.
+    /// The token's own name: see `tokens::revocation_id`.
     pub(crate) id: &'a str,
     /// Another name that it can be taken back by: its login's.
     pub(crate) session: Option<&'a str>,

@@ -1,7 +1,8 @@
 //! Tokens: JSON Web Tokens (RFC 7519), in our own form (RFC 9068's `at+jwt`) and in the original's.
 //!
-//! `strict` reads header and claims and refuses what a lenient reader would let through; `key` signs, and checks
-//! signature and times, with jwt-simple; `cache` remembers what has been checked. Which keys there are is the ring's business.
+//! `strict` reads header and claims and refuses what a lenient reader would let through; `claims` is what a verified
+//! token says; `cache` remembers what has been checked. How a key signs is the business of `signing`, which keys there are
+//! the ring's.
 
 mod cache;
 mod claims;

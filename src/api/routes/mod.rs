@@ -1,4 +1,4 @@
-//! The routes, one file each, and the reading of JSON bodies that they share.
+//! The routes, one file each. `body` reads JSON bodies, `items` those of the routes that take many pieces of data.
 
 mod body;
 mod decrypt;

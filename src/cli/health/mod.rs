@@ -1,5 +1,5 @@
 //! `sealgate healthcheck`: asks a running server whether it is ready, for container and service supervisors. `tls` is how
-//! it knows the server by its certificate.
+//! it knows the server by its certificate, `answer` what the server says.
 
 mod answer;
 mod tls;

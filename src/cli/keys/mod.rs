@@ -1,4 +1,5 @@
-//! `sealgate keys`: which keys there are, new ones, and which old ones are accepted. `rest` is how they lie in files.
+//! `sealgate keys`: which keys there are, new ones, and which old ones are accepted. `rest` is how they lie in files, `shown` how they are
+//! printed.
 
 mod rest;
 mod shown;

@@ -2,10 +2,10 @@
 //! takes long. To the author of a route all of it is plain blocking code.
 //!
 //! `listener` accepts and hands out, `worker` drives its connections, `balance` says how many workers take part, `connection`
-//! is the state of one, `answer` hands a request to the API, `framing` and `chunked` turn bytes into requests, `deadlines`
+//! is the state of one, `transport` its bytes in the clear or through TLS, `answer` hands a request to the API. `deadlines`
 //! says who is overdue, `slowest` who is furthest behind, `siege` whether a crowd finishes nothing, `descriptors` how many
-//! connections there is room for, `blocking` is the second pool, `mailbox` is how threads reach a worker, `transport` and
-//! `tls` are the bytes' way.
+//! connections there is room for. `blocking` is the second pool, and `job` what it does. `shared` is what all threads count
+//! together, `hub` how they reach one another: a worker by its `mailbox`, the listener by its `bell`.
 //!
 //! # What it protects from
 //! Head, body, the reading of an answer and idleness have deadlines that hold for the whole of each, so a byte now and then

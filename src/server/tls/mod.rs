@@ -2,10 +2,10 @@
 //! way the socket has to become ready.
 //!
 //! `files` reads and judges certificate, key and CA file, `hello` looks at what clients say in the clear before OpenSSL does,
-//! `wire` is the socket as OpenSSL sees it, `subject` writes down who a client is. Sockets are `socket`'s, deadlines the
-//! connection's.
+//! `rules` says what is spoken, `wire` is the socket as OpenSSL sees it, `subject` writes down who a client is. Deadlines are
+//! the connection's.
 //!
-//! `rules` says what is spoken. OpenSSL takes part when a client's whole hello is there: until then a connection costs no more than what it has sent.
+//! OpenSSL takes part when a client's whole hello is there: until then a connection costs no more than what it has sent.
 
 mod files;
 mod hello;

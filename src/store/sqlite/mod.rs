@@ -1,6 +1,6 @@
 //! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers have open
-//! together. `file` makes and judges it, `schema` has its tables, `pool` lends connections, `writable` knows whether changes can
-//! be written; here is what is asked of them.
+//! together. `file` makes and judges it, `schema` has its tables, `pool` lends connections, `rows` and `changes` read and change
+//! them, `writable` knows whether changes can be written; here is what is asked of them.
 
 mod changes;
 mod file;

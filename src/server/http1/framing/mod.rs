@@ -1,6 +1,6 @@
 //! From bytes to requests: where a request ends, whether it may be read at all, and what it says. No I/O.
 //!
-//! httparse takes a head apart; `head` judges it; here is what both leave open: lines that end with CR LF and nothing else,
+//! httparse takes a head apart (`parse`); `head` judges it; here is what both leave open: lines that end with CR LF and nothing else,
 //! limits that hold before a head is whole, and the body.
 
 mod parse;

@@ -1,6 +1,6 @@
 //! One connection: bytes in, requests answered in place and in order, bytes out. What it waits for next it tells its worker.
 //!
-//! While an answer is not written whole, nothing more is read. An idle connection keeps no buffer: bytes are read into the
+//! `reading` is the way in, `writing` the way out. While an answer is not written whole, nothing more is read. An idle connection keeps no buffer: bytes are read into the
 //! worker's, and only what is left of a request stays with the connection.
 
 mod reading;

@@ -1,5 +1,8 @@
 //! A worker: its own epoll and its own connections. It drives each as its socket gets ready, closes what is overdue, and
-//! waits no longer than the nearest deadline. `turns` gives each its turn, `moving` gives connections to other workers, `room` closes some for others.
+//! waits no longer than the nearest deadline.
+//!
+//! `turns` gives each its turn, `moving` gives connections to other workers by what `look` knows of the load, `room` closes some
+//! for others by what `paces` knows of their speed.
 
 mod look;
 mod moving;
