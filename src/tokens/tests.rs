@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::signing::token_key_id;
+use crate::tokens::claims::Times;
 use crate::{Config, Gate};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
