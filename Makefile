@@ -66,11 +66,11 @@ uninstall: ## remove what `make install` put there, with the same settings
 	@scripts/install uninstall '$(BUILT)'
 
 header: ## rewrite include/sealgate.h and include/symbols.txt from the sources
-	SEALGATE_WRITE_HEADER=1 cargo test --test header --test symbols
+	SEALGATE_WRITE_HEADER=1 cargo test --test c -- header:: symbols::
 
 check: bootstrap-check fmt-check clippy doc ## what needs no servers and browsers: format, lints, unit tests, documentation (3 minutes)
 	$(call heading,unit tests and documentation)
-	cargo test --locked --lib --bins --test docs
+	cargo test --locked --lib --bins --test architecture --test docs
 	cargo test --locked --doc
 	$(call heading,checked)
 
@@ -86,11 +86,11 @@ test-rust: ## unit, integration and documentation tests
 
 soak: ## hostile clients, logins, rotating keys and forks in full numbers against a release build; prints figures
 	$(call heading,soak)
-	cargo test --locked --release --test hostile --test logins --test rotation_under_load --test c_library -- --ignored --nocapture --test-threads 1
+	cargo test --locked --release --test hostile --test accounts --test keys --test c -- --ignored --nocapture --test-threads 1 --skip races::
 
 races: bootstrap-test ## the C library under ThreadSanitizer: eight threads, servers, accounts, and two planted races (4 minutes)
 	$(call heading,races)
-	cargo test --locked --test c_races -- --ignored --nocapture
+	cargo test --locked --test c races:: -- --ignored --nocapture
 
 # The targets are the folders of fuzz/corpus. A finding stays in target/fuzz/findings, and is tried again with
 # FUZZ_TARGET=NAME target/fuzz/*/release/sealgate-fuzz FILE.

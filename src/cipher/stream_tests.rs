@@ -1,4 +1,4 @@
-//! What a stream promises, chunk by chunk. tests/streams.rs has the same through the command.
+//! What a stream promises, chunk by chunk. tests/keys/streams.rs has the same through the command.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-/* What the generated calls of every export (tests/c_calls.rs) are made with, and where: outside and inside of callbacks. */
+/* What the generated calls of every export (tests/c/calls.rs) are made with, and where: outside and inside of callbacks. */
 #ifndef CALLS_H
 #define CALLS_H
 

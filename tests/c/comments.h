@@ -1,4 +1,4 @@
-/* Where the examples in the header's comments (tests/c_comments.rs) run: what they take for granted, and their callbacks. */
+/* Where the examples in the header's comments (tests/c/comments.rs) run: what they take for granted, and their callbacks. */
 #ifndef COMMENTS_H
 #define COMMENTS_H
 

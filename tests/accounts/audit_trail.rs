@@ -1,0 +1,239 @@
+//! The audit trail: who was given tokens, behind every door, and whose a pseudonym is.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Output;
+use std::sync::Mutex;
+
+use crate::common::c::{checked, python};
+use crate::common::people::{PASSWORD, Pair, People, login, within};
+use crate::common::place::Place;
+use crate::common::{PATIENCE, run, said, text, typed};
+
+/// The field of each line of an audit file, `event` and the like.
+fn fields(trail: &str, name: &str) -> Vec<String> {
+    let field = |line: &str| {
+        let (_, rest) = line.split_once(&format!(" {name}=")).unwrap();
+        rest.split(' ').next().unwrap().to_owned()
+    };
+    trail.lines().map(field).collect()
+}
+
+#[test]
+fn every_token_of_the_command_and_the_server_is_in_the_audit_trail_once() {
+    let people = People::of(&["alice"]);
+    let file = people.home().join("audit");
+    let setting = ("SEALGATE_AUDIT_FILE", file.to_str().unwrap());
+    let server = people.server(&[setting]);
+    let pair = Pair::log_in(&server, "alice");
+    assert_eq!(pair.refreshed(&server).status, 200);
+    assert_eq!(login(&server, "alice", "wrong").status, 401);
+    server.stop();
+    let mut issue = people.command(&["token", "issue", "--user", "alice"]);
+    issue.envs([setting]);
+    assert!(run(issue, b"").status.success());
+    let mut refused = people.command(&["token", "issue", "--user", ""]);
+    refused.envs([setting]);
+    assert!(!run(refused, b"").status.success());
+    let server = people.server(&[setting, ("SEALGATE_LOGIN", "open")]);
+    server.log_in("somebody");
+    server.stop();
+    let trail = fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        fields(&trail, "event"),
+        ["login", "refresh", "login", "token.issue", "login"],
+        "{trail}"
+    );
+    let uid = format!("uid:{}", rustix::process::getuid().as_raw());
+    let here = "127.0.0.1";
+    assert_eq!(fields(&trail, "peer"), [here, here, here, &uid, here]);
+    let who = fields(&trail, "who");
+    assert!(who[..4].iter().all(|whose| *whose == who[0]), "{trail}");
+    let ids = fields(&trail, "id");
+    assert!(ids[3] == "-" && ids[0] != "-" && ids[4] != "-", "{trail}");
+}
+
+#[test]
+fn every_token_of_a_c_or_python_program_is_in_the_audit_trail_once() {
+    let people = People::of(&["alice"]);
+    let program = format!(
+        "import sealgate
+def show(level, name, line):
+    if name == 'sealgate.audit': print(line)
+sealgate.start_logging(function=show)
+gate = sealgate.Gate()
+gate.issue_token('alice')
+tokens = gate.log_in('alice', '{PASSWORD}')
+gate.refresh(tokens.refresh_token)
+try: gate.log_in('alice', 'wrong')
+except sealgate.SealgateError: pass
+"
+    );
+    let mut command = python(people.home());
+    command
+        .args(["-c", &program])
+        .env("SEALGATE_DATA_DIR", &people.place.folder);
+    let trail = checked(&mut command);
+    assert_eq!(
+        fields(&trail, "event"),
+        ["token.issue", "login", "refresh", "login"],
+        "{trail}"
+    );
+    assert_eq!(fields(&trail, "peer"), ["library"; 4]);
+}
+
+/// Collects the audit events of this process: event, result and peer.
+struct Heard;
+
+static HEARD: Mutex<Vec<[String; 3]>> = Mutex::new(Vec::new());
+
+impl log::Log for Heard {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target() == sealgate::audit::AUDIT
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let values = record.key_values();
+            let field = |name: &str| values.get(name.into()).unwrap().to_string();
+            HEARD
+                .lock()
+                .unwrap()
+                .push(["event", "result", "peer"].map(field));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn every_token_of_a_rust_program_is_in_the_audit_trail_once() {
+    use sealgate::audit::Asker;
+    use sealgate::{Config, Gate, Grant, Refreshed};
+
+    log::set_logger(&Heard).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+    let people = People::of(&["alice"]);
+    let mut config = Config::new();
+    config
+        .set("data_dir", people.place.folder.to_str().unwrap())
+        .unwrap();
+    let gate = Gate::new(&config.settings().unwrap().gate).unwrap();
+    let grant = Grant {
+        subject: "alice",
+        scope: "",
+        ttl: None,
+    };
+    gate.issue_token(&grant).unwrap();
+    let asker = Asker {
+        peer: &"192.0.2.1",
+        id: "7",
+    };
+    gate.issue_token_by(&grant, asker).unwrap();
+    let user = gate.users().check("alice", &PASSWORD.into(), "").unwrap();
+    let tokens = gate.log_in_by(&user, "", asker).unwrap();
+    let refreshed = gate.refresh(&tokens.refresh_token.unwrap(), "").unwrap();
+    assert!(matches!(refreshed, Refreshed::New(..)));
+    let heard = HEARD.lock().unwrap();
+    let wanted = [
+        ["token.issue", "ok", "library"],
+        ["token.issue", "ok", "192.0.2.1"],
+        ["login", "ok", "192.0.2.1"],
+        ["refresh", "ok", "library"],
+    ];
+    assert_eq!(*heard, wanted.map(|event| event.map(str::to_owned)));
+}
+
+#[test]
+fn a_pseudonym_is_resolved_in_both_directions_and_across_rotations() {
+    let people = People::of(&["alice", "bob"]);
+    let audit = people.home().join("audit");
+    let setting = ("SEALGATE_AUDIT_FILE", audit.to_str().unwrap());
+    let who = |name: &str| people.typed(&["audit", "who", name], "");
+    let lines = |output: &Output| -> Vec<String> {
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output.stdout).lines().map(str::to_owned).collect()
+    };
+    let issue = |name: &str| {
+        let mut command = people.command(&["token", "issue", "--user", name]);
+        command.envs([setting]);
+        assert!(run(command, b"").status.success());
+        fields(&fs::read_to_string(&audit).unwrap(), "who")
+            .pop()
+            .unwrap()
+    };
+    let alice = issue("alice");
+    assert_eq!(lines(&who("alice")), [alice.as_str()]);
+    assert_eq!(lines(&who(&alice)), ["alice"]);
+    // As it stands in the trail, or as a tool has written it.
+    assert_eq!(lines(&who(&format!("who={alice}"))), ["alice"]);
+    assert_eq!(lines(&who(&alice.to_uppercase())), ["alice"]);
+    // A name without an account has one too; only the way back is closed.
+    let stranger = issue("stranger");
+    assert_eq!(lines(&who("stranger")), [stranger.as_str()]);
+    let unknown = who(&stranger);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(said(&unknown).contains(people.place.folder.to_str().unwrap()));
+
+    people.done(&["keys", "rotate", "--token"]);
+    assert_eq!(issue("alice"), alice, "the oldest key stays");
+    let all = lines(&who("alice"));
+    assert_eq!((all.len(), &all[0]), (2, &alice));
+    for pseudonym in &all {
+        assert_eq!(lines(&who(pseudonym)), ["alice"], "under any key");
+    }
+    // An account may be named like a pseudonym.
+    people.add("0123456789abcdef", "");
+    let hex = lines(&who("0123456789abcdef"));
+    assert!(hex.len() == 2 && hex[0] != "0123456789abcdef", "{hex:?}");
+    assert_eq!(lines(&who(&hex[0])), ["0123456789abcdef"]);
+    people.add("0123456789ABCDEF", "");
+    let capitals = lines(&who("0123456789ABCDEF"));
+    assert_ne!(capitals, hex);
+    assert_eq!(lines(&who(&capitals[0])), ["0123456789ABCDEF"]);
+
+    // Reads only: in a place without keys nothing is made.
+    let nowhere = Place::new();
+    let none = run(nowhere.command(&["audit", "who", "alice"]), b"");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(said(&none).contains("no token key in"));
+    assert!(!nowhere.folder.exists());
+    let secret = [("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef")];
+    let by_secret = typed(
+        nowhere.home.path(),
+        &["audit", "who", "alice"],
+        b"",
+        &secret,
+    );
+    assert_eq!(lines(&by_secret).len(), 1);
+}
+
+#[test]
+fn a_signal_moves_the_log_and_the_audit_trail_to_new_files() {
+    let people = People::of(&["alice"]);
+    let file = |name: &str| people.home().join(name);
+    let (log, audit) = (file("log"), file("audit"));
+    let server = people.server(&[
+        ("SEALGATE_LOG_FILE", log.to_str().unwrap()),
+        ("SEALGATE_AUDIT_FILE", audit.to_str().unwrap()),
+    ]);
+    Pair::log_in(&server, "alice");
+    // Lines wait for a moment before they are written.
+    let has_it = |path: &Path| fs::read_to_string(path).unwrap().contains("event=login");
+    within(PATIENCE, || has_it(&log) && has_it(&audit));
+    for path in [&log, &audit] {
+        fs::rename(path, path.with_extension("1")).unwrap();
+    }
+    server.signal("HUP");
+    within(PATIENCE, || log.exists() && audit.exists());
+    Pair::log_in(&server, "alice");
+    server.stop();
+    for path in [&log, &audit, &file("log.1"), &file("audit.1")] {
+        let text = fs::read_to_string(path).unwrap();
+        assert_eq!(text.matches("event=login").count(), 1, "{path:?}: {text}");
+        assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600);
+    }
+}

@@ -1,0 +1,15 @@
+//! Accounts, logins, sessions and the tokens that they get, over every door.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod attacked;
+mod audit_trail;
+mod kept;
+mod killed;
+mod logins;
+mod open_login;
+mod revocation;
+mod routes;

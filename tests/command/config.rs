@@ -1,0 +1,482 @@
+//! `sealgate config` as transcripts: what is typed, what is seen, which exit code.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::common::{text, typed};
+use sealgate::config::{Config, SETTINGS, ShownValue, example};
+use serde_json::Value;
+
+/// The cells of a setting's row.
+fn row(table: &str, name: &str) -> Vec<String> {
+    let line = table
+        .lines()
+        .find(|line| line.split(' ').next() == Some(name))
+        .unwrap_or_else(|| panic!("{name}: {table}"));
+    let cells = line.split("  ").map(str::trim);
+    cells
+        .filter(|cell| !cell.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn write(path: &Path, text: &str, mode: u32) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn every_setting_is_shown_with_where_it_came_from_and_no_byte_of_a_secret() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("sealgate.toml");
+    write(
+        &file,
+        "token_ttl = 60\nissuer = \"a\"\naes_key = \"canary--canary--\"\n",
+        0o600,
+    );
+    let arguments = [
+        "config",
+        "--config",
+        file.to_str().unwrap(),
+        "--listen",
+        "[::1]:0",
+    ];
+    let settings = [
+        ("SEALGATE_ISSUER", "b\u{202e}"),
+        ("JWT_SECRET_KEY", "a canary of at least thirty-two bytes"),
+        ("SEALGATE_SECURE_DATA", "c"),
+        ("STATE_DIRECTORY", "/var/lib/sealgate"),
+    ];
+    let output = typed(home.path(), &arguments, b"", &settings);
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+    let table = text(&output.stdout);
+    assert_eq!(table.lines().count(), 1 + SETTINGS.len());
+    assert_eq!(
+        row(&table, "token_ttl"),
+        ["token_ttl", "60", file.to_str().unwrap()]
+    );
+    assert_eq!(
+        row(&table, "issuer"),
+        ["issuer", "b\\u{202e}", "SEALGATE_ISSUER"]
+    );
+    assert_eq!(row(&table, "listen"), ["listen", "[::1]:0", "--listen"]);
+    assert_eq!(
+        row(&table, "max_requests"),
+        ["max_requests", "5", "default"]
+    );
+    assert_eq!(row(&table, "audience"), ["audience", "-", "default"]);
+    assert_eq!(
+        row(&table, "jwt_secret_key"),
+        ["jwt_secret_key", "secret, 37 bytes", "JWT_SECRET_KEY"]
+    );
+    assert_eq!(
+        row(&table, "aes_key"),
+        ["aes_key", "secret, 16 bytes", file.to_str().unwrap()]
+    );
+    assert_eq!(row(&table, "secure_data")[1], "secret, 1 byte");
+    assert_eq!(
+        row(&table, "data_dir"),
+        [
+            "data_dir",
+            "/var/lib/sealgate",
+            "default ($STATE_DIRECTORY)"
+        ]
+    );
+    assert!(!table.contains("canary"));
+
+    let json = typed(
+        home.path(),
+        &[&arguments[..], &["--json"]].concat(),
+        b"",
+        &settings,
+    );
+    assert!(!text(&json.stdout).contains("canary"));
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let shown = json["settings"].as_array().unwrap();
+    assert_eq!(shown.len(), SETTINGS.len());
+    assert_eq!(shown[0]["secret_bytes"], 37);
+    assert_eq!(shown[0]["value"], Value::Null);
+    assert_eq!(
+        (&shown[5]["source"], &shown[5]["value"]),
+        (&"flag".into(), &"[::1]:0".into())
+    );
+    let home_default = text(&typed(home.path(), &["config"], b"", &[]).stdout);
+    assert_eq!(row(&home_default, "data_dir")[2], "default ($HOME)");
+    assert!(!home.path().join(".local").exists(), "nothing was made");
+}
+
+#[test]
+fn every_fault_is_told_at_once_by_the_names_of_its_giver() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("sealgate.toml");
+    write(&file, "leeway = 999\ntokenttl = 1\nlogin = true\n", 0o600);
+    let path = file.to_str().unwrap();
+    let arguments = ["config", "--config", path, "--grace", "canary"];
+    let settings = [
+        ("MAX_REQUESTS", "canary"),
+        ("JWT_SECRET_KEY", "canary"),
+        ("AES_KEY", "canary"),
+        ("AES_IV", "0123456789abcdef"),
+        ("SEALGATE_SECURE_DATA", "a"),
+        ("SEALGATE_SECURE_DATA_FILE", "/nowhere"),
+        ("SEALGATE_LISTN", "x"),
+    ];
+    let begins = [
+        "There is no setting in the environment named SEALGATE_LISTN. Did you mean SEALGATE_LISTEN?".to_owned(),
+        format!("login (in {path}) must be"),
+        format!("There is no setting in {path} named tokenttl. Did you mean token_ttl?"),
+        "JWT_SECRET_KEY must be".to_owned(),
+        "AES_KEY must be".to_owned(),
+        "MAX_REQUESTS must be".to_owned(),
+        "--grace must be".to_owned(),
+        format!("leeway (in {path}) must be"),
+        "SEALGATE_SECURE_DATA and SEALGATE_SECURE_DATA_FILE are both set".to_owned(),
+    ];
+    let output = typed(home.path(), &arguments, b"", &settings);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert_eq!(said.lines().count(), begins.len(), "{said}");
+    for (line, begin) in said.lines().zip(&begins) {
+        assert!(line.starts_with(&format!("sealgate: {begin}")), "{line}");
+        assert!(!line.contains("canary"), "{line}");
+    }
+    let table = text(&output.stdout);
+    assert_eq!(
+        row(&table, "max_requests")[3],
+        "WRONG: must be a whole number from 0 to 10000000."
+    );
+    assert_eq!(row(&table, "jwt_secret_key")[1], "secret, 6 bytes");
+
+    let check = typed(
+        home.path(),
+        &[&arguments[..], &["--check"]].concat(),
+        b"",
+        &settings,
+    );
+    assert_eq!((check.status.code(), check.stdout.len()), (Some(2), 0));
+    let told = text(&check.stderr);
+    for line in said.lines() {
+        assert!(told.contains(line), "{line}");
+    }
+    assert!(told.contains("/nowhere cannot be read"), "{told}");
+
+    fs::write(&file, "leeway = canary\n").unwrap();
+    let broken = typed(
+        home.path(),
+        &["config", "--config", path],
+        b"",
+        &[("MAX_REQUESTS", "7")],
+    );
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(text(&broken.stderr).contains("not valid TOML in line 1"));
+    assert_eq!(
+        row(&text(&broken.stdout), "max_requests")[1],
+        "7",
+        "the rest is shown"
+    );
+}
+
+#[test]
+fn a_check_looks_at_what_the_settings_point_to_and_makes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("state");
+    let data_dir = ("SEALGATE_DATA_DIR", folder.to_str().unwrap());
+    let check = |settings: &[(&str, &str)], arguments: &[&str]| {
+        let arguments = [&["config", "--check"], arguments].concat();
+        let output = typed(
+            home.path(),
+            &arguments,
+            b"",
+            &[settings, &[data_dir]].concat(),
+        );
+        (
+            output.status.code().unwrap(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let fine = (0, "The settings are in order.\n".to_owned(), String::new());
+    assert_eq!(check(&[], &[]), fine, "no ring yet is no fault");
+    assert!(!folder.exists());
+    typed(home.path(), &["keys", "generate"], b"", &[data_dir]);
+    assert_eq!(check(&[], &[]), fine);
+
+    let ring = folder.join("keys.json");
+    let good = fs::read_to_string(&ring).unwrap();
+    fs::write(&ring, "x").unwrap();
+    assert!(check(&[], &[]).2.contains("is damaged"));
+    write(&ring, &good, 0o644);
+    assert!(check(&[], &[]).2.contains("chmod 600"));
+    assert_eq!(check(&[("SEALGATE_KEYS", "ephemeral")], &[]), fine);
+    write(&ring, &good, 0o600);
+    let store = folder.join("store.db");
+    write(&store, "", 0o640);
+    let (code, _, said) = check(&[], &[]);
+    assert!(code == 2 && said.contains("store.db"), "{said}");
+    assert!(said.contains("chmod 600"), "{said}");
+    fs::remove_file(&store).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(check(&[], &[]).2.contains("chmod 700"));
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+
+    let missing = home.path().join("none/file");
+    let missing = missing.to_str().unwrap();
+    let socket = format!("unix:{missing}");
+    for (arguments, fault) in [
+        (["--secure-data-file", missing], "SEALGATE_SECURE_DATA_FILE"),
+        (["--log-file", missing], "SEALGATE_LOG_FILE"),
+        (["--listen", &socket], "SEALGATE_LISTEN"),
+    ] {
+        let (code, out, said) = check(&[], &arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
+        assert!(said.contains(fault) && said.lines().count() == 1, "{said}");
+    }
+    let exposed = ["--listen", "0.0.0.0:0"];
+    assert_eq!(check(&[], &exposed), fine);
+    let said = check(&[("SEALGATE_ENGINE", "tiny-http")], &exposed).2;
+    assert!(said.contains("SEALGATE_TRUSTED_PROXIES"), "{said}");
+    let key = home.path().join("key.pem");
+    write(&key, "x", 0o600);
+    let key = key.to_str().unwrap();
+    for (cert, key, words) in [
+        (missing, key, "SEALGATE_TLS_CERT: "),
+        (key, missing, "holds no certificate in PEM"),
+        (key, "", "--tls-cert and SEALGATE_TLS_KEY belong together"),
+    ] {
+        let settings = [("SEALGATE_TLS_KEY", key)];
+        let (code, out, said) = check(&settings, &["--tls-cert", cert]);
+        assert_eq!((code, out.as_str()), (2, ""), "{said}");
+        assert!(said.contains(words) && said.lines().count() == 1, "{said}");
+    }
+    let log = home.path().join("log");
+    assert_eq!(check(&[], &["--log-file", log.to_str().unwrap()]), fine);
+    assert!(!log.exists());
+}
+
+#[test]
+fn a_settings_file_with_secrets_that_others_can_read_gets_a_remark() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("sealgate.toml");
+    let arguments = ["config", "--check", "--config", file.to_str().unwrap()];
+    for (text_of_file, mode, remark) in [
+        ("secure_data = \"canary\"\n", 0o644, Some("every user")),
+        ("secure_data = \"canary\"\n", 0o640, Some("its group")),
+        ("secure_data = \"canary\"\n", 0o600, None),
+        ("max_requests = 7\n", 0o644, None),
+        ("max_requests = 7\n", 0o664, None),
+    ] {
+        write(&file, text_of_file, mode);
+        let output = typed(home.path(), &arguments, b"", &[]);
+        assert_eq!(output.status.code(), Some(0), "a remark is no fault");
+        let said = text(&output.stderr);
+        assert!(!said.contains("canary"));
+        match remark {
+            Some(who) => assert!(said.contains(who) && said.contains("chmod 600"), "{said}"),
+            None => assert_eq!(said, ""),
+        }
+    }
+}
+
+#[test]
+fn a_settings_file_is_judged_by_all_that_is_in_it() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("sealgate.toml");
+    let path = file.to_str().unwrap();
+    let check = |text_of_file: &str, mode, settings: &[(&str, &str)]| {
+        write(&file, text_of_file, mode);
+        let arguments = ["config", "--check", "--config", path];
+        let output = typed(home.path(), &arguments, b"", settings);
+        (output.status.code(), text(&output.stderr))
+    };
+    // The secret in it is none the less one for another that wins.
+    let other = [("SEALGATE_SECURE_DATA", "another")];
+    let secret = "secure_data = \"canary\"\n";
+    let (code, said) = check(secret, 0o644, &other);
+    assert!(code == Some(0) && said.contains("every user"), "{said}");
+    assert_eq!(check(secret, 0o664, &other).0, Some(2));
+    // Who can write to one without secrets decides who may log in.
+    let (code, said) = check("max_requests = 7\n", 0o646, &[]);
+    assert!(code == Some(2) && said.contains("chmod o-w"), "{said}");
+}
+
+/// A key and its certificate, in files.
+fn pair(folder: &Path) -> (String, String) {
+    use openssl::asn1::Asn1Time;
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::PKey;
+    use openssl::x509::X509;
+    let key = PKey::generate_ed25519().unwrap();
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    let (now, later) = (Asn1Time::days_from_now(0), Asn1Time::days_from_now(1));
+    certificate.set_not_before(&now.unwrap()).unwrap();
+    certificate.set_not_after(&later.unwrap()).unwrap();
+    certificate.sign(&key, MessageDigest::null()).unwrap();
+    let put = |name: &str, text: Vec<u8>| {
+        let path = folder.join(name);
+        write(&path, &String::from_utf8(text).unwrap(), 0o600);
+        path.to_str().unwrap().to_owned()
+    };
+    let certificate = certificate.build().to_pem().unwrap();
+    let key = key.private_key_to_pem_pkcs8().unwrap();
+    (put("key.pem", key), put("cert.pem", certificate))
+}
+
+/// One rule for all files with secrets that we are given, and for old logs.
+#[test]
+fn files_with_secrets_that_others_can_change_are_refused_and_those_they_can_read_get_a_warning() {
+    let home = tempfile::tempdir().unwrap();
+    let (key, cert) = pair(home.path());
+    let place = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        write(&path, text, 0o600);
+        path.to_str().unwrap().to_owned()
+    };
+    let files = [
+        (
+            "SEALGATE_CONFIG",
+            place("sealgate.toml", "aes_key = \"canary--canary--\"\n"),
+        ),
+        (
+            "SEALGATE_RING_KEY_FILE",
+            place("ring.key", "correct horse battery"),
+        ),
+        ("SEALGATE_TLS_KEY", key),
+        ("SEALGATE_SECURE_DATA_FILE", place("data", "canary")),
+        ("SEALGATE_LOG_FILE", place("log", "")),
+        ("SEALGATE_AUDIT_FILE", place("audit", "")),
+    ];
+    for (name, file) in &files {
+        let mut settings = vec![(*name, file.as_str())];
+        if *name == "SEALGATE_TLS_KEY" {
+            settings.push(("SEALGATE_TLS_CERT", &cert));
+        }
+        let mode = |mode| fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+        let run = |arguments: &[&str]| {
+            let output = typed(home.path(), arguments, b"", &settings);
+            let said = text(&output.stderr);
+            assert!(
+                !said.contains("canary") && !said.contains("horse"),
+                "{said}"
+            );
+            (output.status.code(), said)
+        };
+        for writable in [0o620, 0o602, 0o666] {
+            mode(writable);
+            for arguments in [
+                &["config", "--check"][..],
+                &["serve", "--listen", "127.0.0.1:0"],
+            ] {
+                let (code, said) = run(arguments);
+                assert_eq!(code, Some(2), "{name} {arguments:?}: {said}");
+                assert!(
+                    said.contains(file.as_str()) && said.contains("chmod go-w"),
+                    "{name}: {said}"
+                );
+            }
+        }
+        for readable in [0o644, 0o444, 0o640] {
+            mode(readable);
+            let (code, said) = run(&["config", "--check"]);
+            assert_eq!(code, Some(0), "{name}: {said}");
+            assert!(
+                said.contains(file.as_str()) && said.contains("chmod 600"),
+                "{said}"
+            );
+        }
+        if *name != "SEALGATE_TLS_KEY" {
+            mode(0o644);
+            let log = crate::common::Server::start(home.path(), &settings).stop();
+            assert!(log.contains("can be read by every user"), "{name}: {log}");
+        }
+        mode(0o600);
+        assert_eq!(run(&["config", "--check"]), (Some(0), String::new()));
+        // Whoever can write to the folder can put another file there.
+        let open = home.path().join("open");
+        fs::create_dir(&open).unwrap();
+        let link = home.path().join("link");
+        let moved = open.join("file");
+        fs::copy(file, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &link).unwrap();
+        let (further, inner) = (open.join("link"), open.join("inner"));
+        std::os::unix::fs::symlink(file, &further).unwrap();
+        let by_links = home.path().join("by links");
+        std::os::unix::fs::symlink(&further, &by_links).unwrap();
+        fs::create_dir(&inner).unwrap();
+        let deeper = inner.join("file");
+        fs::copy(file, &deeper).unwrap();
+        for path in [&moved, &link, &by_links, &deeper] {
+            let mut settings = settings.clone();
+            settings[0].1 = path.to_str().unwrap();
+            for (mode, code) in [(0o777, 2), (0o1777, 0), (0o755, 0)] {
+                fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+                let output = typed(home.path(), &["config", "--check"], b"", &settings);
+                let said = text(&output.stderr);
+                assert_eq!(output.status.code(), Some(code), "{name} {mode:o}: {said}");
+                assert_eq!(said.contains("chmod o-w"), code == 2, "{said}");
+            }
+        }
+        fs::remove_file(&link).unwrap();
+        fs::remove_file(&by_links).unwrap();
+        fs::remove_dir_all(&open).unwrap();
+    }
+}
+
+#[test]
+fn the_example_file_changes_nothing_and_each_of_its_lines_means_the_default() {
+    let home = tempfile::tempdir().unwrap();
+    let printed = text(&typed(home.path(), &["config", "--example"], b"", &[]).stdout);
+    assert_eq!(printed, example());
+    assert!(
+        printed
+            .lines()
+            .all(|line| line.len() <= 100 && (line.is_empty() || line.starts_with('#')))
+    );
+
+    let file = home.path().join("sealgate.toml");
+    let values = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let mut config = Config::new();
+        config.load_file(&file).unwrap();
+        let report = config.report();
+        assert!(report.faults.is_empty(), "{:?}", report.faults);
+        let shown = |shown: sealgate::config::Shown| (shown.setting.name, shown.value);
+        (
+            report
+                .values
+                .into_iter()
+                .map(shown)
+                .collect::<Vec<(&str, ShownValue)>>(),
+            format!("{:?}", report.settings),
+        )
+    };
+    let defaults = values("");
+    assert_eq!(values(&printed), defaults);
+    let mut all = String::new();
+    for setting in SETTINGS {
+        let begin = format!("# {} = ", setting.name);
+        let lines: Vec<&str> = printed
+            .lines()
+            .filter(|line| line.starts_with(&begin))
+            .collect();
+        assert_eq!(lines.len(), 1, "{}", setting.name);
+        let line = lines[0].strip_prefix("# ").unwrap();
+        assert_eq!(values(line), defaults, "{line}");
+        all.push_str(line);
+        all.push('\n');
+        let words: Vec<&str> = setting.help.split(' ').collect();
+        let help = printed.replace("\n# ", " ");
+        assert!(help.contains(&words.join(" ")), "{}", setting.help);
+    }
+    assert_eq!(values(&all), defaults);
+    assert_eq!(
+        printed.lines().filter(|line| line.contains(" = ")).count(),
+        SETTINGS.len()
+    );
+}

@@ -1,0 +1,15 @@
+//! The command: its arguments, settings, files, logs, and how it is installed.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cli;
+mod clocks;
+mod config;
+mod healthcheck;
+mod install;
+mod logs;
+mod operator;
+mod pages;

@@ -1,0 +1,12 @@
+//! The API over HTTP, on both engines and inside of a host.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod doors;
+mod host;
+mod limits;
+mod server;
+mod sockets;
