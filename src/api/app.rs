@@ -1,4 +1,4 @@
-//! The API as engines and programs have it: requests in, answers and lines of the log out.
+//! The API as engines and host programs see it: it answers requests and writes the access log.
 
 use std::fmt;
 use std::mem;
@@ -28,22 +28,22 @@ pub struct App {
     inner: Arc<AppInner>,
 }
 
-/// More bytes than this take longer than about a millisecond to read, seal or open, and to write, on a slow machine.
+/// Above this size, reading, sealing or opening, and writing take more than about a millisecond on a slow machine.
 const LARGE: usize = 64 << 10;
 
-/// Logins of one IPv6 site, for each that one of its networks may have.
+/// How many times as many logins an IPv6 site (/48) may make as one of its networks (/64).
 const SITE: u32 = 4;
 
-/// A request that has passed all gates its head decides on: what is left is its body, and the answer.
+/// A request that has passed every check its head allows: only the body and the response remain.
 pub(crate) struct Admitted {
     passed: router::Passed,
     seen: Seen,
-    /// The time that it took so far, but for waiting.
+    /// Processing time so far, without waiting.
     spent: Duration,
 }
 
 impl Admitted {
-    /// Most bytes of the body, as far as the route decides it.
+    /// The route's limit on the body, in bytes.
     pub(crate) fn max_body(&self) -> usize {
         self.passed.max_body
     }
@@ -53,16 +53,16 @@ impl App {
     /// Mounts the API on a gate.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
+    /// [`Error::Setting`] if the file behind `/secure-data` cannot be read.
     pub fn new(gate: Gate, settings: &Settings) -> Result<Self, Error> {
         App::with_routes(gate, settings, Vec::new())
     }
 
-    /// Mounts the API on a gate, with routes of the host's own beside it.
+    /// Mounts the API on a gate and adds the host's routes.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new); [`Error::InvalidInput`] where a route is malformed, is there twice, or takes the place
-    /// of one of the API's own.
+    /// Those of [`new`](Self::new); [`Error::InvalidInput`] if a route is malformed, a duplicate, or replaces one of the
+    /// API's own.
     pub fn with_routes(
         gate: Gate,
         settings: &Settings,
@@ -75,11 +75,11 @@ impl App {
         App::with_host(gate, settings, host)
     }
 
-    /// Mounts the API on a gate, with all that a host adds to it.
+    /// Mounts the API on a gate, with everything a host adds to it.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read; [`Error::Store`] where there is a store of
-    /// accounts that cannot be read or trusted.
+    /// [`Error::Setting`] if the file behind `/secure-data` cannot be read; [`Error::Store`] if the account store exists
+    /// but cannot be read or trusted.
     pub fn with_host(gate: Gate, settings: &Settings, host: Host) -> Result<Self, Error> {
         gate.check_store()?;
         let limiter = |times: u32| match settings.login_max_requests.saturating_mul(times) {
@@ -99,22 +99,22 @@ impl App {
         })
     }
 
-    /// Whether an API could be made of these settings; makes nothing.
+    /// Checks these settings without creating anything.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the file behind `/secure-data` cannot be read.
+    /// [`Error::Setting`] if the file behind `/secure-data` cannot be read.
     pub fn check(settings: &Settings) -> Result<(), Error> {
         SecureData::new(settings).map(drop)
     }
 
-    /// The gate that the API stands on.
+    /// The gate the API is mounted on.
     pub fn gate(&self) -> &Gate {
         &self.inner.gate
     }
 
     /// Answers a request. Never panics: a panic in a route is answered with 500.
     ///
-    /// The answer to HEAD carries the body that GET would get; it is the engine's part not to send it.
+    /// The response to HEAD carries the body that GET would return; the engine must not send it.
     pub fn handle(&self, request: &Request<'_>) -> Response {
         let _section = fork::section();
         let started = Instant::now();
@@ -124,8 +124,8 @@ impl App {
         }
     }
 
-    /// Judges a request by its head alone, before its body has come: the answer where that is known already (path, method,
-    /// token, limit, the body's type, its length if the head says it), else what [`complete`](Self::complete) needs then.
+    /// Checks a request by its head alone, before its body has arrived. Returns the response if the head decides it (path,
+    /// method, token, limit, the body's type and any declared length), otherwise what [`complete`](Self::complete) needs.
     pub(crate) fn admit(
         &self,
         request: &Request<'_>,
@@ -141,11 +141,11 @@ impl App {
         })
     }
 
-    /// Answers a request that has been admitted, with its body.
+    /// Answers an admitted request once its body is complete.
     pub(crate) fn complete(&self, request: &Request<'_>, admitted: Admitted) -> Response {
         let _section = fork::section();
         let now = Instant::now();
-        // The time that the body took to come does not count.
+        // The time spent receiving the body does not count.
         let started = now.checked_sub(admitted.spent).unwrap_or(now);
         self.answer(request, &admitted.passed, admitted.seen, started)
     }
@@ -174,7 +174,7 @@ impl App {
         mut seen: Seen,
         started: Instant,
     ) -> Response {
-        // Nothing that a route may change stays half-changed: the gate is immutable and the limiters' locks recover.
+        // A panic leaves no state half-changed: the gate is immutable and the limiters' locks recover.
         let response = match caught(|| router::answer(&self.inner, request, passed, &mut seen)) {
             Some(Ok(response)) => response,
             Some(Err(problem)) => problem.into_response(&seen.id),
@@ -189,8 +189,8 @@ impl App {
         self.finish(request, seen, started, response)
     }
 
-    /// How long the answer may take, so that an engine lets nobody else wait for it: the body is large, or the data that is
-    /// shown, or the route waits for something.
+    /// How long the response may take, so that the engine can keep other requests from waiting behind it: because the body
+    /// or the returned data is large, or because the route blocks.
     pub(crate) fn pace(&self, method: &Method, target: &str, body: &[u8]) -> Pace {
         let app = &self.inner;
         let path = path_of(target);
@@ -205,31 +205,31 @@ impl App {
         }
     }
 
-    /// Whether this address is that of a proxy which stands for many clients.
+    /// Whether this address belongs to a trusted proxy, which serves many clients.
     pub(crate) fn trusts_proxy(&self, address: &IpAddr) -> bool {
         Caller::Address(address.to_canonical()).is_trusted(&self.inner.settings)
     }
 
-    /// How many passwords are hashed at a time.
+    /// How many passwords may be hashed at once.
     pub(crate) fn hashing_places(&self) -> usize {
         self.inner.gate.users().places()
     }
 
-    /// Answers a request that an engine cannot hand over: too large, cut short, not HTTP. `request` holds what is known.
+    /// Answers a request that the engine could not read: too large, truncated, not HTTP. `request` holds what is known.
     pub fn refuse(&self, request: &Request<'_>, problem: Problem) -> Response {
         let seen = Seen::of(request);
         let response = problem.into_response(&seen.id);
         self.finish(request, &seen, Instant::now(), response)
     }
 
-    /// Whether the log is to have no line of this request.
+    /// Whether the access log omits this request.
     fn leaves_out(&self, seen: &Seen, response: &Response) -> bool {
         self.inner.settings.access_log == AccessLog::NoHealth
             && response.status().0 < 400
             && matches!(seen.route.as_deref(), Some("/healthz" | "/readyz"))
     }
 
-    /// Adds what every answer carries, and writes the line of the log.
+    /// Adds the headers common to all responses and writes the access log line.
     fn finish(
         &self,
         request: &Request<'_>,
@@ -240,14 +240,14 @@ impl App {
         let id = &seen.id;
         response.set("X-Request-Id", id.as_str().to_owned());
         response.set("X-Content-Type-Options", "nosniff");
-        // Without this a cache may keep some errors (RFC 9110, section 15.1): what is wrong now need not be at the next request.
+        // Otherwise a cache may store some errors (RFC 9110, section 15.1), and the next request might succeed.
         if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
             response = response.no_store();
         }
         if log::log_enabled!(target: ACCESS, log::Level::Info) && !self.leaves_out(seen, &response)
         {
             let caller = Caller::of(request, &self.inner.settings);
-            // Only what is known to be harmless is shown as it came: an unknown path or method may be a misplaced secret.
+            // Only known paths and methods are logged verbatim: an unknown one may be a misplaced secret.
             let path = seen
                 .route
                 .as_deref()
@@ -256,7 +256,7 @@ impl App {
                 .user
                 .as_deref()
                 .map_or(Shown::Whole("-"), Shown::Masked);
-            // The certificate stands in the line where there is one, and nothing in its place where there is none.
+            // The line names the certificate only if there is one.
             macro_rules! line {
                 ($($certificate:tt)*) => {
                     log::info!(
@@ -278,17 +278,17 @@ impl App {
                 None => line!(),
             }
         }
-        // A host that takes the lines has this one before the client has its answer.
+        // A host's log function receives this line before the client receives the response.
         fork::settle();
         response
     }
 }
 
-/// `None` where this panics.
+/// `None` if `work` panics.
 fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work))
         .map_err(|panic| {
-            // What a host panics with may panic again when it is dropped.
+            // A host's panic payload may itself panic when dropped.
             if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
                 mem::forget(again);
             }
@@ -296,7 +296,7 @@ fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
         .ok()
 }
 
-/// A name as the line of the log has it.
+/// A name as the access log shows it.
 enum Shown<'a> {
     Whole(&'a str),
     Masked(&'a str),
@@ -311,7 +311,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The log target of the line that each request gets.
+/// The log target of the access log, which has one line per request.
 pub const ACCESS: &str = "sealgate::access";
 
 impl fmt::Debug for App {

@@ -1,8 +1,8 @@
 //! The HTTP API without sockets: a [`Request`] in, a [`Response`] out. Engines and tests call [`App::handle`].
 //!
-//! `app` is the whole of it. `router` finds the route and walks its gates (token, scope, limit), `route` is what a route is
-//! and gets to see, `routes` has one file for each, `host` those of a host program, `problem` all the errors, `caller` who is
-//! asking. Bytes on a wire are the engines' business.
+//! `app` ties it together. `router` finds the route and enforces its checks (token, scope, limit), `route` defines a route
+//! and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors, and
+//! `caller` the client's address. Reading and writing bytes is left to the engines.
 
 mod app;
 mod caller;

@@ -1,4 +1,4 @@
-//! The other end of a connection: its address, and whether it is a process of the user that the server runs as.
+//! The other end of a connection: its address, and whether its process runs as the server's user.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
@@ -11,24 +11,24 @@ pub struct Peer {
     /// Its address; `None` on a Unix socket.
     pub address: Option<IpAddr>,
     socket: Socket,
-    /// Found out when it is asked for. A connection's ends stay whose they are.
+    /// Looked up on first use. The owner of a connection does not change.
     owner: OnceLock<Owner>,
 }
 
-/// What its owner can be found out by.
+/// How to look up the owner.
 #[derive(Debug, Clone, Copy)]
 enum Socket {
-    /// None of this machine, or it cannot be told from one.
+    /// From another machine, or indistinguishable from that.
     Remote,
     /// Over loopback, from this port to this address.
     Loopback(u16, SocketAddr),
-    /// Made by a process of this user.
+    /// Opened by a process of this user.
     Of(u32),
     Unknown,
 }
 
 impl Peer {
-    /// Of a TCP connection. `server`: the address that the server listens on.
+    /// The peer of a TCP connection. `server` is the address that the server listens on.
     pub fn tcp(peer: SocketAddr, server: SocketAddr) -> Self {
         let socket = match is_loopback(server.ip()) {
             true => Socket::Loopback(peer.port(), server),
@@ -37,8 +37,8 @@ impl Peer {
         Peer::new(Some(peer.ip()), socket)
     }
 
-    /// Of a connection that other machines cannot make, such as one on a Unix socket. `user`: the number of the user whose
-    /// process made it, as the kernel says (`SO_PEERCRED`), never as the peer does; `None`: it is not known.
+    /// The peer of a connection that other machines cannot open, such as one on a Unix socket. `user` is the UID of the
+    /// connecting process as reported by the kernel (`SO_PEERCRED`), never by the peer; `None` if unknown.
     pub fn local(address: Option<IpAddr>, user: Option<u32>) -> Self {
         Peer::new(address, user.map_or(Socket::Unknown, Socket::Of))
     }
@@ -51,12 +51,12 @@ impl Peer {
         }
     }
 
-    /// Whether the listening socket can be reached from this machine only.
+    /// Whether the listening socket is reachable from this machine only.
     pub fn is_local(&self) -> bool {
         !matches!(self.socket, Socket::Remote)
     }
 
-    /// Whose process it is. Asks the kernel, the first time.
+    /// The owner of its process. The first call asks the kernel.
     pub(super) fn owner(&self) -> Owner {
         *self
             .owner
@@ -71,7 +71,7 @@ impl Peer {
     }
 }
 
-/// Whether an address to listen on is reached from this machine only.
+/// Whether a listening address is reachable from this machine only.
 pub(crate) fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }

@@ -1,4 +1,4 @@
-//! All errors of the API: `application/problem+json` (RFC 9457) with the member `error` that the original's clients read.
+//! All errors of the API: `application/problem+json` (RFC 9457), plus the member `error` that the original's clients read.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::request_id::RequestId;
 use super::response::Response;
 use crate::{Error, TokenError, whole_seconds};
 
-/// An error answer in the making.
+/// An error response under construction.
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: u16,
@@ -14,7 +14,7 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     headers: Vec<(&'static str, String)>,
-    /// A member of the body beside those that every problem has.
+    /// A member of the body in addition to those that every problem has.
     member: Option<(&'static str, &'static str)>,
 }
 
@@ -64,7 +64,7 @@ impl Problem {
     pub(super) fn unauthorized(error: TokenError) -> Self {
         if error == TokenError::Unchecked {
             return Problem::unavailable(
-                "The store of what was taken back cannot be used; the server's log has the reason.",
+                "The store of revoked tokens cannot be used; the server's log has the reason.",
             );
         }
         let title = error.sentence();
@@ -77,14 +77,14 @@ impl Problem {
         };
         let detail = match error {
             TokenError::Missing => {
-                "Send the header: Authorization: Bearer <token>. POST /login gives a token."
+                "Send the header: Authorization: Bearer <token>. POST /login returns a token."
             }
             TokenError::Expired | TokenError::KeyRetired => "Log in again for a new one.",
-            TokenError::NotYetValid => "Its time has not begun; check the clocks.",
-            TokenError::Malformed => "It is not a token of this server's form.",
-            TokenError::Revoked => "It was taken back. Log in again for a new one.",
+            TokenError::NotYetValid => "Its validity has not started; check the clocks.",
+            TokenError::Malformed => "It is not in this server's token format.",
+            TokenError::Revoked => "It was revoked. Log in again for a new one.",
             TokenError::NoAccount => {
-                "It was signed by this server, where users need accounts now. Whoever runs the server can make one: sealgate user add."
+                "This server signed it, but users now need an account. The administrator can add one: sealgate user add."
             }
             _ => "It was not signed by this server, or not for it.",
         };
@@ -105,7 +105,7 @@ impl Problem {
         )
     }
 
-    /// 403: logging in is not offered here.
+    /// 403: login is not offered here.
     pub(super) fn login_refused(detail: impl Into<String>) -> Self {
         Problem::new(
             403,
@@ -115,7 +115,7 @@ impl Problem {
         )
     }
 
-    /// 401: no such user, or another password. Which of the two is not told.
+    /// 401: no such user or a wrong password; the response does not reveal which.
     pub(super) fn login_failed() -> Self {
         Problem::new(
             401,
@@ -138,11 +138,11 @@ impl Problem {
 
     /// 405.
     pub(super) fn method_not_allowed(allowed: String) -> Self {
-        let detail = format!("This path takes {allowed}.");
+        let detail = format!("This path accepts {allowed}.");
         Problem::new(
             405,
             "method_not_allowed",
-            "This path does not take this method.",
+            "This path does not accept this method.",
             detail,
         )
         .with("Allow", allowed)
@@ -174,7 +174,7 @@ impl Problem {
         )
     }
 
-    /// 415: the body is said to be something else than JSON.
+    /// 415: the body's media type is not JSON.
     pub(super) fn not_json_type() -> Self {
         Problem::new(
             415,
@@ -184,7 +184,7 @@ impl Problem {
         )
     }
 
-    /// 415: the body is said to be neither of the two that are taken.
+    /// 415: the body's media type is neither a form nor JSON.
     pub(super) fn neither_form_nor_json() -> Self {
         Problem::new(
             415,
@@ -194,13 +194,13 @@ impl Problem {
         )
     }
 
-    /// 417: the client expects something that is not done here (RFC 9110, section 10.1.1).
+    /// 417: an unsupported expectation (RFC 9110, section 10.1.1).
     pub fn expectation_failed() -> Self {
         Problem::new(
             417,
             "expectation_failed",
             "The expectation cannot be met.",
-            "The only one that is known is 100-continue.",
+            "Only 100-continue is supported.",
         )
     }
 
@@ -209,8 +209,8 @@ impl Problem {
         Problem::new(
             505,
             "version_not_supported",
-            "This version of HTTP is not spoken here.",
-            "Speak HTTP/1.1.",
+            "This version of HTTP is not supported.",
+            "Use HTTP/1.1.",
         )
     }
 
@@ -236,17 +236,17 @@ impl Problem {
         .with("Retry-After", seconds.to_string())
     }
 
-    /// 500: a fault of ours, of which nothing is told.
+    /// 500: a server fault; the response reveals no details.
     pub fn internal() -> Self {
         Problem::new(
             500,
             "internal",
             "The server failed.",
-            "The request id finds the reason in the server's log.",
+            "Find the reason in the server's log by the request id.",
         )
     }
 
-    /// 503: no room now, or shutting down.
+    /// 503: overloaded, or shutting down.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Problem::new(503, "unavailable", "The server cannot answer now.", detail)
             .with("Retry-After", "1")
@@ -298,7 +298,7 @@ impl Problem {
     }
 }
 
-/// What a failed call of the gate means for the one who asked over HTTP.
+/// Turns an error of the gate into a response.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
@@ -312,14 +312,14 @@ impl From<Error> for Problem {
                 400,
                 error.code(),
                 "The key that the data was encrypted with has been retired.",
-                "Whoever runs this server can accept it again, or rewrap the data: sealgate keys accept.",
+                "The administrator can accept it again, or rewrap the data: sealgate keys accept.",
             ),
             Error::InvalidInput(sentence)
             | Error::WeakPassword(sentence)
             | Error::InvalidName(sentence) => {
                 Problem::bad_member("The data is not acceptable.", sentence)
             }
-            // No route makes accounts.
+            // No route adds accounts.
             Error::UserExists => {
                 Problem::new(409, error.code(), "The name is taken.", error.to_string())
             }

@@ -11,15 +11,15 @@ pub struct Request<'a> {
     pub method: &'a Method,
     /// The request target in origin form: a path and perhaps a query.
     pub target: &'a str,
-    /// The header fields in the order they came.
+    /// The header fields in the order received.
     pub headers: Headers<'a>,
     /// The body, decoded from its transfer coding.
     pub body: &'a [u8],
-    /// Who holds the other end of the connection.
+    /// The other end of the connection.
     pub peer: &'a Peer,
-    /// Whether it came as HTTP/1.0, as proxies ask by default and hardly a client.
+    /// Whether it is HTTP/1.0, which many proxies use by default and clients hardly ever do.
     pub version_1_0: bool,
-    /// The subject of the client's TLS certificate, if it has shown one that was verified: one line of printable text.
+    /// The subject of the client's verified TLS certificate, if any: one line of printable text.
     pub certificate: Option<&'a str>,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Request<'a> {
         path_of(self.target)
     }
 
-    /// The method's name where it is one of the usual ones; another may be anything.
+    /// The name of a standard method; a non-standard one could be any text, so it becomes `other`.
     pub(super) fn method_for_log(&self) -> &'static str {
         match self.method {
             Method::Get => "GET",
@@ -56,7 +56,7 @@ pub(super) fn path_of(target: &str) -> &str {
 }
 
 impl<'a> Headers<'a> {
-    /// The values of all fields of this name, which is compared without regard to case.
+    /// The values of all fields with this name, ignoring case.
     pub fn all<'s>(&'s self, name: &'s str) -> impl DoubleEndedIterator<Item = &'a [u8]> + 's {
         self.0
             .iter()
@@ -69,7 +69,7 @@ impl<'a> Headers<'a> {
         self.all(name).next()
     }
 
-    /// The only value of this name as text; `None` where there is none, more than one, or it is not visible ASCII.
+    /// The only value of this name as text; `None` if there is none or more than one, or if it is not printable ASCII.
     pub fn get_text(&self, name: &str) -> Option<&'a str> {
         let mut values = self.all(name);
         let value = values.next().filter(|_| values.next().is_none())?;

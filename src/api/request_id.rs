@@ -1,4 +1,4 @@
-//! The id by which an answer and its line in the log find each other.
+//! The id that links a response to its line in the access log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,13 +7,13 @@ use once_cell::sync::Lazy;
 use super::Request;
 use crate::base::random::random;
 
-/// Longest id that is taken over from a caller.
+/// The longest id accepted from a caller.
 const MAX_LENGTH: usize = 64;
 
 pub(super) struct RequestId(String);
 
 impl RequestId {
-    /// The caller's, if it is short and clean; else a new one. No dots: a token must never get into the log this way.
+    /// The caller's id if it is short and clean, otherwise a new one. Dots are refused so that no token can reach the log.
     pub(super) fn of(request: &Request<'_>) -> Self {
         let theirs = request.headers.get_text("X-Request-Id").filter(|id| {
             (1..=MAX_LENGTH).contains(&id.len())
@@ -29,17 +29,17 @@ impl RequestId {
     }
 }
 
-/// Unique, not secret: a random number of the process and a count.
+/// Unique, not secret: a per-process random number and a counter.
 fn new() -> String {
     static PROCESS: Lazy<String> = Lazy::new(|| {
         let mut bytes = [0; 4];
-        // Without random bytes the count alone still tells the requests of this process apart.
+        // Without random bytes the counter alone still distinguishes the requests of this process.
         let _ = random(&mut bytes);
         format!("{:08x}-", u32::from_le_bytes(bytes))
     });
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    // At least eight digits, and as many as it takes.
+    // At least eight digits.
     let digits = (64 - count.leading_zeros()).div_ceil(4).max(8);
     let mut id = String::with_capacity(PROCESS.len() + digits as usize);
     id.push_str(&PROCESS);

@@ -1,4 +1,4 @@
-//! An answer as the API gives it; an engine turns it into bytes.
+//! A response as the API returns it; an engine turns it into bytes.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ pub use tiny_http::StatusCode;
 use crate::Error;
 use crate::base::http_syntax::is_token;
 
-/// Fields that say where an answer ends and what becomes of the connection.
+/// Header fields that frame the response or control the connection; only the engine sets them.
 const ENGINES: [&str; 7] = [
     "Connection",
     "Content-Length",
@@ -19,7 +19,7 @@ const ENGINES: [&str; 7] = [
     "Upgrade",
 ];
 
-/// Writes a JSON object with this one member, a text.
+/// Writes a JSON object with one string member.
 pub(super) fn write_text_object(out: &mut Vec<u8>, name: &'static str, text: &str) {
     out.extend_from_slice(b"{\"");
     out.extend_from_slice(name.as_bytes());
@@ -37,15 +37,15 @@ pub(super) fn write_text_object(out: &mut Vec<u8>, name: &'static str, text: &st
     out.push(b'}');
 }
 
-/// Whether a text stands in JSON otherwise than as it is (RFC 8259, section 7). Looks at many bytes at once, as a writer that
-/// escapes while it goes cannot.
+/// Whether JSON has to escape the text (RFC 8259, section 7). This compiles to a scan of many bytes at once, which a writer
+/// that escapes as it goes cannot do.
 fn needs_escapes(text: &str) -> bool {
     text.bytes().fold(false, |found, byte| {
         found | (byte < b' ') | (byte == b'"') | (byte == b'\\')
     })
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Response {
     status: StatusCode,
@@ -54,16 +54,16 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer without a body.
+    /// A response without a body.
     pub fn empty(status: u16) -> Self {
         Response {
             status: StatusCode(status),
-            headers: Vec::with_capacity(8), // what most answers have
+            headers: Vec::with_capacity(8), // enough for most responses
             body: Vec::new(),
         }
     }
 
-    /// An answer with a body of this media type.
+    /// A response with a body of this media type.
     pub fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
         let mut response = Response::empty(status);
         response.body = body;
@@ -71,13 +71,13 @@ impl Response {
         response
     }
 
-    /// An answer with a JSON body.
+    /// A response with a JSON body.
     pub fn json(status: u16, body: &Value) -> Self {
-        // A terminal shows it on a line of its own.
+        // The newline keeps a terminal's prompt off the last line.
         Response::new(status, "application/json", format!("{body}\n").into_bytes())
     }
 
-    /// An answer whose JSON body is an object with this one member, a text.
+    /// A response whose JSON body is an object with one string member.
     pub(super) fn json_text(status: u16, name: &'static str, text: &str) -> Self {
         let mut body = Vec::with_capacity(name.len() + text.len() + 16);
         write_text_object(&mut body, name, text);
@@ -85,10 +85,10 @@ impl Response {
         Response::new(status, "application/json", body)
     }
 
-    /// Gives it another status.
+    /// Sets the status.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where it is not from 200 to 599: no whole answer has such a status.
+    /// [`Error::InvalidInput`] unless it is from 200 to 599: no other status is a complete response.
     pub fn set_status(&mut self, status: u16) -> Result<(), Error> {
         if !(200..=599).contains(&status) {
             return Err(Error::InvalidInput(
@@ -99,16 +99,16 @@ impl Response {
         Ok(())
     }
 
-    /// Gives it another body.
+    /// Sets the body.
     pub fn set_body(&mut self, body: Vec<u8>) {
         self.body = body;
     }
 
-    /// Sets a header field, in the place of an earlier one of the same name.
+    /// Sets a header field, replacing any of the same name.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where the name is no token or the value has control characters (RFC 9110, section 5.5);
-    /// such a field would let its author write the rest of the answer. Also where the field is the engine's to write.
+    /// [`Error::InvalidInput`] if the name is not a token or the value has control characters (RFC 9110, section 5.5), since
+    /// such a field could inject the rest of the response; also if only the engine may set the field.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
         if ENGINES.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             return Err(Error::InvalidInput(format!(
@@ -124,7 +124,7 @@ impl Response {
         Ok(())
     }
 
-    /// The same for names and values of our own making.
+    /// The same for trusted names and values.
     pub(super) fn set(
         &mut self,
         name: impl Into<Cow<'static, str>>,
@@ -141,7 +141,7 @@ impl Response {
         }
     }
 
-    /// Says that nothing on the way may keep this answer: it holds a token or a plaintext.
+    /// Forbids caches to store this response: it holds a token or a plaintext.
     pub(super) fn no_store(mut self) -> Self {
         self.set("Cache-Control", "no-store");
         self
@@ -152,7 +152,7 @@ impl Response {
         self.status
     }
 
-    /// The header fields, without those that belong to the engine (`Date`, `Content-Length`, `Connection`).
+    /// The header fields, without those the engine sets (`Date`, `Content-Length`, `Connection`).
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (&**name, &**value))
     }

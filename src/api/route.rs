@@ -1,5 +1,4 @@
-//! What a route is, what it gets to see, and what several of them do: the token of a request, limits in an answer, the
-//! audit trail.
+//! What a route is, what it receives, and what several of them share: reading the token, reporting limits, the audit trail.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,23 +15,23 @@ use crate::gate::audit::{Asker, Event};
 use crate::limiter::{Admission, Limiter};
 use crate::{Claims, Gate, TokenError};
 
-/// What requests are answered with.
+/// What routes need to answer requests.
 pub(super) struct AppInner {
     pub(super) gate: Gate,
     pub(super) settings: Settings,
     pub(super) secure_data: SecureData,
     /// `None`: logins are not limited.
     pub(super) login_limiter: Option<Limiter>,
-    /// The same for all addresses of an IPv6 site together.
+    /// The same for a whole IPv6 site (/48).
     pub(super) site_limiter: Option<Limiter>,
     pub(super) host: Host,
     pub(super) routes: &'static [Route],
 }
 
-/// What the log says of one request beside what the request itself says.
+/// What the access log records in addition to the request itself.
 pub(super) struct Seen {
     pub(super) id: RequestId,
-    /// The route's path, with names in the place of parameters.
+    /// The route's path, with names in place of parameters.
     pub(super) route: Option<Cow<'static, str>>,
     pub(super) user: Option<String>,
 }
@@ -52,11 +51,11 @@ pub(super) struct Route {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) access: Access,
-    /// Whether it takes this kind of body, by what the head says of it.
+    /// Whether it accepts the kind of body that the head declares.
     pub(super) takes: fn(&Request<'_>) -> Result<(), Problem>,
-    /// Whether the body may be as long as any; otherwise it is as short as what people log in with.
+    /// Whether only the engine's limit applies to the body; otherwise the limit on credentials does.
     pub(super) takes_data: bool,
-    /// What `GET /` says of it.
+    /// Its description in `GET /`.
     pub(super) about: &'static str,
     pub(super) answer: fn(&mut Call<'_>) -> Result<Response, Problem>,
 }
@@ -64,35 +63,35 @@ pub(super) struct Route {
 /// Who may use a route.
 pub(super) enum Access {
     Anyone,
-    /// Holders of a token with one of these scopes, or sets of scopes, as often as the limit admits.
+    /// Holders of a token with one of these scopes, or sets of scopes, within the rate limit.
     Token(&'static [&'static str]),
-    /// Holders of a token with this scope (the empty one: of any token), as often as they like.
+    /// Holders of a token with this scope (if empty, of any token), without a rate limit.
     Unlimited(&'static str),
 }
 
-/// How long an answer may take.
+/// How long a response may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
     /// At most about a millisecond.
     Quick,
-    /// It computes for longer than that, because what comes or goes is large.
+    /// Longer, because the request or the response is large.
     Large,
-    /// It may wait for something.
+    /// It may block.
     Slow,
-    /// It hashes a password: that takes a core and much memory for some time.
+    /// It hashes a password, which occupies a core and much memory for some time.
     Hashing,
 }
 
-/// What a route gets to see.
+/// What a route receives.
 pub(super) struct Call<'a> {
     pub(super) app: &'a AppInner,
     pub(super) request: &'a Request<'a>,
-    /// What the token says, where the route asks for one.
+    /// The token's claims, if the route requires a token.
     pub(super) claims: Option<&'a Claims>,
     pub(super) seen: &'a mut Seen,
 }
 
-/// The caller's address, found where it is written: nobody may want it.
+/// The caller's address, computed only when it is written, since often nothing needs it.
 pub(super) struct LazyCaller<'a> {
     request: &'a Request<'a>,
     settings: &'a Settings,
@@ -163,7 +162,7 @@ pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<&'r str, Problem
     std::str::from_utf8(token).map_err(|_| Problem::unauthorized(TokenError::Malformed))
 }
 
-/// Says the limit in an answer or an error.
+/// Adds the limit's header fields to a response or an error.
 pub(super) fn tell_limit(
     response: &mut Result<Response, Problem>,
     policy: &'static str,
@@ -194,7 +193,7 @@ fn limit_fields(policy: &str, admission: &Admission) -> [(&'static str, String);
 }
 
 impl Problem {
-    /// The error with the limit beside it.
+    /// The error with the limit's header fields.
     pub(super) fn with_limit(mut self, policy: &str, admission: &Admission) -> Self {
         for (name, value) in limit_fields(policy, admission) {
             self.add_header(name, value);

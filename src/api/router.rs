@@ -1,4 +1,4 @@
-//! From a request to its route, and the gates on the way: token, scope, limit.
+//! Finds a request's route and enforces its checks: token, scope, limit.
 
 use super::caller::Caller;
 use super::host::HostRoute;
@@ -10,27 +10,26 @@ use crate::limiter::Admission;
 use crate::tokens::TokenUse;
 use crate::{Claims, TokenError};
 
-/// What is known of a request whose head has passed all gates.
+/// What is known of a request whose head has passed all checks.
 pub(super) struct Passed {
     target: Target,
     claims: Option<Claims>,
-    /// How often the user may still ask, where that is limited.
+    /// How many requests the user has left, if they are limited.
     admission: Option<Admission>,
-    /// Most bytes of the body, as far as the route decides it.
+    /// The route's limit on the body, in bytes.
     pub(super) max_body: usize,
 }
 
 /// What answers a request.
 enum Target {
     Own(&'static Route),
-    /// The host's route of this number.
+    /// The host's route with this index.
     Host(usize),
-    /// OPTIONS, with the methods that the path takes.
+    /// OPTIONS, with the methods that the path accepts.
     Options(String),
 }
 
-/// Finds the route and walks its gates. What is counted and audited of them is counted here, once. `length`: of the body,
-/// where that is known.
+/// Finds the route and enforces its checks. Each request is counted and audited here, once. `length`: of the body, if known.
 pub(super) fn admit(
     app: &AppInner,
     request: &Request<'_>,
@@ -42,7 +41,7 @@ pub(super) fn admit(
     let max_body = match &target {
         Target::Own(route) if !route.takes_data => app.settings.max_credentials,
         Target::Options(_) => app.settings.max_credentials,
-        // The engine's own limit is for these.
+        // The engine's limit applies.
         Target::Own(_) | Target::Host(_) => usize::MAX,
     };
     let fits = match &target {
@@ -67,7 +66,7 @@ pub(super) fn admit(
     })
 }
 
-/// Answers a request whose body has come.
+/// Answers a request whose body is complete.
 pub(super) fn answer(
     app: &AppInner,
     request: &Request<'_>,
@@ -135,13 +134,13 @@ fn find(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result<Target
     }
 }
 
-/// How long the route that this leads to may take.
+/// How long the route for this method and path may take.
 pub(super) fn pace(app: &AppInner, method: &Method, path: &str) -> Pace {
     let host = &app.host;
     let hooked = |hook: bool, of: Method, at: &str| hook && of == *as_get(method) && at == path;
     let slow = hooked(host.authenticate.is_some(), Method::Post, "/login")
         || hooked(host.secure_data.is_some(), Method::Get, "/secure-data")
-        // They wait for the disk.
+        // They write to disk.
         || hooked(true, Method::Post, "/refresh")
         || hooked(true, Method::Post, "/logout")
         || (hooked(true, Method::Get, "/readyz") && !app.gate.store_was_writable())
@@ -154,13 +153,13 @@ pub(super) fn pace(app: &AppInner, method: &Method, path: &str) -> Pace {
     }
     match hooked(true, Method::Post, "/login") {
         true if app.gate.wants_passwords() => Pace::Hashing,
-        // Where all of a user's tokens were just taken back, a new one waits for the next second.
+        // If all of a user's tokens have just been revoked, a new one waits for the next second.
         true if app.gate.has_store() => Pace::Slow,
         _ => Pace::Quick,
     }
 }
 
-/// HEAD is GET whose body the engine leaves out.
+/// HEAD is routed as GET; the engine omits the body.
 fn as_get(method: &Method) -> &Method {
     match method {
         Method::Head => &Method::Get,
@@ -168,7 +167,7 @@ fn as_get(method: &Method) -> &Method {
     }
 }
 
-/// Checks the token and counts the request, as its route asks for.
+/// Checks the token and counts the request, as the route requires.
 fn enter(
     target: &Target,
     app: &AppInner,
@@ -203,7 +202,7 @@ fn enter(
     }
 }
 
-/// The claims of a request whose token has one of these scopes, or all of a set; the empty one has every token.
+/// The claims of a request whose token has one of these scopes, or all scopes of a set; every token has the empty one.
 fn permitted(
     app: &AppInner,
     request: &Request<'_>,

@@ -1,4 +1,4 @@
-//! The confidential data that `/secure-data` shows: fixed, or a file that is looked at again.
+//! The confidential data that `/secure-data` returns: fixed, or a file that is reloaded when it changes.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use crate::{Error, Secret};
 
 const BUILT_IN: &str = "This is the confidential data that Sealgate protects.";
 const MAX_FILE: usize = 1 << 20;
-/// How often a file is looked at.
+/// How often the file is checked for changes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Where it is shown.
+/// The route's path.
 pub(super) const PATH: &str = "/secure-data";
 
 /// Where the confidential data comes from.
@@ -25,7 +25,7 @@ pub(super) enum SecureData {
     File { path: PathBuf, last: Mutex<Last> },
 }
 
-/// The last good content of the file, and what the file looked like when it was last looked at.
+/// The file's last good content, and its stamp when it was last checked.
 pub(super) struct Last {
     content: Arc<Secret>,
     looked: Instant,
@@ -56,7 +56,7 @@ impl SecureData {
         })
     }
 
-    /// How many bytes the data had when it was last looked at.
+    /// The data's size in bytes, as of the last check.
     pub(super) fn size(&self) -> usize {
         match self {
             SecureData::Fixed(content) => content.len(),
@@ -64,7 +64,7 @@ impl SecureData {
         }
     }
 
-    /// The data now. A file that has become unreadable leaves the last good content in place.
+    /// The current data. If the file has become unreadable, the last good content stays in use.
     pub(super) fn current(&self) -> Arc<Secret> {
         let (path, last) = match self {
             SecureData::Fixed(content) => return content.clone(),
@@ -83,12 +83,14 @@ impl SecureData {
                     last.stamp = Some(stamp);
                 }
                 Err(what) => {
-                    // Remembered as it is now, so that this is said once for each change.
+                    // Remember the stamp so that each change is logged once.
                     last.stamp = stamp;
                     let content = last.content.clone();
-                    // A log function of the host's may take its time.
+                    // A host's log function may block.
                     drop(last);
-                    log::warn!("the file behind /secure-data {what}; its last content is kept");
+                    log::warn!(
+                        "the file behind /secure-data {what}; its last content stays in use"
+                    );
                     return content;
                 }
             }
@@ -99,7 +101,7 @@ impl SecureData {
 
 fn read(path: &Path) -> Result<(Secret, Stamp), String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    // Looked at before it is opened: opening a pipe would wait for its writer.
+    // Checked before opening: opening a pipe would wait for a writer.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("is not a file".to_owned());
     }

@@ -1,4 +1,4 @@
-//! Who may log in, what `/secure-data` shows, and who is believed about addresses.
+//! Who may log in, what `/secure-data` returns, and which proxies are trusted.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::Secret;
 
-/// What the API needs beside a gate.
+/// What the API needs in addition to a gate.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `SEALGATE_SECURE_DATA`.
@@ -16,13 +16,13 @@ pub struct Settings {
     pub secure_data_file: Option<PathBuf>,
     /// `SEALGATE_LOGIN`.
     pub login: LoginMode,
-    /// `SEALGATE_LOGIN_MAX_REQUESTS`; zero switches the login's own limits off.
+    /// `SEALGATE_LOGIN_MAX_REQUESTS`; zero disables the login limits.
     pub login_max_requests: u32,
     /// `SEALGATE_MAX_CREDENTIALS` in bytes.
     pub max_credentials: usize,
     /// `SEALGATE_LOGIN_WINDOW`.
     pub login_window: Duration,
-    /// `SEALGATE_LIMITER_MEMORY` in bytes, for the login's own limiter.
+    /// `SEALGATE_LIMITER_MEMORY` in bytes, for the login limiter.
     pub limiter_memory: usize,
     /// `SEALGATE_TRUSTED_PROXIES`: peers whose forwarding header counts.
     pub trusted_proxies: Vec<IpNet>,
@@ -55,7 +55,7 @@ impl Default for Settings {
     }
 }
 
-/// When anybody may log in under any name (there are no accounts).
+/// When anyone may log in under any name, if there are no accounts.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum LoginMode {
     /// On a loopback address or a Unix socket only, and not through a proxy.
@@ -63,7 +63,7 @@ pub enum LoginMode {
     Auto,
     /// Everywhere.
     Open,
-    /// Nowhere: tokens are issued by the command or a host program.
+    /// Nowhere: the command or a host program issues tokens.
     Off,
 }
 
@@ -73,6 +73,6 @@ pub enum AccessLog {
     /// All of them.
     #[default]
     All,
-    /// All but those to `/healthz` and `/readyz` that were answered with good news.
+    /// All except successful ones to `/healthz` and `/readyz`.
     NoHealth,
 }

@@ -436,7 +436,7 @@ fn a_ring_that_becomes_unusable_is_told_and_the_keys_before_stay_in_use_at_every
             server
                 .get("/readyz", None)
                 .body
-                .contains("the keys from before are in use")
+                .contains("the previous keys are in use")
         });
         assert_eq!(server.get("/readyz", None).status, 200, "{name}");
         let body = json!({ "encrypted_data": made.sealed }).to_string();

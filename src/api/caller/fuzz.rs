@@ -1,6 +1,6 @@
-//! What holds for the caller's address whatever a client writes into forwarding headers.
+//! What holds for the caller's address whatever clients put in forwarding headers.
 
-#![allow(clippy::unwrap_used)] // what panics is a finding
+#![allow(clippy::unwrap_used)] // a panic is a finding
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
@@ -46,7 +46,7 @@ pub(crate) fn forwarding(input: &[u8]) {
         };
         Caller::of(&request, settings)
     };
-    // Nobody but a proxy is believed.
+    // Only a trusted proxy can set the address.
     assert_eq!(caller(&fields, Some(STRANGER)), Caller::Address(STRANGER));
     for peer in [Some(PROXY), None] {
         let own = peer.map_or(Caller::Unix, Caller::Address);
@@ -56,7 +56,7 @@ pub(crate) fn forwarding(input: &[u8]) {
             Caller::Unix => assert_eq!(peer, None),
         }
     }
-    // Whatever a client writes, what the proxy adds behind it is what counts.
+    // Whatever a client sends, the address the proxy appends is the one that counts.
     let added = match header {
         "Forwarded" => format!("for={CLIENT};proto=https"),
         _ => CLIENT.to_string(),

@@ -1,4 +1,4 @@
-//! Who is asking: the socket's peer, or whom a trusted proxy says it serves.
+//! The caller's address: that of the socket's peer, or the client that a trusted proxy names.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,8 +16,8 @@ pub(super) enum Caller {
 }
 
 impl Caller {
-    /// The socket's peer; where that is a trusted proxy, the one configured header is walked from the right, where each
-    /// proxy adds, to the first address that is not a proxy's. What cannot be read ends the walk.
+    /// The socket's peer. If that is a trusted proxy, the configured header is read from the right, where each proxy
+    /// appends, up to the first address that is not a trusted proxy's. An unreadable entry ends the search.
     pub(super) fn of(request: &Request<'_>, settings: &Settings) -> Caller {
         let mut caller = Caller::peer(request);
         if !caller.is_trusted(settings) {
@@ -51,7 +51,7 @@ impl Caller {
         caller
     }
 
-    /// What a limit counts by. All callers on Unix sockets count as one.
+    /// The key that limits count under. All callers on Unix sockets share one.
     pub(super) fn limit_key(self) -> Counted {
         match self {
             Caller::Unix => Counted::default(),
@@ -59,7 +59,7 @@ impl Caller {
         }
     }
 
-    /// The address, as far as there is one.
+    /// The address, if there is one.
     pub(super) fn address(self) -> Option<IpAddr> {
         match self {
             Caller::Address(address) => Some(address),
@@ -67,7 +67,7 @@ impl Caller {
         }
     }
 
-    /// The site that the address belongs to, in which there are more addresses than one can count: an IPv6 /48.
+    /// The site of an IPv6 address: its /48, which holds too many networks to count each.
     pub(super) fn site(self) -> Option<Counted> {
         match self {
             Caller::Address(address) if address.is_ipv6() => Some(network(address)),
@@ -75,14 +75,14 @@ impl Caller {
         }
     }
 
-    /// The socket's peer itself, whomever it serves.
+    /// The socket's peer, even if it is a proxy.
     pub(super) fn peer(request: &Request<'_>) -> Caller {
         request.peer.address.map_or(Caller::Unix, |address| {
             Caller::Address(address.to_canonical())
         })
     }
 
-    /// Whether it is a proxy that is believed.
+    /// Whether it is a trusted proxy.
     pub(super) fn is_trusted(self, settings: &Settings) -> bool {
         match self {
             Caller::Unix => settings.trust_unix_peers,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
+    fn headers_from_untrusted_peers_are_ignored() {
         assert_eq!(
             caller("192.0.2.1", "X-Forwarded-For", &["1.1.1.1"], "10.0.0.0/8"),
             "192.0.2.1"
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_walk_goes_from_the_right_to_the_first_that_is_no_proxy() {
+    fn the_caller_is_the_rightmost_address_that_is_not_a_proxy() {
         let walk =
             |values: &[&str]| caller("10.0.0.1", "X-Forwarded-For", values, "10.0.0.0/8, unix");
         assert_eq!(walk(&["6.6.6.6, 1.2.3.4, 10.0.0.2"]), "1.2.3.4");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_customer_is_one_caller() {
+    fn an_ipv6_64_counts_as_one_caller() {
         let key = |text: &str| Caller::Address(text.parse().unwrap()).limit_key();
         assert_eq!(key("2001:db8::1"), key("2001:db8::2:3:4:5"));
         assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));

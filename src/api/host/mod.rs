@@ -1,4 +1,4 @@
-//! What a host program adds to the API or puts in the place of its parts: routes, accounts, the data of `/secure-data`.
+//! What a host program adds to or replaces in the API: routes, accounts, the data of `/secure-data`.
 
 mod route;
 
@@ -14,7 +14,7 @@ pub use route::{HostCall, HostRoute};
 type Authenticate = dyn Fn(&HostLogin<'_>) -> Option<String> + Send + Sync;
 type SecureData = dyn Fn() -> Result<Secret, Error> + Send + Sync;
 
-/// A login that a host decides about.
+/// A login that the host accepts or refuses.
 pub struct HostLogin<'a> {
     pub(in crate::api) username: &'a str,
     pub(in crate::api) password: &'a str,
@@ -23,22 +23,22 @@ pub struct HostLogin<'a> {
 }
 
 impl<'a> HostLogin<'a> {
-    /// The name that wants to log in: 1 to 256 characters, no control characters.
+    /// The username: 1 to 256 characters, no control characters.
     pub fn username(&self) -> &'a str {
         self.username
     }
 
-    /// The password that came with it, a secret.
+    /// The password, a secret.
     pub fn password(&self) -> &'a str {
         self.password
     }
 
-    /// Who is asking, as [`HostCall::client`](super::HostCall::client).
+    /// The client's address, as in [`HostCall::client`](super::HostCall::client).
     pub fn client(&self) -> Option<IpAddr> {
         self.client
     }
 
-    /// The request's id, as [`HostCall::request_id`](super::HostCall::request_id).
+    /// The request's id, as in [`HostCall::request_id`](super::HostCall::request_id).
     pub fn request_id(&self) -> &'a str {
         self.id
     }
@@ -61,7 +61,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Nothing of its own.
+    /// A host that adds nothing.
     pub fn new() -> Self {
         Host::default()
     }
@@ -69,8 +69,7 @@ impl Host {
     /// Adds a route.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where it is malformed, is there already, or takes the place of one of the API's own; it is
-    /// not added then.
+    /// [`Error::InvalidInput`] if it is malformed, a duplicate, or replaces one of the API's own; it is then not added.
     pub fn add_route(&mut self, route: HostRoute) -> Result<(), Error> {
         self.routes.push(route);
         route::check(&self.routes).inspect_err(|_| {
@@ -78,10 +77,11 @@ impl Host {
         })
     }
 
-    /// Accounts: `POST /login` asks for a password too, and `authenticate` answers with the scope that the user's tokens
-    /// may have, or `None` where they get none. Logging in is then offered everywhere unless the setting `login` is off.
+    /// Uses the host's accounts: `POST /login` then requires a password, and `authenticate` returns the scope that the
+    /// user's tokens may have, or `None` to refuse the login. Login is then offered everywhere unless the setting `login`
+    /// is off.
     ///
-    /// It may take its time: it runs where nobody else waits with it, several at a time.
+    /// `authenticate` may block: it runs on separate threads, several calls at once.
     pub fn with_accounts(
         self,
         authenticate: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static,
@@ -89,7 +89,7 @@ impl Host {
         self.with_logins(move |login| authenticate(login.username, login.password))
     }
 
-    /// The same, for a function that wants to know who is asking, to slow down those who guess.
+    /// The same, for a function that needs the client's address, for example to slow down guessing.
     pub fn with_logins(
         mut self,
         authenticate: impl Fn(&HostLogin<'_>) -> Option<String> + Send + Sync + 'static,
@@ -98,8 +98,8 @@ impl Host {
         self
     }
 
-    /// What `/secure-data` shows, asked for at each request, in the place of the settings' data. An error is answered with
-    /// 500. It may take its time.
+    /// Supplies the data of `/secure-data` in place of the settings. It is called for each request and may block; an error
+    /// is answered with 500.
     pub fn with_secure_data(
         mut self,
         secure_data: impl Fn() -> Result<Secret, Error> + Send + Sync + 'static,

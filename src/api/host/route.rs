@@ -1,5 +1,5 @@
-//! Routes of a host program, beside the API's own: which paths they take, who may use them, and the host's function that
-//! answers. The gates in front of them (token, scope, limit) are the router's, the same as of every route.
+//! Routes of a host program: which paths they match, who may use them, and the host's function that answers. The router
+//! enforces token, scope and limit as for every other route.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use crate::api::response::Response;
 use crate::base::names::valid_scope;
 use crate::{Claims, Error};
 
-/// The paths of the API's own routes, which no other may take.
+/// The paths of the API's own routes, which a host cannot use.
 pub(in crate::api) const OWN_PATHS: [&str; 12] = [
     "/",
     "/login",
@@ -51,7 +51,7 @@ pub struct HostRoute {
     pub(in crate::api) method: Method,
     pub(in crate::api) path: String,
     segments: Vec<Segment>,
-    /// The scope that a token needs; empty where any token will do, `None` where none is needed.
+    /// The scope the token needs; empty if any token will do, `None` if no token is needed.
     pub(in crate::api) scope: Option<String>,
     pub(in crate::api) limited: bool,
     pub(in crate::api) blocking: bool,
@@ -63,11 +63,11 @@ type Answer = dyn Fn(&HostCall<'_>) -> Result<Response, Error> + Send + Sync;
 #[derive(Debug, PartialEq, Eq)]
 enum Segment {
     Fixed(String),
-    /// Any text but a slash, under this name.
+    /// Any text without a slash, under this name.
     Parameter(String),
 }
 
-/// What a host's route gets to see.
+/// What a host's route receives.
 #[derive(Debug)]
 pub struct HostCall<'a> {
     request: &'a Request<'a>,
@@ -78,11 +78,11 @@ pub struct HostCall<'a> {
 }
 
 impl HostRoute {
-    /// A route for this method and path, open to everybody, whose answers `answer` gives on the server's threads, several
-    /// at a time. HEAD is answered like GET.
+    /// A route for this method and path, open to everyone. `answer` runs on the server's threads, several calls at once.
+    /// HEAD is answered like GET.
     ///
-    /// A segment of the path in braces takes any text: `/orders/{id}`. A panic of `answer` is answered with 500, and so is a
-    /// status below 200 or above 599.
+    /// A path segment in braces matches any text: `/orders/{id}`. If `answer` panics or returns a status below 200 or above
+    /// 599, the client receives 500.
     pub fn new(
         method: Method,
         path: &str,
@@ -91,7 +91,7 @@ impl HostRoute {
         HostRoute::fallible(method, path, move |call| Ok(answer(call)))
     }
 
-    /// The same where `answer` may fail: the error is answered as one of the API's own.
+    /// The same for an `answer` that may fail: its error is answered like one of the API's own.
     pub fn fallible(
         method: Method,
         path: &str,
@@ -108,25 +108,25 @@ impl HostRoute {
         }
     }
 
-    /// Only for holders of a token with this scope; with the empty scope, of any token.
+    /// Requires a token with this scope; with the empty scope, any token.
     pub fn with_token(mut self, scope: &str) -> Self {
         self.scope = Some(scope.to_owned());
         self
     }
 
-    /// Only as often as the gate's limit admits, counted with the user's other requests. Needs a token.
+    /// Applies the gate's rate limit, shared with the user's other requests. Needs a token.
     pub fn limited(mut self) -> Self {
         self.limited = true;
         self
     }
 
-    /// It may wait for something (a database, another server): it then runs where nobody else waits with it.
+    /// Marks a route that may block (on a database, another server): it then runs on separate threads.
     pub fn blocking(mut self) -> Self {
         self.blocking = true;
         self
     }
 
-    /// The parameters, if the path is this route's.
+    /// The parameters, if the path matches.
     fn matches<'a>(&'a self, path: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
         let mut parameters = Vec::new();
         let mut parts = path.strip_prefix('/')?.split('/');
@@ -161,15 +161,15 @@ impl HostRoute {
         })?;
         match response.status().0 {
             200..=599 => Ok(response),
-            // Below 200 the client would go on waiting, and take the next request's answer for this one's.
+            // Below 200 the client would keep waiting and take the next response for this one.
             status => Err(Error::Io(format!(
-                "The route {} answers with status {status}, which is none.",
+                "The route {} returned status {status}; it must be from 200 to 599.",
                 self.path
             ))),
         }
     }
 
-    /// Whether some path would be this route's and the other's.
+    /// Whether some path would match both this route and the other.
     fn overlaps(&self, other: &[Segment]) -> bool {
         self.segments.len() == other.len()
             && self.segments.iter().zip(other).all(|pair| match pair {
@@ -181,7 +181,7 @@ impl HostRoute {
     }
 }
 
-/// Refuses routes that could never be reached, or of which nobody could say which one is meant.
+/// Refuses unreachable and ambiguous routes.
 pub(in crate::api) fn check(routes: &[HostRoute]) -> Result<(), Error> {
     for (number, route) in routes.iter().enumerate() {
         let wrong = |what: &str| {
@@ -193,14 +193,14 @@ pub(in crate::api) fn check(routes: &[HostRoute]) -> Result<(), Error> {
         let visible = |text: &str| text.bytes().all(|byte| matches!(byte, 0x21..=0x7e));
         if !route.path.starts_with('/') || !visible(&route.path) || route.path.contains(['?', '#'])
         {
-            return wrong("must begin with / and have visible ASCII characters without ? and #");
+            return wrong("must begin with / and contain only visible ASCII except ? and #");
         }
         if route
             .segments
             .iter()
             .any(|segment| !segment.is_well_formed())
         {
-            return wrong("has a brace that is not around a whole segment's name");
+            return wrong("has a brace that does not enclose a whole segment");
         }
         if route
             .scope
@@ -210,10 +210,10 @@ pub(in crate::api) fn check(routes: &[HostRoute]) -> Result<(), Error> {
             return wrong("has a scope that is not one name");
         }
         if route.limited && route.scope.is_none() {
-            return wrong("is limited by user, and needs a token for that");
+            return wrong("is limited per user and therefore needs a token");
         }
         if route.method == Method::Head {
-            return wrong("is for HEAD, which is answered by the route for GET");
+            return wrong("is for HEAD, which the route for GET answers");
         }
         let segments = |path: &str| path.split('/').skip(1).map(Segment::of).collect();
         let own: Vec<Vec<Segment>> = OWN_PATHS.into_iter().map(segments).collect();
@@ -223,7 +223,7 @@ pub(in crate::api) fn check(routes: &[HostRoute]) -> Result<(), Error> {
         let same =
             |other: &HostRoute| other.method == route.method && route.overlaps(&other.segments);
         if routes[..number].iter().any(same) {
-            return wrong("is there twice, or overlaps another of the same method");
+            return wrong("duplicates or overlaps another with the same method");
         }
     }
     Ok(())
@@ -249,28 +249,28 @@ impl Segment {
 }
 
 impl<'a> HostCall<'a> {
-    /// The request as it came.
+    /// The request as received.
     pub fn request(&self) -> &'a Request<'a> {
         self.request
     }
 
-    /// The checked claims of the token, where the route needs one.
+    /// The token's verified claims, if the route needs a token.
     pub fn claims(&self) -> Option<&'a Claims> {
         self.claims
     }
 
-    /// Who is asking, by whom limits count: the connection's other end or, where that is a trusted proxy, the client that it
-    /// names. `None` on a Unix socket with nothing more known.
+    /// The client's address, which limits count by: that of the connection's peer or, if that is a trusted proxy, the client
+    /// it names. `None` on a Unix socket if nothing more is known.
     pub fn client(&self) -> Option<IpAddr> {
         self.client
     }
 
-    /// The request's id, which the answer's `X-Request-Id` and the line of the log have too.
+    /// The request's id, also in the response's `X-Request-Id` and the access log.
     pub fn request_id(&self) -> &'a str {
         self.id
     }
 
-    /// What the path has in the place of `{name}`, as it came: not empty, and percent-encoded where the client did so.
+    /// The part of the path that `{name}` matched: not empty, and still percent-encoded.
     pub fn parameter(&self, name: &str) -> Option<&'a str> {
         self.parameters
             .iter()

@@ -1,4 +1,4 @@
-//! The reading of bodies that routes share: whether they are JSON, and the members of it.
+//! Shared reading of request bodies: whether they are JSON, and their members.
 
 use std::borrow::Cow;
 use std::mem;
@@ -9,7 +9,7 @@ use crate::api::request::Request;
 use crate::base::json::{Json, JsonError, MAX_MEMBERS};
 use crate::base::secret::wipe;
 
-/// A member's text. It may be a password or a plaintext: a copy of it is wiped when it is dropped.
+/// A member's text. It may be a password or a plaintext, so an owned copy is wiped when dropped.
 #[derive(Default)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
@@ -29,7 +29,7 @@ impl Drop for Text<'_> {
     }
 }
 
-/// The members of these names of a body that must be a JSON object.
+/// The members with these names; the body must be a JSON object.
 pub(super) fn members<'a, const N: usize>(
     request: &Request<'a>,
     names: [&str; N],
@@ -40,7 +40,7 @@ pub(super) fn members<'a, const N: usize>(
             None => "It is JSON, but not an object.".to_owned(),
         },
         Err(JsonError::Syntax) => "It is not JSON in UTF-8.".to_owned(),
-        Err(JsonError::Duplicate) => "A member is there twice.".to_owned(),
+        Err(JsonError::Duplicate) => "A member appears twice.".to_owned(),
         Err(JsonError::TooDeep) => "It is nested too deeply.".to_owned(),
         Err(JsonError::TooManyMembers) => {
             format!("An object in it has more than {MAX_MEMBERS} members.")
@@ -49,7 +49,7 @@ pub(super) fn members<'a, const N: usize>(
     Err(Problem::bad_json(problem))
 }
 
-/// A route that does not look at its body takes any.
+/// For routes that ignore the body.
 pub(super) fn anything(_: &Request<'_>) -> Result<(), Problem> {
     Ok(())
 }
@@ -61,7 +61,7 @@ pub(super) fn json(request: &Request<'_>) -> Result<(), Problem> {
     }
 }
 
-/// Whether the body is said to be JSON, once, and in UTF-8 where a charset is named.
+/// Whether there is one Content-Type, it is JSON, and any charset it names is UTF-8.
 pub(super) fn is_json(request: &Request<'_>) -> bool {
     let Some(value) = request.headers.get_text("Content-Type") else {
         return false;
@@ -78,7 +78,7 @@ pub(super) fn is_json(request: &Request<'_>) -> bool {
     })
 }
 
-/// A member that must be text where it is there.
+/// An optional member that must be a string.
 pub(super) fn text<'a>(
     member: Option<Json<'a>>,
     name: &str,
@@ -91,7 +91,7 @@ pub(super) fn text<'a>(
         Some(text) => Ok(Some(Text(text))),
         None => Err(Problem::bad_member(
             title,
-            format!("{name} must be a text."),
+            format!("{name} must be a string."),
         )),
     }
 }

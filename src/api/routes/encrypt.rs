@@ -24,7 +24,7 @@ fn encrypt(gate: &Gate, item: &Item<'_>, out: &mut Vec<u8>) -> Result<(), Proble
             let decoded = decoded.map_err(|_| bad("data_base64 is not base64."))?;
             seal(decoded.expose())
         }
-        (None, None) => return Err(bad("Send data (a text) or data_base64.")),
+        (None, None) => return Err(bad("Send data (a string) or data_base64.")),
         (Some(_), Some(_)) => return Err(bad("Send data or data_base64, not both.")),
     };
     write_text_object(out, "encrypted_data", &encrypted?);

@@ -7,13 +7,13 @@ use crate::api::response::Response;
 use crate::api::route::Call;
 use crate::logging;
 
-/// The process lives and answers.
+/// The process is running and answers requests.
 pub(super) fn alive(_call: &mut Call<'_>) -> Result<Response, Problem> {
     Ok(Response::json(200, &json!({"status": "ok"})).no_store())
 }
 
-/// It can also do its work: the newest key seals, and what it seals opens; the store, if there is one, can be read and
-/// written. A log that cannot be written, or a key ring that was damaged meanwhile, is reported beside.
+/// The server can also do its work: the newest key seals and opens; the store, if there is one, can be read and written. A
+/// log that cannot be written or a key ring that can no longer be used is reported as well.
 pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;
     if !gate.can_seal() {
@@ -26,7 +26,7 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
         return Err(unready("store", "The store of accounts cannot be written."));
     }
     let mut body = json!({"status": "ready"});
-    // Said, but no reason to be taken out of service: requests are answered as ever.
+    // Reported, but no reason to take the server out of service: requests are still answered.
     if let Some(trouble) = logging::trouble() {
         body["log"] = trouble.into();
     }
@@ -34,17 +34,17 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
         log::debug!("not in use: {trouble}");
         body["keys"] = match gate.lacks_ring_secret() {
             true => {
-                "The key ring is sealed under a secret that this server does not have, so it cannot be used; the keys from \
-                 before are in use. Restart the server with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE."
+                "The key ring is sealed under a secret that this server does not have, so it cannot be used; the previous \
+                 keys are in use. Restart the server with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE."
             }
-            false => "The key ring has changed and cannot be used; the keys from before are in use.",
+            false => "The key ring has changed and cannot be used; the previous keys are in use.",
         }
         .into();
     }
     Ok(Response::json(200, &body).no_store())
 }
 
-/// The member `name` of the answer says what is wrong with what; its reason is in the server's log.
+/// The response's member `name` holds the sentence; the cause is in the server's log.
 fn unready(name: &'static str, sentence: &'static str) -> Problem {
     let detail = format!("{sentence} The server's log has the reason.");
     Problem::unavailable(detail).with_member(name, sentence)

@@ -1,4 +1,4 @@
-//! GET `/`: what this is, and what can be asked of it.
+//! GET `/`: the server's name and version, and its endpoints.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! POST `/introspect`: what a token says and whether it is good (RFC 7662), for other services that are given tokens.
+//! POST `/introspect`: whether a token is active, and its claims (RFC 7662), for other services that receive tokens.
 
 use std::borrow::Cow;
 
@@ -33,7 +33,7 @@ pub(super) fn form_or_json(request: &Request<'_>) -> Result<(), Problem> {
     }
 }
 
-/// From a form, as the RFC has it, or from JSON, as everywhere else here.
+/// From a form, as the RFC requires, or from JSON, as on the other routes.
 fn token_of<'a>(request: &Request<'a>) -> Result<Text<'a>, Problem> {
     let missing = || {
         Problem::bad_member(
@@ -51,15 +51,15 @@ fn token_of<'a>(request: &Request<'a>) -> Result<Text<'a>, Problem> {
         .filter_map(|pair| pair.strip_prefix(b"token="));
     let token = tokens.next().ok_or_else(missing)?;
     if tokens.next().is_some() {
-        return Err(Problem::bad_member(BAD_TOKEN, "token is there twice."));
+        return Err(Problem::bad_member(BAD_TOKEN, "token appears twice."));
     }
     let token = unescape(token);
     let token =
-        token.ok_or_else(|| Problem::bad_member(BAD_TOKEN, "token is not well encoded."))?;
+        token.ok_or_else(|| Problem::bad_member(BAD_TOKEN, "token is not correctly encoded."))?;
     Ok(Text(Cow::Owned(token)))
 }
 
-/// Undoes a form's encoding of a value.
+/// Decodes a form value.
 fn unescape(value: &[u8]) -> Option<String> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let mut text = Vec::with_capacity(value.len());
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forms_value_is_read_as_it_was_meant() {
+    fn form_values_are_decoded() {
         assert_eq!(unescape(b"a.b-c_d").as_deref(), Some("a.b-c_d"));
         assert_eq!(unescape(b"a%2Eb+%c3%A4").as_deref(), Some("a.b \u{e4}"));
         for wrong in [&b"%"[..], b"%2", b"%zz", b"%-1", b"%ff", b"\xff"] {

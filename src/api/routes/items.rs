@@ -1,5 +1,5 @@
-//! The bodies of `/encrypt`, `/decrypt` and `/rewrap`: one piece of data, or up to 1,000 of them in `items`, each of which
-//! gets its own result or its own error.
+//! The bodies of `/encrypt`, `/decrypt` and `/rewrap`: one piece of data, or up to 1,000 in `items`, each of which gets its
+//! own result or error.
 
 use super::{Text, members, text};
 use crate::api::problem::Problem;
@@ -7,13 +7,13 @@ use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::base::json::Json;
 
-/// Bytes that an answer's buffer begins with at the most.
+/// The largest initial size of a response's buffer, in bytes.
 const FIRST_CAPACITY: usize = 4096;
-/// How many items a batch may have. How many bytes, the limit of the body says.
+/// How many items a batch may have. The limit on the body bounds their bytes.
 const MAX_ITEMS: usize = 1_000;
 const BAD_ITEMS: &str = "The items are not acceptable.";
 
-/// One piece of data, as the members of an object say it.
+/// One piece of data: the members of an object.
 pub(super) struct Item<'a> {
     data: Option<Json<'a>>,
     data_base64: Option<Json<'a>>,
@@ -42,7 +42,7 @@ impl<'a> Item<'a> {
         text(self.data_base64, "data_base64", title)
     }
 
-    /// `data` is the other name under which the original took it.
+    /// `data` is the original's name for this member.
     pub(super) fn encrypted_data(&self) -> Result<Text<'a>, Problem> {
         const TITLE: &str = "Encrypted data is required.";
         let data = self.data(TITLE)?;
@@ -51,7 +51,7 @@ impl<'a> Item<'a> {
             .ok_or_else(|| Problem::bad_member(TITLE, r#"Send {"encrypted_data": "<base64>"}."#))
     }
 
-    /// No context where the member is missing.
+    /// Empty if the member is missing.
     pub(super) fn context(&self) -> Result<Text<'a>, Problem> {
         let context = text(self.context, "context", "The context is not acceptable.")?;
         Ok(context.unwrap_or_default())
@@ -69,7 +69,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Answers a request for one piece of data or many. `work` writes what becomes of a piece, as a JSON object.
+/// Answers a request for one piece of data or many. `work` writes the result for one piece, as a JSON object.
 pub(super) fn answer(
     request: &Request<'_>,
     work: impl Fn(&Item<'_>, &mut Vec<u8>) -> Result<(), Problem>,
@@ -80,7 +80,7 @@ pub(super) fn answer(
         ["items", data, data_base64, encrypted_data, context],
     )?;
     let item = Item::of(item);
-    // Enough for most answers; a long body may hold little that is asked for.
+    // Enough for most responses; a long body may hold little relevant data.
     let mut out = Vec::with_capacity((request.body.len() * 3 / 2 + 64).min(FIRST_CAPACITY));
     match items {
         None => work(&item, &mut out)?,
@@ -91,7 +91,7 @@ pub(super) fn answer(
             };
             if !item.is_empty() {
                 return wrong(
-                    "Send items or one piece of data, not both; each item has a context of its own."
+                    "Send items or one piece of data, not both; each item has its own context."
                         .to_owned(),
                 );
             }
@@ -128,7 +128,7 @@ fn write_all<'a>(
         };
         match done {
             Ok(()) => {}
-            // Our own fault is nothing that another item could be spared.
+            // A server fault fails the whole batch.
             Err(problem) if problem.status() >= 500 => return Err(problem),
             Err(problem) => {
                 out.truncate(before);

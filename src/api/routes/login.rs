@@ -1,5 +1,5 @@
-//! POST `/login`: a token for a name. With accounts, of the data directory or of a host, it takes a password; where there
-//! have never been any, anybody gets one for any name, so it is offered with care.
+//! POST `/login`: a token for a username. With accounts, in the data directory or the host's, it requires a password. If
+//! there have never been any, anyone can get a token for any name, so this open login is restricted.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use crate::tokens::{Grant, OPEN_LOGIN_SCOPE};
 use crate::{Error, Tokens};
 
 const BAD_USERNAME: &str = "Username is required.";
-/// What proxies add; no client of this machine sends them on its own.
+/// Headers that proxies add and local clients do not send.
 const PROXY_HEADERS: [&str; 7] = [
     "Forwarded",
     "Via",
@@ -36,7 +36,7 @@ const MAX_PASSWORD_BYTES: usize = 4096;
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let from = Caller::of(call.request, &call.app.settings);
     let caller = from.limit_key();
-    // The address first: it bounds how many names one caller can make the limiter remember.
+    // By address first: that bounds how many names one caller can make the limiter remember.
     let by_address = count(&call.app.login_limiter, &caller)?;
     let by_site = match from.site() {
         Some(site) => count(&call.app.site_limiter, &site)?,
@@ -50,14 +50,14 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     response
 }
 
-/// The one of two limits that admits less.
+/// The limit with fewer requests remaining.
 fn tighter(one: Option<Admission>, other: Option<Admission>) -> Option<Admission> {
     one.into_iter()
         .chain(other)
         .min_by_key(|admission| admission.remaining)
 }
 
-/// `tightest` is in: what the address has left; out: what the user at this address has left, if that is less.
+/// `tightest` is the address's remaining limit on entry; on return, that of the user at this address if it is lower.
 fn log_in(
     call: &mut Call<'_>,
     caller: &[u8],
@@ -71,7 +71,7 @@ fn log_in(
     if !valid_subject(username) {
         return Err(Problem::bad_member(
             BAD_USERNAME,
-            "username must be 1 to 256 characters long and without control characters.",
+            "username must have 1 to 256 characters and no control characters.",
         ));
     }
     call.seen.user = Some(username.to_owned());
@@ -108,7 +108,7 @@ fn password_of(member: Option<Json<'_>>) -> Result<Text<'_>, Problem> {
             r#"Send {"username": "...", "password": "..."}."#,
         )
     })?;
-    // Each character of a password that will do takes at most 4 bytes; a host's own may be longer.
+    // A character takes at most 4 bytes, so our longest password fits; a host's may be longer.
     if password.len() > MAX_PASSWORD_BYTES {
         return Err(Problem::bad_member(BAD_PASSWORD, "password is too long."));
     }
@@ -155,7 +155,7 @@ fn by_account(
     Ok(tokens(call, &new))
 }
 
-/// A token without a password, which never permits more than was always permitted so.
+/// Open login: a token without a password, limited to the fixed scope of open login.
 fn open(call: &Call<'_>, username: &str, asked: &str) -> Result<Response, Problem> {
     issue(call, username, asked, OPEN_LOGIN_SCOPE)
 }
@@ -192,7 +192,7 @@ fn scope_problem(error: Error) -> Problem {
     }
 }
 
-/// The answer with the tokens of an account.
+/// The response with an account's tokens.
 pub(super) fn tokens(call: &Call<'_>, new: &Tokens) -> Response {
     let mut body = json!({
         "token": new.token,
@@ -206,7 +206,7 @@ pub(super) fn tokens(call: &Call<'_>, new: &Tokens) -> Response {
     Response::json(200, &body).no_store()
 }
 
-/// Counts a login under a key; an error where there were too many.
+/// Counts a login under a key; an error if there were too many.
 pub(super) fn count(limiter: &Option<Limiter>, key: &[u8]) -> Result<Option<Admission>, Problem> {
     let Some(limiter) = limiter else {
         return Ok(None);
@@ -218,15 +218,15 @@ pub(super) fn count(limiter: &Option<Limiter>, key: &[u8]) -> Result<Option<Admi
     Err(Problem::rate_limited(admission.reset).with_limit("login", &admission))
 }
 
-/// Whether anybody may try to log in. Without accounts that is for processes of the server's own user, unless the settings
-/// say otherwise.
+/// Whether the caller may try to log in. Without accounts only processes of the server's own user may, unless the settings
+/// allow others.
 fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
     let settings = &call.app.settings;
     match settings.login {
         LoginMode::Open => return Ok(()),
         LoginMode::Off => {
             return Err(Problem::login_refused(
-                "It is switched off. Tokens come from: sealgate token issue --user NAME",
+                "Login is switched off. Issue a token with: sealgate token issue --user NAME",
             ));
         }
         // Accounts decide.
@@ -240,20 +240,20 @@ fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
     match why_not_open(call.request, settings) {
         None => Ok(()),
         Some(why) => Err(Problem::login_refused(format!(
-            "There are no accounts, and {why}. Make an account: sealgate user add NAME. (With SEALGATE_LOGIN=open anybody \
-             who reaches this server would get a token for any name, without a password.)"
+            "There are no accounts, and {why}. Add an account: sealgate user add NAME. (With SEALGATE_LOGIN=open anyone \
+             who can reach this server would get a token for any name, without a password.)"
         ))),
     }
 }
 
-/// Why a caller may not log in without a password; `None`: it is a process of the user that the server runs as, and does not
-/// seem to pass on what others ask.
+/// Why a caller may not log in without a password. `None`: it is a process of the server's user and does not look like a
+/// proxy.
 fn why_not_open(request: &Request<'_>, settings: &Settings) -> Option<&'static str> {
     if !request.peer.is_local() {
         return Some("this address can be reached from other machines");
     }
-    // A proxy may run as the same user. These checks catch the usual ones, but not all: nginx may be told to add no header,
-    // to speak HTTP/1.1 and to send a loopback Host.
+    // A proxy may run as the same user. These checks catch common setups but not all: nginx can be configured to add no
+    // header, use HTTP/1.1 and send a loopback Host.
     let proxied = request.version_1_0
         || PROXY_HEADERS
             .iter()
@@ -263,7 +263,7 @@ fn why_not_open(request: &Request<'_>, settings: &Settings) -> Option<&'static s
     if proxied {
         return Some("the request came through a proxy, or as HTTP/1.0");
     }
-    // A page in a browser of this machine can name us by a host of its own (DNS rebinding).
+    // A web page in a local browser can reach us under its own host name (DNS rebinding).
     if request.peer.address.is_some() && !host_is_ours(request, &settings.allowed_hosts) {
         return Some(
             "the Host header names neither this machine nor a host in SEALGATE_ALLOWED_HOSTS",
@@ -272,13 +272,13 @@ fn why_not_open(request: &Request<'_>, settings: &Settings) -> Option<&'static s
     match request.peer.owner() {
         Owner::SameUser => None,
         Owner::Another => Some(
-            "the caller is not a process of the user that the server runs as, but perhaps a proxy that serves others",
+            "the caller does not run as the server's user and may be a proxy that serves others",
         ),
-        Owner::Unknown => Some("the system does not say which user's process the caller is"),
+        Owner::Unknown => Some("the system does not report which user the caller runs as"),
     }
 }
 
-/// Whether Host names this machine.
+/// Whether Host names this machine or an allowed host.
 fn host_is_ours(request: &Request<'_>, allowed: &[String]) -> bool {
     let Some(host) = request.headers.get_text("Host") else {
         return false;

@@ -1,4 +1,4 @@
-//! POST `/logout`: the token of the request is taken back, with the login that it comes from.
+//! POST `/logout`: revokes the request's token and ends its session.
 
 use crate::api::problem::Problem;
 use crate::api::response::Response;

@@ -1,4 +1,4 @@
-//! The routes, one file each. `body` reads JSON bodies, `items` those of the routes that take many pieces of data.
+//! The routes, one file each. `body` reads JSON bodies, `items` those of the routes that accept batches.
 
 mod body;
 mod decrypt;
@@ -72,7 +72,7 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Token(rewrap::SCOPES),
         takes: json,
         takes_data: true,
-        about: "Seal encrypted data anew, under the newest key",
+        about: "Re-encrypt data under the newest key",
         answer: rewrap::answer,
     },
     Route {
@@ -90,7 +90,7 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Unlimited(""),
         takes: anything,
         takes_data: false,
-        about: "Take the token back",
+        about: "Revoke the token",
         answer: logout::answer,
     },
     Route {
@@ -99,7 +99,7 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Unlimited("introspect"),
         takes: introspect::form_or_json,
         takes_data: false,
-        about: "Ask whether a token is good, and what it says",
+        about: "Check whether a token is active, and read its claims",
         answer: introspect::answer,
     },
     Route {
@@ -108,7 +108,7 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Anyone,
         takes: anything,
         takes_data: false,
-        about: "The public keys that check tokens",
+        about: "The public keys that verify tokens",
         answer: jwks::answer,
     },
     Route {
@@ -137,7 +137,7 @@ mod tests {
     use crate::api::host::OWN_PATHS;
 
     #[test]
-    fn no_route_of_a_host_takes_a_path_of_these() {
+    fn every_path_here_is_reserved() {
         assert!(ROUTES.iter().map(|route| route.path).eq(OWN_PATHS));
     }
 }

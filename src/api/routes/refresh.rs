@@ -1,4 +1,4 @@
-//! POST `/refresh`: a new pair of tokens for a refresh token, which is used up by that.
+//! POST `/refresh`: exchanges a refresh token, which works once, for a new pair of tokens.
 
 use super::login::{count, tokens};
 use super::{members, text};

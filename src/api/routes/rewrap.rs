@@ -1,4 +1,4 @@
-//! POST `/rewrap`: encrypted data in, the same sealed under the newest key out. The plaintext never leaves.
+//! POST `/rewrap`: re-encrypts data under the newest key. The plaintext never leaves the server.
 
 use super::items;
 use crate::api::problem::Problem;
@@ -6,12 +6,13 @@ use crate::api::response::{Response, write_text_object};
 use crate::api::route::Call;
 use crate::gate::Sources;
 
-/// Who may use it: whoever has the scope of its own, or could do the same with the two other routes.
+/// Either the `rewrap` scope, or both scopes needed to do the same through the two other routes.
 pub(super) const SCOPES: &[&str] = &["rewrap", "decrypt encrypt"];
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;
-    // Whether AES-CBC opens says something of the plaintext: only to those who may have all of it.
+    // Whether AES-CBC decrypts reveals something about the plaintext (a padding oracle), so only callers who may decrypt
+    // can rewrap it.
     let sources = match call.claims {
         Some(claims) if claims.has_scope("decrypt") && claims.has_scope("encrypt") => Sources::All,
         _ => Sources::Sealed,

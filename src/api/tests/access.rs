@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn tokens_are_wanted_once_and_in_the_header() {
+fn exactly_one_token_is_required_in_the_header() {
     let app = app(&[]);
     let good = log_in(&app);
     let bare = good.strip_prefix("Bearer ").unwrap();
@@ -58,7 +58,7 @@ fn tokens_are_wanted_once_and_in_the_header() {
 }
 
 #[test]
-fn a_token_without_the_scope_is_told_which_one() {
+fn the_error_for_a_missing_scope_names_it() {
     let app = app(&[]);
     let login = post("/login", r#"{"username": "a", "scope": "decrypt"}"#).of(&app);
     let token = format!("Bearer {}", body(&login)["token"].as_str().unwrap());
@@ -104,7 +104,7 @@ fn five_requests_in_sixty_seconds_then_429() {
                 .starts_with(r#""default";r=0;t="#)
         );
     }
-    // Another user is another caller, and a refused token counts for nobody.
+    // Users are counted separately, and a refused token counts for no one.
     let other = post("/login", r#"{"username": "other"}"#).of(&app);
     let other = format!("Bearer {}", body(&other)["token"].as_str().unwrap());
     assert_eq!(
@@ -117,7 +117,7 @@ fn five_requests_in_sixty_seconds_then_429() {
     );
 }
 
-/// Whoever waits as long as the answer says is admitted, and it says no more than the window has left, rounded up.
+/// A client that waits for Retry-After is admitted, and that is the rest of the window, rounded up.
 #[test]
 fn retry_after_is_the_wait_in_whole_seconds() {
     let app = app(&[("max_requests", "1"), ("rate_limit_window", "2")]);
@@ -136,7 +136,7 @@ fn retry_after_is_the_wait_in_whole_seconds() {
 }
 
 #[test]
-fn logins_have_limits_of_their_own() {
+fn logins_have_separate_limits() {
     let app = app(&[("login_max_requests", "3")]);
     for user in ["a", "b", "c"] {
         let ask = json!({"username": user}).to_string();
@@ -157,7 +157,7 @@ fn logins_have_limits_of_their_own() {
         .of(&app);
     assert_eq!(elsewhere.status().0, 200);
     let off = super::app(&[("login_max_requests", "0")]);
-    // An IPv6 site has four times as many, however many of its networks ask; of other names too.
+    // An IPv6 site gets four times as many, across all its networks and names.
     let sites = super::app(&[("login", "open"), ("login_max_requests", "3")]);
     let statuses = (0..20).map(|n| {
         let ask = json!({"username": format!("{n}")}).to_string();
@@ -169,7 +169,7 @@ fn logins_have_limits_of_their_own() {
         .from(stranger("2001:db8:1::1"))
         .of(&sites);
     assert_eq!(elsewhere.status().0, 200);
-    // Neighbours by an IPv4 address have nothing to do with one another.
+    // Neighbouring IPv4 addresses are counted separately.
     for n in 0..20 {
         let ask = json!({"username": format!("{n}")}).to_string();
         let from = stranger(&format!("192.0.2.{n}"));
@@ -191,14 +191,14 @@ fn open_login_is_for_processes_of_the_servers_own_user() {
     assert!(refused(ask().from(stranger("192.0.2.1"))));
     assert!(
         refused(ask().from(stranger("127.0.0.1"))),
-        "the listener can be reached by others"
+        "other machines can reach the listener"
     );
     let other = me().map(|me| me + 1);
     for address in ["127.0.0.1", "unix"] {
         assert!(refused(ask().from(of_user(address, other))), "{address}");
         assert!(refused(ask().from(of_user(address, None))), "{address}");
     }
-    // Where nothing listens, nobody has connected.
+    // Where nothing listens, no process has connected.
     let (gone, server) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
     assert!(refused(ask().from(Peer::tcp(gone, server))));
     let mut old = ask();
@@ -252,7 +252,7 @@ fn open_login_is_for_processes_of_the_servers_own_user() {
         .from(of_user("unix", me()));
     assert_eq!(unix.of(&auto).status().0, 200);
 
-    // What to do, the safest first.
+    // The remedies, the safest first.
     let said = body(&ask().from(of_user("unix", other)).of(&auto));
     let detail = said["detail"].as_str().unwrap();
     let account = detail.find("sealgate user add NAME");
@@ -279,7 +279,7 @@ fn open_login_is_for_processes_of_the_servers_own_user() {
 }
 
 #[test]
-fn who_comes_through_a_known_proxy_is_no_caller_of_this_machine() {
+fn a_caller_behind_a_trusted_proxy_is_not_local() {
     let app = app(&[
         ("trusted_proxies", "127.0.0.9"),
         ("forwarded_header", "X-Client"),
@@ -301,7 +301,7 @@ fn who_comes_through_a_known_proxy_is_no_caller_of_this_machine() {
 }
 
 #[test]
-fn names_that_are_no_usernames_are_refused() {
+fn invalid_usernames_are_refused() {
     let app = app(&[("login_max_requests", "0")]);
     let long = json!({"username": "x".repeat(257)}).to_string();
     for wrong in [
@@ -323,7 +323,7 @@ fn names_that_are_no_usernames_are_refused() {
 }
 
 #[test]
-fn logins_with_passwords_have_threads_of_their_own_and_logins_without_need_none() {
+fn only_logins_with_passwords_count_as_hashing() {
     let app = app(&[("password_memory", "1024"), ("password_passes", "1")]);
     let pace = |path: &str| app.pace(&Method::Post, path, b"");
     assert_eq!(pace("/login"), Pace::Quick);

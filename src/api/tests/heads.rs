@@ -1,8 +1,8 @@
-//! What is answered from the head alone, and what is counted where the body comes later.
+//! What the head alone decides, and what is counted when the body arrives later.
 
 use super::*;
 
-/// The answer that is known before the body has come, `length` bytes long.
+/// The response known before the body of `length` bytes has arrived.
 fn refused(app: &App, ask: &Ask<'_>, length: Option<usize>) -> Option<Response> {
     ask.seen(|request| app.admit(request, length)).err()
 }
@@ -17,7 +17,7 @@ fn token(app: &App, scope: &str) -> String {
 }
 
 #[test]
-fn what_the_head_decides_is_answered_before_the_body() {
+fn errors_in_the_head_are_answered_before_the_body() {
     let app = app(&[]);
     let (reads, seals) = (token(&app, "secure-data"), token(&app, "encrypt"));
     let data = |token| post("/encrypt", "").with("Authorization", token);
@@ -54,7 +54,7 @@ fn what_the_head_decides_is_answered_before_the_body() {
 }
 
 #[test]
-fn a_chunked_body_that_grew_too_long_is_refused_at_its_end_too() {
+fn a_chunked_body_that_is_too_long_is_refused_at_its_end() {
     let app = app(&[("max_credentials", "1024")]);
     for (size, status, name) in [(1024, 400, "bad_json"), (1025, 413, "body_too_large")] {
         let body = " ".repeat(size);
@@ -65,13 +65,13 @@ fn a_chunked_body_that_grew_too_long_is_refused_at_its_end_too() {
             app.complete(request, admitted)
         });
         assert_eq!(code(&response, status), name);
-        // An engine that reads before it asks gets the same answer.
+        // An engine that reads the body first gets the same response.
         assert_eq!(code(&ask.of(&app), status), name);
     }
 }
 
 #[test]
-fn a_request_whose_body_comes_later_is_counted_once() {
+fn a_request_whose_body_arrives_later_is_counted_once() {
     let app = app(&[("max_requests", "3")]);
     let seals = token(&app, "encrypt");
     let ask = post("/encrypt", r#"{"data":"a"}"#).with("Authorization", &seals);
@@ -89,7 +89,7 @@ fn a_request_whose_body_comes_later_is_counted_once() {
     };
     assert_eq!(left(&later(Some(12))), "2");
     assert_eq!(left(&ask.of(&app)), "1");
-    // A body of another type counts, as it did when it was read first.
+    // A body of the wrong type counts, too.
     let wrong = post("/encrypt", "")
         .without("Content-Type")
         .with("Authorization", &seals);

@@ -1,4 +1,4 @@
-//! Routes of a host program beside the API's own.
+//! What a host program adds to the API.
 
 use super::*;
 use crate::Secret;
@@ -21,7 +21,7 @@ fn app_with(settings: &[(&str, &str)], routes: Vec<HostRoute>) -> Result<App, Er
 }
 
 #[test]
-fn a_route_takes_its_paths_and_methods_and_no_others() {
+fn a_route_matches_only_its_paths_and_methods() {
     let routes = vec![
         HostRoute::new(Method::Get, "/orders/{id}", text),
         HostRoute::new(Method::Delete, "/orders/{id}", text),
@@ -50,12 +50,12 @@ fn a_route_takes_its_paths_and_methods_and_no_others() {
     );
     ask.method = Method::Post;
     assert_eq!(code(&ask.of(&app), 405), "method_not_allowed");
-    // The API's own go on.
+    // The API's own routes still work.
     assert_eq!(get("/healthz").of(&app).status().0, 200);
 }
 
 #[test]
-fn tokens_scopes_and_limits_stand_in_front_of_it() {
+fn tokens_scopes_and_limits_are_enforced_on_host_routes() {
     let routes = vec![
         HostRoute::new(Method::Get, "/any", text).with_token(""),
         HostRoute::new(Method::Get, "/scoped/{id}", text).with_token("encrypt"),
@@ -80,7 +80,7 @@ fn tokens_scopes_and_limits_stand_in_front_of_it() {
 }
 
 #[test]
-fn its_errors_and_panics_are_answered() {
+fn errors_and_panics_of_host_routes_are_answered() {
     let routes = vec![
         HostRoute::fallible(Method::Get, "/fails", |_| Err(Error::Decrypt)),
         HostRoute::new(Method::Get, "/panics", |_| panic!("of the host")),
@@ -91,7 +91,7 @@ fn its_errors_and_panics_are_answered() {
 }
 
 #[test]
-fn routes_that_could_not_be_reached_or_told_apart_are_refused() {
+fn unreachable_and_ambiguous_routes_are_refused() {
     let route = |path: &str| HostRoute::new(Method::Get, path, text);
     let refused =
         |routes: Vec<HostRoute>| matches!(app_with(&[], routes), Err(Error::InvalidInput(_)));
@@ -113,7 +113,7 @@ fn routes_that_could_not_be_reached_or_told_apart_are_refused() {
 }
 
 #[test]
-fn a_status_that_is_no_answer_is_an_error() {
+fn an_invalid_status_is_an_error() {
     let app = |status| {
         let route = HostRoute::new(Method::Get, "/x", move |_| Response::empty(status));
         app_with(&[], vec![route]).unwrap()
@@ -164,7 +164,7 @@ fn accounts_of_the_host_decide_who_gets_which_token() {
     );
     let log_in = |sent: &str| {
         let mut ask = post("/login", sent);
-        // Open login would refuse a stranger.
+        // Open login would refuse a remote caller.
         ask.peer = stranger("192.0.2.1");
         ask.of(&app)
     };
@@ -221,7 +221,7 @@ fn the_host_supplies_the_confidential_data() {
 }
 
 #[test]
-fn a_route_is_told_who_asks_also_behind_a_proxy() {
+fn a_route_receives_the_clients_address_behind_a_proxy_too() {
     let who = HostRoute::new(Method::Get, "/who", |call: &HostCall<'_>| {
         let client = format!("{:?}", call.client());
         Response::new(200, "text/plain", client.into_bytes())
@@ -235,7 +235,7 @@ fn a_route_is_told_who_asks_also_behind_a_proxy() {
 }
 
 #[test]
-fn a_route_that_blocks_is_slow_and_no_other_is_for_its_sake() {
+fn only_the_route_that_blocks_is_slow() {
     let routes = vec![
         HostRoute::new(Method::Get, "/orders/{id}", text).blocking(),
         HostRoute::new(Method::Get, "/quick", text),
@@ -249,7 +249,7 @@ fn a_route_that_blocks_is_slow_and_no_other_is_for_its_sake() {
         (Method::Get, "/quick", Pace::Quick),
         (Method::Get, "/orders", Pace::Quick),
         (Method::Get, "/secure-data", Pace::Quick),
-        // Only where the store could not be written.
+        // Slow only if the store could not be written.
         (Method::Get, "/readyz", Pace::Quick),
     ] {
         assert_eq!(app.pace(&method, path, b""), pace, "{method} {path}");
@@ -257,7 +257,7 @@ fn a_route_that_blocks_is_slow_and_no_other_is_for_its_sake() {
 }
 
 #[test]
-fn what_frames_an_answer_is_not_the_hosts_to_write() {
+fn a_host_cannot_set_headers_that_frame_the_response() {
     let mut response = Response::empty(200);
     for name in ["content-length", "Transfer-Encoding", "connection"] {
         assert!(response.set_header(name, "1").is_err(), "{name}");

@@ -24,7 +24,7 @@ fn token(app: &App, scope: &str) -> String {
     format!("Bearer {}", app.gate().issue_token(&grant).unwrap())
 }
 
-/// The items of an answer, which is 200.
+/// The items of a response, which must be 200.
 fn items(response: &Response) -> Vec<Value> {
     assert_eq!(response.status().0, 200, "{}", body(response));
     let body = body(response);
@@ -33,7 +33,7 @@ fn items(response: &Response) -> Vec<Value> {
 }
 
 #[test]
-fn a_bad_item_does_not_spoil_the_others() {
+fn a_bad_item_does_not_affect_the_others() {
     let app = app(&[("max_requests", "0")]);
     let token = log_in(&app);
     let batch = json!({"items": [
@@ -140,7 +140,7 @@ fn a_batch_is_read_as_strictly_as_any_body() {
 }
 
 #[test]
-fn rewrapping_takes_a_scope_of_its_own_or_the_two_others() {
+fn rewrapping_needs_its_own_scope_or_both_others() {
     let app = app(&[("max_requests", "0")]);
     let sealed = app.gate().encrypt_data(b"secret", b"row/1").unwrap();
     let send = json!({"encrypted_data": sealed, "context": "row/1"}).to_string();
@@ -166,7 +166,7 @@ fn rewrapping_takes_a_scope_of_its_own_or_the_two_others() {
 }
 
 #[test]
-fn the_original_data_is_rewrapped_only_for_who_may_decrypt_and_encrypt() {
+fn aes_cbc_data_is_rewrapped_only_for_callers_who_may_decrypt_and_encrypt() {
     let old = app(&[&AES[..], &[("cbc", "seal")]].concat());
     let encrypted = old.gate().encrypt_data(b"from the seed", b"").unwrap();
     let send = json!({"encrypted_data": encrypted}).to_string();
@@ -188,7 +188,7 @@ fn the_original_data_is_rewrapped_only_for_who_may_decrypt_and_encrypt() {
         b"from the seed"
     );
 
-    // One answer, whatever its padding is: no oracle.
+    // The same response whatever the padding: no oracle.
     let first = ask(&open, &alone, "/rewrap", &send);
     assert_eq!(code(&first, 400), "decrypt_failed");
     let damaged = json!({"encrypted_data": "A".repeat(64)}).to_string();

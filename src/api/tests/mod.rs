@@ -1,5 +1,5 @@
-//! The contract of the API, without a socket: `access` has tokens, scopes, limits and who may log in, `heads` what is
-//! answered before a body has come, `items` batches and rewrapping; `routes` the rest.
+//! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `heads` what is
+//! answered before a body has arrived, `items` batches and rewrapping, `routes` the rest.
 
 mod access;
 mod heads;
@@ -13,7 +13,7 @@ use super::*;
 use crate::Config;
 use crate::{Error, Gate};
 
-/// A process of the user that the tests run as.
+/// A process of the user running the tests.
 fn own() -> Peer {
     of_user("127.0.0.1", me())
 }
@@ -26,7 +26,7 @@ fn of_user(address: &str, user: Option<u32>) -> Peer {
     Peer::local(address.parse().ok(), user)
 }
 
-/// Somebody at a socket that other machines can reach.
+/// A peer on a socket that other machines can reach.
 fn stranger(address: &str) -> Peer {
     Peer::tcp(
         (address.parse::<std::net::IpAddr>().unwrap(), 4711).into(),
@@ -121,7 +121,7 @@ fn body(response: &Response) -> Value {
     serde_json::from_slice(response.body()).unwrap()
 }
 
-/// Checks all that an error has to have, and gives its code.
+/// Checks everything an error must have and returns its code.
 fn code(response: &Response, status: u16) -> String {
     let body = body(response);
     assert_eq!(response.status().0, status, "{body}");

@@ -1,4 +1,4 @@
-//! What each route takes and gives.
+//! What each route accepts and returns.
 
 use serde_json::json;
 
@@ -41,7 +41,7 @@ fn the_list_of_endpoints() {
 }
 
 #[test]
-fn the_way_from_login_to_the_opened_data() {
+fn from_login_to_decrypted_data() {
     let app = app(&[("secure_data", "top secret")]);
     let response = post("/login", r#"{"username": "test_user"}"#).of(&app);
     let login = body(&response);
@@ -110,7 +110,7 @@ fn encrypting_and_decrypting_with_a_context_and_any_bytes() {
 }
 
 #[test]
-fn what_does_not_decrypt_has_one_wording_for_every_cause() {
+fn every_decryption_failure_gets_the_same_response() {
     let app = app(&[("max_requests", "0")]);
     let token = log_in(&app);
     let detail = |data: &str| {
@@ -141,7 +141,7 @@ fn what_does_not_decrypt_has_one_wording_for_every_cause() {
 }
 
 #[test]
-fn bodies_must_be_json_and_say_so() {
+fn bodies_must_be_json_and_declared_as_such() {
     let app = app(&[("login_max_requests", "0")]);
     for wrong in [
         "",
@@ -224,7 +224,7 @@ fn unknown_paths_and_methods() {
 }
 
 #[test]
-fn every_answer_has_its_headers() {
+fn every_response_has_the_common_headers() {
     let app = app(&[]);
     for ask in [
         get("/"),
@@ -264,7 +264,7 @@ fn every_answer_has_its_headers() {
 }
 
 #[test]
-fn a_changed_file_is_noticed_and_a_lost_one_leaves_the_last_content() {
+fn a_changed_file_is_reloaded_and_a_missing_one_keeps_the_last_content() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data");
     std::fs::write(&path, "first").unwrap();
@@ -283,7 +283,7 @@ fn a_changed_file_is_noticed_and_a_lost_one_leaves_the_last_content() {
     std::fs::write(&path, "second content").unwrap();
     let known = current();
     if looked.elapsed().as_millis() < 1000 {
-        assert_eq!(known, "first", "looked at once a second at most");
+        assert_eq!(known, "first", "checked once a second at most");
     }
     let second = std::time::Duration::from_millis(1050);
     std::thread::sleep(second);
@@ -312,7 +312,7 @@ fn a_changed_file_is_noticed_and_a_lost_one_leaves_the_last_content() {
 }
 
 #[test]
-fn headers_of_a_host_cannot_write_an_answer_of_their_own() {
+fn host_headers_cannot_inject_a_response() {
     let mut response = Response::empty(200);
     response.set_header("X-Own", "fine").unwrap();
     for (name, value) in [
@@ -333,7 +333,7 @@ fn headers_of_a_host_cannot_write_an_answer_of_their_own() {
 }
 
 #[test]
-fn a_panic_in_a_route_is_answered_with_500_and_tells_nothing() {
+fn a_panic_in_a_route_is_answered_with_500_and_reveals_nothing() {
     let mut config = Config::new();
     config.set("keys", "ephemeral").unwrap();
     let settings = config.settings().unwrap();
