@@ -1,4 +1,4 @@
-//! Data encrypted, decrypted and sealed anew.
+//! Encrypting, decrypting and rewrapping data.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use crate::keys::{KeyRing, Unusable};
 use crate::{Error, Secret};
 
 impl Gate {
-    /// Encrypts `data` and gives it as standard base64. `context` is authenticated but not stored: the same is needed to
-    /// decrypt. Sealed format, unless the original's AES-CBC is asked for by the settings.
+    /// Encrypts `data` and returns standard base64. `context` is authenticated but not stored: decrypting needs the same
+    /// one. The result has the sealed format unless the settings select the original's AES-CBC.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where the data is larger than [`cipher::MAX_PLAINTEXT`](crate::MAX_PLAINTEXT), or a context
-    /// comes while AES-CBC is in use, which cannot authenticate one.
+    /// [`Error::InvalidInput`] if the data is larger than [`cipher::MAX_PLAINTEXT`](crate::MAX_PLAINTEXT), or if a context
+    /// is given with AES-CBC, which cannot authenticate it.
     pub fn encrypt_data(&self, data: &[u8], context: &[u8]) -> Result<String, Error> {
         if let Some(cbc) = self.inner.keys.current().cbc_for_sealing() {
             if !context.is_empty() {
                 return Err(Error::InvalidInput(
-                    "A context needs the sealed format, and SEALGATE_CBC=seal asks for AES-CBC."
+                    "A context needs the sealed format, but SEALGATE_CBC=seal selects AES-CBC."
                         .into(),
                 ));
             }
@@ -31,7 +31,8 @@ impl Gate {
         Ok(encode_base64(&self.seal(data, context)?))
     }
 
-    /// Decrypts what [`encrypt_data`](Self::encrypt_data) made, here or behind any other door with the same keys.
+    /// Decrypts what [`encrypt_data`](Self::encrypt_data) returned, here or in any other process or language binding with
+    /// the same keys.
     ///
     /// # Errors
     /// [`Error::Decrypt`], one error for every cause.
@@ -39,15 +40,15 @@ impl Gate {
         self.open(&decode_base64(encrypted_data)?, context)
     }
 
-    /// Seals `data` as bytes: [`OVERHEAD`](crate::OVERHEAD) more than it has. Always the sealed format.
+    /// Seals `data` into bytes, [`OVERHEAD`](crate::OVERHEAD) longer than `data`. Always uses the sealed format.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where the data is too large.
+    /// [`Error::InvalidInput`] if the data is too large.
     pub fn seal(&self, data: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
         self.sealing(|key| key.seal(context, data))
     }
 
-    /// Does what makes one message under the newest data key, and counts it.
+    /// Seals one message under the newest data key and counts it.
     fn sealing<T>(&self, seal: impl FnOnce(&DataKey) -> Result<T, Error>) -> Result<T, Error> {
         let ring = self.inner.keys.current();
         let sealed = seal(ring.newest_data_key())?;
@@ -55,7 +56,7 @@ impl Gate {
         Ok(sealed)
     }
 
-    /// Whether the newest data key seals, and opens that: nothing of it gets out, so it is no message.
+    /// Whether the newest data key can seal and open. The result is discarded, so it does not count as a message.
     pub(crate) fn can_seal(&self) -> bool {
         let ring = self.inner.keys.current();
         let key = ring.newest_data_key();
@@ -68,7 +69,7 @@ impl Gate {
     /// Seals `data` into `out`, which must be exactly [`OVERHEAD`](crate::OVERHEAD) longer. On failure `out` is wiped.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where the data is too large or `out` is of another size.
+    /// [`Error::InvalidInput`] if the data is too large or `out` has another size.
     pub fn seal_into(&self, data: &[u8], context: &[u8], out: &mut [u8]) -> Result<(), Error> {
         if data.len().checked_add(cipher::OVERHEAD) != Some(out.len()) {
             return Err(Error::InvalidInput(
@@ -78,8 +79,8 @@ impl Gate {
         self.sealing(|key| key.seal_into(context, data, out).inspect_err(|_| wipe(out)))
     }
 
-    /// Opens sealed bytes into the beginning of `out` and tells how many they are. `Ok(Err(size))`: `out` is smaller than
-    /// that, and nothing was written. On failure what was written is wiped.
+    /// Opens sealed bytes into the beginning of `out` and returns their number. `Ok(Err(size))`: `out` is smaller than
+    /// `size`, and nothing was written. On failure anything written is wiped.
     ///
     /// # Errors
     /// [`Error::Decrypt`], one error for every cause.
@@ -105,7 +106,7 @@ impl Gate {
         Ok(Ok(opened.len()))
     }
 
-    /// Opens sealed bytes; also the original's AES-CBC, where the settings permit it and no context is given.
+    /// Opens sealed bytes; also the original's AES-CBC, if the settings permit it and no context is given.
     ///
     /// # Errors
     /// [`Error::Decrypt`], one error for every cause.
@@ -120,13 +121,13 @@ impl Gate {
         }
     }
 
-    /// Seals data anew, under the newest key and with the same context, without showing it to the caller. Takes sealed data
-    /// of any key that is accepted, and the original's AES-CBC (without a context) with `SEALGATE_CBC=open`. Always the
-    /// sealed format.
+    /// Re-encrypts data under the newest key and with the same context, without returning the plaintext. Accepts data sealed
+    /// with any accepted key and, with `SEALGATE_CBC=open`, the original's AES-CBC (without a context). The result always
+    /// has the sealed format.
     ///
     /// # Errors
     /// [`Error::Decrypt`], one error for every cause; [`Error::KeyRetired`]; [`Error::InvalidInput`] for AES-CBC while
-    /// `SEALGATE_CBC=seal` asks for new data of that kind.
+    /// `SEALGATE_CBC=seal` selects it for new data.
     pub fn rewrap(&self, sealed: &[u8], context: &[u8]) -> Result<Vec<u8>, Error> {
         self.rewrap_from(sealed, context, Sources::All)
     }
@@ -161,7 +162,7 @@ impl Gate {
             (Some(key), ..) => key.open(context, sealed)?,
             (None, Some(_), Sources::All) if ring.cbc_for_sealing().is_some() => {
                 return Err(Error::InvalidInput(
-                    "SEALGATE_CBC=seal asks for new data in AES-CBC. With SEALGATE_CBC=open such data can be moved to the \
+                    "SEALGATE_CBC=seal selects AES-CBC for new data. Set SEALGATE_CBC=open to move such data to the \
                      sealed format."
                         .into(),
                 ));
@@ -172,19 +173,19 @@ impl Gate {
         self.seal(opened.expose(), context)
     }
 
-    /// Begins to seal a stream: data of any size, in constant memory. Always the sealed format for streams, under the key
-    /// that is the newest now.
+    /// Starts sealing a stream: data of any size, in constant memory. Always uses the sealed format for streams and the
+    /// newest key at the time of the call.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where the context is longer than [`MAX_STREAM_CONTEXT`](crate::MAX_STREAM_CONTEXT).
+    /// [`Error::InvalidInput`] if the context is longer than [`MAX_STREAM_CONTEXT`](crate::MAX_STREAM_CONTEXT).
     pub fn seal_stream(&self, context: &[u8]) -> Result<Stream, Error> {
         self.sealing(|key| Stream::seal(key, context))
     }
 
-    /// Begins to open a stream.
+    /// Starts opening a stream.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where the context is longer than [`MAX_STREAM_CONTEXT`](crate::MAX_STREAM_CONTEXT).
+    /// [`Error::InvalidInput`] if the context is longer than [`MAX_STREAM_CONTEXT`](crate::MAX_STREAM_CONTEXT).
     pub fn open_stream(&self, context: &[u8]) -> Result<Stream, Error> {
         let gate = self.clone();
         let find: cipher::FindKey = Box::new(move |header| {
@@ -196,7 +197,7 @@ impl Gate {
         Stream::open(find, context)
     }
 
-    /// The ring, as new as is needed for this sealed data.
+    /// The ring, reloaded if this sealed data needs a newer one.
     fn ring_for(&self, sealed: &[u8]) -> Guard<Arc<KeyRing>> {
         match cipher::key_id_of(sealed) {
             Some(id) => self.ring_with(id),
@@ -208,19 +209,19 @@ impl Gate {
         let keys = &self.inner.keys;
         let ring = keys.current();
         match ring.data_key(id) {
-            // Another process may have made its key just now.
+            // Another process may have just created the key.
             Err(Unusable::Unknown) if keys.has_newer_than(&ring) => keys.current(),
             _ => ring,
         }
     }
 }
 
-/// The key that sealed data names. What names a key of ours is sealed data, and never tried as anything weaker.
+/// The key that sealed data names. Data that names one of our keys is sealed data and is never tried as anything weaker.
 fn key_of<'a>(ring: &'a KeyRing, sealed: &[u8]) -> Result<Option<&'a DataKey>, Error> {
     cipher::key_id_of(sealed).map_or(Ok(None), |id| key_with(ring, id))
 }
 
-/// The key of this id, if there is one.
+/// The key with this id, if there is one.
 fn key_with(ring: &KeyRing, id: DataKeyId) -> Result<Option<&DataKey>, Error> {
     match ring.data_key(id) {
         Ok(key) => Ok(Some(key)),
@@ -229,11 +230,11 @@ fn key_with(ring: &KeyRing, id: DataKeyId) -> Result<Option<&DataKey>, Error> {
     }
 }
 
-/// From what data may be sealed anew.
+/// Which data may be rewrapped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sources {
-    /// All that opens.
+    /// Everything that can be decrypted.
     All,
-    /// Sealed data only: to whoever may not decrypt, AES-CBC would tell more than that (a padding oracle).
+    /// Sealed data only: to callers who may not decrypt, AES-CBC would be a padding oracle.
     Sealed,
 }

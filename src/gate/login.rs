@@ -1,4 +1,4 @@
-//! Logins of accounts: passwords, tokens that can be refreshed, and taking tokens back.
+//! Account logins: passwords, refresh tokens, and revoking tokens.
 
 use serde_json::{Map, Value, json};
 
@@ -11,23 +11,23 @@ use crate::tokens::{self, Claims, Grant, Made, Making, OPEN_LOGIN_SCOPE, TokenUs
 use crate::users::{self, Login, Users};
 use crate::{Error, TokenError};
 
-/// What a login gives.
+/// What a login returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
     /// The access token.
     pub token: String,
-    /// What it permits.
+    /// The access token's scope.
     pub scope: String,
-    /// For new tokens without a password; `None` where the settings give none.
+    /// Exchanged for new tokens without a password; `None` if the settings disable refresh tokens.
     pub refresh_token: Option<String>,
 }
 
-/// What became of a refresh token.
+/// The result of using a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
     /// New tokens for this user.
     New(String, Tokens),
-    /// It had been used before. The login of this user that it belongs to has ended, and its tokens are taken back.
+    /// It had been used before. Its session has been ended and its tokens revoked; this is the user.
     UsedBefore(String),
 }
 
@@ -37,8 +37,8 @@ impl Gate {
         &self.inner.users
     }
 
-    /// What a token for this user permits if nobody asks for other scopes: what the account of this name has, or
-    /// [`OPEN_LOGIN_SCOPE`] if there is none.
+    /// The scope of a token for this user if no other is requested: that of the account, or [`OPEN_LOGIN_SCOPE`] if there
+    /// is no such account.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -47,13 +47,13 @@ impl Gate {
         Ok(account.map_or_else(|| OPEN_LOGIN_SCOPE.to_owned(), |account| account.scope))
     }
 
-    /// Whether passwords are wanted: an account has existed, and `SEALGATE_LOGIN=open` does not say otherwise.
+    /// Whether logins require a password: an account exists or has existed, and `SEALGATE_LOGIN=open` does not override it.
     pub fn wants_passwords(&self) -> bool {
         self.inner.ledger.epoch();
         self.inner.ledger.wants_passwords()
     }
 
-    /// Whether there is a store, as of the last look.
+    /// Whether there is a store, as of the last check.
     pub(crate) fn has_store(&self) -> bool {
         self.inner.ledger.epoch() != Some(0)
     }
@@ -63,32 +63,32 @@ impl Gate {
         self.inner.ledger.epoch().is_some()
     }
 
-    /// Whether changes can be written to the store, if there is one: as of the last second.
+    /// Whether changes can be written to the store, if there is one. At most a second old.
     pub(crate) fn store_is_writable(&self) -> bool {
         self.inner.ledger.is_writable()
     }
 
-    /// The same as of the last call of that: to look again may mean to wait for the disk.
+    /// The last result of [`store_is_writable`](Self::store_is_writable), without checking again, which may block on disk.
     pub(crate) fn store_was_writable(&self) -> bool {
         self.inner.ledger.was_writable()
     }
 
-    /// Looks at the store at once, which otherwise happens when it is first needed.
+    /// Checks the store now rather than on first use.
     ///
     /// # Errors
-    /// [`Error::Store`] where there is one that cannot be read or trusted.
+    /// [`Error::Store`] if it exists but cannot be read or trusted.
     pub fn check_store(&self) -> Result<(), Error> {
         self.inner.ledger.look().map_or(Ok(()), Err)
     }
 
-    /// Tokens for somebody whose password was checked by [`Users::check`]: an access token and, unless the settings give
-    /// none, a refresh token.
+    /// Issues tokens to a user whose password [`Users::check`] has verified: an access token and, unless the settings
+    /// disable them, a refresh token.
     ///
-    /// `asked` narrows the scope; with an empty one the tokens get all that the account has.
+    /// `asked` narrows the scope; if it is empty, the tokens get the account's whole scope.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where more is asked for than the account has, [`Error::LoginFailed`] where the account
-    /// was changed since the check, [`Error::Store`].
+    /// [`Error::InvalidInput`] if `asked` exceeds the account's scope, [`Error::LoginFailed`] if the account has changed
+    /// since the check, [`Error::Store`].
     pub fn log_in(&self, login: &Login, asked: &str) -> Result<Tokens, Error> {
         self.log_in_by(login, asked, Asker::LIBRARY)
     }
@@ -122,13 +122,14 @@ impl Gate {
         Err(Error::LoginFailed)
     }
 
-    /// New tokens for a refresh token, which is used up by that. A second use of one ends its login: somebody has a copy.
+    /// Exchanges a refresh token, which works once, for new tokens. A second use ends its session, since someone must have
+    /// copied it.
     ///
     /// `asked` narrows the access token's scope.
     ///
     /// # Errors
-    /// [`Error::Token`] where it is none, or was taken back; [`Error::InvalidInput`] where more is asked for than the login
-    /// has; [`Error::Store`].
+    /// [`Error::Token`] if it is not a refresh token or has been revoked; [`Error::InvalidInput`] if `asked` exceeds the
+    /// session's scope; [`Error::Store`].
     pub fn refresh(&self, refresh_token: &str, asked: &str) -> Result<Refreshed, Error> {
         self.refresh_by(refresh_token, asked, Asker::LIBRARY)
     }
@@ -180,19 +181,19 @@ impl Gate {
         }
     }
 
-    /// Takes a token back: an access token, with the login that it comes from, or a refresh token, with its login. Gives its
-    /// user. One that has expired, or was taken back before, is left as it is.
+    /// Revokes an access or refresh token, ends the session it belongs to, and returns its user. A token that has expired or
+    /// was revoked before is left unchanged.
     ///
     /// # Errors
-    /// [`Error::Token`] where it is no token of ours; [`Error::Setting`] where the gate has no data directory and its keys
-    /// live on; [`Error::Store`].
+    /// [`Error::Token`] if it is not one of our tokens; [`Error::Setting`] if the gate has no data directory but its keys
+    /// outlive the process; [`Error::Store`].
     pub fn revoke_token(&self, token: &str) -> Result<String, Error> {
         if token.is_empty() {
             return Err(TokenError::Missing.into());
         }
         let Inner { tokens, ledger, .. } = &*self.inner;
         let now = unix_now();
-        // No access token of a login that was made until now lives longer.
+        // No access token issued so far in this session lives longer.
         let last =
             |least: u64| self.until(least.max(now.saturating_add(tokens.ttl().as_secs())), now);
         let claims = match self.read_token(token, TokenUse::Access) {
@@ -217,11 +218,11 @@ impl Gate {
         Ok(claims.subject().to_owned())
     }
 
-    /// Takes a token back by its own id (`jti`), or a login by its (`sid`). `expires_at`, in seconds since 1970-01-01 UTC,
-    /// is when the token ends by itself, until when this is remembered; `None` where that is not known.
+    /// Revokes a token by its id (`jti`), or a session by its (`sid`). The revocation is kept until `expires_at`, when the
+    /// token expires, in seconds since 1970-01-01 UTC; `None` if unknown.
     ///
     /// # Errors
-    /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] where it cannot be an id.
+    /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] if `id` cannot be an id.
     pub fn revoke_token_id(&self, id: &str, expires_at: Option<u64>) -> Result<(), Error> {
         if !(1..=128).contains(&id.len()) || !id.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
             return Err(Error::InvalidInput(
@@ -233,17 +234,17 @@ impl Gate {
         if let Some(expires_at) = expires_at {
             at = self.until(expires_at, at.now);
         }
-        // Of either kind: both are kept in one place.
+        // Revoked tokens and ended sessions share one table, so this covers both kinds of id.
         ledger.writing()?.end_session(id, at)?;
         ledger.look();
         Ok(())
     }
 
-    /// Takes back all tokens of a user that were issued until now, and ends all logins. Tokens that do not say when they were
-    /// issued are refused from now on.
+    /// Revokes all tokens issued to a user so far and ends all their sessions. Tokens without an issue time are refused from
+    /// now on.
     ///
     /// # Errors
-    /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] where it cannot be a username.
+    /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] if `user` cannot be a username.
     pub fn revoke_user(&self, user: &str) -> Result<(), Error> {
         check_subject(user)?;
         let ledger = &self.inner.ledger;
@@ -252,10 +253,10 @@ impl Gate {
         Ok(())
     }
 
-    /// What is to be said of a token to somebody who may ask (RFC 7662, section 2.2): of one that is no good, nothing.
+    /// The introspection response for a token (RFC 7662, section 2.2). For an invalid one it reveals nothing but that.
     ///
     /// # Errors
-    /// [`Error::Store`] where it cannot be known.
+    /// [`Error::Store`] if the store cannot be read.
     pub fn introspect(&self, token: &str) -> Result<Map<String, Value>, Error> {
         let dead = || Map::from_iter([("active".to_owned(), false.into())]);
         let (claims, kind) = match self.verify_token(token) {
@@ -270,7 +271,7 @@ impl Gate {
         said.insert("active".to_owned(), true.into());
         said.insert("token_type".to_owned(), kind.into());
         said.insert("username".to_owned(), claims.subject().into());
-        // What the token says itself, under the same names (section 2.2).
+        // The token's own claims, under the same names (section 2.2).
         let all: Value = serde_json::from_str(claims.json()).unwrap_or(Value::Null);
         for name in ["iss", "sub", "aud", "exp", "iat", "nbf", "jti"] {
             if let Some(value) = all.get(name) {
@@ -282,13 +283,13 @@ impl Gate {
         Ok(said)
     }
 
-    /// Whose token it is, whether or not it was taken back; `None` where it is none of ours that could still be good.
+    /// The token's user, whether or not it has been revoked; `None` if it is not a token of ours or is otherwise invalid.
     pub(crate) fn subject_of(&self, token: &str, used_for: TokenUse) -> Option<String> {
         let claims = self.read_token(token, used_for).ok()?;
         Some(claims.subject().to_owned())
     }
 
-    /// A refresh token that would be good for new tokens now.
+    /// The claims of a refresh token that could be exchanged now.
     fn live_refresh(&self, token: &str) -> Result<Option<Claims>, Error> {
         let Ok(claims) = self.read_refresh(token) else {
             return Ok(None);
@@ -302,7 +303,7 @@ impl Gate {
         Ok(live.then_some(claims))
     }
 
-    /// Checks a refresh token but for whether it is the good one of its login. It names its login.
+    /// Checks a refresh token, except whether it is its session's current one. The claims always name a session.
     fn read_refresh(&self, token: &str) -> Result<Claims, TokenError> {
         if token.is_empty() {
             return Err(TokenError::Missing);
@@ -314,7 +315,7 @@ impl Gate {
         }
     }
 
-    /// `scopes`: of the access token, and of the refresh token.
+    /// `scopes`: those of the access token and of the refresh token.
     fn make_pair(
         &self,
         subject: &str,
@@ -348,7 +349,7 @@ impl Gate {
         })
     }
 
-    /// Until when something that expires has to be remembered.
+    /// How long to remember something that expires.
     fn until(&self, expires_at: u64, now: u64) -> Moment {
         Moment {
             now,

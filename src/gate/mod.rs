@@ -1,6 +1,6 @@
-//! Gate: everything a caller may do, in one handle. Every door leads here.
+//! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
-//! Logins of accounts are in `login`, encryption in `data`, the audit trail in `audit`.
+//! Account logins are in `login`, encryption in `data`, the audit trail in `audit`.
 
 pub mod audit;
 mod data;
@@ -28,7 +28,7 @@ pub use settings::Settings;
 /// Issues and checks tokens, encrypts and decrypts data, and limits callers.
 ///
 /// Cheap to clone: clones share keys and counters. `Send` and `Sync`; calls from many threads do not wait for one another,
-/// except that two requests of callers in one of the limiter's 64 shards do for some nanoseconds.
+/// except for some nanoseconds when two callers share one of the limiter's 64 shards.
 #[derive(Clone)]
 pub struct Gate {
     inner: Arc<Inner>,
@@ -47,16 +47,16 @@ struct Inner {
 }
 
 impl Gate {
-    /// Makes a gate. Touches the file system only where `settings.keys.data_dir` is set: the key ring is read there, and made
-    /// if keys are missing.
+    /// Creates a gate. It touches the file system only if `settings.keys.data_dir` is set: the key ring is read from there,
+    /// and created if keys are missing.
     ///
     /// # Errors
-    /// [`Error::Setting`] where there are no keys to be had; [`Error::KeyRing`] where the ring cannot be read, trusted or
+    /// [`Error::Setting`] if the settings supply no keys; [`Error::KeyRing`] if the ring cannot be read, trusted or
     /// written.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let limiter = Limiter::of(&settings.limiter)?;
         if let Some(folder) = &settings.keys.data_dir {
-            // Whatever reads or writes a file there says why it cannot be; without any there is nothing to protect.
+            // On failure, whatever later reads or writes a file there reports why; without files there is nothing to protect.
             let _ = data_dir::close_to_others(folder);
         }
         let ledger = Arc::new(Ledger::new(&settings.store));
@@ -93,7 +93,7 @@ impl Gate {
     /// Issues a signed token for `grant.subject`. The audit trail gets the event `token.issue`.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where the subject or the scope is not acceptable.
+    /// [`Error::InvalidInput`] if the subject or the scope is not acceptable.
     pub fn issue_token(&self, grant: &Grant<'_>) -> Result<String, Error> {
         self.issue_token_by(grant, Asker::LIBRARY)
     }
@@ -143,10 +143,11 @@ impl Gate {
         });
     }
 
-    /// Checks a token and gives its claims. Tokens of ours and, where `JWT_SECRET_KEY` is set, of the original's form.
+    /// Verifies a token and returns its claims. Accepts our tokens and, if `JWT_SECRET_KEY` is set, those in the original's
+    /// format.
     ///
     /// # Errors
-    /// Malformed, foreign, expired and not yet valid tokens are told apart.
+    /// A separate error for each cause: malformed, foreign, expired, not yet valid and so on.
     pub fn verify_token(&self, token: &str) -> Result<Claims, TokenError> {
         if token.is_empty() {
             return Err(TokenError::Missing);
@@ -155,12 +156,12 @@ impl Gate {
         self.with_its_key(|ring| tokens.verify(ring, ledger, token))
     }
 
-    /// Checks a token but for whether it was taken back.
+    /// Checks a token, except for revocation.
     fn read_token(&self, token: &str, used_for: TokenUse) -> Result<Claims, TokenError> {
         self.with_its_key(|ring| self.inner.tokens.read(ring, token, used_for))
     }
 
-    /// Checks a token with the ring, as new as is needed for it.
+    /// Checks a token with the ring, reloaded if the token needs a newer one.
     fn with_its_key(
         &self,
         check: impl Fn(&KeyRing) -> Result<Claims, TokenError>,
@@ -168,71 +169,71 @@ impl Gate {
         let keys = &self.inner.keys;
         let ring = keys.current();
         match check(&ring) {
-            // Another process may have made its key just now.
+            // Another process may have just created the key.
             Err(TokenError::Foreign) if keys.has_newer_than(&ring) => check(&keys.current()),
             checked => checked,
         }
     }
 
-    /// The public keys that check tokens, each a JSON Web Key (RFC 7517), oldest first: of the accepted keys that have one,
-    /// so none with HS256.
+    /// The public keys that verify tokens, each a JSON Web Key (RFC 7517), oldest first. Only accepted keys are included, and
+    /// HS256 keys have no public half.
     pub fn public_keys(&self) -> Vec<serde_json::Value> {
         self.inner.keys.current().public_jwks()
     }
 
-    /// How long others may use a copy of [`public_keys`](Self::public_keys). A third of the time for which a new key is published
-    /// before it signs leaves two thirds for what clients do with a copy that is that old already.
+    /// How long others may cache [`public_keys`](Self::public_keys): a third of the time for which a new key is published
+    /// before it signs. The other two thirds allow for clients that keep a copy even longer.
     pub fn public_keys_max_age(&self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(300);
         let third = self.inner.token_key_lead.as_secs() / 3;
         Duration::from_secs(third).min(LONGEST)
     }
 
-    /// How long a new token lives where the grant does not say.
+    /// How long a new token lives unless the grant sets it.
     pub fn token_ttl(&self) -> Duration {
         self.inner.tokens.ttl()
     }
 
-    /// Reads the key ring anew, for changes that are to be seen at once: they are seen within half a second anyway.
+    /// Reloads the key ring so that changes take effect at once; otherwise they do within half a second.
     ///
     /// # Errors
-    /// [`Error::KeyRing`] where the ring cannot be read or trusted; the keys from before stay in use.
+    /// [`Error::KeyRing`] if the ring cannot be read or trusted; the previous keys stay in use.
     pub fn reload_keys(&self) -> Result<(), Error> {
         self.inner.keys.reload()
     }
 
-    /// Replaces keys of the ring that have reached the age that the settings give them, and tells which ones are new. A
-    /// server does that by itself.
+    /// Replaces keys of the ring that have reached the age limit in the settings and returns the new ones. A server does
+    /// this on its own.
     ///
     /// # Errors
-    /// [`Error::KeyRing`] where the ring cannot be read, trusted or written; it is then as it was.
+    /// [`Error::KeyRing`] if the ring cannot be read, trusted or written; it is then unchanged.
     pub fn rotate_old_keys(&self) -> Result<Vec<KeyOrigin>, Error> {
         self.inner.keys.rotate_old()
     }
 
-    /// Writes down how many messages the ring's newest data key has sealed, for `sealgate keys list`. That happens by itself
-    /// now and then, each second in a server, and when the last clone of a gate is dropped; a program that ends without that
-    /// calls this. What goes wrong is told in the log.
+    /// Saves how many messages the ring's newest data key has sealed, for `sealgate keys list`. This happens automatically
+    /// from time to time, every second in a server, and when the last clone of a gate is dropped; a program that exits
+    /// without dropping it should call this. Failures are logged.
     pub fn write_key_usage(&self) {
         self.inner.keys.write_usage();
     }
 
-    /// Whether there is something to write down from time to time.
+    /// Whether there is key usage to save from time to time.
     pub(crate) fn keeps_key_usage(&self) -> bool {
         self.inner.keys.keeps_usage()
     }
 
-    /// The age at which a key is to be replaced, the lower one of the two kinds; `None` where none is.
+    /// The age at which a key is replaced, the lower of the two kinds; `None` if neither is.
     pub(crate) fn key_age(&self) -> Option<Duration> {
         self.inner.keys.age()
     }
 
-    /// Whether the key ring's file is still to be sealed under the secret that the settings name.
+    /// Whether the key ring's file still has to be sealed under the secret in the settings.
     pub fn is_ring_to_be_sealed(&self) -> bool {
         self.inner.keys.is_to_be_sealed()
     }
 
-    /// Why the key ring as its file is now is not in use, if it is not: the keys from before are.
+    /// Why the current key ring file is not in use, if so: the previous keys are.
     pub fn key_trouble(&self) -> Option<String> {
         self.inner.keys.trouble()
     }
@@ -247,13 +248,13 @@ impl Gate {
         crate::logging::mask::mask(data, visible_chars)
     }
 
-    /// Counts a request of `username` and says whether it may go on. `None` where the limit is switched off.
+    /// Counts a request of `username` and returns whether it is admitted. `None` if the limit is switched off.
     pub fn enforce_rate_limit(&self, username: &str) -> Option<Admission> {
         let limiter = self.inner.limiter.as_ref()?;
         Some(limiter.admit(username.as_bytes()))
     }
 
-    /// Which keys there are and where they come from, without their secrets; oldest first.
+    /// The keys and where they come from, without their secrets; oldest first.
     pub fn key_origins(&self) -> Vec<KeyOrigin> {
         self.inner.keys.current().origins()
     }
@@ -263,7 +264,7 @@ impl Gate {
         &self.inner.pseudonyms
     }
 
-    /// Whether and how the original's AES-CBC is spoken.
+    /// Whether and how the original's AES-CBC is supported.
     pub fn cbc_mode(&self) -> CbcMode {
         self.inner.keys.current().cbc_mode()
     }

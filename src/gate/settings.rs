@@ -1,4 +1,4 @@
-//! What a gate is made of: a part for each room below it.
+//! A gate's settings: one part for each module below it.
 
 use crate::{keys, limiter, store, tokens, users};
 
@@ -7,12 +7,12 @@ use crate::{keys, limiter, store, tokens, users};
 pub struct Settings {
     /// Where keys come from, and when they are replaced.
     pub keys: keys::Settings,
-    /// How long tokens live, and for whom they are.
+    /// How long tokens live, and who they are for.
     pub tokens: tokens::Settings,
-    /// What a password costs, and when guessing is slowed down.
+    /// What a password hash costs, and when guessing is slowed down.
     pub users: users::Settings,
-    /// How many requests of a user are admitted.
+    /// How many requests each user may make.
     pub limiter: limiter::Settings,
-    /// Where accounts, sessions and revocations are kept: in the folder of the keys, and ephemeral as they are.
+    /// Where accounts, sessions and revocations are kept: in the data directory, or in memory if the keys are ephemeral.
     pub store: store::Settings,
 }

@@ -1,4 +1,4 @@
-//! A limiter's memory.
+//! A limiter's memory budget.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +21,7 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Takes `bytes` if they are to be had.
+    /// Takes `bytes` if that many are left.
     pub(super) fn take(&self, bytes: usize) -> bool {
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {

@@ -1,9 +1,9 @@
-//! The exact sliding window: a caller is admitted at most N times in any window, to the nanosecond.
+//! An exact sliding window: a caller is admitted at most N times in any window, to the nanosecond.
 //!
 //! Each admission's time is kept until it leaves the window, so nothing is estimated. Memory is bounded in bytes: tables
-//! and rings grow only within the budget, callers whose window is empty are swept out, and a caller that still counts is
-//! never evicted. Where everything counts and nothing can grow, new callers share one overflow window, and a caller whose
-//! own list cannot grow is held to the requests it already has.
+//! and lists grow only within the budget, callers whose window is empty are swept out, and a caller with requests in its
+//! window is never evicted. Once the budget is used up, new callers share one overflow window, and a caller whose own list
+//! cannot grow is admitted no further.
 
 mod budget;
 mod settings;
@@ -22,17 +22,17 @@ use budget::Budget;
 pub use settings::Settings;
 use table::{Stamps, Table};
 
-/// Many more than there are cores, so that two callers seldom wait for one lock.
+/// Many more than there are cores, so that callers rarely contend for a lock.
 const SHARDS: usize = 64;
 
-/// Whether a request is admitted, and what to tell the caller.
+/// Whether a request is admitted, and what to report to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admission {
-    /// Whether the request may go on. If so it has been counted.
+    /// Whether the request is admitted. If so, it has been counted.
     pub allowed: bool,
-    /// Requests that a window admits.
+    /// How many requests are admitted per window.
     pub limit: u32,
-    /// Requests still admitted before the oldest one leaves the window.
+    /// How many more are admitted before the oldest one leaves the window.
     pub remaining: u32,
     /// The window's length.
     pub window: Duration,
@@ -41,10 +41,10 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// The error of a refused request; nothing where it was admitted.
+    /// Turns a refusal into an error.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] where it was refused.
+    /// [`Error::RateLimited`] if the request was refused.
     pub fn into_result(self) -> Result<(), Error> {
         if self.allowed {
             return Ok(());
@@ -55,7 +55,7 @@ impl Admission {
     }
 }
 
-/// Counts requests of callers by name. Shared between threads; a shard's lock is held only while its table is looked at.
+/// Counts requests of callers by name. Shared between threads; a shard's lock is held only while its table is in use.
 pub struct Limiter {
     limit: u32,
     window: u64,
@@ -69,12 +69,12 @@ pub struct Limiter {
 #[derive(Default)]
 struct Shard {
     table: Table,
-    /// After a sweep that freed too little, the next one waits until then: a flood must not buy a sweep a request.
+    /// After a sweep that freed too little, no sweep before this time: a flood must not trigger one per request.
     next_sweep: u64,
 }
 
 impl Limiter {
-    /// The limiter that the settings ask for; `None` where they switch it off.
+    /// The limiter that the settings describe; `None` if they switch it off.
     ///
     /// # Errors
     /// Those of [`new`](Self::new).
@@ -88,8 +88,8 @@ impl Limiter {
     /// A limiter that admits `limit` requests in any `window`, within `max_bytes` of memory.
     ///
     /// # Errors
-    /// [`Error::Setting`] where `limit` or `window` is zero or the window is longer than a century;
-    /// [`Error::Crypto`] where the system gives no random bytes.
+    /// [`Error::Setting`] if `limit` or `window` is zero or the window is longer than a century; [`Error::Crypto`] if the
+    /// system supplies no random bytes.
     pub fn new(limit: u32, window: Duration, max_bytes: usize) -> Result<Self, Error> {
         if limit == 0 || window.is_zero() || window > Duration::from_secs(100 * 366 * 86_400) {
             return Err(Error::Setting(
@@ -110,23 +110,23 @@ impl Limiter {
         })
     }
 
-    /// Counts a request of `caller` now, and says whether it may go on.
+    /// Counts a request of `caller` now and returns whether it is admitted.
     pub fn admit(&self, caller: &[u8]) -> Admission {
         let key = self.key_of(caller);
         let mut shard = self.shard_of(key);
-        // The clock is read under the lock: of two requests the later one never has the earlier time.
+        // The clock is read under the lock, so that a later request never gets an earlier time.
         let now = self.start.elapsed().as_nanos() as u64;
         self.admit_key(&mut shard, key, now)
     }
 
-    /// The same with a clock of the caller's: `at` is the time since any fixed moment and must not run backwards.
+    /// The same with the caller's clock: `at` is the time since any fixed moment and must not go backwards.
     pub fn admit_at(&self, caller: &[u8], at: Duration) -> Admission {
         let key = self.key_of(caller);
         let mut shard = self.shard_of(key);
         self.admit_key(&mut shard, key, at.as_nanos() as u64)
     }
 
-    /// Bytes in use now. Never above what `new` was told.
+    /// Bytes in use now, never more than the `max_bytes` given to [`new`](Self::new).
     pub fn bytes(&self) -> usize {
         self.budget.used()
     }
@@ -142,7 +142,7 @@ impl Limiter {
         self.count(&mut lock(&self.overflow), now)
     }
 
-    /// The window itself: forget what has left it, then admit if there is room.
+    /// The window itself: drops times that have left it, then admits if there is room.
     fn count(&self, stamps: &mut Stamps, now: u64) -> Admission {
         stamps.forget_until(now.saturating_sub(self.window), now >= self.window);
         let counted = stamps.len();
@@ -165,7 +165,7 @@ impl Limiter {
         }
     }
 
-    /// Sees to it that the shard's table takes one more caller: by sweeping, else by growing, else not at all.
+    /// Makes room in the shard's table for one more caller by sweeping, or else by growing. `false` if neither works.
     fn make_room(&self, shard: &mut Shard, now: u64) -> bool {
         if shard.table.has_room() {
             return true;
@@ -193,7 +193,7 @@ impl Limiter {
     }
 
     fn shard_of(&self, key: u128) -> MutexGuard<'_, Shard> {
-        // The table takes its place from the upper half of the key, the shard comes from the lower one.
+        // The lower half of the key selects the shard, the upper half the slot in its table.
         lock(&self.shards[key as usize % SHARDS])
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The limit on requests.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `MAX_REQUESTS`; zero switches the limiter off.
+    /// `MAX_REQUESTS`; zero disables the limiter.
     pub max_requests: u32,
     /// `RATE_LIMIT_WINDOW`.
     pub window: Duration,

@@ -1,6 +1,6 @@
 //! Where the limiter keeps its callers: an open-addressing table of 32-byte slots, and each caller's times.
 //!
-//! Most callers of a flood are seen once: their only time stands in the slot. Keys are keyed hashes, so they are spread
+//! In a flood most callers appear once, and their only time is stored in the slot. Keys are keyed hashes, so they spread
 //! evenly whatever names are sent, and linear probing with deletion by shifting needs no tombstones.
 
 use std::collections::VecDeque;
@@ -8,12 +8,12 @@ use std::mem::size_of;
 
 use super::budget::Budget;
 
-/// What the allocator adds to an allocation, at the most.
+/// The most an allocator adds to an allocation, in bytes.
 const ALLOCATION: usize = 16;
 const FIRST_SLOTS: usize = 16;
 const FIRST_RING: usize = 4;
 
-/// Boxed as a whole, so that a slot stays small.
+/// Boxed to keep a slot small.
 #[allow(clippy::box_collection)]
 type Ring = Box<VecDeque<u64>>;
 
@@ -51,7 +51,7 @@ impl Stamps {
         }
     }
 
-    /// Forgets the times up to and including `until`; nothing where the clock has not yet run for a whole window.
+    /// Drops the times up to and including `until`; does nothing without `any`, when less than a window has elapsed.
     pub(super) fn forget_until(&mut self, until: u64, any: bool) {
         if !any {
             return;
@@ -71,7 +71,7 @@ impl Stamps {
         }
     }
 
-    /// Adds a time, never before the newest one. False where the list would have to grow beyond the budget.
+    /// Adds a time, never before the newest one. `false` if the list would have to grow beyond the budget.
     pub(super) fn push(&mut self, now: u64, limit: usize, budget: &Budget) -> bool {
         let now = self.newest().map_or(now, |newest| newest.max(now));
         match self {
@@ -89,7 +89,7 @@ impl Stamps {
             }
             Stamps::Many(ring) => {
                 if ring.len() == ring.capacity() {
-                    // The old and the new list exist together while the times are moved.
+                    // The old and the new list coexist while the times are moved.
                     let old = ring_bytes(ring.capacity());
                     let capacity = (ring.capacity() * 2).min(limit);
                     if !budget.take(ring_bytes(capacity)) {
@@ -104,7 +104,7 @@ impl Stamps {
         true
     }
 
-    /// A list that has become short again stands in its slot.
+    /// Moves a list that has become short back into its slot.
     fn shrink(&mut self, budget: &Budget) {
         if let Stamps::Many(ring) = self
             && ring.len() <= 1
@@ -140,7 +140,7 @@ impl Table {
         self.len
     }
 
-    /// At most four fifths are filled: beyond, probes get long.
+    /// At most four fifths are filled, since probes get long beyond that.
     pub(super) fn has_room(&self) -> bool {
         (self.len + 1) * 5 <= self.slots.len() * 4
     }
@@ -153,7 +153,7 @@ impl Table {
         (self.slots[at].key == key).then(|| &mut self.slots[at].stamps)
     }
 
-    /// Adds a caller that is not yet there. There must be room.
+    /// Adds a caller that is not in the table. There must be room.
     pub(super) fn insert(&mut self, key: u128) -> &mut Stamps {
         debug_assert!(self.has_room() && key != 0);
         let at = self.find(key);
@@ -162,7 +162,7 @@ impl Table {
         &mut self.slots[at].stamps
     }
 
-    /// Grows by a half, if the budget has the bytes of the new slots while the old ones still exist.
+    /// Grows by half, if the budget covers the new slots in addition to the old ones.
     pub(super) fn grow(&mut self, budget: &Budget) -> bool {
         let size = (self.slots.len() * 3 / 2).max(FIRST_SLOTS);
         if !budget.take(slots_bytes(size)) {
@@ -194,7 +194,7 @@ impl Table {
                 slot.stamps.forget_until(until, any);
                 slot.stamps.shrink(budget);
                 if slot.stamps.len() == 0 {
-                    // What shifts into this place is looked at next.
+                    // Whatever shifts into this slot is checked next.
                     self.remove(at);
                     continue;
                 }
@@ -225,7 +225,7 @@ impl Table {
         self.len -= 1;
     }
 
-    /// Where the key is, or the empty slot where it would go.
+    /// The key's slot, or the empty slot where it would go.
     fn find(&self, key: u128) -> usize {
         let size = self.slots.len();
         let mut at = home(key, size);
@@ -236,7 +236,7 @@ impl Table {
     }
 }
 
-/// A key's first place: the upper half of the key, scaled to the size, which need not be a power of two.
+/// A key's home slot: the upper half of the key, scaled to the size, which need not be a power of two.
 fn home(key: u128, size: usize) -> usize {
     (((key >> 64) * size as u128) >> 64) as usize
 }
@@ -255,10 +255,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_swept_out_is_gone_and_all_else_is_still_found() {
+    fn swept_callers_are_gone_and_all_others_are_still_found() {
         let budget = Budget::new(1 << 20);
         let mut table = Table::default();
-        // Crowded homes, wrapping around the end.
+        // Crowded home slots that wrap around the end.
         let keys: Vec<u128> = (1..=400u128)
             .map(|n| (u128::MAX - ((n % 7) << 120)) ^ (n << 8))
             .collect();
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(table.len(), 0);
     }
 
-    /// What the allocator was asked for, and what it may add.
+    /// The bytes allocated, plus what the allocator may add.
     fn bytes_of(table: &Table) -> usize {
         let slots = match table.slots.len() {
             0 => 0,
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_counted_and_given_back() {
+    fn every_byte_is_counted_and_released() {
         let budget = Budget::new(5_000);
         let mut table = Table::default();
         let used = |budget: &Budget| budget.used();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn times_leave_oldest_first_and_none_before_a_window_is_over() {
+    fn times_expire_oldest_first_and_none_within_the_first_window() {
         let budget = Budget::new(1 << 20);
         let mut stamps = Stamps::default();
         for (count, at) in [5, 7, 6].into_iter().enumerate() {
@@ -340,7 +340,7 @@ mod tests {
         stamps.forget_until(4, true);
         assert_eq!(stamps.len(), 3);
         stamps.forget_until(5, true);
-        // A time before the newest one counts as that.
+        // A time before the newest one is recorded as the newest.
         assert_eq!((stamps.len(), stamps.oldest()), (2, Some(7)));
         stamps.forget_until(6, true);
         assert_eq!(stamps.len(), 2);

@@ -81,7 +81,7 @@ fn sixty_four_threads_on_one_name_get_exactly_n_through() {
 }
 
 #[test]
-fn a_flood_of_names_stays_within_its_bytes_and_frees_nobody() {
+fn a_flood_of_names_stays_within_the_budget_and_evicts_no_active_caller() {
     let max = 1 << 20;
     let limiter = Limiter::new(2, Duration::from_secs(60), max).unwrap();
     let now = Duration::from_secs(100);
@@ -92,10 +92,10 @@ fn a_flood_of_names_stays_within_its_bytes_and_frees_nobody() {
         refused += u32::from(!limiter.admit_at(&name.to_le_bytes(), now).allowed);
         assert!(limiter.bytes() <= max);
     }
-    // Beyond the bytes new callers share one window of two.
+    // Beyond the budget new callers share one window of two.
     assert!(refused > 50_000, "{refused}");
     assert!(!limiter.admit_at(b"limited", now).allowed);
-    // The flood leaves the window, and its room comes back.
+    // Once the flood has left the window, its memory is free again.
     let later = now + Duration::from_secs(61);
     let admitted = (0..10_000u32)
         .filter(|name| {
@@ -108,7 +108,7 @@ fn a_flood_of_names_stays_within_its_bytes_and_frees_nobody() {
 }
 
 #[test]
-fn a_list_that_cannot_grow_admits_no_more() {
+fn a_caller_whose_list_cannot_grow_is_refused() {
     let limiter = Limiter::new(1_000_000, Duration::from_secs(60), 64 << 10).unwrap();
     let at = Duration::from_secs(1);
     let admitted = (0..100_000)
@@ -120,7 +120,7 @@ fn a_list_that_cannot_grow_admits_no_more() {
 }
 
 #[test]
-fn a_refusal_is_an_error_that_says_how_long_to_wait() {
+fn a_refusal_is_an_error_with_the_time_to_wait() {
     let limiter = limiter(1, Duration::from_secs(60));
     let at = Duration::from_secs(1);
     assert_eq!(limiter.admit_at(b"a", at).into_result(), Ok(()));
@@ -133,7 +133,7 @@ fn a_refusal_is_an_error_that_says_how_long_to_wait() {
 }
 
 #[test]
-fn nonsense_is_refused() {
+fn invalid_limits_are_refused() {
     for (limit, window) in [(0, 60), (5, 0), (5, u64::MAX / 2_000_000_000)] {
         assert!(Limiter::new(limit, Duration::from_secs(window), BYTES).is_err());
     }
@@ -156,7 +156,7 @@ fn full(limiter: &Limiter, stale: u64) -> Shard {
 }
 
 #[test]
-fn a_full_table_is_swept_and_grows_only_where_that_frees_a_quarter_or_less() {
+fn a_full_table_is_swept_and_grows_only_if_that_frees_a_quarter_or_less() {
     let limiter = Limiter::new(1, WINDOW, BYTES).unwrap();
     let now = WINDOW.as_nanos() as u64 + 1;
     for stale in 0..=12 {
@@ -165,7 +165,7 @@ fn a_full_table_is_swept_and_grows_only_where_that_frees_a_quarter_or_less() {
         assert!(limiter.make_room(&mut shard, now));
         assert_eq!(shard.table.len() as u64, 12 - stale);
         assert_eq!(limiter.bytes() > before, stale <= 3, "{stale} of 12 left");
-        // A sweep that was hardly worth it is not repeated for a while: a flood must not buy one a request.
+        // A sweep that freed little is not repeated for a while: a flood must not trigger one per request.
         let wait = if stale <= 3 { now + 1_000_000_000 } else { 0 };
         assert_eq!(shard.next_sweep, wait, "{stale}");
     }
@@ -184,7 +184,7 @@ fn a_table_is_not_swept_before_its_time() {
 }
 
 #[test]
-fn without_bytes_to_grow_the_little_that_a_sweep_frees_is_used() {
+fn without_memory_to_grow_the_little_that_a_sweep_frees_is_used() {
     let limiter = Limiter::new(1, WINDOW, BYTES).unwrap();
     let now = WINDOW.as_nanos() as u64 + 1;
     for (stale, room) in [(0, false), (1, true)] {
@@ -198,7 +198,7 @@ fn without_bytes_to_grow_the_little_that_a_sweep_frees_is_used() {
 }
 
 #[test]
-fn a_window_may_have_a_century() {
+fn a_window_may_be_a_century_long() {
     let century = Duration::from_secs(100 * 366 * 86_400);
     let limiter = limiter(1, century);
     assert!(limiter.admit(b"a").allowed && !limiter.admit(b"a").allowed);

@@ -1,4 +1,4 @@
-//! What holds whatever the algorithm is, and that none can be taken for another.
+//! What holds for every algorithm, and that none can be mistaken for another.
 
 use jwt_simple::prelude::{
     ECDSAP256PublicKeyLike, ES256PublicKey, Ed25519PublicKey, HS256Key, MACLike,
@@ -44,7 +44,7 @@ fn hmac(key: &[u8], signed: &str) -> Vec<u8> {
     HS256Key::from_bytes(key).authentication_tag(signed.as_bytes())
 }
 
-/// A gate whose only token key is this one, in a ring that was written by hand.
+/// A gate whose only token key has this algorithm, in a handwritten ring.
 fn gate_of(folder: &std::path::Path, algorithm: TokenAlgorithm) -> Gate {
     let key = TokenKey::new(algorithm, &PRIVATE).unwrap();
     drop(gate(folder, &[]));
@@ -62,13 +62,13 @@ fn gate_of(folder: &std::path::Path, algorithm: TokenAlgorithm) -> Gate {
     gate(folder, &[])
 }
 
-/// The claims of a token that we would issue.
+/// The claims of a token we would issue.
 fn claims() -> Value {
     json!({"iss": "sealgate", "sub": "eve", "username": "eve", "exp": now() + 60})
 }
 
 #[test]
-fn a_new_token_says_its_algorithm_and_begins_as_its_key_says() {
+fn a_new_token_names_its_algorithm_and_has_its_keys_header() {
     for algorithm in TokenAlgorithm::ALL {
         let home = tempfile::tempdir().unwrap();
         let settings = [("token_algorithm", algorithm.name()), ("token_cache", "0")];
@@ -91,7 +91,7 @@ fn a_new_token_says_its_algorithm_and_begins_as_its_key_says() {
 }
 
 #[test]
-fn issuer_audience_and_time_are_judged_with_every_algorithm() {
+fn issuer_audience_and_times_are_checked_with_every_algorithm() {
     for algorithm in TokenAlgorithm::ALL {
         let home = tempfile::tempdir().unwrap();
         let gate = |settings: &[(&str, &str)]| {
@@ -128,7 +128,7 @@ fn issuer_audience_and_time_are_judged_with_every_algorithm() {
 }
 
 #[test]
-fn nothing_that_is_public_signs_a_token() {
+fn public_keys_cannot_sign_tokens() {
     for algorithm in KEY_PAIRS {
         let home = tempfile::tempdir().unwrap();
         let gate = gate_of(home.path(), algorithm);
@@ -170,7 +170,7 @@ fn nothing_that_is_public_signs_a_token() {
 }
 
 #[test]
-fn a_good_signature_under_another_name_is_not_accepted() {
+fn a_valid_signature_under_another_algorithms_name_is_refused() {
     for algorithm in TokenAlgorithm::ALL {
         let home = tempfile::tempdir().unwrap();
         let gate = match algorithm {
@@ -188,7 +188,7 @@ fn a_good_signature_under_another_name_is_not_accepted() {
         for named in [
             "HS256", "EdDSA", "ES256", "Ed25519", "none", "", "ES384", "eddsa",
         ] {
-            // Ed25519 is the other name of what EdDSA does here.
+            // Ed25519 is another name for our EdDSA.
             let is_ours = algorithm == TokenAlgorithm::EdDsa && named == "Ed25519";
             if is_ours {
                 assert!(gate.verify_token(&sign(&header(named))).is_ok());
@@ -203,7 +203,7 @@ fn a_good_signature_under_another_name_is_not_accepted() {
             gate.verify_token(&sign(&brought)),
             Err(TokenError::Malformed)
         );
-        // The original's form is for JWT_SECRET_KEY alone.
+        // The original's format is accepted only with JWT_SECRET_KEY.
         let nameless = json!({"alg": algorithm.name(), "typ": "JWT"});
         assert_eq!(
             gate.verify_token(&sign(&nameless)),
@@ -217,7 +217,7 @@ fn a_good_signature_under_another_name_is_not_accepted() {
     }
 }
 
-/// The signature of exactly this text, by OpenSSL.
+/// OpenSSL's signature of exactly this text.
 fn raw_signature(algorithm: TokenAlgorithm, signed: &str) -> Vec<u8> {
     use openssl::bn::{BigNum, BigNumContext};
     use openssl::ec::{EcGroup, EcKey, EcPoint};
@@ -241,14 +241,14 @@ fn raw_signature(algorithm: TokenAlgorithm, signed: &str) -> Vec<u8> {
         .concat()
 }
 
-/// Whoever has an ES256 signature can make the other one of the same text (s becomes n - s).
+/// Anyone with an ES256 signature can compute a second one of the same text (s becomes n - s).
 #[test]
-fn a_token_that_was_taken_back_does_not_come_again_with_another_signature() {
+fn a_revoked_token_stays_revoked_under_another_signature() {
     let home = tempfile::tempdir().unwrap();
     let gate = gate_of(home.path(), TokenAlgorithm::Es256);
     let key = TokenKey::new(TokenAlgorithm::Es256, &PRIVATE).unwrap();
     let header = json!({"alg": "ES256", "kid": key.id(), "typ": "at+jwt"});
-    // Without an id of its own, as PyJWT makes them.
+    // Without a `jti`, as PyJWT issues them.
     let signed = format!("{}.{}", part(&header), part(&claims()));
     let signature = raw_signature(TokenAlgorithm::Es256, &signed);
     let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
@@ -264,7 +264,7 @@ fn a_token_that_was_taken_back_does_not_come_again_with_another_signature() {
 }
 
 #[test]
-fn the_signatures_of_the_vectors_are_judged_as_they_say() {
+fn the_signature_vectors_verify_as_expected() {
     let path = format!("{}/tests/vectors/jws.json", env!("CARGO_MANIFEST_DIR"));
     let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut judged = [0, 0];
@@ -284,7 +284,7 @@ fn the_signatures_of_the_vectors_are_judged_as_they_say() {
     assert!(judged[0] > 90 && judged[1] > 10, "{judged:?}");
 }
 
-/// The steps of a token's check up to its claims, which these have not.
+/// The steps of a token check before the claims, which these vectors lack.
 fn signature_is_good(key: &TokenKey, kid: Option<&str>, jws: &str) -> bool {
     let step = || -> Result<(), TokenError> {
         let parts = Parts::split(jws)?;
@@ -295,17 +295,17 @@ fn signature_is_good(key: &TokenKey, kid: Option<&str>, jws: &str) -> bool {
             return Err(TokenError::Foreign);
         }
         match key.verify(jws, header.alg.as_deref()) {
-            // Of claims that are none, which is looked at last.
+            // From the invalid claims, which are checked last.
             Err(TokenError::Malformed) => Ok(()),
             Err(refused) => Err(refused),
-            Ok(()) => panic!("a payload that is no claims is no token"),
+            Ok(()) => panic!("a payload without claims is not a token"),
         }
     };
     step().is_ok()
 }
 
 #[test]
-fn only_public_keys_are_shown_and_only_accepted_ones() {
+fn only_public_keys_of_accepted_keys_are_published() {
     let home = tempfile::tempdir().unwrap();
     let hs256 = gate(home.path(), &[]);
     assert_eq!(hs256.public_keys(), Vec::<Value>::new());

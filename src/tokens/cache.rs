@@ -1,8 +1,9 @@
-//! Tokens that have been checked, so that the next request with the same one costs a look.
+//! Remembers checked tokens, so that the next request with the same one costs only a lookup.
 //!
-//! A token is found by a keyed hash of all of it and then compared whole; its time and the ring's generation are looked
-//! at each time. Memory is bounded: a fixed number of places, and no token above a size. Nobody waits here: a place that
-//! is in use by another thread (or was, when a process forked) is passed by, and the token is checked as if unknown.
+//! A token is found by a keyed hash of the whole token and then compared in full; its times and the ring's generation are
+//! checked on every lookup. Memory is bounded by a fixed number of slots and a maximum token size. Nothing blocks here: if
+//! another thread holds a set's lock (or held it when the process forked), the cache is skipped and the token is checked in
+//! full.
 
 use std::hash::BuildHasher;
 use std::sync::RwLock;
@@ -22,13 +23,13 @@ use crate::base::random::random;
 /// Longer tokens are checked each time. With it a cache of 4096 tokens takes at most 22 MiB.
 const MAX_REMEMBERED: usize = 2048;
 
-/// How many tokens one set holds: where a token may be, and what one lock covers.
+/// How many tokens one set holds. A token can be only in its set, and each set has one lock.
 const WAYS: usize = 4;
 
 /// Remembers checked tokens.
 pub(super) struct TokenCache {
     hash: SeedableRandomState,
-    /// A power of two of them.
+    /// Their number is a power of two.
     sets: Box<[RwLock<Set>]>,
 }
 
@@ -37,21 +38,21 @@ type Set = [Option<Entry>; WAYS];
 struct Entry {
     hash: u64,
     generation: u64,
-    /// The store's epoch under which it was last known not to be taken back.
+    /// The store's epoch when it was last known not to be revoked.
     epoch: AtomicU64,
     token: Zeroizing<Box<str>>,
     checked: Checked,
-    /// Whether it was asked for since the set was last full.
+    /// Whether it was looked up since the set's flags were last cleared.
     used: AtomicBool,
 }
 
-/// Where a token may be.
+/// A token's position in the cache.
 pub(super) struct Place {
     hash: u64,
 }
 
 impl TokenCache {
-    /// A cache for about `tokens` tokens: as many as fill a power of two of sets.
+    /// A cache for about `tokens` tokens; the number of sets is rounded up to a power of two.
     pub(super) fn new(tokens: usize) -> Result<Self, Error> {
         let mut seed = [0; 8];
         random(&mut seed)?;
@@ -68,8 +69,8 @@ impl TokenCache {
         }
     }
 
-    /// The claims of a token that was checked under this generation and is still good now, and the store's epoch under which
-    /// it was last known not to be taken back.
+    /// The claims of a token that was checked under this generation and is still valid, and the store's epoch when it was
+    /// last known not to be revoked.
     pub(super) fn find(
         &self,
         place: &Place,
@@ -89,7 +90,7 @@ impl TokenCache {
         Some((entry.checked.claims.clone(), epoch))
     }
 
-    /// Notes that a token was not taken back as of this epoch.
+    /// Records that a token was not revoked as of this epoch.
     pub(super) fn confirm(&self, place: &Place, token: &str, epoch: u64) {
         if let Ok(set) = self.set(place).try_read()
             && let Some(entry) = entry_of(&set, place, token)
@@ -98,7 +99,7 @@ impl TokenCache {
         }
     }
 
-    /// Keeps a token that has just been checked under this generation and epoch, in the place of one that is of less use.
+    /// Keeps a token just checked under this generation and epoch, replacing a less useful one.
     pub(super) fn remember(
         &self,
         place: &Place,
@@ -135,8 +136,8 @@ fn entry_of<'s>(set: &'s Set, place: &Place, token: &str) -> Option<&'s Entry> {
         .find(|entry| entry.hash == place.hash && **entry.token == *token)
 }
 
-/// The place that `new` takes: its own, an empty or outdated one, else one that nobody has asked for since the set was
-/// last full of such as somebody had.
+/// The slot that `new` takes: its own, an empty or outdated one, or one not looked up since the set's flags were last
+/// cleared.
 fn victim<'s>(set: &'s mut Set, new: &Entry) -> &'s mut Option<Entry> {
     let now = now();
     let own = |slot: &Option<Entry>| {
@@ -161,24 +162,24 @@ fn victim<'s>(set: &'s mut Set, new: &Entry) -> &'s mut Option<Entry> {
             for old in set.iter().flatten() {
                 old.used.store(false, Ordering::Relaxed);
             }
-            // The hash decides: as good as any, and not the same one for all.
+            // Any slot will do; the hash varies the choice.
             (new.hash >> 62) as usize % WAYS
         });
     &mut set[at]
 }
 
 impl Checked {
-    /// The same judgement of time as a full check would give.
+    /// Checks the times exactly as a full check would.
     fn is_good_at(&self, now: Duration, leeway: Duration) -> bool {
         self.times.check(now, leeway).is_ok() && self.key.accepts_at(now.as_secs())
     }
 }
 
-/// The hash's other half of its key, which has to live as long as the process.
+/// The other half of the hash key, which has to live as long as the process.
 fn process_seed() -> &'static SharedSeed {
     static SEED: Lazy<SharedSeed> = Lazy::new(|| {
         let mut seed = [0; 8];
-        // The caches' own seeds are random too, and their making reports what goes wrong.
+        // Each cache has its own random seed as well, and creating it reports errors.
         let _ = random(&mut seed);
         SharedSeed::from_u64(u64::from_le_bytes(seed))
     });
@@ -218,27 +219,27 @@ mod tests {
     }
 
     #[test]
-    fn what_was_remembered_is_found_whole_and_under_its_ring_only() {
+    fn a_token_is_found_only_by_its_full_text_and_under_its_ring() {
         let cache = TokenCache::new(64).unwrap();
         remember(&cache, "a.b.c", 1, checked("alice", -10, 10));
         assert_eq!(find(&cache, "a.b.c", 1).as_deref(), Some("alice"));
         assert_eq!(find(&cache, "a.b.d", 1), None);
         assert_eq!(find(&cache, "a.b.c", 2), None);
-        // The same place, as after a collision, is not enough.
+        // The same position, as after a hash collision, is not enough.
         let place = cache.place("a.b.c");
         assert!(cache.find(&place, "a.b.d", 1, NO_LEEWAY).is_none());
         assert!(cache.find(&place, "a.b.cc", 1, NO_LEEWAY).is_none());
     }
 
     #[test]
-    fn the_epoch_is_the_one_that_was_confirmed_last() {
+    fn the_epoch_is_the_last_one_confirmed() {
         let cache = TokenCache::new(64).unwrap();
         let epoch = || {
             let found = cache.find(&cache.place("a"), "a", 1, NO_LEEWAY);
             found.map(|(_, epoch)| epoch)
         };
         cache.confirm(&cache.place("a"), "a", 5);
-        assert_eq!(epoch(), None, "confirming makes nothing known");
+        assert_eq!(epoch(), None, "confirming adds no entry");
         cache.remember(&cache.place("a"), "a", (1, 7), checked("alice", -10, 10));
         assert_eq!(epoch(), Some(7));
         cache.confirm(&cache.place("a"), "a", 8);
@@ -246,10 +247,10 @@ mod tests {
     }
 
     #[test]
-    fn time_is_looked_at_each_time() {
+    fn times_are_checked_on_every_lookup() {
         let leeway = Duration::from_secs(5);
         for (from, to) in [(-10, -2), (2, 10)] {
-            // A cache each: what is over makes room for others.
+            // A separate cache each: an expired token may be replaced by the next.
             let cache = TokenCache::new(64).unwrap();
             remember(&cache, "a", 1, checked("alice", from, to));
             assert_eq!(find(&cache, "a", 1), None);
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_tokens_takes_no_more_places_and_leaves_those_in_use() {
+    fn a_flood_of_tokens_takes_no_more_slots_and_keeps_those_in_use() {
         let cache = TokenCache::new(64).unwrap();
         remember(&cache, "busy", 1, checked("busy", -10, 10));
         for n in 0..10_000 {
@@ -278,10 +279,10 @@ mod tests {
     }
 
     #[test]
-    fn a_place_in_use_is_passed_by_and_not_waited_for() {
+    fn a_locked_set_is_skipped_without_waiting() {
         let cache = TokenCache::new(1).unwrap();
         remember(&cache, "a", 1, checked("alice", -10, 10));
-        // As a forked child finds it whose parent was just writing.
+        // As in a child forked while the parent was writing.
         let held = cache.sets[0].write().unwrap();
         assert_eq!(find(&cache, "a", 1), None);
         remember(&cache, "b", 1, checked("bob", -10, 10));

@@ -1,4 +1,4 @@
-//! What a verified token says.
+//! The claims of a verified token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::TokenError;
 use crate::keys::KeyState;
 
-/// The scope of tokens that anybody can log in for, and of tokens in the original's form.
+/// The scope of open login, without a password, and of tokens in the original's format.
 pub const OPEN_LOGIN_SCOPE: &str = "secure-data encrypt decrypt";
 
 /// The checked claims of a token. Cheap to clone: clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims(Arc<Inner>);
 
-/// What claims are made of.
+/// The claims, shared between clones.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Inner {
     pub(super) subject: String,
@@ -22,7 +22,7 @@ pub(super) struct Inner {
     pub(super) expires_at: u64,
     pub(super) id: Option<String>,
     pub(super) session: Option<String>,
-    /// The id in a token of another program: it can be taken back by that, which need not be its alone.
+    /// The `jti` of a token issued by another program. The token can be revoked by it, but it need not be unique.
     pub(super) foreign_id: Option<String>,
     pub(super) json: String,
 }
@@ -46,7 +46,7 @@ impl Claims {
         &self.0.subject
     }
 
-    /// The scope names, with spaces between.
+    /// The scope names, separated by spaces.
     pub fn scope(&self) -> &str {
         &self.0.scope
     }
@@ -56,7 +56,7 @@ impl Claims {
         self.0.scope.split(' ').any(|scope| scope == name)
     }
 
-    /// When it was issued, in seconds since 1970-01-01 UTC; the original's tokens do not say.
+    /// When it was issued, in seconds since 1970-01-01 UTC; `None` if the token lacks `iat`, as the original's do.
     pub fn issued_at(&self) -> Option<u64> {
         self.0.issued_at
     }
@@ -66,12 +66,12 @@ impl Claims {
         self.0.expires_at
     }
 
-    /// Its own id; the original's tokens have none.
+    /// Its id (`jti`); the original's tokens have none.
     pub fn id(&self) -> Option<&str> {
         self.0.id.as_deref()
     }
 
-    /// The login that it comes from (`sid`), where that can be refreshed.
+    /// The session it belongs to (`sid`), if that can be refreshed.
     pub fn session(&self) -> Option<&str> {
         self.0.session.as_deref()
     }
@@ -80,30 +80,30 @@ impl Claims {
         self.0.foreign_id.as_deref()
     }
 
-    /// All claims as the token has them, a JSON object.
+    /// All claims as they are in the token, a JSON object.
     pub fn json(&self) -> &str {
         &self.0.json
     }
 }
 
-/// A token that has been checked, and the time in which it is good.
+/// A checked token and when it is valid.
 pub(super) struct Checked {
     pub(super) claims: Claims,
     pub(super) times: Times,
-    /// Of the key that signed it.
+    /// The state of the key that signed it.
     pub(super) key: KeyState,
 }
 
-/// When a token is good, since 1970-01-01 UTC.
+/// When a token is valid, since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
-    /// `iat` or `nbf`, the later one.
+    /// The later of `iat` and `nbf`.
     pub(super) not_before: Option<Duration>,
     pub(super) expires_at: Duration,
 }
 
 impl Times {
-    /// `leeway`: how far the clocks of those who make and check tokens may differ.
+    /// `leeway`: how far the clocks of issuer and verifier may differ.
     pub(super) fn check(self, now: Duration, leeway: Duration) -> Result<(), TokenError> {
         let latest = now.saturating_add(leeway);
         if self.not_before.is_some_and(|start| start > latest) {

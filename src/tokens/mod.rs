@@ -1,8 +1,7 @@
-//! Tokens: JSON Web Tokens (RFC 7519), in our own form (RFC 9068's `at+jwt`) and in the original's.
+//! Tokens: JSON Web Tokens (RFC 7519), in our own format (RFC 9068's `at+jwt`) and in the original's.
 //!
-//! `strict` reads header and claims and refuses what a lenient reader would let through; `claims` is what a verified
-//! token says; `cache` remembers what has been checked. How a key signs is the business of `signing`, which keys there are
-//! the ring's.
+//! `strict` reads header and claims and refuses what a lenient reader would let through; `claims` holds a verified token's
+//! claims; `cache` remembers checked tokens. Signing is left to `signing`, and the keys to the key ring.
 
 mod cache;
 mod claims;
@@ -35,14 +34,14 @@ pub use claims::{Claims, OPEN_LOGIN_SCOPE};
 pub use settings::Settings;
 pub use strict::Unverified;
 
-/// The longest that a new token can live, in seconds: ten years.
+/// The longest lifetime of a new token, in seconds: ten years.
 pub const MAX_TTL: u64 = 315_576_000;
-/// `typ` of refresh tokens, which are good for nothing but new tokens.
+/// `typ` of refresh tokens, which can only be exchanged for new tokens.
 const REFRESH_TYPE: &str = "rt+jwt";
-/// A token's own id that is longer is not kept as it is.
+/// Longer token ids are stored as a hash.
 const MAX_KEPT_ID: usize = 128;
 
-/// What a token is good for.
+/// What a token is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenUse {
     Access,
@@ -50,7 +49,7 @@ pub(crate) enum TokenUse {
     Refresh,
 }
 
-/// What is asked of every token, and what new ones get.
+/// What every token must satisfy, and what new ones contain.
 pub(crate) struct TokenRules {
     ttl: Duration,
     leeway: Duration,
@@ -60,22 +59,22 @@ pub(crate) struct TokenRules {
     cache: Option<TokenCache>,
 }
 
-/// What a new token says beside the time and its own id.
+/// What a new token contains besides times and its id.
 #[derive(Debug, Clone)]
 pub struct Grant<'a> {
     /// The user: 1 to 256 characters, no control characters.
     pub subject: &'a str,
-    /// Scope names with single spaces between (RFC 6749, section 3.3).
+    /// Scope names separated by single spaces (RFC 6749, section 3.3).
     pub scope: &'a str,
-    /// How long it lives, at most [`MAX_TTL`] seconds; `None` for the setting's `token_ttl`.
+    /// How long it lives, at most [`MAX_TTL`] seconds; `None` for the setting `token_ttl`.
     pub ttl: Option<Duration>,
 }
 
-/// All that a new token is made of.
+/// Everything a new token is made from.
 pub(crate) struct Making<'a> {
     pub(crate) grant: &'a Grant<'a>,
     pub(crate) used_for: TokenUse,
-    /// The login that it comes from.
+    /// The session it belongs to.
     pub(crate) session: Option<&'a str>,
     /// In seconds since 1970-01-01 UTC.
     pub(crate) issued_at: u64,
@@ -84,7 +83,7 @@ pub(crate) struct Making<'a> {
 /// A new token.
 pub(crate) struct Made {
     pub(crate) token: String,
-    /// Its own id.
+    /// Its id (`jti`).
     pub(crate) id: String,
     /// In seconds since 1970-01-01 UTC.
     pub(crate) expires_at: u64,
@@ -117,7 +116,7 @@ impl TokenRules {
         })
     }
 
-    /// How long a new token lives where nobody says otherwise.
+    /// How long a new token lives unless the grant sets it.
     pub(crate) fn ttl(&self) -> Duration {
         self.ttl
     }
@@ -133,14 +132,14 @@ impl TokenRules {
         check_subject(grant.subject)?;
         if !valid_scope(grant.scope) {
             return Err(Error::InvalidInput(
-                "The scope must be names with single spaces between.".into(),
+                "The scope must be names separated by single spaces.".into(),
             ));
         }
         let id = new_id()?;
         let ttl = grant.ttl.unwrap_or(self.ttl);
         if ttl > Duration::from_secs(MAX_TTL) {
             return Err(Error::InvalidInput(format!(
-                "A token can live for {MAX_TTL} seconds (ten years) at most."
+                "A token can live for at most {MAX_TTL} seconds (ten years)."
             )));
         }
         let expires_at = making.issued_at.saturating_add(ttl.as_secs());
@@ -181,14 +180,14 @@ impl TokenRules {
         })
     }
 
-    /// Checks a token, or finds it among those that were checked before; one that was taken back is refused in any case.
+    /// Checks a token, or finds it in the cache; a revoked one is refused in either case.
     pub(crate) fn verify(
         &self,
         ring: &KeyRing,
         ledger: &Ledger,
         token: &str,
     ) -> Result<Claims, TokenError> {
-        // Before the store is asked: what changes meanwhile makes another epoch.
+        // Read before querying the store: a change in between starts a new epoch.
         let epoch = ledger.epoch().ok_or(TokenError::Unchecked)?;
         let still_good = |claims: &Claims| match epoch {
             0 => Ok(()),
@@ -213,9 +212,9 @@ impl TokenRules {
         Ok(claims)
     }
 
-    /// What the store has to know of a token to judge it.
+    /// What the store needs to check a token.
     fn presented<'a>(&self, claims: &'a Claims, id: &'a str) -> Presented<'a> {
-        // Ours have an id. Where another program made it, its clock may be ahead by as much as is let pass.
+        // Our tokens have an id. One issued by another program may come from a clock that is ahead by up to the leeway.
         let ahead = match claims.id() {
             Some(_) => 0,
             None => self.leeway.as_secs(),
@@ -230,7 +229,7 @@ impl TokenRules {
         }
     }
 
-    /// Checks everything of a token that is in the token itself; not whether it was taken back.
+    /// Checks everything in the token itself, but not whether it has been revoked.
     pub(crate) fn read(
         &self,
         ring: &KeyRing,
@@ -276,7 +275,7 @@ impl TokenRules {
         key.verify(token, header.alg.as_deref())?;
         let times = read.times();
         times.check(now(), self.leeway)?;
-        // A token with an audience is for that audience alone (RFC 7519, section 4.1.3).
+        // A token with an audience is only for that audience (RFC 7519, section 4.1.3).
         let meant_for_us = match &self.audience {
             // The original's tokens have none.
             Some(wanted) if read.has_audience() || !original => read.names_audience(wanted),
@@ -310,9 +309,9 @@ pub(crate) fn new_id() -> Result<String, Error> {
     Ok(encode_url(&id))
 }
 
-/// Under which name a token is taken back: its own id, or where it has none (the original's) or a very long one, the hash of
-/// what is signed. There is one text of that for each token, since no other encoding of it is accepted; of the signature
-/// there may be several, which an ES256 token's holder can make.
+/// The id under which a token is revoked: its own, or the hash of the signed part if it has none (the original's) or a very
+/// long one. Only one encoding of the signed part is accepted, so the hash is unique to the token. The signature is left
+/// out, since the holder of an ES256 token can create other valid ones.
 pub(crate) fn revocation_id<'a>(claims: &'a Claims, token: &str) -> Cow<'a, str> {
     match claims.id() {
         Some(id) if (1..=MAX_KEPT_ID).contains(&id.len()) => Cow::Borrowed(id),

@@ -1,26 +1,26 @@
-//! How long tokens live, and for whom they are.
+//! How long tokens live, and who they are for.
 
 use std::time::Duration;
 
-/// What is asked of every token, and what new ones get.
+/// What every token must satisfy, and what new ones contain.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `SEALGATE_TOKEN_TTL`: how long a new token lives.
     pub token_ttl: Duration,
-    /// `SEALGATE_REFRESH_TTL`: how long a refresh token lives; zero gives none.
+    /// `SEALGATE_REFRESH_TTL`: how long a refresh token lives; zero disables refresh tokens.
     pub refresh_ttl: Duration,
     /// `SEALGATE_LEEWAY`: how far clocks may differ.
     pub leeway: Duration,
-    /// `SEALGATE_ISSUER`: `iss` of new tokens, wanted in ours.
+    /// `SEALGATE_ISSUER`: `iss` of new tokens, required in our own tokens.
     pub issuer: String,
-    /// `SEALGATE_AUDIENCE`: `aud` of new tokens, wanted where set.
+    /// `SEALGATE_AUDIENCE`: `aud` of new tokens, required if set.
     pub audience: Option<String>,
-    /// `SEALGATE_TOKEN_CACHE`: how many checked tokens are remembered; zero remembers none.
+    /// `SEALGATE_TOKEN_CACHE`: how many checked tokens are cached; zero disables the cache.
     pub token_cache: usize,
 }
 
 impl Settings {
-    /// How long after its making the last token can still be accepted.
+    /// How long after being issued a token can still be accepted.
     pub fn longest_life(&self) -> Duration {
         let longest = self.token_ttl.max(self.refresh_ttl);
         longest.saturating_add(self.leeway)

@@ -1,8 +1,8 @@
-//! A strict reading of a token, before any signature is looked at.
+//! Strict parsing of a token, before any signature is verified.
 //!
-//! Refused, beyond what jwt-simple refuses: encodings that are not canonical, duplicate members at any depth, every header
-//! member that would change what is signed or bring a key along, claims of the wrong type, a missing `exp`, a missing user.
-//! What a decision needs of header and claims is kept, and nothing else is built.
+//! In addition to what jwt-simple refuses, this refuses non-canonical encodings, duplicate members at any depth, every header
+//! member that would change what is signed or supply a key, claims of the wrong type, a missing `exp` and a missing user.
+//! Only the parts of header and claims that a decision needs are kept.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use crate::base::json::Json;
 use crate::base::names::{valid_scope, valid_subject};
 use crate::signing::{ACCESS_TYPE, MAX_TOKEN, TokenKey};
 
-/// Header members that are read; and, behind these three, those that change the signed bytes, nest tokens, or name keys from
-/// outside (RFC 7515, section 4.1; RFC 7797), which are refused.
+/// The first three header members are read. The others are refused: they change the signed bytes, nest tokens, or name
+/// outside keys (RFC 7515, section 4.1; RFC 7797).
 const HEADER_MEMBERS: [&str; 15] = [
     "kid", "typ", "alg", "crit", "b64", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "cty",
     "zip", "enc", "salt",
 ];
 
-/// A token as it reads, not yet believed.
+/// A parsed token whose signature has not been verified.
 #[derive(Debug)]
 pub struct Unverified {
     header: String,
@@ -31,10 +31,10 @@ pub struct Unverified {
 }
 
 impl Unverified {
-    /// Takes a token apart.
+    /// Parses a token.
     ///
     /// # Errors
-    /// [`TokenError::Malformed`] for anything that is not one canonical reading of a token.
+    /// [`TokenError::Malformed`] for anything but a canonically encoded token.
     pub fn read(token: &str) -> Result<Self, TokenError> {
         let parts = Parts::split(token)?;
         let header = decode(parts.header)?;
@@ -55,7 +55,7 @@ impl Unverified {
     }
 }
 
-/// The members of what has been read once already.
+/// The members of text that has been parsed before.
 fn object(text: &str) -> Map<String, Value> {
     serde_json::from_str(text).unwrap_or_default()
 }
@@ -100,7 +100,7 @@ fn decode(part: &str) -> Result<String, TokenError> {
         .ok_or(TokenError::Malformed)
 }
 
-/// What the header says of the key and of the kind of token.
+/// The header members that name the key and the kind of token.
 #[derive(Default)]
 pub(super) struct ReadHeader<'a> {
     pub(super) key_id: Option<Cow<'a, str>>,
@@ -109,7 +109,7 @@ pub(super) struct ReadHeader<'a> {
 }
 
 impl<'a> ReadHeader<'a> {
-    /// What [`read`](Self::read) gives for the header that this key's tokens get.
+    /// What [`read`](Self::read) returns for the header of this key's tokens.
     pub(super) fn of_ours(key: &'a TokenKey) -> Self {
         ReadHeader {
             key_id: Some(Cow::Borrowed(key.id())),
@@ -131,7 +131,7 @@ impl<'a> ReadHeader<'a> {
         })
     }
 
-    /// It is a media type, whose `application/` may be left out (RFC 7515, section 4.1.9), in capitals or not.
+    /// `typ` is a media type: case-insensitive, and `application/` may be omitted (RFC 7515, section 4.1.9).
     pub(super) fn require_type(&self, wanted: &str, may_miss: bool) -> Result<(), TokenError> {
         const PREFIX: &str = "application/";
         let short = |typ| match str::split_at_checked(typ, PREFIX.len()) {
@@ -158,7 +158,7 @@ pub(super) struct ReadClaims<'a> {
     scope: Option<Cow<'a, str>>,
     id: Option<Cow<'a, str>>,
     session: Option<Cow<'a, str>>,
-    /// Empty where there is the claim but no name in it.
+    /// Empty if the claim is present but has no names.
     audience: Option<Vec<Cow<'a, str>>>,
     expires_at: u64,
     issued_at: Option<u64>,
@@ -221,8 +221,8 @@ impl<'a> ReadClaims<'a> {
             .is_some_and(|names| names.iter().any(|name| name == wanted))
     }
 
-    /// The claims of a token whose signature has been checked; `json` is what this was read from. `original`: the token
-    /// is in the original's form, whose user is `username` and whose scope is open login's, whatever it says.
+    /// The claims of a token whose signature has been verified; `json` is the text this was read from. `original`: the token
+    /// is in the original's format, where the user is `username` and the scope is always that of open login.
     pub(super) fn believed(&self, original: bool, json: &str) -> Result<Claims, TokenError> {
         let subject = match (&self.subject, &self.username) {
             (_, Some(username)) if original => username,
@@ -266,7 +266,7 @@ fn string(member: Option<Json<'_>>) -> Result<Option<Cow<'_, str>>, TokenError> 
         .transpose()
 }
 
-/// A NumericDate (RFC 7519, section 2) from 1970 on; fractions are cut off.
+/// A NumericDate (RFC 7519, section 2), not before 1970; fractions are truncated.
 fn seconds(member: Option<Json<'_>>) -> Result<Option<u64>, TokenError> {
     let Some(number) = member.map(Json::as_written) else {
         return Ok(None);

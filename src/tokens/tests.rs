@@ -24,7 +24,7 @@ fn grant(subject: &str) -> Grant<'_> {
     }
 }
 
-/// Signs any header and claims, as an attacker cannot and a careless issuer might.
+/// Signs any header and claims, as a careless issuer might.
 fn sign(key: &[u8], header: &str, claims: &str) -> String {
     let signed = format!(
         "{}.{}",
@@ -43,7 +43,7 @@ fn now() -> u64 {
 }
 
 #[test]
-fn a_new_token_says_what_the_formats_say() {
+fn a_new_token_follows_the_documented_format() {
     let gate = gate(&[("jwt_secret_key", SECRET), ("audience", "us")]);
     let token = gate.issue_token(&grant("alice")).unwrap();
     let read = Unverified::read(&token).unwrap();
@@ -75,7 +75,7 @@ fn a_new_token_says_what_the_formats_say() {
 }
 
 #[test]
-fn subjects_and_scopes_that_could_confuse_are_not_issued() {
+fn ambiguous_subjects_and_scopes_are_not_issued() {
     let gate = gate(&[]);
     let long = "ä".repeat(256);
     assert!(gate.issue_token(&grant(&long)).is_ok());
@@ -99,7 +99,7 @@ fn subjects_and_scopes_that_could_confuse_are_not_issued() {
 }
 
 #[test]
-fn the_vectors_are_judged_as_they_say() {
+fn the_vectors_verify_as_expected() {
     let path = format!("{}/tests/vectors/tokens.json", env!("CARGO_MANIFEST_DIR"));
     let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let gate = gate(&[(
@@ -108,7 +108,7 @@ fn the_vectors_are_judged_as_they_say() {
     )]);
     for vector in vectors["vectors"].as_array().unwrap() {
         let Some(token) = vector["token"].as_str() else {
-            continue; // told by a recipe; `no_larger_than_8_kib` has the case
+            continue; // described by a recipe; `no_larger_than_8_kib` covers it
         };
         let name = &vector["name"];
         match gate.verify_token(token) {
@@ -155,7 +155,7 @@ fn times_are_checked_with_the_leeway() {
         verify(json!({"username": "a", "exp": now() + 9, "nbf": now() + 2})),
         Ok(())
     );
-    // Beyond what 32 bits can count.
+    // Beyond 32 bits.
     for (name, late) in [("nbf", 1_u64 << 32), ("iat", u64::MAX)] {
         let mut claims = json!({"username": "a", "exp": u64::MAX});
         claims[name] = late.into();
@@ -163,7 +163,7 @@ fn times_are_checked_with_the_leeway() {
     }
 }
 
-/// The type is a media type: its `application/` may stand there (RFC 7515, section 4.1.9).
+/// The type is a media type, so `application/` is allowed (RFC 7515, section 4.1.9).
 #[test]
 fn the_type_may_be_written_in_full_and_in_capitals() {
     let gate = gate(&[("jwt_secret_key", SECRET)]);
@@ -203,7 +203,7 @@ fn the_type_may_be_written_in_full_and_in_capitals() {
 }
 
 #[test]
-fn the_originals_form_needs_the_secret_of_the_settings() {
+fn the_originals_format_needs_jwt_secret_key() {
     let claims = json!({"username": "bob", "exp": now() + 60}).to_string();
     let token = sign(SECRET.as_bytes(), r#"{"alg":"HS256","typ":"JWT"}"#, &claims);
     let claims = gate(&[("jwt_secret_key", SECRET)])
@@ -218,7 +218,7 @@ fn the_originals_form_needs_the_secret_of_the_settings() {
 }
 
 #[test]
-fn a_token_cannot_widen_itself_by_claims_of_the_originals_form() {
+fn a_token_in_the_originals_format_cannot_widen_its_own_scope() {
     let gate = gate(&[("jwt_secret_key", SECRET)]);
     let claims = json!({"username": "bob", "sub": "admin", "scope": "admin", "exp": now() + 60});
     let token = sign(SECRET.as_bytes(), r#"{"alg":"HS256"}"#, &claims.to_string());
@@ -230,7 +230,7 @@ fn a_token_cannot_widen_itself_by_claims_of_the_originals_form() {
 }
 
 #[test]
-fn a_token_of_the_originals_form_for_another_audience_is_foreign() {
+fn a_token_in_the_originals_format_for_another_audience_is_foreign() {
     let claims = json!({"username": "bob", "exp": now() + 60, "aud": "billing"}).to_string();
     let token = sign(SECRET.as_bytes(), r#"{"alg":"HS256"}"#, &claims);
     let gate_for =
@@ -251,7 +251,7 @@ fn a_token_of_the_originals_form_for_another_audience_is_foreign() {
 }
 
 #[test]
-fn issuer_and_audience_are_for_us() {
+fn issuer_and_audience_must_be_ours() {
     let us = gate(&[("jwt_secret_key", SECRET), ("audience", "us")]);
     let them = gate(&[("jwt_secret_key", SECRET), ("audience", "them")]);
     let nobody = gate(&[("jwt_secret_key", SECRET)]);
@@ -265,7 +265,7 @@ fn issuer_and_audience_are_for_us() {
     assert_eq!(
         us.verify_token(&plain),
         Err(TokenError::Foreign),
-        "an audience is wanted"
+        "an audience is required"
     );
 }
 
@@ -284,11 +284,11 @@ fn no_larger_than_8_kib() {
     );
 }
 
-/// Users, scopes and what the settings may have are far too short for that; a Rust program can fill in an issuer of any length.
+/// Users, scopes and settings are far too short for that, but a Rust program can set an issuer of any length.
 #[test]
 fn the_longest_token_that_is_issued_is_the_longest_that_is_accepted() {
     let mut longest = 0;
-    // With each algorithm, since base64 has no text of every length.
+    // With each algorithm, since base64 cannot produce every length.
     for algorithm in ["HS256", "EdDSA", "ES256"] {
         let mut config = Config::new();
         config.set("keys", "ephemeral").unwrap();
@@ -321,9 +321,9 @@ fn the_longest_token_that_is_issued_is_the_longest_that_is_accepted() {
     assert_eq!(longest, MAX_TOKEN);
 }
 
-/// A refresh token says that it is one; whoever signs the original's tokens must not be able to make one by saying nothing.
+/// A refresh token is marked as one; a holder of the original's secret must not be able to create one by omitting the mark.
 #[test]
-fn a_token_without_key_id_refreshes_nothing() {
+fn a_token_without_a_key_id_cannot_be_used_to_refresh() {
     let gate = gate(&[("jwt_secret_key", SECRET)]);
     let claims = json!({"username": "alice", "exp": now() + 60, "sid": "a"}).to_string();
     for (typ, accepted) in [
@@ -339,7 +339,7 @@ fn a_token_without_key_id_refreshes_nothing() {
 }
 
 #[test]
-fn whatever_comes_in_is_refused_without_a_panic() {
+fn arbitrary_input_is_refused_without_a_panic() {
     let gate = gate(&[("jwt_secret_key", SECRET)]);
     let token = gate.issue_token(&grant("alice")).unwrap();
     assert_eq!(gate.verify_token(""), Err(TokenError::Missing));
@@ -385,13 +385,13 @@ fn the_leeway_is_exact_at_both_ends() {
 }
 
 #[test]
-fn a_remembered_token_is_still_refused_when_its_time_is_over() {
+fn a_cached_token_is_refused_once_it_expires() {
     let gate = gate(&[("leeway", "0")]);
     let brief = Grant {
         ttl: Some(Duration::from_secs(1)),
         ..grant("alice")
     };
-    // On a machine that stalls its time may be over before it is looked at twice.
+    // On a stalled machine it may expire before the second check.
     let mut attempts = (0..10).map(|_| {
         let token = gate.issue_token(&brief).unwrap();
         let first = gate.verify_token(&token).ok()?;
@@ -406,7 +406,7 @@ fn a_remembered_token_is_still_refused_when_its_time_is_over() {
 }
 
 #[test]
-fn with_and_without_a_cache_the_same_tokens_are_good() {
+fn the_same_tokens_are_valid_with_and_without_a_cache() {
     let with = gate(&[("jwt_secret_key", SECRET)]);
     let without = gate(&[("jwt_secret_key", SECRET), ("token_cache", "0")]);
     let token = with.issue_token(&grant("alice")).unwrap();
@@ -414,7 +414,7 @@ fn with_and_without_a_cache_the_same_tokens_are_good() {
         let mut changed = token.clone().into_bytes();
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
         let changed = String::from_utf8(changed).unwrap();
-        // Before and after the whole one has been remembered, and twice.
+        // Before and after the unchanged token has been cached, and twice.
         for gate in [&with, &without, &with] {
             assert!(gate.verify_token(&changed).is_err(), "{at}");
         }
@@ -423,7 +423,7 @@ fn with_and_without_a_cache_the_same_tokens_are_good() {
 }
 
 #[test]
-fn no_lifetime_wraps_round() {
+fn no_lifetime_overflows() {
     let ring = "ephemeral";
     let mut config = crate::Config::new();
     config.set("keys", ring).unwrap();
@@ -442,7 +442,7 @@ fn no_lifetime_wraps_round() {
         let refused = gate.issue_token(&grant(Some(ttl))).unwrap_err();
         assert!(refused.to_string().contains("ten years"), "{refused}");
     }
-    // Settings of a Rust program's own making.
+    // Settings built by a Rust program.
     settings.tokens.token_ttl = Duration::MAX;
     settings.tokens.leeway = Duration::MAX;
     let gate = Gate::new(&settings).unwrap();

@@ -1,7 +1,7 @@
-//! People with passwords: who there is, what they may do, and whether somebody is who they say.
+//! Accounts with passwords: adding and changing them, their scopes, and checking passwords.
 //!
-//! `password` hashes, and says which passwords will do; `lockout` slows those down who guess. Where accounts are kept is the
-//! store's business, and what a token of theirs may do the token's.
+//! `password` hashes passwords and decides which are acceptable; `lockout` slows down guessing. Storing accounts is left to
+//! `store`, and what their tokens permit to `tokens`.
 
 mod lockout;
 mod password;
@@ -25,8 +25,8 @@ pub(crate) use password::DEAREST;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
 pub use settings::Settings;
 
-/// The accounts of a data directory. `Send` and `Sync`; what is changed here takes effect within a second in every process
-/// that uses the same directory.
+/// The accounts of a data directory. `Send` and `Sync`; a change takes effect within a second in every process that uses the
+/// same directory.
 ///
 /// ```
 /// # fn main() -> Result<(), sealgate::Error> {
@@ -52,22 +52,22 @@ pub struct Users {
 /// An account, without its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The name that is logged in with.
+    /// The username.
     pub name: String,
-    /// Scope names with single spaces between: the most that tokens of this user may have.
+    /// Scope names separated by single spaces: the most that this user's tokens may have.
     pub scope: String,
-    /// Whether nobody may log in under it.
+    /// Whether it cannot log in.
     pub disabled: bool,
-    /// When it was made, in seconds since 1970-01-01 UTC.
+    /// When it was added, in seconds since 1970-01-01 UTC.
     pub created: u64,
 }
 
-/// Somebody who has shown to be who they say.
+/// A user whose password has been verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     name: String,
     scope: String,
-    /// The account's, when the password was checked.
+    /// The account's version when the password was checked.
     version: i64,
 }
 
@@ -77,7 +77,7 @@ impl Login {
         &self.name
     }
 
-    /// The most that tokens of this user may have.
+    /// The widest scope that this user's tokens may have.
     pub fn scope(&self) -> &str {
         &self.scope
     }
@@ -88,10 +88,10 @@ impl Login {
 }
 
 impl Users {
-    /// The accounts in the store's data directory. Opens and makes nothing yet.
+    /// The accounts in the store's data directory. Does not open or create anything yet.
     ///
     /// # Errors
-    /// [`Error::Crypto`] where the system has no random bytes.
+    /// [`Error::Crypto`] if the system supplies no random bytes.
     pub fn new(settings: &Settings, store: &store::Settings) -> Result<Self, Error> {
         Users::with_ledger(settings, Arc::new(Ledger::new(store)))
     }
@@ -107,10 +107,10 @@ impl Users {
         })
     }
 
-    /// Makes an account.
+    /// Adds an account.
     ///
     /// # Errors
-    /// [`Error::UserExists`], [`Error::InvalidName`], [`Error::WeakPassword`]; [`Error::InvalidInput`] where the scope is
+    /// [`Error::UserExists`], [`Error::InvalidName`], [`Error::WeakPassword`]; [`Error::InvalidInput`] if the scope is
     /// malformed; [`Error::Store`].
     pub fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
         check_subject(name).map_err(|error| Error::InvalidName(error.to_string()))?;
@@ -129,7 +129,7 @@ impl Users {
         added.then_some(()).ok_or(Error::UserExists)
     }
 
-    /// At most `most` accounts in the order of their names (by bytes), beginning behind `after`.
+    /// At most `most` accounts, ordered by name (bytewise), starting after the name `after`.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -141,7 +141,7 @@ impl Users {
         Ok(accounts.into_iter().map(User::of).collect())
     }
 
-    /// The account of this name.
+    /// The account with this name.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -152,7 +152,7 @@ impl Users {
         }
     }
 
-    /// Gives an account another password, and takes all its tokens back. `false`: there is no such account.
+    /// Changes an account's password and revokes all its tokens. `false`: there is no such account.
     ///
     /// # Errors
     /// [`Error::WeakPassword`]; [`Error::Store`].
@@ -161,16 +161,16 @@ impl Users {
         self.change(name, Change::Password(self.hasher.hash(password)?))
     }
 
-    /// Gives an account other scopes; where one is taken away, so are all tokens. `false`: there is no such account.
+    /// Changes an account's scopes; if one is removed, all its tokens are revoked. `false`: there is no such account.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where the scope is malformed; [`Error::Store`].
+    /// [`Error::InvalidInput`] if the scope is malformed; [`Error::Store`].
     pub fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
         check_scope(scope)?;
         self.change(name, Change::Scope(scope.to_owned()))
     }
 
-    /// Switches an account off, which takes all its tokens back for good, or on again. `false`: there is no such account.
+    /// Disables an account, which revokes all its tokens for good, or enables it again. `false`: there is no such account.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -178,8 +178,8 @@ impl Users {
         self.change(name, Change::Disabled(disabled))
     }
 
-    /// Removes an account and takes all its tokens back. `false`: there is no such account. Passwords are wanted all the
-    /// same when none is left.
+    /// Removes an account and revokes all its tokens. `false`: there is no such account. Logins still require a password
+    /// after the last account is removed.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -188,7 +188,7 @@ impl Users {
     }
 
     fn change(&self, name: &str, change: Change) -> Result<bool, Error> {
-        // Without a store there is nobody, and none has to be made to know that.
+        // Without a store there are no accounts, so there is no need to create one.
         let Some(store) = self.ledger.reading()? else {
             return Ok(false);
         };
@@ -197,16 +197,16 @@ impl Users {
         Ok(changed)
     }
 
-    /// Checks a password. Takes as long as a hash, and waits where as many are being made as the settings permit.
+    /// Checks a password. Takes as long as one hash, and waits while as many hashes are running as the settings permit.
     ///
-    /// `from` is where the caller is: an address as text (IPv6 counts by /64), or anything else that stands for a place.
-    /// After some wrong passwords for one name from one place, further tries from there have to wait, longer and longer, up
-    /// to 15 minutes. After twice as many from one network (/48, IPv4 /24), or four times as many from anywhere, tries from
-    /// places that the name has not logged in from before wait up to a minute.
+    /// `from` identifies where the caller is: an address as text (IPv6 counts by /64), or any other text. After several
+    /// wrong passwords for one name from one place, further attempts from there are delayed, longer each time, up to 15
+    /// minutes. After twice as many from one network (/48, IPv4 /24), or four times as many from anywhere, attempts from
+    /// places where the name has not logged in before are delayed up to a minute.
     ///
     /// # Errors
-    /// [`Error::LoginFailed`], one error at one cost for an unknown name, a wrong password and an account that is switched
-    /// off; [`Error::RateLimited`] while tries are put off; [`Error::Store`].
+    /// [`Error::LoginFailed`], with the same error and cost for an unknown name, a wrong password and a disabled account;
+    /// [`Error::RateLimited`] while attempts are delayed; [`Error::Store`].
     pub fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
         let tried = self
             .lockouts
@@ -216,7 +216,7 @@ impl Users {
             lockouts.check(tried)?;
         }
         let mut place = self.hasher.place();
-        // Others may have failed while this one waited.
+        // Other attempts may have failed while this one waited.
         if let Some((lockouts, tried)) = tried {
             lockouts.check(tried)?;
         }
@@ -229,12 +229,12 @@ impl Users {
         let matches = self.hasher.verify(&mut place, password, kept)?;
         let account = found.filter(|account| matches && account.name == name && !account.disabled);
         let Some(account) = account else {
-            // Others may be waiting for it, and a host's log function may wait for them.
+            // Free it before logging: other logins may be waiting for it, and a host's log function may be waiting for them.
             drop(place);
             if !is_affordable {
                 log::error!(
-                    "A password hash in the store has costs that no settings ask for: nobody can log in with it. Give that \
-                     account another password (sealgate user passwd), and find out who writes to the store."
+                    "A password hash in the store has costs beyond what any settings permit, so it is refused. Set a new \
+                     password for that account (sealgate user passwd), and find out who writes to the store."
                 );
             }
             if let Some((lockouts, tried)) = tried {
@@ -261,19 +261,19 @@ impl Users {
         })
     }
 
-    /// Whether the store in the settings' data directory, if there is one, is out of others' reach. Opens nothing.
+    /// Checks that other users cannot access the store in the settings' data directory, if there is one. Does not open it.
     ///
     /// # Errors
-    /// [`Error::Store`] where others can get at it; the sentence says how to mend that.
+    /// [`Error::Store`] if others can access it; the message explains the fix.
     pub fn check_access(settings: &store::Settings) -> Result<(), Error> {
         let folder = settings.data_dir.as_deref();
         folder.map_or(Ok(()), SqliteStore::check_access)
     }
 
-    /// Looks the whole store through. `false`: there is none.
+    /// Checks the integrity of the whole store. `false`: there is none.
     ///
     /// # Errors
-    /// [`Error::Store`] where it is damaged; the sentence says how to restore it.
+    /// [`Error::Store`] if it is damaged; the message explains how to restore it.
     pub fn check_store(&self) -> Result<bool, Error> {
         match self.ledger.reading()? {
             Some(store) => store.check().map(|()| true),
@@ -281,10 +281,10 @@ impl Users {
         }
     }
 
-    /// Copies the store into a new file that only its owner can read, while others go on using it. `false`: there is none.
+    /// Copies the store into a new file that only its owner can read, while it stays in use. `false`: there is none.
     ///
     /// # Errors
-    /// [`Error::Store`] where there is something of the file's name, or it cannot be written.
+    /// [`Error::Store`] if the file exists or cannot be written.
     pub fn back_up_store(&self, to: &Path) -> Result<bool, Error> {
         match self.ledger.reading()? {
             Some(store) => store.back_up(to).map(|()| true),
@@ -292,7 +292,7 @@ impl Users {
         }
     }
 
-    /// How many passwords are hashed at a time.
+    /// How many passwords may be hashed at once.
     pub(crate) fn places(&self) -> usize {
         self.hasher.places()
     }
@@ -314,15 +314,15 @@ fn check_scope(scope: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::InvalidInput(
-        "The scope must be names of visible ASCII characters with single spaces between."
+        "The scope must be names of visible ASCII characters, separated by single spaces."
             .to_owned(),
     ))
 }
 
-/// How long what was revoked is remembered, in seconds: earlier versions issued tokens for as long as this.
+/// How long revocations are remembered, in seconds: earlier versions issued tokens with lifetimes up to this.
 const LONGEST_LIFE: u64 = u32::MAX as u64;
 
-/// Now, and when the last token that could have been issued until now will have expired.
+/// Now, and when every token issued so far will have expired.
 pub(crate) fn from_now() -> Moment {
     let now = unix_now();
     Moment {

@@ -1,5 +1,5 @@
-//! Passwords: which ones will do, and their hashes (argon2id, RFC 9106), of which only so many are made at a time, so that
-//! memory has a ceiling.
+//! Passwords: which are acceptable, and their hashes (argon2id, RFC 9106). The number computed at once is limited to bound
+//! memory.
 
 use std::collections::HashSet;
 use std::mem;
@@ -15,23 +15,23 @@ use crate::base::sync::lock;
 use crate::store::PasswordHash;
 use crate::{Error, Secret};
 
-/// In characters (NIST SP 800-63B, section 3.1.1.2, asks for at least 8).
+/// In characters (NIST SP 800-63B, section 3.1.1.2, requires at least 8).
 pub const SHORTEST_PASSWORD: usize = 8;
 /// In characters.
 pub const LONGEST_PASSWORD: usize = 128;
-/// The dearest hashes that settings can ask for: memory in KiB, passes, lanes.
+/// The highest costs that settings can select: memory in KiB, passes, lanes.
 pub(crate) const DEAREST: (u32, u32, u32) = (1 << 20, 100, 16);
 const HASH_SIZE: usize = 32;
 const SALT_SIZE: usize = 16;
 
-/// The passwords of at least 8 characters among the 20,000 that leak most often, in small letters and sorted: the list by
-/// Royce Williams that Django checks passwords against (django/contrib/auth/common-passwords.txt.gz of Django 5.2).
+/// The passwords of at least 8 characters among the 20,000 most often leaked, in lower case and sorted: Royce Williams' list,
+/// which Django checks passwords against (django/contrib/auth/common-passwords.txt.gz in Django 5.2).
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// Whether a password will do for this user.
+/// Checks that a password is acceptable for this user.
 ///
 /// # Errors
-/// [`Error::WeakPassword`] with what is wanted.
+/// [`Error::WeakPassword`] with the requirement it fails.
 pub(super) fn check(name: &str, password: &Secret) -> Result<(), Error> {
     static KNOWN: Lazy<HashSet<&str>> = Lazy::new(|| COMMON.lines().collect());
     let wrong = |sentence: &str| Err(Error::WeakPassword(sentence.to_owned()));
@@ -43,15 +43,15 @@ pub(super) fn check(name: &str, password: &Secret) -> Result<(), Error> {
     }
     let small = Zeroizing::new(text.to_lowercase());
     if KNOWN.contains(small.as_str()) {
-        return wrong("The password is one of those that everybody tries first. Choose another.");
+        return wrong("The password is among the most commonly used. Choose another.");
     }
     if *small == name.to_lowercase() {
-        return wrong("The password must be another than the username.");
+        return wrong("The password must differ from the username.");
     }
     Ok(())
 }
 
-/// Makes hashes under the settings' costs, so many at a time.
+/// Computes hashes with the settings' costs, a limited number at once.
 pub(super) struct Hasher {
     memory: u32,
     passes: u32,
@@ -60,20 +60,21 @@ pub(super) struct Hasher {
     places: Arc<Places>,
 }
 
-/// Where hashes are made.
+/// The slots in which hashes are computed.
 struct Places {
-    /// The memory of each place that was used before and is free.
+    /// The free slots.
     free: Mutex<Free>,
     freed: Condvar,
 }
 
 struct Free {
+    /// The memory of each free slot that has been used before.
     memories: Vec<Vec<Block>>,
-    /// Places that were never used.
+    /// Slots that were never used.
     unused: usize,
 }
 
-/// The right to make hashes, one after another.
+/// A slot: the right to compute hashes, one after another.
 pub(super) struct Place {
     of: Arc<Places>,
     memory: Vec<Block>,
@@ -98,7 +99,7 @@ impl Hasher {
         self.most
     }
 
-    /// Waits until a hash may be made.
+    /// Waits for a free slot.
     pub(super) fn place(&self) -> Place {
         let of = self.places.clone();
         let memory = of.wait();
@@ -127,8 +128,8 @@ impl Hasher {
         Ok(made)
     }
 
-    /// Whether it is the password that this was kept of. Where nothing was kept, it costs the same and is not; so where what is
-    /// kept costs more than any settings permit, which would take the machine's memory or hours.
+    /// Whether the password matches the stored hash. Without one, or if its costs exceed what any settings permit (and would
+    /// exhaust memory or take hours), it costs the same and does not match.
     pub(super) fn verify(
         &self,
         place: &mut Place,
@@ -150,7 +151,7 @@ impl Hasher {
         Ok(kept.hash.len() == HASH_SIZE && openssl::memcmp::eq(&computed[..], &kept.hash))
     }
 
-    /// Whether it cost less to make than the settings want by now.
+    /// Whether it has lower costs than the settings now require.
     pub(super) fn is_outdated(&self, kept: &PasswordHash) -> bool {
         kept.memory < self.memory || kept.passes < self.passes || kept.lanes < self.lanes
     }
@@ -167,7 +168,7 @@ impl Places {
         }
     }
 
-    /// Waits for a place, and gives its memory.
+    /// Waits for a slot and returns its memory.
     fn wait(&self) -> Vec<Block> {
         let mut free = lock(&self.free);
         loop {
@@ -187,7 +188,7 @@ impl Places {
 }
 
 impl PasswordHash {
-    /// Whether settings of any kind may have asked for what it costs.
+    /// Whether any settings can select these costs.
     pub(super) fn is_affordable(&self) -> bool {
         let (memory, passes, lanes) = DEAREST;
         self.memory <= memory && self.passes <= passes && self.lanes <= lanes
@@ -204,11 +205,11 @@ impl Place {
             .map_err(|_| Error::Crypto("the costs of a password hash are out of range"))?;
         let blocks = params.block_count();
         if self.memory.len() < blocks {
-            // Not beside the old one: the ceiling holds for both together.
+            // Free the old memory first, so that both together stay within the bound.
             self.memory = Vec::new();
             self.memory
                 .try_reserve_exact(blocks)
-                .map_err(|_| Error::Crypto("there is no memory for a password hash"))?;
+                .map_err(|_| Error::Crypto("not enough memory for a password hash"))?;
             self.memory.resize(blocks, Block::new());
         }
         let mut hash = Zeroizing::new([0; HASH_SIZE]);

@@ -1,6 +1,6 @@
-//! What a password costs, and when guessing is slowed down.
+//! What a password hash costs, and when guessing is slowed down.
 
-/// How passwords are hashed and tried.
+/// How passwords are hashed, and when wrong ones cause delays.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `SEALGATE_PASSWORD_MEMORY` in KiB: argon2id's m.
@@ -9,9 +9,9 @@ pub struct Settings {
     pub password_passes: u32,
     /// `SEALGATE_PASSWORD_LANES`: argon2id's p.
     pub password_lanes: u32,
-    /// `SEALGATE_PASSWORD_HASHES`: how many are made at a time; zero: as many as there are cores.
+    /// `SEALGATE_PASSWORD_HASHES`: how many are computed at once; zero for as many as there are cores.
     pub password_hashes: usize,
-    /// `SEALGATE_LOCKOUT_AFTER`: wrong passwords before tries are put off; zero never does.
+    /// `SEALGATE_LOCKOUT_AFTER`: wrong passwords before attempts are delayed; zero disables delays.
     pub lockout_after: u32,
 }
 

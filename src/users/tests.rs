@@ -1,11 +1,11 @@
-//! Accounts: who gets in, at what cost, and what passwords will do.
+//! Accounts: who can log in, at what cost, and which passwords are acceptable.
 
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::Config;
 
-/// Cheap hashes: what is tested is not their cost.
+/// With cheap hashes: their cost is not under test.
 const CHEAP: &[(&str, &str)] = &[("password_memory", "1024"), ("password_passes", "1")];
 
 fn users(folder: &std::path::Path, settings: &[(&str, &str)]) -> Users {
@@ -23,7 +23,7 @@ fn users(folder: &std::path::Path, settings: &[(&str, &str)]) -> Users {
 const PASSWORD: &str = "a quiet harbour";
 
 #[test]
-fn passwords_are_8_to_128_characters_and_none_that_everybody_tries() {
+fn passwords_are_8_to_128_characters_and_not_common() {
     let folder = tempfile::tempdir().unwrap();
     let users = users(folder.path(), &[]);
     let long = "ü".repeat(128);
@@ -68,7 +68,7 @@ fn passwords_are_8_to_128_characters_and_none_that_everybody_tries() {
 }
 
 #[test]
-fn only_the_password_of_an_account_that_is_on_lets_in() {
+fn only_the_password_of_an_enabled_account_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let users = users(folder.path(), &[("lockout_after", "0")]);
     assert_eq!(
@@ -78,7 +78,7 @@ fn only_the_password_of_an_account_that_is_on_lets_in() {
     );
     assert!(
         !folder.path().join("state").exists(),
-        "asking makes nothing"
+        "checking creates nothing"
     );
     users.add("alice", &PASSWORD.into(), "encrypt").unwrap();
     users.add("zoe", &"another harbour".into(), "").unwrap();
@@ -91,7 +91,7 @@ fn only_the_password_of_an_account_that_is_on_lets_in() {
         ("alice", "another harbour"),
         ("Alice", PASSWORD),
         ("bob", PASSWORD),
-        // The account whose hash stands in for that of a name that nobody has.
+        // The account whose hash stands in for that of an unknown name.
         ("yan", "another harbour"),
         ("zz", PASSWORD),
         ("", PASSWORD),
@@ -142,7 +142,7 @@ fn only_the_password_of_an_account_that_is_on_lets_in() {
 }
 
 #[test]
-fn a_hash_of_lower_costs_is_made_anew_at_the_next_login() {
+fn a_hash_with_lower_costs_is_replaced_at_the_next_login() {
     let folder = tempfile::tempdir().unwrap();
     users(folder.path(), &[])
         .add("alice", &PASSWORD.into(), "")
@@ -157,16 +157,13 @@ fn a_hash_of_lower_costs_is_made_anew_at_the_next_login() {
     };
     let before = kept();
     assert!(dearer.check("alice", &"wrong password".into(), "").is_err());
-    assert_eq!(kept(), before, "whoever does not know it changes nothing");
+    assert_eq!(kept(), before, "a wrong password changes nothing");
     dearer.check("alice", &PASSWORD.into(), "").unwrap();
     let after = kept();
     assert_eq!((after.password.memory, after.password.passes), (2048, 3));
     assert_ne!(after.password.salt, before.password.salt);
-    assert_eq!(
-        after.version, before.version,
-        "nobody is logged out by that"
-    );
-    // Costs that were lowered leave the better hash in place.
+    assert_eq!(after.version, before.version, "tokens stay valid");
+    // Lower costs leave the stronger hash in place.
     users(folder.path(), &[])
         .check("alice", &PASSWORD.into(), "")
         .unwrap();
@@ -174,7 +171,7 @@ fn a_hash_of_lower_costs_is_made_anew_at_the_next_login() {
 }
 
 #[test]
-fn a_hash_whose_costs_nobody_can_have_asked_for_is_not_made() {
+fn a_hash_with_costs_beyond_the_limits_is_not_computed() {
     let folder = tempfile::tempdir().unwrap();
     let users = users(folder.path(), &[("lockout_after", "0")]);
     users.add("alice", &PASSWORD.into(), "").unwrap();
@@ -203,7 +200,7 @@ fn a_hash_whose_costs_nobody_can_have_asked_for_is_not_made() {
 }
 
 #[test]
-fn guessing_is_put_off_for_a_name_from_a_place_whether_anybody_has_it_or_not() {
+fn guessing_is_delayed_by_name_and_place_whether_or_not_the_account_exists() {
     let folder = tempfile::tempdir().unwrap();
     let users = users(folder.path(), &[("lockout_after", "3")]);
     users.add("alice", &PASSWORD.into(), "").unwrap();
@@ -219,7 +216,7 @@ fn guessing_is_put_off_for_a_name_from_a_place_whether_anybody_has_it_or_not() {
         let right = users.check(name, &PASSWORD.into(), "a");
         let put_off =
             matches!(right, Err(Error::RateLimited { retry_after }) if retry_after <= second);
-        // A machine that stalls may let the second pass.
+        // On a stalled machine the second may have passed.
         assert!(put_off || failed.elapsed() > second, "{name}: {right:?}");
     }
     assert!(
@@ -234,7 +231,7 @@ fn guessing_is_put_off_for_a_name_from_a_place_whether_anybody_has_it_or_not() {
 }
 
 #[test]
-fn so_many_hashes_are_made_at_a_time_and_no_more() {
+fn the_number_of_hashes_computed_at_once_is_limited() {
     let folder = tempfile::tempdir().unwrap();
     let users = users(
         folder.path(),
@@ -245,7 +242,7 @@ fn so_many_hashes_are_made_at_a_time_and_no_more() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| users.check("alice", &PASSWORD.into(), ""));
         std::thread::sleep(Duration::from_millis(100));
-        assert!(!waiting.is_finished(), "there was no place");
+        assert!(!waiting.is_finished(), "there was no free slot");
         drop(held);
         assert!(waiting.join().unwrap().is_ok());
     });

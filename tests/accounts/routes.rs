@@ -62,7 +62,7 @@ fn what_is_no_account_is_refused_and_nothing_is_kept_of_it() {
     let long = "x".repeat(257);
     for (name, scopes, password, why) in [
         ("a", "decrypt", "1234567", "8 to 128"),
-        ("a", "decrypt", "iloveyou1", "everybody tries"),
+        ("a", "decrypt", "iloveyou1", "most commonly used"),
         ("a", "decrypt", "", "no password"),
         ("", "decrypt", PASSWORD, "1 to 256"),
         (&long, "decrypt", PASSWORD, "1 to 256"),
@@ -71,7 +71,7 @@ fn what_is_no_account_is_refused_and_nothing_is_kept_of_it() {
             "a-long-name",
             "decrypt",
             "A-long-name",
-            "another than the username",
+            "differ from the username",
         ),
     ] {
         let output = people.typed(&["user", "add", name, "--scopes", scopes], password);

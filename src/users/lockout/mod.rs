@@ -1,9 +1,9 @@
-//! Wrong passwords slow down further tries, longer and longer, never for good: for one name from one place, from the network
-//! around it, and from anywhere. Names that nobody has count like others. Memory is bounded.
+//! Wrong passwords delay further attempts, longer each time but never for good: for one name from one place, from the network
+//! around it, and from anywhere. Unknown names count like others. Memory is bounded.
 //!
-//! A place that the name has logged in from before is known: what others try elsewhere does not slow it down. Once a name is
-//! under attack, any other has to come again after a minute at most, however many others try: so the owner gets in from
-//! anywhere. Whoever guesses waits twice as long for each further guess from a network, or needs another network.
+//! A place where the name has logged in before is known, and attempts from elsewhere do not delay it. While a name is under
+//! attack, an attempt from a new place waits at most a minute however many others try, so the owner can log in from
+//! anywhere. An attacker waits twice as long for each further guess from a network, or needs another network.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -15,44 +15,44 @@ use crate::base::address::{counted, network, parse};
 use crate::base::random::random;
 use crate::base::sync::lock;
 
-/// The longest time that tries from one place are put off.
+/// The longest delay for attempts from one place.
 const LONGEST: Duration = Duration::from_secs(900);
-/// The same where nothing was wrong but what others have tried, in the network or anywhere.
+/// The same if only others have failed, in the network or anywhere.
 const LONGEST_FOR_OTHERS: Duration = Duration::from_secs(60);
-/// Wrong passwords before a network, and a name, is slowed down: so many times those of one place.
+/// Wrong passwords before a network, and a name, is delayed, as multiples of those for one place.
 const NETWORK: u32 = 2;
 const NAME: u32 = 4;
-/// After so long without a wrong password all is forgotten.
+/// Failures are forgotten after this long without another.
 const MEMORY: Duration = Duration::from_secs(3600);
 const SETS: usize = 8192;
 const KNOWN_SETS: usize = 4096;
-/// How many are remembered in one set; of more, those with the fewest failures are forgotten.
+/// Entries per set; those with the fewest failures are evicted first.
 const WAYS: usize = 8;
-/// Known places of one name; a set has those of several names.
+/// Known places per name; a set is shared by several names.
 const PLACES: usize = 4;
 
 /// See the module.
 pub(super) struct Lockouts {
-    /// Wrong passwords from one place before anything is put off.
+    /// Wrong passwords from one place before attempts are delayed.
     after: u32,
     hash_key: [u8; 16],
     remembered: Mutex<Remembered>,
 }
 
-/// Each is made when there is something to remember: 4 MiB at most.
+/// Each table is allocated on first use; together they take at most 4 MiB.
 #[derive(Default)]
 struct Remembered {
     failures: Vec<[Option<Entry>; WAYS]>,
-    /// Where names have logged in from, in the sets of the names.
+    /// Where names have logged in from; the name selects the set.
     known: Vec<[Option<Known>; WAYS]>,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
     key: u128,
-    /// None of a network that only waits for its turn.
+    /// Zero for a network that is only waiting.
     failures: u32,
-    /// The last failure, or when the network began to wait.
+    /// The last failure, or when the network started waiting.
     last: Instant,
 }
 
@@ -63,13 +63,13 @@ struct Known {
     last: Instant,
 }
 
-/// What stands for a try: a name, and where it comes from.
+/// The keys of an attempt: its name, and where it comes from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Try {
     name: u128,
-    /// The name, from one address or one customer's network.
+    /// The name, from one address (IPv6: a /64).
     place: u128,
-    /// The name, from the network around that.
+    /// The name, from the surrounding network.
     network: u128,
 }
 
@@ -84,7 +84,7 @@ impl Lockouts {
         })
     }
 
-    /// `from`: an address, with a port or without; anything else is a place of its own, without a network.
+    /// `from`: an address, with or without a port; any other text is a separate place without a network.
     pub(super) fn of(&self, name: &str, from: &str) -> Try {
         let (place, around) = match parse(from) {
             Some(address) => (counted(address).to_vec(), network(address).to_vec()),
@@ -108,7 +108,7 @@ impl Lockouts {
     }
 
     /// # Errors
-    /// [`Error::RateLimited`] while tries are put off.
+    /// [`Error::RateLimited`] while attempts are delayed.
     pub(super) fn check(&self, tried: Try) -> Result<(), Error> {
         self.check_at(tried, Instant::now())
     }
@@ -129,7 +129,7 @@ impl Lockouts {
         Err(Error::RateLimited { retry_after: wait })
     }
 
-    /// How long a place that is not known waits because of others. The first time its network begins to wait.
+    /// How long an unknown place waits because of others. The first call starts the wait of its network.
     fn wait_of_others(&self, remembered: &mut Remembered, tried: Try, now: Instant) -> Duration {
         let failures_of = |entry: Option<Entry>| entry.map_or(0, |entry| entry.failures);
         let network = remembered.find(tried.network, now);
@@ -142,7 +142,7 @@ impl Lockouts {
         };
         let failures = failures_of(network);
         let name = others(failures_of(remembered.find(tried.name, now)), NAME);
-        // Of a name under attack each further guess of a network costs twice the time.
+        // While a name is under attack, each further guess from a network doubles its delay.
         let name = name.saturating_mul(1 << failures.min(20)).min(LONGEST);
         let delay = others(failures, NETWORK).max(name);
         match network {
@@ -183,7 +183,7 @@ impl Lockouts {
     }
 }
 
-/// How long after the last of so many failures the next try may come.
+/// How long after the last of this many failures the next attempt is allowed.
 fn delay(failures: u32, after: u32, longest: Duration) -> Duration {
     match failures.checked_sub(after) {
         None => Duration::ZERO,
@@ -217,7 +217,7 @@ impl Remembered {
             .copied()
     }
 
-    /// Where a key is, or may be put.
+    /// The key's slot, or the one it may take.
     fn slot(&mut self, key: u128, now: Instant) -> &mut Option<Entry> {
         if self.failures.is_empty() {
             self.failures.resize(SETS, [None; WAYS]);
@@ -261,7 +261,7 @@ impl Remembered {
         places.any(|known| known.is(tried))
     }
 
-    /// Somebody with an account of their own can only push out places of their own: a name has half a set.
+    /// A name uses at most half a set, so a user who logs in from many places evicts only their own.
     fn learn(&mut self, tried: Try, now: Instant) {
         if self.known.is_empty() {
             self.known.resize(KNOWN_SETS, [None; WAYS]);

@@ -1,4 +1,4 @@
-//! Who has to wait after wrong passwords, and how long.
+//! Who waits after wrong passwords, and for how long.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn wait(lockouts: &Lockouts, tried: Try, now: Instant) -> u64 {
     }
 }
 
-/// How many of these tries, each with a wrong password, are let through, one every 10 ms from `now` on.
+/// How many of these attempts, each with a wrong password, are let through, one every 10 ms from `now` on.
 fn guesses(lockouts: &Lockouts, tries: impl Iterator<Item = Try>, now: Instant) -> usize {
     let mut let_through = 0;
     for (n, tried) in (0..).zip(tries) {
@@ -45,15 +45,11 @@ fn waits_grow_to_a_quarter_of_an_hour_and_end() {
     );
     now += MEMORY;
     lockouts.failed_at(alice, now);
-    assert_eq!(
-        wait(&lockouts, alice, now),
-        0,
-        "an hour later all is forgotten"
-    );
+    assert_eq!(wait(&lockouts, alice, now), 0, "forgotten an hour later");
 }
 
 #[test]
-fn another_name_or_another_place_is_not_put_off_and_success_forgives() {
+fn another_name_or_place_is_not_delayed_and_success_resets_the_count() {
     let lockouts = Lockouts::new(1).unwrap();
     let now = Instant::now();
     let alice = lockouts.of("alice", "192.0.2.1");
@@ -89,7 +85,7 @@ fn a_site_gets_no_more_guesses_than_a_network_and_others_wait_a_minute_at_most()
     assert_eq!(
         wait(&lockouts, of("2001:db8:0:ffff::2"), now),
         0,
-        "where she was before"
+        "a known place"
     );
     assert!(wait(&lockouts, of("2001:db8:0:aaaa::1"), now) <= 16);
     assert_eq!(wait(&lockouts, of("2001:db8:1::1"), now), 0, "another site");
@@ -99,7 +95,7 @@ fn a_site_gets_no_more_guesses_than_a_network_and_others_wait_a_minute_at_most()
     assert_eq!(wait(&lockouts, of("2001:db8:0:aaaa::1"), now), 60);
     lockouts.failed_at(of("2001:db8:0:6::1"), now);
     let of_site = wait(&lockouts, of("2001:db8:0:aaaa::1"), now);
-    assert_eq!(of_site, 900, "an attack of its own on the name");
+    assert_eq!(of_site, 900, "its own attack on the name");
     assert_eq!(wait(&lockouts, of("2001:db8:1::1"), now), 1, "another site");
     assert_eq!(wait(&lockouts, of("2001:db8:0:ffff::2"), now), 0, "known");
     assert_eq!(
@@ -109,7 +105,7 @@ fn a_site_gets_no_more_guesses_than_a_network_and_others_wait_a_minute_at_most()
 }
 
 #[test]
-fn a_name_tried_from_everywhere_waits_a_minute_at_most_whoever_else_tries() {
+fn a_name_attacked_from_everywhere_waits_at_most_a_minute() {
     for (name, network) in [("alice", 48), ("nobody", 48), ("alice", 24)] {
         let lockouts = Lockouts::new(5).unwrap();
         let from = |n: u32| match network {
@@ -119,7 +115,7 @@ fn a_name_tried_from_everywhere_waits_a_minute_at_most_whoever_else_tries() {
         let mut now = Instant::now();
         lockouts.passed_at(lockouts.of(name, "192.0.2.1"), now);
         assert_eq!(guesses(&lockouts, (0..1000).map(from), now), 20, "{name}");
-        // The same ones come back for a quarter of an hour: after 1, 2, 4 and 8 minutes.
+        // The same ones return for a quarter of an hour: after 1, 2, 4 and 8 minutes.
         let mut again = 0;
         for _ in 0..15 {
             now += Duration::from_secs(61);
@@ -127,7 +123,7 @@ fn a_name_tried_from_everywhere_waits_a_minute_at_most_whoever_else_tries() {
         }
         assert!(again <= 4000, "{again}");
         let known = lockouts.of(name, "192.0.2.1");
-        assert_eq!(wait(&lockouts, known, now), 0, "where they were before");
+        assert_eq!(wait(&lockouts, known, now), 0, "a known place");
         // From a new place, while guessing goes on.
         let new = lockouts.of(name, "198.51.100.1");
         let wait_for = wait(&lockouts, new, now);
@@ -155,7 +151,7 @@ fn wrong_passwords_are_remembered_for_an_hour_and_no_longer() {
 }
 
 #[test]
-fn nobody_makes_a_name_forget_where_it_has_logged_in() {
+fn other_names_cannot_evict_a_names_known_places() {
     let lockouts = Lockouts::new(5).unwrap();
     let mut now = Instant::now();
     let home = lockouts.of("alice", "192.0.2.1");
@@ -178,7 +174,7 @@ fn nobody_makes_a_name_forget_where_it_has_logged_in() {
 }
 
 #[test]
-fn a_flood_of_names_takes_no_more_memory_and_leaves_the_worst_in_place() {
+fn a_flood_of_names_takes_no_more_memory_and_keeps_the_worst_offenders() {
     let lockouts = Lockouts::new(2).unwrap();
     let now = Instant::now();
     let worst = lockouts.of("alice", "192.0.2.1");
