@@ -1,7 +1,7 @@
-//! How buffers grow that take in what clients send.
+//! How buffers for client data grow.
 
-/// Appends `bytes`. The buffer grows by half of what it holds, and never beyond `most`, the bytes that are to come in all:
-/// it follows what has come, not what is announced, and it is not larger in the end than what it holds.
+/// Appends `bytes`. The buffer grows by half its content, and never beyond `most`, the expected total: it follows the
+/// bytes received, not the length announced, and ends up no larger than its content.
 pub(super) fn append(buffer: &mut Vec<u8>, bytes: &[u8], most: usize) {
     let needed = buffer.len() + bytes.len();
     if needed > buffer.capacity() {
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_follows_what_has_come() {
+    fn a_buffer_grows_with_the_bytes_received() {
         let total = 1_000_000;
         let mut buffer = Vec::new();
         while buffer.len() < total {
@@ -25,7 +25,7 @@ mod tests {
             assert!(buffer.capacity() <= (buffer.len() + buffer.len() / 2).min(total));
         }
         assert_eq!(buffer.capacity(), total);
-        // More than was announced, as where a second request follows, finds room too.
+        // Bytes beyond the announced length also fit, for example a second request.
         append(&mut buffer, b"more", total);
         assert_eq!(buffer.len(), total + 4);
     }

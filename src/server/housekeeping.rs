@@ -1,5 +1,5 @@
-//! What a server does from time to time beside its requests: keys that have reached their age are replaced, and
-//! how many messages keys have sealed is written down.
+//! Background work of a server: replaces keys that have reached their maximum age, and records how many messages each
+//! key has sealed.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,19 +9,19 @@ use crate::base::sync::lock;
 use crate::base::threads;
 use crate::{Error, Gate};
 
-/// The thread ends when this is dropped; nobody waits for it.
+/// The thread ends after this is dropped; dropping does not wait for it.
 pub(super) struct Housekeeping {
     over: Arc<(Mutex<bool>, Condvar)>,
 }
 
-/// How often keys are looked at, at most and at least.
+/// Shortest and longest interval between checks of the keys' age.
 const OFTEN: Duration = Duration::from_millis(250);
 const SELDOM: Duration = Duration::from_secs(60);
-/// How often the messages sealed meanwhile are written down.
+/// How often the count of sealed messages is written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 
 impl Housekeeping {
-    /// Starts a thread, if the settings leave something to do.
+    /// Starts a thread, if the settings require one.
     pub(super) fn start(gate: &Gate) -> Result<Option<Self>, Error> {
         let pauses = [
             gate.key_age().map(|age| (age / 20).clamp(OFTEN, SELDOM)),
@@ -63,7 +63,7 @@ fn is_over_within(told: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
     *waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// `trouble`: why it failed the last time. It is tried again and again, and told once.
+/// `trouble`: why the last attempt failed. Every attempt is repeated, but the same failure is logged only once.
 fn rotate(gate: &Gate, trouble: &mut Option<String>) {
     match gate.rotate_old_keys() {
         Ok(added) => {
@@ -74,10 +74,13 @@ fn rotate(gate: &Gate, trouble: &mut Option<String>) {
             for key in added {
                 match key.signs_from {
                     None => {
-                        log::info!(kind = key.kind, id = key.id; "a key has reached its age and was replaced");
+                        log::info!(kind = key.kind, id = key.id; "a key reached its maximum age and was replaced");
                     }
                     Some(time) => {
-                        log::info!(kind = key.kind, id = key.id, signs_from = time; "a key has reached its age; the next one is published");
+                        log::info!(
+                            kind = key.kind, id = key.id, signs_from = time;
+                            "a key reached its maximum age; the next one is published"
+                        );
                     }
                 }
             }
@@ -85,7 +88,7 @@ fn rotate(gate: &Gate, trouble: &mut Option<String>) {
         Err(error) => {
             let error = error.to_string();
             if trouble.as_ref() != Some(&error) {
-                log::error!("keys that have reached their age cannot be replaced: {error}");
+                log::error!("keys that have reached their maximum age cannot be replaced: {error}");
                 *trouble = Some(error);
             }
         }

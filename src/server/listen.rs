@@ -1,4 +1,4 @@
-//! Listening sockets: TCP and Unix, with errors that say what to do.
+//! Listening sockets, TCP and Unix, with errors that name the remedy.
 
 use std::fmt;
 use std::io;
@@ -21,7 +21,7 @@ use crate::server::settings::Listen;
 pub enum Address {
     /// Host and port.
     Tcp(SocketAddr),
-    /// Host and port, where TLS is spoken.
+    /// Host and port, with TLS.
     Tls(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
@@ -33,7 +33,7 @@ impl Address {
         self.tcp().map(|address| address.port())
     }
 
-    /// Host and port, with TLS or without.
+    /// The TCP address, with or without TLS.
     pub(super) fn tcp(&self) -> Option<SocketAddr> {
         match self {
             Address::Tcp(address) | Address::Tls(address) => Some(*address),
@@ -46,7 +46,7 @@ impl Address {
         self.tcp().is_none_or(|address| is_loopback(address.ip()))
     }
 
-    /// Where a client of this machine connects to reach a TCP address: loopback in the place of "any address".
+    /// Where a local client connects to reach a TCP address: loopback in place of an unspecified address.
     pub fn connectable(address: SocketAddr) -> SocketAddr {
         let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -71,13 +71,13 @@ impl fmt::Display for Address {
 pub(super) struct Socket {
     pub(super) address: Address,
     pub(super) listener: Listener,
-    /// Which file the socket's path was when it was made.
+    /// Identity of the socket's file at creation.
     #[cfg(unix)]
     file: Option<(u64, u64)>,
 }
 
 impl Socket {
-    /// Removes the file of a Unix socket, unless another has taken its place.
+    /// Removes the file of a Unix socket, unless it has been replaced.
     pub(super) fn remove_file(&self) {
         #[cfg(unix)]
         if let Address::Unix(path) = &self.address
@@ -89,7 +89,7 @@ impl Socket {
     }
 }
 
-/// Device and number of what has this name.
+/// Device and inode of the file at this path.
 #[cfg(unix)]
 fn file_of(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
@@ -103,7 +103,7 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
-/// Which socket a descriptor is of, whatever its number.
+/// Identifies the socket behind a descriptor, whatever its number.
 #[cfg(target_os = "linux")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SocketId {
@@ -113,7 +113,7 @@ pub(crate) struct SocketId {
 
 #[cfg(target_os = "linux")]
 impl SocketId {
-    /// `None` where it is none that is open.
+    /// `None` if the descriptor is not open.
     pub(crate) fn of(descriptor: impl AsFd) -> Option<SocketId> {
         let file = rustix::fs::fstat(descriptor).ok()?;
         Some(SocketId {
@@ -143,15 +143,13 @@ impl Listener {
     }
 }
 
-/// `tls`: whether TLS is spoken on TCP addresses.
+/// `tls`: whether TCP addresses use TLS.
 pub(super) fn bind(listen: &Listen, socket_mode: u32, tls: bool) -> Result<Socket, Error> {
     match listen {
         Listen::Tcp(address) => {
             let listener = TcpListener::bind(address).map_err(|error| refused(*address, &error))?;
             let bound = listener.local_addr().map_err(|error| {
-                Error::Io(format!(
-                    "The address of a socket is not to be had: {error}."
-                ))
+                Error::Io(format!("The address of a socket cannot be read: {error}."))
             })?;
             Ok(Socket {
                 address: match tls {
@@ -180,13 +178,13 @@ pub(super) fn bind(listen: &Listen, socket_mode: u32, tls: bool) -> Result<Socke
 fn refused(address: SocketAddr, error: &io::Error) -> Error {
     let sentence = match error.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "Port {} on {} is taken by another program. Choose another with --listen {}:PORT (0 takes a free one).",
+            "Port {} on {} is in use by another program. Choose another port with --listen {}:PORT (0 picks a free one).",
             address.port(),
             address.ip(),
             bracketed(address.ip())
         ),
         io::ErrorKind::PermissionDenied => format!(
-            "Port {} may not be opened by this user. Choose one above 1023 with --listen {}:PORT.",
+            "This user may not open port {}. Choose one above 1023 with --listen {}:PORT.",
             address.port(),
             bracketed(address.ip())
         ),
@@ -194,7 +192,7 @@ fn refused(address: SocketAddr, error: &io::Error) -> Error {
             "{} is not an address of this machine. Choose another with --listen.",
             address.ip()
         ),
-        _ => format!("Listening on {address} is not possible: {error}."),
+        _ => format!("Cannot listen on {address}: {error}."),
     };
     Error::Setting(sentence)
 }
@@ -206,28 +204,29 @@ fn bracketed(ip: IpAddr) -> String {
     }
 }
 
-/// Binds a path; a socket that a dead server left there is replaced, a living one or another file is not.
+/// Binds a path. Replaces a socket left over by a dead server, but not one in use and not another kind of file.
 #[cfg(unix)]
 fn bind_unix(path: &Path, mode: u32) -> Result<Socket, String> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
-            return Err("cannot be made: there is another file of this name".to_owned());
+            return Err("cannot be created: another file has this name".to_owned());
         }
         Ok(_) => match UnixStream::connect(path) {
-            // Nobody listens there.
+            // Nothing listens there.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 std::fs::remove_file(path)
                     .map_err(|error| format!("is left over and cannot be removed: {error}"))?;
             }
-            Ok(_) => return Err("is served by another program".to_owned()),
-            // Of another user, say, or of another kind: not known to be left over.
+            Ok(_) => return Err("is in use by another program".to_owned()),
+            // For example another user's, or a datagram socket: it may still be in use.
             Err(error) => {
-                return Err(format!("may be served by another program: {error}"));
+                return Err(format!("may be in use by another program: {error}"));
             }
         },
         Err(_) => {}
     }
-    let listener = UnixListener::bind(path).map_err(|error| format!("cannot be made: {error}"))?;
+    let listener =
+        UnixListener::bind(path).map_err(|error| format!("cannot be created: {error}"))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .map_err(|error| format!("cannot be given its permissions: {error}"))?;
     Ok(Socket {
@@ -244,12 +243,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_that_may_be_in_use_is_left_where_it_is() {
+    fn a_socket_that_may_be_in_use_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let _other = UnixDatagram::bind(&path).unwrap();
         let refused = bind_unix(&path, 0o600).err().unwrap();
-        assert!(refused.contains("may be served"), "{refused}");
+        assert!(refused.contains("may be in use"), "{refused}");
         assert!(path.exists());
     }
 }

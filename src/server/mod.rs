@@ -1,8 +1,9 @@
-//! Sockets: where the API meets the network. An engine reads bytes into requests and writes answers; it knows no route.
+//! Sockets: where the API meets the network. An engine turns bytes into requests and writes responses; it knows no
+//! routes.
 //!
-//! `pool` is the engine of Linux, `tiny_http` that of every platform. Both use `http1`, which has the bytes of HTTP; `tls` has
-//! those of TLS. `listen` binds addresses, `socket` is one that never blocks, and `housekeeping` is what is done beside
-//! requests. The library never touches the process's signals: whoever runs a server calls [`Server::stop`].
+//! `pool` is the Linux engine, `tiny_http` the portable one. Both use `http1` for HTTP framing; `tls` does TLS.
+//! `listen` binds addresses, `socket` is a non-blocking socket, and `housekeeping` does background work. The library
+//! never touches the process's signal handlers: the host calls [`Server::stop`].
 
 #[cfg(target_os = "linux")]
 mod buffer;
@@ -55,10 +56,10 @@ enum Engine {
 }
 
 impl Server {
-    /// Binds every address of the settings and starts to serve.
+    /// Binds every configured address and starts serving.
     ///
     /// # Errors
-    /// [`Error::Setting`] where an address cannot be had, or must not be used with this engine.
+    /// [`Error::Setting`] if an address cannot be bound or must not be used with this engine.
     pub fn start(app: App, settings: &Settings) -> Result<Self, Error> {
         let plan = Plan::of(settings)?;
         let sockets = settings
@@ -86,16 +87,16 @@ impl Server {
         })
     }
 
-    /// Whether a server may be started with these settings; binds nothing.
+    /// Checks whether a server could start with these settings, without binding anything.
     ///
     /// # Errors
-    /// [`Error::Setting`] where an address must not be used with this engine, the engine is not to be had, or a file of TLS
-    /// is not fit for use.
+    /// [`Error::Setting`] if an address must not be used with this engine, the engine is not available, or a TLS file
+    /// cannot be used.
     pub fn check(settings: &Settings) -> Result<(), Error> {
         Plan::of(settings).map(drop)
     }
 
-    /// The addresses served, with the ports that were chosen where port 0 was asked for.
+    /// The addresses served, with the actual port where port 0 was configured.
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
@@ -105,14 +106,14 @@ impl Server {
         self.addresses.iter().find_map(Address::port)
     }
 
-    /// The sockets that clients connect to; until it is stopped they are open.
+    /// The listening sockets; they stay open until the server stops.
     #[cfg(target_os = "linux")]
     pub(crate) fn listening(&self) -> &[SocketId] {
         &self.listening
     }
 
-    /// Whether the system says, at one of the addresses, which user's process a caller is: where there are no accounts, only
-    /// processes of the server's own user may log in.
+    /// Whether the system can report, for at least one address, which user a client process runs as. Without accounts,
+    /// only processes of the server's own user may log in.
     pub fn knows_users(&self) -> bool {
         let known = |address: &Address| match address {
             Address::Unix(_) => self.engine() == "pool",
@@ -130,10 +131,11 @@ impl Server {
         }
     }
 
-    /// Stops: no new requests are taken, running ones may take `grace`. May be called more than once.
+    /// Stops the server: it accepts no new requests and gives running ones `grace` to finish. May be called more than
+    /// once.
     ///
     /// # Errors
-    /// [`Error::Io`] where requests were still running when the time was over.
+    /// [`Error::Io`] if requests were still running when the grace period ended.
     pub fn stop(&self, grace: Duration) -> Result<(), Error> {
         if let Some(housekeeping) = &self.housekeeping {
             housekeeping.stop();
@@ -148,10 +150,10 @@ impl Server {
         stopped
     }
 
-    /// Waits until the server has been stopped from another thread or cannot go on.
+    /// Waits until another thread stops the server or it fails.
     ///
     /// # Errors
-    /// Why it cannot go on.
+    /// Why it failed.
     pub fn wait(&self) -> Result<(), Error> {
         match &self.engine {
             #[cfg(target_os = "linux")]
@@ -161,7 +163,7 @@ impl Server {
     }
 }
 
-/// Which engine is to serve, with all that can be judged before an address is bound.
+/// The engine to use, after every check that needs no bound address.
 enum Plan {
     #[cfg(target_os = "linux")]
     Pool(Option<tls::TlsAcceptor>),
@@ -181,7 +183,7 @@ impl Plan {
         }
         if settings.tls_cert.is_some() {
             return Err(Error::Setting(
-                "The engine tiny-http speaks no TLS. Put a proxy that does in front, and unset SEALGATE_TLS_CERT."
+                "The engine tiny-http does not support TLS. Put a TLS proxy in front of it and unset SEALGATE_TLS_CERT."
                     .to_owned(),
             ));
         }

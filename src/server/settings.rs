@@ -1,4 +1,4 @@
-//! Where and how the server listens, and how much it takes on.
+//! Where and how the server listens, and its limits.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub struct Settings {
     pub listen: Vec<Listen>,
     /// `SEALGATE_ENGINE`.
     pub engine: EngineChoice,
-    /// `SEALGATE_WORKERS`; zero: as many as the engine thinks right.
+    /// `SEALGATE_WORKERS`; zero: the engine chooses.
     pub workers: usize,
     /// `SEALGATE_BLOCKING_WORKERS`.
     pub blocking_workers: usize,
@@ -25,31 +25,31 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// `SEALGATE_BODY_TIMEOUT`: for the whole body.
     pub body_timeout: Duration,
-    /// `SEALGATE_WRITE_TIMEOUT`: for the whole answer.
+    /// `SEALGATE_WRITE_TIMEOUT`: for the whole response.
     pub write_timeout: Duration,
     /// `SEALGATE_IDLE_TIMEOUT`: between two requests.
     pub idle_timeout: Duration,
     /// `SEALGATE_MAX_CONNECTIONS`.
     pub max_connections: usize,
-    /// `SEALGATE_MAX_CONNECTIONS_PER_ADDRESS`; zero: no fixed number.
+    /// `SEALGATE_MAX_CONNECTIONS_PER_ADDRESS`; zero: no fixed limit.
     pub max_connections_per_address: usize,
-    /// `SEALGATE_MAX_BUFFERED` in bytes, of all connections together.
+    /// `SEALGATE_MAX_BUFFERED` in bytes, over all connections.
     pub max_buffered: usize,
-    /// `SEALGATE_MAX_TLS_MEMORY` in bytes, of all connections together.
+    /// `SEALGATE_MAX_TLS_MEMORY` in bytes, over all connections.
     pub max_tls_memory: usize,
-    /// `SEALGATE_TLS_CERT`: with it TCP addresses speak TLS.
+    /// `SEALGATE_TLS_CERT`: if set, TCP addresses use TLS.
     pub tls_cert: Option<PathBuf>,
     /// `SEALGATE_TLS_KEY`.
     pub tls_key: Option<PathBuf>,
-    /// `SEALGATE_TLS_CLIENT_CA`: with it clients are asked for certificates.
+    /// `SEALGATE_TLS_CLIENT_CA`: if set, clients are asked for certificates.
     pub tls_client_ca: Option<PathBuf>,
-    /// `SEALGATE_TLS_CLIENT`: whether clients must have one then.
+    /// `SEALGATE_TLS_CLIENT`: whether a client certificate is then required.
     pub tls_client_required: bool,
-    /// `SEALGATE_GRACE`: how long running requests may take when the server stops.
+    /// `SEALGATE_GRACE`: how long running requests may take after a stop.
     pub grace: Duration,
     /// `SEALGATE_SOCKET_MODE`: permissions of a Unix socket.
     pub socket_mode: u32,
-    /// Whether `SEALGATE_TRUSTED_PROXIES` says that a proxy stands in front.
+    /// Whether `SEALGATE_TRUSTED_PROXIES` is set: a proxy stands in front.
     pub behind_proxy: bool,
 }
 
@@ -83,13 +83,13 @@ impl Default for Settings {
     }
 }
 
-/// What serves the sockets.
+/// Which engine serves the sockets.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// The best one of this platform.
+    /// The best one for this platform.
     #[default]
     Auto,
-    /// The engine of Linux, with limits and deadlines of its own.
+    /// The Linux engine, with its own limits and deadlines.
     Pool,
     /// The portable one.
     TinyHttp,
@@ -98,14 +98,14 @@ pub enum EngineChoice {
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
-    /// `127.0.0.1:5000`, `[::1]:5000`; port 0 takes a free one.
+    /// `127.0.0.1:5000`, `[::1]:5000`; port 0 picks a free one.
     Tcp(SocketAddr),
     /// `unix:/run/sealgate.sock`.
     Unix(PathBuf),
 }
 
-/// How long a stop leaves connections between two requests open. A client that asks meanwhile is answered and told to go;
-/// one whose request crosses the end of its connection cannot know whether it was answered.
+/// How long idle connections stay open during a stop. A client that sends a request meanwhile gets its response with
+/// `Connection: close`; one whose request crosses with the close cannot know whether it was processed.
 pub(super) fn farewell(grace: Duration) -> Duration {
     const MOST: Duration = Duration::from_secs(1);
     MOST.min(grace / 2)

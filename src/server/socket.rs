@@ -1,4 +1,4 @@
-//! A socket that never blocks and never signals the process, and why a read or a write of it did nothing.
+//! A socket that never blocks and never raises SIGPIPE, and the reasons why a read or write made no progress.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -7,15 +7,15 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
-/// Why a read or a write did nothing.
+/// Why a read or write made no progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The socket has to become readable first.
     WantsRead,
     /// The socket has to become writable first.
     WantsWrite,
-    /// The client has broken the rules of TLS and an alert tells it so, which it shall read before it finds the connection
-    /// closed. What it still sends can be read, to be dropped.
+    /// The client violated TLS and was sent an alert, which it should be able to read before the connection closes.
+    /// Further input can be read and is dropped.
     Refused,
     /// The connection is over.
     Broken,
@@ -31,7 +31,7 @@ impl Socket {
         Ok(read)
     }
 
-    /// Reads what is there into memory that need not hold anything yet; nothing at the end of the stream.
+    /// Reads the available bytes into possibly uninitialised memory; empty at the end of the stream.
     pub(super) fn receive<'b>(&self, room: &'b mut [MaybeUninit<u8>]) -> io::Result<&'b [u8]> {
         let ((received, _), _) =
             rustix::net::recv(&self.0, room, RecvFlags::empty()).map_err(failure)?;
@@ -39,12 +39,12 @@ impl Socket {
     }
 
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        // A peer that is gone must not end the process with SIGPIPE.
+        // Writing to a closed connection must not raise SIGPIPE.
         rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL).map_err(failure)
     }
 }
 
-/// After a signal, which does not interrupt what does not block, the poll of the socket says how to go on.
+/// EINTR counts as not ready: the next poll of the socket decides how to continue.
 fn failure(error: Errno) -> io::Error {
     match error {
         Errno::INTR => Errno::AGAIN.into(),
@@ -53,7 +53,7 @@ fn failure(error: Errno) -> io::Error {
 }
 
 impl Stop {
-    /// What an error of a socket means, where `wants` is what it waits for.
+    /// Classifies a socket error; `wants` is the result for one that would block.
     pub(super) fn of(error: &io::Error, wants: Stop) -> Stop {
         match error.kind() {
             io::ErrorKind::WouldBlock => wants,

@@ -245,7 +245,7 @@ fn a_unix_socket_is_served_replaced_when_stale_and_removed_at_the_end() {
     second.args(["serve", "--listen", &listen]);
     let refused = run(second, b"");
     assert!(
-        text(&refused.stderr).contains("is served by another program"),
+        text(&refused.stderr).contains("is in use by another program"),
         "{}",
         text(&refused.stderr)
     );

@@ -430,7 +430,7 @@ fn keys_that_cannot_be_replaced_at_their_age_are_told_once_and_replaced_when_the
     let ring = home.path().join(".local/state/sealgate/keys.json");
     let good = fs::read(&ring).unwrap();
     fs::write(&ring, b"no ring").unwrap();
-    let failures = |log: &str| log.matches("their age cannot be replaced").count();
+    let failures = |log: &str| log.matches("their maximum age cannot be replaced").count();
     let start = Instant::now();
     while failures(&server.log()) == 0 {
         assert!(start.elapsed() < PATIENCE, "{}", server.log());
@@ -441,7 +441,7 @@ fn keys_that_cannot_be_replaced_at_their_age_are_told_once_and_replaced_when_the
     assert_eq!(failures(&server.log()), 1, "{}", server.log());
     fs::write(&ring, &good).unwrap();
     let start = Instant::now();
-    while !server.log().contains("its age and was replaced") {
+    while !server.log().contains("its maximum age and was replaced") {
         assert!(start.elapsed() < PATIENCE, "{}", server.log());
         thread::sleep(Duration::from_millis(20));
     }

@@ -382,7 +382,7 @@ fn the_server_does_not_start_without_its_papers_in_order() {
         run(command, b"")
     };
     for (cert, key, words) in [
-        ("absent.pem", "own-key.pem", "is not there"),
+        ("absent.pem", "own-key.pem", "does not exist"),
         ("own.pem", "ca-key.pem", "does not belong to"),
         ("own-key.pem", "own.pem", "mixed up"),
     ] {

@@ -1,7 +1,7 @@
-//! The chunked transfer coding (RFC 9112, section 7.1): bytes as they come in, the body out. No I/O.
+//! The chunked transfer coding (RFC 9112, section 7.1): decodes bytes as they arrive. No I/O.
 //!
-//! Strict where two readers could differ: sizes are hex digits and nothing else, lines end with CR LF, and what the coding
-//! adds beside the data is bounded.
+//! Strict where two parsers could disagree: sizes are hex digits and nothing else, lines end with CR LF, and the
+//! overhead of the coding is bounded.
 
 use memchr::memchr;
 
@@ -12,14 +12,14 @@ use crate::server::buffer::append;
 /// Longest line with a chunk's size and its extensions, in bytes.
 const MAX_LINE: usize = 1024;
 
-/// A chunked body on its way.
+/// A chunked body being received.
 #[derive(Debug)]
 pub(super) struct Chunked {
     body: Vec<u8>,
     at: At,
-    /// Most bytes of the body.
+    /// Maximum size of the body, in bytes.
     max_body: usize,
-    /// What extensions and trailers may still take.
+    /// Bytes that extensions and trailers may still take.
     extra_left: usize,
 }
 
@@ -33,7 +33,7 @@ enum At {
 }
 
 impl Chunked {
-    /// `max_extra`: most bytes of all extensions and trailers together.
+    /// `max_extra`: maximum size of all extensions and trailers together, in bytes.
     pub(super) fn new(max_body: usize, max_extra: usize) -> Self {
         Chunked {
             body: Vec::new(),
@@ -43,7 +43,7 @@ impl Chunked {
         }
     }
 
-    /// Takes what it can use from the beginning of `input` and says how much that was.
+    /// Consumes as much of `input` as it can, from the beginning, and returns the number of bytes consumed.
     pub(super) fn take(&mut self, input: &[u8]) -> Result<usize, Problem> {
         let mut used = 0;
         loop {
@@ -85,22 +85,22 @@ impl Chunked {
         }
     }
 
-    /// Less may come than was thought.
+    /// Lowers the limit on the body's size.
     pub(super) fn limit_body(&mut self, most: usize) {
         self.max_body = self.max_body.min(most);
     }
 
-    /// How many bytes may still come.
+    /// How many more bytes the body may have.
     fn room(&self) -> usize {
         self.max_body.saturating_sub(self.body.len())
     }
 
-    /// Whether all of it has come.
+    /// Whether the whole body has been received.
     pub(super) fn is_complete(&self) -> bool {
         self.at == At::End
     }
 
-    /// Bytes that the body takes in memory.
+    /// Memory used by the body, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.body.capacity()
     }
@@ -122,7 +122,7 @@ impl Chunked {
             .extra_left
             .checked_sub(extensions.len())
             .ok_or_else(Problem::head_too_large)?;
-        // What overflows is too large, not malformed.
+        // A size that overflows is too large, not malformed.
         let size = std::str::from_utf8(size)
             .ok()
             .and_then(|size| usize::from_str_radix(size, 16).ok())
@@ -135,7 +135,7 @@ impl Chunked {
         Ok(line.len() + 2)
     }
 
-    /// Trailers are checked and forgotten: nothing here may depend on a field that comes after the body.
+    /// Trailers are checked and dropped: nothing may depend on a field that comes after the body.
     fn trailer(&mut self, line: &[u8]) -> Result<usize, Problem> {
         if line.is_empty() {
             self.at = At::End;
@@ -154,10 +154,10 @@ impl Chunked {
     }
 }
 
-/// The first line without its end, if it is there whole; an error where it is longer than `longest` or ends without CR.
+/// The first line without its line end, once it is complete; an error if it is longer than `longest` or lacks the CR.
 fn line(input: &[u8], longest: usize) -> Result<Option<&[u8]>, Problem> {
     let Some(end) = memchr(b'\n', input) else {
-        // One byte more: the CR.
+        // One more byte for the CR.
         return if input.len() > longest + 1 {
             Err(Problem::head_too_large())
         } else {
@@ -171,7 +171,7 @@ fn line(input: &[u8], longest: usize) -> Result<Option<&[u8]>, Problem> {
     }
 }
 
-/// Nothing, or what begins like `;name=value` and has no control characters.
+/// Empty, or starts like `;name=value` and has no control characters.
 fn is_extension(text: &[u8]) -> bool {
     let spaces = text
         .iter()
@@ -193,7 +193,7 @@ fn malformed() -> Problem {
 mod tests {
     use super::*;
 
-    /// The body, and how many bytes were used; `None` where it was refused.
+    /// The body and the number of bytes consumed; `None` if it was refused.
     fn decode(input: &[u8], step: usize) -> Option<(Vec<u8>, usize)> {
         let mut chunked = Chunked::new(1000, 200);
         let mut kept = Vec::new();
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_reads_the_same_however_it_comes() {
+    fn a_body_reads_the_same_however_it_is_split() {
         let input = b"5;a=\"b\"\r\nhello\r\n00A \t;x\r\n 123456789\r\n0\r\nX-Trailer: y\r\n\r\nGET";
         for step in 1..input.len() {
             let (body, used) = decode(input, step).unwrap();
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_readers_could_read_two_ways_is_refused() {
+    fn ambiguous_bodies_are_refused() {
         for wrong in [
             "\r\n",
             "g\r\n",
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_coding_adds_is_bounded() {
+    fn the_overhead_of_the_coding_is_bounded() {
         let mut chunked = Chunked::new(1000, 200);
         let mut refused = false;
         for _ in 0..100 {

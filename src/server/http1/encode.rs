@@ -1,4 +1,4 @@
-//! An answer as bytes (RFC 9112), the same for every engine.
+//! A response as bytes (RFC 9112), the same for every engine.
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
@@ -6,18 +6,18 @@ use std::time::{Duration, SystemTime};
 use crate::api::Response;
 use crate::base::clock::unix_now;
 
-/// How an answer has to be written.
+/// How to encode a response.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::server) struct Framing {
     /// Answer as HTTP/1.0.
     pub(in crate::server) version_1_0: bool,
-    /// The request was HEAD: the body's length is told, the body is not sent.
+    /// The request was HEAD: send the body's length but not the body.
     pub(in crate::server) head: bool,
-    /// Nothing more is read from this connection.
+    /// The connection closes after this response.
     pub(in crate::server) close: bool,
 }
 
-/// Leave to send a body (RFC 9110, section 15.2.1).
+/// Tells the client to send its body (RFC 9110, section 15.2.1).
 pub(in crate::server) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Appends status line, header fields and body to `out`.
@@ -47,7 +47,7 @@ pub(in crate::server) fn encode(response: &Response, framing: Framing, out: &mut
     if framing.close {
         field(out, "Connection", b"close");
     } else if framing.version_1_0 {
-        // In HTTP/1.0 it is the exception (RFC 9112, section 9.3).
+        // Not the default in HTTP/1.0 (RFC 9112, section 9.3).
         field(out, "Connection", b"keep-alive");
     }
     out.extend_from_slice(b"\r\n");
@@ -63,7 +63,6 @@ fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A number in decimal.
 fn number(out: &mut Vec<u8>, number: usize) {
     let mut digits = [0; 20];
     let mut first = digits.len();
@@ -79,7 +78,7 @@ fn number(out: &mut Vec<u8>, number: usize) {
     out.extend_from_slice(&digits[first..]);
 }
 
-/// The time as `Date` has it. Its text is made once a second.
+/// The time in the format of `Date`. It is formatted once per second.
 fn date(out: &mut Vec<u8>) {
     thread_local! {
         static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
@@ -102,7 +101,7 @@ mod tests {
         let mut out = Vec::new();
         encode(response, framing, &mut out);
         let text = String::from_utf8(out).unwrap();
-        // The date is the one thing that changes.
+        // Only the date varies.
         let (before, rest) = text.split_once("Date: ").unwrap();
         let (date, after) = rest.split_once("\r\n").unwrap();
         assert!(date.ends_with(" GMT"), "{date}");
@@ -116,7 +115,7 @@ mod tests {
     };
 
     #[test]
-    fn an_answer_is_framed_as_its_status_and_request_ask() {
+    fn a_response_is_framed_by_its_status_and_request() {
         let response = Response::new(200, "text/plain", b"0123456789".to_vec());
         assert_eq!(
             encoded(&response, PLAIN),

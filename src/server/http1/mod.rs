@@ -1,4 +1,4 @@
-//! HTTP/1.1 as bytes (RFC 9112): what a head promises, where a request ends, and how answers are written. No I/O.
+//! HTTP/1.1 as bytes (RFC 9112): validates heads, finds the end of requests, and encodes responses. No I/O.
 
 #[cfg(target_os = "linux")]
 mod chunked;

@@ -1,4 +1,4 @@
-//! One request handed to the API, and its answer as bytes: in place by a worker, or by the blocking pool.
+//! Hands one request to the API and encodes the response, on a worker or on the blocking pool.
 
 use std::mem;
 
@@ -8,7 +8,7 @@ use crate::server::http1::encode::encode;
 use crate::server::http1::framing::Parsed;
 use crate::server::http1::head::origin_form;
 
-/// Who sends the requests of a connection.
+/// The client of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Who<'a> {
     pub(super) peer: &'a Peer,
@@ -16,7 +16,7 @@ pub(super) struct Who<'a> {
     pub(super) certificate: Option<&'a str>,
 }
 
-/// Answers one request into `out`; true where the connection is over with it. `admitted`: its head has been judged before.
+/// Answers one request into `out`; true if the connection closes afterwards. `admitted`: the head was admitted earlier.
 pub(super) fn answer(
     shared: &Shared,
     mut request: Parsed<'_>,
@@ -30,13 +30,13 @@ pub(super) fn answer(
         Some(admitted) => shared.app.complete(&request_seen, *admitted),
         None => shared.app.handle(&request_seen),
     };
-    // Asked now, not before: the request may have taken its time.
+    // Checked only now: the request may have taken a while.
     let close = !stays || shared.is_stopping();
     encode(&response, request.framing(close), out);
     close
 }
 
-/// Answers a request with an error, after which the connection is over, into `out`.
+/// Answers a request with an error into `out`; the connection closes afterwards.
 pub(super) fn refuse(
     shared: &Shared,
     mut request: Parsed<'_>,
@@ -49,9 +49,9 @@ pub(super) fn refuse(
     encode(&response, framing, out);
 }
 
-/// There is no memory for what a request has sent, or no place in a queue.
+/// There is no memory left for the request, or no room in a queue.
 pub(super) fn overloaded() -> Problem {
-    Problem::unavailable("Too much is on its way already.")
+    Problem::unavailable("The server is overloaded.")
 }
 
 /// The request as the API sees it.

@@ -1,4 +1,4 @@
-//! How the listener is woken.
+//! Wakes the listener.
 
 use std::os::fd::OwnedFd;
 
@@ -6,14 +6,14 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::Error;
 
-/// Wakes the listener, so that it sees that the engine stops.
+/// An eventfd that wakes the listener when the engine stops.
 pub(super) struct Bell(pub(super) OwnedFd);
 
 impl Bell {
     pub(super) fn new() -> Result<Self, Error> {
         eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map(Bell)
-            .map_err(|error| Error::Io(format!("The listener cannot be made: {error}.")))
+            .map_err(|error| Error::Io(format!("The listener cannot be created: {error}.")))
     }
 
     pub(super) fn ring(&self) {

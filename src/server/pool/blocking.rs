@@ -1,5 +1,5 @@
-//! The second pool, for requests that take long: large bodies, routes that wait for something, and in a lane of their own
-//! logins, which would keep all others waiting. Its threads are started when they are needed; its queues are bounded.
+//! The second pool, for slow requests: large bodies, routes that block, and, in a separate lane, logins, which would
+//! hold up all others. Threads start on demand; queues are bounded.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -12,9 +12,9 @@ use super::shared::Shared;
 use crate::base::sync::lock;
 use crate::base::threads;
 
-/// Jobs that may wait for each thread.
+/// Jobs that may be queued for each thread.
 const WAITING_PER_THREAD: usize = 16;
-/// Logins that may wait: some seconds of hashing.
+/// Logins that may be queued: some seconds of hashing.
 const WAITING_LOGINS: usize = 256;
 
 /// See the module.
@@ -24,7 +24,7 @@ pub(super) struct Pools {
 }
 
 impl Pools {
-    /// `slow`: how many threads for jobs of every kind; `hashing`: how many for logins.
+    /// `slow`: number of threads for all jobs but logins; `hashing`: for logins.
     pub(super) fn new(
         slow: usize,
         hashing: usize,
@@ -39,7 +39,8 @@ impl Pools {
         }
     }
 
-    /// Queues a job whose answer goes to connection `token` of `worker`. Where there is no room, its answer comes back.
+    /// Queues a job whose response goes to connection `token` of `worker`. If the queue is full, returns the refusal to
+    /// send.
     pub(super) fn submit(&self, job: Box<Job>, worker: usize, token: Token) -> Result<(), Vec<u8>> {
         let pool = match job.lane {
             Lane::Large | Lane::Slow => &self.slow,
@@ -54,13 +55,13 @@ impl Pools {
         self.hashing.close();
     }
 
-    /// Waits for the threads, which end once the pools are closed.
+    /// Waits for the threads, which end after the pools are closed.
     pub(super) fn join(&self) {
         self.slow.join();
         self.hashing.join();
     }
 
-    /// Forgets the jobs that nobody has begun.
+    /// Drops the jobs that have not been started.
     pub(super) fn clear(&self) {
         self.slow.clear();
         self.hashing.clear();
@@ -82,7 +83,7 @@ struct Pool {
 struct Queue {
     jobs: VecDeque<(Box<Job>, usize, Token)>,
     threads: usize,
-    /// Threads that wait for a job.
+    /// Threads waiting for a job.
     idle: usize,
     closed: bool,
 }
@@ -134,7 +135,7 @@ impl Pool {
 
     fn join(&self) {
         for thread in mem::take(&mut *lock(&self.threads)) {
-            // A handler that stops its own server does not wait for itself.
+            // A handler that stops its own server must not wait for its own thread.
             if thread.thread().id() != thread::current().id() {
                 let _ = thread.join();
             }

@@ -1,5 +1,5 @@
-//! Which connection waits for what since when. All waits of a kind last equally long, so each kind is a queue and the
-//! connection that is due next stands in front: setting, moving and finding cost the same however many there are.
+//! What each connection waits for, and since when. All waits of a kind have the same timeout, so each kind is a queue
+//! with the next deadline at the front: setting, moving and finding one take constant time.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ pub(super) enum Wait {
     Body,
     /// The next request.
     Idle,
-    /// The client's reading of an answer.
+    /// The client to read a response.
     Write,
-    /// The client's end, after ours.
+    /// The client to close after we have.
     Linger,
 }
 
 const KINDS: usize = 5;
 const NONE: u32 = u32::MAX;
 
-/// The queues, over connections that are known by small numbers.
+/// The queues. Connections are identified by small indices.
 pub(super) struct Deadlines {
     queues: [Queue; KINDS],
     nodes: Vec<Node>,
@@ -42,7 +42,7 @@ struct Node {
 }
 
 impl Deadlines {
-    /// `patience` says how long each kind of wait may last.
+    /// `patience` gives the timeout of each kind of wait.
     pub(super) fn new(patience: impl Fn(Wait) -> Duration) -> Self {
         let kinds = [
             Wait::Head,
@@ -61,7 +61,7 @@ impl Deadlines {
         }
     }
 
-    /// From now on connection `index` waits for this; `now` never runs backwards.
+    /// Connection `index` waits for this from now on; `now` never goes backwards.
     pub(super) fn set(&mut self, index: u32, wait: Wait, now: Instant) {
         self.clear(index);
         let at = index as usize;
@@ -93,13 +93,13 @@ impl Deadlines {
         self.nodes.get(index as usize)?.queue
     }
 
-    /// Since when it waits for that.
+    /// Since when it has been waiting.
     pub(super) fn since(&self, index: u32) -> Option<Instant> {
         let node = self.nodes.get(index as usize)?;
         node.queue.map(|_| node.since)
     }
 
-    /// The connection waits for nothing.
+    /// The connection no longer waits for anything.
     pub(super) fn clear(&mut self, index: u32) {
         let Some(node) = self.nodes.get_mut(index as usize) else {
             return;
@@ -119,20 +119,20 @@ impl Deadlines {
         }
     }
 
-    /// The connection that has waited for this for longest, and since when.
+    /// The connection that has waited longest for this, and since when.
     pub(super) fn oldest(&self, wait: Wait) -> Option<(u32, Instant)> {
         let first = self.queues[wait as usize].first;
         (first != NONE).then(|| (first, self.nodes[first as usize].since))
     }
 
-    /// A connection whose time is over, and what it waited for.
+    /// A connection whose deadline has passed, and what it waited for.
     pub(super) fn due(&self, now: Instant) -> Option<(u32, Wait)> {
         self.fronts()
             .find(|(_, _, due)| *due <= now)
             .map(|(index, wait, _)| (index, wait))
     }
 
-    /// When the next one is due.
+    /// The next deadline.
     pub(super) fn next(&self) -> Option<Instant> {
         self.fronts().map(|(_, _, due)| due).min()
     }

@@ -1,4 +1,4 @@
-//! How the threads of an engine reach one another, and how they end.
+//! How the threads of an engine communicate, and how they end.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub(super) struct Hub {
     changed: Condvar,
 }
 
-/// Threads that have ended, and why if it was before their time.
+/// The number of workers that have ended, and the error if one failed.
 #[derive(Default)]
 struct Ended {
     workers: usize,
@@ -45,7 +45,8 @@ impl Hub {
         })
     }
 
-    /// `farewell`: how long connections between two requests stay open, so that their clients are told to go with an answer.
+    /// `farewell`: how long idle connections stay open, so that a client's last request is answered with `Connection:
+    /// close`.
     pub(super) fn stop(&self, farewell: Duration) {
         self.shared.set_stopping(farewell);
         self.bell.ring();
@@ -63,7 +64,7 @@ impl Hub {
         }
     }
 
-    /// A worker has ended; with a failure, before its time, and then all have to.
+    /// Records that a worker has ended. If it failed, the whole engine stops.
     pub(super) fn worker_ended(&self, failure: Option<Error>) {
         let failed = failure.is_some();
         let mut ended = lock(&self.ended);
@@ -76,7 +77,7 @@ impl Hub {
         }
     }
 
-    /// Waits until all workers have ended, or until `deadline`; true where they have.
+    /// Waits until all workers have ended or `deadline` passes; true if they have ended.
     pub(super) fn wait_for_workers(&self, deadline: Option<Instant>) -> bool {
         let mut ended = lock(&self.ended);
         while ended.workers < self.mailboxes.len() {
@@ -96,7 +97,7 @@ impl Hub {
         true
     }
 
-    /// Why a worker ended before its time.
+    /// Why a worker failed.
     pub(super) fn failure(&self) -> Option<Error> {
         lock(&self.ended).failure.clone()
     }

@@ -1,4 +1,4 @@
-//! A request that takes long, with all that it needs to be answered on another thread than its connection's.
+//! A slow request, with everything needed to answer it on a thread other than its connection's.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use super::shared::Shared;
 use crate::api::{Admitted, Peer};
 use crate::server::http1::framing::{Parsed, parse_again};
 
-/// How long an answer is put off for where answers that wait for their readers take all memory that they may.
+/// How long a response is delayed while responses waiting for slow clients use all the buffer memory.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// And a large one, for others that are made just now.
+/// How long a large response is delayed while others are being produced.
 const LARGE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What kind of job it is: which threads do it.
+/// The kind of job, which decides the threads that run it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// On the same threads as what is slow; its answer is about as large as the request.
+    /// Runs on the same threads as `Slow`; its response is about as large as the request.
     Large,
     Slow,
     Hashing,
 }
 
-/// A request that takes long, with all that it needs to be answered elsewhere.
+/// A slow request, with everything needed to answer it on another thread.
 pub(super) struct Job {
-    /// The bytes of the head and, unless it has been decoded, of the body behind it.
+    /// The bytes of the head, followed by the body unless that was decoded.
     bytes: Vec<u8>,
     head: usize,
     decoded: Option<Vec<u8>>,
@@ -35,7 +35,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// A job that has still to be given its bytes, of which `head` are the request's head.
+    /// A job without its bytes yet; `head` is the length of the request's head.
     pub(super) fn new(
         lane: Lane,
         head: usize,
@@ -57,7 +57,7 @@ impl Job {
         }
     }
 
-    /// Gives it the bytes of its request.
+    /// Sets the bytes of its request.
     pub(super) fn give(&mut self, mut bytes: Vec<u8>) {
         if self.decoded.is_some() {
             bytes.truncate(self.head);
@@ -66,7 +66,7 @@ impl Job {
         self.bytes = bytes;
     }
 
-    /// Bytes that it takes in memory.
+    /// Memory it uses, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.capacity() + self.decoded.as_ref().map_or(0, Vec::capacity)
     }
@@ -78,23 +78,23 @@ impl Job {
         Some(request)
     }
 
-    /// Waits until there is room for its answer; what is reserved for that.
+    /// Waits for room for its response and returns the number of bytes reserved.
     pub(super) fn wait_for_room(&self, shared: &Shared) -> usize {
         let buffered = &shared.buffered;
-        // Answers to logins are small.
+        // Login responses are small.
         if self.lane != Lane::Hashing {
             buffered.wait_for_room(PATIENCE);
         }
         if self.lane != Lane::Large {
             return 0;
         }
-        // Sealed data as base64 is larger than the data by a third.
+        // Base64 makes sealed data a third larger.
         let expected = self.bytes() + self.bytes() / 2;
         buffered.reserve(expected, LARGE_PATIENCE);
         expected
     }
 
-    /// The answer's bytes, and whether the connection is over.
+    /// The encoded response, and whether the connection closes afterwards.
     pub(super) fn run(mut self, shared: &Shared) -> (Vec<u8>, bool) {
         let mut out = Vec::new();
         let admitted = self.admitted.take();
@@ -112,7 +112,7 @@ impl Job {
         }
     }
 
-    /// The answer where there is no room for the job.
+    /// The response if there is no room for the job.
     pub(super) fn refuse(&self, shared: &Shared) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(request) = self.request() {

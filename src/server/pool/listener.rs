@@ -1,6 +1,6 @@
-//! The listener: one thread that accepts the connections of all addresses and hands each to a worker.
-//! Nothing ends it but a stop. It takes no more connections than the process has descriptors for; where they run out all
-//! the same, others have to go, and only where nobody can does it rest a moment.
+//! The listener: one thread that accepts connections on all addresses and hands each to a worker. Only a stop ends it.
+//! It accepts no more connections than the process has descriptors for. If descriptors run out anyway, it evicts
+//! connections, and pauses only if none can be evicted.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,20 +26,21 @@ use crate::server::listen::{self, Address};
 use crate::server::socket::Socket;
 use crate::server::tls::TlsAcceptor;
 
-/// Connections that may wait to be accepted: as many as the system permits.
+/// The accept backlog: as long as the system allows.
 const BACKLOG: i32 = 65_535;
-/// Accepted from one address before the others have their turn.
+/// Connections accepted on one address before the others get their turn.
 const TURN: usize = 64;
-/// How long to wait for a descriptor where nobody can make room.
+/// How long to pause if no connection can be evicted to free a descriptor.
 const REST: Duration = Duration::from_millis(50);
-/// How often a shortage is told.
+/// Minimum time between log lines about a shortage.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// How often it is counted anew how many connections there are descriptors for, where that may be fewer than permitted.
+/// How often the room for connections is recounted while descriptors may be scarce.
 const FIT_EVERY: Duration = Duration::from_secs(1);
-/// With more open files permitted than this many times the connections, it is not counted: the host would have to hold most.
+/// No recount if the limit on open files is more than this many times the connection limit: the host would have to hold
+/// most of them.
 const PLENTY: usize = 2;
-/// How long newcomers wait, where there is no room and many are in the middle of something, until it is plain whether that
-/// is a good burst, which is answered by then, or a crowd that finishes nothing.
+/// At the connection limit with many connections in mid-transfer, how long new connections wait to see whether this is
+/// a legitimate burst, answered by then, or a flood that completes nothing.
 const DOUBT: Duration = Duration::from_millis(400);
 const BELL: u64 = u64::MAX;
 
@@ -50,15 +51,15 @@ pub(super) struct Listener {
     tls: Option<TlsAcceptor>,
     sockets: Vec<listen::Socket>,
     epoll: OwnedFd,
-    /// Most connections by the settings, and by the descriptors that are there for them.
+    /// Connection limit from the settings, and from the available descriptors.
     permitted: usize,
     max_connections: usize,
-    /// When the latter was counted, and whether that may change.
+    /// When the latter was counted, and whether it may change.
     fitted: Instant,
     scarce: bool,
-    /// When the engine's time began.
+    /// When the engine started.
     started: Instant,
-    /// When the last shortage was told.
+    /// When a shortage was last logged.
     told: Option<Instant>,
 }
 
@@ -76,7 +77,7 @@ impl Listener {
         for (number, socket) in (0u64..).zip(&sockets) {
             let descriptor = socket.listener.as_fd();
             rustix::io::ioctl_fionbio(descriptor, true).map_err(impossible)?;
-            // Listening again only makes the backlog longer: bursts come faster than any thread is scheduled.
+            // A second listen only extends the backlog: bursts arrive faster than any thread is scheduled.
             rustix::net::listen(descriptor, BACKLOG).map_err(impossible)?;
             epoll::add(
                 &epoll,
@@ -101,7 +102,8 @@ impl Listener {
         };
         if let Some(room) = listener.fit() {
             log::warn!(
-                "SEALGATE_MAX_CONNECTIONS permits {max_connections} connections, but the limit of {} open files leaves room for {}: raise that limit (ulimit -n, LimitNOFILE= of systemd) or lower the setting",
+                "SEALGATE_MAX_CONNECTIONS permits {max_connections} connections, but the limit of {} open files leaves room \
+                 for {}: raise that limit (ulimit -n, LimitNOFILE= of systemd) or lower the setting",
                 room.files,
                 room.connections
             );
@@ -109,7 +111,8 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Counts how many connections there are descriptors for; the count where that is fewer than are permitted.
+    /// Counts how many connections fit the available descriptors; returns the count if that is below the configured
+    /// limit.
     fn fit(&mut self) -> Option<Room> {
         self.fitted = Instant::now();
         let connections = self.shared.connections.load(Ordering::SeqCst);
@@ -120,17 +123,17 @@ impl Listener {
         room
     }
 
-    /// Whether the host's files may take the room of connections: then it is counted anew from time to time.
+    /// Whether the host's files may reduce the room for connections, so that it must be recounted regularly.
     fn is_short(&self) -> bool {
         let connections = self.shared.connections.load(Ordering::SeqCst);
         self.scarce && connections > self.max_connections / 2
     }
 
-    /// Counts anew, and has connections go that there are no descriptors for any more.
+    /// Recounts, and evicts connections that no longer fit.
     fn fit_anew(&mut self) {
         self.fit();
         let connections = self.shared.connections.load(Ordering::SeqCst);
-        // Whoever comes meanwhile does not wait for all of that.
+        // Bounded, so that new connections do not wait for all evictions.
         let until = Instant::now() + REST;
         for _ in self.max_connections..connections {
             let _ = self.most_spare().send(Message::MakeRoom);
@@ -145,7 +148,7 @@ impl Listener {
         self.shared.addresses.fit(connections);
     }
 
-    /// Accepts until the engine stops; then what has come already, and no more.
+    /// Accepts until the engine stops, then accepts what is already queued and closes the sockets.
     pub(super) fn run(mut self) {
         let mut events: Vec<Event> = Vec::with_capacity(8);
         while !self.shared.is_stopping() {
@@ -189,7 +192,7 @@ impl Listener {
                     self.hand_over(socket, peer, number);
                 }
                 Err(Errno::AGAIN) => return,
-                // Gone before it was accepted, or a signal: the next one.
+                // The client left before the accept, or a signal arrived: try the next one.
                 Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
                 Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     if !self.find_descriptor(error) {
@@ -208,7 +211,7 @@ impl Listener {
     fn hand_over(&mut self, socket: OwnedFd, peer: Option<SocketAddr>, number: usize) {
         let is_unix = matches!(self.sockets[number].address, Address::Unix(_));
         if !is_unix {
-            // Answers are written whole: waiting for more to send with them would only delay them.
+            // Responses are written in one piece: delaying them to coalesce writes would only add latency.
             let _ = sockopt::set_tcp_nodelay(&socket, true);
         }
         let who = match (peer, self.sockets[number].address.tcp()) {
@@ -222,7 +225,7 @@ impl Listener {
                 self.shared.app.trusts_proxy(ip)
             })
         else {
-            log::debug!("a connection is refused: its address has as many as it may");
+            log::debug!("connection refused: its address has reached its limit");
             return;
         };
         let socket = Socket(socket);
@@ -233,7 +236,7 @@ impl Listener {
         let connections = self.shared.connections.fetch_add(1, Ordering::SeqCst);
         let crowded = connections >= self.max_connections;
         if connections > self.max_connections {
-            // Two for one, until there are no more than there is room for.
+            // Above the limit: evict one more, until the count is back at the limit.
             let _ = self.most_spare().send(Message::MakeRoom);
         }
         let mailbox = if crowded {
@@ -243,7 +246,7 @@ impl Listener {
             Mailbox::least_busy(&self.hub.mailboxes, active, self.now())
         };
         mailbox.connections.fetch_add(1, Ordering::Relaxed);
-        // Workers end after the listener.
+        // Cannot fail: workers end after the listener.
         let _ = mailbox.send(Message::Adopt(Incoming {
             transport,
             peer: who,
@@ -252,7 +255,7 @@ impl Listener {
         }));
     }
 
-    /// Waits until it is plain who has to make room.
+    /// Waits until it is clear which connections to evict.
     fn wait_in_doubt(&self) {
         let begun = Instant::now();
         while !self.shared.siege.lasts(self.now())
@@ -267,12 +270,12 @@ impl Listener {
         }
     }
 
-    /// Makes somebody give up a descriptor; false where nobody can, after a rest.
+    /// Evicts a connection to free a descriptor; false, after a pause, if that failed.
     fn find_descriptor(&mut self, error: Errno) -> bool {
         self.tell(error);
         self.fit();
         let before = self.shared.connections.load(Ordering::SeqCst);
-        // From now on each that comes takes the place of another.
+        // From now on each new connection replaces another.
         self.set_max(self.max_connections.min(before).max(1));
         let mailbox = self.most_spare();
         let _ = mailbox.send(Message::MakeRoom);
@@ -287,11 +290,11 @@ impl Listener {
     fn tell(&mut self, error: Errno) {
         if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             self.told = Some(Instant::now());
-            log::warn!("connections cannot be accepted now: {error}; trying on");
+            log::warn!("cannot accept connections: {error}; still trying");
         }
     }
 
-    /// The worker that makes room, by the message that it is about to get.
+    /// The worker that has to evict a connection; the caller is about to send it the message.
     fn most_spare(&self) -> &Mailbox {
         self.wait_in_doubt();
         let active = self.shared.balance.active();
@@ -307,12 +310,12 @@ impl Listener {
     }
 }
 
-/// The user whose process connected to this Unix socket.
+/// The user ID of the process that connected to this Unix socket.
 fn user_of(socket: &OwnedFd) -> Option<u32> {
     let credentials = sockopt::socket_peercred(socket).ok()?;
     Some(credentials.uid.as_raw())
 }
 
 fn impossible(error: Errno) -> Error {
-    Error::Io(format!("The listener cannot be made: {error}."))
+    Error::Io(format!("The listener cannot be created: {error}."))
 }

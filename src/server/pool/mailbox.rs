@@ -1,4 +1,4 @@
-//! What other threads have for a worker: new connections and finished jobs. An eventfd wakes the worker.
+//! Messages from other threads to a worker: new connections and finished jobs. An eventfd wakes the worker.
 
 use std::mem;
 use std::os::fd::OwnedFd;
@@ -16,26 +16,26 @@ use crate::api::Peer;
 use crate::base::address::Counted;
 use crate::base::sync::lock;
 
-/// A connection this far behind makes room before anybody else.
+/// A connection this far behind, in milliseconds, is evicted before any other.
 const FAR_BEHIND: u64 = 750;
-/// An idle connection is left alone for so long while others are slow.
+/// An idle connection is not evicted for this long, in milliseconds, while others are slow.
 const RECENT: u64 = 15_000;
-/// Where more than three quarters of a worker's connections are in the middle of something, they make room for one another: a
-/// crowd that comes back as fast as it is closed does not push out who is between two requests.
+/// If more than three quarters of a worker's connections are in mid-transfer, those are evicted first: a flood that
+/// reconnects as fast as it is closed does not push out idle connections.
 const MOSTLY: usize = 3;
-/// The same holds for more than this part of them once they are known to be no good burst.
+/// The same applies above this fraction (one in `MANY`) once they are known not to be a legitimate burst.
 const MANY: usize = 8;
-/// How long the listener waits for a worker to make room for one connection before it asks for the next.
+/// How long the listener waits for a worker to evict one connection before it asks for the next.
 const ROOM_PATIENCE: Duration = Duration::from_millis(5);
 
-/// Which connection of a worker: its place, and how often the place had been used before.
+/// Identifies a connection of a worker: its slot, and how often the slot was reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) index: u32,
     pub(super) generation: u32,
 }
 
-/// The engine's time as threads tell it one another; never zero.
+/// Time since the engine started, as threads exchange it; never zero.
 pub(super) fn milliseconds(time: Duration) -> u64 {
     time.as_millis() as u64 + 1
 }
@@ -45,24 +45,24 @@ pub(super) struct Incoming {
     pub(super) transport: Transport,
     pub(super) peer: Peer,
     pub(super) address: Option<Counted>,
-    /// There are as many connections as there may be: one has to go.
+    /// The connection limit is reached: another connection has to be evicted.
     pub(super) crowded: bool,
 }
 
-/// A letter to a worker.
+/// A message to a worker.
 pub(super) enum Message {
     Adopt(Incoming),
-    /// A connection between two requests, from another worker.
+    /// An idle connection from another worker.
     TakeOver(Box<Connection>),
-    /// Descriptors ran out: close a connection that waits for nothing but time.
+    /// There is no room: evict a connection.
     MakeRoom,
-    /// Memory has run out, and the slowest of those that keep much of it is this worker's.
+    /// Memory has run out, and the slowest of the connections that hold much of it is this worker's.
     Shed,
     Answer {
         token: Token,
         answer: Vec<u8>,
         close: bool,
-        /// Room for it that it needs no longer.
+        /// Bytes reserved for it, to be released.
         reserved: usize,
     },
 }
@@ -78,19 +78,19 @@ struct Messages {
 pub(super) struct Mailbox {
     messages: Mutex<Messages>,
     wake: OwnedFd,
-    /// Connections that the worker has or will get.
+    /// Connections that the worker has or is about to get.
     pub(super) connections: AtomicUsize,
-    /// Times that it was told to make room, and has not done so yet. Meanwhile what it says of `spare` is not true.
+    /// Evictions requested and not yet done. Meanwhile `spare` is out of date.
     pub(super) to_make_room: AtomicUsize,
     /// See [`Spare`].
     slow: AtomicU64,
     idle: AtomicU64,
     slow_ones: AtomicUsize,
-    /// How many connections the worker had when it told of these.
+    /// How many connections the worker had when it published these.
     known: AtomicUsize,
-    /// When the slowest of those that keep much memory fell or falls behind; zero where there is none.
+    /// When the slowest of the connections that hold much memory fell or falls behind; zero if there is none.
     pub(super) large: AtomicU64,
-    /// Whether it has been told to shed that one and has not done so yet.
+    /// Whether it was asked to shed that connection and has not done so yet.
     pub(super) to_shed: AtomicBool,
     pub(super) load: Load,
 }
@@ -98,7 +98,7 @@ pub(super) struct Mailbox {
 impl Mailbox {
     pub(super) fn new() -> Result<Self, Error> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|error| Error::Io(format!("A worker cannot be made: {error}.")))?;
+            .map_err(|error| Error::Io(format!("A worker cannot be created: {error}.")))?;
         Ok(Mailbox {
             messages: Mutex::default(),
             wake,
@@ -114,12 +114,12 @@ impl Mailbox {
         })
     }
 
-    /// Becomes readable when there is something.
+    /// Becomes readable when there are messages.
     pub(super) fn bell(&self) -> &OwnedFd {
         &self.wake
     }
 
-    /// Leaves a message; what is left of it where the worker has ended.
+    /// Queues a message; returns it if the worker has ended.
     pub(super) fn send(&self, message: Message) -> Result<(), Message> {
         let mut messages = lock(&self.messages);
         if messages.closed {
@@ -135,25 +135,25 @@ impl Mailbox {
     }
 
     pub(super) fn wake(&self) {
-        // It only fails where it has been rung so often that it rings anyway.
+        // Fails only if the counter is full, and then the eventfd is readable anyway.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Everything that has come, with the bell silenced.
+    /// Takes all messages and resets the eventfd.
     pub(super) fn empty(&self) -> Vec<Message> {
         let _ = rustix::io::read(&self.wake, &mut [0u8; 8]);
         mem::take(&mut lock(&self.messages).waiting)
     }
 
-    /// Nothing can be sent any more, unless something is there already: then false.
+    /// Closes the mailbox if it is empty; otherwise returns false.
     pub(super) fn close_if_empty(&self) -> bool {
         let mut messages = lock(&self.messages);
         messages.closed = messages.waiting.is_empty();
         messages.closed
     }
 
-    /// For a new connection: of the first `active` ones the one that has fewest. One whose worker is held up by a route is
-    /// passed over, and where all are, another helps out.
+    /// The worker for a new connection: of the first `active` ones, the one with the fewest connections. A worker held
+    /// up by a route is skipped; if all are, an inactive one helps out.
     pub(super) fn least_busy(mailboxes: &[Mailbox], active: usize, now: u64) -> &Mailbox {
         let rank = |(number, mailbox): &(usize, &Mailbox)| {
             let connections = mailbox.connections.load(Ordering::Relaxed);
@@ -183,7 +183,7 @@ impl Mailbox {
         })
     }
 
-    /// What the worker knows of its connections, and those that are on their way to it: they are in the middle of something.
+    /// What the worker published, plus connections still on their way to it, which count as in mid-transfer.
     pub(super) fn with_newcomers(&self, known: Spare) -> Spare {
         let connections = self.connections.load(Ordering::Relaxed);
         Spare {
@@ -193,7 +193,7 @@ impl Mailbox {
         }
     }
 
-    /// Whether many connections are in the middle of something, but not so many that it is plain who has to make room.
+    /// Whether many connections are in mid-transfer, but not so many that it is clear which to evict.
     pub(super) fn are_many_slow(mailboxes: &[Mailbox]) -> bool {
         let mut all = Spare::default();
         for mailbox in mailboxes {
@@ -204,7 +204,7 @@ impl Mailbox {
         all.are_many_slow() && !all.are_mostly_slow()
     }
 
-    /// Waits a little until the worker has made room as often as it was asked to, but for `asked` times.
+    /// Waits briefly until at most `asked` requested evictions are outstanding.
     pub(super) fn wait_for_room(&self, asked: usize) {
         let deadline = Instant::now() + ROOM_PATIENCE;
         while self.to_make_room.load(Ordering::Acquire) > asked && Instant::now() < deadline {
@@ -212,7 +212,7 @@ impl Mailbox {
         }
     }
 
-    /// The one of these that has the connection that can best be spared; without any, the one that has fewest.
+    /// The worker with the best connection to evict; if none has one, the worker with the fewest connections.
     pub(super) fn most_spare(
         mailboxes: &[Mailbox],
         active: usize,
@@ -233,31 +233,30 @@ impl Mailbox {
     }
 }
 
-/// The connections that a worker could close to make room for another. Times are milliseconds of the engine's time, zero
-/// where there is none.
+/// The connections that a worker could evict. Times are milliseconds since the engine started, zero if there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Spare {
-    /// When the slowest of those that are in the middle of something fell or falls behind.
+    /// When the slowest connection in mid-transfer fell or falls behind.
     pub(super) slow: u64,
-    /// Since when the one that has been idle for longest waits.
+    /// Since when the longest-idle connection has been idle.
     pub(super) idle: u64,
-    /// How many are in the middle of something, and how many there are.
+    /// How many are in mid-transfer, and how many there are in all.
     pub(super) slow_ones: usize,
     pub(super) connections: usize,
 }
 
-/// Which of the two goes.
+/// Which of the two to evict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Victim {
     Slow,
     Idle,
 }
 
-/// Whose victim goes, where several workers have one: the lowest.
+/// Orders the victims of several workers: the lowest is evicted.
 pub(super) type Rank = (u8, u64);
 
 impl Spare {
-    /// Who makes room now. `besieged`: a crowd pushes in that finishes nothing.
+    /// The connection to evict. `besieged`: a flood that completes nothing is in progress.
     pub(super) fn choose(self, now: u64, besieged: bool) -> Option<(Rank, Victim)> {
         let slow = (self.slow > 0).then_some((self.slow, Victim::Slow));
         let idle = (self.idle > 0).then_some((self.idle, Victim::Idle));
@@ -275,12 +274,12 @@ impl Spare {
             .find_map(|(rank, choice)| choice.map(|(time, victim)| ((rank, time), victim)))
     }
 
-    /// Whether those that are in the middle of something make room for one another.
+    /// Whether connections in mid-transfer are evicted before idle ones.
     pub(super) fn is_crowded_by_slow(self, besieged: bool) -> bool {
         besieged || self.are_mostly_slow()
     }
 
-    /// Whether many are in the middle of something.
+    /// Whether many are in mid-transfer.
     pub(super) fn are_many_slow(self) -> bool {
         self.slow_ones * MANY > self.connections
     }
@@ -289,7 +288,8 @@ impl Spare {
         self.slow_ones * (MOSTLY + 1) > self.connections * MOSTLY
     }
 
-    /// How often room can be made without a look at whose victim goes: of many slow ones any will do.
+    /// How many evictions can be outstanding without comparing victims again: with many slow connections, any of them
+    /// will do.
     fn at_once(self, besieged: bool) -> usize {
         match self.is_crowded_by_slow(besieged) {
             true => self.slow_ones / 8,
@@ -297,27 +297,27 @@ impl Spare {
         }
     }
 
-    /// Whether it is so far behind that nothing else counts.
+    /// Whether it is so far behind that nothing else matters.
     pub(super) fn is_far_behind(rank: Rank) -> bool {
         rank.0 == 0
     }
 }
 
-/// What a worker lets others know of its load. Times are milliseconds of the engine's time, and never zero.
+/// The load that a worker publishes. Times are milliseconds since the engine started, and never zero.
 #[derive(Default)]
 pub(super) struct Load {
-    /// Since when it is at work; zero while it waits.
+    /// Since when it has been working; zero while it waits.
     at_work: AtomicU64,
     /// Turns of connections so far.
     done: AtomicU64,
-    /// At its last look, the part of its time in which it was at work, in thousandths, and when that was.
+    /// The fraction of time it was working, in thousandths, at its last sample, and when that was.
     busy: AtomicU64,
     looked: AtomicU64,
 }
 
-/// A worker that is at one turn for so long is held up.
+/// A worker that spends longer than this on one turn, in milliseconds, is held up.
 const HELD_UP: u64 = 20;
-/// What a worker knew so long ago of its load is not true any more.
+/// A load sample older than this, in milliseconds, is out of date.
 const OUTDATED: u64 = 100;
 
 impl Load {
@@ -344,7 +344,7 @@ impl Load {
         since > 0 && since + HELD_UP < now
     }
 
-    /// The part of its time in which the worker is at work.
+    /// The fraction of time the worker is working.
     pub(super) fn busy(&self, now: u64) -> f64 {
         if self.is_held_up(now) {
             1.0

@@ -1,16 +1,17 @@
-//! The engine of Linux: a fixed pool of workers, each with its own epoll and its own connections, and a second pool for what
-//! takes long. To the author of a route all of it is plain blocking code.
+//! The Linux engine: a fixed pool of workers, each with its own epoll and connections, and a second pool for slow
+//! requests. Routes are written as plain blocking code.
 //!
-//! `listener` accepts and hands out, `worker` drives its connections, `balance` says how many workers take part, `connection`
-//! is the state of one, `transport` its bytes in the clear or through TLS, `answer` hands a request to the API. `deadlines`
-//! says who is overdue, `slowest` who is furthest behind, `siege` whether a crowd finishes nothing, `descriptors` how many
-//! connections there is room for. `blocking` is the second pool, and `job` what it does. `shared` is what all threads count
-//! together, `hub` how they reach one another: a worker by its `mailbox`, the listener by its `bell`.
+//! `listener` accepts connections and distributes them, `worker` drives them, `balance` decides how many workers are
+//! active, `connection` is the state of one connection, `transport` its bytes in the clear or over TLS, `answer` hands
+//! a request to the API. `deadlines` finds expired waits, `slowest` the connection furthest behind, `siege` detects a
+//! flood that completes nothing, `descriptors` computes how many connections fit. `blocking` is the second pool, and
+//! `job` its work item. `shared` has the counts that all threads share, `hub` the ways to reach other threads: a worker
+//! through its `mailbox`, the listener through its `bell`.
 //!
-//! # What it protects from
-//! Head, body, the reading of an answer and idleness have deadlines that hold for the whole of each, so a byte now and then
-//! does not help. Heads, bodies, connections and all buffered bytes together are bounded. A connection costs a descriptor
-//! and, while it is idle, no buffer; never a thread.
+//! # What it protects against
+//! Receiving the head, receiving the body, sending the response and idling each have an overall deadline, so trickling
+//! bytes does not extend it. Heads, bodies, connections and all buffered bytes together are bounded. A connection costs
+//! a descriptor and, while idle, no buffer; never a thread.
 
 mod answer;
 mod balance;
@@ -49,10 +50,10 @@ use mailbox::Mailbox;
 use shared::{Addresses, Shared};
 use worker::{Patience, Worker};
 
-/// How long a client that was told that the connection is over may go on sending before it is cut off.
+/// How long a client may keep sending after we have closed our side, before the connection is cut.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How long a stop waits for threads that were told to drop everything.
+/// How long a stop waits for threads after it aborts them.
 const ABORT: Duration = Duration::from_secs(1);
 
 /// The running engine.
@@ -97,14 +98,14 @@ impl Engine {
         let workers = (0..workers)
             .map(|number| Worker::new(number, hub.clone(), patience, started))
             .collect::<Result<Vec<_>, _>>()?;
-        // Last: it counts the descriptors that are left.
+        // Last, because it counts the descriptors that are left.
         let listener = Listener::new(hub.clone(), tls, sockets, settings.max_connections, started)?;
-        // All that can fail has been made; what is left is to start the threads.
+        // Everything that can fail is done, except for starting the threads.
         let engine = Engine {
             hub: hub.clone(),
             threads: Mutex::default(),
         };
-        // First: without it the workers would wait for its word that no connection can come any more.
+        // First: without it the workers would wait for ever for the listener to end.
         engine.spawn("sealgate-listen", move || listener.run())?;
         for worker in workers {
             let hub = hub.clone();
@@ -136,17 +137,17 @@ impl Engine {
             self.hub.blocking.clear();
         }
         self.hub.blocking.close();
-        // Who is still in a route then cannot be ended, and may be the caller: that thread ends with its route, as those of
-        // the blocking pool do with their jobs.
+        // A thread still in a route cannot be ended, and may be the caller. It ends with its route, as threads of the
+        // blocking pool end with their jobs.
         if in_time || within(ABORT) {
-            // Joined, not only counted: a thread frees its OpenSSL contexts after its last line, and OpenSSL's own clean-up at
-            // the end of the process must not run beside that.
+            // Joined, not only counted: a thread frees its OpenSSL contexts after its last line, and OpenSSL's exit
+            // handler must not run at the same time.
             for thread in std::mem::take(&mut *lock(&self.threads)) {
                 let _ = thread.join();
             }
         }
-        // After a stop that was cut short, a route may still run on a thread of the second pool: a later stop does not wait
-        // for it either.
+        // After an aborted stop a route may still be running on the second pool; a later stop does not wait for it
+        // either.
         if in_time && !self.hub.shared.is_aborting() {
             self.hub.blocking.join();
             return Ok(());
@@ -174,9 +175,9 @@ mod tests {
     use super::*;
     use crate::{Config, Gate};
 
-    /// Without a client whose coming would wake it.
+    /// No client connects to wake the listener.
     #[test]
-    fn all_ends_when_a_worker_does() {
+    fn the_engine_ends_when_a_worker_fails() {
         let mut config = Config::new();
         for (name, value) in [
             ("keys", "ephemeral"),

@@ -1,4 +1,4 @@
-//! What all threads of an engine share: the API, the limits, and the counts that hold for all connections together.
+//! What all threads of an engine share: the API, the limits, and counts over all connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,19 +20,19 @@ pub(super) struct Shared {
     pub(super) app: App,
     pub(super) limits: Limits,
     pub(super) buffered: Buffered,
-    /// The state of all TLS connections.
+    /// Memory of all TLS connections.
     pub(super) tls: Buffered,
     pub(super) addresses: Addresses,
     pub(super) siege: Siege,
     pub(super) balance: Balance,
-    /// What stands in the log for a method that could not be read.
+    /// Logged in place of a method that could not be parsed.
     pub(super) unknown_method: Method,
-    /// Connections of all workers, those on their way to a worker included.
+    /// Connections of all workers, including those on their way to a worker.
     pub(super) connections: AtomicUsize,
-    /// Whether no new connections can come any more.
+    /// Set when the listener has ended: no new connections will come.
     pub(super) listened: AtomicBool,
     phase: AtomicU8,
-    /// Set when the engine is told to stop: until then who asks once more on a kept connection is answered.
+    /// Set when the engine stops: until then, requests on idle connections are still answered.
     closes_idle: OnceLock<Instant>,
 }
 
@@ -58,22 +58,22 @@ impl Shared {
         }
     }
 
-    /// Whether the engine takes no more connections and requests.
+    /// Whether the engine accepts no more connections and requests.
     pub(super) fn is_stopping(&self) -> bool {
         self.phase.load(Ordering::SeqCst) >= STOPPING
     }
 
-    /// Once it stops: when it closes connections between two requests.
+    /// When it closes idle connections, if it is stopping.
     pub(super) fn closes_idle(&self) -> Option<Instant> {
         self.closes_idle.get().copied()
     }
 
-    /// Whether what is left has to be dropped.
+    /// Whether everything left is to be dropped.
     pub(super) fn is_aborting(&self) -> bool {
         self.phase.load(Ordering::SeqCst) >= ABORTING
     }
 
-    /// The engine is to stop; `farewell`: how long connections between two requests stay open.
+    /// Begins the stop. `farewell`: how long idle connections stay open.
     pub(super) fn set_stopping(&self, farewell: Duration) {
         let closes = || Instant::now() + farewell;
         self.closes_idle.get_or_init(closes);
@@ -85,19 +85,19 @@ impl Shared {
     }
 }
 
-/// Bytes that all connections together keep: of requests and answers on their way, or of TLS.
+/// Bytes held by all connections together: requests and responses in flight, or TLS state.
 pub(super) struct Buffered {
     bytes: AtomicUsize,
-    /// What answers are expected to take that are being made or are on their way to their worker.
+    /// Expected size of the responses being produced or on their way to their worker.
     reserved: AtomicUsize,
     max: usize,
 }
 
-/// Who keeps more bytes than this has to do with a smaller part of the room.
+/// Connections that hold more bytes than this share a smaller part of the room.
 pub(super) const LARGE: usize = 32 << 10;
-/// The part of the room that is left to those who keep fewer.
+/// One part in this many is reserved for connections that hold no more than that.
 const FOR_SMALL: usize = 8;
-/// The part of the room that large answers take while they are made.
+/// Large responses being produced use at most one part in this many.
 const FOR_ANSWERS: usize = 8;
 
 impl Buffered {
@@ -109,13 +109,13 @@ impl Buffered {
         }
     }
 
-    /// Whether there is room for those who keep many bytes, or for those who keep few.
+    /// Whether there is room for connections that hold much, or for those that hold little.
     pub(super) fn has_room(&self, for_large: bool) -> bool {
         let reserved = if for_large { self.max / FOR_SMALL } else { 0 };
         self.bytes.load(Ordering::Relaxed) <= self.max - reserved
     }
 
-    /// Waits until there is room for something, `patience` at most.
+    /// Waits until there is room, for at most `patience`.
     pub(super) fn wait_for_room(&self, patience: Duration) {
         let begun = Instant::now();
         while !self.has_room(false) && begun.elapsed() < patience {
@@ -123,8 +123,8 @@ impl Buffered {
         }
     }
 
-    /// Waits until an answer of so many bytes may be made, `patience` at most. A few are made at a time: nobody is shed for
-    /// answers that only wait for their turn to be written.
+    /// Waits until a response of this size may be produced, for at most `patience`. Only a few are produced at a time,
+    /// so that no connection is shed for responses that merely wait to be written.
     pub(super) fn reserve(&self, bytes: usize, patience: Duration) {
         let begun = Instant::now();
         let most = self.max / FOR_ANSWERS;
@@ -139,12 +139,12 @@ impl Buffered {
         }
     }
 
-    /// The answer for which so many bytes were reserved is with its connection.
+    /// Releases the reservation of a response that has reached its connection.
     pub(super) fn release(&self, bytes: usize) {
         self.reserved.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Somebody who kept `before` bytes keeps `now`.
+    /// Records that a holder of `before` bytes now holds `now`.
     pub(super) fn change(&self, before: usize, now: usize) {
         if now > before {
             self.bytes.fetch_add(now - before, Ordering::Relaxed);
@@ -154,27 +154,27 @@ impl Buffered {
     }
 }
 
-/// How many connections each address has.
+/// Counts the connections of each address.
 pub(super) struct Addresses {
-    /// Zero: no fixed number.
+    /// Zero: no fixed limit.
     max: usize,
     counts: Mutex<Counts>,
 }
 
 struct Counts {
     of: HashMap<Counted, usize>,
-    /// From so many on an address is a crowd; where the number is fixed, none is.
+    /// An address with this many connections is a crowd; with a fixed limit, none is.
     crowd: usize,
-    /// The addresses that are crowds: three at most, while there are no more connections than places.
+    /// The addresses that are crowds: at most three, unless there are more connections than the limit.
     crowds: Vec<Counted>,
 }
 
-/// An address with more than this part of all places is a crowd.
+/// An address with more than one in this many of all connections is a crowd.
 const CROWD_PART: usize = 4;
 
 impl Addresses {
-    /// `max`: most connections of an address; zero: no fixed number, but where there are `places` connections in all, crowds
-    /// make room first.
+    /// `max`: connection limit per address. Zero means no fixed limit; then, with a limit of `places` connections in
+    /// all, connections of crowds are evicted first.
     pub(super) fn new(max: usize, places: usize) -> Self {
         let addresses = Addresses {
             max,
@@ -188,7 +188,7 @@ impl Addresses {
         addresses
     }
 
-    /// From now on there is room for so many connections in all.
+    /// Changes the total connection limit.
     pub(super) fn fit(&self, places: usize) {
         let crowd = places / CROWD_PART + 1;
         let counts = &mut *lock(&self.counts);
@@ -201,8 +201,8 @@ impl Addresses {
         counts.crowds = crowds.collect();
     }
 
-    /// Counts a connection of this address; an error where it has as many as it may. A trusted proxy stands for many
-    /// clients, so that only a fixed number holds for it.
+    /// Counts a connection of this address; an error if the address has reached its limit. A trusted proxy stands for
+    /// many clients, so only a fixed limit applies to it.
     pub(super) fn enter(
         &self,
         address: Option<IpAddr>,
@@ -224,7 +224,7 @@ impl Addresses {
         Ok(Some(key))
     }
 
-    /// A connection of this address is closed.
+    /// Uncounts a closed connection of this address.
     pub(super) fn leave(&self, address: Option<Counted>) {
         let Some(key) = address else {
             return;
@@ -242,7 +242,7 @@ impl Addresses {
         }
     }
 
-    /// The address that has most of all places, if that is a large part of them.
+    /// The crowd with the most connections, if there is one.
     pub(super) fn largest_crowd(&self) -> Option<Counted> {
         let counts = lock(&self.counts);
         let crowds = counts.crowds.iter();
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_crowd_while_it_has_a_large_part_of_all_places() {
+    fn an_address_with_a_large_part_of_all_connections_is_a_crowd() {
         let addresses = Addresses::new(0, 40);
         let ip = |last: u8| IpAddr::from([192, 0, 2, last]);
         let enter = |last| addresses.enter(Some(ip(last)), |_| false).unwrap();
@@ -272,7 +272,7 @@ mod tests {
             .for_each(|key| addresses.leave(key));
         assert_eq!(addresses.largest_crowd(), None);
         assert!(lock(&addresses.counts).of.is_empty());
-        // Fewer places make a crowd of fewer, more places of more.
+        // The threshold of a crowd follows the total limit.
         let few: Vec<_> = (0..6).map(|_| enter(4)).collect();
         assert_eq!(addresses.largest_crowd(), None);
         addresses.fit(20);
@@ -282,7 +282,7 @@ mod tests {
         addresses.fit(20);
         few.into_iter().for_each(|key| addresses.leave(key));
         assert_eq!(addresses.largest_crowd(), None);
-        // A proxy that is trusted is none, and has no limit but a fixed one.
+        // A trusted proxy is never a crowd; only a fixed limit applies to it.
         assert_eq!(addresses.enter(Some(ip(3)), |_| true), Ok(None));
         let fixed = Addresses::new(1, 40);
         assert!(fixed.enter(Some(ip(3)), |_| true).is_ok());

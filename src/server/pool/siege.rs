@@ -1,18 +1,19 @@
-//! Whether a crowd pushes in that finishes nothing. A good burst looks the same at first: it is over once it is answered.
+//! Detects a flood of connections that complete nothing. A legitimate burst looks the same at first, but ends once it
+//! is answered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How long it counts after it was noticed last, in milliseconds.
+/// How long a flood is assumed to last after it was last detected, in milliseconds.
 const LASTS: u64 = 10_000;
 
-/// See the module. Times are milliseconds of the engine's time.
+/// See the module. Times are milliseconds since the engine started.
 #[derive(Default)]
 pub(super) struct Siege {
     until: AtomicU64,
 }
 
 impl Siege {
-    /// Many have been in the middle of something for too long where there is no room.
+    /// At the connection limit, many connections have been in mid-transfer for too long.
     pub(super) fn notice(&self, now: u64) {
         self.until.fetch_max(now + LASTS, Ordering::Relaxed);
     }
@@ -27,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_over_some_time_after_it_was_noticed_last() {
+    fn it_ends_some_time_after_it_was_last_detected() {
         let siege = Siege::default();
         assert!(!siege.lasts(1));
         siege.notice(1000);

@@ -1,25 +1,26 @@
-//! Which connection is furthest behind a fair rate of transfer, whatever it is in the middle of: a handshake, a head, a body,
-//! an answer that its client reads, a goodbye.
+//! Which connection is furthest behind a fair transfer rate, in whatever phase: handshake, head, body, response or
+//! close.
 //!
-//! Each connection has a time at which it falls behind. It begins a little ahead, every byte puts that time off, and who
-//! stands at the top has fallen behind for longest. The time does not change while nothing is transferred, so a heap does.
+//! Each connection has a time at which it falls behind. It starts a little ahead, and every byte postpones that time;
+//! the connection with the earliest time is the slowest. The time does not change while nothing is transferred, so a
+//! heap is enough.
 
 use std::time::{Duration, Instant};
 
-/// The rate that keeps a connection from falling behind, in bytes a second.
+/// The rate that keeps a connection from falling behind, in bytes per second.
 const FAIR_RATE: u64 = 4096;
-/// How far ahead a client begins. One that was answered before gets no more: anybody gets an answer, and whoever has just
-/// come, and has not said yet what they want, would be slower than a crowd that has one.
+/// How far ahead a client starts. A client that was answered before gets no more: anybody can get a response, and a new
+/// client that has not sent anything yet would then rank behind a flood that has one.
 const START: Duration = Duration::from_millis(250);
-/// How far ahead anybody gets: what was sent quickly does not pay for a long silence.
+/// The most a connection can be ahead: a quick transfer does not pay for a long silence.
 const MOST_AHEAD: Duration = Duration::from_secs(2);
 
 const NONE: u32 = u32::MAX;
 
-/// See the module. Connections are known by small numbers.
+/// See the module. Connections are identified by small indices.
 #[derive(Default)]
 pub(super) struct Slowest {
-    /// Numbers of connections; each one's time is no later than those of the two below it.
+    /// Connection indices as a min-heap: each time is no later than those of the two children.
     heap: Vec<u32>,
     nodes: Vec<Node>,
 }
@@ -30,12 +31,12 @@ struct Node {
     position: u32,
 }
 
-/// When a connection falls behind that begins with something now.
+/// When a connection that starts something now falls behind.
 pub(super) fn begun(now: Instant) -> Instant {
     now + START
 }
 
-/// When one falls behind that has transferred so many bytes more.
+/// When a connection that has transferred this many more bytes falls behind.
 pub(super) fn moved(falls_behind: Instant, bytes: u64, now: Instant) -> Instant {
     let earned = Duration::from_millis(bytes.saturating_mul(1000) / FAIR_RATE);
     let ahead = now + MOST_AHEAD;
@@ -49,7 +50,7 @@ impl Slowest {
         self.heap.len()
     }
 
-    /// When this connection falls behind, if it is one of these.
+    /// When this connection falls behind, if it is tracked.
     pub(super) fn get(&self, index: u32) -> Option<Instant> {
         let node = self.nodes.get(index as usize)?;
         (node.position != NONE).then_some(node.falls_behind)
@@ -93,7 +94,7 @@ impl Slowest {
         }
     }
 
-    /// Moves what stands here up or down to where it belongs.
+    /// Sifts the entry at this position up or down.
     fn settle(&mut self, mut at: usize) {
         while at > 0 && self.time(at) < self.time((at - 1) / 2) {
             self.swap(at, (at - 1) / 2);
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_counts_and_not_how_long_it_has_taken() {
+    fn the_rate_counts_and_not_the_time_taken() {
         let start = Instant::now();
         let (mut dripping, mut sending) = (begun(start), begun(start));
         let mut now = start;
@@ -169,9 +170,9 @@ mod tests {
             sending = moved(sending, 20_000, now);
         }
         assert!(dripping < now && sending > now);
-        // Somebody silent who has just come is not as slow as who has dripped for long.
+        // A silent new client does not rank behind one that has trickled for long.
         assert!(dripping < begun(now));
-        // Nothing is saved up for a silence.
+        // Speed does not pay for a later silence.
         assert!(moved(sending, u64::MAX, now) <= now + MOST_AHEAD);
     }
 }

@@ -1,4 +1,4 @@
-//! A connection's bytes, in the clear or through TLS: non-blocking, and never a signal to the process.
+//! A connection's bytes, in the clear or over TLS: non-blocking, and without SIGPIPE.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -7,14 +7,14 @@ use rustix::net::Shutdown;
 use crate::server::socket::{Socket, Stop};
 use crate::server::tls::TlsStream;
 
-/// How a connection's bytes go over its socket.
+/// How a connection's bytes are sent over its socket.
 pub(super) enum Transport {
     Plain(Socket),
     Tls(Box<TlsStream>),
 }
 
 impl Transport {
-    /// Reads what is there; 0 at the end of the stream. Through TLS the first read shakes hands.
+    /// Reads the available bytes; 0 at the end of the stream. Over TLS, the first reads perform the handshake.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
         match self {
             Transport::Plain(socket) => socket
@@ -24,7 +24,7 @@ impl Transport {
         }
     }
 
-    /// Writes what there is room for.
+    /// Writes as much as fits.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
         match self {
             Transport::Plain(socket) => socket
@@ -34,7 +34,7 @@ impl Transport {
         }
     }
 
-    /// Whether data is here already that no poll of the socket would tell of: read again before waiting.
+    /// Whether there is buffered data that polling the socket would not report: read again before waiting.
     pub(super) fn has_unread(&self) -> bool {
         match self {
             Transport::Plain(_) => false,
@@ -42,7 +42,7 @@ impl Transport {
         }
     }
 
-    /// Bytes that TLS keeps for this connection, counted or estimated.
+    /// Memory that TLS uses for this connection, counted or estimated.
     pub(super) fn memory(&self) -> usize {
         match self {
             Transport::Plain(_) => 0,
@@ -50,23 +50,23 @@ impl Transport {
         }
     }
 
-    /// Says in TLS that nothing more is sent: without it the client has to take the end for a cut (RFC 8446, section 6.1).
+    /// Sends close_notify over TLS: without it the client must treat the end as a truncation (RFC 8446, section 6.1).
     pub(super) fn say_goodbye(&mut self) {
         if let Transport::Tls(stream) = self {
             stream.say_goodbye();
         }
     }
 
-    /// Says that nothing more is sent. What still comes in can be read.
+    /// Closes our side. Further input can still be read.
     pub(super) fn finish(&mut self) {
         self.say_goodbye();
-        // A peer that is gone need not be told.
+        // Fails only if the peer is gone.
         let _ = rustix::net::shutdown(self, Shutdown::Write);
     }
 
-    /// Ends it for the peer, whoever has a copy of the descriptor.
+    /// Ends the connection for the peer, even if another process holds a copy of the descriptor.
     pub(super) fn cut(&self) {
-        // Where the peer has ended it, there is nothing left to do.
+        // Fails only if the peer has already ended it.
         let _ = rustix::net::shutdown(self, Shutdown::Both);
     }
 

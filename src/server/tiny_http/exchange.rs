@@ -1,4 +1,4 @@
-//! One request of tiny_http's, answered: judged, read, handed to the API, written.
+//! Answers one request of tiny_http: validates the head, reads the body, calls the API, writes the response.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -17,15 +17,15 @@ use crate::server::http1::encode::{Framing, encode};
 use crate::server::http1::head::{self, BodyLength, Limits};
 use crate::server::settings::Settings;
 
-/// A rejected body up to this size is read and thrown away by tiny_http; what claims more is set aside instead, because
+/// tiny_http reads and discards a refused body up to this size. A request that claims more is leaked instead, because
 /// tiny_http would allocate all of it.
 const DRAINED: usize = 64 << 20;
-/// A body up to this size tiny_http has read before it hands over the request, unless the client waits for leave to send.
+/// tiny_http reads a body up to this size before it hands over the request, unless the client waits for `100 Continue`.
 const READ_AHEAD: usize = 1024;
-/// How many requests may be set aside for good (a descriptor and a thread each) before the server has to be started anew.
+/// How many requests may be leaked (a descriptor and a thread each) before the server must be restarted.
 const SET_ASIDE: usize = 256;
 
-/// The API mounted in a `tiny_http::Server` of the host's.
+/// The API mounted in the host's own `tiny_http::Server`.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -39,7 +39,7 @@ const SET_ASIDE: usize = 256;
 /// let server = tiny_http::Server::http("127.0.0.1:0")?;
 /// let mount = Mount::new(app, &server);
 /// for request in server.incoming_requests() {
-///     // tiny_http allocates what a dropped request claims to send, however much: leave bodies to the mount.
+///     // tiny_http allocates whatever size a dropped request claims: leave requests with bodies to the mount.
 ///     let bodiless = request.body_length().unwrap_or(0) == 0;
 ///     match request.url() {
 ///         "/own" if bodiless => request.respond(tiny_http::Response::from_string("the host's own"))?,
@@ -52,13 +52,13 @@ const SET_ASIDE: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Mount {
     exchange: Arc<Exchange>,
-    /// The address that the server listens on, unless that is a Unix socket.
+    /// The address that the server listens on; `None` for a Unix socket.
     server: Option<SocketAddr>,
 }
 
 impl Mount {
-    /// Mounts `app` in `server`. Without accounts, processes of the user that this one runs as may log in where the server
-    /// listens on a loopback address, under Linux; on a Unix socket tiny_http does not show who connects, and nobody may.
+    /// Mounts `app` in `server`. Without accounts, only processes of the same user may log in, and only on Linux over a
+    /// loopback address: on a Unix socket tiny_http does not report who connects, so nobody may.
     pub fn new(app: App, server: &tiny_http::Server) -> Self {
         let address = server.server_addr().to_ip();
         let limits = Limits::of(&Settings::default());
@@ -68,7 +68,7 @@ impl Mount {
         }
     }
 
-    /// Bodies longer than `bytes` are refused (1 MiB where this is not called).
+    /// Refuses bodies longer than `bytes` (default: 1 MiB).
     pub fn with_max_body(self, bytes: usize) -> Self {
         let app = self.exchange.app.clone();
         let limits = Limits {
@@ -81,12 +81,12 @@ impl Mount {
         }
     }
 
-    /// Answers one request; blocks while its body comes in. Where several threads call this, requests that follow a refused
-    /// one on the same connection may be answered all the same.
+    /// Answers one request; blocks while its body is received. If several threads call this, requests after a refused
+    /// one on the same connection may still be answered.
     ///
     /// # Errors
-    /// [`Error::Io`] where requests had to be set aside so often that the process has to be started anew. A client that
-    /// goes away is no error.
+    /// [`Error::Io`] if so many requests had to be leaked that the process must be restarted. A client that disconnects
+    /// is not an error.
     pub fn answer(&self, request: TinyRequest) -> Result<(), Error> {
         let heard = self.exchange.hear(request);
         self.exchange
@@ -94,7 +94,7 @@ impl Mount {
     }
 }
 
-/// A request whose head has been judged.
+/// A request whose head has been validated.
 pub(super) struct Heard {
     request: TinyRequest,
     length: Result<BodyLength, Problem>,
@@ -110,13 +110,13 @@ impl Heard {
     }
 }
 
-/// Connections on which a request was refused, by their peer's address and port: tiny_http keeps reading them.
+/// Connections on which a request was refused, by the peer's address and port: tiny_http keeps reading them.
 #[derive(Debug, Default)]
 struct Refused(Mutex<VecDeque<(SocketAddr, Instant)>>);
 
 impl Refused {
     const MOST: usize = 1024;
-    /// Long after the client has read our word that the connection is over, and soon enough for its port to be used again.
+    /// Long enough for the client to read `Connection: close`, and short enough for its port to be reused.
     const REMEMBERED: Duration = Duration::from_secs(10);
 
     fn remember(&self, peer: Option<&SocketAddr>) {
@@ -142,7 +142,7 @@ impl Refused {
     }
 }
 
-/// The API and the counts of what had to be kept from tiny_http's own clean-up.
+/// The API, and what had to be kept from tiny_http's own clean-up.
 #[derive(Debug)]
 pub(super) struct Exchange {
     app: App,
@@ -161,8 +161,8 @@ impl Exchange {
         }
     }
 
-    /// Judges the head of a request. Of one connection's requests this has to be done in the order they came, so that
-    /// nothing that follows a refused one is answered.
+    /// Validates the head of a request. Requests of one connection must be passed in the order they arrived, so that
+    /// nothing after a refused one is answered.
     pub(super) fn hear(&self, request: TinyRequest) -> Heard {
         let length = if self.refused.knows(request.remote_addr()) {
             Err(Problem::bad_request(
@@ -178,7 +178,7 @@ impl Exchange {
             )
         };
         let length = match length {
-            // tiny_http takes an upgrade for the end of HTTP on this connection, whatever the answer.
+            // tiny_http ends HTTP on this connection after an upgrade, whatever the response.
             Ok(BodyLength::Chunked) if connection(&request).contains("upgrade") => Err(
                 Problem::bad_request("An upgrade cannot have a chunked body."),
             ),
@@ -190,7 +190,8 @@ impl Exchange {
         Heard { request, length }
     }
 
-    /// `server`: the address that the server listens on, unless that is a Unix socket. `stopping`: whether the server stops; the client is then told to go elsewhere next time.
+    /// `server`: the address that the server listens on; `None` for a Unix socket. `stopping`: whether the server is
+    /// stopping; the response then has `Connection: close`.
     pub(super) fn answer(
         &self,
         heard: Heard,
@@ -217,7 +218,7 @@ impl Exchange {
         match body {
             Ok(body) => {
                 let response = self.app.handle(&view(&request, &body, &peer));
-                // Asked now, not before: the body may have taken its time.
+                // Checked only now: the body may have taken a while.
                 framing.close |= stopping.load(Ordering::SeqCst);
                 write(request, &response, framing);
                 Ok(())
@@ -230,7 +231,7 @@ impl Exchange {
         }
     }
 
-    /// tiny_http cannot be told to close: what follows on this connection must not be taken for a request.
+    /// tiny_http cannot be made to close: what follows on this connection must not be taken for a request.
     fn note_refusal(&self, request: &TinyRequest) {
         if !keeps_in_step(request) {
             self.refused.remember(request.remote_addr());
@@ -249,7 +250,7 @@ impl Exchange {
             return Ok(());
         }
         // tiny_http reads the rest of the body when the request is dropped, and only `respond` writes before that. The
-        // thread ends when the body or its connection does; tiny_http has a thread for each connection anyway.
+        // thread ends with the body or the connection; tiny_http has a thread for each connection anyway.
         if request
             .body_length()
             .is_some_and(|claimed| claimed <= DRAINED)
@@ -257,15 +258,15 @@ impl Exchange {
             let response = to_tiny(response);
             let drain = move || drop(request.respond(response));
             if let Err(error) = threads::spawn("sealgate-drain", drain) {
-                log::warn!("a refused body cannot be thrown away in a thread of its own: {error}");
+                log::warn!("cannot start a thread to discard a refused body: {error}");
             }
             return Ok(());
         }
         self.put_aside(request, &encoded(response, framing))
     }
 
-    /// Answers, and keeps the request from ever being dropped. An upgrade is tiny_http's only way to write and still hold
-    /// on to the reader; clients skip its interim answer (RFC 9110, section 15.2).
+    /// Answers and leaks the request, so that it is never dropped. An upgrade is tiny_http's only way to write without
+    /// giving up the reader; clients skip its interim response (RFC 9110, section 15.2).
     fn put_aside(&self, request: TinyRequest, answer: &[u8]) -> Result<(), Error> {
         let interim = tiny_http::Response::empty(100);
         let mut stream = request.upgrade("none", interim);
@@ -275,7 +276,7 @@ impl Exchange {
             return Ok(());
         }
         Err(Error::Io(format!(
-            "{SET_ASIDE} requests with huge bodies had to be set aside; the server has to be started anew."
+            "{SET_ASIDE} requests with huge bodies had to be leaked; restart the server."
         )))
     }
 }
@@ -302,8 +303,8 @@ fn headers(request: &TinyRequest) -> Headers<'_> {
     )
 }
 
-/// Whether a body that nobody reads is still to come, which tiny_http skips before it looks for the next request. Where
-/// none is, or it was read ahead, or its length was never clear, the next request is read at once.
+/// Whether an unread body is still to come, which tiny_http skips before it reads the next request. If there is none,
+/// or it was read ahead, or its length was never clear, tiny_http reads the next request at once.
 fn keeps_in_step(request: &TinyRequest) -> bool {
     let expects = request
         .headers()
@@ -314,7 +315,7 @@ fn keeps_in_step(request: &TinyRequest) -> bool {
         .is_some_and(|claimed| claimed > READ_AHEAD || (claimed > 0 && expects))
 }
 
-/// What tiny_http goes by: the first Connection field, in which it looks for words anywhere.
+/// What tiny_http checks: the first Connection field, searched for substrings.
 fn connection(request: &TinyRequest) -> String {
     request
         .headers()
@@ -372,7 +373,7 @@ fn encoded(response: &Response, framing: Framing) -> Vec<u8> {
 fn write(request: TinyRequest, response: &Response, framing: Framing) {
     let bytes = encoded(response, framing);
     let mut writer = request.into_writer();
-    // A client that is gone does not get its answer.
+    // Fails only if the client is gone.
     let _ = writer.write_all(&bytes).and_then(|()| writer.flush());
 }
 

@@ -1,8 +1,9 @@
-//! Keeps one address served: starts tiny_http's server and its workers, notices when its accept loop has ended, and starts
-//! another on the same socket.
+//! Keeps one address served: starts tiny_http's server and its workers, detects when its accept loop has ended, and
+//! starts another on the same socket.
 //!
-//! The loop ends at the first accept error (no descriptors left, say) or by a panic of which nobody is told. Connections
-//! of an ended server still bring requests, so one of its workers stays until they have been silent for a while.
+//! The loop ends at the first accept error (out of descriptors, for example) or with a panic, and reports neither.
+//! Connections of an ended server still carry requests, so one of its workers stays until they have been silent for a
+//! while.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -21,14 +22,14 @@ use crate::base::sync::lock;
 use crate::base::threads;
 use crate::server::listen::{Address, Listener, Socket};
 
-/// How often the keeper looks.
+/// How often the keeper checks.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often the keeper sends a request of its own.
+/// How often the keeper sends a probe request.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
-/// How long a worker waits for the old connections of an ended server.
+/// How long a worker serves the silent connections of an ended server.
 const OLD_CONNECTIONS: Duration = Duration::from_secs(600);
-/// More ended servers than that at a time are not normal life.
+/// More ended servers than this at a time are not normal.
 const MAX_OLD: usize = 64;
 
 /// One `tiny_http::Server` on the socket.
@@ -36,19 +37,19 @@ struct Generation {
     server: Server,
     intake: Mutex<()>,
     accept_ended: AtomicBool,
-    /// Taken by the one worker that stays after retirement.
+    /// Set by the one worker that stays after retirement.
     stayer: AtomicBool,
-    /// Unless it is a Unix socket.
+    /// `None` for a Unix socket.
     address: Option<SocketAddr>,
 }
 
 struct Keeper {
     shared: Arc<Shared>,
     socket: Socket,
-    /// All generations, the newest last. Ended ones are kept: dropping one on a Unix socket would remove the socket's file.
+    /// All generations, newest last. Ended ones are kept: dropping one on a Unix socket would remove the socket's file.
     generations: Vec<Arc<Generation>>,
     old_workers: Arc<AtomicUsize>,
-    /// Workers of all generations, to be joined.
+    /// Workers of all generations, to join at the end.
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -70,10 +71,10 @@ pub(super) fn start(shared: Arc<Shared>, socket: Socket) -> Result<JoinHandle<()
 impl Keeper {
     fn run(mut self) {
         let mut last_answer = Instant::now();
-        // Stays until a request of our own has been answered: what was short a moment ago may have ended the loop.
+        // Stays set until a probe has been answered: a shortage a moment ago may have ended the loop.
         let mut suspect = false;
         while !self.wait_for_stop(LOOK) {
-            // Other requests prove nothing: they may come on connections from before the loop ended.
+            // Other requests prove nothing: their connections may be older than the end of the loop.
             suspect |=
                 self.socket.listener.try_clone().is_err() || last_answer.elapsed() > PROBE_EVERY;
             if !self.newest().accept_ended.load(Ordering::SeqCst) {
@@ -87,21 +88,20 @@ impl Keeper {
             }
             if self.old_workers.load(Ordering::SeqCst) >= MAX_OLD {
                 self.shared.begin_stop(Some(Error::Io(
-                    "The accept loop ended too often; the server has to be started anew."
-                        .to_owned(),
+                    "The accept loop ended too often; restart the server.".to_owned(),
                 )));
                 break;
             }
             match self.start_generation() {
                 Ok(()) => {
-                    log::warn!("the accept loop had ended and was started again");
+                    log::warn!("the accept loop ended and was restarted");
                     suspect = true;
                 }
-                // No descriptors yet: the next look tries again.
-                Err(error) => log::debug!("the accept loop cannot be started yet: {error}"),
+                // Still out of descriptors: the next check tries again.
+                Err(error) => log::debug!("the accept loop cannot be restarted yet: {error}"),
             }
         }
-        // Again and again: a worker that looks for last requests takes a wake-up that was another's.
+        // Repeatedly: a worker that takes the last requests may consume another's wake-up.
         let mut rest = Duration::from_millis(1);
         while self.shared.workers_alive.load(Ordering::SeqCst) > 0 {
             for generation in &self.generations {
@@ -112,8 +112,8 @@ impl Keeper {
             thread::sleep(rest);
             rest = (rest * 2).min(LOOK);
         }
-        // Joined, not only counted: a thread frees its OpenSSL contexts after its last line, and OpenSSL's own clean-up at
-        // the end of the process must not run beside that.
+        // Joined, not only counted: a thread frees its OpenSSL contexts after its last line, and OpenSSL's exit handler
+        // must not run at the same time.
         for worker in self.workers {
             let _ = worker.join();
         }
@@ -137,7 +137,7 @@ impl Keeper {
     }
 
     fn start_generation(&mut self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        // It starts threads of its own.
+        // tiny_http starts its own threads.
         let server = match self.socket.listener.try_clone()? {
             Listener::Tcp(listener) => threads::deaf(|| Server::from_listener(listener, None))?,
             #[cfg(unix)]
@@ -169,11 +169,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Whether a connection of our own gets an answer. While all workers are busy, silence proves nothing.
+    /// Whether a probe is answered. While all workers are busy, silence proves nothing.
     fn accepts(&self) -> bool {
         let (answered, answer) = mpsc::channel();
         let (address, probe) = (self.socket.address.clone(), self.shared.probe.clone());
-        // In a thread of its own: connecting to a Unix socket whose queue is full has no time limit.
+        // In a separate thread: connecting to a Unix socket with a full backlog has no time limit.
         let asked = threads::spawn("sealgate-probe", move || {
             let _ = answered.send(ask(&address, &probe).is_ok());
         });
@@ -209,7 +209,7 @@ fn ask_on(mut stream: impl Read + Write, probe: &str) -> io::Result<()> {
     stream.read_exact(&mut [0; 12])
 }
 
-/// Counts a worker for as long as it lives, whatever ends it.
+/// Counts a worker while it runs, however it ends.
 struct Alive<'a>(&'a AtomicUsize);
 
 impl Drop for Alive<'_> {
@@ -218,7 +218,7 @@ impl Drop for Alive<'_> {
     }
 }
 
-/// A worker: answers requests of its generation until the engine stops or the generation needs it no more.
+/// A worker: answers requests of its generation until the engine stops or the generation no longer needs it.
 fn work(shared: &Shared, generation: &Generation, old_workers: &AtomicUsize) {
     let _alive = Alive(&shared.workers_alive);
     while let Some(request) = next(shared, generation) {
@@ -229,7 +229,7 @@ fn work(shared: &Shared, generation: &Generation, old_workers: &AtomicUsize) {
     }
     if !shared.is_stopping() && !generation.stayer.swap(true, Ordering::SeqCst) {
         old_workers.fetch_add(1, Ordering::SeqCst);
-        // A wake-up that was another worker's is no silence.
+        // Another worker's wake-up does not count as silence.
         let mut last = Instant::now();
         while !shared.is_stopping() && last.elapsed() < OLD_CONNECTIONS {
             let left = OLD_CONNECTIONS.saturating_sub(last.elapsed());
@@ -248,7 +248,8 @@ fn work(shared: &Shared, generation: &Generation, old_workers: &AtomicUsize) {
     }
 }
 
-/// What was asked before the stop still gets its answer, and who asks once more on a kept connection is told to go with it.
+/// Answers requests that arrived before the stop; further requests on those connections are answered with `Connection:
+/// close`.
 fn answer_last(shared: &Shared, generation: &Generation) {
     loop {
         let mut over = false;
@@ -264,20 +265,20 @@ fn answer_last(shared: &Shared, generation: &Generation) {
         match request {
             Some(request) => answer(shared, generation, request),
             None if over => return,
-            // A wake-up: there is time left.
+            // Woken early: there is time left.
             None => {}
         }
     }
 }
 
-/// The next request; `None` where the worker was woken to end or the generation is retired.
+/// The next request; `None` if the worker was woken to end or the generation is retired.
 fn next(shared: &Shared, generation: &Generation) -> Option<Heard> {
     take(shared, generation, |server| {
         loop {
             match server.recv() {
                 Ok(request) => return Some(request),
                 Err(error) if error.raw_os_error().is_some() => {
-                    // The accept loop's last words. The other workers know nothing of it, and requests still come.
+                    // The accept loop's final error. The other workers do not see it, and requests still arrive.
                     generation.accept_ended.store(true, Ordering::SeqCst);
                 }
                 Err(_) => return None,
@@ -286,8 +287,8 @@ fn next(shared: &Shared, generation: &Generation) -> Option<Heard> {
     })
 }
 
-/// Takes a request from the queue and judges its head. One worker at a time, the others wait their turn: so requests of one
-/// connection are judged in the order they came.
+/// Takes a request from the queue and validates its head, one worker at a time, so that requests of one connection are
+/// validated in the order they arrived.
 fn take(
     shared: &Shared,
     generation: &Generation,

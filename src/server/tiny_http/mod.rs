@@ -1,25 +1,25 @@
 //! The portable engine: `tiny_http::Server` with a fixed pool of workers for each address, and [`Mount`] for hosts that
-//! have such a server already.
+//! already have such a server.
 //!
-//! # What it does not protect from
-//! tiny_http gives each connection a thread and its sockets no time limit: an idle or slow client costs a thread until it
-//! goes away, and one that sends its body slowly costs a worker. Header lines, chunk-size lines and chunk extensions have
-//! no length limit while they are read. A request for HTTP/2.0 costs a thread and two descriptors for good. Keep-alive
-//! connections that arrive in bursts may wait for an answer until others close.
+//! # What it does not protect against
+//! tiny_http uses a thread per connection and sets no timeout on its sockets: an idle or slow client holds a thread
+//! until it disconnects, and one that sends its body slowly holds a worker. Header lines, chunk-size lines and chunk
+//! extensions have no length limit while they are read. A request for HTTP/2.0 leaks a thread and two descriptors.
+//! Keep-alive connections that arrive in bursts may wait for a response until others close.
 //!
-//! It trims the lines of a head, so folded lines and white space in front of a name pass, as do words after the version and
-//! HTTP/0.9. Malformed heads and unknown expectations it answers itself, without a JSON body, a request id or a line in
-//! the log; a head with a byte that is not ASCII it answers not at all. It cannot be told to close a connection: after a
-//! refused request ours is answered with `Connection: close`, and what still comes from the same address and port is
-//! refused for 10 seconds; on a Unix socket, where peers have no address, it is read as the next request.
+//! It trims the lines of a head, so it accepts folded lines, white space before a name, words after the version, and
+//! HTTP/0.9. It answers malformed heads and unknown expectations itself, without a JSON body, a request id or a log
+//! line; it does not answer a head with a non-ASCII byte at all. It cannot be made to close a connection: we answer a
+//! refused request with `Connection: close` and refuse whatever comes from the same address and port for 10 seconds. On
+//! a Unix socket, where peers have no address, such bytes are read as the next request.
 //!
-//! It therefore serves loopback addresses and Unix sockets, and others only where `SEALGATE_TRUSTED_PROXIES` says that a
-//! proxy with limits of its own stands in front.
+//! It therefore serves only loopback addresses and Unix sockets, and other addresses only if `SEALGATE_TRUSTED_PROXIES`
+//! is set: a proxy with its own limits stands in front.
 //!
-//! What can be mended from outside is: an accept loop that ended is started again, and requests are set aside whose
-//! rejection would make tiny_http allocate more than 64 MiB because they claim to send that much. Each of these costs a
-//! descriptor and a thread for good; **after 256 of them the server stops with an error**, for its supervisor to start it
-//! anew. Whoever can connect can bring that about.
+//! What can be fixed from outside is fixed: an accept loop that ends is restarted, and requests whose refusal would
+//! make tiny_http allocate more than 64 MiB, because they claim to send that much, are leaked. Each leaked request
+//! costs a descriptor and a thread; **after 256 of them the server stops with an error** so that its supervisor
+//! restarts it. Any client that can connect can trigger this.
 
 mod exchange;
 mod keeper;
@@ -43,7 +43,7 @@ use exchange::Exchange;
 pub use exchange::Mount;
 use shared::Shared;
 
-/// Refuses addresses that this engine is not fit for.
+/// Refuses addresses that this engine must not serve.
 pub(super) fn check_exposure(settings: &Settings) -> Result<(), Error> {
     let exposed = settings.listen.iter().find_map(|listen| match listen {
         Listen::Tcp(address) if !address.ip().to_canonical().is_loopback() => Some(address),
@@ -51,7 +51,7 @@ pub(super) fn check_exposure(settings: &Settings) -> Result<(), Error> {
     });
     match exposed {
         Some(address) if !settings.behind_proxy => Err(Error::Setting(format!(
-            "The engine tiny-http does not serve {address} by itself: it has no limits against slow clients. Put a proxy \
+            "The engine tiny-http does not serve {address} directly: it cannot limit slow clients. Put a proxy \
              in front and name its address in SEALGATE_TRUSTED_PROXIES, or listen on 127.0.0.1."
         ))),
         _ => Ok(()),
@@ -89,7 +89,7 @@ impl Engine {
         let mut keepers = Vec::new();
         for socket in sockets {
             let keeper = keeper::start(shared.clone(), socket);
-            // One address that cannot be served ends the others too.
+            // If one address cannot be served, the others stop too.
             keepers.push(keeper.inspect_err(|_| shared.begin_stop(None))?);
         }
         Ok(Engine {
@@ -111,7 +111,7 @@ impl Engine {
                     "Requests were still running when the grace period was over.".to_owned(),
                 ));
             }
-            // Short waits: a worker that ends does not take the lock only to say so.
+            // Short waits, because an ending worker does not signal.
             let (next, _) = self
                 .shared
                 .changed

@@ -8,18 +8,18 @@ use super::exchange::Exchange;
 use crate::Error;
 use crate::base::sync::lock;
 
-/// What the threads of an engine share.
+/// See the module.
 pub(super) struct Shared {
     pub(super) exchange: Exchange,
     pub(super) workers: usize,
-    /// A path nobody can guess: requests for it come from the keeper, which looks whether its server still accepts.
+    /// An unguessable path: requests for it come from the keeper, which checks that its server still accepts.
     pub(super) probe: String,
     pub(super) stopping: AtomicBool,
-    /// Once it stops: until when requests are still waited for.
+    /// Until when to wait for last requests, once it stops.
     pub(super) farewell_ends: OnceLock<Instant>,
     /// Requests being answered.
     pub(super) running: AtomicUsize,
-    /// Workers that have not ended: each ends when the queue of its generation is empty and the engine stops.
+    /// Workers still running: each ends when the engine stops and the queue of its generation is empty.
     pub(super) workers_alive: AtomicUsize,
     pub(super) state: Mutex<State>,
     pub(super) changed: Condvar,
@@ -36,7 +36,7 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// Takes no more requests, unless there is to be a farewell; with a failure, because it cannot.
+    /// Begins the stop. Without farewell no more requests are taken. `failure`: why the engine cannot continue.
     pub(super) fn begin_stop(&self, failure: Option<Error>) {
         self.farewell_ends.get_or_init(Instant::now);
         self.stopping.store(true, Ordering::SeqCst);
@@ -51,7 +51,7 @@ impl Shared {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// How long a last request is waited for.
+    /// How long to wait for last requests.
     pub(super) fn farewell_left(&self) -> Duration {
         let ends = self.farewell_ends.get();
         ends.map_or(Duration::ZERO, |ends| {

@@ -1,5 +1,5 @@
-//! The files of TLS: read, judged, and refused with a sentence that names the setting and says what to do. Changes nothing,
-//! asks nobody for a passphrase, and waits for no pipe.
+//! Reads and checks the TLS files, and refuses them with a sentence that names the setting and the remedy. Changes
+//! nothing, never asks for a passphrase, and never blocks on a pipe.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -19,18 +19,18 @@ const CERT: &str = "SEALGATE_TLS_CERT";
 const KEY: &str = "SEALGATE_TLS_KEY";
 const CLIENT_CA: &str = "SEALGATE_TLS_CLIENT_CA";
 
-/// More than any bundle of certificates that a system comes with.
+/// Larger than any CA bundle that a system comes with.
 const MAX_FILE: usize = 1 << 20;
 
-/// Who the server is.
+/// The server's certificate chain and key.
 pub(super) struct Identity {
-    /// The server's own first; never empty.
+    /// The server's own certificate first; never empty.
     pub(super) chain: Vec<X509>,
-    /// Belongs to the first of the chain.
+    /// Belongs to the first certificate of the chain.
     pub(super) key: PKey<Private>,
 }
 
-/// Reads certificate and key; `None` where neither is set.
+/// Reads certificate and key; `None` if neither is set.
 pub(super) fn read_identity(settings: &Settings) -> Result<Option<Identity>, Error> {
     let (cert, key) = match (&settings.tls_cert, &settings.tls_key) {
         (None, None) => return Ok(None),
@@ -51,11 +51,11 @@ pub(super) fn read_identity(settings: &Settings) -> Result<Option<Identity>, Err
     let remedy = match chain.iter().position(fits) {
         Some(0) => None,
         Some(_) => Some(format!(
-            "belongs to a later certificate of {}. Put the server's own certificate first there, its issuers after it",
+            "belongs to a later certificate of {}. Put the server's own certificate first, followed by its issuers",
             cert.display()
         )),
         None => Some(format!(
-            "does not belong to the first certificate of {}. Give the two that were made together",
+            "does not belong to the first certificate of {}. Use a key and a certificate that were created together",
             cert.display()
         )),
     };
@@ -69,21 +69,21 @@ pub(super) fn read_identity(settings: &Settings) -> Result<Option<Identity>, Err
     }))
 }
 
-/// Reads the certificates of those who vouch for clients; `None` where clients are not asked.
+/// Reads the certificates of the CAs that issue client certificates; `None` if clients are not asked.
 pub(super) fn read_client_ca(settings: &Settings) -> Result<Option<Vec<X509>>, Error> {
     let path = settings.tls_client_ca.as_deref();
     path.map(|path| read_certificates(CLIENT_CA, path))
         .transpose()
 }
 
-/// What OpenSSL has against files that read well, each by itself.
+/// The error for files that are each valid but that OpenSSL rejects.
 pub(super) fn refused(settings: &Settings, errors: &ErrorStack) -> Error {
     let reason = |error: &openssl::error::Error| error.reason().map(str::to_owned);
     let reason = errors.errors().iter().find_map(reason);
     let reason = reason.unwrap_or_else(|| "unknown reason".to_owned());
     let path = settings.tls_cert.as_deref().unwrap_or(Path::new(""));
     let remedy = if reason.contains("too small") || reason.contains("too weak") {
-        ". Give one with an RSA key of at least 2048 bits or an elliptic curve, signed with SHA-256 or better"
+        ". Use one with an RSA key of at least 2048 bits or an elliptic curve, signed with SHA-256 or better"
     } else {
         ""
     };
@@ -98,24 +98,24 @@ fn read_certificates(setting: &str, path: &Path) -> Result<Vec<X509>, Error> {
             setting,
             path,
             &format!(
-                "is not PEM but looks like DER. Turn it into PEM with: openssl x509 -inform der -in {} -out cert.pem",
+                "is not PEM but looks like DER. Convert it to PEM with: openssl x509 -inform der -in {} -out cert.pem",
                 shell_word(path)
             ),
         ));
     }
-    // OpenSSL would ask on the terminal for the passphrase.
+    // OpenSSL would ask for the passphrase on the terminal.
     if blocks(text).any(|block| block.is_encrypted() && block.label.ends_with("CERTIFICATE")) {
         return Err(wrong(
             setting,
             path,
-            "holds an encrypted certificate. Give it in plain PEM",
+            "holds an encrypted certificate. Use an unencrypted PEM file",
         ));
     }
     let certificates = X509::stack_from_pem(text).map_err(|_| {
         wrong(
             setting,
             path,
-            "holds a certificate that is damaged. Get the file anew from where it came from",
+            "holds a damaged certificate. Get a new copy of the file",
         )
     })?;
     if certificates.is_empty() {
@@ -124,7 +124,7 @@ fn read_certificates(setting: &str, path: &Path) -> Result<Vec<X509>, Error> {
             setting,
             path,
             match has_key {
-                true => "holds a key but no certificate. Were certificate and key mixed up?",
+                true => "holds a key but no certificate. Are the certificate and the key mixed up?",
                 false => "holds no certificate in PEM (\"-----BEGIN CERTIFICATE-----\")",
             },
         ));
@@ -139,30 +139,30 @@ fn parse_key(path: &Path, text: &[u8]) -> Result<PKey<Private>, Error> {
     let refused = |what: &str| Err(wrong(KEY, path, what));
     if text.first() == Some(&0x30) {
         return refused(&format!(
-            "is not PEM but looks like DER. Turn it into PEM with: openssl pkey -inform der -in {} -out key.pem",
+            "is not PEM but looks like DER. Convert it to PEM with: openssl pkey -inform der -in {} -out key.pem",
             shell_word(path)
         ));
     }
     if blocks(text).any(|block| block.is_encrypted()) {
         return refused(&format!(
-            "is encrypted, and nobody is asked for its passphrase. Decrypt it with: openssl pkey -in {} -out key.pem",
+            "is encrypted, and the server never asks for a passphrase. Decrypt it with: openssl pkey -in {} -out key.pem",
             shell_word(path)
         ));
     }
-    // With a passphrase given OpenSSL asks for none, whatever it finds.
+    // With an explicit passphrase OpenSSL never asks for one.
     match PKey::private_key_from_pem_passphrase(text, b"") {
         Ok(key) => Ok(key),
-        Err(_) if blocks(text).any(|block| block.label.ends_with("PRIVATE KEY")) => refused(
-            "holds a key that is damaged or of an unknown kind. Get the file anew from where it came from",
-        ),
+        Err(_) if blocks(text).any(|block| block.label.ends_with("PRIVATE KEY")) => {
+            refused("holds a key that is damaged or of an unknown kind. Get a new copy of the file")
+        }
         Err(_) if blocks(text).any(|block| block.label.ends_with("CERTIFICATE")) => {
-            refused("holds a certificate but no key. Were certificate and key mixed up?")
+            refused("holds a certificate but no key. Are the certificate and the key mixed up?")
         }
         Err(_) => refused("holds no private key in PEM (\"-----BEGIN PRIVATE KEY-----\")"),
     }
 }
 
-/// A clock can be wrong, and a server that starts can be mended better than one that does not.
+/// Only a warning: the clock may be wrong, and a server that starts is easier to fix than one that does not.
 fn warn_of_dates(setting: &str, path: &Path, certificate: &X509) {
     let Ok(now) = Asn1Time::days_from_now(0) else {
         return;
@@ -182,22 +182,22 @@ fn warn_of_dates(setting: &str, path: &Path, certificate: &X509) {
     }
 }
 
-/// The text of a file that is small and whose state pleases `check`.
+/// The text of a small file whose metadata passes `check`.
 fn read(
     setting: &str,
     path: &Path,
     check: fn(&str, &Path, &Metadata) -> Result<(), Error>,
 ) -> Result<Secret, Error> {
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => wrong(setting, path, "is not there"),
+        io::ErrorKind::NotFound => wrong(setting, path, "does not exist"),
         _ => wrong(setting, path, &format!("cannot be read: {error}")),
     };
-    // Looked at before it is opened: opening a pipe would wait for its writer.
+    // Checked before opening, because opening a pipe would wait for its writer.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(wrong(setting, path, "is not a file"));
     }
     let file = File::open(path).map_err(unreadable)?;
-    // Of the file that is open, not of whatever has its name by now.
+    // The metadata of the open file, not of whatever has its name by now.
     let metadata = file.metadata().map_err(unreadable)?;
     check(setting, path, &metadata)?;
     Secret::read(file, MAX_FILE)
@@ -205,7 +205,7 @@ fn read(
         .ok_or_else(|| wrong(setting, path, "is larger than 1 MiB"))
 }
 
-/// A key that others can change is not used.
+/// Refuses a key file that other users can change.
 fn check_secret(setting: &str, path: &Path, metadata: &Metadata) -> Result<(), Error> {
     given_file::check(path, metadata)
         .map(drop)
@@ -213,27 +213,27 @@ fn check_secret(setting: &str, path: &Path, metadata: &Metadata) -> Result<(), E
 }
 
 fn wrong(setting: &str, path: &Path, what: &str) -> Error {
-    // Whatever failed has been said; what OpenSSL remembers of it would confuse the next one.
+    // The failure is being reported; left in OpenSSL's error queue it would confuse the next call.
     drop(ErrorStack::get());
     let end = if what.ends_with('?') { "" } else { "." };
     Error::Setting(format!("{setting}: {} {what}{end}", path.display()))
 }
 
-/// What stands between two lines of dashes.
+/// A PEM block.
 struct Block<'a> {
     label: &'a str,
     body: &'a str,
 }
 
 impl Block<'_> {
-    /// PKCS #8's way, and that of PEM itself (RFC 1421).
+    /// As PKCS #8 marks it, or PEM itself (RFC 1421).
     fn is_encrypted(&self) -> bool {
         self.label.starts_with("ENCRYPTED ") || self.body.contains("Proc-Type:")
     }
 }
 
 fn blocks(text: &[u8]) -> impl Iterator<Item = Block<'_>> {
-    // Whatever the encoding of the text between them: blocks are ASCII.
+    // The text around the blocks may have any encoding; the blocks are ASCII.
     text.split(|&byte| !byte.is_ascii())
         .filter_map(|text| std::str::from_utf8(text).ok())
         .flat_map(|text| text.split("-----BEGIN ").skip(1))

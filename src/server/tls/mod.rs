@@ -1,11 +1,12 @@
-//! TLS as a state of a connection: the rules, the handshake, bytes in and out. Never blocks: what cannot go on says which
-//! way the socket has to become ready.
+//! TLS as the state of a connection: configuration, handshake, reading and writing. Never blocks: an operation that
+//! cannot continue returns the readiness it needs.
 //!
-//! `files` reads and judges certificate, key and CA file, `hello` looks at what clients say in the clear before OpenSSL does,
-//! `rules` says what is spoken, `wire` is the socket as OpenSSL sees it, `subject` writes down who a client is. Deadlines are
-//! the connection's.
+//! `files` reads and checks the certificate, key and CA files, `hello` inspects what clients send in the clear before
+//! OpenSSL does, `rules` configures protocol versions and ciphers, `wire` is the socket as OpenSSL sees it, `subject`
+//! formats a client's name. Deadlines are left to the connection.
 //!
-//! OpenSSL takes part when a client's whole hello is there: until then a connection costs no more than what it has sent.
+//! OpenSSL is involved only once the complete ClientHello has arrived: until then a connection costs no more than the
+//! bytes it has sent.
 
 mod files;
 mod hello;
@@ -29,26 +30,26 @@ use hello::{Alert, Reader};
 use rules::{ask_clients, present, rules};
 use wire::Wire;
 
-/// Memory of a connection while it shakes hands and afterwards, rounded up. The help of `max_tls_memory` says them too.
+/// Memory of a connection during the handshake and afterwards, rounded up. The help of `max_tls_memory` quotes these.
 const SHAKING_HANDS: usize = 48 << 10;
-/// As much more while it shakes hands, where clients are asked for certificates: OpenSSL makes room for a whole chain as soon
-/// as its length is claimed.
+/// Additional memory during the handshake if clients are asked for certificates: OpenSSL allocates a whole chain as
+/// soon as its length is announced.
 const CLAIMED_CHAIN: usize = 100 << 10;
 const OPEN: usize = 20 << 10;
 
-/// Makes TLS connections of sockets: certificate, key and rules, read once.
+/// Turns sockets into TLS connections. Certificate, key and configuration are read once.
 #[derive(Clone)]
 pub(in crate::server) struct TlsAcceptor {
     context: SslContext,
-    /// Memory of a connection that shakes hands.
+    /// Memory of a connection during the handshake.
     shaking_hands: usize,
 }
 
 impl TlsAcceptor {
-    /// `None` where no certificate is set. Reads files, changes nothing; a certificate that is out of date is a warning.
+    /// `None` if no certificate is set. Reads files and changes nothing; an expired certificate only causes a warning.
     ///
     /// # Errors
-    /// [`Error::Setting`]: a file that cannot be had, is not what it should be, or does not fit the others.
+    /// [`Error::Setting`] if a file cannot be read, is invalid, or does not match the others.
     pub(in crate::server) fn new(settings: &Settings) -> Result<Option<Self>, Error> {
         let Some(identity) = read_identity(settings)? else {
             return Ok(None);
@@ -70,7 +71,7 @@ impl TlsAcceptor {
         }))
     }
 
-    /// A TLS connection that has still to shake hands: its first reads do.
+    /// A TLS connection whose first reads perform the handshake.
     pub(in crate::server) fn start(&self, socket: Socket) -> TlsStream {
         TlsStream {
             socket: Arc::new(socket),
@@ -94,7 +95,7 @@ pub(in crate::server) struct TlsStream {
 }
 
 enum State {
-    /// The client's hello is coming.
+    /// The ClientHello is being received.
     Hello {
         context: SslContext,
         reader: Reader,
@@ -102,15 +103,16 @@ enum State {
     },
     Handshake(SslStream<Wire>),
     Open(SslStream<Wire>),
-    /// An alert has been sent. What the client sends now is dropped.
+    /// An alert has been sent. Further input is dropped.
     Refused,
     Broken,
 }
 
 impl TlsStream {
-    /// Reads what is there, at most one record; 0 at the end of the stream. The first reads shake hands, so a read may want
-    /// to write. **What does not fit into the buffer waits in here, where no poll of the socket sees it**: read again while
-    /// [`Self::has_unread`] says so. [`Stop::WantsRead`] may come although the socket has more, to let others have a turn.
+    /// Reads the available bytes, at most one record; 0 at the end of the stream. The first reads perform the
+    /// handshake, so a read may need to write. **Data that does not fit into the buffer stays in here, where polling
+    /// the socket does not show it**: read again while [`Self::has_unread`] returns true. [`Stop::WantsRead`] may be
+    /// returned although the socket has more, to let others have a turn.
     pub(in crate::server) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
         match &self.state {
             State::Hello { .. } => self.hear()?,
@@ -126,26 +128,26 @@ impl TlsStream {
         result
     }
 
-    /// Writes at most one record. After [`Stop::WantsWrite`] the same bytes have to come again, with or without more behind
-    /// them: their record is made already.
+    /// Writes at most one record. After [`Stop::WantsWrite`], retry with the same bytes, with or without more after
+    /// them: their record has already been built.
     pub(in crate::server) fn write(&mut self, bytes: &[u8]) -> Result<usize, Stop> {
         let result = self.call(|stream| stream.ssl_write(bytes));
         result.map_err(|stop| match stop {
-            // An answer that cannot be written is not waited for.
+            // A response that cannot be written is not awaited.
             Stop::Refused => Stop::Broken,
             stop => stop,
         })
     }
 
-    /// Tells the client that nothing more comes, if there is room for that; does not wait for its word.
+    /// Sends close_notify if there is room for it; does not wait for the client's.
     pub(in crate::server) fn say_goodbye(&mut self) {
-        // OpenSSL takes it for an error in the middle of a handshake.
+        // OpenSSL treats it as an error during a handshake.
         if let State::Open(_) = self.state {
             let _ = self.call(|stream| stream.shutdown().map(|_| 0));
         }
     }
 
-    /// Whether data is here already that no poll of the socket would report.
+    /// Whether there is buffered data that polling the socket would not report.
     pub(in crate::server) fn has_unread(&self) -> bool {
         match &self.state {
             State::Handshake(stream) | State::Open(stream) => {
@@ -155,7 +157,7 @@ impl TlsStream {
         }
     }
 
-    /// Bytes that are kept for this connection: our own ones counted, OpenSSL's estimated.
+    /// Memory used for this connection: ours counted, OpenSSL's estimated.
     pub(in crate::server) fn memory(&self) -> usize {
         match &self.state {
             State::Hello { bytes, .. } => bytes.capacity(),
@@ -165,7 +167,7 @@ impl TlsStream {
         }
     }
 
-    /// The subject of the client's verified certificate, once hands are shaken: one line, of bounded length.
+    /// The subject of the client's verified certificate, after the handshake: one line of bounded length.
     pub(in crate::server) fn client(&self) -> Option<&str> {
         self.client.as_deref()
     }
@@ -179,7 +181,7 @@ impl TlsStream {
         read.map_err(|error| Stop::of(&error, Stop::WantsRead))
     }
 
-    /// Reads the client's hello, and hands the connection over to OpenSSL when it is whole.
+    /// Reads the ClientHello, and hands the connection to OpenSSL when it is complete.
     fn hear(&mut self) -> Result<(), Stop> {
         let State::Hello {
             context,
@@ -213,7 +215,7 @@ impl TlsStream {
                     return Ok(());
                 }
                 Err(alert) => {
-                    log::debug!("no TLS handshake: {}", alert.reason());
+                    log::debug!("TLS handshake failed: {}", alert.reason());
                     return self.refuse(alert);
                 }
             }
@@ -221,9 +223,9 @@ impl TlsStream {
         Err(Stop::WantsRead)
     }
 
-    /// Tells the client why it is refused, where OpenSSL does not.
+    /// Sends the client an alert that OpenSSL does not send.
     fn refuse<T>(&mut self, alert: Alert) -> Result<T, Stop> {
-        // There is room for so little; otherwise the client does not read what it is sent.
+        // So few bytes fit, unless the client is not reading anyway.
         let _ = self.socket.send(&alert.record());
         self.end(Stop::Refused)
     }
@@ -236,7 +238,7 @@ impl TlsStream {
         Err(stop)
     }
 
-    /// A call of OpenSSL that neither sees nor leaves errors of others on this thread.
+    /// Calls OpenSSL without seeing or leaving unrelated errors in this thread's queue.
     fn call(
         &mut self,
         work: impl FnOnce(&mut SslStream<Wire>) -> Result<usize, openssl::ssl::Error>,
@@ -244,11 +246,11 @@ impl TlsStream {
         let (State::Handshake(stream) | State::Open(stream)) = &mut self.state else {
             return Err(Stop::Broken);
         };
-        // A stale error would make OpenSSL take "not ready" for a failure.
+        // A stale error would make OpenSSL report "not ready" as a failure.
         drop(ErrorStack::get());
         stream.get_mut().begin();
         let result = work(stream);
-        // Even a call that succeeds may leave some: a ticket that does not open, say.
+        // Even a successful call may leave errors, for example about a ticket that cannot be decrypted.
         drop(ErrorStack::get());
         let refusal = stream.get_ref().refusal();
         result.or_else(|error| self.judge(&error, refusal))
@@ -263,7 +265,7 @@ impl TlsStream {
             ErrorCode::WANT_READ => Err(Stop::WantsRead),
             ErrorCode::WANT_WRITE => Err(Stop::WantsWrite),
             ErrorCode::ZERO_RETURN => Ok(0),
-            // The end without close_notify.
+            // The stream ended without close_notify.
             ErrorCode::SYSCALL if error.io_error().is_none() && error.ssl_error().is_none() => {
                 Ok(0)
             }
@@ -273,14 +275,14 @@ impl TlsStream {
                 let reason = refusal.map(Alert::reason).or(reason);
                 match (&self.state, reason) {
                     (State::Handshake(_), Some(reason)) => {
-                        log::debug!("no TLS handshake: {reason}");
+                        log::debug!("TLS handshake failed: {reason}");
                     }
-                    (_, Some(reason)) => log::debug!("a TLS connection broke: {reason}"),
+                    (_, Some(reason)) => log::debug!("TLS connection failed: {reason}"),
                     (_, None) => {}
                 }
                 match (refusal, error.ssl_error()) {
                     (Some(alert), _) => self.refuse(alert),
-                    // OpenSSL has sent one.
+                    // OpenSSL has already sent an alert.
                     (None, Some(_)) => self.end(Stop::Refused),
                     (None, None) => self.end(Stop::Broken),
                 }
@@ -288,8 +290,8 @@ impl TlsStream {
         }
     }
 
-    /// Hands are shaken: learns who the client is. A resumed session brings the certificate along, which may have expired
-    /// since it was verified.
+    /// Completes the handshake: records who the client is. A resumed session restores the certificate, which may have
+    /// expired since it was verified.
     fn meet(&mut self) -> Result<(), Stop> {
         let State::Handshake(stream) = std::mem::replace(&mut self.state, State::Broken) else {
             return Ok(());

@@ -1,15 +1,15 @@
-//! What is spoken and what is not: the server's context for OpenSSL.
+//! The TLS configuration: the server's OpenSSL context.
 //!
-//! # The rules, and where they come from
+//! # The rules and their sources
 //! The intermediate configuration of Mozilla's Server Side TLS guidelines, version 6.0
-//! (<https://ssl-config.mozilla.org/guidelines/6.0.json>), within the limits of RFC 9325: TLS 1.2 (RFC 5246) and 1.3
-//! (RFC 8446) alone, in 1.2 only ephemeral elliptic curves with authenticated encryption. Clients choose among them, since
-//! they know what their hardware is good at. The `openssl` crate's own `mozilla_intermediate_v5` is not used: it is version
-//! 5.0 of 2019, with finite-field Diffie-Hellman, which version 5.8 threw out (a client makes the server compute for nothing,
-//! CVE-2002-20001), and with any group OpenSSL knows.
+//! (<https://ssl-config.mozilla.org/guidelines/6.0.json>), within the limits of RFC 9325: only TLS 1.2 (RFC 5246) and
+//! 1.3 (RFC 8446), in 1.2 only ephemeral elliptic curves with authenticated encryption. Clients choose among the
+//! ciphers, since they know what their hardware does well. The `openssl` crate's own `mozilla_intermediate_v5` is not
+//! used: it is version 5.0 of 2019, which allows any group that OpenSSL knows, and finite-field Diffie-Hellman, which
+//! version 5.8 removed (a client can make the server compute for nothing, CVE-2002-20001).
 //!
-//! Not offered: compression (CRIME), renegotiation by the client, early data (it can be replayed), session ids (they would
-//! be kept in memory; tickets are kept by the client). The keys of tickets are OpenSSL's own, of this process alone.
+//! Not offered: compression (CRIME), renegotiation by the client, early data (it can be replayed), session IDs (they
+//! need memory on the server; tickets are kept by the client). OpenSSL creates the ticket keys, per process.
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{
@@ -30,18 +30,19 @@ pub(super) const CIPHERS_1_2: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AE
 /// TLS 1.3 (RFC 8446, section 9.1).
 const CIPHERS_1_3: &str =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-/// OpenSSL 3.5 has the hybrid that a quantum computer does not break; older ones take the second list.
+/// OpenSSL 3.5 has the post-quantum hybrid; older versions use the second list.
 const GROUPS: [&str; 2] = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"];
-/// At least 112 bits: RSA keys from 2048 bits, no SHA-1 in signatures.
+/// At least 112 bits: RSA keys of at least 2048 bits, no SHA-1 signatures.
 const SECURITY_LEVEL: u32 = 2;
-/// The protocols spoken here (RFC 7301), the preferred one first.
+/// The protocols supported (RFC 7301), preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
-/// Issuers between a client's certificate and one of the CA file.
+/// Maximum number of intermediates between a client's certificate and one in the CA file.
 const CHAIN_DEPTH: u32 = 5;
-/// The names of the CA file are said to each client; longer lists are left out, and clients choose by themselves.
+/// The names in the CA file are sent to each client. Longer lists are left out, and clients choose a certificate on
+/// their own.
 const MAX_CA_NAMES: usize = 16 * 1024;
 
-/// A context that keeps the rules, without a certificate yet.
+/// A context that follows the rules, still without a certificate.
 pub(super) fn rules() -> Result<SslContextBuilder, ErrorStack> {
     let mut context = SslContextBuilder::new(SslMethod::tls_server())?;
     context.set_min_proto_version(Some(SslVersion::TLS1_2))?;
@@ -57,10 +58,10 @@ pub(super) fn rules() -> Result<SslContextBuilder, ErrorStack> {
     context.set_options(
         SslOptions::NO_COMPRESSION
             | SslOptions::NO_RENEGOTIATION
-            // An end without close_notify is an end: what HTTP has to say has a length of its own.
+            // The end of the stream without close_notify is a normal end: HTTP messages carry their own length.
             | SslOptions::IGNORE_UNEXPECTED_EOF,
     );
-    // Idle connections keep no buffers. The chain is the certificate file's, and not looked for at each handshake.
+    // Idle connections keep no buffers. The chain is taken from the certificate file, not built at each handshake.
     context.set_mode(
         SslMode::ENABLE_PARTIAL_WRITE
             | SslMode::ACCEPT_MOVING_WRITE_BUFFER
@@ -68,10 +69,10 @@ pub(super) fn rules() -> Result<SslContextBuilder, ErrorStack> {
             | SslMode::NO_AUTO_CHAIN,
     );
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
-    // OpenSSL resumes no session of a verified client without it.
+    // Without it OpenSSL does not resume sessions of verified clients.
     context.set_session_id_context(b"sealgate")?;
     context.set_alpn_select_callback(|_, offered| {
-        // Fatal (RFC 7301, section 3.2): who speaks h2 alone would take our answer for garbage.
+        // Fatal (RFC 7301, section 3.2): a client that only speaks h2 could not parse our response.
         let mut spoken = PROTOCOLS.into_iter();
         spoken
             .find_map(|protocol| find_protocol(offered, protocol))
@@ -80,7 +81,7 @@ pub(super) fn rules() -> Result<SslContextBuilder, ErrorStack> {
     Ok(context)
 }
 
-/// One name of a list in which each has its length in front.
+/// Finds a name in a list of length-prefixed names.
 fn find_protocol<'a>(mut offered: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     while let Some((&length, rest)) = offered.split_first() {
         let (name, rest) = rest.split_at_checked(length.into())?;
@@ -107,7 +108,7 @@ pub(super) fn present(
     context.check_private_key()
 }
 
-/// Asks clients for certificates that `issuers` vouch for.
+/// Asks clients for certificates issued by `issuers`.
 pub(super) fn ask_clients(
     context: &mut SslContextBuilder,
     issuers: Vec<X509>,
@@ -121,7 +122,7 @@ pub(super) fn ask_clients(
         names.push(issuer.subject_name().to_owned()?)?;
         store.add_cert(issuer)?;
     }
-    // Not the store that is set without "verify": our own chain could be filled up from that one.
+    // Not with `set_cert_store`, which OpenSSL may also use to complete our own chain.
     context.set_verify_cert_store(store.build())?;
     if size <= MAX_CA_NAMES {
         context.set_client_ca_list(names);
@@ -129,7 +130,7 @@ pub(super) fn ask_clients(
     context.set_verify_depth(CHAIN_DEPTH);
     let judged = context.verify_param_mut();
     judged.set_purpose(X509PurposeId::SSL_CLIENT)?;
-    // Whoever is in the file vouches, root or not.
+    // Every certificate in the file is a trust anchor, whether or not it is a root.
     judged.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
     let mut mode = SslVerifyMode::PEER;
     if required {

@@ -1,15 +1,15 @@
-//! Who a client is, in one line for the log: the subject of its certificate as RFC 4514 writes names, the most special part
-//! first, `CN=alice,O=Example`. What has a meaning in there, or none on a line, is escaped: no name can look like another.
+//! A client's name in one line for the log: the subject of its certificate in RFC 4514 format, most specific part
+//! first, `CN=alice,O=Example`. Special and unprintable characters are escaped, so no name can look like another.
 
 use std::fmt::Write;
 
 use openssl::nid::Nid;
 use openssl::x509::{X509NameEntryRef, X509Ref};
 
-/// Longer ones are cut, and end with dots then.
+/// Longer names are truncated and end with dots.
 const MAX_LENGTH: usize = 256;
 const CUT: &str = "...";
-/// Where there is neither a subject nor another name.
+/// If there is neither a subject nor another name.
 const NAMELESS: &str = "(no name)";
 
 pub(super) fn of(certificate: &X509Ref) -> Box<str> {
@@ -40,7 +40,7 @@ fn attribute(entry: &X509NameEntryRef) -> String {
             .short_name()
             .map_or_else(|_| object.to_string(), str::to_owned),
     };
-    // Unlike a C string this does not end at a NUL.
+    // Unlike a C string, this does not end at a NUL.
     let value = match entry.data().to_string() {
         Ok(value) => escaped(&value),
         Err(_) => hex(entry.data().as_slice()),
@@ -48,7 +48,7 @@ fn attribute(entry: &X509NameEntryRef) -> String {
     format!("{name}={value}")
 }
 
-/// Certificates of machines often have no subject but a name of another kind (RFC 5280, section 4.2.1.6).
+/// Machine certificates often have no subject, but another kind of name (RFC 5280, section 4.2.1.6).
 fn other_name(certificate: &X509Ref) -> Option<String> {
     certificate.subject_alt_names()?.iter().find_map(|name| {
         let kinds = [
@@ -61,7 +61,7 @@ fn other_name(certificate: &X509Ref) -> Option<String> {
     })
 }
 
-/// RFC 4514, section 2.4; what does not print goes the same way as what has a meaning.
+/// RFC 4514, section 2.4; unprintable characters are escaped too.
 fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     let last = value.chars().count().saturating_sub(1);
@@ -81,7 +81,7 @@ fn escaped(value: &str) -> String {
     text
 }
 
-/// Not what breaks lines, hides, or turns the direction of writing.
+/// False for characters that break lines, are invisible, or change the writing direction.
 fn shows(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'

@@ -1,6 +1,6 @@
-//! The socket as OpenSSL sees it: whole records. OpenSSL asks for the five bytes of a record's head and then for the rest,
-//! with memory for a record of full size meanwhile; here the socket is read once for both, and what has come of a record
-//! waits in as many bytes until it is whole.
+//! The socket as OpenSSL sees it: complete records. OpenSSL reads the five bytes of a record's header and then the
+//! rest, and holds memory for a full-size record in between. Here the socket is read once for both, and a partial
+//! record waits in as many bytes as have arrived.
 
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
@@ -11,34 +11,34 @@ use super::hello::{
 };
 use crate::server::socket::Socket;
 
-/// Read at a time: one record of full size.
+/// Maximum bytes per read: one full-size record.
 const AT_A_TIME: usize = RECORD_HEAD + MAX_ENCRYPTED_RECORD;
-/// Reads of the socket in one read of ours: whoever sends records without data in them does not keep a worker busy. A
-/// handshake takes fewer than five.
+/// Socket reads per call, so that a client sending empty records does not keep a worker busy. A handshake takes fewer
+/// than five.
 pub(super) const READS: u8 = 16;
-/// Early data that is skipped before a second hello. OpenSSL would take 16 KiB, the records' tags included, and no record of
-/// full size.
+/// Early data skipped before a second hello. OpenSSL would skip 16 KiB including the records' tags, and so no full-size
+/// record.
 const MAX_EARLY_DATA: usize = 64 * 1024;
 
 /// See the module.
 pub(super) struct Wire {
     socket: Arc<Socket>,
-    /// What has been read, with the bytes in front that are `taken` already; no memory while there is nothing else.
+    /// Bytes read from the socket; the first `taken` have been consumed. Holds no memory when all have been.
     ahead: Vec<u8>,
     taken: usize,
-    /// Bytes of the whole record that OpenSSL is reading.
+    /// Bytes left of the complete record that OpenSSL is reading.
     record_left: usize,
     watch: Watch,
-    /// How often the socket may still be read in this call.
+    /// Socket reads left in this call.
     reads: u8,
-    /// Early data that may still come before a second hello.
+    /// Early data that may still arrive before a second hello.
     early_data: usize,
-    /// Why OpenSSL gets nothing more.
+    /// Why OpenSSL gets no more bytes.
     refusal: Option<Alert>,
 }
 
 impl Wire {
-    /// `ahead` begins with the client's whole hello, which has so many bytes.
+    /// `ahead` starts with the complete ClientHello, of length `hello`.
     pub(super) fn new(socket: Arc<Socket>, ahead: Vec<u8>, hello: usize) -> Self {
         let announced = announces_early_data(&ahead[..hello]);
         Wire {
@@ -53,33 +53,33 @@ impl Wire {
         }
     }
 
-    /// A call of OpenSSL begins.
+    /// Called before each OpenSSL call.
     pub(super) fn begin(&mut self) {
         self.reads = READS;
     }
 
-    /// Whether there is something to read that no poll of the socket would report.
+    /// Whether there is data to read that polling the socket would not report.
     pub(super) fn has_whole_record(&self) -> bool {
         let ahead = &self.ahead[self.taken..];
         self.record_left > 0 || record_length(ahead).is_some_and(|length| length <= ahead.len())
     }
 
-    /// Bytes of memory that it keeps.
+    /// Memory it uses, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.ahead.capacity()
     }
 
-    /// What the client is to be told that OpenSSL does not know of.
+    /// The alert to send to the client; OpenSSL does not know of it.
     pub(super) fn refusal(&self) -> Option<Alert> {
         self.refusal
     }
 
-    /// Waits for the next record, unless OpenSSL is in the middle of one.
+    /// Reads the next complete record, unless OpenSSL is in the middle of one.
     fn next_record(&mut self) -> io::Result<()> {
         while self.record_left == 0 {
             let head = self.peek(RECORD_HEAD)?;
             let kind = head[0];
-            // OpenSSL says what is wrong with one that is too long.
+            // OpenSSL itself reports a record that is too long.
             let length = record_length(head).filter(|length| *length <= AT_A_TIME);
             let length = length.unwrap_or(RECORD_HEAD);
             self.peek(length)?;
@@ -92,7 +92,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Skips a record that the client had sent under the keys of an earlier session before it knew that it is asked for a
+    /// Skips a record that the client sent under the keys of an earlier session before it learned that it has to send a
     /// second hello (RFC 8446, section 4.2.10).
     fn skip_early_data(&mut self, record: usize) -> io::Result<()> {
         let Some(left) = self.early_data.checked_sub(record) else {
@@ -103,7 +103,7 @@ impl Wire {
         Ok(())
     }
 
-    /// The next bytes, so many of them.
+    /// The next bytes, without consuming them.
     fn peek(&mut self, bytes: usize) -> io::Result<&[u8]> {
         while self.ahead.len() - self.taken < bytes {
             self.reads = self.reads.checked_sub(1).ok_or(io::ErrorKind::WouldBlock)?;
@@ -131,18 +131,18 @@ impl Wire {
     }
 }
 
-/// Bytes of the record that begins here, its head included; `None` where the head is not whole.
+/// Length of the record that starts here, including its header; `None` if the header is incomplete.
 fn record_length(bytes: &[u8]) -> Option<usize> {
     let length_of_rest = length(bytes.get(RECORD_HEAD - 2..RECORD_HEAD)?);
     Some(RECORD_HEAD + length_of_rest)
 }
 
-/// Reads what is there behind these bytes; 0 at the end of the stream.
+/// Appends the available bytes; 0 at the end of the stream.
 pub(super) fn read_on(socket: &Socket, bytes: &mut Vec<u8>) -> io::Result<usize> {
     let mut room = [MaybeUninit::uninit(); AT_A_TIME];
     let received = socket.receive(&mut room)?;
     if bytes.is_empty() {
-        // Most records come in one piece.
+        // Most records arrive in one piece.
         bytes.reserve_exact(received.len());
     }
     bytes.extend_from_slice(received);

@@ -1,6 +1,6 @@
-//! What holds for requests whatever bytes come, in whatever pieces: they are read in one way or refused.
+//! Invariants of requests for any bytes in any pieces: there is one reading, or they are refused.
 
-#![allow(clippy::unwrap_used)] // what panics is a finding
+#![allow(clippy::unwrap_used)] // a panic is a finding
 
 use super::*;
 
@@ -10,7 +10,7 @@ pub(super) const LIMITS: Limits = Limits {
     body: 100_000,
 };
 
-/// The first two bytes decide how the others are cut.
+/// The first two bytes decide how the rest is split.
 pub(crate) fn framing(input: &[u8]) {
     let Some((&[first, second], input)) = input.split_first_chunk() else {
         return;
@@ -27,7 +27,7 @@ pub(crate) fn framing(input: &[u8]) {
     );
     let sizes = (0..).map(|turn: usize| 1 + (seed >> (turn % 12)) % 20);
     assert_eq!(hear(input, sizes), heard, "in pieces: {}", shown());
-    // It takes the square of their number.
+    // Takes quadratic time.
     if input.len() <= 1024 {
         let single = std::iter::repeat(1);
         assert_eq!(hear(input, single), heard, "byte by byte: {}", shown());
@@ -35,7 +35,7 @@ pub(crate) fn framing(input: &[u8]) {
     check_the_accepted(input);
 }
 
-/// Method, target and body of each request, in order, and whether the bytes end in a refusal.
+/// Method, target and body of each request, in order, and whether the last bytes were refused.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     pub(super) requests: Vec<(String, String, Vec<u8>)>,
@@ -43,7 +43,7 @@ pub(super) struct Heard {
     pub(super) left: usize,
 }
 
-/// Reads as a connection does, with the bytes coming in pieces of these sizes.
+/// Reads like a connection, with the bytes arriving in pieces of these sizes.
 pub(super) fn hear(input: &[u8], sizes: impl IntoIterator<Item = usize>) -> Heard {
     let mut heard = Heard::default();
     let mut framer = Framer::default();
@@ -83,7 +83,7 @@ pub(super) fn hear(input: &[u8], sizes: impl IntoIterator<Item = usize>) -> Hear
     heard
 }
 
-/// What is accepted can be written down again, with its body's length in front, and is the same request then.
+/// An accepted request can be rewritten with a Content-Length and parses as the same request.
 fn check_rewritten(request: &Parsed<'_>) {
     let version = if request.version_1_0 { "1.0" } else { "1.1" };
     let mut bytes =
@@ -115,7 +115,7 @@ fn check_rewritten(request: &Parsed<'_>) {
     );
 }
 
-/// Whatever is accepted has one meaning only, by another, plainer reading of its bytes.
+/// An independent, simpler parser reads accepted bytes the same way.
 fn check_the_accepted(input: &[u8]) {
     let mut framer = Framer::default();
     let mut rest = input;
@@ -166,7 +166,7 @@ fn check_the_accepted(input: &[u8]) {
     }
 }
 
-/// The fields of a head, line by line; `None` where it is not what RFC 9112 says, to the letter.
+/// The fields of a head, line by line; `None` if it does not follow RFC 9112 to the letter.
 fn read_plainly(head: &[u8]) -> Option<Vec<(&str, &[u8])>> {
     let head = head.strip_suffix(b"\r\n\r\n")?;
     // Within the lines there is neither CR nor LF.
@@ -235,7 +235,7 @@ fn unchunk_plainly(mut rest: &[u8]) -> Option<Vec<u8>> {
         body.extend_from_slice(rest.get(..size)?);
         rest = rest[size..].strip_prefix(b"\r\n")?;
     }
-    // Trailers, and nothing behind the empty line.
+    // Trailers, and nothing after the empty line.
     let trailers = rest.strip_suffix(b"\r\n")?;
     let good = trailers.is_empty() || trailers.ends_with(b"\r\n");
     let lines = trailers

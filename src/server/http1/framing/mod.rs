@@ -1,7 +1,7 @@
-//! From bytes to requests: where a request ends, whether it may be read at all, and what it says. No I/O.
+//! From bytes to requests: finds where a request ends, decides whether to accept it, and extracts its content. No I/O.
 //!
-//! httparse takes a head apart (`parse`); `head` judges it; here is what both leave open: lines that end with CR LF and nothing else,
-//! limits that hold before a head is whole, and the body.
+//! httparse parses a head (`parse`); `head` validates it. This module enforces what both leave open: line ends that are
+//! exactly CR LF, limits that apply before a head is complete, and the body.
 
 mod parse;
 
@@ -16,26 +16,27 @@ use crate::server::http1::head::{self, BodyLength, Limits, MAX_TARGET};
 pub(in crate::server) use parse::{Parsed, parse_again};
 use parse::{expects, parse};
 
-/// A first line has the method and the version beside its target.
+/// The request line also holds the method and the version.
 const LONGEST_FIRST_LINE: usize = MAX_TARGET + 64;
-/// Empty lines before a request that are passed over (RFC 9112, section 2.2).
+/// Empty lines skipped before a request (RFC 9112, section 2.2).
 const MAX_EMPTY_LINES: usize = 4;
-/// What is left of a body that nobody wants is passed over up to this length; a longer one ends the connection.
+/// The rest of an unwanted body is skipped up to this length; a longer one ends the connection.
 const MOST_PASSED_OVER: usize = 64 << 10;
 
-/// Reads one connection's requests, one after the other.
+/// Reads the requests of one connection, one after the other.
 ///
-/// The caller keeps the bytes: each call gets all that came since the last whole request and was not yet taken.
+/// The caller keeps the bytes: each call gets everything received since the last complete request, except what was
+/// taken.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Framer {
-    /// How far the head has been searched for its end: the beginning of a line.
+    /// How far the head has been searched for its end; always the start of a line.
     searched: usize,
     body: Option<Body>,
-    /// Bytes of a body that is not wanted, which are still to come.
+    /// Bytes of an unwanted body that have yet to arrive.
     unwanted: usize,
 }
 
-/// A body that is still coming; the head before it has been judged.
+/// A body being received; its head has been accepted.
 #[derive(Debug)]
 struct Body {
     head: usize,
@@ -48,34 +49,34 @@ enum Length {
     Chunked(Chunked),
 }
 
-/// What the bytes are so far.
+/// The result of reading the bytes received so far.
 #[derive(Debug)]
 pub(in crate::server) enum Step<'b> {
-    /// More have to come. The caller takes out `taken` bytes from the place `keep` on: they are decoded already.
+    /// More bytes are needed. The caller removes `taken` bytes at offset `keep`: they are already decoded.
     More {
         keep: usize,
         taken: usize,
-        /// The client waits for leave to send its body (`Expect: 100-continue`).
+        /// The client waits for `100 Continue` before it sends its body.
         leave: bool,
-        /// The head, where it has just been judged: its body is still coming.
+        /// The head, if it has just been accepted and its body is incomplete.
         opened: Option<Parsed<'b>>,
     },
-    /// A request, which took `used` bytes, `head` of them for its head.
+    /// A complete request, which took `used` bytes, `head` of them for its head.
     Whole {
         request: Parsed<'b>,
         head: usize,
         used: usize,
     },
-    /// No request that may be answered; what follows on the connection must not be read.
+    /// Not an acceptable request; nothing after it on the connection may be read.
     Refused {
         problem: Problem,
-        /// What is known of it, for the log.
+        /// What is known about it, for the log.
         request: Option<Parsed<'b>>,
     },
 }
 
 impl Framer {
-    /// Looks at `bytes`, of which the first belongs to the request that is to come.
+    /// Reads `bytes`, which start at the next request.
     pub(in crate::server) fn read<'b>(&mut self, bytes: &'b [u8], limits: Limits) -> Step<'b> {
         match self.step(bytes, limits) {
             Ok(step) => step,
@@ -86,12 +87,12 @@ impl Framer {
         }
     }
 
-    /// Whether a request has begun and is not whole.
+    /// Whether a body is being received or skipped.
     pub(in crate::server) fn in_body(&self) -> bool {
         self.body.is_some() || self.is_passing_over()
     }
 
-    /// The length of the body that is coming, where the head says it.
+    /// The length of the body being received, if the head gives it.
     pub(in crate::server) fn body_length(&self) -> Option<usize> {
         match self.body.as_ref()?.length {
             Length::Sized(size) => Some(size),
@@ -99,12 +100,12 @@ impl Framer {
         }
     }
 
-    /// How many bytes the request that is coming has in all, where that is known.
+    /// The total size of the request being received, if known.
     pub(in crate::server) fn announced(&self) -> Option<usize> {
         Some(self.body.as_ref()?.head + self.body_length()?)
     }
 
-    /// The body that is coming may have no more bytes than this.
+    /// Limits the size of the body being received.
     pub(in crate::server) fn limit_body(&mut self, most: usize) {
         if let Some(Body {
             length: Length::Chunked(chunked),
@@ -115,7 +116,7 @@ impl Framer {
         }
     }
 
-    /// The body that is coming is not wanted; `come`: bytes of the request that are here. False where the rest of it is too
+    /// Skips the body being received. `come`: bytes of the request received so far. Returns false if the rest is too
     /// long to wait for, or of unknown length.
     pub(in crate::server) fn pass_over_body(&mut self, come: usize) -> bool {
         let announced = self.announced();
@@ -127,19 +128,19 @@ impl Framer {
         true
     }
 
-    /// Passes over as many of `come` bytes as belong to a body that is not wanted.
+    /// Returns how many of `come` bytes belong to an unwanted body, and counts them as skipped.
     pub(in crate::server) fn pass_over(&mut self, come: usize) -> usize {
         let passed = self.unwanted.min(come);
         self.unwanted -= passed;
         passed
     }
 
-    /// Whether what comes belongs to a request that has been answered.
+    /// Whether the next bytes belong to a request that has already been answered.
     pub(in crate::server) fn is_passing_over(&self) -> bool {
         self.unwanted > 0
     }
 
-    /// Bytes that it holds in memory beside the caller's.
+    /// Memory it uses in addition to the caller's bytes.
     pub(in crate::server) fn memory(&self) -> usize {
         match &self.body {
             Some(Body {
@@ -191,19 +192,22 @@ impl Framer {
         let nothing_yet = bytes.len() == end;
         let mut step = self.read_body(bytes, Some(request))?;
         if let Step::More { leave: asked, .. } = &mut step {
-            // Who sends without waiting needs no leave.
+            // A client that has already sent part of the body is not waiting.
             *asked = leave && nothing_yet;
         }
         Ok(step)
     }
 
-    /// `request`: the head, if it has just been parsed.
+    /// `request`: the head, if this call parsed it.
     fn read_body<'b>(
         &mut self,
         bytes: &'b [u8],
         request: Option<Parsed<'b>>,
     ) -> Result<Step<'b>, Refusal<'b>> {
-        let mut body = self.body.take().expect("called while a body is coming");
+        let mut body = self
+            .body
+            .take()
+            .expect("called while a body is being received");
         let head = body.head;
         let (whole, taken) = match &mut body.length {
             Length::Sized(size) => (bytes.len() - head >= *size, 0),
@@ -226,7 +230,7 @@ impl Framer {
         }
         let mut request = request
             .or_else(|| parse_again(&bytes[..head]))
-            .expect("the head was parsed before");
+            .expect("the head was parsed once already");
         let used = match body.length {
             Length::Sized(size) => {
                 request.body = Cow::Borrowed(&bytes[head..head + size]);
@@ -244,11 +248,11 @@ impl Framer {
         })
     }
 
-    /// The length of the head with the empty line behind it, once that is there.
+    /// The length of the head including the final empty line, once it is complete.
     fn find_head(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<usize>, Problem> {
         let start = empty_lines(bytes)?;
         self.searched = self.searched.max(start);
-        // What cannot be the first letter of a method never becomes a request: no need to wait for a line's end.
+        // A byte that cannot start a method never becomes a request: do not wait for the end of the line.
         if let Some(first) = bytes.get(start)
             && !first.is_ascii_graphic()
             && *first != b'\r'
@@ -283,21 +287,21 @@ impl Framer {
     }
 }
 
-/// A refusal, and what is known of the request.
+/// A refusal, and what is known about the request.
 type Refusal<'b> = Box<(Problem, Option<Parsed<'b>>)>;
 
 fn unknown<'b>(problem: Problem) -> Refusal<'b> {
     Box::new((problem, None))
 }
 
-/// Bytes of the empty lines in front of a request, which some clients send after a body.
+/// Length of the empty lines before a request, which some clients send after a body.
 fn empty_lines(bytes: &[u8]) -> Result<usize, Problem> {
     let mut at = 0;
     while bytes[at..].starts_with(b"\r\n") {
         at += 2;
         if at > 2 * MAX_EMPTY_LINES {
             return Err(Problem::bad_request(
-                "There are empty lines where a request should be.",
+                "There are too many empty lines before the request.",
             ));
         }
     }

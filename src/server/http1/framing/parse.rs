@@ -1,4 +1,4 @@
-//! A head that has come whole, taken apart.
+//! Parses a complete head.
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
@@ -7,10 +7,10 @@ use std::str::FromStr;
 use crate::api::{Headers, Method, Problem};
 use crate::server::http1::encode::Framing;
 
-/// Most fields that any setting permits.
+/// The most header fields that the settings allow.
 const MOST_FIELDS: usize = 256;
 
-/// A request as its bytes say it.
+/// A request as parsed from its bytes.
 #[derive(Debug)]
 pub(in crate::server) struct Parsed<'b> {
     pub(in crate::server) method: Method,
@@ -20,7 +20,6 @@ pub(in crate::server) struct Parsed<'b> {
     pub(in crate::server) body: Cow<'b, [u8]>,
 }
 
-/// Takes a head apart.
 pub(super) fn parse(head: &[u8], max_fields: usize) -> Result<Parsed<'_>, Problem> {
     let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut request = httparse::Request::new(&mut []);
@@ -36,7 +35,7 @@ pub(super) fn parse(head: &[u8], max_fields: usize) -> Result<Parsed<'_>, Proble
     let (true, Some(method), Some(target), Some(version)) =
         (whole, request.method, request.path, request.version)
     else {
-        return Err(Problem::bad_request("The head is cut short."));
+        return Err(Problem::bad_request("The head is incomplete."));
     };
     let headers = request
         .headers
@@ -53,7 +52,7 @@ pub(super) fn parse(head: &[u8], max_fields: usize) -> Result<Parsed<'_>, Proble
     })
 }
 
-/// A head that has been parsed and judged before.
+/// Parses a head that was accepted before.
 pub(in crate::server) fn parse_again(head: &[u8]) -> Option<Parsed<'_>> {
     parse(head, MOST_FIELDS).ok()
 }
@@ -62,19 +61,19 @@ fn malformed(error: httparse::Error, head: &[u8]) -> Problem {
     match error {
         httparse::Error::Version if is_other_version(head) => Problem::version_not_supported(),
         httparse::Error::TooManyHeaders => Problem::head_too_large(),
-        httparse::Error::HeaderName => Problem::bad_request("A header's name is not a token."),
+        httparse::Error::HeaderName => Problem::bad_request("A header name is not a token."),
         httparse::Error::HeaderValue => {
-            Problem::bad_request("A header's value has a character that is not permitted there.")
+            Problem::bad_request("A header value contains a forbidden character.")
         }
         httparse::Error::Version | httparse::Error::NewLine | httparse::Error::Token => {
-            Problem::bad_request("The first line is not a method, a target and a version.")
+            Problem::bad_request("The request line is not a method, a target and a version.")
         }
         httparse::Error::Status => Problem::bad_request("The head is malformed."),
     }
 }
 
-/// Whether the first line is a good one but for its version, `HTTP/` and two digits (RFC 9112, section 2.3): with more
-/// than three words, or fewer, it is malformed whatever the last one says.
+/// Whether the request line is well formed except for its version, `HTTP/` and two digits (RFC 9112, section 2.3). With
+/// more or fewer than three words it is malformed, whatever the last one is.
 fn is_other_version(head: &[u8]) -> bool {
     let first_line = head
         .split(|byte| *byte == b'\r')
@@ -90,12 +89,12 @@ fn is_other_version(head: &[u8]) -> bool {
         && words.next().is_none()
 }
 
-/// Whether the client waits for leave to send its body.
+/// Whether the client waits for `100 Continue`.
 pub(super) fn expects(request: &Parsed<'_>) -> Result<bool, Problem> {
     let mut values = request.headers.all("Expect");
     match (values.next(), values.next()) {
         (None, _) => Ok(false),
-        // HTTP/1.0 knows no interim answers (RFC 9110, section 10.1.1).
+        // HTTP/1.0 has no interim responses (RFC 9110, section 10.1.1).
         _ if request.version_1_0 => Ok(false),
         (Some(value), None) if value.trim_ascii().eq_ignore_ascii_case(b"100-continue") => Ok(true),
         _ => Err(Problem::expectation_failed()),
@@ -103,7 +102,7 @@ pub(super) fn expects(request: &Parsed<'_>) -> Result<bool, Problem> {
 }
 
 impl Parsed<'_> {
-    /// Whether the client wants the connection to stay (RFC 9112, section 9.3).
+    /// Whether the client wants to keep the connection open (RFC 9112, section 9.3).
     pub(in crate::server) fn keeps_alive(&self) -> bool {
         let says = |wanted: &[u8]| {
             self.headers
@@ -114,7 +113,7 @@ impl Parsed<'_> {
         !says(b"close") && (!self.version_1_0 || says(b"keep-alive"))
     }
 
-    /// How its answer is written. `close`: the connection is over with it.
+    /// How to encode its response. `close`: the connection closes afterwards.
     pub(in crate::server) fn framing(&self, close: bool) -> Framing {
         Framing {
             version_1_0: self.version_1_0,

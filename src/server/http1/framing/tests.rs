@@ -11,7 +11,7 @@ POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello\
 HEAD / HTTP/1.0\r\n\r\n";
 
 #[test]
-fn a_session_reads_the_same_however_it_comes() {
+fn a_session_reads_the_same_however_it_is_split() {
     let whole = in_pieces_of(SESSION, SESSION.len());
     assert_eq!(whole.requests.len(), 4);
     assert_eq!(whole.requests[1].2, b"hello");
@@ -26,7 +26,7 @@ fn a_session_reads_the_same_however_it_comes() {
 }
 
 #[test]
-fn what_is_ambiguous_is_refused_as_soon_as_it_shows() {
+fn ambiguous_bytes_are_refused_as_soon_as_they_are_seen() {
     for wrong in [
         "\x16\x03\x01\x02\x00\x01",
         " GET / HTTP/1.1\r\n",
@@ -59,7 +59,7 @@ fn what_is_ambiguous_is_refused_as_soon_as_it_shows() {
 }
 
 #[test]
-fn four_empty_lines_may_stand_in_front_and_no_more() {
+fn at_most_four_empty_lines_may_precede_a_request() {
     let behind = |lines: usize| "\r\n".repeat(lines) + "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     for (lines, refused) in [(0, false), (4, false), (5, true)] {
         for size in [1, 1000] {
@@ -71,7 +71,7 @@ fn four_empty_lines_may_stand_in_front_and_no_more() {
 }
 
 #[test]
-fn limits_hold_before_a_head_is_whole() {
+fn limits_apply_before_a_head_is_complete() {
     let long_target = format!("GET /{}", "a".repeat(LONGEST_FIRST_LINE));
     let long_head = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(LIMITS.head));
     let long_lines = format!("GET / HTTP/1.1\r\n{}", "A: b\r\n".repeat(LIMITS.head / 6));
@@ -82,7 +82,7 @@ fn limits_hold_before_a_head_is_whole() {
 }
 
 #[test]
-fn many_tiny_chunks_take_no_more_memory_than_their_data() {
+fn tiny_chunks_use_no_more_memory_than_their_data() {
     let mut framer = Framer::default();
     let mut kept = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     let head = kept.len();
@@ -102,7 +102,7 @@ fn many_tiny_chunks_take_no_more_memory_than_their_data() {
 }
 
 #[test]
-fn a_body_that_is_coming_has_the_length_that_its_head_says() {
+fn a_body_has_the_length_that_its_head_gives() {
     for (field, length) in [
         ("Content-Length: 5", Some(5)),
         ("Transfer-Encoding: chunked", None),
@@ -119,7 +119,7 @@ fn a_body_that_is_coming_has_the_length_that_its_head_says() {
 }
 
 #[test]
-fn leave_to_send_is_given_once_and_only_to_who_waits() {
+fn continue_is_sent_once_and_only_to_a_waiting_client() {
     let head = "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n";
     let mut framer = Framer::default();
     let asks = |step: &Step<'_>| matches!(step, Step::More { leave: true, .. });
@@ -130,7 +130,7 @@ fn leave_to_send_is_given_once_and_only_to_who_waits() {
 }
 
 #[test]
-fn connections_stay_as_the_version_says() {
+fn keep_alive_depends_on_the_version() {
     let keeps = |head: &str| parse(head.as_bytes(), 64).unwrap().keeps_alive();
     assert!(keeps("GET / HTTP/1.1\r\n\r\n"));
     assert!(!keeps("GET / HTTP/1.1\r\nConnection: a, Close\r\n\r\n"));
@@ -141,9 +141,9 @@ fn connections_stay_as_the_version_says() {
     ));
 }
 
-/// Bytes that have nothing to do with HTTP, and a lot of them: refused or waited for within the limits.
+/// Long input that is not HTTP is refused or awaited within the limits.
 #[test]
-fn noise_takes_no_memory() {
+fn noise_uses_no_memory() {
     let mut state = 7_u32;
     for round in 0..200 {
         let mut framer = Framer::default();

@@ -1,6 +1,6 @@
-//! What holds for every head that is accepted.
+//! Invariants of every accepted head.
 
-#![allow(clippy::unwrap_used)] // what panics is a finding
+#![allow(clippy::unwrap_used)] // a panic is a finding
 
 use std::str::{self, FromStr};
 
@@ -12,7 +12,7 @@ const LIMITS: Limits = Limits {
     body: 1000,
 };
 
-/// A first line with method and target (`1.0` behind them for that version), then a line for each field, without CR.
+/// A first line with method and target (followed by `1.0` for that version), then one line per field, without CR.
 pub(crate) fn heads(input: &[u8]) {
     let mut lines = input.split(|byte| *byte == b'\n');
     let mut words = lines.next().unwrap_or_default().split(|byte| *byte == b' ');
@@ -31,7 +31,7 @@ pub(crate) fn heads(input: &[u8]) {
     let headers = Headers(fields.collect());
     let judged = judge(&method, target, version_1_0, &headers, LIMITS);
 
-    // The order of fields decides nothing.
+    // The order of fields does not matter.
     let reversed = Headers(headers.0.iter().rev().copied().collect());
     let again = judge(&method, target, version_1_0, &reversed, LIMITS);
     assert_eq!(judged.as_ref().ok(), again.as_ref().ok());
@@ -79,7 +79,7 @@ pub(crate) fn heads(input: &[u8]) {
     check_target(target, &method, hosts.first().copied());
 }
 
-/// A path, or a whole address of the same host; what is served is a part of it.
+/// A path, or an absolute URL of the same host; the path served is part of it.
 fn check_target(target: &str, method: &Method, host: Option<&[u8]>) {
     assert!(
         target

@@ -1,5 +1,5 @@
-//! What the head of a request promises about its body, judged strictly (RFC 9112): whatever two parsers could read two
-//! ways is refused.
+//! Validates the head of a request strictly (RFC 9112) and finds out the length of its body. Anything that two parsers
+//! could read differently is refused.
 
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -13,14 +13,14 @@ use crate::server::settings::Settings;
 /// Longest request target, in bytes.
 pub(in crate::server) const MAX_TARGET: usize = 8192;
 
-/// How large a request may be.
+/// Limits on the size of a request.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::server) struct Limits {
-    /// Bytes of the head.
+    /// Size of the head in bytes.
     pub(in crate::server) head: usize,
-    /// Header fields.
+    /// Number of header fields.
     pub(in crate::server) fields: usize,
-    /// Bytes of the body.
+    /// Size of the body in bytes.
     pub(in crate::server) body: usize,
 }
 
@@ -34,7 +34,7 @@ impl Limits {
     }
 }
 
-/// How the body's end is found.
+/// How to find the end of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum BodyLength {
     None,
@@ -42,7 +42,7 @@ pub(in crate::server) enum BodyLength {
     Chunked,
 }
 
-/// Checks a head and says how long the body is. `target` is what the request line had.
+/// Checks a head and returns the length of its body. `target` is taken from the request line as it is.
 pub(in crate::server) fn judge(
     method: &Method,
     target: &str,
@@ -54,19 +54,20 @@ pub(in crate::server) fn judge(
     check_target(method, target)?;
     for (name, value) in &headers.0 {
         if !is_token(name) {
-            return Err(Problem::bad_request("A header's name is not a token."));
+            return Err(Problem::bad_request("A header name is not a token."));
         }
-        // All of it is looked at, many bytes at once.
+        // No early exit, so that the loop is vectorised.
         if !value.iter().fold(true, |all, byte| {
             all & matches!(byte, b'\t' | 32..=126 | 128..)
         }) {
             return Err(Problem::bad_request(
-                "A header's value has a control character.",
+                "A header value contains a control character.",
             ));
         }
     }
     match headers.all("Host").count() {
-        // An absolute target names the host too (RFC 9112, section 3.2.2); where the two differ, two readers would.
+        // An absolute target names the host too (RFC 9112, section 3.2.2). If the two differ, two parsers could pick
+        // different hosts.
         1 if authority(target).is_some_and(|named| {
             !headers
                 .get("Host")
@@ -74,7 +75,7 @@ pub(in crate::server) fn judge(
         }) =>
         {
             return Err(Problem::bad_request(
-                "The request target and the Host header name two hosts.",
+                "The request target and the Host header name different hosts.",
             ));
         }
         1 => {}
@@ -82,22 +83,22 @@ pub(in crate::server) fn judge(
         0 => return Err(Problem::bad_request("The Host header is missing.")),
         _ => return Err(Problem::bad_request("There is more than one Host header.")),
     }
-    // It may be empty where the target is to have no authority.
+    // Host may be empty if the target has no authority.
     let is_host = |value: &[u8]| value.trim_ascii().is_empty() || is_authority(value.trim_ascii());
     if !headers.all("Host").all(is_host) {
         return Err(Problem::bad_request("The Host header is malformed."));
     }
     if authority(target).is_some_and(|named| !is_authority(named.as_bytes())) {
         return Err(Problem::bad_request(
-            "The request target names a malformed host.",
+            "The host in the request target is malformed.",
         ));
     }
     body_length(version_1_0, headers, limits.body)
 }
 
-/// Whether it is a host, and a port or none (RFC 9112, section 3.2; RFC 3986, section 3.2): what one reader takes for a
-/// path, a user or a second host in there, another takes for a name. A comma, which a name may have by the grammar, is how two
-/// Host headers look that something on the way has joined.
+/// Whether it is a host with an optional port (RFC 9112, section 3.2; RFC 3986, section 3.2). What one parser takes for
+/// a path, a user or a second host, another takes for part of a name. A comma is refused although the grammar allows it
+/// in a name: an intermediary may have joined two Host headers.
 fn is_authority(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else {
         return false;
@@ -129,7 +130,7 @@ fn is_name(mut name: &[u8]) -> bool {
     good
 }
 
-/// Nothing, or a colon and a number that a port can have, which may be missing.
+/// Empty, or a colon and an optional valid port number.
 fn is_port(text: &str) -> bool {
     let Some(digits) = text.strip_prefix(':') else {
         return text.is_empty();
@@ -161,7 +162,7 @@ fn check_target(method: &Method, target: &str) -> Result<(), Problem> {
         .any(|byte| !matches!(byte, 0x21..=0x7e) || byte == b'#')
     {
         return Err(Problem::bad_request(
-            "The request target has a character that is not permitted there.",
+            "The request target contains a forbidden character.",
         ));
     }
     let is_http =
@@ -180,7 +181,7 @@ fn check_target(method: &Method, target: &str) -> Result<(), Problem> {
     Err(Problem::bad_request("The request target is not a path."))
 }
 
-/// The host and port that a target in absolute form names.
+/// The authority of a target in absolute form.
 fn authority(target: &str) -> Option<&str> {
     if target.starts_with('/') {
         return None;
@@ -189,7 +190,7 @@ fn authority(target: &str) -> Option<&str> {
     rest.split(['/', '?']).next()
 }
 
-/// The path and query of a target that `judge` let through.
+/// The path and query of a target that passed `judge`.
 pub(in crate::server) fn origin_form(target: &str) -> &str {
     if target.starts_with('/') {
         return target;
@@ -222,7 +223,7 @@ fn body_length(
     if let Some(coding) = coding {
         if version_1_0 || !coding.trim_ascii().eq_ignore_ascii_case(b"chunked") {
             return Err(Problem::bad_request(
-                "The only transfer coding is chunked, in HTTP/1.1.",
+                "The only supported transfer coding is chunked, and only in HTTP/1.1.",
             ));
         }
         return Ok(BodyLength::Chunked);
@@ -233,7 +234,7 @@ fn body_length(
     if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
         return Err(Problem::bad_request("Content-Length is not a number."));
     }
-    // What overflows is a number too large, not a malformed one.
+    // A number that overflows is too large, not malformed.
     let length = std::str::from_utf8(length)
         .ok()
         .and_then(|digits| digits.parse().ok())

@@ -87,7 +87,7 @@ fn only_one_reading_of_the_length_is_accepted() {
         ("[[::1]]", false),
         ("[::1%25eth0]", false),
         ("[::1%eth0]", false),
-        // The grammar leaves room for what comes after IPv6; nobody knows its addresses (RFC 3986, section 3.2.2).
+        // The grammar leaves room for successors of IPv6, but none are defined (RFC 3986, section 3.2.2).
         ("[v1.a]", false),
         ("[v1f.fe80::a+en1]", false),
         ("[127.0.0.1]", false),
@@ -97,7 +97,7 @@ fn only_one_reading_of_the_length_is_accepted() {
         ("a%2", false),
         ("a%zz", false),
         ("\"a\"", false),
-        // By the grammar a port may be left out behind its colon.
+        // The grammar allows an empty port after the colon.
         ("localhost:", true),
         ("[::1]:", true),
         ("localhost:0080", true),

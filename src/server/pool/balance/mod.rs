@@ -1,40 +1,42 @@
-//! How many of the workers take part. As few as the load needs: a second thread that has to share a core with another
-//! program answers later than one thread that need not, because whoever has the core keeps it for milliseconds.
+//! How many of the workers are active: as few as the load needs. A second thread that has to share a core with another
+//! program responds later than a single thread that need not, because whichever program has the core keeps it for
+//! milliseconds.
 //!
-//! One worker begins. Where it has no rest any more, as many again join it, as a trial: unless more gets done then, they
-//! leave again, and the next trial comes later. Where those that take part have rest, half of them leave, as a trial too if
-//! it is not plain that the others are enough. What gets done is measured before, during and after a trial, so that a load
-//! that only grows or fades meanwhile is not mistaken for its effect.
+//! The engine starts with one active worker. When the active ones are fully loaded, their number doubles as a trial;
+//! unless throughput rises, it goes back, and the next trial comes later. When they have idle time, their number is
+//! halved, also as a trial unless half are clearly enough. Throughput is measured before, during and after a trial, so
+//! that a load that merely grows or fades in the meantime is not mistaken for the trial's effect.
 //!
-//! Workers look at their load now and then and decide it among themselves; connections move between two requests. Time is
-//! the engine's.
+//! Workers sample their load regularly and decide this among themselves; connections move while they are idle. Times
+//! are relative to the start of the engine.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How often a worker that has something to do looks at its load.
+/// How often a busy worker samples its load.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
-/// Looks at which a worker has to be loaded before others are asked to join.
+/// Consecutive samples for which a worker must be loaded before more workers are tried.
 const LOADED_LOOKS: u32 = 3;
-/// A worker that is at work for this part of its time is loaded,
+/// A worker that works for at least this fraction of its time is loaded,
 const LOADED: f64 = 0.9;
-/// and one that is for no more than this has time for connections of others.
+/// and one that works for no more than this has time for connections of others.
 const LEISURE: f64 = 0.5;
-/// Fewer workers are tried when all together are at work for less than this part of their time.
+/// Fewer workers are tried when all together work for less than this fraction of their time.
 const REST: f64 = 0.85;
-/// Half of the workers leave without a trial when the others would be at work for less than this part of their time,
+/// Half of the workers become inactive without a trial when the others would work for less than this fraction of their
+/// time,
 const QUIET: f64 = 0.4;
-/// for so long.
+/// for this long.
 const QUIET_FOR: Duration = Duration::from_secs(1);
-/// How long connections have to move before it is measured what gets done, and for how long that is.
+/// How long connections have to move before measuring starts, and how long measuring takes.
 const SETTLE: Duration = Duration::from_millis(20);
 const MEASURE: Duration = Duration::from_millis(80);
-/// What has to get done in a trial of more workers, as a multiple of what gets done without,
+/// Required throughput in a trial of more workers, as a multiple of the throughput without,
 const GAIN: f64 = 1.05;
 /// and in one of fewer workers.
 const NO_LOSS: f64 = 0.97;
-/// The time between a trial that failed and the next one; it doubles with each.
+/// The time between a failed trial and the next one; it doubles with each failure.
 const PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -51,25 +53,25 @@ struct Plan {
     trial: Option<Trial>,
     more: Pause,
     fewer: Pause,
-    /// Since when fewer workers would plainly do.
+    /// Since when half of the workers would clearly be enough.
     quiet_since: Option<Duration>,
 }
 
-/// When the next trial in a direction may begin, and how long the pause after it is if it fails.
+/// When the next trial in a direction may begin, and how long to pause if it fails.
 struct Pause {
     until: Duration,
     length: Duration,
 }
 
 struct Trial {
-    /// How many workers take part without it and in it.
+    /// Number of active workers without the trial and during it.
     without: usize,
     with: usize,
     stage: Stage,
     settled: Duration,
-    /// When measuring began, and all that had been done by then.
+    /// When measuring began, and the total count of turns then.
     from: Option<(Duration, u64)>,
-    /// What got done in a second.
+    /// Turns per second before and during the trial.
     before: f64,
     during: f64,
 }
@@ -81,17 +83,17 @@ enum Stage {
     After,
 }
 
-/// What a worker sees when it looks round.
+/// What a worker reports with each sample.
 pub(super) struct View<'a> {
     pub(super) number: usize,
     pub(super) now: Duration,
-    /// The part of its time in which it was at work, since its last look.
+    /// The fraction of time it was working since its last sample.
     pub(super) busy: f64,
-    /// For how many looks it has been loaded.
+    /// For how many samples in a row it has been loaded.
     pub(super) loaded_looks: u32,
-    /// All that all workers have done so far.
+    /// Turns of all workers so far.
     pub(super) done: u64,
-    /// The same as `busy`, of any worker.
+    /// Like `busy`, for any worker.
     pub(super) load: &'a dyn Fn(usize) -> f64,
 }
 
@@ -110,7 +112,7 @@ impl Balance {
         }
     }
 
-    /// Workers with a smaller number than this are given connections.
+    /// Workers with numbers below this get connections.
     pub(super) fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
     }
@@ -125,15 +127,15 @@ impl Balance {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Whether a worker that is at work for this part of its time is loaded.
+    /// Whether a worker that works for this fraction of its time is loaded.
     pub(super) fn is_loaded(busy: f64) -> bool {
         busy >= LOADED
     }
 
-    /// A worker looks round, and what has to be decided is decided: to which worker it shall give a part of its connections,
-    /// if to any.
+    /// Takes a worker's sample and makes any decision that is due. Returns the worker to which it should give some of
+    /// its connections, if any.
     pub(super) fn look(&self, view: &View<'_>) -> Option<usize> {
-        // Unless somebody else decides just now.
+        // Skipped if another worker is deciding right now.
         let mut plan = self.plan.try_lock().ok()?;
         if let Some(trial) = plan.trial.take() {
             plan.trial = self.go_on(trial, view, &mut plan);
@@ -188,7 +190,7 @@ impl Balance {
         }
     }
 
-    /// Goes on with a trial; what is left of it.
+    /// Advances a trial; returns it unless it is over.
     fn go_on(&self, mut trial: Trial, view: &View<'_>, plan: &mut Plan) -> Option<Trial> {
         let Some(rate) = trial.measured(view) else {
             return Some(trial);
@@ -223,7 +225,7 @@ impl Balance {
         if is_better {
             self.set_active(trial.with);
             this.length = PAUSE;
-            // Not to and fro by chance.
+            // Prevents oscillation.
             *other = Pause {
                 until: now + PAUSE,
                 length: PAUSE,
@@ -255,7 +257,7 @@ impl Trial {
         }
     }
 
-    /// What gets done in a second, when it has been measured for long enough.
+    /// Turns per second, once measured for long enough.
     fn measured(&mut self, view: &View<'_>) -> Option<f64> {
         if self.from.is_none() && view.now >= self.settled {
             self.from = Some((view.now, view.done));

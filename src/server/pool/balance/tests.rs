@@ -1,13 +1,13 @@
 use super::*;
 
-/// Workers that are looked at every [`LOOK`].
+/// Workers that sample their load every [`LOOK`].
 struct Simulated {
     balance: Balance,
     now: Duration,
     done: u64,
     looks: u32,
     most_active: usize,
-    /// Changes of the number of workers to more than before.
+    /// How often the number of active workers grew.
     grew: u32,
 }
 
@@ -25,7 +25,7 @@ impl Simulated {
         }
     }
 
-    /// Time passes, in which so much is demanded of what `capacity` says that so many workers can do, in a second.
+    /// Lets time pass with this demand per second, where `capacity` gives what a number of workers can do per second.
     fn passes(
         &mut self,
         time: Duration,
@@ -67,7 +67,7 @@ fn free_cores(active: usize) -> f64 {
 }
 
 #[test]
-fn as_many_join_as_get_more_done() {
+fn workers_are_added_while_throughput_rises() {
     let mut simulated = Simulated::new(6);
     simulated.passes(SECOND, |_| 50_000.0, free_cores);
     assert_eq!(simulated.most_active, 1, "one is enough");
@@ -80,7 +80,7 @@ fn as_many_join_as_get_more_done() {
 }
 
 #[test]
-fn where_more_get_less_done_they_leave_and_are_tried_ever_more_seldom() {
+fn failed_trials_are_undone_and_repeated_less_and_less_often() {
     let mut simulated = Simulated::new(4);
     simulated.passes(
         120 * SECOND,
@@ -88,17 +88,17 @@ fn where_more_get_less_done_they_leave_and_are_tried_ever_more_seldom() {
         |active| 90_000.0 / (active as f64).sqrt(),
     );
     assert_eq!(simulated.balance.active(), 1);
-    assert_eq!(simulated.most_active, 2, "no more are tried than fail");
+    assert_eq!(simulated.most_active, 2, "a failed trial is not extended");
     // After 0, 2, 6, 14, 30 and 62 s.
     assert_eq!(simulated.grew, 6, "in two minutes");
 }
 
 #[test]
-fn a_load_that_grows_is_not_taken_for_an_effect() {
+fn a_growing_load_is_not_mistaken_for_an_effect() {
     let mut simulated = Simulated::new(2);
     let one_core = |_| 1e9;
     simulated.passes(SECOND, |now| 10_000.0 * (1.0 + now.as_secs_f64()), one_core);
-    // Always loaded, though what gets done is what the clients ask for.
+    // Always loaded, although throughput equals demand.
     let mut done = 0;
     for step in 1..100u32 {
         let now = SECOND + step * LOOK;
@@ -116,18 +116,18 @@ fn a_load_that_grows_is_not_taken_for_an_effect() {
 }
 
 #[test]
-fn when_others_need_the_cores_half_leave_as_soon_as_that_is_better() {
+fn half_become_inactive_when_other_programs_need_the_cores() {
     let mut simulated = Simulated::new(2);
     simulated.passes(SECOND, |_| 120_000.0, free_cores);
     assert_eq!(simulated.balance.active(), 2);
     let contended = |active| if active == 1 { 95_000.0 } else { 70_000.0 };
-    // They have rest: it is the client that gets less done.
+    // They have idle time: the client is what gets less done.
     simulated.passes(5 * SECOND, |_| 55_000.0, contended);
     assert_eq!(simulated.balance.active(), 1);
 }
 
 #[test]
-fn who_is_loaded_gives_to_who_has_time() {
+fn a_loaded_worker_gives_to_one_with_time() {
     let balance = Balance::new(4);
     balance.set_active(3);
     let view = View {
@@ -147,7 +147,7 @@ fn who_is_loaded_gives_to_who_has_time() {
 }
 
 #[test]
-fn a_trial_is_ended_by_whoever_looks() {
+fn any_worker_can_end_a_trial() {
     let balance = Balance::new(2);
     let view = View {
         number: 0,

@@ -1,7 +1,9 @@
-//! One connection: bytes in, requests answered in place and in order, bytes out. What it waits for next it tells its worker.
+//! One connection: bytes in, requests answered in place and in order, bytes out. It returns what it waits for next to
+//! its worker.
 //!
-//! `reading` is the way in, `writing` the way out. While an answer is not written whole, nothing more is read. An idle connection keeps no buffer: bytes are read into the
-//! worker's, and only what is left of a request stays with the connection.
+//! `reading` is the input side, `writing` the output side. While a response is not completely written, nothing more is
+//! read. An idle connection keeps no buffer: bytes are read into the worker's, and only an incomplete request stays
+//! with the connection.
 
 mod reading;
 mod writing;
@@ -17,58 +19,58 @@ use crate::api::{Admitted, Headers, Peer, Problem};
 use crate::base::address::Counted;
 use crate::server::http1::framing::{Framer, Parsed};
 
-/// What the worker lends to a connection while it drives it.
+/// What a connection borrows from its worker for its turn.
 pub(super) struct Turn<'w> {
     pub(super) shared: &'w Shared,
-    /// What is read goes here first.
+    /// Bytes are read into this buffer first.
     pub(super) scratch: &'w mut [u8],
-    /// Answers are gathered here; empty between two turns.
+    /// Responses are collected here; empty between turns.
     pub(super) out: &'w mut Vec<u8>,
 }
 
-/// What a connection wants after its turn.
+/// What to do with a connection after its turn.
 pub(super) enum Next {
-    /// To be driven again when its socket is ready.
+    /// Drive it again when its socket is ready.
     Wait {
         wait: Wait,
         on: Ready,
-        /// The wait is for something new: its time begins now.
+        /// The wait is for something new: its timeout starts now.
         anew: bool,
     },
-    /// To be driven again when others have had their turn.
+    /// Drive it again after others have had their turn.
     Again,
-    /// To be driven again with the answer of this job.
+    /// Run this job, then drive it again with the response.
     Blocked(Box<Job>),
-    /// To be left alone: the answer of its job is on its way.
+    /// Nothing: its job is still running.
     Nothing,
-    /// To be forgotten.
+    /// Close it.
     Close,
 }
 
-/// What a socket is watched for.
+/// The readiness for which a socket is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ready {
     Read,
     Write,
 }
 
-/// What becomes of the connection when all that was to be written is.
+/// What happens to the connection once all output has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum After {
-    /// The next request, for which more bytes have to come. `answered`: there was an answer among what was written.
+    /// Read the next request, which needs more bytes. `answered`: the output included a response.
     Read { answered: bool },
-    /// The next request, which may be here already.
+    /// Process the next request, which may already be buffered.
     Again,
-    /// It is over, and nothing unread is known of.
+    /// Close; there is no known unread input.
     Close,
-    /// It is over, but the client may still be sending: it shall read the answer before it finds the connection closed.
+    /// Close, but the client may still be sending: let it read the response first.
     Linger,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Reading,
-    /// A job is being done; nothing is read.
+    /// A job is running; nothing is read.
     Blocked,
     Writing(After),
     Lingering,
@@ -80,26 +82,26 @@ pub(super) struct Connection {
     peer: Peer,
     pub(super) address: Option<Counted>,
     phase: Phase,
-    /// What more bytes are waited for.
+    /// What the awaited bytes belong to.
     waiting: Wait,
-    /// That has begun since the last wait: others had their turn in between.
+    /// Whether that began after the last wait, because others had their turn in between.
     begins: bool,
     framer: Framer,
-    /// What has been judged of the request whose body is coming.
+    /// The admission of the request whose body is being received.
     admitted: Option<Box<Admitted>>,
-    /// What has come and belongs to a request that is not whole, or not yet looked at.
+    /// Bytes of an incomplete request, or not yet examined.
     input: Vec<u8>,
-    /// Whether `input` may hold a whole request.
+    /// Whether `input` may hold a complete request.
     unread: bool,
     output: Vec<u8>,
     written: usize,
-    /// Bytes of a job that is being done.
+    /// Memory of the job that is running.
     lent: usize,
-    /// Bytes that have gone either way since that was last asked, or a request was answered.
+    /// Bytes transferred in either direction since the last [`Self::take_moved`] or response.
     moved: u64,
-    /// What is counted of it in the buffers of all connections.
+    /// Its share in the count of all buffers.
     counted: usize,
-    /// What is counted of it in the TLS state of all connections.
+    /// Its share in the count of all TLS state.
     tls_counted: usize,
 }
 
@@ -136,12 +138,12 @@ impl Connection {
         }
     }
 
-    /// Bytes of it that are counted in the buffers of all connections.
+    /// Its share in the count of all buffers.
     pub(super) fn counted(&self) -> usize {
         self.counted
     }
 
-    /// Counts the TLS state that it keeps; whether there is more of it than before.
+    /// Updates the count of its TLS state; returns whether it has grown.
     pub(super) fn count_tls(&mut self, shared: &Shared) -> bool {
         let now = self.transport.memory();
         let before = mem::replace(&mut self.tls_counted, now);
@@ -149,28 +151,28 @@ impl Connection {
         now > before
     }
 
-    /// It keeps nothing any more of what is counted.
+    /// Removes it from all counts.
     pub(super) fn uncount(&mut self, shared: &Shared) {
         shared.buffered.change(mem::take(&mut self.counted), 0);
         shared.tls.change(mem::take(&mut self.tls_counted), 0);
     }
 
-    /// Bytes that have gone either way since the last call.
+    /// Bytes transferred in either direction since the last call.
     pub(super) fn take_moved(&mut self) -> u64 {
         mem::take(&mut self.moved)
     }
 
-    /// Whether nothing of a request has come yet.
+    /// Whether no part of a request has been received.
     pub(super) fn is_between_requests(&self) -> bool {
         self.phase == Phase::Reading && self.input.is_empty() && !self.framer.in_body()
     }
 
-    /// Whether another worker may go on with it: nothing of it is known to this one alone.
+    /// Whether another worker may take it over: it holds no data that polling its socket would not report.
     pub(super) fn may_move(&self) -> bool {
         self.is_between_requests() && !self.transport.has_unread()
     }
 
-    /// Does all that can be done without waiting.
+    /// Does everything possible without blocking.
     pub(super) fn drive(&mut self, turn: &mut Turn<'_>) -> Next {
         match self.phase {
             Phase::Reading => self.read(turn),
@@ -180,7 +182,7 @@ impl Connection {
         }
     }
 
-    /// Goes on with the answer of the job.
+    /// Continues with the response of its job.
     pub(super) fn answered(&mut self, turn: &mut Turn<'_>, answer: Vec<u8>, close: bool) -> Next {
         self.lent = 0;
         let after = match (close, self.input.is_empty()) {
@@ -193,9 +195,9 @@ impl Connection {
         self.write_whole(turn, answer, after)
     }
 
-    /// The time for what it waits for is over.
+    /// Handles an expired wait.
     pub(super) fn overdue(&mut self, turn: &mut Turn<'_>, wait: Wait) -> Next {
-        // What has come in time is not late because its worker was busy.
+        // Bytes that arrived in time do not count as late because the worker was busy.
         if self.phase == Phase::Reading {
             match self.read(turn) {
                 Next::Wait {
@@ -203,14 +205,14 @@ impl Connection {
                     anew: false,
                     ..
                 } if still == wait => {}
-                // However fast it still comes.
+                // No matter how fast it is still arriving.
                 Next::Again if wait == Wait::Body && !self.begins => {}
                 next => return next,
             }
         }
         match wait {
             Wait::Idle | Wait::Write | Wait::Linger => Next::Close,
-            // Silent from the start, or still shaking hands: there is nobody to be told.
+            // Silent from the start, or still in the handshake: nothing can be answered.
             Wait::Head if self.is_between_requests() => Next::Close,
             Wait::Body if self.framer.is_passing_over() => Next::Close,
             Wait::Head | Wait::Body => self.refuse(turn, Problem::timeout(), None),
@@ -240,7 +242,7 @@ impl Connection {
         refuse(turn.shared, request, problem, self.who(), turn.out);
     }
 
-    /// What it holds in memory has to go.
+    /// Gives up the memory it holds.
     pub(super) fn shed(&mut self, turn: &mut Turn<'_>) -> Next {
         match self.phase {
             Phase::Reading if !self.framer.is_passing_over() => {
@@ -250,7 +252,7 @@ impl Connection {
         }
     }
 
-    /// The client sends no more: what is whole has been answered.
+    /// The client has closed its side; complete requests have been answered.
     fn end_of_input(&mut self, turn: &mut Turn<'_>) -> Next {
         if self.is_between_requests() || self.framer.is_passing_over() {
             return Next::Close;
@@ -266,7 +268,7 @@ impl Connection {
         self.unread = false;
     }
 
-    /// `answered`: since the last wait; `begins`: what is waited for is new already.
+    /// `answered`: a response was sent since the last wait; `begins`: the wait is known to be for something new.
     fn wait_for_more(&mut self, on: Ready, answered: bool, begins: bool) -> Next {
         let wait = if self.framer.in_body() {
             Wait::Body
@@ -275,7 +277,7 @@ impl Connection {
         } else if answered {
             Wait::Idle
         } else {
-            // Of a new connection a head, of another one the next request; a head that came to nothing stays one.
+            // Unchanged: still the first head on a new connection, otherwise the next request.
             self.waiting
         };
         if answered {
@@ -286,7 +288,7 @@ impl Connection {
         Next::Wait { wait, on, anew }
     }
 
-    /// Counts its buffers anew.
+    /// Updates the count of its buffers.
     fn count(&mut self, shared: &Shared) {
         let now = self.input.capacity() + self.output.capacity() + self.framer.memory() + self.lent;
         shared.buffered.change(self.counted, now);

@@ -1,4 +1,4 @@
-//! A connection's way in: bytes are read, taken as requests, and answered in place or given away as jobs.
+//! The input side of a connection: reads bytes, parses requests, and answers them in place or hands them over as jobs.
 
 use std::mem;
 
@@ -15,16 +15,16 @@ use crate::server::pool::shared::Shared;
 use crate::server::pool::transport::Transport;
 use crate::server::socket::Stop;
 
-/// Requests that a pipelining client gets answered before others have their turn.
+/// Pipelined requests answered before other connections get their turn.
 const TURN: usize = 32;
-/// Reads of one connection before others have their turn.
+/// Reads on one connection before others get their turn.
 const READS: usize = 8;
-/// Answers are gathered up to this size before they are written.
+/// Responses are collected up to this size before they are written.
 const BATCH: usize = 64 << 10;
 
 impl Connection {
     pub(super) fn read(&mut self, turn: &mut Turn<'_>) -> Next {
-        // Whether the time for what is waited for begins anew.
+        // Whether the timeout restarts.
         let mut begins = mem::take(&mut self.begins);
         if mem::take(&mut self.unread) && !self.input.is_empty() {
             match self.take_input(turn) {
@@ -46,7 +46,7 @@ impl Connection {
                 Err(Stop::Broken) => return Next::Close,
             };
             self.moved += read as u64;
-            // TLS may hold more than the socket shows; of a plain socket a full buffer says that there may be more.
+            // TLS may buffer more than the socket shows; on a plain socket a full read means that there may be more.
             let all_read = match self.transport {
                 Transport::Plain(_) => read < turn.scratch.len(),
                 Transport::Tls(_) => !self.transport.has_unread(),
@@ -73,13 +73,13 @@ impl Connection {
         Next::Again
     }
 
-    /// Answers what is whole in the scratch buffer and keeps the rest.
+    /// Answers the complete requests in the scratch buffer and keeps the rest.
     fn take_scratch(&mut self, turn: &mut Turn<'_>, read: usize) -> Next {
         if !self.input.is_empty() {
             self.keep_bytes(&turn.scratch[..read]);
             return self.take_input(turn);
         }
-        // Lent for the call: the answers need the rest of the turn.
+        // Taken out for the call, because answering borrows the rest of the turn.
         let scratch = mem::take(&mut turn.scratch);
         let mut taken = self.take(turn, &scratch[..read]);
         if let Then::Job { job, from } = &mut taken.then {
@@ -92,12 +92,12 @@ impl Connection {
         self.after_taking(turn, taken.then)
     }
 
-    /// Answers what is whole in the kept bytes and keeps the rest.
+    /// Answers the complete requests in the kept bytes and keeps the rest.
     fn take_input(&mut self, turn: &mut Turn<'_>) -> Next {
         let mut input = mem::take(&mut self.input);
         let mut taken = self.take(turn, &input);
         if let Then::Job { job, from } = &mut taken.then {
-            // A large body is handed on as it is.
+            // A large body is moved, not copied.
             let rest = input.split_off(taken.used);
             let mut bytes = mem::replace(&mut input, rest);
             bytes.drain(..*from);
@@ -140,9 +140,9 @@ impl Connection {
         }
     }
 
-    /// Answers the whole requests at the beginning of `bytes`, into the worker's buffer.
+    /// Answers the complete requests at the start of `bytes`, into the worker's buffer.
     fn take(&mut self, turn: &mut Turn<'_>, bytes: &[u8]) -> Taken {
-        // The body of a request that has been answered may still be coming.
+        // The body of a request that has already been answered may still be arriving.
         let passed = self.framer.pass_over(bytes.len());
         let mut used = passed;
         let mut answers = 0;
@@ -191,7 +191,7 @@ impl Connection {
                     used: length,
                 } => {
                     if let Some(lane) = lane(turn.shared, &request) {
-                        // Earlier answers do not wait for it: it is looked at again when they are written.
+                        // Earlier responses do not wait for it: it is parsed again after they are written.
                         if answered {
                             return taken(used, Then::Again);
                         }
@@ -214,9 +214,9 @@ impl Connection {
         }
     }
 
-    /// A head has come, and its body is coming: judges whether that is wanted. If not, the answer is written, and what
-    /// becomes of the connection then; `come`: bytes of the request that are here, `leave`: the client waits for leave to
-    /// send its body.
+    /// Decides from the head whether to accept a body that is still being received. If not, writes the response and
+    /// returns what happens to the connection. `come`: bytes of the request received so far; `leave`: the client waits
+    /// for `100 Continue`.
     fn open(
         &mut self,
         turn: &mut Turn<'_>,
@@ -249,9 +249,9 @@ impl Connection {
 /// What `take` did with the bytes.
 struct Taken {
     used: usize,
-    /// Behind those, bytes to keep.
+    /// Bytes to keep, after those used.
     keep: usize,
-    /// Behind those, bytes that are decoded already.
+    /// Bytes already decoded, after those to keep.
     decoded: usize,
     then: Then,
 }
@@ -261,19 +261,19 @@ enum Then {
     More {
         answered: bool,
     },
-    /// There may be more whole requests.
+    /// There may be more complete requests.
     Again,
-    /// The last request of this connection has been answered.
+    /// The last request on this connection has been answered.
     Over,
     Refused,
-    /// To be done elsewhere, with the bytes from this place to the last one used.
+    /// To run on another thread, with the bytes from this offset to the last one used.
     Job {
         job: Box<Job>,
         from: usize,
     },
 }
 
-/// Where a request is answered that takes long; `None` for one that is answered in place.
+/// The lane of a slow request; `None` for one that is answered in place.
 fn lane(shared: &Shared, request: &Parsed<'_>) -> Option<Lane> {
     let target = origin_form(request.target);
     match shared.app.pace(&request.method, target, &request.body) {

@@ -1,4 +1,4 @@
-//! A connection's way out: answers are written, kept where the client is slow to read them, and the end is said.
+//! The output side of a connection: writes responses, keeps what a slow client has not read yet, and closes.
 
 use super::{After, Connection, Next, Phase, Ready, Turn};
 use crate::server::pool::deadlines::Wait;
@@ -6,7 +6,7 @@ use crate::server::pool::transport::Transport;
 use crate::server::socket::Stop;
 
 impl Connection {
-    /// Writes the gathered answers.
+    /// Writes the collected responses.
     pub(super) fn write(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
         let mut written = 0;
         let done = write_from(&mut self.transport, turn.out, &mut written);
@@ -21,7 +21,7 @@ impl Connection {
         }
     }
 
-    /// Writes an answer from where it is: it may be large.
+    /// Writes a response without copying it, since it may be large.
     pub(super) fn write_whole(
         &mut self,
         turn: &mut Turn<'_>,
@@ -36,15 +36,15 @@ impl Connection {
         }
     }
 
-    /// What has not been written waits for its reader. An answer that is made has to go somewhere: it is counted, never
-    /// refused.
+    /// Keeps unwritten output until the client reads. A response that has been produced has to go somewhere: it is
+    /// counted, never refused.
     fn keep(&mut self, turn: &mut Turn<'_>, after: After, stop: Stop) -> Next {
         self.phase = Phase::Writing(after);
         self.count(turn.shared);
         wait_for_write(stop, true)
     }
 
-    /// Writes what is left of the answers.
+    /// Writes the remaining output.
     pub(super) fn write_on(&mut self, turn: &mut Turn<'_>, after: After) -> Next {
         match self.write_output() {
             Ok(()) => self.finished(turn, after),
@@ -79,7 +79,8 @@ impl Connection {
                 self.begins = true;
                 Next::Again
             }
-            // Closed with something unread the kernel would tear the connection, and what is left of the answer with it.
+            // With unread input, closing would make the kernel reset the connection and discard the rest of the
+            // response.
             After::Close => match self.transport.read(turn.scratch) {
                 Ok(1..) | Err(Stop::WantsWrite) => self.begin_to_linger(),
                 Ok(0) | Err(_) => {
@@ -101,7 +102,7 @@ impl Connection {
         }
     }
 
-    /// Reads what a client still sends that has been told that the connection is over.
+    /// Reads and drops what the client sends after we have closed our side.
     pub(super) fn linger(&mut self, turn: &mut Turn<'_>) -> Next {
         match self.transport.read(turn.scratch) {
             Ok(0) | Err(Stop::Broken) => Next::Close,
@@ -119,7 +120,7 @@ impl Connection {
     }
 }
 
-/// Writes what is left behind the bytes that are `written` already.
+/// Writes the bytes after the first `written`.
 fn write_from(transport: &mut Transport, bytes: &[u8], written: &mut usize) -> Result<(), Stop> {
     while *written < bytes.len() {
         *written += transport.write(&bytes[*written..])?;

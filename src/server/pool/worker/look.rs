@@ -1,14 +1,14 @@
-//! What a worker knows of its load, and what it gives to others.
+//! What a worker knows about its load, and which connections it gives to others.
 
 use std::time::{Duration, Instant};
 
-/// Which connections a worker gives away when they have been served.
+/// Which connections a worker gives away after serving them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Giving {
     Nothing,
-    /// All of them: it does not take part any more.
+    /// All of them: it is no longer active.
     All,
-    /// Every second one, by chance, of those served until then.
+    /// A random half of those served until then.
     Half {
         to: usize,
         until: Instant,
@@ -16,15 +16,15 @@ pub(super) enum Giving {
     },
 }
 
-/// A worker's looks at its load.
+/// A worker's load samples.
 pub(super) struct Look {
-    /// The last one.
+    /// The time of the last sample.
     pub(super) at: Instant,
-    /// The time since then in which it waited for something to do.
+    /// How long it has waited for events since then.
     pub(super) asleep: Duration,
-    /// For how many looks it has been loaded.
+    /// For how many samples in a row it has been loaded.
     pub(super) loaded: u32,
-    /// What it knows of the balance.
+    /// What it last read from the balance.
     pub(super) version: u64,
     pub(super) active: usize,
 }

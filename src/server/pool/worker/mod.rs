@@ -1,8 +1,8 @@
-//! A worker: its own epoll and its own connections. It drives each as its socket gets ready, closes what is overdue, and
-//! waits no longer than the nearest deadline.
+//! A worker: its own epoll and its own connections. It drives each connection when its socket is ready, closes overdue
+//! ones, and never waits past the next deadline.
 //!
-//! `turns` gives each its turn, `moving` gives connections to other workers by what `look` knows of the load, `room` closes some
-//! for others by what `paces` knows of their speed.
+//! `turns` gives each connection its turn, `moving` moves connections to other workers based on the load recorded in
+//! `look`, and `room` evicts connections based on their speed in `paces`.
 
 mod look;
 mod moving;
@@ -33,13 +33,13 @@ use crate::base::fork;
 use look::{Giving, Look};
 use paces::Paces;
 
-/// Events taken at a time: few, so that a request that has come meanwhile does not wait behind many.
+/// Events taken at a time: few, so that a new request does not wait behind many.
 const EVENTS: usize = 8;
-/// Most bytes read at a time.
+/// Maximum bytes per read.
 const SCRATCH: usize = 64 << 10;
-/// The bell's data; no connection has it.
+/// Event data of the mailbox; no connection has it.
 const BELL: u64 = u64::MAX;
-/// How long connections may wait for each thing.
+/// The timeout of each kind of wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     pub(super) head: Duration,
@@ -58,11 +58,11 @@ pub(super) struct Worker {
     places: Vec<Place>,
     free: Vec<u32>,
     deadlines: Deadlines,
-    /// How those get on that are in the middle of something.
+    /// Transfer progress of the connections in mid-transfer.
     paces: Paces,
-    /// Where the last search for connections of an address ended.
+    /// Where the last search for connections of one address ended.
     looked_at: usize,
-    /// Connections to be driven again when others have had their turn.
+    /// Connections to drive again after others have had their turn.
     again: Vec<Token>,
     scratch: Vec<u8>,
     out: Vec<u8>,
@@ -78,9 +78,9 @@ pub(super) struct Worker {
 struct Place {
     generation: u32,
     connection: Option<Box<Connection>>,
-    /// What its socket is watched for; `None` while it is not.
+    /// The readiness for which its socket is polled, if it is.
     watched: Option<Ready>,
-    /// Whether it stands among those to be driven again.
+    /// Whether it is queued to be driven again.
     again: bool,
 }
 
@@ -91,7 +91,7 @@ impl Worker {
         patience: Patience,
         started: Instant,
     ) -> Result<Self, Error> {
-        let impossible = |error: Errno| Error::Io(format!("A worker cannot be made: {error}."));
+        let impossible = |error: Errno| Error::Io(format!("A worker cannot be created: {error}."));
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
         let bell = hub.mailboxes[number].bell();
         epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN).map_err(impossible)?;
@@ -122,7 +122,7 @@ impl Worker {
         })
     }
 
-    /// Works until the engine stops and no connection is left.
+    /// Runs until the engine stops and no connection is left.
     pub(super) fn run(mut self) -> Result<(), Error> {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         let mut now = Instant::now();
@@ -177,7 +177,7 @@ impl Worker {
         };
         Some(Timespec {
             tv_sec: wait.as_secs().try_into().unwrap_or(3600),
-            // Rounded up: a deadline that is nearly there must not be looked at over and over.
+            // Rounded up, so as not to spin just before a deadline.
             tv_nsec: (wait.subsec_nanos().div_ceil(1_000_000) * 1_000_000)
                 .min(999_000_000)
                 .into(),
@@ -192,12 +192,12 @@ impl Worker {
         }
     }
 
-    /// Takes a connection out of its place.
+    /// Removes a connection from its slot.
     fn remove(&mut self, token: Token) -> Option<Box<Connection>> {
         self.deadlines.clear(token.index);
         self.paces.forget(token.index);
-        // Closing the descriptor would end the watch too, but for processes that a host has forked off: their copies would
-        // keep this worker awake.
+        // Closing the descriptor is not enough: copies in child processes forked by the host would keep it in epoll and
+        // this worker awake.
         self.watch(token, None);
         let place = &mut self.places[token.index as usize];
         let connection = place.connection.take()?;
@@ -236,12 +236,11 @@ impl Worker {
         }
     }
 
-    /// Lets go of what waits for nothing but a request, when it is time to; true when no connection is left and none can
-    /// come.
+    /// Closes idle connections when it is time to; true when no connection is left and none can come.
     fn has_stopped(&mut self, now: Instant) -> bool {
         if !mem::replace(&mut self.stopping, true) {
             for index in 0..self.places.len() as u32 {
-                // What has come already is still answered.
+                // Requests already received are still answered.
                 self.drive(self.token(index));
             }
         }
@@ -257,7 +256,7 @@ impl Worker {
                 }
             }
         }
-        // In this order: what was sent before the listener ended is in the mailbox.
+        // In this order: messages sent before the listener ended are in the mailbox.
         self.shared.listened.load(Ordering::SeqCst)
             && (aborting || self.free.len() == self.places.len())
             && self.mailbox().close_if_empty()

@@ -1,4 +1,4 @@
-//! A worker's part in the balance: it looks at its load, and gives connections to other workers between two requests.
+//! A worker's part in the balance: it samples its load and gives idle connections to other workers.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use crate::server::pool::connection::Connection;
 use crate::server::pool::deadlines::Wait;
 use crate::server::pool::mailbox::{Message, Token, milliseconds};
 
-/// How long a worker gives a part of its connections, as they are served.
+/// How long a worker gives away half of the connections it serves.
 const GIVES_FOR: Duration = Duration::from_millis(40);
 
 impl Worker {
-    /// Looks at its load, if it is time to, and at what the workers have decided.
+    /// Samples its load if it is time to, and follows what the workers have decided.
     pub(super) fn look_round(&mut self, now: Instant) {
         let since = now - self.look.at;
         if since >= LOOK {
@@ -59,7 +59,7 @@ impl Worker {
         }
     }
 
-    /// Turns that all workers' connections have had.
+    /// Turns of all workers' connections so far.
     fn all_done(&self) -> u64 {
         let mailboxes = self.hub.mailboxes.iter().enumerate();
         mailboxes
@@ -69,12 +69,12 @@ impl Worker {
             + self.done
     }
 
-    /// Acts on a change of the number of workers that take part.
+    /// Reacts to a change in the number of active workers.
     fn take_part(&mut self, now: Instant) {
         let before = self.look.active;
         self.look.version = self.shared.balance.version();
         self.look.active = self.shared.balance.active();
-        // Nothing is known of the load that comes now.
+        // Earlier samples say nothing about the new load.
         self.look.loaded = 0;
         let joins = self.number + before;
         if self.number >= self.look.active {
@@ -94,7 +94,7 @@ impl Worker {
         };
     }
 
-    /// Whether this connection, which has just been served, is one to be given away.
+    /// Whether to give away this connection, which has just been served.
     pub(super) fn gives(&self, token: Token) -> bool {
         if self.giving == Giving::Nothing || self.shared.is_stopping() {
             return false;
@@ -105,7 +105,7 @@ impl Worker {
             && match self.giving {
                 Giving::Nothing => false,
                 Giving::All => true,
-                // The same in each of its turns.
+                // The same decision in each of its turns.
                 Giving::Half { salt, .. } => {
                     (token.index ^ salt).wrapping_mul(0x9e37_79b9) >> 31 == 0
                 }
@@ -127,7 +127,7 @@ impl Worker {
             Ok(()) => {
                 self.mailbox().connections.fetch_sub(1, Ordering::Relaxed);
             }
-            // It has ended, because the engine stops.
+            // The receiver has ended, because the engine stops.
             Err(Message::TakeOver(connection)) => {
                 receiver.connections.fetch_sub(1, Ordering::Relaxed);
                 self.end(connection);

@@ -1,14 +1,14 @@
-//! Which of a worker's connections get on slowest.
+//! Which of a worker's connections are slowest.
 
 use std::time::Instant;
 
 use crate::server::pool::shared::LARGE;
 use crate::server::pool::slowest::Slowest;
 
-/// Who keeps fewer bytes than this is not asked to give them up.
+/// Connections that hold less than this are not asked to give it up.
 pub(super) const SMALL: usize = 1 << 10;
 
-/// Connections that are in the middle of something, the slowest first: all, and those that keep memory.
+/// Connections in mid-transfer, slowest first: all of them, and those that hold memory.
 #[derive(Default)]
 pub(super) struct Paces {
     pub(super) all: Slowest,
@@ -17,7 +17,7 @@ pub(super) struct Paces {
 }
 
 impl Paces {
-    /// From now on the connection is in the middle of nothing.
+    /// The connection is no longer in mid-transfer.
     pub(super) fn forget(&mut self, index: u32) {
         for slowest in [&mut self.all, &mut self.large, &mut self.small] {
             slowest.remove(index);

@@ -1,4 +1,4 @@
-//! Who has to go where there is no room: for new connections, for descriptors, for bytes.
+//! Which connection to evict when there is no room for connections, descriptors or bytes.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -11,12 +11,12 @@ use crate::server::pool::mailbox::{Mailbox, Message, Spare, Token, Victim, milli
 use crate::server::pool::shared::LARGE;
 use crate::server::pool::slowest::{self};
 
-/// Connections that are looked at for one of a certain address.
+/// Connections examined in one search for those of an address.
 const LOOKED_AT: usize = 64;
 
 impl Worker {
-    /// Where the TLS state of all connections takes more memory than it may, those go that can best be spared; where this
-    /// worker has none, the other workers have to, and the connection with which it became too much comes back later.
+    /// While the TLS state of all connections exceeds its limit, evicts connections of this worker. If it has none to
+    /// evict, the other workers must, and the connection that exceeded the limit is closed.
     pub(super) fn keep_tls_ceiling(&mut self, token: Token) {
         while !self.shared.tls.has_room(false) {
             if self.make_room() {
@@ -25,7 +25,7 @@ impl Worker {
             for (number, mailbox) in self.hub.mailboxes.iter().enumerate() {
                 if number != self.number {
                     mailbox.to_make_room.fetch_add(1, Ordering::Relaxed);
-                    // Workers end when the engine stops, and then nobody needs room.
+                    // Fails only when the engine stops, and then no room is needed.
                     let _ = mailbox.send(Message::MakeRoom);
                 }
             }
@@ -39,7 +39,7 @@ impl Worker {
         }
     }
 
-    /// Notes how a connection gets on that waits for this. `begins`: with something new.
+    /// Records the progress of a connection that waits for this. `begins`: the wait is for something new.
     pub(super) fn keep_pace(&mut self, token: Token, wait: Wait, begins: bool) {
         let index = token.index;
         if wait == Wait::Idle {
@@ -63,8 +63,8 @@ impl Worker {
         }
     }
 
-    /// Takes memory from the slowest until there is room for those that keep many bytes, or few; false where nobody can give
-    /// any.
+    /// Sheds the slowest connections until there is room for those that hold much, or little; false if none is left to
+    /// shed.
     pub(super) fn keep_ceiling(&mut self, for_large: bool) -> bool {
         while !self.shared.buffered.has_room(for_large) {
             let large = self.paces.large.first();
@@ -80,7 +80,8 @@ impl Worker {
         true
     }
 
-    /// Whether another worker has a slower one, who has been told to shed it and still has a little time for that.
+    /// Whether another worker has a slower connection and, having been asked to shed it, still has a little time to do
+    /// so.
     fn leaves_to_another(&self, own: Option<Instant>) -> bool {
         let own = own.map_or(u64::MAX, |behind| self.time(behind));
         let slower = |(number, mailbox): (usize, &Mailbox)| {
@@ -99,7 +100,7 @@ impl Worker {
         !is_told || self.shared.buffered.has_room(false)
     }
 
-    /// Sheds the slowest that keeps much memory, because another worker has no slower one.
+    /// Sheds the slowest connection that holds much memory, at another worker's request.
     pub(super) fn told_to_shed(&mut self) {
         self.mailbox().to_shed.store(false, Ordering::Release);
         if !self.shared.buffered.has_room(true)
@@ -117,7 +118,7 @@ impl Worker {
         self.with(token, |connection, turn| connection.shed(turn));
     }
 
-    /// Closes the connection that can best be spared.
+    /// Evicts the connection that can best be spared.
     pub(super) fn make_room(&mut self) -> bool {
         let Some(index) = self.victim() else {
             return false;
@@ -141,10 +142,10 @@ impl Worker {
         if Spare::is_far_behind(rank) {
             return Some(index);
         }
-        // Whoever has a large part of all places gives one up before anybody else has to.
+        // A crowd gives up a connection before anybody else has to.
         let of_crowd = self.shared.addresses.largest_crowd().and_then(|crowd| {
             let is_member = self.address(index) == Some(crowd);
-            // Those who finish nothing do not push out who is between two requests, wherever these come from.
+            // Connections that complete nothing do not push out idle ones, even from the same address.
             let idle_too = !spare.is_crowded_by_slow(besieged);
             (!is_member)
                 .then(|| self.slowest_of(crowd, idle_too))
@@ -157,8 +158,8 @@ impl Worker {
         self.places[index as usize].connection.as_ref()?.address
     }
 
-    /// Of an address that has so many connections that some are soon found: one that is behind, else the one idle for
-    /// longest (unless only those count that are in the middle of something), else the slowest, among those found.
+    /// Finds a connection of a crowd among a few examined: one that is behind, else the longest idle (unless only
+    /// connections in mid-transfer count), else the slowest.
     fn slowest_of(&mut self, crowd: Counted, idle_too: bool) -> Option<u32> {
         let now = Instant::now();
         let places = self.places.len();
@@ -180,7 +181,7 @@ impl Worker {
         found
     }
 
-    /// The listener may count on what it is told of this worker again.
+    /// Reports an eviction as done: the listener may rely on the published values again.
     pub(super) fn made_room(&self) {
         self.publish_spare();
         self.mailbox().to_make_room.fetch_sub(1, Ordering::Release);
@@ -205,7 +206,7 @@ impl Worker {
         }
     }
 
-    /// As threads tell it one another.
+    /// The time in the form that threads exchange.
     fn time(&self, at: Instant) -> u64 {
         milliseconds(at.saturating_duration_since(self.started))
     }

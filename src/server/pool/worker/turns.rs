@@ -1,4 +1,4 @@
-//! The turns of a worker's connections: what has come for the worker, and what a connection wants after its turn.
+//! The turns of a worker's connections: delivers messages, and does what a connection wants after its turn.
 
 use std::mem;
 use std::time::Instant;
@@ -12,11 +12,12 @@ use crate::server::pool::mailbox::{Incoming, Message, Token};
 use crate::server::pool::shared::LARGE;
 use crate::server::pool::transport::Transport;
 
-/// An answers' buffer that has grown beyond this is made anew.
+/// A response buffer that has grown beyond this is freed.
 const KEPT_OUT: usize = 256 << 10;
-/// Said to a connection for which there is no room; nothing about it is known.
+/// Sent to a connection for which there is no room; nothing has been read from it.
 const CROWDED: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nCache-Control: no-store\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    b"HTTP/1.1 503 Service Unavailable\r\nCache-Control: no-store\r\nRetry-After: 1\r\n\
+                         Content-Length: 0\r\nConnection: close\r\n\r\n";
 
 impl Worker {
     pub(super) fn read_mail(&mut self) {
@@ -35,7 +36,7 @@ impl Worker {
                     close,
                     reserved,
                 } => {
-                    // From now on the connection counts it, if it has to be kept.
+                    // From now on the connection counts it, if it keeps it.
                     self.shared.buffered.change(answer.capacity(), 0);
                     self.with(token, |connection, turn| {
                         connection.answered(turn, answer, close)
@@ -68,8 +69,8 @@ impl Worker {
         self.house(connection, Wait::Head);
     }
 
-    /// Finds a place for a connection, and gives it its first turn: most clients send at once, and their request is here
-    /// already.
+    /// Puts a connection in a slot and gives it its first turn: most clients send at once, so their request is usually
+    /// here already.
     pub(super) fn house(&mut self, connection: Box<Connection>, wait: Wait) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
@@ -80,15 +81,15 @@ impl Worker {
         self.drive(self.token(index));
     }
 
-    /// Drives a connection whose socket is ready, unless it is to have its turn anyway: who sends without end would get one
-    /// more in each round.
+    /// Drives a connection whose socket is ready, unless it is queued anyway: a client that sends without pause would
+    /// get an extra turn in each round.
     pub(super) fn drive_ready(&mut self, token: Token) {
         if !self.place(token).is_some_and(|place| place.again) {
             self.drive(token);
         }
     }
 
-    /// Drives those that were to wait until others have had their turn.
+    /// Drives the connections that waited for others to have their turn.
     pub(super) fn drive_again(&mut self) {
         for token in mem::take(&mut self.again) {
             if let Some(place) = self.place(token) {
@@ -98,7 +99,7 @@ impl Worker {
         }
     }
 
-    /// The place of this connection; `None` where it is gone.
+    /// The slot of this connection; `None` if it is closed.
     pub(super) fn place(&mut self, token: Token) -> Option<&mut Place> {
         self.places
             .get_mut(token.index as usize)
@@ -109,7 +110,7 @@ impl Worker {
         self.with(token, |connection, turn| connection.drive(turn));
     }
 
-    /// Gives a connection its turn and does what it wants next. One that is gone meanwhile gets none.
+    /// Gives a connection its turn and does what it wants next. Does nothing if it has been closed.
     pub(super) fn with(
         &mut self,
         token: Token,
@@ -123,7 +124,7 @@ impl Worker {
         }
     }
 
-    /// Lends a connection what it needs for its turn. Beside what it wants next: whether its TLS state has grown.
+    /// Runs a connection's turn. Returns what it wants next, and whether its TLS state has grown.
     fn lend(
         &mut self,
         token: Token,
@@ -171,7 +172,7 @@ impl Worker {
                 if connection.is_some_and(|connection| connection.counted() > LARGE) {
                     self.keep_pace(token, Wait::Body, false);
                 }
-                // Its time goes on: who sends fast may be slow all the same.
+                // Its deadline stays: a client that sends fast may still take too long.
                 let queued = self
                     .place(token)
                     .is_none_or(|place| mem::replace(&mut place.again, true));
@@ -183,10 +184,10 @@ impl Worker {
             Next::Blocked(job) => {
                 self.deadlines.clear(token.index);
                 self.paces.forget(token.index);
-                // A client that hangs up meanwhile would be reported over and over.
+                // Otherwise a client that hangs up meanwhile would be reported repeatedly.
                 self.watch(token, None);
                 let is_large = job.bytes() > LARGE;
-                // The queues bound how many small ones there are.
+                // The number of small ones is bounded by the queues.
                 let refused = if !self.keep_ceiling(is_large) && is_large {
                     Err(job.refuse(&self.shared))
                 } else {
@@ -195,7 +196,7 @@ impl Worker {
                 let Err(refusal) = refused else {
                     return;
                 };
-                // A refused job ends its connection, so it brings no other job.
+                // A refused job ends its connection, so no other job follows.
                 let refused = |connection: &mut Connection, turn: &mut Turn<'_>| {
                     connection.answered(turn, refusal, true)
                 };
@@ -207,7 +208,7 @@ impl Worker {
         }
     }
 
-    /// Watches the connection's socket for this; false where that is not possible.
+    /// Polls the connection's socket for this, or not at all; false if that fails.
     pub(super) fn watch(&mut self, token: Token, on: Option<Ready>) -> bool {
         let place = &mut self.places[token.index as usize];
         let Some(connection) = &place.connection else {

@@ -1,10 +1,10 @@
-//! What holds for the first bytes of a TLS client, whatever they are and in whatever pieces they come.
+//! Invariants of the first bytes of a TLS client, whatever they are and however they are split.
 
-#![allow(clippy::unwrap_used)] // what panics is a finding
+#![allow(clippy::unwrap_used)] // a panic is a finding
 
 use super::*;
 
-/// The first two bytes decide how the others are cut; those are what a client sends.
+/// The first two bytes decide how the rest, sent by the client, is split.
 pub(crate) fn hellos(input: &[u8]) {
     let Some((&[first, second], input)) = input.split_first_chunk() else {
         return;
@@ -13,11 +13,11 @@ pub(crate) fn hellos(input: &[u8]) {
     let heard = in_any_pieces(Reader::default, input, seed);
     assert_eq!(heard, read_plainly(input), "{}", input.escape_ascii());
 
-    // A second hello is one like the first; what changes the cipher in name may stand before it.
+    // A second hello looks like the first; a dummy ChangeCipherSpec may precede it.
     let again = in_any_pieces(Reader::of_second, input, seed);
     let passed = passed_over(input);
     let rest = &input[passed..];
-    // Half a change is followed by more, or too long.
+    // An incomplete ChangeCipherSpec needs more bytes, or is too long.
     if !begins_with_a_change(rest) {
         let plainly = read_plainly(rest).map(|used| used.map(|used| passed + used));
         assert_eq!(again, plainly, "{}", input.escape_ascii());
@@ -30,7 +30,7 @@ pub(crate) fn hellos(input: &[u8]) {
 
 type Outcome = Result<Option<usize>, Alert>;
 
-/// What comes of the bytes, which is the same however they are cut.
+/// The outcome, which is the same however the bytes are split.
 fn in_any_pieces(reader: fn() -> Reader, input: &[u8], seed: usize) -> Outcome {
     let at_once = reader().read(input);
     let in_pieces = |sizes: &mut dyn Iterator<Item = usize>| {
@@ -64,7 +64,7 @@ fn in_any_pieces(reader: fn() -> Reader, input: &[u8], seed: usize) -> Outcome {
     at_once
 }
 
-/// The same by another, plainer reading: record by record, with the message in one piece.
+/// The same by an independent, simpler parser: record by record, with the message in one piece.
 fn read_plainly(input: &[u8]) -> Outcome {
     let mut message = Vec::new();
     let mut rest = input;
@@ -114,7 +114,7 @@ fn read_plainly(input: &[u8]) -> Outcome {
     Ok(None)
 }
 
-/// How many bytes at the front are whole records that change the cipher in name.
+/// How many bytes at the front are complete ChangeCipherSpec records.
 fn passed_over(input: &[u8]) -> usize {
     let mut passed = 0;
     while begins_with_a_change(&input[passed..]) {
@@ -135,7 +135,7 @@ fn begins_with_a_change(input: &[u8]) -> bool {
     input.first() == Some(&CHANGE_CIPHER_SPEC)
 }
 
-/// Whether early data is announced depends on the message alone, and not on how its records were cut.
+/// Whether early data is announced depends on the message alone, not on how it is split into records.
 fn check_early_data(records: &[u8], in_record: usize) {
     let announced = announces_early_data(records);
     let mut message = Vec::new();
@@ -157,7 +157,7 @@ fn check_early_data(records: &[u8], in_record: usize) {
     assert_eq!(announced, extension_plainly(&message).is_some());
 }
 
-/// The place of the extension in a hello; `None` too where the hello ends in the middle of something before it.
+/// The position of the extension in a hello; also `None` if the hello ends within something before it.
 fn extension_plainly(message: &[u8]) -> Option<usize> {
     let number = |at: usize, bytes: usize| -> Option<usize> {
         let bytes = message.get(at..at + bytes)?;
@@ -167,7 +167,7 @@ fn extension_plainly(message: &[u8]) -> Option<usize> {
                 .fold(0, |sum, byte| sum * 256 + usize::from(*byte)),
         )
     };
-    // Behind type, length, version and random: the session, the ciphers, the compressions.
+    // After type, length, version and random: session ID, ciphers, compression methods.
     let mut at = 4 + 2 + 32;
     for bytes in [1, 2, 1] {
         at += bytes + number(at, bytes)?;

@@ -1,11 +1,11 @@
-//! A look at the first records of a client, before OpenSSL sees them. OpenSSL makes room for a whole handshake message as
-//! soon as its length is claimed, up to 128 KiB for a hello: nine bytes from each of 10,000 silent clients would take more
-//! than a gigabyte. So a hello that claims too much, and what is no hello at all, is answered here, with an alert.
+//! Inspects the first records of a client before OpenSSL sees them. OpenSSL allocates a whole handshake message as soon
+//! as its length is announced, up to 128 KiB for a hello: nine bytes from each of 10,000 silent clients would take more
+//! than a gigabyte. So a hello that announces too much, or anything else, is answered here with an alert.
 
-/// Real ones have about 500 bytes, 2 KiB with a post-quantum key share, and some more with a ticket that holds a
+/// Real ones have about 500 bytes, 2 KiB with a post-quantum key share, and somewhat more with a ticket that contains a
 /// certificate.
 const MAX_HELLO: usize = 16 * 1024;
-/// The most that a record may hold, in the clear and encrypted (RFC 8446, sections 5.1 and 5.2).
+/// Maximum length of a record, in the clear and encrypted (RFC 8446, sections 5.1 and 5.2).
 const MAX_RECORD: usize = 1 << 14;
 pub(super) const MAX_ENCRYPTED_RECORD: usize = MAX_RECORD + 256;
 
@@ -16,7 +16,7 @@ pub(super) const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 pub(super) const RECORD_HEAD: usize = 5;
-/// The first byte of the version in a record's head, in all versions.
+/// The first version byte in a record's header, in all versions.
 const MAJOR_VERSION: u8 = 3;
 const MESSAGE_HEAD: usize = 4;
 
@@ -25,7 +25,7 @@ const RETRY: [u8; 32] = [
     0xCF, 0x21, 0xAD, 0x74, 0xE5, 0x9A, 0x61, 0x11, 0xBE, 0x1D, 0x8C, 0x02, 0x1E, 0x65, 0xB8, 0x91,
     0xC2, 0xA2, 0x11, 0x16, 0x7A, 0xBB, 0x8C, 0x5E, 0x07, 0x9E, 0x09, 0xE2, 0xC8, 0xA8, 0x33, 0x9C,
 ];
-/// Where it stands in the server's first record: behind the heads of record and message and the version.
+/// Its offset in the server's first record: after the record header, the message header and the version.
 const RETRY_AT: usize = RECORD_HEAD + MESSAGE_HEAD + 2;
 
 /// Why a client is refused (RFC 8446, section 6).
@@ -39,7 +39,7 @@ pub(super) enum Alert {
 }
 
 impl Alert {
-    /// The record that tells the client, before there are keys.
+    /// The record with this alert, before there are keys.
     pub(super) fn record(self) -> [u8; 7] {
         const FATAL: u8 = 2;
         [ALERT, 3, 3, 0, 2, FATAL, self as u8]
@@ -48,33 +48,33 @@ impl Alert {
     /// For the log.
     pub(super) fn reason(self) -> &'static str {
         match self {
-            Alert::UnexpectedMessage => "the first message is no hello",
+            Alert::UnexpectedMessage => "the first message is not a ClientHello",
             Alert::RecordOverflow => "a record is too long",
-            Alert::IllegalParameter => "the hello is too long",
-            Alert::DecodeError => "the hello is empty",
-            Alert::ProtocolVersion => "a record is of no version of TLS",
+            Alert::IllegalParameter => "the ClientHello is too long",
+            Alert::DecodeError => "the ClientHello is empty",
+            Alert::ProtocolVersion => "a record has an unknown TLS version",
         }
     }
 }
 
-/// What is being looked at, once the first hello has been read.
+/// What is inspected after the first hello.
 #[derive(Debug)]
 pub(super) enum Watch {
-    /// The hello is there and the server has not answered yet.
+    /// The hello has been received and the server has not responded yet.
     Heard,
-    /// The server has asked for a second hello, which is coming.
+    /// The server has asked for a second hello, which is being received.
     Retried(Reader),
-    /// The server has asked for no other hello: nothing is in the clear that OpenSSL does not bound more tightly.
+    /// No other hello was asked for: OpenSSL bounds everything else in the clear more tightly.
     Done,
 }
 
 impl Watch {
-    /// Looks at bytes of the client.
+    /// Inspects bytes from the client.
     pub(super) fn received(&mut self, bytes: &[u8]) -> Result<(), Alert> {
         if let Watch::Retried(reader) = self
             && let Some(used) = reader.read(bytes)?
         {
-            // OpenSSL asks for one record at a time.
+            // OpenSSL reads one record at a time.
             if used < bytes.len() {
                 return Err(Alert::UnexpectedMessage);
             }
@@ -83,13 +83,13 @@ impl Watch {
         Ok(())
     }
 
-    /// Whether the next byte is the first of a record that need not belong to the second hello.
+    /// Whether the next byte starts a record that need not belong to the second hello.
     pub(super) fn is_before_second(&self) -> bool {
         matches!(self, Watch::Retried(reader)
             if reader.record_read + reader.record_left + reader.message_read == 0)
     }
 
-    /// Looks at bytes for the client, as OpenSSL gives them: from the start of a record on.
+    /// Inspects bytes for the client, as OpenSSL writes them: from the start of a record.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
         if !matches!(self, Watch::Heard) {
             return;
@@ -104,18 +104,18 @@ impl Watch {
     }
 }
 
-/// Reads a hello: where in records and in the hello's head the next byte stands.
+/// Parses a hello: tracks the position within records and within the header of the message.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    /// Before a second hello one record may come that changes the cipher in name.
+    /// Before a second hello, one dummy ChangeCipherSpec record is allowed.
     second: bool,
     record: [u8; RECORD_HEAD],
     record_read: usize,
-    /// Bytes of the record that are still to come.
+    /// Bytes of the record still to come.
     record_left: usize,
     message: [u8; MESSAGE_HEAD],
     message_read: usize,
-    /// Bytes of the hello that are still to come.
+    /// Bytes of the hello still to come.
     message_left: usize,
 }
 
@@ -127,7 +127,7 @@ impl Reader {
         }
     }
 
-    /// Goes over bytes; how many of them belong to the hello or stand before it, once it is whole.
+    /// Parses bytes. Once the hello is complete, returns how many of them belong to it or precede it.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<usize>, Alert> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
@@ -149,7 +149,7 @@ impl Reader {
                 here
             };
             if self.message_read == MESSAGE_HEAD && self.message_left == 0 {
-                // New keys come after it: nothing else may stand in its record (RFC 8446, section 5.1).
+                // The keys change after it, so nothing else may share its record (RFC 8446, section 5.1).
                 return match self.record_left {
                     0 => Ok(Some(at)),
                     _ => Err(Alert::UnexpectedMessage),
@@ -162,7 +162,7 @@ impl Reader {
     fn read_record_head(&mut self, byte: u8) -> Result<(), Alert> {
         self.record[self.record_read] = byte;
         self.record_read += 1;
-        // Not the hello of SSL 2.0 either, which OpenSSL would take (RFC 8446, appendix E.5).
+        // This also refuses the SSL 2.0 hello, which OpenSSL would accept (RFC 8446, appendix E.5).
         let fits = match self.record[0] {
             HANDSHAKE => true,
             CHANGE_CIPHER_SPEC => self.second && self.message_read == 0,
@@ -171,7 +171,7 @@ impl Reader {
         if !fits {
             return Err(Alert::UnexpectedMessage);
         }
-        // OpenSSL would close without a word.
+        // OpenSSL would close without an alert.
         if self.record_read == 2 && self.record[1] != MAJOR_VERSION {
             return Err(Alert::ProtocolVersion);
         }
@@ -206,7 +206,7 @@ impl Reader {
     }
 }
 
-/// Whether this hello, given with the heads of its records, announces early data (RFC 8446, section 4.2.10).
+/// Whether this hello, given with its record headers, announces early data (RFC 8446, section 4.2.10).
 pub(super) fn announces_early_data(mut records: &[u8]) -> bool {
     const EARLY_DATA: [u8; 2] = [0, 42];
     let mut message = Vec::with_capacity(records.len());
@@ -232,13 +232,13 @@ pub(super) fn announces_early_data(mut records: &[u8]) -> bool {
     false
 }
 
-/// Takes what is preceded by a length of so many bytes.
+/// Splits off a vector with a length prefix of this many bytes.
 fn split_vector(bytes: &[u8], length_of_length: usize) -> Option<(&[u8], &[u8])> {
     let (head, rest) = bytes.split_at_checked(length_of_length)?;
     rest.split_at_checked(length(head))
 }
 
-/// A length as TLS writes it, of up to three bytes.
+/// A big-endian length of up to three bytes.
 pub(super) fn length(bytes: &[u8]) -> usize {
     bytes
         .iter()
@@ -252,7 +252,7 @@ pub(super) mod fuzz;
 mod tests {
     use super::*;
 
-    /// A hello of this length, in records with this many bytes each.
+    /// A hello of this length, in records of this many bytes each.
     fn hello(length: usize, in_record: usize) -> Vec<u8> {
         let mut message = vec![CLIENT_HELLO, 0, (length >> 8) as u8, length as u8];
         message.resize(MESSAGE_HEAD + length, 7);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn hellos_are_read_however_they_are_cut() {
+    fn hellos_are_read_however_they_are_split() {
         for in_record in [1, 3, 4, 5, 700, 16_384] {
             for at_a_time in [1, 2, 5, 1000] {
                 for length in [1, 512, 2000, 9000] {
@@ -273,7 +273,7 @@ mod tests {
                     let short = &bytes[..bytes.len() - 1];
                     assert!(short.chunks(at_a_time).all(|b| reader.read(b) == Ok(None)));
                     assert_eq!(reader.read(&bytes[bytes.len() - 1..]), Ok(Some(1)));
-                    // What comes behind it is not looked at.
+                    // Bytes after it are not inspected.
                     let more = [&bytes[..], b"more"].concat();
                     let read = Reader::default().read(&more);
                     assert_eq!(read, Ok(Some(bytes.len())));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_claims_too_much_ends_with_the_claim() {
+    fn a_hello_that_announces_too_much_is_refused_at_once() {
         let most = hello(MAX_HELLO, 16_384);
         assert_eq!(Reader::default().read(&most), Ok(Some(most.len())));
         for in_record in [1, 2, 4, 100] {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_hello_is_looked_at_where_the_server_asked_for_it() {
+    fn a_second_hello_is_inspected_if_the_server_asked_for_it() {
         let mut retry = vec![HANDSHAKE, 3, 3, 0, 88, SERVER_HELLO, 0, 0, 84, 3, 3];
         retry.extend(RETRY);
         retry.resize(93, 0);
@@ -334,7 +334,7 @@ mod tests {
         let mut long = hello(MAX_HELLO, 4096);
         long[8] = 1;
         assert_eq!(asked().received(&long), Err(Alert::IllegalParameter));
-        // Not in the middle of a hello, and nothing behind it in the same read.
+        // Not in the middle of a hello, and nothing after it in the same read.
         let mut watch = asked();
         assert_eq!(watch.received(&hello(400, 100)[..105]), Ok(()));
         assert!(!watch.is_before_second());

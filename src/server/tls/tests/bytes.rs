@@ -1,4 +1,4 @@
-//! Bytes on their way: in crumbs, through narrow sockets, and from peers that go away.
+//! Transport: single bytes, small socket buffers, and peers that disconnect.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -21,7 +21,7 @@ fn pattern() -> Vec<u8> {
 }
 
 #[test]
-fn hands_are_shaken_byte_by_byte() {
+fn the_handshake_works_byte_by_byte() {
     let desk = Desk::new();
     for version in VERSIONS {
         for at_a_time in [1, 2, 3, 100] {
@@ -51,7 +51,7 @@ fn a_peer_may_vanish_at_any_byte_of_the_handshake() {
                 left -= before - talk.client.get_ref().outgoing.len();
                 let read = talk.server.read(&mut [0; 10]);
                 assert_eq!(read, Err(Stop::WantsRead));
-                // What the server says has to come in even when the client says nothing more.
+                // The server's bytes must arrive even if the client sends nothing more.
                 let mut buffer = [0; 8192];
                 let received = std::io::Read::read(&mut talk.peer, &mut buffer).unwrap_or(0);
                 talk.client.get_mut().incoming.extend(&buffer[..received]);
@@ -77,7 +77,7 @@ fn a_peer_may_vanish_at_any_byte_of_the_handshake() {
 }
 
 #[test]
-fn a_megabyte_goes_through_a_narrow_socket_in_both_directions() {
+fn a_megabyte_goes_through_a_small_socket_buffer_in_both_directions() {
     let desk = Desk::new();
     let data = pattern();
     for version in VERSIONS {
@@ -92,7 +92,7 @@ fn a_megabyte_goes_through_a_narrow_socket_in_both_directions() {
         let mut received = Vec::<u8>::new();
         let mut buffer = vec![0; 1 << 16];
         while received.len() < data.len() {
-            // From another place each time, as a buffer that grows or moves would be.
+            // From a different address each time, like a buffer that grows or moves.
             moved[waits % 2] = data[written..].to_vec();
             match talk.server.write(&moved[waits % 2]) {
                 Ok(more) => written += more,
@@ -119,7 +119,7 @@ fn a_megabyte_goes_through_a_narrow_socket_in_both_directions() {
                 Err(Stop::WantsRead) => waits += 1,
                 Err(stop) => panic!("{stop:?}"),
             }
-            // What OpenSSL holds is all read without the socket's word.
+            // Everything that OpenSSL buffers is read without polling the socket.
             while talk.server.has_unread() {
                 let read = talk.server.read(&mut buffer[..1000]).unwrap();
                 received.extend(&buffer[..read]);
@@ -131,7 +131,7 @@ fn a_megabyte_goes_through_a_narrow_socket_in_both_directions() {
 }
 
 #[test]
-fn what_does_not_fit_is_said_to_be_there() {
+fn data_that_does_not_fit_is_reported_as_unread() {
     let desk = Desk::new();
     let mut talk = Talk::shaken(&desk.acceptor(), &client(&desk.root).build()).unwrap();
     talk.client.ssl_write(b"0123456789").unwrap();
@@ -143,7 +143,7 @@ fn what_does_not_fit_is_said_to_be_there() {
     assert!(!talk.server.has_unread());
     assert_eq!(talk.server.read(&mut [0; 100]), Err(Stop::WantsRead));
 
-    // Several records come with one read of the socket.
+    // One read of the socket returns several records.
     for text in [b"first", b"other"] {
         talk.client.ssl_write(text).unwrap();
     }
@@ -155,7 +155,7 @@ fn what_does_not_fit_is_said_to_be_there() {
 }
 
 #[test]
-fn a_client_that_has_said_all_still_gets_its_answer() {
+fn a_client_that_has_closed_its_side_still_gets_its_response() {
     let desk = Desk::new();
     for version in VERSIONS {
         for with_notice in [true, false] {
@@ -184,7 +184,7 @@ fn a_client_that_has_said_all_still_gets_its_answer() {
 }
 
 #[test]
-fn goodbye_is_said_and_what_still_comes_can_be_read() {
+fn close_notify_is_sent_and_further_input_can_be_read() {
     let desk = Desk::new();
     for version in VERSIONS {
         let context = client_of(&desk.root, version).build();
@@ -197,7 +197,7 @@ fn goodbye_is_said_and_what_still_comes_can_be_read() {
         assert!(talk.client.get_shutdown().contains(ShutdownState::RECEIVED));
         assert_eq!(talk.server.read(&mut buffer), Ok(4));
     }
-    // In the middle of a handshake there is nobody to take leave of.
+    // During a handshake no close_notify is sent.
     let mut talk = Talk::start(&desk.acceptor(), &client(&desk.root).build());
     talk.server.say_goodbye();
     assert_eq!(talk.server.read(&mut [0; 10]), Err(Stop::WantsRead));
@@ -205,7 +205,7 @@ fn goodbye_is_said_and_what_still_comes_can_be_read() {
 }
 
 #[test]
-fn a_client_that_reads_nothing_does_not_hold_up_a_handshake_or_a_goodbye() {
+fn a_client_that_reads_nothing_does_not_block_a_handshake_or_a_close() {
     let desk = Desk::new();
     let mut talk = Talk::shaken(&desk.acceptor(), &client(&desk.root).build()).unwrap();
     set_socket_send_buffer_size(&talk.server.socket().0, 4096).unwrap();
@@ -218,7 +218,7 @@ fn a_client_that_reads_nothing_does_not_hold_up_a_handshake_or_a_goodbye() {
 }
 
 #[test]
-fn records_are_handed_over_whole_and_one_call_reads_the_socket_only_so_often() {
+fn records_are_passed_on_whole_and_socket_reads_per_call_are_bounded() {
     let (server, mut peer) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
     let mut wire = Wire::new(Arc::new(Socket(server.into())), Vec::new(), 0);
@@ -234,7 +234,7 @@ fn records_are_handed_over_whole_and_one_call_reads_the_socket_only_so_often() {
         assert!(!wire.has_whole_record());
     }
     assert!((7..=16).contains(&wire.memory()));
-    // The rest, another one, and a part of a third.
+    // The rest, another record, and part of a third.
     peer.write_all(&[&record[7..], &record, &record[..6]].concat())
         .unwrap();
     for _ in 0..2 {

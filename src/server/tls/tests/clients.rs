@@ -1,4 +1,4 @@
-//! Certificates of clients.
+//! Client certificates.
 
 use openssl::ssl::{SslContext, SslContextBuilder, SslVersion};
 
@@ -7,7 +7,7 @@ use super::talk::{Talk, client_of};
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
 
-/// A client that shows these papers, its own first.
+/// A client that presents these certificates, its own first.
 fn showing(desk: &Desk, version: SslVersion, papers: &[&Paper]) -> SslContext {
     let mut context: SslContextBuilder = client_of(&desk.root, version);
     if let [own, issuers @ ..] = papers {
@@ -22,7 +22,7 @@ fn showing(desk: &Desk, version: SslVersion, papers: &[&Paper]) -> SslContext {
     context.build()
 }
 
-/// The name under which the server knows the client, or what the client hears.
+/// The name that the server records for the client, or the alert that the client gets.
 fn known_as(desk: &Desk, version: SslVersion, papers: &[&Paper]) -> Result<Option<String>, String> {
     let mut talk = Talk::shaken(&desk.acceptor(), &showing(desk, version, papers))?;
     assert_eq!(talk.send(b"GET /"), b"GET /");
@@ -43,7 +43,7 @@ fn a_client_is_known_by_its_subject() {
 }
 
 #[test]
-fn a_client_without_a_certificate_is_served_only_where_that_is_optional() {
+fn a_client_without_a_certificate_is_served_only_if_it_is_optional() {
     let issuer = Paper::authority("Clients");
     for version in VERSIONS {
         let name = known_as(&Desk::asking(&issuer, false), version, &[]);
@@ -58,7 +58,7 @@ fn a_client_without_a_certificate_is_served_only_where_that_is_optional() {
 }
 
 #[test]
-fn a_certificate_that_is_not_in_order_is_refused_even_where_it_is_optional() {
+fn an_invalid_certificate_is_refused_even_if_it_is_optional() {
     let issuer = Paper::authority("Clients");
     let other = Paper::authority("Others");
     let liar = Paper::authority("Clients");
@@ -75,7 +75,7 @@ fn a_certificate_that_is_not_in_order_is_refused_even_where_it_is_optional() {
         for_servers: true,
         ..wanted()
     };
-    // Signed by a certificate that may not sign.
+    // Signed by a certificate that is not a CA.
     let alice = issuer.issue(&wanted());
     let minion = alice.issue(&wanted());
     let cases = [
@@ -100,7 +100,7 @@ fn a_certificate_that_is_not_in_order_is_refused_even_where_it_is_optional() {
 }
 
 #[test]
-fn a_client_may_bring_the_certificates_between() {
+fn a_client_may_send_intermediate_certificates() {
     let root = Paper::authority("Root of clients");
     let authority = |name: &str, issuer: &Paper| {
         let subject = [("CN", name)];
@@ -117,7 +117,7 @@ fn a_client_may_bring_the_certificates_between() {
         let name = known_as(&desk, version, &[&alice, &between]);
         assert_eq!(name.unwrap().as_deref(), Some("CN=alice,O=Example"));
         assert!(known_as(&desk, version, &[&alice]).is_err());
-        // It vouches by itself where the file names it.
+        // An intermediate in the CA file is a trust anchor.
         let desk = Desk::asking(&between, true);
         assert!(known_as(&desk, version, &[&alice]).is_ok());
     }
@@ -135,7 +135,7 @@ fn a_client_may_bring_the_certificates_between() {
 }
 
 #[test]
-fn without_a_ca_file_nobody_is_asked() {
+fn without_a_ca_file_no_client_certificate_is_requested() {
     let desk = Desk::new();
     let alice = desk.root.issue(&Wanted::default());
     for version in VERSIONS {

@@ -1,4 +1,4 @@
-//! Files that are not what they should be, and what is said about them.
+//! Invalid files, and how they are reported.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use super::super::TlsAcceptor;
 use super::papers::{Desk, Paper, Wanted, ec_key, rsa_key};
 use crate::server::settings::Settings;
 
-/// The settings are refused with a sentence that has these words in it, and nothing is left for others on this thread.
+/// The settings are refused with a sentence that contains these words, and this thread's error queue is left empty.
 fn says(desk: &Desk, words: &[&str]) {
     let sentence = desk.refusal();
     for word in words {
@@ -43,7 +43,7 @@ fn one_file_alone_is_refused() {
 }
 
 #[test]
-fn each_file_has_to_be_there_and_to_be_a_file() {
+fn each_path_must_exist_and_be_a_regular_file() {
     let place = |settings: &mut Settings, number: usize, path: &Path| {
         let settings = [
             &mut settings.tls_cert,
@@ -61,7 +61,7 @@ fn each_file_has_to_be_there_and_to_be_a_file() {
         let mut desk = Desk::new();
         let folder = desk.folder.path().to_owned();
         place(&mut desk.settings, number, &folder.join("absent"));
-        says(&desk, &[name, "absent", "is not there"]);
+        says(&desk, &[name, "absent", "does not exist"]);
 
         place(&mut desk.settings, number, &folder);
         says(&desk, &[name, "is not a file"]);
@@ -104,7 +104,7 @@ fn a_key_that_others_can_change_is_refused() {
             ],
         );
     }
-    // What others can read is a warning: secrets of containers have such modes.
+    // A file that others can read only causes a warning: container secrets have such modes.
     for mode in [0o600, 0o400, 0o700, 0o644, 0o444, 0o640] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         desk.acceptor();
@@ -134,7 +134,7 @@ fn rsa_pem() -> Vec<u8> {
 }
 
 #[test]
-fn an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase() {
+fn an_encrypted_key_is_refused_without_asking_for_a_passphrase() {
     let mut desk = Desk::new();
     let cipher = Cipher::aes_256_cbc;
     let key = ec_key();
@@ -150,12 +150,12 @@ fn an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase() {
             &desk,
             &["SEALGATE_TLS_KEY:", "is encrypted", "openssl pkey -in "],
         );
-        // Nor where text in another encoding stands in front.
+        // Nor if text in another encoding precedes it.
         let pem = [&b"Schl\xFCssel\n"[..], &pem].concat();
         desk.settings.tls_key = Some(desk.file("locked.pem", &pem));
         says(&desk, &["SEALGATE_TLS_KEY:", "is encrypted"]);
     }
-    // A certificate can be encrypted too, and then OpenSSL would ask.
+    // A certificate can be encrypted too, and OpenSSL would ask.
     let pem = String::from_utf8(desk.root.pem()).unwrap().replacen(
         "-----\n",
         "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n",
@@ -166,7 +166,7 @@ fn an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase() {
 }
 
 #[test]
-fn mixed_up_and_damaged_files_are_called_that() {
+fn mixed_up_and_damaged_files_are_reported_as_such() {
     let mut desk = Desk::new();
     let (cert, key) = (
         desk.settings.tls_cert.clone(),
@@ -247,7 +247,7 @@ fn keys_come_in_many_forms() {
 }
 
 #[test]
-fn a_certificate_out_of_date_is_no_error() {
+fn an_expired_certificate_is_not_an_error() {
     for time in [(-1000, -10), (1000, 2000)] {
         let mut desk = Desk::new();
         let own = desk.root.issue(&Wanted {

@@ -1,4 +1,4 @@
-//! Which clients are served, and what the others hear.
+//! Which clients are served, and which alerts the others get.
 
 use std::io::{Read, Write};
 
@@ -12,7 +12,7 @@ use crate::server::socket::Stop;
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
 
-/// The reason of a refusal; versions of OpenSSL put different words in front.
+/// The reason for a refusal; the prefix differs between OpenSSL versions.
 fn is_refused(desk: &Desk, context: SslContextBuilder, reason: &str) {
     match Talk::shaken(&desk.acceptor(), &context.build()) {
         Ok(_) => panic!("served, not refused with {reason}"),
@@ -21,7 +21,7 @@ fn is_refused(desk: &Desk, context: SslContextBuilder, reason: &str) {
 }
 
 #[test]
-fn tls_1_2_and_1_3_are_served_with_keys_of_both_kinds() {
+fn tls_1_2_and_1_3_are_served_with_both_kinds_of_key() {
     for key in [ec_key(), rsa_key(2048)] {
         let desk = Desk::with_key(key);
         let acceptor = desk.acceptor();
@@ -48,7 +48,7 @@ fn older_versions_are_refused() {
 }
 
 #[test]
-fn only_the_ciphers_of_the_guideline_are_spoken() {
+fn only_the_ciphers_of_the_guidelines_are_accepted() {
     let suites = super::super::rules::CIPHERS_1_2.split(':');
     let weak = "AES128-SHA AES256-GCM-SHA384 ECDHE-RSA-AES128-SHA ECDHE-ECDSA-AES256-SHA ECDHE-RSA-AES128-SHA256 \
                 DHE-RSA-AES128-GCM-SHA256 DHE-RSA-AES256-SHA ECDHE-ECDSA-AES128-CCM ECDHE-ECDSA-AES128-CCM8 \
@@ -57,7 +57,7 @@ fn only_the_ciphers_of_the_guideline_are_spoken() {
     for desk in &desks {
         for suite in weak.split_whitespace() {
             let mut context = client_of(&desk.root, SslVersion::TLS1_2);
-            // Not every OpenSSL knows each of them.
+            // Not every OpenSSL version knows each of them.
             if context.set_cipher_list(suite).is_ok() {
                 is_refused(desk, context, "handshake failure");
             }
@@ -78,7 +78,7 @@ fn only_the_ciphers_of_the_guideline_are_spoken() {
 }
 
 #[test]
-fn only_the_groups_of_the_guideline_are_spoken() {
+fn only_the_groups_of_the_guidelines_are_accepted() {
     let desk = Desk::new();
     for version in VERSIONS {
         for group in ["P-521", "X448"] {
@@ -88,7 +88,7 @@ fn only_the_groups_of_the_guideline_are_spoken() {
         }
         for group in ["X25519", "P-256", "P-384"] {
             let mut context = client_of(&desk.root, version);
-            // The certificate's curve has to be among them in TLS 1.2; the first one is what is offered.
+            // In TLS 1.2 the certificate's curve must be among them; the first one is the one under test.
             let groups = match group {
                 "P-256" => group.to_owned(),
                 _ => format!("{group}:P-256"),
@@ -112,7 +112,7 @@ fn a_client_that_guesses_another_group_is_asked_again() {
     }
 }
 
-/// RFC 8446, section 4.2.10: early data that was sent before the client knew that it is asked again.
+/// RFC 8446, section 4.2.10: early data sent before the client learned that it has to send a second hello.
 #[test]
 fn early_data_before_a_second_hello_is_skipped() {
     let desk = Desk::new();
@@ -130,7 +130,7 @@ fn early_data_before_a_second_hello_is_skipped() {
         if announced {
             announce_early_data(&mut hello);
         }
-        // All at once, as a client sends it, or later and in pieces.
+        // All at once, as clients send it, or later and in pieces.
         for bytes in [hello, early.to_vec()].concat().chunks(at_a_time) {
             talk.peer.write_all(bytes).unwrap();
             let _ = talk.server.read(&mut [0; 100]);
@@ -159,7 +159,7 @@ fn early_data_before_a_second_hello_is_skipped() {
             let answered = answers.windows(hello.len()).any(|bytes| bytes == hello);
             assert!(answered, "{} {at_a_time} {answers:?}", early.len());
         }
-        // There is an end to it, and who has announced nothing sends none.
+        // It is limited, and a client that has not announced any must not send any.
         for (announced, count) in [(false, 1), (true, 80)] {
             let answers = retried(announced, &early(1000).repeat(count), at_a_time);
             let unexpected = [21, 3, 3, 0, 2, 2, 10];
@@ -178,7 +178,7 @@ fn announce_early_data(hello: &mut Vec<u8>) {
         hello[extensions],
         hello[extensions + 1],
     ]));
-    // Behind the ciphers and the one compression.
+    // After the ciphers and the one compression method.
     let extensions = extensions + 2 + ciphers + 2;
     for length in [3, 7, extensions] {
         let sum = u16::from_be_bytes([hello[length], hello[length + 1]]) + 4;
@@ -201,7 +201,7 @@ fn clients_choose_the_cipher() {
 }
 
 #[test]
-fn http_1_1_or_1_0_is_agreed_on_and_other_protocols_are_refused() {
+fn http_1_1_or_1_0_is_negotiated_and_other_protocols_are_refused() {
     let desk = Desk::new();
     for version in VERSIONS {
         for (offered, agreed) in [
@@ -246,7 +246,7 @@ fn the_whole_chain_is_sent_and_nothing_else() {
 
 /// RFC 8446, sections 5.1 and 6.2. The client reads the alert although it is still sending.
 #[test]
-fn what_is_no_hello_is_answered_with_an_alert() {
+fn anything_but_a_hello_is_answered_with_an_alert() {
     let acceptor = Desk::new().acceptor();
     let context = client(&Paper::authority("Nobody")).build();
     const UNEXPECTED: u8 = 10;
@@ -266,21 +266,21 @@ fn what_is_no_hello_is_answered_with_an_alert() {
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), UNEXPECTED),
         (b"\n".to_vec(), UNEXPECTED),
         (vec![255; 64], UNEXPECTED),
-        // The hello of SSL 2.0.
+        // The SSL 2.0 hello.
         (
             vec![0x80, 0x2e, 1, 3, 1, 0, 0x15, 0, 0, 0, 0x10],
             UNEXPECTED,
         ),
-        // Records of other kinds, and an empty one.
+        // Records of other types, and an empty one.
         (record(20, &[1]), UNEXPECTED),
         (record(21, &[1, 0]), UNEXPECTED),
         (record(23, b"GET /"), UNEXPECTED),
         (record(24, &[1, 0, 1, 0]), UNEXPECTED),
         (record(22, &[]), UNEXPECTED),
-        // Finished, or a key, before everything else; the same in pieces.
+        // Finished or a key exchange as the first message; the same in pieces.
         (record(22, &[20, 0, 0, 4, 1, 2, 3, 4]), UNEXPECTED),
         (in_pieces(&[16, 0, 0, 1, 1]), UNEXPECTED),
-        // A record of another kind between the pieces of a hello, and a second message behind it.
+        // A record of another type between the pieces of a hello, and a second message after it.
         (
             [record(22, &[1, 0]), record(21, &[1, 0])].concat(),
             UNEXPECTED,
@@ -290,7 +290,7 @@ fn what_is_no_hello_is_answered_with_an_alert() {
         (record(22, &[1, 0, 0x40, 1]), ILLEGAL),
         (in_pieces(&[1, 0xFF, 0xFF, 0xFF]), ILLEGAL),
         (vec![22, 3, 1, 0x40, 1], OVERFLOW),
-        // Records of no version of TLS, the second one behind a piece of a hello.
+        // Records with an unknown TLS version, the second one after a piece of a hello.
         (vec![22, 4], VERSION),
         ([record(22, &[1, 0]), vec![22, 0]].concat(), VERSION),
     ] {
@@ -341,7 +341,7 @@ fn a_hello_with_any_wrong_byte_does_no_harm() {
 }
 
 #[test]
-fn errors_of_others_on_this_thread_are_not_taken_for_ours() {
+fn stale_errors_on_this_thread_are_ignored() {
     let desk = Desk::new();
     let mut talk = Talk::start(&desk.acceptor(), &client(&desk.root).build());
     let stale = || X509::from_pem(b"no certificate").unwrap_err().put();

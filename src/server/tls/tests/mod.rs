@@ -1,5 +1,5 @@
-//! Real handshakes between OpenSSL's client and our end, both driven by the test's own thread: `talk` carries the bytes,
-//! `papers` makes keys and certificates.
+//! Real handshakes between OpenSSL's client and our end, both driven by the test's own thread: `talk` carries the
+//! bytes, `papers` creates keys and certificates.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 

@@ -1,4 +1,4 @@
-//! Keys and certificates, made anew for each test, and the files in which settings name them.
+//! Keys and certificates, created for each test, and the files that the settings name.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,14 +24,14 @@ pub(super) struct Paper {
     pub(super) key: PKey<Private>,
 }
 
-/// What a new certificate says.
+/// The contents of a new certificate.
 pub(super) struct Wanted<'a> {
     pub(super) subject: &'a [(&'a str, &'a str)],
     pub(super) uri: Option<&'a str>,
     pub(super) is_authority: bool,
-    /// For servers instead of clients.
+    /// For a server instead of a client.
     pub(super) for_servers: bool,
-    /// When it begins and ends, in seconds from now.
+    /// Start and end of its validity, in seconds from now.
     pub(super) time: (i64, i64),
 }
 
@@ -59,7 +59,7 @@ pub(super) fn rsa_key(bits: u32) -> PKey<Private> {
 }
 
 impl Paper {
-    /// Vouches for others.
+    /// A CA.
     pub(super) fn authority(name: &str) -> Paper {
         let wanted = Wanted {
             subject: &[("CN", name)],
@@ -141,7 +141,7 @@ impl Paper {
     }
 }
 
-/// A folder with a server's files, and settings that name them.
+/// A directory with a server's files, and settings that name them.
 pub(super) struct Desk {
     pub(super) folder: tempfile::TempDir,
     pub(super) root: Paper,
@@ -166,7 +166,7 @@ impl Desk {
         desk
     }
 
-    /// Asks clients for certificates of `issuer`.
+    /// Asks clients for certificates issued by `issuer`.
     pub(super) fn asking(issuer: &Paper, required: bool) -> Desk {
         let mut desk = Desk::new();
         desk.settings.tls_client_ca = Some(desk.file("ca.pem", &issuer.pem()));
@@ -174,7 +174,7 @@ impl Desk {
         desk
     }
 
-    /// Writes a file that nobody else may read.
+    /// Writes a file that no other user may read.
     pub(super) fn file(&self, name: &str, text: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, text).unwrap();
@@ -186,7 +186,7 @@ impl Desk {
         TlsAcceptor::new(&self.settings).unwrap().unwrap()
     }
 
-    /// The sentence with which the settings are refused.
+    /// The error sentence for these settings.
     pub(super) fn refusal(&self) -> String {
         match TlsAcceptor::new(&self.settings) {
             Err(crate::Error::Setting(sentence)) => sentence,

@@ -1,5 +1,5 @@
-//! What only a client of flesh and blood does: it comes back with its ticket, or wants other keys. `openssl s_client` is that
-//! client; where it is not installed, nothing is tested here.
+//! What only a real client does: it resumes with its ticket, or asks for new keys. The client is `openssl s_client`; if
+//! it is not installed, nothing is tested here.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use crate::server::socket::{Socket, Stop};
 
 const VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];
 
-/// How one connection went, seen from the server.
+/// One connection as the server saw it.
 #[derive(Debug, PartialEq)]
 struct Served {
     heard: String,
@@ -34,7 +34,7 @@ impl Place {
         }
     }
 
-    /// A client that connects with these arguments; `None` where there is no such program.
+    /// A client that connects with these arguments; `None` if the program is not installed.
     fn client(&self, arguments: &[&str]) -> Option<Child> {
         Command::new("openssl")
             .args(["s_client", "-connect"])
@@ -47,7 +47,7 @@ impl Place {
             .ok()
     }
 
-    /// Answers one line and takes leave.
+    /// Answers one line and closes.
     fn serve(&self) -> Served {
         let (socket, _) = self.listener.accept().unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -84,7 +84,7 @@ impl Place {
         }
     }
 
-    /// One connection that says a line.
+    /// One connection that sends a line.
     fn visit(&self, arguments: &[&str]) -> Option<Served> {
         let mut client = self.client(arguments)?;
         client
@@ -104,7 +104,7 @@ impl Place {
 }
 
 #[test]
-fn a_client_that_comes_back_is_recognised_with_its_name() {
+fn a_resumed_session_keeps_the_client_name() {
     let issuer = Paper::authority("Clients");
     let alice = issuer.issue(&Wanted::default());
     let desk = Desk::asking(&issuer, true);
@@ -127,12 +127,12 @@ fn a_client_that_comes_back_is_recognised_with_its_name() {
         };
         assert_eq!(served, wanted);
 
-        // The ticket is all it needs, and what it shows beside it does not count.
+        // The ticket alone is enough; any certificate sent with it does not count.
         wanted.reused = true;
         let again = [version, "-ign_eof", "-sess_in", &ticket];
         assert_eq!(place.visit(&again), Some(wanted));
 
-        // Another server (or the same after a start) does not know the ticket, and wants a certificate.
+        // Another server (or this one after a restart) cannot read the ticket and requires a certificate.
         let served = Place::new(&desk).visit(&again).unwrap();
         assert!(!served.reused && served.client.is_none());
         assert_eq!(served.end, Err(Stop::Refused));
@@ -140,9 +140,9 @@ fn a_client_that_comes_back_is_recognised_with_its_name() {
 }
 
 #[test]
-fn a_certificate_that_has_expired_since_is_worth_nothing_with_a_ticket_either() {
+fn a_ticket_does_not_outlive_the_client_certificate() {
     let issuer = Paper::authority("Clients");
-    // Whole seconds, rounded either way; the client's first visit is within them on a busy machine too.
+    // Whole seconds, rounded either way; long enough for the first visit even on a busy machine.
     let expired = Instant::now() + Duration::from_secs(10);
     let guest = issuer.issue(&Wanted {
         time: (-1000, 8),
@@ -172,13 +172,13 @@ fn a_certificate_that_has_expired_since_is_worth_nothing_with_a_ticket_either() 
     let served = place
         .visit(&["-tls1_3", "-ign_eof", "-sess_in", &ticket])
         .unwrap();
-    // Its session alone brings a certificate: without it OpenSSL would have refused it with an alert.
+    // Only the session carries a certificate: otherwise OpenSSL would have refused it with an alert.
     assert_eq!((served.end, served.client), (Err(Stop::Broken), None));
     assert_eq!(served.heard, "");
 }
 
 #[test]
-fn clients_get_no_new_handshake_on_an_old_connection() {
+fn clients_cannot_renegotiate() {
     let desk = Desk::new();
     let place = Place::new(&desk);
     let Some(mut client) = place.client(&["-tls1_2"]) else {
@@ -186,7 +186,7 @@ fn clients_get_no_new_handshake_on_an_old_connection() {
     };
     let mut input = client.stdin.take().unwrap();
     let asking = std::thread::spawn(move || {
-        // Its command for a new handshake has to come alone.
+        // s_client's renegotiation command must be sent alone.
         std::thread::sleep(Duration::from_millis(1500));
         let _ = input.write_all(b"R\n");
         std::thread::sleep(Duration::from_millis(500));
@@ -200,7 +200,7 @@ fn clients_get_no_new_handshake_on_an_old_connection() {
 }
 
 #[test]
-fn new_keys_within_tls_1_3_are_fine() {
+fn key_updates_within_tls_1_3_work() {
     let desk = Desk::new();
     let place = Place::new(&desk);
     let Some(mut client) = place.client(&["-tls1_3"]) else {

@@ -1,4 +1,4 @@
-//! Names of clients in one line.
+//! Client names in one line.
 
 use super::super::subject::of;
 use super::papers::{Paper, Wanted};
@@ -13,7 +13,7 @@ fn name(subject: &[(&str, &str)], uri: Option<&str>) -> String {
 }
 
 #[test]
-fn the_most_special_part_comes_first() {
+fn the_most_specific_part_comes_first() {
     let subject = [
         ("C", "DE"),
         ("O", "Example"),
@@ -55,7 +55,7 @@ fn a_certificate_without_a_subject_is_known_by_its_other_name() {
 }
 
 #[test]
-fn names_have_an_end() {
+fn long_names_are_truncated() {
     let long = "ü".repeat(60);
     let subject: Vec<(&str, &str)> = (0..40).map(|_| ("OU", long.as_str())).collect();
     let name = name(&subject, None);

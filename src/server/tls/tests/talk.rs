@@ -1,5 +1,5 @@
-//! A client and our end of one connection. The client's bytes go through two buffers, so a test decides when how many of
-//! them arrive.
+//! A client and our end of one connection. The client's bytes go through two buffers, so that a test decides when how
+//! many of them arrive.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -15,7 +15,7 @@ use super::super::{State, TlsAcceptor, TlsStream};
 use super::papers::Paper;
 use crate::server::socket::{Socket, Stop};
 
-/// The client's socket, as it sees it.
+/// The client's socket, as the client sees it.
 #[derive(Default)]
 pub(super) struct Tap {
     pub(super) incoming: VecDeque<u8>,
@@ -87,14 +87,14 @@ impl Talk {
         }
     }
 
-    /// Hands shaken, or why the client was refused.
+    /// Completes the handshake, or returns why the client was refused.
     pub(super) fn shaken(acceptor: &TlsAcceptor, client: &SslContext) -> Result<Talk, String> {
         let mut talk = Talk::start(acceptor, client);
         talk.shake(usize::MAX)?;
         Ok(talk)
     }
 
-    /// Shakes hands with so many bytes at a time in each direction.
+    /// Performs the handshake with at most this many bytes at a time in each direction.
     pub(super) fn shake(&mut self, at_a_time: usize) -> Result<(), String> {
         for _ in 0..100_000 {
             let client = self.client.do_handshake();
@@ -119,7 +119,7 @@ impl Talk {
         panic!("the handshake does not end");
     }
 
-    /// What the server's alert says to the client.
+    /// The alert that the client received.
     fn reason(&mut self) -> String {
         let heard = match self.client.do_handshake() {
             Ok(()) => self.client.ssl_read(&mut [0; 1]).map(drop),
@@ -128,7 +128,7 @@ impl Talk {
         heard.map_or_else(|error| error.to_string(), |()| "data".to_owned())
     }
 
-    /// Carries bytes in both directions; whether any went.
+    /// Carries bytes in both directions; returns whether there were any.
     pub(super) fn carry(&mut self, at_most: usize) -> bool {
         let tap = self.client.get_mut();
         let (bytes, _) = tap.outgoing.as_slices();
