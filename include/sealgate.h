@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The version of this header; sealgate_version_string tells the running library's. */
+/* The version of this header; sealgate_version_string returns that of the running library. */
 #define SEALGATE_VERSION_STRING "0.1.0"
 #define SEALGATE_VERSION_MAJOR 0
 #define SEALGATE_VERSION_MINOR 1
@@ -26,14 +26,14 @@
 #define SEALGATE_FEATURE_CAPI "capi"
 #define SEALGATE_FEATURE_VENDORED_OPENSSL "vendored-openssl"
 
-/* What tokens from open login permit, and accounts that the command or the Python package makes without other scopes. */
+/* The scope of tokens from open login, and the default scope of accounts that the command or the Python package creates. */
 #define SEALGATE_OPEN_LOGIN_SCOPE "secure-data encrypt decrypt"
 
 /* A string literal as the address and the length that functions take:
- * sealgate_mask_data(SEALGATE_LITERAL("my_password"), 3, &masked). Nothing but a literal compiles. */
+ * sealgate_mask_data(SEALGATE_LITERAL("my_password"), 3, &masked). Only a literal compiles. */
 #define SEALGATE_LITERAL(text) ("" text ""), (sizeof("" text "") - 1)
 
-/* A status must be looked at. */
+/* A status must be checked. */
 #if defined(__GNUC__) || defined(__clang__)
 #define SEALGATE_MUST_USE __attribute__((warn_unused_result))
 #else
@@ -41,46 +41,46 @@
 #endif
 
 /**
- * For `sealgate_set_log`: something failed.
+ * For `sealgate_set_log`: errors.
  */
 #define SEALGATE_LOG_ERROR 1
 
 /**
- * For `sealgate_set_log`: something is not as it should be.
+ * For `sealgate_set_log`: warnings.
  */
 #define SEALGATE_LOG_WARN 2
 
 /**
- * For `sealgate_set_log`: a line for each request, and what begins and ends.
+ * For `sealgate_set_log`: one line per request, and starts and stops.
  */
 #define SEALGATE_LOG_INFO 3
 
 /**
- * For `sealgate_set_log`: for whoever looks for a fault.
+ * For `sealgate_set_log`: details for debugging.
  */
 #define SEALGATE_LOG_DEBUG 4
 
 /**
- * For `sealgate_server_route`: only for holders of a token; the callback gets its checked claims.
+ * For `sealgate_server_route`: requests need a token; the callback gets its verified claims.
  */
 #define SEALGATE_ROUTE_TOKEN 1
 
 /**
- * For `sealgate_server_route`: only as often as the gate's limit admits, counted with the user's other requests. Needs
+ * For `sealgate_server_route`: the gate's rate limit applies, shared with the user's other requests. Needs
  * SEALGATE_ROUTE_TOKEN.
  */
 #define SEALGATE_ROUTE_LIMITED 2
 
 /**
- * For `sealgate_server_route`: the callback may wait for something (a database, another server). It then runs where nobody
- * else waits with it.
+ * For `sealgate_server_route`: the callback may block (on a database, another server). It then runs on a thread where it
+ * delays no other connection.
  */
 #define SEALGATE_ROUTE_BLOCKING 4
 
 /**
- * What a call came to. 0 is success; numbers are never changed or reused, new ones are added.
+ * The result of a call. 0 is success; numbers are never changed or reused, only added.
  *
- * The number is the contract; `sealgate_last_error` has a sentence for people.
+ * Programs decide by the number; `sealgate_last_error` has a sentence for people.
  */
 enum sealgate_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -88,15 +88,15 @@ enum sealgate_status
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
   /**
-   * The call did what it is for.
+   * The call succeeded.
    */
   SEALGATE_STATUS_OK = 0,
   /**
-   * A pointer that must not be NULL is.
+   * A required pointer is NULL.
    */
   SEALGATE_STATUS_NULL_POINTER = 1,
   /**
-   * An argument is not acceptable.
+   * An argument is invalid.
    */
   SEALGATE_STATUS_INVALID_ARGUMENT = 2,
   /**
@@ -104,7 +104,7 @@ enum sealgate_status
    */
   SEALGATE_STATUS_INVALID_UTF8 = 3,
   /**
-   * A setting is unknown, missing or wrong.
+   * A setting is unknown, missing or invalid.
    */
   SEALGATE_STATUS_SETTING = 4,
   /**
@@ -112,11 +112,11 @@ enum sealgate_status
    */
   SEALGATE_STATUS_KEY_RING = 5,
   /**
-   * The store of accounts and of what was taken back cannot be read, trusted or written.
+   * The store of accounts and revocations cannot be read, trusted or written.
    */
   SEALGATE_STATUS_STORE = 7,
   /**
-   * The buffer is too small; the call has told the size that it needs.
+   * The buffer is too small; the call has returned the size that it needs.
    */
   SEALGATE_STATUS_BUFFER_TOO_SMALL = 6,
   /**
@@ -124,84 +124,84 @@ enum sealgate_status
    */
   SEALGATE_STATUS_TOKEN_MISSING = 10,
   /**
-   * Not a token of ours by its form.
+   * It does not have the form of a Sealgate token.
    */
   SEALGATE_STATUS_TOKEN_MALFORMED = 11,
   /**
-   * Signed by somebody else, or for somebody else.
+   * The signature is not from these keys, or the token is meant for another recipient.
    */
   SEALGATE_STATUS_TOKEN_INVALID = 12,
   /**
-   * Its time is over.
+   * It has expired.
    */
   SEALGATE_STATUS_TOKEN_EXPIRED = 13,
   /**
-   * Its time has not begun.
+   * It is not valid yet.
    */
   SEALGATE_STATUS_TOKEN_NOT_YET_VALID = 14,
   /**
-   * It names a key of ours that is not accepted any more.
+   * It names one of our keys that is no longer accepted.
    */
   SEALGATE_STATUS_TOKEN_KEY_RETIRED = 15,
   /**
-   * It was taken back, or its user's account is gone or switched off.
+   * It has been revoked, or its user's account has been removed or disabled.
    */
   SEALGATE_STATUS_TOKEN_REVOKED = 16,
   /**
-   * It cannot be known whether it was taken back, because the store cannot be read.
+   * Whether it has been revoked is unknown, because the store cannot be read.
    */
   SEALGATE_STATUS_TOKEN_UNCHECKED = 17,
   /**
-   * The data does not open: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
+   * The data cannot be decrypted: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
    */
   SEALGATE_STATUS_DECRYPT_FAILED = 20,
   /**
-   * The data was sealed under a key of ours that is not accepted any more.
+   * The data was sealed under one of our keys that is no longer accepted.
    */
   SEALGATE_STATUS_KEY_RETIRED = 21,
   /**
-   * The caller has used up its requests.
+   * The user or client has used up its requests.
    */
   SEALGATE_STATUS_RATE_LIMITED = 30,
   /**
-   * No such account, another password, or an account that is switched off. One status for every cause.
+   * Unknown account, wrong password or disabled account. One status for every cause.
    */
   SEALGATE_STATUS_LOGIN_FAILED = 31,
   /**
-   * There is no account of this name.
+   * There is no account with this name.
    */
   SEALGATE_STATUS_NOT_FOUND = 32,
   /**
-   * There is an account of this name already.
+   * There is already an account with this name.
    */
   SEALGATE_STATUS_USER_EXISTS = 33,
   /**
-   * A new password is too short, too long or too well known.
+   * A new password is too short, too long or too common.
    */
   SEALGATE_STATUS_WEAK_PASSWORD = 34,
   /**
-   * An account cannot have this name.
+   * The name is not valid for an account.
    */
   SEALGATE_STATUS_INVALID_NAME = 35,
   /**
-   * From a callback, or a thread, that the call would have to wait for.
+   * The call was made from a callback or a thread that it would have to wait for.
    */
   SEALGATE_STATUS_WOULD_DEADLOCK = 40,
   /**
-   * A server's handle in a process that was forked off after the server was made.
+   * The server's handle is used in a process forked after the server was created.
    */
   SEALGATE_STATUS_FORKED = 41,
   /**
-   * The handle is not in the state for this call: a server that runs takes no more routes, and starts only once; a
-   * finished stream takes no more data.
+   * The handle is in the wrong state for this call: a running server accepts no more routes and starts only once; a
+   * finished stream accepts no more data.
    */
   SEALGATE_STATUS_WRONG_STATE = 42,
   /**
-   * The time was over before everything had ended.
+   * The time was up before everything had finished.
    */
   SEALGATE_STATUS_TIMED_OUT = 43,
   /**
-   * The operating system refused something.
+   * The operating system reported an error.
    */
   SEALGATE_STATUS_IO = 50,
   /**
@@ -209,7 +209,7 @@ enum sealgate_status
    */
   SEALGATE_STATUS_CRYPTO = 51,
   /**
-   * A fault inside the library. The handle of the call refuses further use.
+   * An internal fault of the library. The handle of the call refuses further use.
    */
   SEALGATE_STATUS_PANIC = 60,
 };
@@ -222,83 +222,83 @@ typedef int32_t sealgate_status;
 #endif // __cplusplus
 
 /**
- * The checked claims of a token.
+ * The verified claims of a token.
  *
  * Thread safety: may be shared and read by any number of threads.
  */
 typedef struct sealgate_claims sealgate_claims;
 
 /**
- * Settings, each by its name in the settings table.
+ * Settings, by their names in the settings table.
  *
  * Thread safety: one thread at a time.
  */
 typedef struct sealgate_config sealgate_config;
 
 /**
- * Issues and checks tokens, encrypts and decrypts data.
+ * Issues and verifies tokens, encrypts and decrypts data.
  *
- * Thread safety: may be shared; all functions that take it as const may run at the same time in any number of threads.
+ * Thread safety: may be shared; any number of threads may call the functions that take it as const at the same time.
  */
 typedef struct sealgate_gate sealgate_gate;
 
 /**
- * A login that a callback decides about.
+ * A login attempt that a callback decides.
  *
- * Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
+ * Thread safety: one thread at a time, during the callback only. It belongs to the library: do not free it.
  */
 typedef struct sealgate_login sealgate_login;
 
 /**
- * A request, lent to a route's callback.
+ * A request, valid during a route's callback.
  *
- * Thread safety: may be read by any number of threads, during the callback only. It is the library's: nobody frees it.
+ * Thread safety: may be read by any number of threads, during the callback only. It belongs to the library: do not free it.
  */
 typedef struct sealgate_request sealgate_request;
 
 /**
- * The answer that a route's callback fills. It begins as 200 without a body.
+ * The response that a route's callback fills in. It starts as 200 without a body.
  *
- * Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
+ * Thread safety: one thread at a time, during the callback only. It belongs to the library: do not free it.
  */
 typedef struct sealgate_response sealgate_response;
 
 /**
- * The place for the data of /secure-data.
+ * Receives the data of /secure-data.
  *
- * Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
+ * Thread safety: one thread at a time, during the callback only. It belongs to the library: do not free it.
  */
 typedef struct sealgate_secure_data sealgate_secure_data;
 
 /**
- * Serves the HTTP API, and routes of the host beside it, on threads of its own.
+ * Serves the HTTP API and the host's routes on its own threads.
  *
  * The order of calls is: `sealgate_server_new`, routes and callbacks, `sealgate_server_start`, `sealgate_server_stop`,
- * `sealgate_server_free`. Its threads block all signals but those that a fault causes, and no SIGPIPE of theirs reaches
- * the host. In a process that was forked off after it was made, its functions answer FORKED; gates work there.
+ * `sealgate_server_free`. Its threads block all signals except those caused by a fault, and never deliver SIGPIPE to the
+ * host. In a forked child its functions return FORKED; gates work there.
  *
- * Thread safety: may be shared; all functions but `sealgate_server_free` may be called from any thread.
+ * Thread safety: may be shared; all functions except `sealgate_server_free` may be called from any thread.
  */
 typedef struct sealgate_server sealgate_server;
 
 /**
  * Data of any size being sealed or opened in chunks of 64 KiB, in constant memory.
  *
- * The order of calls is: `sealgate_stream_seal` or `sealgate_stream_open`, `sealgate_stream_push` as often as there is
- * data, `sealgate_stream_finish`, `sealgate_stream_free`. What opening gives has been authenticated chunk by chunk; but only
- * when `sealgate_stream_finish` has succeeded it is known that nothing is missing at the end. Until then keep it where it
- * can be thrown away (a temporary file that is renamed afterwards). After a failure, but for BUFFER_TOO_SMALL, every
- * further call fails in the same way.
+ * The order of calls is: `sealgate_stream_seal` or `sealgate_stream_open`, `sealgate_stream_push` for each piece of data,
+ * `sealgate_stream_finish`, `sealgate_stream_free`. When opening, each chunk is authenticated before it is returned, but
+ * only a successful `sealgate_stream_finish` proves that nothing is missing at the end. Until then write the data where it
+ * can be discarded (a temporary file that is renamed afterwards). After any failure except BUFFER_TOO_SMALL, every further
+ * call fails in the same way.
  *
  * Thread safety: one thread at a time.
  */
 typedef struct sealgate_stream sealgate_stream;
 
 /**
- * Bytes that belong to the library: give them back with `sealgate_buffer_free`, never with `free`.
+ * Bytes that belong to the library: release them with `sealgate_buffer_free`, never with `free`.
  *
- * A NUL follows the last byte, so that a text can be printed; it does not count in `size`. Initialise a buffer with `{0}`
- * or let a call fill it; a call overwrites what is there without freeing it. Thread safety: like any plain memory.
+ * A NUL follows the last byte, so that text can be printed; it does not count in `size`. Initialise a buffer with `{0}` or
+ * let a call fill it; a call overwrites the contents without freeing them. Thread safety: like any plain memory.
  */
 typedef struct sealgate_buffer {
   /**
@@ -306,23 +306,23 @@ typedef struct sealgate_buffer {
    */
   char *data;
   /**
-   * How many there are, without the NUL.
+   * The number of bytes, without the NUL.
    */
   size_t size;
   /**
-   * For the library: whether the bytes are wiped before they are freed.
+   * Internal: whether the bytes are wiped before they are freed.
    */
   int32_t secret;
 } sealgate_buffer;
 
 /**
- * Takes a log line: a level (SEALGATE_LOG_...), a target such as "sealgate::access", and the message with its fields as
- * name=value. The texts are UTF-8, have no NUL and no line break at their end, and are lent for the call only.
+ * Receives a log line: a level (SEALGATE_LOG_...), a target such as "sealgate::access", and the message with its fields as
+ * name=value. The texts are UTF-8, have neither a NUL nor a line break at the end, and are valid only during the call.
  *
- * Names in it are masked, control characters escaped, and no secret is in it. It runs on whichever thread has something
- * to say, several at a time, those of the host included while they are in a call. What it does must be short: requests
- * wait for it. It may call the library; lines that come of that are lost. `sealgate_server_stop` and
- * `sealgate_server_free` answer WOULD_DEADLOCK in it. It must return: no longjmp out of it, no C++ exception.
+ * User names in it are masked, control characters are escaped, and it contains no secrets. The callback runs on whichever
+ * thread logs, including the host's threads during a call, and on several threads at a time. It must be fast: requests
+ * wait for it. It may call the library, but log lines that this causes are dropped. `sealgate_server_stop` and
+ * `sealgate_server_free` return WOULD_DEADLOCK in it. It must return: no longjmp out of it, no C++ exception.
  *
  * ```c
  * static void on_line(int32_t level, const char *target, size_t target_size, const char *line, size_t line_size, void *user)
@@ -340,19 +340,19 @@ typedef void (*sealgate_log_callback)(int32_t level,
                                       void *user);
 
 /**
- * Called once with `user` when the library will not use it again, on whichever thread that is. NULL: nothing is called.
- * It must not call functions of the handle that it was given to, and it must return.
+ * Called once with `user` when the library will not use it again, on any thread. NULL: nothing is called. It must return,
+ * and must not call functions of the handle that it was passed to.
  */
 typedef void (*sealgate_drop)(void *user);
 
 /**
- * Answers a request: fills `response` and returns 0. Any other return value is a failure, which is logged and answered
- * with 500.
+ * Answers a request: fills in `response` and returns 0. Any other return value is a failure; it is logged and the client
+ * gets 500.
  *
- * It runs on the server's threads, several at a time. `request`, `response` and all that is read from them are lent for
- * the call only. It may call everything but `sealgate_server_stop` and `sealgate_server_free` of its own server, which
- * answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception. A child process that it forks may use gates;
- * if it returns from the callback, it ends as with _exit(0).
+ * It runs on the server's threads, several at a time. `request`, `response` and everything read from them are valid only
+ * during the call. It may call everything except `sealgate_server_stop` and `sealgate_server_free` of its own server,
+ * which return WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception. A child process that it forks may
+ * use gates; if the child returns from the callback, it ends as with _exit(0).
  *
  * ```c
  * static int32_t show_order(const sealgate_request *request, sealgate_response *response, void *user)
@@ -374,11 +374,11 @@ typedef int32_t (*sealgate_route_callback)(const struct sealgate_request *reques
                                            void *user);
 
 /**
- * Decides about a login: reads name and password from `login`, calls `sealgate_login_allow` where they are right, and
- * returns 0. Whoever was not allowed is denied, and so is everybody where it returns anything else.
+ * Decides a login: reads name and password from `login`, calls `sealgate_login_allow` if they are right, and returns 0.
+ * Without that call, or with any other return value, the login is denied.
  *
- * It runs on the server's threads for what takes long, several at a time. `login` and all that is read from it are lent
- * for the call only. What it may call, and how it must return, is as with `sealgate_route_callback`.
+ * It runs on the server's threads for blocking work, several at a time. `login` and everything read from it are valid only
+ * during the call. The rules for what it may call and how it must return are those of `sealgate_route_callback`.
  *
  * ```c
  * static int32_t authenticate(sealgate_login *login, void *user)
@@ -392,18 +392,18 @@ typedef int32_t (*sealgate_route_callback)(const struct sealgate_request *reques
  *     if (is_right(user, name, name_size, password, password_size)) {
  *         return sealgate_login_allow(login, SEALGATE_LITERAL("secure-data")) == SEALGATE_STATUS_OK ? 0 : -1;
  *     }
- *     return 0; // nobody was allowed: denied
+ *     return 0; // not allowed: denied
  * }
  * ```
  */
 typedef int32_t (*sealgate_authenticate_callback)(struct sealgate_login *login, void *user);
 
 /**
- * Supplies the data of /secure-data with `sealgate_secure_data_set`, and returns 0. Anything else, or no data, is answered
- * with 500.
+ * Supplies the data of /secure-data with `sealgate_secure_data_set`, and returns 0. With any other return value, or
+ * without data, the client gets 500.
  *
- * It runs on the server's threads for what takes long, several at a time. `data` is lent for the call only. What it may
- * call, and how it must return, is as with `sealgate_route_callback`.
+ * It runs on the server's threads for blocking work, several at a time. `data` is valid only during the call. The rules
+ * for what it may call and how it must return are those of `sealgate_route_callback`.
  *
  * ```c
  * static int32_t supply(sealgate_secure_data *data, void *user)
@@ -430,28 +430,30 @@ extern "C" {
 void sealgate_buffer_free(struct sealgate_buffer *buffer);
 
 /**
- * How many bytes `sealgate_seal_bytes` makes of `data_size` bytes; SIZE_MAX where the sum does not fit.
+ * The size of `data_size` bytes after sealing with `sealgate_seal_bytes`; SIZE_MAX if it would overflow.
  *
  * Thread safety: any thread, any time. Since 0.1.
  */
 size_t sealgate_sealed_size(size_t data_size);
 
 /**
- * How many bytes `sealgate_open_bytes` makes of `sealed_size` sealed bytes; 0 where these are too few to be sealed data.
+ * The size of `sealed_size` sealed bytes after opening with `sealgate_open_bytes`; 0 if they are too few to be sealed
+ * data.
  *
- * Data in the original program's AES-CBC, which a gate opens where its settings permit it, may be longer than this, but
- * never as long as what is opened; the call then tells.
+ * If the settings let the gate open the original program's AES-CBC, that data may be longer than this after opening, but
+ * is always shorter than the input; `sealgate_open_bytes` then reports the size it needs.
  * Thread safety: any thread, any time. Since 0.1.
  */
 size_t sealgate_opened_size(size_t sealed_size);
 
 /**
- * Seals bytes into the caller's buffer. Always the sealed format: `sealgate_open_bytes` opens it, and
- * `sealgate_decrypt_data` its base64 text.
+ * Seals bytes into the caller's buffer, always in the sealed format: `sealgate_open_bytes` opens them, and
+ * `sealgate_decrypt_data` opens their base64 text.
  *
- * `context` is authenticated but not stored: the same is needed to open. It may be empty. `out` has room for `out_room`
- * bytes and must not overlap the inputs. `*out_size` is how many were written; with BUFFER_TOO_SMALL it is how many are
- * needed, which `sealgate_sealed_size` says before. On any other failure it is 0. `out` may be NULL if `out_room` is 0.
+ * `context` is authenticated but not stored: opening needs the same one. It may be empty. `out` has room for `out_room`
+ * bytes and must not overlap the inputs. `*out_size` receives the number of bytes written or, with BUFFER_TOO_SMALL, the
+ * number needed, which `sealgate_sealed_size` also returns. On any other failure it is 0. `out` may be NULL if `out_room`
+ * is 0.
  * Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or an overlap), BUFFER_TOO_SMALL, CRYPTO.
  * Thread safety: any thread. Since 0.1.
  *
@@ -464,7 +466,7 @@ size_t sealgate_opened_size(size_t sealed_size);
  * ```
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or
  * may be written.
  */
 SEALGATE_MUST_USE
@@ -480,12 +482,12 @@ sealgate_status sealgate_seal_bytes(const struct sealgate_gate *gate,
 /**
  * Opens sealed bytes into the caller's buffer.
  *
- * `context` is what they were sealed with. `out` has room for `out_room` bytes and must not overlap the inputs.
- * `*out_size` is how many were written; with BUFFER_TOO_SMALL it is how many are needed, which `sealgate_opened_size` says
- * before. On any other failure it is 0, and nothing readable is left in `out`. `out` may be NULL if `out_room` is 0. The
- * buffer is the caller's: wipe it when its secret is no longer needed.
- * Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap), BUFFER_TOO_SMALL (which says nothing about whether the data would
- * open), DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+ * `context` is the one they were sealed with. `out` has room for `out_room` bytes and must not overlap the inputs.
+ * `*out_size` receives the number of bytes written or, with BUFFER_TOO_SMALL, the number needed, which
+ * `sealgate_opened_size` also returns. On any other failure it is 0, and no plaintext is left in `out`. `out` may be NULL
+ * if `out_room` is 0. The buffer belongs to the caller: wipe it once its secret is no longer needed.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap), BUFFER_TOO_SMALL (which does not mean that the data would open),
+ * DECRYPT_FAILED (the same for every cause). Thread safety: any thread. Since 0.1.
  *
  * ```c
  * char opened[128];
@@ -496,7 +498,7 @@ sealgate_status sealgate_seal_bytes(const struct sealgate_gate *gate,
  * ```
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or
  * may be written.
  */
 SEALGATE_MUST_USE
@@ -510,13 +512,13 @@ sealgate_status sealgate_open_bytes(const struct sealgate_gate *gate,
                                     size_t *out_size);
 
 /**
- * The user that the token is for, as UTF-8 text without a NUL at its end.
+ * The user that the token is for, as UTF-8 text, not NUL-terminated.
  *
  * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
  * and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `claims` is NULL or live; the outputs are NULL or may be written.
+ * `claims` is NULL or live; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_subject(const struct sealgate_claims *claims,
@@ -524,14 +526,14 @@ sealgate_status sealgate_claims_subject(const struct sealgate_claims *claims,
                                         size_t *out_size);
 
 /**
- * The token's own id, as UTF-8 text without a NUL at its end.
+ * The token's id, as UTF-8 text, not NUL-terminated.
  *
  * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. The original program's
- * tokens have no id: then, as on failure, they are NULL and 0.
+ * tokens have no id: they are then NULL and 0, as on failure.
  * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `claims` is NULL or live; the outputs are NULL or may be written.
+ * `claims` is NULL or live; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_id(const struct sealgate_claims *claims,
@@ -539,13 +541,13 @@ sealgate_status sealgate_claims_id(const struct sealgate_claims *claims,
                                    size_t *out_size);
 
 /**
- * The scope names of the token with single spaces between, as UTF-8 text without a NUL at its end; empty where it has none.
+ * The scope names of the token, separated by single spaces, as UTF-8 text, not NUL-terminated; empty if it has none.
  *
  * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
  * and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `claims` is NULL or live; the outputs are NULL or may be written.
+ * `claims` is NULL or live; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_scope(const struct sealgate_claims *claims,
@@ -553,12 +555,12 @@ sealgate_status sealgate_claims_scope(const struct sealgate_claims *claims,
                                       size_t *out_size);
 
 /**
- * Whether the token carries a scope name: `*out` is 1 or 0.
+ * Whether the token has a scope name: `*out` is 1 or 0.
  *
  * On failure `*out` is 0. Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `claims` is NULL or live; `name` is NULL or has its size; `out` is NULL or may be written.
+ * `claims` is NULL or live; `name` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_has_scope(const struct sealgate_claims *claims,
@@ -567,13 +569,13 @@ sealgate_status sealgate_claims_has_scope(const struct sealgate_claims *claims,
                                           int32_t *out);
 
 /**
- * All claims of the token as a JSON object, as UTF-8 text without a NUL at its end.
+ * All claims of the token as a JSON object, as UTF-8 text, not NUL-terminated.
  *
  * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
  * and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `claims` is NULL or live; the outputs are NULL or may be written.
+ * `claims` is NULL or live; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_json(const struct sealgate_claims *claims,
@@ -586,20 +588,20 @@ sealgate_status sealgate_claims_json(const struct sealgate_claims *claims,
  * On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `claims` is NULL or live; `out` is NULL or may be written.
+ * `claims` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_expires_at(const struct sealgate_claims *claims,
                                            uint64_t *out);
 
 /**
- * When the token was issued, in seconds since 1970-01-01 UTC; 0 where the token does not say, as the original program's do
- * not.
+ * When the token was issued, in seconds since 1970-01-01 UTC; 0 if the token does not record it, as with the original
+ * program's tokens.
  *
  * On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `claims` is NULL or live; `out` is NULL or may be written.
+ * `claims` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_issued_at(const struct sealgate_claims *claims,
@@ -614,21 +616,21 @@ sealgate_status sealgate_claims_issued_at(const struct sealgate_claims *claims,
 void sealgate_claims_free(struct sealgate_claims *claims);
 
 /**
- * Makes a configuration in which every setting has its default.
+ * Creates a configuration in which every setting has its default.
  *
  * `out` receives it; free it with `sealgate_config_free`. On failure `*out` is NULL.
  * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `out` is NULL or may be written.
+ * `out` is NULL or writable.
  */
 SEALGATE_MUST_USE sealgate_status sealgate_config_new(struct sealgate_config **out);
 
 /**
- * Sets one setting, by its name in the settings file ("token_ttl") or in the environment ("SEALGATE_TOKEN_TTL"). It wins
- * over the environment and a file. The value is checked when a gate is made.
+ * Sets one setting, by its name in the settings file ("token_ttl") or in the environment ("SEALGATE_TOKEN_TTL"). It takes
+ * precedence over the environment and a file. The value is checked when a gate is created.
  *
- * The name is UTF-8, the value text or, for keys, bytes; both are copied.
+ * The name is UTF-8; the value is text or, for keys, bytes. Both are copied.
  * Statuses: NULL_POINTER, INVALID_UTF8, SETTING (no such setting). Thread safety: one thread at a time. Since 0.1.
  *
  * ```c
@@ -644,7 +646,7 @@ SEALGATE_MUST_USE sealgate_status sealgate_config_new(struct sealgate_config **o
  * ```
  *
  * # Safety
- * `config` is NULL or live; `name` and `value` are NULL or have their sizes.
+ * `config` is NULL or live; `name` and `value` are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_config_set(struct sealgate_config *config,
@@ -654,11 +656,11 @@ sealgate_status sealgate_config_set(struct sealgate_config *config,
                                     size_t value_size);
 
 /**
- * Takes the settings that the process's environment holds (JWT_SECRET_KEY, AES_KEY, SEALGATE_..., the file that
- * SEALGATE_CONFIG names), and the data directory that the command uses where none is set: programs on one machine then
- * share keys with `sealgate serve`.
+ * Loads the settings in the process environment (JWT_SECRET_KEY, AES_KEY, SEALGATE_..., the file that SEALGATE_CONFIG
+ * names). If no data directory is set, it uses the command's default, so programs on one machine share keys with `sealgate
+ * serve`.
  *
- * Statuses: NULL_POINTER, SETTING. Thread safety: no thread may change the environment meanwhile. Since 0.1.
+ * Statuses: NULL_POINTER, SETTING. Thread safety: no thread may change the environment during the call. Since 0.1.
  *
  * # Safety
  * `config` is NULL or live.
@@ -667,19 +669,19 @@ SEALGATE_MUST_USE
 sealgate_status sealgate_config_load_env(struct sealgate_config *config);
 
 /**
- * Takes the settings of a TOML file. The environment, if loaded, and values set by `sealgate_config_set` win over it.
+ * Loads the settings of a TOML file. The environment, if loaded, and values set by `sealgate_config_set` take precedence.
  *
- * `path` ends in NUL. Statuses: NULL_POINTER, SETTING. Thread safety: one thread at a time. Since 0.1.
+ * `path_cstr` is NUL-terminated. Statuses: NULL_POINTER, SETTING. Thread safety: one thread at a time. Since 0.1.
  *
  * # Safety
- * `config` is NULL or live; `path` is NULL or ends in NUL.
+ * `config` is NULL or live; `path_cstr` is NULL or NUL-terminated.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_config_load_file(struct sealgate_config *config,
                                           const char *path_cstr);
 
 /**
- * Frees a configuration; its secrets are wiped. NULL does nothing. Gates made of it stay. Since 0.1.
+ * Frees a configuration and wipes its secrets. NULL does nothing. Gates created from it remain valid. Since 0.1.
  *
  * # Safety
  * `config` is NULL or came from `sealgate_config_new`, and is not used again.
@@ -687,11 +689,12 @@ sealgate_status sealgate_config_load_file(struct sealgate_config *config,
 void sealgate_config_free(struct sealgate_config *config);
 
 /**
- * Copies the sentence of this thread's last failed call into `buffer`, with a NUL at its end, and returns the size that
- * the whole sentence needs, NUL included. A sentence that does not fit is cut.
+ * Copies the error sentence of this thread's last failed call into `buffer`, NUL-terminated, and returns the size that the
+ * whole sentence needs, including the NUL. A sentence that does not fit is truncated.
  *
- * `buffer` may be NULL if `size` is 0: then only the size is told. The sentence is for people and never holds a secret;
- * decide by the status. A call that succeeds leaves it as it was. Thread safety: each thread has its own. Since 0.1.
+ * `buffer` may be NULL if `size` is 0, to get only the size. The sentence is for people and never contains a secret;
+ * program logic should use the status. A successful call leaves it unchanged. Thread safety: each thread has its own.
+ * Since 0.1.
  *
  * ```c
  * char sentence[256];
@@ -706,7 +709,7 @@ size_t sealgate_last_error(char *buffer,
                            size_t size);
 
 /**
- * Makes a gate.
+ * Creates a gate.
  *
  * `config` may be freed afterwards. With NULL the environment configures the gate, with the command's data directory, so
  * that it shares keys with `sealgate serve` on the same machine. `*out` receives the gate; free it with `sealgate_free`.
@@ -724,14 +727,14 @@ size_t sealgate_last_error(char *buffer,
  * ```
  *
  * # Safety
- * `config` is NULL or live; `out` is NULL or may be written.
+ * `config` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_new(const struct sealgate_config *config,
                              struct sealgate_gate **out);
 
 /**
- * Frees a gate; its keys are wiped. NULL does nothing. Claims and buffers made by it stay. Since 0.1.
+ * Frees a gate and wipes its keys. NULL does nothing. Claims and buffers that it returned remain valid. Since 0.1.
  *
  * # Safety
  * `gate` is NULL or came from `sealgate_new`, and is not used again.
@@ -741,9 +744,10 @@ void sealgate_free(struct sealgate_gate *gate);
 /**
  * Issues a signed token.
  *
- * `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is names with single spaces
- * between and may be empty; `sealgate_default_scope` gives what the account of the user has. `ttl_seconds` is how long the token lives, at most 315576000 (ten years); 0 takes the setting
- * token_ttl. `*out` receives the token; free it with `sealgate_buffer_free`. On failure it is empty.
+ * `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is scope names separated by
+ * single spaces and may be empty; `sealgate_default_scope` returns the scope of the user's account. `ttl_seconds` is the
+ * token's lifetime, at most 315576000 (ten years); 0 uses the setting token_ttl. `*out` receives the token; free it with
+ * `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
  *
  * ```c
@@ -755,7 +759,7 @@ void sealgate_free(struct sealgate_gate *gate);
  * ```
  *
  * # Safety
- * `gate` is NULL or live; the texts are NULL or have their sizes; `out` is NULL or may be written.
+ * `gate` is NULL or live; the texts are NULL or valid for their sizes; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_issue_token(const struct sealgate_gate *gate,
@@ -767,7 +771,7 @@ sealgate_status sealgate_issue_token(const struct sealgate_gate *gate,
                                      struct sealgate_buffer *out);
 
 /**
- * Checks a token.
+ * Verifies a token.
  *
  * `*out` receives its claims; free them with `sealgate_claims_free`. On failure it is NULL.
  * Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
@@ -786,7 +790,7 @@ sealgate_status sealgate_issue_token(const struct sealgate_gate *gate,
  * ```
  *
  * # Safety
- * `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
+ * `gate` is NULL or live; `token` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_verify_token(const struct sealgate_gate *gate,
@@ -795,11 +799,11 @@ sealgate_status sealgate_verify_token(const struct sealgate_gate *gate,
                                       struct sealgate_claims **out);
 
 /**
- * Encrypts data and gives it as base64 text.
+ * Encrypts data and returns it as base64 text.
  *
- * `context` is authenticated but not stored: the same is needed to decrypt. It may be empty. `*out` receives the text;
+ * `context` is authenticated but not stored: decrypting needs the same one. It may be empty. `*out` receives the text;
  * free it with `sealgate_buffer_free`. On failure it is empty.
- * Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or a context while the original's AES-CBC is in use),
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or a context while AES-CBC is in use),
  * CRYPTO. Thread safety: any thread. Since 0.1.
  *
  * ```c
@@ -811,7 +815,7 @@ sealgate_status sealgate_verify_token(const struct sealgate_gate *gate,
  * ```
  *
  * # Safety
- * `gate` is NULL or live; `data` and `context` are NULL or have their sizes; `out` is NULL or may be written.
+ * `gate` is NULL or live; `data` and `context` are NULL or valid for their sizes; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_encrypt_data(const struct sealgate_gate *gate,
@@ -824,9 +828,9 @@ sealgate_status sealgate_encrypt_data(const struct sealgate_gate *gate,
 /**
  * Decrypts what `sealgate_encrypt_data`, the server or another binding encrypted with the same keys.
  *
- * `encrypted_data` is base64 text, `context` what it was encrypted with. `*out` receives the data, which may be any
+ * `encrypted_data` is base64 text; `context` is the one it was encrypted with. `*out` receives the data, which may be any
  * bytes; free it with `sealgate_buffer_free`, which wipes it. On failure it is empty.
- * Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+ * Statuses: NULL_POINTER, DECRYPT_FAILED (the same for every cause). Thread safety: any thread. Since 0.1.
  *
  * ```c
  * sealgate_buffer data = {0};
@@ -837,7 +841,7 @@ sealgate_status sealgate_encrypt_data(const struct sealgate_gate *gate,
  * ```
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_decrypt_data(const struct sealgate_gate *gate,
@@ -848,16 +852,16 @@ sealgate_status sealgate_decrypt_data(const struct sealgate_gate *gate,
                                       struct sealgate_buffer *out);
 
 /**
- * Seals encrypted data anew, under the newest key and with the same context; the plaintext stays inside the library.
+ * Seals encrypted data again, under the newest key and with the same context; the plaintext stays inside the library.
  *
- * `encrypted_data` is base64 text of sealed data under any key that is accepted, or, with the setting cbc "open" and no
- * context, of the original's AES-CBC. `*out` receives base64 text of sealed data; free it with `sealgate_buffer_free`. On
+ * `encrypted_data` is base64 text of data sealed under any accepted key or, with the setting cbc "open" and no context, of
+ * the original program's AES-CBC. `*out` receives base64 text of sealed data; free it with `sealgate_buffer_free`. On
  * failure it is empty.
- * Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause), KEY_RETIRED, INVALID_ARGUMENT (AES-CBC while the setting
+ * Statuses: NULL_POINTER, DECRYPT_FAILED (the same for every cause), KEY_RETIRED, INVALID_ARGUMENT (AES-CBC while the setting
  * cbc is "seal"), CRYPTO. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_rewrap_data(const struct sealgate_gate *gate,
@@ -868,7 +872,7 @@ sealgate_status sealgate_rewrap_data(const struct sealgate_gate *gate,
                                      struct sealgate_buffer *out);
 
 /**
- * Replaces all but the first `visible_chars` characters of a UTF-8 text by `*`. The original program's default is 3.
+ * Replaces all but the first `visible_chars` characters of a UTF-8 text with `*`. The original program's default is 3.
  *
  * `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
@@ -882,7 +886,7 @@ sealgate_status sealgate_rewrap_data(const struct sealgate_gate *gate,
  * ```
  *
  * # Safety
- * `data` is NULL or has its size; `out` is NULL or may be written.
+ * `data` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_mask_data(const char *data,
@@ -891,12 +895,12 @@ sealgate_status sealgate_mask_data(const char *data,
                                    struct sealgate_buffer *out);
 
 /**
- * Counts a request of a user and says whether it may go on.
+ * Counts a user's request and reports whether it is admitted.
  *
- * `user` is any UTF-8 name. `*allowed` is 1 where the request is admitted, which counts it, and 0 where it is not: that is
- * no error, the status is OK. `*remaining` is how many requests the user has left. `*retry_after_ms` is 0, or after a
- * refusal the milliseconds to wait. Where the limit is switched off (max_requests 0) everything is admitted and
- * `*remaining` is UINT32_MAX. On failure all three are 0.
+ * `user` is any UTF-8 name. `*allowed` is 1 if the request is admitted, which counts it, and 0 if not; that is not an
+ * error, and the status is OK. `*remaining` is the number of requests the user has left. `*retry_after_ms` is 0, or the
+ * milliseconds to wait if the request is not admitted. If the limit is disabled (max_requests 0), every request is
+ * admitted and `*remaining` is UINT32_MAX. On failure all three are 0.
  * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
  *
  * ```c
@@ -904,12 +908,12 @@ sealgate_status sealgate_mask_data(const char *data,
  * uint32_t remaining;
  * uint64_t wait;
  * if (sealgate_enforce_rate_limit(gate, SEALGATE_LITERAL("alice"), &allowed, &remaining, &wait) == SEALGATE_STATUS_OK && !allowed) {
- *     printf("come back in %llu ms\n", (unsigned long long)wait);
+ *     printf("retry in %llu ms\n", (unsigned long long)wait);
  * }
  * ```
  *
  * # Safety
- * `gate` is NULL or live; `user` is NULL or has its size; the outputs are NULL or may be written.
+ * `gate` is NULL or live; `user` is NULL or valid for its size; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_enforce_rate_limit(const struct sealgate_gate *gate,
@@ -920,14 +924,14 @@ sealgate_status sealgate_enforce_rate_limit(const struct sealgate_gate *gate,
                                             uint64_t *retry_after_ms);
 
 /**
- * Hands the library's log lines to `callback`, those up to `max_level` (SEALGATE_LOG_...; 0 is none). Without it nothing
- * is logged. NULL ends it.
+ * Passes the library's log lines up to `max_level` (SEALGATE_LOG_...; 0 is none) to `callback`. Without a callback nothing
+ * is logged. NULL removes it.
  *
- * It is for the whole process, and takes the place of an earlier one. `drop`, which may be NULL, is called with `user`
- * when no thread will be in `callback` any more: after the place has been taken or the logging ended, or, where this call
- * fails, before it returns. The library logs to nothing of the host's by itself, and to no other copy of it in the
- * process. A child after fork() goes on with it.
- * Statuses: INVALID_ARGUMENT (no such level), WRONG_STATE (the host is a Rust program with a logger of its own).
+ * The callback applies to the whole process and replaces an earlier one. `drop`, which may be NULL, is called with `user`
+ * once no thread is in `callback` any more: after the callback has been replaced or removed or, if this call fails, before
+ * it returns. The library writes to no log of the host without this call, and other copies of the library in the process
+ * are not affected. A forked child keeps the callback.
+ * Statuses: INVALID_ARGUMENT (no such level), WRONG_STATE (the host is a Rust program with its own logger).
  * Thread safety: any thread. Since 0.1.
  *
  * ```c
@@ -937,7 +941,7 @@ sealgate_status sealgate_enforce_rate_limit(const struct sealgate_gate *gate,
  * ```
  *
  * # Safety
- * `callback` and `drop` are what their types say, from any thread.
+ * `callback` and `drop` behave as their types document, on any thread.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_set_log(int32_t max_level,
@@ -946,13 +950,13 @@ sealgate_status sealgate_set_log(int32_t max_level,
                                  sealgate_drop drop);
 
 /**
- * The name that wants to log in, as UTF-8 text without a NUL at its end: 1 to 256 characters, no control characters.
+ * The user name, as UTF-8 text, not NUL-terminated: 1 to 256 characters, no control characters.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
  *
  * # Safety
- * `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+ * `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_username(const struct sealgate_login *login,
@@ -960,14 +964,13 @@ sealgate_status sealgate_login_username(const struct sealgate_login *login,
                                         size_t *out_size);
 
 /**
- * The password that came with it, a secret, as UTF-8 text without a NUL at its end. It may be empty and have any
- * characters.
+ * The password, a secret, as UTF-8 text, not NUL-terminated. It may be empty and contain any characters.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
  *
  * # Safety
- * `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+ * `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_password(const struct sealgate_login *login,
@@ -975,13 +978,13 @@ sealgate_status sealgate_login_password(const struct sealgate_login *login,
                                         size_t *out_size);
 
 /**
- * Who is asking, as with `sealgate_request_client`: an IP address as text, or "unix", without a NUL at its end.
+ * The client, as with `sealgate_request_client`: an IP address as text, or "unix", not NUL-terminated.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
  *
  * # Safety
- * `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+ * `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_client(const struct sealgate_login *login,
@@ -989,13 +992,13 @@ sealgate_status sealgate_login_client(const struct sealgate_login *login,
                                       size_t *out_size);
 
 /**
- * The request's id, as with `sealgate_request_id`, without a NUL at its end.
+ * The request's id, as with `sealgate_request_id`, not NUL-terminated.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
  *
  * # Safety
- * `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+ * `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_request_id(const struct sealgate_login *login,
@@ -1003,14 +1006,15 @@ sealgate_status sealgate_login_request_id(const struct sealgate_login *login,
                                           size_t *out_size);
 
 /**
- * Lets the user in, if the callback then returns 0.
+ * Allows the login, if the callback then returns 0.
  *
- * `scope` is what the user's tokens may be used for at most, names with single spaces between, such as
- * "secure-data encrypt decrypt"; empty: for routes that want any token. It is copied.
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it is no scope). Thread safety: within the callback. Since 0.1.
+ * `scope` is the most that the user's tokens may be used for: names separated by single spaces, such as "secure-data
+ * encrypt decrypt". With an empty one the tokens are accepted only by routes that require no particular scope. It is
+ * copied.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (a malformed scope). Thread safety: within the callback. Since 0.1.
  *
  * # Safety
- * `login` is NULL or what the running callback was given; `scope` is NULL or has its size.
+ * `login` is NULL or the one that the running callback received; `scope` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_allow(struct sealgate_login *login,
@@ -1018,12 +1022,12 @@ sealgate_status sealgate_login_allow(struct sealgate_login *login,
                                      size_t scope_size);
 
 /**
- * Sets the data that /secure-data shows this time, encrypted. It is copied, and the copy is wiped after use.
+ * Sets the data that /secure-data returns, encrypted, for this request. It is copied, and the copy is wiped after use.
  *
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
  *
  * # Safety
- * `secure_data` is NULL or what the running callback was given; `data` is NULL or has its size.
+ * `secure_data` is NULL or the one that the running callback received; `data` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_secure_data_set(struct sealgate_secure_data *secure_data,
@@ -1031,15 +1035,14 @@ sealgate_status sealgate_secure_data_set(struct sealgate_secure_data *secure_dat
                                          size_t data_size);
 
 /**
- * The method, such as "GET", without a NUL at its end. A HEAD request has "HEAD", and is answered like GET: the library leaves
- * the body out.
+ * The method, such as "GET", not NUL-terminated. A HEAD request has "HEAD" and is answered like GET: the library omits the
+ * body.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; the outputs are NULL or may be
- * written.
+ * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_method(const struct sealgate_request *request,
@@ -1047,14 +1050,13 @@ sealgate_status sealgate_request_method(const struct sealgate_request *request,
                                         size_t *out_size);
 
 /**
- * The path as it came, percent-encoded where the client did so, without query and without a NUL at its end.
+ * The path as received, percent-encoded if the client encoded it, without the query, not NUL-terminated.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; the outputs are NULL or may be
- * written.
+ * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_path(const struct sealgate_request *request,
@@ -1062,15 +1064,14 @@ sealgate_status sealgate_request_path(const struct sealgate_request *request,
                                       size_t *out_size);
 
 /**
- * What follows the first question mark of the target, as it came, without a NUL at its end.
+ * The part of the target after the first question mark, as received, not NUL-terminated.
  *
- * `*out` is valid during the callback; `*out_size` is its length. Where there is no
- * question mark, as on failure, they are NULL and 0.
+ * `*out` is valid during the callback; `*out_size` is its length. If there is no question mark, they are
+ * NULL and 0, as on failure.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; the outputs are NULL or may be
- * written.
+ * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_query(const struct sealgate_request *request,
@@ -1078,15 +1079,15 @@ sealgate_status sealgate_request_query(const struct sealgate_request *request,
                                        size_t *out_size);
 
 /**
- * The first header field of this name, in any case, as it came. The bytes need not be UTF-8.
+ * The value of the first header field of this name, in any case, as received. The bytes need not be UTF-8.
  *
- * `*out` is valid during the callback; `*out_size` is its length. Where there is no
- * such field, as on failure, they are NULL and 0; an empty value is not NULL.
+ * `*out` is valid during the callback; `*out_size` is its length. If there is no such field, they are NULL
+ * and 0, as on failure; an empty value is not NULL.
  * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; `name` is NULL or has its size; the outputs are NULL or may be
- * written.
+ * `request` is NULL or the one that the running callback received; `name` is NULL or valid for its
+ * size; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_header(const struct sealgate_request *request,
@@ -1096,15 +1097,15 @@ sealgate_status sealgate_request_header(const struct sealgate_request *request,
                                         size_t *out_size);
 
 /**
- * What the path has in the place of `{name}`, as it came, percent-encoded where the client did so.
+ * The part of the path that matches `{name}`, as received, percent-encoded if the client encoded it.
  *
- * `*out` is valid during the callback; `*out_size` is its length. Where the route has no
- * such parameter, as on failure, they are NULL and 0.
+ * `*out` is valid during the callback; `*out_size` is its length. If the route has no such parameter, they are NULL and 0,
+ * as on failure.
  * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; `name` is NULL or has its size; the outputs are NULL or may be
- * written.
+ * `request` is NULL or the one that the running callback received; `name` is NULL or valid for its
+ * size; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_parameter(const struct sealgate_request *request,
@@ -1114,14 +1115,13 @@ sealgate_status sealgate_request_parameter(const struct sealgate_request *reques
                                            size_t *out_size);
 
 /**
- * The whole body, decoded from its transfer coding; any bytes.
+ * The whole body, with its transfer coding removed; any bytes.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; the outputs are NULL or may be
- * written.
+ * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_body(const struct sealgate_request *request,
@@ -1129,15 +1129,14 @@ sealgate_status sealgate_request_body(const struct sealgate_request *request,
                                       size_t *out_size);
 
 /**
- * The other end of the connection: an IP address as text, or "unix" on a Unix socket, without a NUL at its end. Behind a
+ * The other end of the connection: an IP address as text, or "unix" on a Unix socket, not NUL-terminated. Behind a
  * proxy it is the proxy.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; the outputs are NULL or may be
- * written.
+ * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_peer(const struct sealgate_request *request,
@@ -1145,15 +1144,14 @@ sealgate_status sealgate_request_peer(const struct sealgate_request *request,
                                       size_t *out_size);
 
 /**
- * Who is asking, by whom limits count: the other end of the connection or, where that is a trusted proxy (setting
- * trusted_proxies), the client that it names. An IP address as text, or "unix", without a NUL at its end.
+ * The client that limits apply to: the other end of the connection or, if that is a trusted proxy (setting
+ * trusted_proxies), the client that the proxy names. An IP address as text, or "unix", not NUL-terminated.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; the outputs are NULL or may be
- * written.
+ * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_client(const struct sealgate_request *request,
@@ -1161,14 +1159,13 @@ sealgate_status sealgate_request_client(const struct sealgate_request *request,
                                         size_t *out_size);
 
 /**
- * The request's id, without a NUL at its end: the answer's X-Request-Id and the line of the log have the same.
+ * The request's id, not NUL-terminated, as in the response's X-Request-Id and in the log line.
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; the outputs are NULL or may be
- * written.
+ * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_id(const struct sealgate_request *request,
@@ -1176,13 +1173,13 @@ sealgate_status sealgate_request_id(const struct sealgate_request *request,
                                     size_t *out_size);
 
 /**
- * The checked claims of the request's token; NULL where the route needs none.
+ * The verified claims of the request's token; NULL if the route requires none.
  *
- * `*out` is borrowed from the request: valid during the callback, and not to be freed. On failure it is NULL.
+ * `*out` belongs to the request: it is valid during the callback and must not be freed. On failure it is NULL.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
  *
  * # Safety
- * `request` is NULL or what the running callback was given; `out` is NULL or may be written.
+ * `request` is NULL or the one that the running callback received; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_claims(const struct sealgate_request *request,
@@ -1194,22 +1191,22 @@ sealgate_status sealgate_request_claims(const struct sealgate_request *request,
  * Statuses: NULL_POINTER, INVALID_ARGUMENT. Thread safety: within the callback. Since 0.1.
  *
  * # Safety
- * `response` is NULL or what the running callback was given.
+ * `response` is NULL or the one that the running callback received.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_response_set_status(struct sealgate_response *response,
                                              uint16_t status);
 
 /**
- * Sets a header field, in the place of an earlier one of the same name. Both texts are copied.
+ * Sets a header field, replacing an earlier one of the same name. Both texts are copied.
  *
- * Fields that say where an answer ends and what becomes of the connection (Content-Length, Connection, Date, ...) are
- * the library's. An answer with a body should have a Content-Type.
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the name is no token, the value has control characters, or the
- * field is the library's). Thread safety: within the callback. Since 0.1.
+ * The library sets the fields that determine the end of the response and the use of the connection (Content-Length,
+ * Connection, Date, ...). A response with a body should have a Content-Type.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the name is not a token, the value has control characters, or
+ * the library sets the field). Thread safety: within the callback. Since 0.1.
  *
  * # Safety
- * `response` is NULL or what the running callback was given; the texts are NULL or have their sizes.
+ * `response` is NULL or the one that the running callback received; the texts are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_response_set_header(struct sealgate_response *response,
@@ -1219,12 +1216,12 @@ sealgate_status sealgate_response_set_header(struct sealgate_response *response,
                                              size_t value_size);
 
 /**
- * Sets the body, in the place of an earlier one. The bytes are copied.
+ * Sets the body, replacing an earlier one. The bytes are copied.
  *
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
  *
  * # Safety
- * `response` is NULL or what the running callback was given; `data` is NULL or has its size.
+ * `response` is NULL or the one that the running callback received; `data` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_response_set_body(struct sealgate_response *response,
@@ -1232,16 +1229,17 @@ sealgate_status sealgate_response_set_body(struct sealgate_response *response,
                                            size_t data_size);
 
 /**
- * Takes a token back: an access token with the login that it comes from, or a refresh token with its login.
+ * Revokes a token: an access token together with the login that it belongs to, or a refresh token together with its login.
  *
- * Every gate and server that uses the same data directory refuses it within a second, until it would have expired.
- * `*out` receives the user that it was for; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Every gate and server with the same data directory rejects it within a second, until it would have expired. `*out`
+ * receives the user that it was issued to; free it with `sealgate_buffer_free`. On failure it is empty. Revoking a token
+ * again succeeds.
  * Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
- * TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that do not die with the gate), STORE. One that was taken back
- * before stays so: OK. Thread safety: any thread. Since 0.1.
+ * TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE. Thread safety: any thread. Since
+ * 0.1.
  *
  * # Safety
- * `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
+ * `gate` is NULL or live; `token` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_revoke_token(const struct sealgate_gate *gate,
@@ -1250,14 +1248,15 @@ sealgate_status sealgate_revoke_token(const struct sealgate_gate *gate,
                                       struct sealgate_buffer *out);
 
 /**
- * Takes a token back by its own id (`sealgate_claims_id`), or a login by its (the claim sid).
+ * Revokes a token by its id (`sealgate_claims_id`), or a login by its id (the claim sid).
  *
- * `expires_at`, in seconds since 1970-01-01 UTC, is when it ends by itself, until when this is remembered; 0 where that is not
- * known. Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be an id), SETTING, STORE.
+ * `expires_at`, in seconds since 1970-01-01 UTC, is when it expires; the revocation is kept until then. 0 if that is not
+ * known.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid id), SETTING, STORE.
  * Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; `id` is NULL or has its size.
+ * `gate` is NULL or live; `id` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_revoke_token_id(const struct sealgate_gate *gate,
@@ -1266,14 +1265,14 @@ sealgate_status sealgate_revoke_token_id(const struct sealgate_gate *gate,
                                          uint64_t expires_at);
 
 /**
- * Takes back all tokens of a user that were issued until now, and ends all logins. The original program's tokens, which do not
- * say when they were issued, are refused from now on.
+ * Revokes all tokens issued to a user until now, and ends all the user's logins. The original program's tokens, which do
+ * not record when they were issued, are rejected from now on.
  *
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be a name), SETTING, STORE.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid name), SETTING, STORE.
  * Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; `user` is NULL or has its size.
+ * `gate` is NULL or live; `user` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_revoke_user(const struct sealgate_gate *gate,
@@ -1283,16 +1282,16 @@ sealgate_status sealgate_revoke_user(const struct sealgate_gate *gate,
 /**
  * Adds a route to a server that has not been started.
  *
- * `method` is "GET" (which answers HEAD too), "POST" or another one. `path` begins with a slash; a segment in braces,
- * as in "/orders/{id}", takes any text. `flags` is a sum of SEALGATE_ROUTE_...; `scope` is the one scope name that the
- * token needs, empty where any token will do. `callback` answers, with `user`; `drop`, which may be NULL, is called with
- * `user` when the library will not use it again. That is also so where this call fails: then before it returns.
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (an unknown flag, a path that is malformed or taken, a scope or
- * a limit without a token), WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+ * `method` is "GET" (which also answers HEAD), "POST" or another one. `path` begins with a slash; a segment in braces, as
+ * in "/orders/{id}", matches any text. `flags` is a sum of SEALGATE_ROUTE_...; `scope` is the one scope name that the
+ * token needs, or empty if any token is accepted. `callback` is called with `user`; `drop`, which may be NULL, is called
+ * with `user` when the library will not use it again or, if this call fails, before it returns.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (an unknown flag, a path that is malformed or already in use, a
+ * scope or a limit without a token), WRONG_STATE (it has been started), FORKED. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `server` is NULL or live; the texts are NULL or have their sizes; `callback` and `drop` are what their types say, from
- * any thread.
+ * `server` is NULL or live; the texts are NULL or valid for their sizes; `callback` and `drop` behave as their types
+ * document, on any thread.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_route(const struct sealgate_server *server,
@@ -1308,14 +1307,14 @@ sealgate_status sealgate_server_route(const struct sealgate_server *server,
                                       sealgate_drop drop);
 
 /**
- * Gives a server accounts: `POST /login` then takes {"username", "password"} and asks `callback`.
+ * Sets the login callback: `POST /login` then takes {"username", "password"} and calls `callback`.
  *
- * It takes the place of an earlier one. Logging in is then offered to everybody who reaches the server, unless the
- * setting "login" is "off". `user` and `drop` are as with `sealgate_server_route`.
- * Statuses: NULL_POINTER, WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+ * It replaces an earlier one. Every client that reaches the server can then log in, unless the setting "login" is "off".
+ * `user` and `drop` are as with `sealgate_server_route`.
+ * Statuses: NULL_POINTER, WRONG_STATE (it has been started), FORKED. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `server` is NULL or live; `callback` and `drop` are what their types say, from any thread.
+ * `server` is NULL or live; `callback` and `drop` behave as their types document, on any thread.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_set_authenticate(const struct sealgate_server *server,
@@ -1324,13 +1323,13 @@ sealgate_status sealgate_server_set_authenticate(const struct sealgate_server *s
                                                  sealgate_drop drop);
 
 /**
- * Lets `callback` supply what /secure-data shows, in the place of the settings "secure_data" and "secure_data_file".
+ * Lets `callback` supply the data of /secure-data, instead of the settings "secure_data" and "secure_data_file".
  *
- * It takes the place of an earlier one. `user` and `drop` are as with `sealgate_server_route`.
- * Statuses: NULL_POINTER, WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+ * It replaces an earlier one. `user` and `drop` are as with `sealgate_server_route`.
+ * Statuses: NULL_POINTER, WRONG_STATE (it has been started), FORKED. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `server` is NULL or live; `callback` and `drop` are what their types say, from any thread.
+ * `server` is NULL or live; `callback` and `drop` behave as their types document, on any thread.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_set_secure_data(const struct sealgate_server *server,
@@ -1339,11 +1338,11 @@ sealgate_status sealgate_server_set_secure_data(const struct sealgate_server *se
                                                 sealgate_drop drop);
 
 /**
- * Makes a server that serves nothing yet.
+ * Creates a server that does not serve yet.
  *
- * `gate` may be freed afterwards: the server keeps what it needs of it. Of `config` the server's settings are taken
- * ("listen", "login", ...; those of the gate are the gate's), and it may be freed too; with NULL they come from the
- * environment. `*out` receives the server; free it with `sealgate_server_free`. On failure `*out` is NULL.
+ * `gate` may be freed afterwards: the server keeps what it needs. From `config` it takes the server's settings ("listen",
+ * "login", ...), but not the gate's; `config` may be freed too. With NULL the settings come from the environment. `*out`
+ * receives the server; free it with `sealgate_server_free`. On failure `*out` is NULL.
  * Statuses: NULL_POINTER, SETTING, PANIC. Thread safety: any thread. Since 0.1.
  *
  * ```c
@@ -1354,7 +1353,7 @@ sealgate_status sealgate_server_set_secure_data(const struct sealgate_server *se
  *         SEALGATE_STATUS_OK &&
  *     sealgate_server_start(server) == SEALGATE_STATUS_OK && sealgate_server_port(server, &port) == SEALGATE_STATUS_OK) {
  *     printf("listening on port %d\n", port);
- *     // ... until it is enough; then requests get half a second to end.
+ *     // ... serve for a while; then give running requests half a second to finish.
  *     if (sealgate_server_stop(server, 500) != SEALGATE_STATUS_OK) {
  *         puts("requests were still running");
  *     }
@@ -1363,7 +1362,7 @@ sealgate_status sealgate_server_set_secure_data(const struct sealgate_server *se
  * ```
  *
  * # Safety
- * `gate` and `config` are NULL or live; `out` is NULL or may be written.
+ * `gate` and `config` are NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_new(const struct sealgate_gate *gate,
@@ -1371,11 +1370,11 @@ sealgate_status sealgate_server_new(const struct sealgate_gate *gate,
                                     struct sealgate_server **out);
 
 /**
- * Binds the addresses of the setting "listen" and starts to serve. Routes and callbacks cannot be added afterwards.
+ * Binds the addresses of the setting "listen" and starts serving. Routes and callbacks cannot be added afterwards.
  *
  * It returns once clients can connect. After a failure the server can only be freed.
- * Statuses: NULL_POINTER, SETTING (an address cannot be had, a file is not fit for use), IO, WRONG_STATE (it was started
- * before), FORKED. Thread safety: any thread. Since 0.1.
+ * Statuses: NULL_POINTER, SETTING (an address is unavailable, a file is unusable), IO, WRONG_STATE (it has already been
+ * started), FORKED. Thread safety: any thread. Since 0.1.
  *
  * # Safety
  * `server` is NULL or live.
@@ -1384,21 +1383,20 @@ SEALGATE_MUST_USE
 sealgate_status sealgate_server_start(const struct sealgate_server *server);
 
 /**
- * The port of the server's first TCP address: the one that was chosen where port 0 was asked for; 0 where it serves Unix
- * sockets only.
+ * The port of the server's first TCP address: the actual one if port 0 was configured; 0 if it serves only Unix sockets.
  *
  * On failure `*out` is 0. Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `server` is NULL or live; `out` is NULL or may be written.
+ * `server` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_port(const struct sealgate_server *server,
                                      uint16_t *out);
 
 /**
- * An address that is served, as "http://127.0.0.1:5000", "https://..." or "unix:/path". Those of the setting "listen" are
- * numbered from 0; beyond the last one the text is empty.
+ * An address that is served, as "http://127.0.0.1:5000", "https://..." or "unix:/path". The addresses of the setting
+ * "listen" are numbered from 0; past the last one the text is empty.
  *
  * `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
@@ -1413,7 +1411,7 @@ sealgate_status sealgate_server_port(const struct sealgate_server *server,
  * ```
  *
  * # Safety
- * `server` is NULL or live; `out` is NULL or may be written.
+ * `server` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_address(const struct sealgate_server *server,
@@ -1421,11 +1419,12 @@ sealgate_status sealgate_server_address(const struct sealgate_server *server,
                                         struct sealgate_buffer *out);
 
 /**
- * Stops the server: no new requests are taken, running ones may take `drain_ms` milliseconds. It returns when all have
- * ended or the time is over, and about a second later at most. May be called more than once, and before the start.
+ * Stops the server: it accepts no new requests, and running ones have `drain_ms` milliseconds to finish. It returns when
+ * all have finished or the time is up, at most about a second later. It may be called more than once, and before the
+ * start.
  *
- * After TIMED_OUT a callback may still be running; what it uses must stay until its `drop` has been called.
- * Statuses: NULL_POINTER, TIMED_OUT (requests were still running; they get no answer), WOULD_DEADLOCK (from one of the
+ * After TIMED_OUT a callback may still be running; what it uses must stay valid until its `drop` has been called.
+ * Statuses: NULL_POINTER, TIMED_OUT (requests were still running; they get no response), WOULD_DEADLOCK (from one of the
  * server's own callbacks, or a log callback), WRONG_STATE (another thread is starting it), FORKED.
  * Thread safety: any thread. Since 0.1.
  *
@@ -1437,13 +1436,14 @@ sealgate_status sealgate_server_stop(const struct sealgate_server *server,
                                      uint32_t drain_ms);
 
 /**
- * Frees a server. One that was not stopped is, as by `sealgate_server_stop` with 1,000 milliseconds. NULL does nothing.
+ * Frees a server. If it has not been stopped, it is stopped first, with 1,000 milliseconds for running requests. NULL does
+ * nothing.
  *
- * A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
- * freed, and the process's copies of the listening sockets are closed, so that it does not keep the parent's addresses
- * taken; nothing else is touched: no thread is joined, no `drop` is called. One that was forked off in a callback of the
- * server's own may do so there.
- * Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): it is not freed then.
+ * A callback that is still running afterwards continues, and its `drop` is called when it returns. In a forked child the
+ * handle is freed and the child's copies of the listening sockets are closed, so that they do not keep the parent's
+ * addresses in use. Nothing else is touched: no thread is joined and no `drop` is called. A child forked in one of the
+ * server's own callbacks may free the server there.
+ * Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): the server is then not freed.
  * Thread safety: no other thread may use the server. Since 0.1.
  *
  * # Safety
@@ -1452,22 +1452,22 @@ sealgate_status sealgate_server_stop(const struct sealgate_server *server,
 sealgate_status sealgate_server_free(struct sealgate_server *server);
 
 /**
- * The name of a status in snake case, such as "token_expired"; "unknown" for a number that is none.
+ * The name of a status in snake case, such as "token_expired"; "unknown" for an unknown number.
  *
  * The text lives as long as the process and must not be freed. Thread safety: any thread, any time. Since 0.1.
  */
 const char *sealgate_status_name(int32_t status);
 
 /**
- * Begins to seal a stream, under the key that is the newest now.
+ * Starts sealing a stream, under the key that is newest now.
  *
- * `context` is authenticated but not stored: the same is needed to open. It may be empty and has at most 64 KiB; it is
+ * `context` is authenticated but not stored: opening needs the same one. It may be empty, is at most 64 KiB long, and is
  * copied. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it is NULL. The gate may be freed
  * before the stream.
  * Statuses: NULL_POINTER, INVALID_ARGUMENT (a longer context), CRYPTO. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; `context` is NULL or has its size; `out` is NULL or may be written.
+ * `gate` is NULL or live; `context` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_stream_seal(const struct sealgate_gate *gate,
@@ -1476,14 +1476,14 @@ sealgate_status sealgate_stream_seal(const struct sealgate_gate *gate,
                                      struct sealgate_stream **out);
 
 /**
- * Begins to open a stream.
+ * Starts opening a stream.
  *
- * `context` is what it was sealed with. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it is
- * NULL. The gate may be freed before the stream.
+ * `context` is the one it was sealed with. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it
+ * is NULL. The gate may be freed before the stream.
  * Statuses: NULL_POINTER, INVALID_ARGUMENT (a context of more than 64 KiB). Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; `context` is NULL or has its size; `out` is NULL or may be written.
+ * `gate` is NULL or live; `context` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_stream_open(const struct sealgate_gate *gate,
@@ -1492,9 +1492,9 @@ sealgate_status sealgate_stream_open(const struct sealgate_gate *gate,
                                      struct sealgate_stream **out);
 
 /**
- * How many bytes `sealgate_stream_push` writes when it gets `data_size` bytes now: never more than `data_size` and 128 KiB.
+ * The number of bytes that `sealgate_stream_push` would write now for `data_size` bytes: at most `data_size` plus 128 KiB.
  *
- * 0 for NULL and for a stream that is finished or has failed; SIZE_MAX where it does not fit.
+ * 0 for NULL and for a stream that is finished or has failed; SIZE_MAX if it would overflow.
  * Thread safety: one thread at a time. Since 0.1.
  *
  * # Safety
@@ -1504,7 +1504,7 @@ size_t sealgate_stream_push_size(const struct sealgate_stream *stream,
                                  size_t data_size);
 
 /**
- * How many bytes `sealgate_stream_finish` writes now: never more than 128 KiB. 0 for NULL.
+ * The number of bytes that `sealgate_stream_finish` would write now: at most 128 KiB. 0 for NULL.
  *
  * Thread safety: one thread at a time. Since 0.1.
  *
@@ -1514,18 +1514,18 @@ size_t sealgate_stream_push_size(const struct sealgate_stream *stream,
 size_t sealgate_stream_finish_size(const struct sealgate_stream *stream);
 
 /**
- * Takes a piece of the data in, of any size, and writes what is done into the caller's buffer.
+ * Seals or opens the next piece of the data, of any size, and writes what is complete into the caller's buffer.
  *
- * `out` has room for `out_room` bytes and must not overlap `data`. `*out_size` is how many were written, which may be 0; with
- * BUFFER_TOO_SMALL it is how many are needed, which `sealgate_stream_push_size` says before, and nothing else has
- * happened. On any other failure it is 0, and nothing readable of this call is left in `out`. `out` may be NULL if
+ * `out` has room for `out_room` bytes and must not overlap `data`. `*out_size` receives the number of bytes written, which
+ * may be 0, or, with BUFFER_TOO_SMALL, the number needed, which `sealgate_stream_push_size` also returns; the stream is
+ * then unchanged. On any other failure it is 0, and `out` holds no plaintext from this call. `out` may be NULL if
  * `out_room` is 0.
- * Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap, more than 256 TiB), BUFFER_TOO_SMALL, WRONG_STATE (it is finished),
- * DECRYPT_FAILED (opening; one for every cause), KEY_RETIRED, CRYPTO. Thread safety: one thread at a time. Since 0.1.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap, more than 256 TiB), BUFFER_TOO_SMALL, WRONG_STATE (already finished),
+ * DECRYPT_FAILED (opening; the same for every cause), KEY_RETIRED, CRYPTO. Thread safety: one thread at a time. Since 0.1.
  *
  * # Safety
- * `stream` is NULL or live; `data` is NULL or has its size; `out` is NULL or has its room; `out_size` is NULL or may be
- * written.
+ * `stream` is NULL or live; `data` is NULL or valid for its size; `out` is NULL or valid for `out_room` bytes; `out_size`
+ * is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_stream_push(struct sealgate_stream *stream,
@@ -1536,16 +1536,16 @@ sealgate_status sealgate_stream_push(struct sealgate_stream *stream,
                                      size_t *out_size);
 
 /**
- * Ends a stream and writes its last bytes into the caller's buffer. Opening, its success says that the whole stream was
- * there.
+ * Ends a stream and writes its last bytes into the caller's buffer. When opening, success means that the whole stream was
+ * received.
  *
- * The outputs are those of `sealgate_stream_push`, and `sealgate_stream_finish_size` says before how many bytes they are.
- * The stream then takes nothing more; free it with `sealgate_stream_free`.
- * Statuses: NULL_POINTER, BUFFER_TOO_SMALL, WRONG_STATE (it is finished), INVALID_ARGUMENT (more than 256 TiB),
- * DECRYPT_FAILED (opening; one for every cause), CRYPTO. Thread safety: one thread at a time. Since 0.1.
+ * The outputs are those of `sealgate_stream_push`; `sealgate_stream_finish_size` returns the number of bytes. The stream
+ * then accepts no more data; free it with `sealgate_stream_free`.
+ * Statuses: NULL_POINTER, BUFFER_TOO_SMALL, WRONG_STATE (already finished), INVALID_ARGUMENT (more than 256 TiB),
+ * DECRYPT_FAILED (opening; the same for every cause), CRYPTO. Thread safety: one thread at a time. Since 0.1.
  *
  * # Safety
- * `stream` is NULL or live; `out` is NULL or has its room; `out_size` is NULL or may be written.
+ * `stream` is NULL or live; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_stream_finish(struct sealgate_stream *stream,
@@ -1554,7 +1554,7 @@ sealgate_status sealgate_stream_finish(struct sealgate_stream *stream,
                                        size_t *out_size);
 
 /**
- * Frees a stream, finished or not; what it holds is wiped. NULL does nothing. Since 0.1.
+ * Frees a stream, finished or not, and wipes what it holds. NULL does nothing. Since 0.1.
  *
  * # Safety
  * `stream` is NULL or came from this library, and is not used again.
@@ -1562,17 +1562,18 @@ sealgate_status sealgate_stream_finish(struct sealgate_stream *stream,
 void sealgate_stream_free(struct sealgate_stream *stream);
 
 /**
- * Makes an account in the gate's data directory; with keys that die with the gate, one that does too.
+ * Creates an account in the gate's data directory or, with ephemeral keys, one that is lost with the gate.
  *
- * `name` is 1 to 256 characters of UTF-8 without control characters. `password` is 8 to 128 characters of UTF-8, none of
- * those that everybody tries first. `scope` is all that tokens of the account may have, names with single spaces between; it
- * may be empty. (The command and the Python package take SEALGATE_OPEN_LOGIN_SCOPE where they are given none.) As soon as there
- * has been an account, tokens of users without one are refused, and the server's /login wants passwords. It takes as long as a password hash.
+ * `name` is 1 to 256 characters of UTF-8 without control characters. `password` is 8 to 128 characters of UTF-8 and not a
+ * common password. `scope` is all that the account's tokens may be used for, as names separated by single spaces; it may
+ * be empty. (The command and the Python package default to SEALGATE_OPEN_LOGIN_SCOPE.) Once an account has been created,
+ * tokens of users without an account are rejected, and the server's /login requires passwords. The call takes as long as a
+ * password hash.
  * Statuses: NULL_POINTER, INVALID_UTF8, USER_EXISTS, INVALID_NAME, WEAK_PASSWORD, INVALID_ARGUMENT (the scope),
  * SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes.
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_add_user(const struct sealgate_gate *gate,
@@ -1584,15 +1585,15 @@ sealgate_status sealgate_add_user(const struct sealgate_gate *gate,
                                   size_t scope_size);
 
 /**
- * Gives what a token for a user permits if nobody asks for other scopes: what the account of this name has, or
- * SEALGATE_OPEN_LOGIN_SCOPE if there is none. `sealgate token issue` and Python's `issue_token` take it by default;
- * `sealgate_issue_token` takes what it is given.
+ * Returns the default scope of a user's tokens: the scope of the account with this name, or SEALGATE_OPEN_LOGIN_SCOPE if
+ * there is none. `sealgate token issue` and Python's `issue_token` use it by default; `sealgate_issue_token` uses the
+ * scope that it is passed.
  *
- * `*out` receives names with single spaces between, maybe none; free it with `sealgate_buffer_free`. On failure it is empty.
+ * `*out` receives names separated by single spaces, or none; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; `subject` is NULL or has its size; `out` is NULL or may be written.
+ * `gate` is NULL or live; `subject` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_default_scope(const struct sealgate_gate *gate,
@@ -1601,20 +1602,21 @@ sealgate_status sealgate_default_scope(const struct sealgate_gate *gate,
                                        struct sealgate_buffer *out);
 
 /**
- * Checks a password and tells what the account may do.
+ * Checks a password and returns the scope of the account.
  *
- * `from` is the client's address as text, or anything else that stands for where it is; it may be empty. After some wrong
- * passwords for one name from one place (setting lockout_after) further tries from there have to wait, longer and longer.
- * Guesses from other places slow a name down too, but not where it has logged in from before: docs/accounts.md, "Guessing".
- * `*out` receives the scope of the account:
- * names with single spaces between, maybe none; free it with `sealgate_buffer_free`. `*retry_after_ms` is 0, or with
- * RATE_LIMITED the milliseconds to wait. On failure `*out` is empty.
- * An unknown name, a wrong password and an account that is switched off have one status and take as long. It takes as long as
- * a password hash, and waits while as many are being made as the setting password_hashes permits.
+ * `from` is the client's address as text, or anything else that identifies its location; it may be empty. After several
+ * wrong passwords for one name from one place (setting lockout_after), further attempts from there have to wait, longer
+ * each time. Guesses from other places slow a name down too, but not where it has logged in from before: docs/accounts.md,
+ * "Guessing".
+ * `*out` receives the scope of the account: names separated by single spaces, or none; free it with
+ * `sealgate_buffer_free`. `*retry_after_ms` is 0 or, with RATE_LIMITED, the milliseconds to wait. On failure `*out` is
+ * empty.
+ * An unknown name, a wrong password and a disabled account have the same status and take the same time. The call takes as
+ * long as a password hash, and waits while as many hashes are being computed as the setting password_hashes permits.
  * Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, CRYPTO. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_check_password(const struct sealgate_gate *gate,
@@ -1628,16 +1630,16 @@ sealgate_status sealgate_check_password(const struct sealgate_gate *gate,
                                         uint64_t *retry_after_ms);
 
 /**
- * Logs an account in: checks the password as `sealgate_check_password` does, and gives tokens.
+ * Logs an account in: checks the password as `sealgate_check_password` does, and returns tokens.
  *
- * `scope` narrows what the tokens may do; with an empty one they get all that the account has. `*token` receives the access
- * token, `*refresh_token` what `sealgate_refresh` takes (empty where the setting refresh_ttl is 0); free both with
- * `sealgate_buffer_free`. On failure they are empty.
+ * `scope` restricts what the tokens may be used for; if it is empty, they get the whole scope of the account. `*token`
+ * receives the access token, `*refresh_token` the token for `sealgate_refresh` (empty if the setting refresh_ttl is 0);
+ * free both with `sealgate_buffer_free`. On failure they are empty.
  * Statuses: those of `sealgate_check_password`, INVALID_ARGUMENT (more scope than the account has), SETTING.
  * Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_log_in(const struct sealgate_gate *gate,
@@ -1654,16 +1656,16 @@ sealgate_status sealgate_log_in(const struct sealgate_gate *gate,
                                 uint64_t *retry_after_ms);
 
 /**
- * Gives new tokens for a refresh token, which is used up by that. A second use of one takes all tokens of its login back:
- * somebody has a copy.
+ * Exchanges a refresh token for new tokens; it can be used only once. A second use means that somebody has a copy, and
+ * revokes all tokens of its login.
  *
- * `scope` narrows what the access token may do; it may be empty. Outputs as with `sealgate_log_in`.
+ * `scope` restricts what the access token may be used for; it may be empty. Outputs as with `sealgate_log_in`.
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (more scope than the login has), TOKEN_MISSING, TOKEN_MALFORMED,
  * TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, CRYPTO.
  * Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_refresh(const struct sealgate_gate *gate,
@@ -1675,13 +1677,13 @@ sealgate_status sealgate_refresh(const struct sealgate_gate *gate,
                                  struct sealgate_buffer *refresh_token);
 
 /**
- * Gives an account another password, and takes all its tokens back.
+ * Changes an account's password and revokes all its tokens.
  *
  * Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, CRYPTO.
  * Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes.
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_set_user_password(const struct sealgate_gate *gate,
@@ -1691,13 +1693,13 @@ sealgate_status sealgate_set_user_password(const struct sealgate_gate *gate,
                                            size_t password_size);
 
 /**
- * Gives an account other scopes: names with single spaces between, maybe none. Where one is taken away, so are all tokens.
+ * Changes an account's scope: names separated by single spaces, or none. Removing a name revokes all the account's tokens.
  *
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE.
  * Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; the inputs are NULL or have their sizes.
+ * `gate` is NULL or live; the inputs are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_set_user_scope(const struct sealgate_gate *gate,
@@ -1707,12 +1709,12 @@ sealgate_status sealgate_set_user_scope(const struct sealgate_gate *gate,
                                         size_t scope_size);
 
 /**
- * Switches an account off (`disabled` is not 0), which takes all its tokens back for good, or on again (0).
+ * Disables an account (`disabled` is not 0), which revokes all its tokens permanently, or enables it again (0).
  *
  * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; `name` is NULL or has its size.
+ * `gate` is NULL or live; `name` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_set_user_disabled(const struct sealgate_gate *gate,
@@ -1721,12 +1723,12 @@ sealgate_status sealgate_set_user_disabled(const struct sealgate_gate *gate,
                                            int32_t disabled);
 
 /**
- * Removes an account, and takes all its tokens back. Passwords are wanted all the same when none is left.
+ * Removes an account and revokes all its tokens. Logins still require a password after the last account is removed.
  *
  * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
  *
  * # Safety
- * `gate` is NULL or live; `name` is NULL or has its size.
+ * `gate` is NULL or live; `name` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_remove_user(const struct sealgate_gate *gate,
@@ -1734,44 +1736,43 @@ sealgate_status sealgate_remove_user(const struct sealgate_gate *gate,
                                      size_t name_size);
 
 /**
- * The version of the library that is running, such as "0.1.0".
+ * The version of the running library, such as "0.1.0".
  *
- * The text lives as long as the process and must not be freed. Compare it with SEALGATE_VERSION_STRING, the version of
- * the header that a program was compiled with. Thread safety: any thread, any time. Since 0.1.
+ * The text lives as long as the process and must not be freed. Compare it with SEALGATE_VERSION_STRING, the version of the
+ * header that the program was compiled with. Thread safety: any thread, any time. Since 0.1.
  */
 const char *sealgate_version_string(void);
 
 /**
- * The version of the library that is running, as a number that grows: major << 16 | minor << 8 | patch.
+ * The version of the running library as a number that increases: major << 16 | minor << 8 | patch.
  *
  * SEALGATE_VERSION_NUMBER is that of the header. Thread safety: any thread, any time. Since 0.1.
  */
 uint32_t sealgate_version_number(void);
 
 /**
- * Which programs this library fits: those compiled with a header whose SEALGATE_ABI_VERSION is the same number.
+ * Which programs this library is compatible with: those compiled with a header of the same SEALGATE_ABI_VERSION.
  *
- * It is minor before version 1.0, then major << 16. Thread safety: any thread, any time. Since 0.1.
+ * It is the minor version before 1.0, then major << 16. Thread safety: any thread, any time. Since 0.1.
  */
 uint32_t sealgate_abi_version(void);
 
 /**
- * Whether this library has a feature, by its name: 1 or 0. A name that it does not know is one that it does not have.
+ * Whether this library has a feature, by its name: 1 or 0. An unknown name returns 0.
  *
- * `name` is one of the SEALGATE_FEATURE_... texts; NULL is permitted and no feature.
+ * `name` is one of the SEALGATE_FEATURE_... texts; NULL is permitted and returns 0.
  * Thread safety: any thread, any time. Since 0.1.
  *
  * ```c
  * if (!sealgate_has_feature(SEALGATE_FEATURE_TLS, strlen(SEALGATE_FEATURE_TLS))) {
- *     puts("this library serves no TLS");
+ *     puts("this library has no TLS");
  * }
  * ```
  *
  * # Safety
- * `name` is NULL or has its size.
+ * `name` is NULL or valid for its size.
  */
-int32_t sealgate_has_feature(const char *name,
-                             size_t name_size);
+int32_t sealgate_has_feature(const char *name, size_t name_size);
 
 #ifdef __cplusplus
 }  // extern "C"

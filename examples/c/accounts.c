@@ -1,5 +1,5 @@
 /*
- * Accounts: a password is checked, a login gives tokens, and what is taken back is refused.
+ * Accounts: check a password, log in to get tokens, and revoke them.
  *
  *     make lib
  *     cc -Iinclude examples/c/accounts.c -o accounts -Ltarget/release -lsealgate -Wl,-rpath,target/release
@@ -21,7 +21,7 @@ static void check(sealgate_status status, const char *what)
     }
 }
 
-/* Passwords are secrets: a program reads them without an echo, and wipes what it keeps of them. */
+/* Passwords are secrets: a real program reads them without echo, and wipes its copies. */
 static void knock(const sealgate_gate *gate, const char *name, const char *password)
 {
     sealgate_buffer scope = {0};
@@ -30,13 +30,13 @@ static void knock(const sealgate_gate *gate, const char *name, const char *passw
                                                      SEALGATE_LITERAL("192.0.2.1"), &scope, &retry_after_ms);
     switch (status) {
     case SEALGATE_STATUS_OK:
-        printf("%s may: %s\n", name, scope.data);
+        printf("%s is allowed: %s\n", name, scope.data);
         break;
     case SEALGATE_STATUS_LOGIN_FAILED:
-        printf("%s may not come in\n", name);
+        printf("%s is denied\n", name);
         break;
     case SEALGATE_STATUS_RATE_LIMITED:
-        printf("%s has to wait for %" PRIu64 " s\n", name, (retry_after_ms + 999) / 1000);
+        printf("%s has to wait %" PRIu64 " s\n", name, (retry_after_ms + 999) / 1000);
         break;
     default:
         check(status, "checking a password");
@@ -60,11 +60,11 @@ int main(void)
     sealgate_buffer token = {0}, refresh_token = {0}, next = {0}, next_refresh = {0}, user = {0};
     uint64_t retry_after_ms = 0;
 
-    check(sealgate_config_new(&config), "making a configuration");
-    /* For a try: accounts that are gone with the gate. With data_dir they are shared with `sealgate serve` there. */
+    check(sealgate_config_new(&config), "creating a configuration");
+    /* For a demonstration: accounts are lost with the gate. With data_dir they are shared with `sealgate serve`. */
     check(sealgate_config_set(config, SEALGATE_LITERAL("keys"), SEALGATE_LITERAL("ephemeral")), "keys");
     check(sealgate_config_set(config, SEALGATE_LITERAL("lockout_after"), SEALGATE_LITERAL("2")), "lockout_after");
-    check(sealgate_new(config, &gate), "making a gate");
+    check(sealgate_new(config, &gate), "creating a gate");
     sealgate_config_free(config);
 
     check(sealgate_add_user(gate, SEALGATE_LITERAL("alice"), password, strlen(password), SEALGATE_LITERAL("encrypt decrypt")),
@@ -80,12 +80,12 @@ int main(void)
     show(gate, &token, "after the login");
     check(sealgate_refresh(gate, refresh_token.data, refresh_token.size, NULL, 0, &next, &next_refresh), "refreshing");
     show(gate, &next, "after a refresh");
-    check(sealgate_revoke_token(gate, next.data, next.size, &user), "taking a token back");
-    printf("taken back from %s\n", user.data);
-    show(gate, &next, "after that");
-    show(gate, &token, "the one of before");
+    check(sealgate_revoke_token(gate, next.data, next.size, &user), "revoking a token");
+    printf("revoked a token of %s\n", user.data);
+    show(gate, &next, "the revoked token");
+    show(gate, &token, "the token of the same login");
 
-    check(sealgate_set_user_disabled(gate, SEALGATE_LITERAL("alice"), 1), "switching alice off");
+    check(sealgate_set_user_disabled(gate, SEALGATE_LITERAL("alice"), 1), "disabling alice");
     knock(gate, "alice", password);
 
     sealgate_buffer_free(&token);

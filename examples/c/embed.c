@@ -1,5 +1,5 @@
 /*
- * A whole server inside a C program: the HTTP API of Sealgate, and two routes of the program's own beside it.
+ * A whole server inside a C program: Sealgate's HTTP API and two routes of its own.
  *
  *     make lib
  *     cc -Iinclude examples/c/embed.c -o embed -Ltarget/release -lsealgate -Wl,-rpath,target/release
@@ -24,7 +24,7 @@ static void check(sealgate_status status, const char *what)
     }
 }
 
-/* Anything but 0 says that a callback failed, and the client gets 500. */
+/* Any return value but 0 reports that the callback failed, and the client gets 500. */
 static int32_t answer(sealgate_response *response, const char *text)
 {
     return sealgate_response_set_header(response, SEALGATE_LITERAL("Content-Type"),
@@ -38,7 +38,7 @@ static int32_t hello(const sealgate_request *request, sealgate_response *respons
     return answer(response, (const char *)user);
 }
 
-/* Who asks has a token, checked before this is called. */
+/* The server has verified the client's token before it calls this. */
 static int32_t order(const sealgate_request *request, sealgate_response *response, void *user)
 {
     const sealgate_claims *claims;
@@ -63,17 +63,17 @@ int main(int count, char **arguments)
     sealgate_server *server = NULL;
     sealgate_buffer address = {0};
 
-    check(sealgate_config_new(&config), "making a configuration");
+    check(sealgate_config_new(&config), "creating a configuration");
     check(sealgate_config_load_env(config), "reading the environment");
     check(sealgate_config_set(config, SEALGATE_LITERAL("listen"), listen, strlen(listen)), "setting the address");
-    check(sealgate_new(config, &gate), "making a gate");
-    check(sealgate_server_new(gate, config, &server), "making a server");
+    check(sealgate_new(config, &gate), "creating a gate");
+    check(sealgate_server_new(gate, config, &server), "creating a server");
     check(sealgate_server_route(server, SEALGATE_LITERAL("GET"), SEALGATE_LITERAL("/hello"), 0, NULL, 0, hello, "hello\n",
                                 NULL), "GET /hello");
     check(sealgate_server_route(server, SEALGATE_LITERAL("GET"), SEALGATE_LITERAL("/orders/{id}"),
                                 SEALGATE_ROUTE_TOKEN | SEALGATE_ROUTE_LIMITED, NULL, 0, order, NULL, NULL), "GET /orders/{id}");
     check(sealgate_server_start(server), "starting");
-    check(sealgate_server_address(server, 0, &address), "asking for the address");
+    check(sealgate_server_address(server, 0, &address), "getting the address");
     printf("listening on %s\n", address.data);
     fflush(stdout);
     sealgate_buffer_free(&address);

@@ -5,14 +5,14 @@
  *     cc -Iinclude examples/c/first_steps.c -o first_steps -Ltarget/release -lsealgate -Wl,-rpath,target/release
  *     ./first_steps
  *
- * Keys come from the environment or from the key ring of `sealgate serve`; what this program makes, the server accepts.
+ * Keys come from the environment or from the key ring of `sealgate serve`; the server accepts what this program creates.
  */
 #include <sealgate.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Ends the program with the library's own sentence. */
+/* Exits with the library's error sentence. */
 static void check(sealgate_status status, const char *what)
 {
     char sentence[256];
@@ -34,7 +34,7 @@ int main(void)
     const char *secret = "meet me at noon", *context = "notes/1";
 
     printf("sealgate %s\n", sealgate_version_string());
-    check(sealgate_new(NULL, &gate), "making a gate");
+    check(sealgate_new(NULL, &gate), "creating a gate");
 
     check(sealgate_issue_token(gate, SEALGATE_LITERAL("alice"), SEALGATE_LITERAL("decrypt"), 0, &token), "issuing a token");
     check(sealgate_verify_token(gate, token.data, token.size, &claims), "verifying it");
@@ -45,10 +45,10 @@ int main(void)
     check(sealgate_decrypt_data(gate, sealed.data, sealed.size, context, strlen(context), &opened), "decrypting");
     printf("opened: %.*s\n", (int)opened.size, opened.data);
 
-    /* Under another context it does not open, and nothing tells why. */
+    /* With another context it cannot be decrypted, and the error does not show why. */
     sealgate_buffer_free(&opened);
     if (sealgate_decrypt_data(gate, sealed.data, sealed.size, SEALGATE_LITERAL("notes/2"), &opened) == SEALGATE_STATUS_DECRYPT_FAILED) {
-        printf("elsewhere: does not open\n");
+        printf("another context: does not open\n");
     }
 
     check(sealgate_mask_data(SEALGATE_LITERAL("my_password"), 3, &masked), "masking");

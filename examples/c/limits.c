@@ -1,5 +1,5 @@
 /*
- * How often a user may do something: three times in any ten seconds.
+ * Limits how often a user may do something: three times in any ten seconds.
  *
  *     make lib
  *     cc -Iinclude examples/c/limits.c -o limits -Ltarget/release -lsealgate -Wl,-rpath,target/release
@@ -33,9 +33,9 @@ static void admit(const sealgate_gate *gate, const char *user)
     uint64_t retry_after_ms;
     check(sealgate_enforce_rate_limit(gate, user, strlen(user), &allowed, &remaining, &retry_after_ms), "counting");
     if (allowed) {
-        printf("%s may, and %" PRIu32 " times more\n", user, remaining);
+        printf("%s is allowed, %" PRIu32 " more\n", user, remaining);
     } else {
-        printf("%s has to wait for %" PRIu64 " s\n", user, (retry_after_ms + 999) / 1000);
+        printf("%s has to wait %" PRIu64 " s\n", user, (retry_after_ms + 999) / 1000);
     }
 }
 
@@ -44,11 +44,11 @@ int main(void)
     sealgate_config *config = NULL;
     sealgate_gate *gate = NULL;
 
-    check(sealgate_config_new(&config), "making a configuration");
-    set(config, "keys", "ephemeral"); /* no tokens, no data: keys that die with the gate will do */
+    check(sealgate_config_new(&config), "creating a configuration");
+    set(config, "keys", "ephemeral"); /* no tokens or data to keep, so no keys to keep */
     set(config, "max_requests", "3");
     set(config, "rate_limit_window", "10");
-    check(sealgate_new(config, &gate), "making a gate");
+    check(sealgate_new(config, &gate), "creating a gate");
     sealgate_config_free(config);
 
     for (int time = 0; time < 4; time++) {

@@ -1,5 +1,5 @@
 /*
- * A file of any size, sealed or opened in constant memory.
+ * Seals or opens a file of any size in constant memory.
  *
  *     make lib
  *     cc -Iinclude examples/c/stream.c -o stream -Ltarget/release -lsealgate -Wl,-rpath,target/release
@@ -15,7 +15,7 @@
 
 static unsigned char in[1 << 20], out[sizeof in + (128 << 10)];
 
-/* From one file to the other; 0 only if all of it was read, sealed or opened, and written. */
+/* Copies from one file to the other; returns 0 only if everything was read, sealed or opened, and written. */
 static int run(sealgate_stream *stream, FILE *from, FILE *to)
 {
     size_t size = 0;
@@ -56,7 +56,7 @@ int main(int count, char **arguments)
         return fprintf(stderr, "usage: %s seal|open FROM TO\n", arguments[0]), 2;
     }
     sealing = strcmp(arguments[1], "seal") == 0;
-    /* Until the end has been seen, what is there may not be all: it gets its name afterwards. */
+    /* Until the stream is finished the output may be incomplete, so it is renamed only afterwards. */
     snprintf(temporary, sizeof temporary, "%s.part", arguments[3]);
     if (sealgate_new(NULL, &gate) == SEALGATE_STATUS_OK &&
         (sealing ? sealgate_stream_seal(gate, context, strlen(context), &stream)
@@ -68,7 +68,7 @@ int main(int count, char **arguments)
             remove(temporary);
         }
     } else {
-        perror("beginning");
+        perror("starting");
     }
     if (from != NULL) {
         fclose(from);

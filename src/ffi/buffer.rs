@@ -1,4 +1,4 @@
-//! `sealgate_buffer`: bytes that the library gives out and frees.
+//! `sealgate_buffer`: bytes that the library returns and frees.
 
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,17 +7,17 @@ use std::ptr;
 use super::panics::Call;
 use crate::base::secret::wipe;
 
-/// Bytes that belong to the library: give them back with `sealgate_buffer_free`, never with `free`.
+/// Bytes that belong to the library: release them with `sealgate_buffer_free`, never with `free`.
 ///
-/// A NUL follows the last byte, so that a text can be printed; it does not count in `size`. Initialise a buffer with `{0}`
-/// or let a call fill it; a call overwrites what is there without freeing it. Thread safety: like any plain memory.
+/// A NUL follows the last byte, so that text can be printed; it does not count in `size`. Initialise a buffer with `{0}` or
+/// let a call fill it; a call overwrites the contents without freeing them. Thread safety: like any plain memory.
 #[repr(C)]
 pub struct SealgateBuffer {
     /// The bytes; NULL in an empty or freed buffer.
     pub data: *mut c_char,
-    /// How many there are, without the NUL.
+    /// The number of bytes, without the NUL.
     pub size: usize,
-    /// For the library: whether the bytes are wiped before they are freed.
+    /// Internal: whether the bytes are wiped before they are freed.
     pub secret: i32,
 }
 
@@ -31,7 +31,7 @@ impl SealgateBuffer {
     pub(super) fn new(mut bytes: Vec<u8>, secret: bool) -> Self {
         let size = bytes.len();
         if secret && bytes.capacity() != size + 1 {
-            // Growing or shrinking would leave a copy behind in freed memory.
+            // Growing or shrinking would leave a copy in freed memory.
             let mut exact = Vec::with_capacity(size + 1);
             exact.extend_from_slice(&bytes);
             wipe(&mut bytes);
@@ -56,7 +56,7 @@ impl SealgateBuffer {
 /// `buffer` is NULL or points to a buffer that is empty or was filled by this library and not changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_buffer_free(buffer: *mut SealgateBuffer) {
-    // SAFETY: NULL or a buffer that is the caller's to give, by this function's contract.
+    // SAFETY: NULL or a buffer that the caller owns, by this function's contract.
     let Some(buffer) = (unsafe { buffer.as_mut() }) else {
         return;
     };

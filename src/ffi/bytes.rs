@@ -1,4 +1,4 @@
-//! Sealing and opening bytes into the caller's buffer: nothing is allocated, nothing has to be freed.
+//! Seals and opens bytes into the caller's buffer: nothing is allocated and nothing has to be freed.
 
 use std::ffi::c_void;
 
@@ -6,7 +6,7 @@ use super::gate::{SealgateGate, guarded};
 use super::input::{bytes, output, place};
 use super::{Failure, SealgateStatus};
 
-/// How many bytes `sealgate_seal_bytes` makes of `data_size` bytes; SIZE_MAX where the sum does not fit.
+/// The size of `data_size` bytes after sealing with `sealgate_seal_bytes`; SIZE_MAX if it would overflow.
 ///
 /// Thread safety: any thread, any time. Since 0.1.
 #[unsafe(no_mangle)]
@@ -14,22 +14,24 @@ pub extern "C" fn sealgate_sealed_size(data_size: usize) -> usize {
     data_size.saturating_add(crate::OVERHEAD)
 }
 
-/// How many bytes `sealgate_open_bytes` makes of `sealed_size` sealed bytes; 0 where these are too few to be sealed data.
+/// The size of `sealed_size` sealed bytes after opening with `sealgate_open_bytes`; 0 if they are too few to be sealed
+/// data.
 ///
-/// Data in the original program's AES-CBC, which a gate opens where its settings permit it, may be longer than this, but
-/// never as long as what is opened; the call then tells.
+/// If the settings let the gate open the original program's AES-CBC, that data may be longer than this after opening, but
+/// is always shorter than the input; `sealgate_open_bytes` then reports the size it needs.
 /// Thread safety: any thread, any time. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn sealgate_opened_size(sealed_size: usize) -> usize {
     sealed_size.saturating_sub(crate::OVERHEAD)
 }
 
-/// Seals bytes into the caller's buffer. Always the sealed format: `sealgate_open_bytes` opens it, and
-/// `sealgate_decrypt_data` its base64 text.
+/// Seals bytes into the caller's buffer, always in the sealed format: `sealgate_open_bytes` opens them, and
+/// `sealgate_decrypt_data` opens their base64 text.
 ///
-/// `context` is authenticated but not stored: the same is needed to open. It may be empty. `out` has room for `out_room`
-/// bytes and must not overlap the inputs. `*out_size` is how many were written; with BUFFER_TOO_SMALL it is how many are
-/// needed, which `sealgate_sealed_size` says before. On any other failure it is 0. `out` may be NULL if `out_room` is 0.
+/// `context` is authenticated but not stored: opening needs the same one. It may be empty. `out` has room for `out_room`
+/// bytes and must not overlap the inputs. `*out_size` receives the number of bytes written or, with BUFFER_TOO_SMALL, the
+/// number needed, which `sealgate_sealed_size` also returns. On any other failure it is 0. `out` may be NULL if `out_room`
+/// is 0.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or an overlap), BUFFER_TOO_SMALL, CRYPTO.
 /// Thread safety: any thread. Since 0.1.
 ///
@@ -42,7 +44,7 @@ pub extern "C" fn sealgate_opened_size(sealed_size: usize) -> usize {
 /// ```
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or
 /// may be written.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -79,12 +81,12 @@ pub unsafe extern "C" fn sealgate_seal_bytes(
 
 /// Opens sealed bytes into the caller's buffer.
 ///
-/// `context` is what they were sealed with. `out` has room for `out_room` bytes and must not overlap the inputs.
-/// `*out_size` is how many were written; with BUFFER_TOO_SMALL it is how many are needed, which `sealgate_opened_size` says
-/// before. On any other failure it is 0, and nothing readable is left in `out`. `out` may be NULL if `out_room` is 0. The
-/// buffer is the caller's: wipe it when its secret is no longer needed.
-/// Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap), BUFFER_TOO_SMALL (which says nothing about whether the data would
-/// open), DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+/// `context` is the one they were sealed with. `out` has room for `out_room` bytes and must not overlap the inputs.
+/// `*out_size` receives the number of bytes written or, with BUFFER_TOO_SMALL, the number needed, which
+/// `sealgate_opened_size` also returns. On any other failure it is 0, and no plaintext is left in `out`. `out` may be NULL
+/// if `out_room` is 0. The buffer belongs to the caller: wipe it once its secret is no longer needed.
+/// Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap), BUFFER_TOO_SMALL (which does not mean that the data would open),
+/// DECRYPT_FAILED (the same for every cause). Thread safety: any thread. Since 0.1.
 ///
 /// ```c
 /// char opened[128];
@@ -95,7 +97,7 @@ pub unsafe extern "C" fn sealgate_seal_bytes(
 /// ```
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or has its room; `out_size` is NULL or
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or
 /// may be written.
 #[must_use]
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! What callbacks of the host have in common: their `user` and its end, and knowing that one is running.
+//! What the host's callbacks share: the `user` pointer and its release, and detecting that one is running.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -7,24 +7,24 @@ use super::process::end_of_child;
 use crate::base::fork;
 use crate::base::threads;
 
-/// Called once with `user` when the library will not use it again, on whichever thread that is. NULL: nothing is called.
-/// It must not call functions of the handle that it was given to, and it must return.
+/// Called once with `user` when the library will not use it again, on any thread. NULL: nothing is called. It must return,
+/// and must not call functions of the handle that it was passed to.
 pub type SealgateDrop = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
-/// The host's `user`, given back through `drop` when nothing uses it any more.
+/// The host's `user`, released through `drop` when nothing uses it any more.
 pub(super) struct User {
     data: *mut c_void,
     drop: SealgateDrop,
 }
 
-// SAFETY: the pointer is only handed back to the host, whose callbacks are promised to be called from any thread; the
-// comments of the exports say so.
+// SAFETY: the pointer is only passed back to the host, which promises that its callbacks may be called from any thread; the
+// documentation of the exports requires that.
 unsafe impl Send for User {}
 // SAFETY: as above, several threads at a time included.
 unsafe impl Sync for User {}
 
 impl User {
-    /// Takes `user` over, for good: also where the call that it came with fails.
+    /// Takes ownership of `user`, even if the call that passed it fails.
     pub(super) fn new(data: *mut c_void, drop: SealgateDrop) -> Self {
         User { data, drop }
     }
@@ -38,13 +38,13 @@ impl Drop for User {
     fn drop(&mut self) {
         let (drop, data) = (self.drop, self.data);
         if let Some(drop) = drop {
-            // SAFETY: the host has given both for this one call.
+            // SAFETY: the host passed both for this one call.
             fork::afterwards(move || unsafe { drop(data) });
         }
     }
 }
 
-/// A callback that belongs to no server, so that every server may be waiting for it.
+/// A callback that belongs to no server, so any server may be waiting for it.
 pub(super) const ANY_SERVER: u64 = u64::MAX;
 
 thread_local! {
@@ -52,7 +52,8 @@ thread_local! {
     static INSIDE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Calls the host. A fork does not wait for that: the callback may wait for what the forking thread holds, as for Python's lock.
+/// Calls the host. A fork does not wait for that: the callback may wait for something the forking thread holds, such as
+/// Python's lock.
 pub(super) fn call_host<T>(server: u64, callback: impl FnOnce() -> T) -> T {
     let forks = fork::forks();
     let answer = fork::outside(|| {

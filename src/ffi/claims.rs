@@ -1,4 +1,4 @@
-//! `sealgate_claims`: what a verified token says.
+//! `sealgate_claims`: the claims of a verified token.
 
 use std::ffi::c_char;
 
@@ -6,20 +6,20 @@ use super::input::{handle, lend, output, text};
 use super::{SealgateStatus, boundary, free_handle};
 use crate::Claims;
 
-/// The checked claims of a token.
+/// The verified claims of a token.
 ///
 /// Thread safety: may be shared and read by any number of threads.
 pub struct SealgateClaims {
     pub(super) claims: Claims,
 }
 
-/// The user that the token is for, as UTF-8 text without a NUL at its end.
+/// The user that the token is for, as UTF-8 text, not NUL-terminated.
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
 /// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `claims` is NULL or live; the outputs are NULL or may be written.
+/// `claims` is NULL or live; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_subject(
@@ -35,14 +35,14 @@ pub unsafe extern "C" fn sealgate_claims_subject(
     }
 }
 
-/// The token's own id, as UTF-8 text without a NUL at its end.
+/// The token's id, as UTF-8 text, not NUL-terminated.
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. The original program's
-/// tokens have no id: then, as on failure, they are NULL and 0.
+/// tokens have no id: they are then NULL and 0, as on failure.
 /// Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `claims` is NULL or live; the outputs are NULL or may be written.
+/// `claims` is NULL or live; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_id(
@@ -58,13 +58,13 @@ pub unsafe extern "C" fn sealgate_claims_id(
     }
 }
 
-/// The scope names of the token with single spaces between, as UTF-8 text without a NUL at its end; empty where it has none.
+/// The scope names of the token, separated by single spaces, as UTF-8 text, not NUL-terminated; empty if it has none.
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
 /// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `claims` is NULL or live; the outputs are NULL or may be written.
+/// `claims` is NULL or live; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_scope(
@@ -80,12 +80,12 @@ pub unsafe extern "C" fn sealgate_claims_scope(
     }
 }
 
-/// Whether the token carries a scope name: `*out` is 1 or 0.
+/// Whether the token has a scope name: `*out` is 1 or 0.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `claims` is NULL or live; `name` is NULL or has its size; `out` is NULL or may be written.
+/// `claims` is NULL or live; `name` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_has_scope(
@@ -109,13 +109,13 @@ pub unsafe extern "C" fn sealgate_claims_has_scope(
     })
 }
 
-/// All claims of the token as a JSON object, as UTF-8 text without a NUL at its end.
+/// All claims of the token as a JSON object, as UTF-8 text, not NUL-terminated.
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
 /// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `claims` is NULL or live; the outputs are NULL or may be written.
+/// `claims` is NULL or live; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_json(
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn sealgate_claims_json(
 /// On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `claims` is NULL or live; `out` is NULL or may be written.
+/// `claims` is NULL or live; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_expires_at(
@@ -151,13 +151,13 @@ pub unsafe extern "C" fn sealgate_claims_expires_at(
     })
 }
 
-/// When the token was issued, in seconds since 1970-01-01 UTC; 0 where the token does not say, as the original program's do
-/// not.
+/// When the token was issued, in seconds since 1970-01-01 UTC; 0 if the token does not record it, as with the original
+/// program's tokens.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `claims` is NULL or live; `out` is NULL or may be written.
+/// `claims` is NULL or live; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_issued_at(

@@ -1,4 +1,4 @@
-//! `sealgate_config`: settings before a gate is made of them.
+//! `sealgate_config`: settings from which gates and servers are created.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
@@ -7,20 +7,20 @@ use super::input::{bytes, handle_mut, output, text};
 use super::{Failure, SealgateStatus, boundary, free_handle};
 use crate::{Config, Settings};
 
-/// Settings, each by its name in the settings table.
+/// Settings, by their names in the settings table.
 ///
 /// Thread safety: one thread at a time.
 pub struct SealgateConfig {
     pub(super) config: Config,
 }
 
-/// Makes a configuration in which every setting has its default.
+/// Creates a configuration in which every setting has its default.
 ///
 /// `out` receives it; free it with `sealgate_config_free`. On failure `*out` is NULL.
 /// Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `out` is NULL or may be written.
+/// `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> SealgateStatus {
@@ -34,10 +34,10 @@ pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> S
     })
 }
 
-/// Sets one setting, by its name in the settings file ("token_ttl") or in the environment ("SEALGATE_TOKEN_TTL"). It wins
-/// over the environment and a file. The value is checked when a gate is made.
+/// Sets one setting, by its name in the settings file ("token_ttl") or in the environment ("SEALGATE_TOKEN_TTL"). It takes
+/// precedence over the environment and a file. The value is checked when a gate is created.
 ///
-/// The name is UTF-8, the value text or, for keys, bytes; both are copied.
+/// The name is UTF-8; the value is text or, for keys, bytes. Both are copied.
 /// Statuses: NULL_POINTER, INVALID_UTF8, SETTING (no such setting). Thread safety: one thread at a time. Since 0.1.
 ///
 /// ```c
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> S
 /// ```
 ///
 /// # Safety
-/// `config` is NULL or live; `name` and `value` are NULL or have their sizes.
+/// `config` is NULL or live; `name` and `value` are NULL or valid for their sizes.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_set(
@@ -76,11 +76,11 @@ pub unsafe extern "C" fn sealgate_config_set(
     })
 }
 
-/// Takes the settings that the process's environment holds (JWT_SECRET_KEY, AES_KEY, SEALGATE_..., the file that
-/// SEALGATE_CONFIG names), and the data directory that the command uses where none is set: programs on one machine then
-/// share keys with `sealgate serve`.
+/// Loads the settings in the process environment (JWT_SECRET_KEY, AES_KEY, SEALGATE_..., the file that SEALGATE_CONFIG
+/// names). If no data directory is set, it uses the command's default, so programs on one machine share keys with `sealgate
+/// serve`.
 ///
-/// Statuses: NULL_POINTER, SETTING. Thread safety: no thread may change the environment meanwhile. Since 0.1.
+/// Statuses: NULL_POINTER, SETTING. Thread safety: no thread may change the environment during the call. Since 0.1.
 ///
 /// # Safety
 /// `config` is NULL or live.
@@ -94,12 +94,12 @@ pub unsafe extern "C" fn sealgate_config_load_env(config: *mut SealgateConfig) -
     })
 }
 
-/// Takes the settings of a TOML file. The environment, if loaded, and values set by `sealgate_config_set` win over it.
+/// Loads the settings of a TOML file. The environment, if loaded, and values set by `sealgate_config_set` take precedence.
 ///
-/// `path` ends in NUL. Statuses: NULL_POINTER, SETTING. Thread safety: one thread at a time. Since 0.1.
+/// `path_cstr` is NUL-terminated. Statuses: NULL_POINTER, SETTING. Thread safety: one thread at a time. Since 0.1.
 ///
 /// # Safety
-/// `config` is NULL or live; `path` is NULL or ends in NUL.
+/// `config` is NULL or live; `path_cstr` is NULL or NUL-terminated.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_load_file(
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn sealgate_config_load_file(
     })
 }
 
-/// Frees a configuration; its secrets are wiped. NULL does nothing. Gates made of it stay. Since 0.1.
+/// Frees a configuration and wipes its secrets. NULL does nothing. Gates created from it remain valid. Since 0.1.
 ///
 /// # Safety
 /// `config` is NULL or came from `sealgate_config_new`, and is not used again.
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn sealgate_config_free(config: *mut SealgateConfig) {
     unsafe { free_handle(config) }
 }
 
-/// The settings of a configuration; those of the environment where there is none.
+/// The settings of a configuration or, if there is none, of the environment.
 pub(super) fn settings_of(config: Option<&SealgateConfig>) -> Result<Settings, Failure> {
     if let Some(config) = config {
         return Ok(config.config.settings()?);

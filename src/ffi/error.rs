@@ -1,4 +1,4 @@
-//! The sentence of the calling thread's last failure.
+//! The error sentence of the calling thread's last failure.
 
 use std::cell::RefCell;
 use std::ffi::c_char;
@@ -8,15 +8,16 @@ thread_local! {
 }
 
 pub(super) fn keep_last_error(sentence: String) {
-    // A thread that is ending has nobody left to ask.
+    // A thread that is exiting can no longer ask for it.
     let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = sentence);
 }
 
-/// Copies the sentence of this thread's last failed call into `buffer`, with a NUL at its end, and returns the size that
-/// the whole sentence needs, NUL included. A sentence that does not fit is cut.
+/// Copies the error sentence of this thread's last failed call into `buffer`, NUL-terminated, and returns the size that the
+/// whole sentence needs, including the NUL. A sentence that does not fit is truncated.
 ///
-/// `buffer` may be NULL if `size` is 0: then only the size is told. The sentence is for people and never holds a secret;
-/// decide by the status. A call that succeeds leaves it as it was. Thread safety: each thread has its own. Since 0.1.
+/// `buffer` may be NULL if `size` is 0, to get only the size. The sentence is for people and never contains a secret;
+/// program logic should use the status. A successful call leaves it unchanged. Thread safety: each thread has its own.
+/// Since 0.1.
 ///
 /// ```c
 /// char sentence[256];
@@ -37,7 +38,7 @@ pub unsafe extern "C" fn sealgate_last_error(buffer: *mut c_char, size: usize) -
                     copied -= 1;
                 }
                 // SAFETY: `buffer` has room for `size` bytes by this function's contract, `copied` is less than that, and
-                // a buffer of the caller's does not overlap a String of ours.
+                // the caller's buffer does not overlap our String.
                 unsafe {
                     std::ptr::copy_nonoverlapping(last.as_ptr(), buffer.cast(), copied);
                     buffer.add(copied).write(0);

@@ -13,16 +13,16 @@ use super::process::watch_exit;
 use super::{Failure, SealgateStatus, boundary, boundary_of, free_handle};
 use crate::{Gate, Grant};
 
-/// Issues and checks tokens, encrypts and decrypts data.
+/// Issues and verifies tokens, encrypts and decrypts data.
 ///
-/// Thread safety: may be shared; all functions that take it as const may run at the same time in any number of threads.
+/// Thread safety: may be shared; any number of threads may call the functions that take it as const at the same time.
 pub struct SealgateGate {
     gate: Gate,
-    /// A call panicked: what it left behind is not known.
+    /// A call panicked, so the state is unknown.
     broken: AtomicBool,
 }
 
-/// Makes a gate.
+/// Creates a gate.
 ///
 /// `config` may be freed afterwards. With NULL the environment configures the gate, with the command's data directory, so
 /// that it shares keys with `sealgate serve` on the same machine. `*out` receives the gate; free it with `sealgate_free`.
@@ -40,7 +40,7 @@ pub struct SealgateGate {
 /// ```
 ///
 /// # Safety
-/// `config` is NULL or live; `out` is NULL or may be written.
+/// `config` is NULL or live; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_new(
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn sealgate_new(
     })
 }
 
-/// Frees a gate; its keys are wiped. NULL does nothing. Claims and buffers made by it stay. Since 0.1.
+/// Frees a gate and wipes its keys. NULL does nothing. Claims and buffers that it returned remain valid. Since 0.1.
 ///
 /// # Safety
 /// `gate` is NULL or came from `sealgate_new`, and is not used again.
@@ -72,9 +72,10 @@ pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
 
 /// Issues a signed token.
 ///
-/// `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is names with single spaces
-/// between and may be empty; `sealgate_default_scope` gives what the account of the user has. `ttl_seconds` is how long the token lives, at most 315576000 (ten years); 0 takes the setting
-/// token_ttl. `*out` receives the token; free it with `sealgate_buffer_free`. On failure it is empty.
+/// `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is scope names separated by
+/// single spaces and may be empty; `sealgate_default_scope` returns the scope of the user's account. `ttl_seconds` is the
+/// token's lifetime, at most 315576000 (ten years); 0 uses the setting token_ttl. `*out` receives the token; free it with
+/// `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
 ///
 /// ```c
@@ -86,7 +87,7 @@ pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
 /// ```
 ///
 /// # Safety
-/// `gate` is NULL or live; the texts are NULL or have their sizes; `out` is NULL or may be written.
+/// `gate` is NULL or live; the texts are NULL or valid for their sizes; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_issue_token(
@@ -111,7 +112,7 @@ pub unsafe extern "C" fn sealgate_issue_token(
     }
 }
 
-/// Checks a token.
+/// Verifies a token.
 ///
 /// `*out` receives its claims; free them with `sealgate_claims_free`. On failure it is NULL.
 /// Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
@@ -130,7 +131,7 @@ pub unsafe extern "C" fn sealgate_issue_token(
 /// ```
 ///
 /// # Safety
-/// `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
+/// `gate` is NULL or live; `token` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_verify_token(
@@ -143,7 +144,7 @@ pub unsafe extern "C" fn sealgate_verify_token(
     unsafe {
         call(gate, out, ptr::null_mut(), |gate| {
             let token = bytes(token.cast(), token_size, "token")?;
-            // What is no text is no token either.
+            // Bytes that are not UTF-8 are not a token either.
             let token = std::str::from_utf8(token).unwrap_or("\u{fffd}");
             let claims = gate.verify_token(token).map_err(crate::Error::from)?;
             Ok(Box::into_raw(Box::new(SealgateClaims { claims })))
@@ -151,11 +152,11 @@ pub unsafe extern "C" fn sealgate_verify_token(
     }
 }
 
-/// Encrypts data and gives it as base64 text.
+/// Encrypts data and returns it as base64 text.
 ///
-/// `context` is authenticated but not stored: the same is needed to decrypt. It may be empty. `*out` receives the text;
+/// `context` is authenticated but not stored: decrypting needs the same one. It may be empty. `*out` receives the text;
 /// free it with `sealgate_buffer_free`. On failure it is empty.
-/// Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or a context while the original's AES-CBC is in use),
+/// Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB, or a context while AES-CBC is in use),
 /// CRYPTO. Thread safety: any thread. Since 0.1.
 ///
 /// ```c
@@ -167,7 +168,7 @@ pub unsafe extern "C" fn sealgate_verify_token(
 /// ```
 ///
 /// # Safety
-/// `gate` is NULL or live; `data` and `context` are NULL or have their sizes; `out` is NULL or may be written.
+/// `gate` is NULL or live; `data` and `context` are NULL or valid for their sizes; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_encrypt_data(
@@ -192,9 +193,9 @@ pub unsafe extern "C" fn sealgate_encrypt_data(
 
 /// Decrypts what `sealgate_encrypt_data`, the server or another binding encrypted with the same keys.
 ///
-/// `encrypted_data` is base64 text, `context` what it was encrypted with. `*out` receives the data, which may be any
+/// `encrypted_data` is base64 text; `context` is the one it was encrypted with. `*out` receives the data, which may be any
 /// bytes; free it with `sealgate_buffer_free`, which wipes it. On failure it is empty.
-/// Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause). Thread safety: any thread. Since 0.1.
+/// Statuses: NULL_POINTER, DECRYPT_FAILED (the same for every cause). Thread safety: any thread. Since 0.1.
 ///
 /// ```c
 /// sealgate_buffer data = {0};
@@ -205,7 +206,7 @@ pub unsafe extern "C" fn sealgate_encrypt_data(
 /// ```
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_decrypt_data(
@@ -228,16 +229,16 @@ pub unsafe extern "C" fn sealgate_decrypt_data(
     }
 }
 
-/// Seals encrypted data anew, under the newest key and with the same context; the plaintext stays inside the library.
+/// Seals encrypted data again, under the newest key and with the same context; the plaintext stays inside the library.
 ///
-/// `encrypted_data` is base64 text of sealed data under any key that is accepted, or, with the setting cbc "open" and no
-/// context, of the original's AES-CBC. `*out` receives base64 text of sealed data; free it with `sealgate_buffer_free`. On
+/// `encrypted_data` is base64 text of data sealed under any accepted key or, with the setting cbc "open" and no context, of
+/// the original program's AES-CBC. `*out` receives base64 text of sealed data; free it with `sealgate_buffer_free`. On
 /// failure it is empty.
-/// Statuses: NULL_POINTER, DECRYPT_FAILED (one for every cause), KEY_RETIRED, INVALID_ARGUMENT (AES-CBC while the setting
+/// Statuses: NULL_POINTER, DECRYPT_FAILED (the same for every cause), KEY_RETIRED, INVALID_ARGUMENT (AES-CBC while the setting
 /// cbc is "seal"), CRYPTO. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes; `out` is NULL or may be written.
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_rewrap_data(
@@ -260,7 +261,7 @@ pub unsafe extern "C" fn sealgate_rewrap_data(
     }
 }
 
-/// Replaces all but the first `visible_chars` characters of a UTF-8 text by `*`. The original program's default is 3.
+/// Replaces all but the first `visible_chars` characters of a UTF-8 text with `*`. The original program's default is 3.
 ///
 /// `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
@@ -274,7 +275,7 @@ pub unsafe extern "C" fn sealgate_rewrap_data(
 /// ```
 ///
 /// # Safety
-/// `data` is NULL or has its size; `out` is NULL or may be written.
+/// `data` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_mask_data(
@@ -294,12 +295,12 @@ pub unsafe extern "C" fn sealgate_mask_data(
     })
 }
 
-/// Counts a request of a user and says whether it may go on.
+/// Counts a user's request and reports whether it is admitted.
 ///
-/// `user` is any UTF-8 name. `*allowed` is 1 where the request is admitted, which counts it, and 0 where it is not: that is
-/// no error, the status is OK. `*remaining` is how many requests the user has left. `*retry_after_ms` is 0, or after a
-/// refusal the milliseconds to wait. Where the limit is switched off (max_requests 0) everything is admitted and
-/// `*remaining` is UINT32_MAX. On failure all three are 0.
+/// `user` is any UTF-8 name. `*allowed` is 1 if the request is admitted, which counts it, and 0 if not; that is not an
+/// error, and the status is OK. `*remaining` is the number of requests the user has left. `*retry_after_ms` is 0, or the
+/// milliseconds to wait if the request is not admitted. If the limit is disabled (max_requests 0), every request is
+/// admitted and `*remaining` is UINT32_MAX. On failure all three are 0.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
 ///
 /// ```c
@@ -307,12 +308,12 @@ pub unsafe extern "C" fn sealgate_mask_data(
 /// uint32_t remaining;
 /// uint64_t wait;
 /// if (sealgate_enforce_rate_limit(gate, SEALGATE_LITERAL("alice"), &allowed, &remaining, &wait) == SEALGATE_STATUS_OK && !allowed) {
-///     printf("come back in %llu ms\n", (unsigned long long)wait);
+///     printf("retry in %llu ms\n", (unsigned long long)wait);
 /// }
 /// ```
 ///
 /// # Safety
-/// `gate` is NULL or live; `user` is NULL or has its size; the outputs are NULL or may be written.
+/// `gate` is NULL or live; `user` is NULL or valid for its size; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_enforce_rate_limit(
@@ -351,10 +352,10 @@ pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
-/// Runs one call with one output on a gate. A gate on which a call panicked is not used again.
+/// Runs one call with one output on a gate. After a call has panicked, the gate refuses further use.
 ///
 /// # Safety
-/// `gate` is NULL or live; `out` is NULL or may be written.
+/// `gate` is NULL or live; `out` is NULL or writable.
 pub(super) unsafe fn call<T>(
     gate: *const SealgateGate,
     out: *mut T,
@@ -371,8 +372,7 @@ pub(super) unsafe fn call<T>(
     }
 }
 
-/// Runs one call on a gate, or where it cannot be used on the reason for that. A gate on which a call panicked is not used
-/// again.
+/// Runs one call on a gate, or on the reason why it cannot be used: after a panic it refuses further use.
 ///
 /// # Safety
 /// `gate` is NULL or live.

@@ -1,4 +1,4 @@
-//! Pointers from C as slices and references.
+//! Converts pointers from C to slices and references.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -21,9 +21,11 @@ pub(super) unsafe fn bytes<'a>(
         return Err(Failure::null(what));
     }
     if isize::try_from(size).is_err() {
-        return Err(Failure::invalid(format!("The size of {what} is no size.")));
+        return Err(Failure::invalid(format!(
+            "The size of {what} is too large."
+        )));
     }
-    // SAFETY: not NULL, of a size that a slice may have, and readable for `'a` by this function's contract.
+    // SAFETY: not NULL, of a valid slice size, and readable for `'a` by this function's contract.
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), size) })
 }
 
@@ -60,10 +62,10 @@ pub(super) unsafe fn handle_mut<'a, T>(handle: *mut T, what: &str) -> Result<&'a
     unsafe { handle.as_mut() }.ok_or_else(|| Failure::null(what))
 }
 
-/// An output place that must not be NULL, set to what "nothing" looks like before anything can fail.
+/// An output that must not be NULL, set to `nothing` before anything can fail.
 ///
 /// # Safety
-/// Unless it is NULL, `out` may be written and nobody else uses it for `'a`. It need not be initialised.
+/// Unless it is NULL, `out` is writable and nobody else uses it for `'a`. It need not be initialised.
 pub(super) unsafe fn output<'a, T>(
     out: *mut T,
     nothing: T,
@@ -72,24 +74,24 @@ pub(super) unsafe fn output<'a, T>(
     if out.is_null() {
         return Err(Failure::null(what));
     }
-    // SAFETY: not NULL and writable by this function's contract; `write` does not read or drop what was there.
+    // SAFETY: not NULL and writable by this function's contract; `write` neither reads nor drops the old value.
     unsafe {
         out.write(nothing);
         Ok(&mut *out)
     }
 }
 
-/// Room for bytes by pointer and length, NULL only with length 0; it must not overlap what is read meanwhile.
+/// An output buffer by pointer and length, NULL only with length 0; it must not overlap the inputs.
 ///
 /// # Safety
-/// Unless it is NULL, `out` has room for `size` bytes that nobody else uses for `'a`, `inputs` excepted: that is checked.
+/// Unless it is NULL, `out` has room for `size` bytes that nobody else uses for `'a`, except as `inputs`, which is checked.
 pub(super) unsafe fn place<'a>(
     out: *mut c_void,
     size: usize,
     inputs: &[&[u8]],
     what: &str,
 ) -> Result<&'a mut [u8], Failure> {
-    // SAFETY: the contract is the same; what comes back is used for its address and length only.
+    // SAFETY: the contract is the same; only the address and length of the result are used.
     let range = unsafe { bytes(out, size, what) }?.as_ptr_range();
     let overlaps = |input: &&[u8]| {
         let input = input.as_ptr_range();
@@ -101,15 +103,15 @@ pub(super) unsafe fn place<'a>(
     if size == 0 {
         return Ok(&mut []);
     }
-    // SAFETY: not NULL and of a size that a slice may have, as `bytes` has checked; nobody else uses it, by this
-    // function's contract and the check above. Memory of C has some value in every byte.
+    // SAFETY: not NULL and of a valid slice size, as `bytes` has checked; nobody else uses it, by this function's contract
+    // and the check above. In memory from C every byte is initialised.
     Ok(unsafe { std::slice::from_raw_parts_mut(out.cast(), size) })
 }
 
-/// Lends a part of a handle's to the caller: NULL and 0 where there is none.
+/// Gives the caller a borrowed part of a handle: NULL and 0 if there is none.
 ///
 /// # Safety
-/// `object` is NULL or live; the outputs are NULL or may be written.
+/// `object` is NULL or live; the outputs are NULL or writable.
 pub(super) unsafe fn lend<T>(
     object: *const T,
     what: &str,

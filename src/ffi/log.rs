@@ -1,4 +1,4 @@
-//! Log lines for the host.
+//! Passes log lines to the host.
 
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -10,22 +10,22 @@ use super::{Failure, SealgateStatus, boundary};
 use crate::base::fork;
 use crate::logging;
 
-/// For `sealgate_set_log`: something failed.
+/// For `sealgate_set_log`: errors.
 pub const SEALGATE_LOG_ERROR: i32 = 1;
-/// For `sealgate_set_log`: something is not as it should be.
+/// For `sealgate_set_log`: warnings.
 pub const SEALGATE_LOG_WARN: i32 = 2;
-/// For `sealgate_set_log`: a line for each request, and what begins and ends.
+/// For `sealgate_set_log`: one line per request, and starts and stops.
 pub const SEALGATE_LOG_INFO: i32 = 3;
-/// For `sealgate_set_log`: for whoever looks for a fault.
+/// For `sealgate_set_log`: details for debugging.
 pub const SEALGATE_LOG_DEBUG: i32 = 4;
 
-/// Takes a log line: a level (SEALGATE_LOG_...), a target such as "sealgate::access", and the message with its fields as
-/// name=value. The texts are UTF-8, have no NUL and no line break at their end, and are lent for the call only.
+/// Receives a log line: a level (SEALGATE_LOG_...), a target such as "sealgate::access", and the message with its fields as
+/// name=value. The texts are UTF-8, have neither a NUL nor a line break at the end, and are valid only during the call.
 ///
-/// Names in it are masked, control characters escaped, and no secret is in it. It runs on whichever thread has something
-/// to say, several at a time, those of the host included while they are in a call. What it does must be short: requests
-/// wait for it. It may call the library; lines that come of that are lost. `sealgate_server_stop` and
-/// `sealgate_server_free` answer WOULD_DEADLOCK in it. It must return: no longjmp out of it, no C++ exception.
+/// User names in it are masked, control characters are escaped, and it contains no secrets. The callback runs on whichever
+/// thread logs, including the host's threads during a call, and on several threads at a time. It must be fast: requests
+/// wait for it. It may call the library, but log lines that this causes are dropped. `sealgate_server_stop` and
+/// `sealgate_server_free` return WOULD_DEADLOCK in it. It must return: no longjmp out of it, no C++ exception.
 ///
 /// ```c
 /// static void on_line(int32_t level, const char *target, size_t target_size, const char *line, size_t line_size, void *user)
@@ -53,7 +53,7 @@ struct Target {
 impl Target {
     fn tell(&self, level: Level, of: &str, line: &[u8]) {
         call_host(ANY_SERVER, || {
-            // SAFETY: the host has promised that it may be called so; both texts live until it returns.
+            // SAFETY: the host has promised that this call is allowed; both texts live until it returns.
             unsafe {
                 (self.callback)(
                     level as i32,
@@ -70,14 +70,14 @@ impl Target {
 
 static TARGET: RwLock<Option<Arc<Target>>> = RwLock::new(None);
 
-/// Hands the library's log lines to `callback`, those up to `max_level` (SEALGATE_LOG_...; 0 is none). Without it nothing
-/// is logged. NULL ends it.
+/// Passes the library's log lines up to `max_level` (SEALGATE_LOG_...; 0 is none) to `callback`. Without a callback nothing
+/// is logged. NULL removes it.
 ///
-/// It is for the whole process, and takes the place of an earlier one. `drop`, which may be NULL, is called with `user`
-/// when no thread will be in `callback` any more: after the place has been taken or the logging ended, or, where this call
-/// fails, before it returns. The library logs to nothing of the host's by itself, and to no other copy of it in the
-/// process. A child after fork() goes on with it.
-/// Statuses: INVALID_ARGUMENT (no such level), WRONG_STATE (the host is a Rust program with a logger of its own).
+/// The callback applies to the whole process and replaces an earlier one. `drop`, which may be NULL, is called with `user`
+/// once no thread is in `callback` any more: after the callback has been replaced or removed or, if this call fails, before
+/// it returns. The library writes to no log of the host without this call, and other copies of the library in the process
+/// are not affected. A forked child keeps the callback.
+/// Statuses: INVALID_ARGUMENT (no such level), WRONG_STATE (the host is a Rust program with its own logger).
 /// Thread safety: any thread. Since 0.1.
 ///
 /// ```c
@@ -87,7 +87,7 @@ static TARGET: RwLock<Option<Arc<Target>>> = RwLock::new(None);
 /// ```
 ///
 /// # Safety
-/// `callback` and `drop` are what their types say, from any thread.
+/// `callback` and `drop` behave as their types document, on any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_log(
@@ -122,14 +122,14 @@ pub unsafe extern "C" fn sealgate_set_log(
     })
 }
 
-/// Makes ours the logger of this copy of the library, once.
+/// Installs our logger in this copy of the library, once.
 fn install() -> Result<(), Failure> {
     static OURS: OnceLock<bool> = OnceLock::new();
     match OURS.get_or_init(|| log::set_logger(&HostLogger).is_ok()) {
         true => Ok(()),
         false => Err(Failure::new(
             SealgateStatus::WrongState,
-            "The process has a logger already.",
+            "The process already has a logger.",
         )),
     }
 }
@@ -142,7 +142,7 @@ impl Log for HostLogger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // What a callback causes itself would come without end.
+        // Logging what a callback itself causes would recurse without end.
         if !self.enabled(record.metadata()) || is_inside_any() {
             return;
         }
@@ -154,7 +154,7 @@ impl Log for HostLogger {
         drop(place);
         logging::with_message(record, |line| {
             let (level, of, line) = (record.level(), record.target().to_owned(), line.to_owned());
-            // The host may take locks of its own, or call the library: no lock of ours may be held then.
+            // The host may take its own locks or call the library: none of our locks may be held then.
             fork::afterwards(move || target.tell(level, &of, &line));
         });
     }

@@ -1,4 +1,4 @@
-//! `sealgate_login` and `sealgate_secure_data`: what the callbacks for accounts and for /secure-data are given.
+//! `sealgate_login` and `sealgate_secure_data`: the arguments of the callbacks for logins and for /secure-data.
 
 use std::ffi::{c_char, c_void};
 
@@ -9,9 +9,9 @@ use crate::Secret;
 use crate::api::HostLogin;
 use crate::base::names::valid_scope;
 
-/// A login that a callback decides about.
+/// A login attempt that a callback decides.
 ///
-/// Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
+/// Thread safety: one thread at a time, during the callback only. It belongs to the library: do not free it.
 pub struct SealgateLogin<'a> {
     login: &'a HostLogin<'a>,
     client: String,
@@ -32,13 +32,13 @@ impl<'a> SealgateLogin<'a> {
     }
 }
 
-/// The name that wants to log in, as UTF-8 text without a NUL at its end: 1 to 256 characters, no control characters.
+/// The user name, as UTF-8 text, not NUL-terminated: 1 to 256 characters, no control characters.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
 ///
 /// # Safety
-/// `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+/// `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_username(
@@ -54,14 +54,13 @@ pub unsafe extern "C" fn sealgate_login_username(
     }
 }
 
-/// The password that came with it, a secret, as UTF-8 text without a NUL at its end. It may be empty and have any
-/// characters.
+/// The password, a secret, as UTF-8 text, not NUL-terminated. It may be empty and contain any characters.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
 ///
 /// # Safety
-/// `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+/// `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_password(
@@ -77,13 +76,13 @@ pub unsafe extern "C" fn sealgate_login_password(
     }
 }
 
-/// Who is asking, as with `sealgate_request_client`: an IP address as text, or "unix", without a NUL at its end.
+/// The client, as with `sealgate_request_client`: an IP address as text, or "unix", not NUL-terminated.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
 ///
 /// # Safety
-/// `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+/// `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_client(
@@ -99,13 +98,13 @@ pub unsafe extern "C" fn sealgate_login_client(
     }
 }
 
-/// The request's id, as with `sealgate_request_id`, without a NUL at its end.
+/// The request's id, as with `sealgate_request_id`, not NUL-terminated.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
 ///
 /// # Safety
-/// `login` is NULL or what the running callback was given; the outputs are NULL or may be written.
+/// `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_request_id(
@@ -121,14 +120,15 @@ pub unsafe extern "C" fn sealgate_login_request_id(
     }
 }
 
-/// Lets the user in, if the callback then returns 0.
+/// Allows the login, if the callback then returns 0.
 ///
-/// `scope` is what the user's tokens may be used for at most, names with single spaces between, such as
-/// "secure-data encrypt decrypt"; empty: for routes that want any token. It is copied.
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it is no scope). Thread safety: within the callback. Since 0.1.
+/// `scope` is the most that the user's tokens may be used for: names separated by single spaces, such as "secure-data
+/// encrypt decrypt". With an empty one the tokens are accepted only by routes that require no particular scope. It is
+/// copied.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (a malformed scope). Thread safety: within the callback. Since 0.1.
 ///
 /// # Safety
-/// `login` is NULL or what the running callback was given; `scope` is NULL or has its size.
+/// `login` is NULL or the one that the running callback received; `scope` is NULL or valid for its size.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_allow(
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn sealgate_login_allow(
         };
         if !valid_scope(scope) {
             return Err(Failure::invalid(
-                "scope must be names with single spaces between.",
+                "scope must be names separated by single spaces.",
             ));
         }
         login.allowed = Some(scope.to_owned());
@@ -152,9 +152,9 @@ pub unsafe extern "C" fn sealgate_login_allow(
     })
 }
 
-/// The place for the data of /secure-data.
+/// Receives the data of /secure-data.
 ///
-/// Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
+/// Thread safety: one thread at a time, during the callback only. It belongs to the library: do not free it.
 #[derive(Default)]
 pub struct SealgateSecureData {
     data: Option<Secret>,
@@ -166,12 +166,12 @@ impl SealgateSecureData {
     }
 }
 
-/// Sets the data that /secure-data shows this time, encrypted. It is copied, and the copy is wiped after use.
+/// Sets the data that /secure-data returns, encrypted, for this request. It is copied, and the copy is wiped after use.
 ///
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
 ///
 /// # Safety
-/// `secure_data` is NULL or what the running callback was given; `data` is NULL or has its size.
+/// `secure_data` is NULL or the one that the running callback received; `data` is NULL or valid for its size.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_secure_data_set(

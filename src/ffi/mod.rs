@@ -1,8 +1,8 @@
-//! The C interface: checks pointers, catches panics, and calls what the rest of the crate does. No logic of its own.
+//! The C interface: checks pointers, catches panics, and calls the rest of the crate. It contains no logic.
 //!
 //! `include/sealgate.h` is generated from these files, comments included. Everything that can fail goes through
-//! [`boundary`]: outputs are written only on success, the sentence of a failure is kept for the calling thread, and no
-//! panic crosses into C.
+//! [`boundary`]: outputs are written only on success, the error sentence is kept for the calling thread, and no panic
+//! crosses into C.
 
 mod buffer;
 mod bytes;
@@ -38,7 +38,7 @@ pub(crate) use status::SealgateStatus;
 use crate::Error;
 use crate::base::fork;
 
-/// Why a call fails: its status and a sentence for people.
+/// Why a call failed: its status and a sentence for people.
 struct Failure {
     status: SealgateStatus,
     sentence: String,
@@ -67,13 +67,13 @@ impl From<Error> for Failure {
     }
 }
 
-/// Runs the work of an export; every failure and every panic becomes a status.
+/// Runs the body of an export; every failure and every panic becomes a status.
 fn boundary(work: impl FnOnce() -> Result<(), Failure>) -> SealgateStatus {
     let _section = fork::section();
     let _call = Call::enter();
-    // What the work was changing is dropped or marked unusable by its caller, so nothing half-changed is seen later.
+    // The caller drops what the body was changing or marks it unusable, so nothing half-changed is seen later.
     let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        // Dropping what was thrown may itself panic.
+        // Dropping the panic payload may itself panic.
         let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
         Err(Failure::new(
             SealgateStatus::Panic,
@@ -89,7 +89,7 @@ fn boundary(work: impl FnOnce() -> Result<(), Failure>) -> SealgateStatus {
     }
 }
 
-/// The same for a call on a handle: that it panicked is kept in `broken`.
+/// The same for a call on a handle; a panic is recorded in `broken`.
 fn boundary_of(
     broken: Option<&AtomicBool>,
     work: impl FnOnce() -> Result<(), Failure>,
@@ -101,7 +101,7 @@ fn boundary_of(
     status
 }
 
-/// Frees what a constructor gave out, whatever its destructor does.
+/// Frees what a constructor returned, even if its destructor panics.
 ///
 /// # Safety
 /// `handle` is NULL or came from `Box::into_raw` and is not used again.
@@ -109,7 +109,7 @@ unsafe fn free_handle<T>(handle: *mut T) {
     if handle.is_null() {
         return;
     }
-    // SAFETY: by this function's contract it is a box that nobody else owns.
+    // SAFETY: by this function's contract it is a box with no other owner.
     let boxed = unsafe { Box::from_raw(handle) };
     let _section = fork::section();
     let _call = Call::enter();

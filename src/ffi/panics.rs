@@ -1,7 +1,8 @@
-//! What a panic inside says: where it happened, to the host's log callback. The host's standard error is the host's.
+//! Reports a panic inside the library, with its location, to the host's log callback, and writes nothing to standard error,
+//! which belongs to the host.
 //!
-//! The shared library brings a copy of Rust's standard library along, whose panic hook is nobody else's. A host in Rust
-//! that calls these exports may share it: then its own hook goes on reporting its own panics.
+//! The shared library has its own copy of Rust's standard library, and so its own panic hook. A Rust host that calls these
+//! exports may share the copy: its own hook then still reports its own panics.
 
 use std::cell::Cell;
 use std::panic::{self, PanicHookInfo};
@@ -12,11 +13,11 @@ use crate::base::threads;
 use crate::logging;
 
 thread_local! {
-    /// How many exports this thread is in.
+    /// The number of exports that this thread is in.
     static CALLS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// While it lives, this thread is in an export.
+/// This thread is in an export while the value lives.
 pub(super) struct Call;
 
 impl Call {
@@ -34,10 +35,10 @@ impl Drop for Call {
     }
 }
 
-/// Makes ours the panic hook, once. Nobody waits for it: in a child that was forked off meanwhile that would be for ever.
+/// Installs our panic hook, once. No thread waits for another here: in a child forked meanwhile that would hang for ever.
 fn install() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
-    // The hook cannot be changed by a thread that is panicking: the next call will do it.
+    // A panicking thread cannot change the hook: the next call installs it.
     if INSTALLED.load(Ordering::Relaxed) || std::thread::panicking() {
         return;
     }
@@ -53,7 +54,7 @@ fn install() {
 fn is_ours(panicked: &PanicHookInfo<'_>) -> bool {
     CALLS.try_with(Cell::get).unwrap_or(0) > 0
         || threads::is_ours()
-        // It starts threads of its own, and they panic where a client vanishes.
+        // It starts its own threads, which panic when a client disconnects.
         || panicked
             .location()
             .is_some_and(|place| place.file().contains("tiny_http"))

@@ -1,4 +1,4 @@
-//! `sealgate_request`: what a route's callback gets to see.
+//! `sealgate_request`: the request that a route's callback receives.
 
 use std::ffi::{c_char, c_void};
 use std::net::IpAddr;
@@ -9,9 +9,9 @@ use super::input::{handle, lend, output, text};
 use super::{SealgateStatus, boundary};
 use crate::api::HostCall;
 
-/// A request, lent to a route's callback.
+/// A request, valid during a route's callback.
 ///
-/// Thread safety: may be read by any number of threads, during the callback only. It is the library's: nobody frees it.
+/// Thread safety: may be read by any number of threads, during the callback only. It belongs to the library: do not free it.
 pub struct SealgateRequest<'a> {
     call: &'a HostCall<'a>,
     claims: Option<SealgateClaims>,
@@ -38,15 +38,14 @@ pub(super) fn address_text(address: Option<IpAddr>) -> String {
     address.map_or("unix".to_owned(), |address| address.to_string())
 }
 
-/// The method, such as "GET", without a NUL at its end. A HEAD request has "HEAD", and is answered like GET: the library leaves
-/// the body out.
+/// The method, such as "GET", not NUL-terminated. A HEAD request has "HEAD" and is answered like GET: the library omits the
+/// body.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; the outputs are NULL or may be
-/// written.
+/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_method(
@@ -62,14 +61,13 @@ pub unsafe extern "C" fn sealgate_request_method(
     }
 }
 
-/// The path as it came, percent-encoded where the client did so, without query and without a NUL at its end.
+/// The path as received, percent-encoded if the client encoded it, without the query, not NUL-terminated.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; the outputs are NULL or may be
-/// written.
+/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_path(
@@ -85,15 +83,14 @@ pub unsafe extern "C" fn sealgate_request_path(
     }
 }
 
-/// What follows the first question mark of the target, as it came, without a NUL at its end.
+/// The part of the target after the first question mark, as received, not NUL-terminated.
 ///
-/// `*out` is valid during the callback; `*out_size` is its length. Where there is no
-/// question mark, as on failure, they are NULL and 0.
+/// `*out` is valid during the callback; `*out_size` is its length. If there is no question mark, they are
+/// NULL and 0, as on failure.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; the outputs are NULL or may be
-/// written.
+/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_query(
@@ -114,15 +111,15 @@ pub unsafe extern "C" fn sealgate_request_query(
     }
 }
 
-/// The first header field of this name, in any case, as it came. The bytes need not be UTF-8.
+/// The value of the first header field of this name, in any case, as received. The bytes need not be UTF-8.
 ///
-/// `*out` is valid during the callback; `*out_size` is its length. Where there is no
-/// such field, as on failure, they are NULL and 0; an empty value is not NULL.
+/// `*out` is valid during the callback; `*out_size` is its length. If there is no such field, they are NULL
+/// and 0, as on failure; an empty value is not NULL.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; `name` is NULL or has its size; the outputs are NULL or may be
-/// written.
+/// `request` is NULL or the one that the running callback received; `name` is NULL or valid for its
+/// size; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_header(
@@ -141,15 +138,15 @@ pub unsafe extern "C" fn sealgate_request_header(
     }
 }
 
-/// What the path has in the place of `{name}`, as it came, percent-encoded where the client did so.
+/// The part of the path that matches `{name}`, as received, percent-encoded if the client encoded it.
 ///
-/// `*out` is valid during the callback; `*out_size` is its length. Where the route has no
-/// such parameter, as on failure, they are NULL and 0.
+/// `*out` is valid during the callback; `*out_size` is its length. If the route has no such parameter, they are NULL and 0,
+/// as on failure.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; `name` is NULL or has its size; the outputs are NULL or may be
-/// written.
+/// `request` is NULL or the one that the running callback received; `name` is NULL or valid for its
+/// size; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_parameter(
@@ -168,14 +165,13 @@ pub unsafe extern "C" fn sealgate_request_parameter(
     }
 }
 
-/// The whole body, decoded from its transfer coding; any bytes.
+/// The whole body, with its transfer coding removed; any bytes.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; the outputs are NULL or may be
-/// written.
+/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_body(
@@ -191,15 +187,14 @@ pub unsafe extern "C" fn sealgate_request_body(
     }
 }
 
-/// The other end of the connection: an IP address as text, or "unix" on a Unix socket, without a NUL at its end. Behind a
+/// The other end of the connection: an IP address as text, or "unix" on a Unix socket, not NUL-terminated. Behind a
 /// proxy it is the proxy.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; the outputs are NULL or may be
-/// written.
+/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_peer(
@@ -215,15 +210,14 @@ pub unsafe extern "C" fn sealgate_request_peer(
     }
 }
 
-/// Who is asking, by whom limits count: the other end of the connection or, where that is a trusted proxy (setting
-/// trusted_proxies), the client that it names. An IP address as text, or "unix", without a NUL at its end.
+/// The client that limits apply to: the other end of the connection or, if that is a trusted proxy (setting
+/// trusted_proxies), the client that the proxy names. An IP address as text, or "unix", not NUL-terminated.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; the outputs are NULL or may be
-/// written.
+/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_client(
@@ -239,14 +233,13 @@ pub unsafe extern "C" fn sealgate_request_client(
     }
 }
 
-/// The request's id, without a NUL at its end: the answer's X-Request-Id and the line of the log have the same.
+/// The request's id, not NUL-terminated, as in the response's X-Request-Id and in the log line.
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; the outputs are NULL or may be
-/// written.
+/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_id(
@@ -262,13 +255,13 @@ pub unsafe extern "C" fn sealgate_request_id(
     }
 }
 
-/// The checked claims of the request's token; NULL where the route needs none.
+/// The verified claims of the request's token; NULL if the route requires none.
 ///
-/// `*out` is borrowed from the request: valid during the callback, and not to be freed. On failure it is NULL.
+/// `*out` belongs to the request: it is valid during the callback and must not be freed. On failure it is NULL.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
 ///
 /// # Safety
-/// `request` is NULL or what the running callback was given; `out` is NULL or may be written.
+/// `request` is NULL or the one that the running callback received; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_claims(

@@ -1,4 +1,4 @@
-//! `sealgate_response`: what a route's callback answers.
+//! `sealgate_response`: the response of a route's callback.
 
 use std::ffi::{c_char, c_void};
 
@@ -6,9 +6,9 @@ use super::input::{bytes, handle_mut, text};
 use super::{SealgateStatus, boundary};
 use crate::api::Response;
 
-/// The answer that a route's callback fills. It begins as 200 without a body.
+/// The response that a route's callback fills in. It starts as 200 without a body.
 ///
-/// Thread safety: one thread at a time, during the callback only. It is the library's: nobody frees it.
+/// Thread safety: one thread at a time, during the callback only. It belongs to the library: do not free it.
 pub struct SealgateResponse {
     pub(super) response: Response,
 }
@@ -26,7 +26,7 @@ impl SealgateResponse {
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT. Thread safety: within the callback. Since 0.1.
 ///
 /// # Safety
-/// `response` is NULL or what the running callback was given.
+/// `response` is NULL or the one that the running callback received.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_response_set_status(
@@ -40,15 +40,15 @@ pub unsafe extern "C" fn sealgate_response_set_status(
     })
 }
 
-/// Sets a header field, in the place of an earlier one of the same name. Both texts are copied.
+/// Sets a header field, replacing an earlier one of the same name. Both texts are copied.
 ///
-/// Fields that say where an answer ends and what becomes of the connection (Content-Length, Connection, Date, ...) are
-/// the library's. An answer with a body should have a Content-Type.
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the name is no token, the value has control characters, or the
-/// field is the library's). Thread safety: within the callback. Since 0.1.
+/// The library sets the fields that determine the end of the response and the use of the connection (Content-Length,
+/// Connection, Date, ...). A response with a body should have a Content-Type.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the name is not a token, the value has control characters, or
+/// the library sets the field). Thread safety: within the callback. Since 0.1.
 ///
 /// # Safety
-/// `response` is NULL or what the running callback was given; the texts are NULL or have their sizes.
+/// `response` is NULL or the one that the running callback received; the texts are NULL or valid for their sizes.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_response_set_header(
@@ -69,12 +69,12 @@ pub unsafe extern "C" fn sealgate_response_set_header(
     })
 }
 
-/// Sets the body, in the place of an earlier one. The bytes are copied.
+/// Sets the body, replacing an earlier one. The bytes are copied.
 ///
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
 ///
 /// # Safety
-/// `response` is NULL or what the running callback was given; `data` is NULL or has its size.
+/// `response` is NULL or the one that the running callback received; `data` is NULL or valid for its size.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_response_set_body(

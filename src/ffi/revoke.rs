@@ -1,4 +1,4 @@
-//! Tokens that are taken back, as functions of a gate; and the audit events of what is done through the C interface.
+//! Revocation of tokens, as functions of a gate; and the audit events of operations through the C interface.
 
 use std::ffi::c_char;
 
@@ -9,16 +9,17 @@ use super::{Failure, SealgateStatus};
 use crate::gate::audit::{Asker, Event};
 use crate::{Error, Gate};
 
-/// Takes a token back: an access token with the login that it comes from, or a refresh token with its login.
+/// Revokes a token: an access token together with the login that it belongs to, or a refresh token together with its login.
 ///
-/// Every gate and server that uses the same data directory refuses it within a second, until it would have expired.
-/// `*out` receives the user that it was for; free it with `sealgate_buffer_free`. On failure it is empty.
+/// Every gate and server with the same data directory rejects it within a second, until it would have expired. `*out`
+/// receives the user that it was issued to; free it with `sealgate_buffer_free`. On failure it is empty. Revoking a token
+/// again succeeds.
 /// Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
-/// TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that do not die with the gate), STORE. One that was taken back
-/// before stays so: OK. Thread safety: any thread. Since 0.1.
+/// TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE. Thread safety: any thread. Since
+/// 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; `token` is NULL or has its size; `out` is NULL or may be written.
+/// `gate` is NULL or live; `token` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_token(
@@ -40,14 +41,15 @@ pub unsafe extern "C" fn sealgate_revoke_token(
     }
 }
 
-/// Takes a token back by its own id (`sealgate_claims_id`), or a login by its (the claim sid).
+/// Revokes a token by its id (`sealgate_claims_id`), or a login by its id (the claim sid).
 ///
-/// `expires_at`, in seconds since 1970-01-01 UTC, is when it ends by itself, until when this is remembered; 0 where that is not
-/// known. Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be an id), SETTING, STORE.
+/// `expires_at`, in seconds since 1970-01-01 UTC, is when it expires; the revocation is kept until then. 0 if that is not
+/// known.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid id), SETTING, STORE.
 /// Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; `id` is NULL or has its size.
+/// `gate` is NULL or live; `id` is NULL or valid for its size.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_token_id(
@@ -69,14 +71,14 @@ pub unsafe extern "C" fn sealgate_revoke_token_id(
     }
 }
 
-/// Takes back all tokens of a user that were issued until now, and ends all logins. The original program's tokens, which do not
-/// say when they were issued, are refused from now on.
+/// Revokes all tokens issued to a user until now, and ends all the user's logins. The original program's tokens, which do
+/// not record when they were issued, are rejected from now on.
 ///
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (it cannot be a name), SETTING, STORE.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid name), SETTING, STORE.
 /// Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; `user` is NULL or has its size.
+/// `gate` is NULL or live; `user` is NULL or valid for its size.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_user(
@@ -95,7 +97,7 @@ pub unsafe extern "C" fn sealgate_revoke_user(
     }
 }
 
-/// What is no text is no token either.
+/// Bytes that are not UTF-8 are not a token either.
 ///
 /// # Safety
 /// As [`bytes`].
@@ -109,7 +111,7 @@ pub(super) unsafe fn token_text<'a>(
     Ok(std::str::from_utf8(token).unwrap_or("\u{fffd}"))
 }
 
-/// Tells the audit trail how it ended, and passes that on.
+/// Records the result in the audit trail and returns it.
 pub(super) fn told<T>(
     gate: &Gate,
     event: &'static str,

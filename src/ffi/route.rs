@@ -1,4 +1,4 @@
-//! What the host brings to a server: routes, accounts, the data of /secure-data.
+//! What the host adds to a server: routes, a login callback, and the data of /secure-data.
 
 use std::ffi::{c_char, c_void};
 
@@ -13,22 +13,22 @@ use crate::Error;
 use crate::api::{HostCall, HostRoute, Method, Response};
 use crate::base::http_syntax::is_token;
 
-/// For `sealgate_server_route`: only for holders of a token; the callback gets its checked claims.
+/// For `sealgate_server_route`: requests need a token; the callback gets its verified claims.
 pub const SEALGATE_ROUTE_TOKEN: u32 = 1;
-/// For `sealgate_server_route`: only as often as the gate's limit admits, counted with the user's other requests. Needs
+/// For `sealgate_server_route`: the gate's rate limit applies, shared with the user's other requests. Needs
 /// SEALGATE_ROUTE_TOKEN.
 pub const SEALGATE_ROUTE_LIMITED: u32 = 2;
-/// For `sealgate_server_route`: the callback may wait for something (a database, another server). It then runs where nobody
-/// else waits with it.
+/// For `sealgate_server_route`: the callback may block (on a database, another server). It then runs on a thread where it
+/// delays no other connection.
 pub const SEALGATE_ROUTE_BLOCKING: u32 = 4;
 
-/// Answers a request: fills `response` and returns 0. Any other return value is a failure, which is logged and answered
-/// with 500.
+/// Answers a request: fills in `response` and returns 0. Any other return value is a failure; it is logged and the client
+/// gets 500.
 ///
-/// It runs on the server's threads, several at a time. `request`, `response` and all that is read from them are lent for
-/// the call only. It may call everything but `sealgate_server_stop` and `sealgate_server_free` of its own server, which
-/// answer WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception. A child process that it forks may use gates;
-/// if it returns from the callback, it ends as with _exit(0).
+/// It runs on the server's threads, several at a time. `request`, `response` and everything read from them are valid only
+/// during the call. It may call everything except `sealgate_server_stop` and `sealgate_server_free` of its own server,
+/// which return WOULD_DEADLOCK. It must return: no longjmp out of it, no C++ exception. A child process that it forks may
+/// use gates; if the child returns from the callback, it ends as with _exit(0).
 ///
 /// ```c
 /// static int32_t show_order(const sealgate_request *request, sealgate_response *response, void *user)
@@ -52,11 +52,11 @@ pub type SealgateRouteCallback = Option<
     ) -> i32,
 >;
 
-/// Decides about a login: reads name and password from `login`, calls `sealgate_login_allow` where they are right, and
-/// returns 0. Whoever was not allowed is denied, and so is everybody where it returns anything else.
+/// Decides a login: reads name and password from `login`, calls `sealgate_login_allow` if they are right, and returns 0.
+/// Without that call, or with any other return value, the login is denied.
 ///
-/// It runs on the server's threads for what takes long, several at a time. `login` and all that is read from it are lent
-/// for the call only. What it may call, and how it must return, is as with `sealgate_route_callback`.
+/// It runs on the server's threads for blocking work, several at a time. `login` and everything read from it are valid only
+/// during the call. The rules for what it may call and how it must return are those of `sealgate_route_callback`.
 ///
 /// ```c
 /// static int32_t authenticate(sealgate_login *login, void *user)
@@ -70,17 +70,17 @@ pub type SealgateRouteCallback = Option<
 ///     if (is_right(user, name, name_size, password, password_size)) {
 ///         return sealgate_login_allow(login, SEALGATE_LITERAL("secure-data")) == SEALGATE_STATUS_OK ? 0 : -1;
 ///     }
-///     return 0; // nobody was allowed: denied
+///     return 0; // not allowed: denied
 /// }
 /// ```
 pub type SealgateAuthenticateCallback =
     Option<unsafe extern "C" fn(login: *mut SealgateLogin<'_>, user: *mut c_void) -> i32>;
 
-/// Supplies the data of /secure-data with `sealgate_secure_data_set`, and returns 0. Anything else, or no data, is answered
-/// with 500.
+/// Supplies the data of /secure-data with `sealgate_secure_data_set`, and returns 0. With any other return value, or
+/// without data, the client gets 500.
 ///
-/// It runs on the server's threads for what takes long, several at a time. `data` is lent for the call only. What it may
-/// call, and how it must return, is as with `sealgate_route_callback`.
+/// It runs on the server's threads for blocking work, several at a time. `data` is valid only during the call. The rules
+/// for what it may call and how it must return are those of `sealgate_route_callback`.
 ///
 /// ```c
 /// static int32_t supply(sealgate_secure_data *data, void *user)
@@ -94,16 +94,16 @@ pub type SealgateSecureDataCallback =
 
 /// Adds a route to a server that has not been started.
 ///
-/// `method` is "GET" (which answers HEAD too), "POST" or another one. `path` begins with a slash; a segment in braces,
-/// as in "/orders/{id}", takes any text. `flags` is a sum of SEALGATE_ROUTE_...; `scope` is the one scope name that the
-/// token needs, empty where any token will do. `callback` answers, with `user`; `drop`, which may be NULL, is called with
-/// `user` when the library will not use it again. That is also so where this call fails: then before it returns.
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (an unknown flag, a path that is malformed or taken, a scope or
-/// a limit without a token), WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+/// `method` is "GET" (which also answers HEAD), "POST" or another one. `path` begins with a slash; a segment in braces, as
+/// in "/orders/{id}", matches any text. `flags` is a sum of SEALGATE_ROUTE_...; `scope` is the one scope name that the
+/// token needs, or empty if any token is accepted. `callback` is called with `user`; `drop`, which may be NULL, is called
+/// with `user` when the library will not use it again or, if this call fails, before it returns.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (an unknown flag, a path that is malformed or already in use, a
+/// scope or a limit without a token), WRONG_STATE (it has been started), FORKED. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `server` is NULL or live; the texts are NULL or have their sizes; `callback` and `drop` are what their types say, from
-/// any thread.
+/// `server` is NULL or live; the texts are NULL or valid for their sizes; `callback` and `drop` behave as their types
+/// document, on any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)] // pointer and size of three texts
@@ -147,14 +147,14 @@ pub unsafe extern "C" fn sealgate_server_route(
     }
 }
 
-/// Gives a server accounts: `POST /login` then takes {"username", "password"} and asks `callback`.
+/// Sets the login callback: `POST /login` then takes {"username", "password"} and calls `callback`.
 ///
-/// It takes the place of an earlier one. Logging in is then offered to everybody who reaches the server, unless the
-/// setting "login" is "off". `user` and `drop` are as with `sealgate_server_route`.
-/// Statuses: NULL_POINTER, WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+/// It replaces an earlier one. Every client that reaches the server can then log in, unless the setting "login" is "off".
+/// `user` and `drop` are as with `sealgate_server_route`.
+/// Statuses: NULL_POINTER, WRONG_STATE (it has been started), FORKED. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `server` is NULL or live; `callback` and `drop` are what their types say, from any thread.
+/// `server` is NULL or live; `callback` and `drop` behave as their types document, on any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_set_authenticate(
@@ -172,10 +172,10 @@ pub unsafe extern "C" fn sealgate_server_set_authenticate(
             server.prepare(|host| {
                 *host = std::mem::take(host).with_logins(move |asked| {
                     let mut login = SealgateLogin::new(asked);
-                    // SAFETY: the host has promised that it may be called so; `login` lives until it returns.
+                    // SAFETY: the host has promised that this call is allowed; `login` lives until it returns.
                     let outcome = call_host(id, || callback(&mut login, user.data()));
                     if outcome != 0 {
-                        log::warn!(returned = outcome; "the callback that authenticates failed; the login is denied");
+                        log::warn!(returned = outcome; "the login callback failed; the login is denied");
                         return None;
                     }
                     login.into_allowed()
@@ -186,13 +186,13 @@ pub unsafe extern "C" fn sealgate_server_set_authenticate(
     }
 }
 
-/// Lets `callback` supply what /secure-data shows, in the place of the settings "secure_data" and "secure_data_file".
+/// Lets `callback` supply the data of /secure-data, instead of the settings "secure_data" and "secure_data_file".
 ///
-/// It takes the place of an earlier one. `user` and `drop` are as with `sealgate_server_route`.
-/// Statuses: NULL_POINTER, WRONG_STATE (it was started), FORKED. Thread safety: any thread. Since 0.1.
+/// It replaces an earlier one. `user` and `drop` are as with `sealgate_server_route`.
+/// Statuses: NULL_POINTER, WRONG_STATE (it has been started), FORKED. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `server` is NULL or live; `callback` and `drop` are what their types say, from any thread.
+/// `server` is NULL or live; `callback` and `drop` behave as their types document, on any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_set_secure_data(
@@ -210,13 +210,15 @@ pub unsafe extern "C" fn sealgate_server_set_secure_data(
             server.prepare(|host| {
                 *host = std::mem::take(host).with_secure_data(move || {
                     let mut data = SealgateSecureData::default();
-                    // SAFETY: the host has promised that it may be called so; `data` lives until it returns.
+                    // SAFETY: the host has promised that this call is allowed; `data` lives until it returns.
                     let outcome = call_host(id, || callback(&mut data, user.data()));
-                    data.into_supplied().filter(|_| outcome == 0).ok_or_else(|| {
-                        Error::Io(format!(
-                            "The callback that supplies the data gave none; it returned {outcome}."
-                        ))
-                    })
+                    data.into_supplied()
+                        .filter(|_| outcome == 0)
+                        .ok_or_else(|| {
+                            Error::Io(format!(
+                                "The secure-data callback set no data; it returned {outcome}."
+                            ))
+                        })
                 });
                 Ok(())
             })
@@ -237,13 +239,13 @@ fn run_route(
     let request = SealgateRequest::new(call);
     let mut response = SealgateResponse::new();
     let called = call_host(server, || {
-        // SAFETY: the host has promised that it may be called so; both live until it returns.
+        // SAFETY: the host has promised that this call is allowed; both live until it returns.
         unsafe { callback(&request, &mut response, user.data()) }
     });
     match called {
         0 => Ok(response.response),
         outcome => Err(Error::Io(format!(
-            "A route's callback failed; it returned {outcome}."
+            "A route callback failed; it returned {outcome}."
         ))),
     }
 }
@@ -251,7 +253,7 @@ fn run_route(
 fn check_flags(flags: u32, scope: &str) -> Result<(), Failure> {
     let known = SEALGATE_ROUTE_TOKEN | SEALGATE_ROUTE_LIMITED | SEALGATE_ROUTE_BLOCKING;
     if flags & !known != 0 {
-        return Err(Failure::invalid("flags has a bit that means nothing."));
+        return Err(Failure::invalid("flags has an unknown bit."));
     }
     if flags & SEALGATE_ROUTE_TOKEN == 0 && !scope.is_empty() {
         return Err(Failure::invalid("A scope needs SEALGATE_ROUTE_TOKEN."));
@@ -264,7 +266,7 @@ fn method_of(name: &str) -> Result<Method, Failure> {
         .parse()
         .ok()
         .filter(|_| is_token(name))
-        .ok_or_else(|| Failure::invalid("method is not the name of a method."))?;
+        .ok_or_else(|| Failure::invalid("method is not an HTTP method."))?;
     match method {
         Method::Head | Method::Options => Err(Failure::invalid(
             "HEAD and OPTIONS are answered by the library.",

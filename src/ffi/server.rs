@@ -17,25 +17,25 @@ use crate::base::sync::lock;
 use crate::server::Server;
 use crate::{Gate, Settings};
 
-/// How long requests may go on when their server is freed without having been stopped. With no time at all its threads
-/// could not be joined, and `drop` would be called a moment after the end.
+/// How long requests may continue when their server is freed without having been stopped. Without any time its threads
+/// could not be joined, and `drop` would be called a moment after `sealgate_server_free` returned.
 const FREED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Serves the HTTP API, and routes of the host beside it, on threads of its own.
+/// Serves the HTTP API and the host's routes on its own threads.
 ///
 /// The order of calls is: `sealgate_server_new`, routes and callbacks, `sealgate_server_start`, `sealgate_server_stop`,
-/// `sealgate_server_free`. Its threads block all signals but those that a fault causes, and no SIGPIPE of theirs reaches
-/// the host. In a process that was forked off after it was made, its functions answer FORKED; gates work there.
+/// `sealgate_server_free`. Its threads block all signals except those caused by a fault, and never deliver SIGPIPE to the
+/// host. In a forked child its functions return FORKED; gates work there.
 ///
-/// Thread safety: may be shared; all functions but `sealgate_server_free` may be called from any thread.
+/// Thread safety: may be shared; all functions except `sealgate_server_free` may be called from any thread.
 pub struct SealgateServer {
-    /// Tells it from other servers, in callbacks.
+    /// Identifies the server in callbacks.
     id: u64,
-    /// The process that it was made in.
+    /// The process that created it.
     process: u32,
-    /// A call panicked: what it left behind is not known.
+    /// A call panicked, so the state is unknown.
     broken: AtomicBool,
-    /// Not dropped in another process: it would tear down what the parent still uses.
+    /// Not dropped in another process, where that would tear down what the parent still uses.
     parts: ManuallyDrop<Parts>,
 }
 
@@ -43,23 +43,23 @@ struct Parts {
     gate: Gate,
     settings: Settings,
     state: Mutex<State>,
-    /// It was told to stop, and nothing more has to be waited for when it is freed.
+    /// It was asked to stop, so freeing it waits for nothing more.
     stopped: AtomicBool,
 }
 
 enum State {
     Preparing(Host),
-    /// Also once it has been stopped: its addresses can still be asked for.
+    /// Also after it has been stopped: its addresses can still be queried.
     Started(Arc<Server>),
-    /// Being started, or the start has failed.
+    /// Being started, or starting has failed.
     Unusable,
 }
 
-/// Makes a server that serves nothing yet.
+/// Creates a server that does not serve yet.
 ///
-/// `gate` may be freed afterwards: the server keeps what it needs of it. Of `config` the server's settings are taken
-/// ("listen", "login", ...; those of the gate are the gate's), and it may be freed too; with NULL they come from the
-/// environment. `*out` receives the server; free it with `sealgate_server_free`. On failure `*out` is NULL.
+/// `gate` may be freed afterwards: the server keeps what it needs. From `config` it takes the server's settings ("listen",
+/// "login", ...), but not the gate's; `config` may be freed too. With NULL the settings come from the environment. `*out`
+/// receives the server; free it with `sealgate_server_free`. On failure `*out` is NULL.
 /// Statuses: NULL_POINTER, SETTING, PANIC. Thread safety: any thread. Since 0.1.
 ///
 /// ```c
@@ -70,7 +70,7 @@ enum State {
 ///         SEALGATE_STATUS_OK &&
 ///     sealgate_server_start(server) == SEALGATE_STATUS_OK && sealgate_server_port(server, &port) == SEALGATE_STATUS_OK) {
 ///     printf("listening on port %d\n", port);
-///     // ... until it is enough; then requests get half a second to end.
+///     // ... serve for a while; then give running requests half a second to finish.
 ///     if (sealgate_server_stop(server, 500) != SEALGATE_STATUS_OK) {
 ///         puts("requests were still running");
 ///     }
@@ -79,7 +79,7 @@ enum State {
 /// ```
 ///
 /// # Safety
-/// `gate` and `config` are NULL or live; `out` is NULL or may be written.
+/// `gate` and `config` are NULL or live; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_new(
@@ -110,11 +110,11 @@ pub unsafe extern "C" fn sealgate_server_new(
     })
 }
 
-/// Binds the addresses of the setting "listen" and starts to serve. Routes and callbacks cannot be added afterwards.
+/// Binds the addresses of the setting "listen" and starts serving. Routes and callbacks cannot be added afterwards.
 ///
 /// It returns once clients can connect. After a failure the server can only be freed.
-/// Statuses: NULL_POINTER, SETTING (an address cannot be had, a file is not fit for use), IO, WRONG_STATE (it was started
-/// before), FORKED. Thread safety: any thread. Since 0.1.
+/// Statuses: NULL_POINTER, SETTING (an address is unavailable, a file is unusable), IO, WRONG_STATE (it has already been
+/// started), FORKED. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
 /// `server` is NULL or live.
@@ -127,12 +127,12 @@ pub unsafe extern "C" fn sealgate_server_start(server: *const SealgateServer) ->
             let parts = server.usable()?;
             let mut state = lock(&parts.state);
             if !matches!(*state, State::Preparing(_)) {
-                return Err(wrong_state("The server was started before."));
+                return Err(wrong_state("The server has already been started."));
             }
             let State::Preparing(host) = std::mem::replace(&mut *state, State::Unusable) else {
                 return Ok(());
             };
-            // Whoever asks meanwhile, a log callback too, is answered.
+            // The lock is released so that calls made meanwhile, also from a log callback, return at once.
             drop(state);
             let app = App::with_host(parts.gate.clone(), &parts.settings.app, host)?;
             let started = Server::start(app, &parts.settings.server)?;
@@ -142,13 +142,12 @@ pub unsafe extern "C" fn sealgate_server_start(server: *const SealgateServer) ->
     }
 }
 
-/// The port of the server's first TCP address: the one that was chosen where port 0 was asked for; 0 where it serves Unix
-/// sockets only.
+/// The port of the server's first TCP address: the actual one if port 0 was configured; 0 if it serves only Unix sockets.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `server` is NULL or live; `out` is NULL or may be written.
+/// `server` is NULL or live; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_port(
@@ -166,8 +165,8 @@ pub unsafe extern "C" fn sealgate_server_port(
     }
 }
 
-/// An address that is served, as "http://127.0.0.1:5000", "https://..." or "unix:/path". Those of the setting "listen" are
-/// numbered from 0; beyond the last one the text is empty.
+/// An address that is served, as "http://127.0.0.1:5000", "https://..." or "unix:/path". The addresses of the setting
+/// "listen" are numbered from 0; past the last one the text is empty.
 ///
 /// `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
@@ -182,7 +181,7 @@ pub unsafe extern "C" fn sealgate_server_port(
 /// ```
 ///
 /// # Safety
-/// `server` is NULL or live; `out` is NULL or may be written.
+/// `server` is NULL or live; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_address(
@@ -203,11 +202,12 @@ pub unsafe extern "C" fn sealgate_server_address(
     }
 }
 
-/// Stops the server: no new requests are taken, running ones may take `drain_ms` milliseconds. It returns when all have
-/// ended or the time is over, and about a second later at most. May be called more than once, and before the start.
+/// Stops the server: it accepts no new requests, and running ones have `drain_ms` milliseconds to finish. It returns when
+/// all have finished or the time is up, at most about a second later. It may be called more than once, and before the
+/// start.
 ///
-/// After TIMED_OUT a callback may still be running; what it uses must stay until its `drop` has been called.
-/// Statuses: NULL_POINTER, TIMED_OUT (requests were still running; they get no answer), WOULD_DEADLOCK (from one of the
+/// After TIMED_OUT a callback may still be running; what it uses must stay valid until its `drop` has been called.
+/// Statuses: NULL_POINTER, TIMED_OUT (requests were still running; they get no response), WOULD_DEADLOCK (from one of the
 /// server's own callbacks, or a log callback), WRONG_STATE (another thread is starting it), FORKED.
 /// Thread safety: any thread. Since 0.1.
 ///
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn sealgate_server_stop(
             let started = match &*lock(&parts.state) {
                 State::Preparing(_) => return Ok(()),
                 State::Started(started) => started.clone(),
-                State::Unusable => return Err(wrong_state("The server does not run.")),
+                State::Unusable => return Err(wrong_state("The server is not running.")),
             };
             parts.stopped.store(true, Ordering::Relaxed);
             started
@@ -237,13 +237,14 @@ pub unsafe extern "C" fn sealgate_server_stop(
     }
 }
 
-/// Frees a server. One that was not stopped is, as by `sealgate_server_stop` with 1,000 milliseconds. NULL does nothing.
+/// Frees a server. If it has not been stopped, it is stopped first, with 1,000 milliseconds for running requests. NULL does
+/// nothing.
 ///
-/// A callback that is still running then goes on, and its `drop` is called when it ends. In a forked process the handle is
-/// freed, and the process's copies of the listening sockets are closed, so that it does not keep the parent's addresses
-/// taken; nothing else is touched: no thread is joined, no `drop` is called. One that was forked off in a callback of the
-/// server's own may do so there.
-/// Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): it is not freed then.
+/// A callback that is still running afterwards continues, and its `drop` is called when it returns. In a forked child the
+/// handle is freed and the child's copies of the listening sockets are closed, so that they do not keep the parent's
+/// addresses in use. Nothing else is touched: no thread is joined and no `drop` is called. A child forked in one of the
+/// server's own callbacks may free the server there.
+/// Statuses: WOULD_DEADLOCK (from one of the server's own callbacks, or a log callback): the server is then not freed.
 /// Thread safety: no other thread may use the server. Since 0.1.
 ///
 /// # Safety
@@ -268,23 +269,23 @@ impl Drop for SealgateServer {
             self.close_copies();
             return;
         }
-        // SAFETY: it is not used again, here or by anybody: this is the handle's end.
+        // SAFETY: nothing uses it again: the handle is being dropped.
         let parts = unsafe { ManuallyDrop::take(&mut self.parts) };
-        // Callbacks that are still running may ask for the address meanwhile.
+        // Callbacks that are still running may query the address meanwhile, so the lock is not held while stopping.
         let started = match &*lock(&parts.state) {
             State::Started(server) => Some(server.clone()),
             _ => None,
         };
         if let Some(server) = started.filter(|_| !parts.stopped.load(Ordering::Relaxed)) {
-            // What is still running then has all that it needs.
+            // Requests that are still running then keep what they need alive.
             let _ = server.stop(FREED_WITHIN);
         }
     }
 }
 
 impl SealgateServer {
-    /// In a process that was forked off: closes the copies of the sockets that clients connect to, so that their addresses
-    /// are free when the parent's server has stopped.
+    /// In a forked child, closes the copies of the listening sockets, so that their addresses are free once the parent's
+    /// server has stopped.
     fn close_copies(&self) {
         #[cfg(target_os = "linux")]
         if let State::Started(server) = &*lock(&self.parts.state) {
@@ -292,12 +293,12 @@ impl SealgateServer {
         }
     }
 
-    /// Its parts, in the process that it was made in.
+    /// Its parts, in the process that created it only.
     fn parts(&self) -> Result<&Parts, Failure> {
         if self.process != std::process::id() {
             return Err(Failure::new(
                 SealgateStatus::Forked,
-                "The server belongs to the process that made it, and this one was forked off.",
+                "The server belongs to the process that created it; this process is a fork of it.",
             ));
         }
         Ok(&self.parts)
@@ -316,12 +317,12 @@ impl SealgateServer {
     fn started(&self) -> Result<Arc<Server>, Failure> {
         match &*lock(&self.usable()?.state) {
             State::Started(server) => Ok(server.clone()),
-            _ => Err(wrong_state("The server does not run.")),
+            _ => Err(wrong_state("The server is not running.")),
         }
     }
 
     fn not_from_inside(&self) -> Result<(), Failure> {
-        // A process that was forked off in a callback has nobody to wait for; but a call that logs may be using the server.
+        // A child forked in a callback has nothing to wait for; but a call that logs may be using the server.
         let waits = match self.process == std::process::id() {
             true => is_inside(self.id),
             false => is_inside_any(),
@@ -329,7 +330,7 @@ impl SealgateServer {
         if waits {
             return Err(Failure::new(
                 SealgateStatus::WouldDeadlock,
-                "The server would wait for the callback that this is called from.",
+                "The server would wait for the callback that makes this call.",
             ));
         }
         Ok(())
@@ -339,7 +340,7 @@ impl SealgateServer {
         self.id
     }
 
-    /// Changes what the server is to be started with.
+    /// Changes the routes and callbacks that the server will start with.
     pub(super) fn prepare(
         &self,
         change: impl FnOnce(&mut Host) -> Result<(), Failure>,
@@ -347,7 +348,7 @@ impl SealgateServer {
         match &mut *lock(&self.usable()?.state) {
             State::Preparing(host) => change(host),
             _ => Err(wrong_state(
-                "The server was started: routes and callbacks come before that.",
+                "The server has been started: add routes and callbacks before that.",
             )),
         }
     }
@@ -357,7 +358,7 @@ fn wrong_state(sentence: &str) -> Failure {
     Failure::new(SealgateStatus::WrongState, sentence)
 }
 
-/// Runs one call on a server. After a panic it can only be stopped and freed.
+/// Runs one call on a server. After a panic the server can only be stopped and freed.
 ///
 /// # Safety
 /// `server` is NULL or live.

@@ -1,77 +1,77 @@
-//! `sealgate_status`: what every call that can fail returns.
+//! `sealgate_status`: the return value of every call that can fail.
 
 use std::ffi::c_char;
 
 use crate::{Error, TokenError};
 
-/// What a call came to. 0 is success; numbers are never changed or reused, new ones are added.
+/// The result of a call. 0 is success; numbers are never changed or reused, only added.
 ///
-/// The number is the contract; `sealgate_last_error` has a sentence for people.
+/// Programs decide by the number; `sealgate_last_error` has a sentence for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum SealgateStatus {
-    /// The call did what it is for.
+    /// The call succeeded.
     Ok = 0,
-    /// A pointer that must not be NULL is.
+    /// A required pointer is NULL.
     NullPointer = 1,
-    /// An argument is not acceptable.
+    /// An argument is invalid.
     InvalidArgument = 2,
     /// A text is not UTF-8.
     InvalidUtf8 = 3,
-    /// A setting is unknown, missing or wrong.
+    /// A setting is unknown, missing or invalid.
     Setting = 4,
     /// The key ring cannot be read, trusted or written.
     KeyRing = 5,
-    /// The store of accounts and of what was taken back cannot be read, trusted or written.
+    /// The store of accounts and revocations cannot be read, trusted or written.
     Store = 7,
-    /// The buffer is too small; the call has told the size that it needs.
+    /// The buffer is too small; the call has returned the size that it needs.
     BufferTooSmall = 6,
     /// No token was given.
     TokenMissing = 10,
-    /// Not a token of ours by its form.
+    /// It does not have the form of a Sealgate token.
     TokenMalformed = 11,
-    /// Signed by somebody else, or for somebody else.
+    /// The signature is not from these keys, or the token is meant for another recipient.
     TokenInvalid = 12,
-    /// Its time is over.
+    /// It has expired.
     TokenExpired = 13,
-    /// Its time has not begun.
+    /// It is not valid yet.
     TokenNotYetValid = 14,
-    /// It names a key of ours that is not accepted any more.
+    /// It names one of our keys that is no longer accepted.
     TokenKeyRetired = 15,
-    /// It was taken back, or its user's account is gone or switched off.
+    /// It has been revoked, or its user's account has been removed or disabled.
     TokenRevoked = 16,
-    /// It cannot be known whether it was taken back, because the store cannot be read.
+    /// Whether it has been revoked is unknown, because the store cannot be read.
     TokenUnchecked = 17,
-    /// The data does not open: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
+    /// The data cannot be decrypted: wrong key, wrong context, damaged, or not encrypted data. One status for every cause.
     DecryptFailed = 20,
-    /// The data was sealed under a key of ours that is not accepted any more.
+    /// The data was sealed under one of our keys that is no longer accepted.
     KeyRetired = 21,
-    /// The caller has used up its requests.
+    /// The user or client has used up its requests.
     RateLimited = 30,
-    /// No such account, another password, or an account that is switched off. One status for every cause.
+    /// Unknown account, wrong password or disabled account. One status for every cause.
     LoginFailed = 31,
-    /// There is no account of this name.
+    /// There is no account with this name.
     NotFound = 32,
-    /// There is an account of this name already.
+    /// There is already an account with this name.
     UserExists = 33,
-    /// A new password is too short, too long or too well known.
+    /// A new password is too short, too long or too common.
     WeakPassword = 34,
-    /// An account cannot have this name.
+    /// The name is not valid for an account.
     InvalidName = 35,
-    /// From a callback, or a thread, that the call would have to wait for.
+    /// The call was made from a callback or a thread that it would have to wait for.
     WouldDeadlock = 40,
-    /// A server's handle in a process that was forked off after the server was made.
+    /// The server's handle is used in a process forked after the server was created.
     Forked = 41,
-    /// The handle is not in the state for this call: a server that runs takes no more routes, and starts only once; a
-    /// finished stream takes no more data.
+    /// The handle is in the wrong state for this call: a running server accepts no more routes and starts only once; a
+    /// finished stream accepts no more data.
     WrongState = 42,
-    /// The time was over before everything had ended.
+    /// The time was up before everything had finished.
     TimedOut = 43,
-    /// The operating system refused something.
+    /// The operating system reported an error.
     Io = 50,
     /// OpenSSL or the system's random generator failed.
     Crypto = 51,
-    /// A fault inside the library. The handle of the call refuses further use.
+    /// An internal fault of the library. The handle of the call refuses further use.
     Panic = 60,
 }
 
@@ -139,7 +139,7 @@ impl SealgateStatus {
     }
 }
 
-/// The name of a status in snake case, such as "token_expired"; "unknown" for a number that is none.
+/// The name of a status in snake case, such as "token_expired"; "unknown" for an unknown number.
 ///
 /// The text lives as long as the process and must not be freed. Thread safety: any thread, any time. Since 0.1.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! `sealgate_stream`: data of any size, sealed and opened piece by piece into the caller's buffers.
+//! `sealgate_stream`: seals and opens data of any size piece by piece into the caller's buffers.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -12,28 +12,28 @@ use crate::{Error, Gate, Stream};
 
 /// Data of any size being sealed or opened in chunks of 64 KiB, in constant memory.
 ///
-/// The order of calls is: `sealgate_stream_seal` or `sealgate_stream_open`, `sealgate_stream_push` as often as there is
-/// data, `sealgate_stream_finish`, `sealgate_stream_free`. What opening gives has been authenticated chunk by chunk; but only
-/// when `sealgate_stream_finish` has succeeded it is known that nothing is missing at the end. Until then keep it where it
-/// can be thrown away (a temporary file that is renamed afterwards). After a failure, but for BUFFER_TOO_SMALL, every
-/// further call fails in the same way.
+/// The order of calls is: `sealgate_stream_seal` or `sealgate_stream_open`, `sealgate_stream_push` for each piece of data,
+/// `sealgate_stream_finish`, `sealgate_stream_free`. When opening, each chunk is authenticated before it is returned, but
+/// only a successful `sealgate_stream_finish` proves that nothing is missing at the end. Until then write the data where it
+/// can be discarded (a temporary file that is renamed afterwards). After any failure except BUFFER_TOO_SMALL, every further
+/// call fails in the same way.
 ///
 /// Thread safety: one thread at a time.
 pub struct SealgateStream {
     stream: Stream,
-    /// A call panicked: what it left behind is not known.
+    /// A call panicked, so the state is unknown.
     broken: AtomicBool,
 }
 
-/// Begins to seal a stream, under the key that is the newest now.
+/// Starts sealing a stream, under the key that is newest now.
 ///
-/// `context` is authenticated but not stored: the same is needed to open. It may be empty and has at most 64 KiB; it is
+/// `context` is authenticated but not stored: opening needs the same one. It may be empty, is at most 64 KiB long, and is
 /// copied. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it is NULL. The gate may be freed
 /// before the stream.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (a longer context), CRYPTO. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; `context` is NULL or has its size; `out` is NULL or may be written.
+/// `gate` is NULL or live; `context` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_seal(
@@ -46,14 +46,14 @@ pub unsafe extern "C" fn sealgate_stream_seal(
     unsafe { begin(gate, context, context_size, out, Gate::seal_stream) }
 }
 
-/// Begins to open a stream.
+/// Starts opening a stream.
 ///
-/// `context` is what it was sealed with. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it is
-/// NULL. The gate may be freed before the stream.
+/// `context` is the one it was sealed with. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it
+/// is NULL. The gate may be freed before the stream.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (a context of more than 64 KiB). Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; `context` is NULL or has its size; `out` is NULL or may be written.
+/// `gate` is NULL or live; `context` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_open(
@@ -66,9 +66,9 @@ pub unsafe extern "C" fn sealgate_stream_open(
     unsafe { begin(gate, context, context_size, out, Gate::open_stream) }
 }
 
-/// How many bytes `sealgate_stream_push` writes when it gets `data_size` bytes now: never more than `data_size` and 128 KiB.
+/// The number of bytes that `sealgate_stream_push` would write now for `data_size` bytes: at most `data_size` plus 128 KiB.
 ///
-/// 0 for NULL and for a stream that is finished or has failed; SIZE_MAX where it does not fit.
+/// 0 for NULL and for a stream that is finished or has failed; SIZE_MAX if it would overflow.
 /// Thread safety: one thread at a time. Since 0.1.
 ///
 /// # Safety
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn sealgate_stream_push_size(
     stream.map_or(0, |stream| stream.stream.push_size(data_size))
 }
 
-/// How many bytes `sealgate_stream_finish` writes now: never more than 128 KiB. 0 for NULL.
+/// The number of bytes that `sealgate_stream_finish` would write now: at most 128 KiB. 0 for NULL.
 ///
 /// Thread safety: one thread at a time. Since 0.1.
 ///
@@ -96,18 +96,18 @@ pub unsafe extern "C" fn sealgate_stream_finish_size(stream: *const SealgateStre
     stream.map_or(0, |stream| stream.stream.finish_size())
 }
 
-/// Takes a piece of the data in, of any size, and writes what is done into the caller's buffer.
+/// Seals or opens the next piece of the data, of any size, and writes what is complete into the caller's buffer.
 ///
-/// `out` has room for `out_room` bytes and must not overlap `data`. `*out_size` is how many were written, which may be 0; with
-/// BUFFER_TOO_SMALL it is how many are needed, which `sealgate_stream_push_size` says before, and nothing else has
-/// happened. On any other failure it is 0, and nothing readable of this call is left in `out`. `out` may be NULL if
+/// `out` has room for `out_room` bytes and must not overlap `data`. `*out_size` receives the number of bytes written, which
+/// may be 0, or, with BUFFER_TOO_SMALL, the number needed, which `sealgate_stream_push_size` also returns; the stream is
+/// then unchanged. On any other failure it is 0, and `out` holds no plaintext from this call. `out` may be NULL if
 /// `out_room` is 0.
-/// Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap, more than 256 TiB), BUFFER_TOO_SMALL, WRONG_STATE (it is finished),
-/// DECRYPT_FAILED (opening; one for every cause), KEY_RETIRED, CRYPTO. Thread safety: one thread at a time. Since 0.1.
+/// Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap, more than 256 TiB), BUFFER_TOO_SMALL, WRONG_STATE (already finished),
+/// DECRYPT_FAILED (opening; the same for every cause), KEY_RETIRED, CRYPTO. Thread safety: one thread at a time. Since 0.1.
 ///
 /// # Safety
-/// `stream` is NULL or live; `data` is NULL or has its size; `out` is NULL or has its room; `out_size` is NULL or may be
-/// written.
+/// `stream` is NULL or live; `data` is NULL or valid for its size; `out` is NULL or valid for `out_room` bytes; `out_size`
+/// is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_push(
@@ -132,16 +132,16 @@ pub unsafe extern "C" fn sealgate_stream_push(
     }
 }
 
-/// Ends a stream and writes its last bytes into the caller's buffer. Opening, its success says that the whole stream was
-/// there.
+/// Ends a stream and writes its last bytes into the caller's buffer. When opening, success means that the whole stream was
+/// received.
 ///
-/// The outputs are those of `sealgate_stream_push`, and `sealgate_stream_finish_size` says before how many bytes they are.
-/// The stream then takes nothing more; free it with `sealgate_stream_free`.
-/// Statuses: NULL_POINTER, BUFFER_TOO_SMALL, WRONG_STATE (it is finished), INVALID_ARGUMENT (more than 256 TiB),
-/// DECRYPT_FAILED (opening; one for every cause), CRYPTO. Thread safety: one thread at a time. Since 0.1.
+/// The outputs are those of `sealgate_stream_push`; `sealgate_stream_finish_size` returns the number of bytes. The stream
+/// then accepts no more data; free it with `sealgate_stream_free`.
+/// Statuses: NULL_POINTER, BUFFER_TOO_SMALL, WRONG_STATE (already finished), INVALID_ARGUMENT (more than 256 TiB),
+/// DECRYPT_FAILED (opening; the same for every cause), CRYPTO. Thread safety: one thread at a time. Since 0.1.
 ///
 /// # Safety
-/// `stream` is NULL or live; `out` is NULL or has its room; `out_size` is NULL or may be written.
+/// `stream` is NULL or live; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_finish(
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn sealgate_stream_finish(
     }
 }
 
-/// Frees a stream, finished or not; what it holds is wiped. NULL does nothing. Since 0.1.
+/// Frees a stream, finished or not, and wipes what it holds. NULL does nothing. Since 0.1.
 ///
 /// # Safety
 /// `stream` is NULL or came from this library, and is not used again.
@@ -196,10 +196,10 @@ unsafe fn begin(
     }
 }
 
-/// Runs one call on a stream: it gives how many bytes it wrote, or how many it needs room for.
+/// Runs one call on a stream; `work` returns how many bytes it wrote, or how many it needs room for.
 ///
 /// # Safety
-/// `stream` is NULL or live; `out_size` is NULL or may be written.
+/// `stream` is NULL or live; `out_size` is NULL or writable.
 unsafe fn advance(
     stream: *mut SealgateStream,
     out_size: *mut usize,
@@ -218,7 +218,7 @@ unsafe fn advance(
         if broken.is_some_and(|broken| broken.load(Ordering::Relaxed)) {
             return Err(Failure::new(
                 SealgateStatus::Panic,
-                "An earlier fault inside the library left this stream unusable. Begin a new one.",
+                "An earlier fault inside the library left this stream unusable. Start a new one.",
             ));
         }
         if stream.is_finished() {

@@ -1,4 +1,4 @@
-//! What only Rust can show: panics inside, and the sentence of a failure.
+//! What only Rust can test: panics inside the library, and error sentences.
 
 use std::ffi::c_char;
 
@@ -14,7 +14,7 @@ use super::*;
 
 fn last_error() -> String {
     let mut text = [0 as c_char; 256];
-    // SAFETY: the buffer is as long as said.
+    // SAFETY: the buffer has the given size.
     let size = unsafe { sealgate_last_error(text.as_mut_ptr(), text.len()) };
     let bytes: Vec<u8> = text[..size - 1].iter().map(|c| *c as u8).collect();
     String::from_utf8(bytes).unwrap()
@@ -46,7 +46,7 @@ fn a_panic_becomes_a_status_and_its_gate_refuses_further_use() {
     }
 }
 
-/// In a process of its own: the hook is the process's, and so is its standard error.
+/// In a separate process: the panic hook and standard error belong to the whole process.
 #[test]
 fn a_panic_inside_writes_nothing_to_the_hosts_standard_error() {
     for (test, own) in [
@@ -58,7 +58,7 @@ fn a_panic_inside_writes_nothing_to_the_hosts_standard_error() {
             "a_panic_in_a_request_answers_500_and_the_server_goes_on",
             false,
         ),
-        ("a_panic_of_the_hosts_own", true),
+        ("a_panic_of_the_host_itself", true),
     ] {
         let test = format!("ffi::tests::{test}");
         let output = std::process::Command::new(std::env::current_exe().unwrap())
@@ -76,10 +76,10 @@ fn a_panic_inside_writes_nothing_to_the_hosts_standard_error() {
 }
 
 #[test]
-#[ignore = "another test runs it, to look at what it writes"]
-fn a_panic_of_the_hosts_own() {
+#[ignore = "another test runs it and checks its output"]
+fn a_panic_of_the_host_itself() {
     let mut config = std::ptr::null_mut();
-    // SAFETY: the place may be written, and the handle is freed once.
+    // SAFETY: the output is writable, and the handle is freed once.
     unsafe {
         assert_eq!(sealgate_config_new(&mut config), SealgateStatus::Ok);
         sealgate_config_free(config);
@@ -91,7 +91,7 @@ fn a_panic_of_the_hosts_own() {
 fn a_sentence_that_does_not_fit_is_cut_between_characters() {
     keep_last_error("aäb".to_owned());
     let mut text = [1 as c_char; 3];
-    // SAFETY: the buffer is as long as said.
+    // SAFETY: the buffer has the given size.
     unsafe {
         assert_eq!(sealgate_last_error(std::ptr::null_mut(), 0), 5);
         assert_eq!(sealgate_last_error(text.as_mut_ptr(), 3), 5);
@@ -105,7 +105,7 @@ fn null_is_a_status_everywhere() {
         size: 7,
         ..SealgateBuffer::EMPTY
     };
-    // SAFETY: NULL is permitted by every one of these.
+    // SAFETY: each of these functions permits NULL.
     unsafe {
         assert_eq!(
             sealgate_config_new(std::ptr::null_mut()),
@@ -171,7 +171,7 @@ fn a_panic_in_a_request_answers_500_and_the_server_goes_on() {
     }
     // SAFETY: as above.
     unsafe {
-        // Neither handle is poisoned: else it would be a switch for strangers.
+        // Neither handle is poisoned: otherwise any client could disable them.
         let mut out = SealgateBuffer::EMPTY;
         let null = std::ptr::null();
         let encrypted = sealgate_encrypt_data(gate, null, 0, null, 0, &mut out);

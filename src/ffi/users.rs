@@ -1,4 +1,4 @@
-//! Accounts and their logins, as functions of a gate.
+//! Accounts and logins, as functions of a gate.
 
 use std::ffi::{c_char, c_void};
 
@@ -9,17 +9,18 @@ use super::revoke::{tell, token_text, told};
 use super::{Failure, SealgateStatus};
 use crate::{Error, Refreshed, TokenError, Tokens};
 
-/// Makes an account in the gate's data directory; with keys that die with the gate, one that does too.
+/// Creates an account in the gate's data directory or, with ephemeral keys, one that is lost with the gate.
 ///
-/// `name` is 1 to 256 characters of UTF-8 without control characters. `password` is 8 to 128 characters of UTF-8, none of
-/// those that everybody tries first. `scope` is all that tokens of the account may have, names with single spaces between; it
-/// may be empty. (The command and the Python package take SEALGATE_OPEN_LOGIN_SCOPE where they are given none.) As soon as there
-/// has been an account, tokens of users without one are refused, and the server's /login wants passwords. It takes as long as a password hash.
+/// `name` is 1 to 256 characters of UTF-8 without control characters. `password` is 8 to 128 characters of UTF-8 and not a
+/// common password. `scope` is all that the account's tokens may be used for, as names separated by single spaces; it may
+/// be empty. (The command and the Python package default to SEALGATE_OPEN_LOGIN_SCOPE.) Once an account has been created,
+/// tokens of users without an account are rejected, and the server's /login requires passwords. The call takes as long as a
+/// password hash.
 /// Statuses: NULL_POINTER, INVALID_UTF8, USER_EXISTS, INVALID_NAME, WEAK_PASSWORD, INVALID_ARGUMENT (the scope),
 /// SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes.
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_add_user(
@@ -44,15 +45,15 @@ pub unsafe extern "C" fn sealgate_add_user(
     }
 }
 
-/// Gives what a token for a user permits if nobody asks for other scopes: what the account of this name has, or
-/// SEALGATE_OPEN_LOGIN_SCOPE if there is none. `sealgate token issue` and Python's `issue_token` take it by default;
-/// `sealgate_issue_token` takes what it is given.
+/// Returns the default scope of a user's tokens: the scope of the account with this name, or SEALGATE_OPEN_LOGIN_SCOPE if
+/// there is none. `sealgate token issue` and Python's `issue_token` use it by default; `sealgate_issue_token` uses the
+/// scope that it is passed.
 ///
-/// `*out` receives names with single spaces between, maybe none; free it with `sealgate_buffer_free`. On failure it is empty.
+/// `*out` receives names separated by single spaces, or none; free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; `subject` is NULL or has its size; `out` is NULL or may be written.
+/// `gate` is NULL or live; `subject` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_default_scope(
@@ -70,20 +71,21 @@ pub unsafe extern "C" fn sealgate_default_scope(
     }
 }
 
-/// Checks a password and tells what the account may do.
+/// Checks a password and returns the scope of the account.
 ///
-/// `from` is the client's address as text, or anything else that stands for where it is; it may be empty. After some wrong
-/// passwords for one name from one place (setting lockout_after) further tries from there have to wait, longer and longer.
-/// Guesses from other places slow a name down too, but not where it has logged in from before: docs/accounts.md, "Guessing".
-/// `*out` receives the scope of the account:
-/// names with single spaces between, maybe none; free it with `sealgate_buffer_free`. `*retry_after_ms` is 0, or with
-/// RATE_LIMITED the milliseconds to wait. On failure `*out` is empty.
-/// An unknown name, a wrong password and an account that is switched off have one status and take as long. It takes as long as
-/// a password hash, and waits while as many are being made as the setting password_hashes permits.
+/// `from` is the client's address as text, or anything else that identifies its location; it may be empty. After several
+/// wrong passwords for one name from one place (setting lockout_after), further attempts from there have to wait, longer
+/// each time. Guesses from other places slow a name down too, but not where it has logged in from before: docs/accounts.md,
+/// "Guessing".
+/// `*out` receives the scope of the account: names separated by single spaces, or none; free it with
+/// `sealgate_buffer_free`. `*retry_after_ms` is 0 or, with RATE_LIMITED, the milliseconds to wait. On failure `*out` is
+/// empty.
+/// An unknown name, a wrong password and a disabled account have the same status and take the same time. The call takes as
+/// long as a password hash, and waits while as many hashes are being computed as the setting password_hashes permits.
 /// Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, CRYPTO. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_check_password(
@@ -114,16 +116,16 @@ pub unsafe extern "C" fn sealgate_check_password(
     }
 }
 
-/// Logs an account in: checks the password as `sealgate_check_password` does, and gives tokens.
+/// Logs an account in: checks the password as `sealgate_check_password` does, and returns tokens.
 ///
-/// `scope` narrows what the tokens may do; with an empty one they get all that the account has. `*token` receives the access
-/// token, `*refresh_token` what `sealgate_refresh` takes (empty where the setting refresh_ttl is 0); free both with
-/// `sealgate_buffer_free`. On failure they are empty.
+/// `scope` restricts what the tokens may be used for; if it is empty, they get the whole scope of the account. `*token`
+/// receives the access token, `*refresh_token` the token for `sealgate_refresh` (empty if the setting refresh_ttl is 0);
+/// free both with `sealgate_buffer_free`. On failure they are empty.
 /// Statuses: those of `sealgate_check_password`, INVALID_ARGUMENT (more scope than the account has), SETTING.
 /// Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_log_in(
@@ -156,7 +158,7 @@ pub unsafe extern "C" fn sealgate_log_in(
             let done = users
                 .check(name, &password.into(), from)
                 .and_then(|login| gate.log_in(&login, scope));
-            // One that goes well is told by the gate.
+            // The gate records successful logins.
             if let Err(error) = &done {
                 tell(gate, "login", error.code(), Some(name));
             }
@@ -167,16 +169,16 @@ pub unsafe extern "C" fn sealgate_log_in(
     }
 }
 
-/// Gives new tokens for a refresh token, which is used up by that. A second use of one takes all tokens of its login back:
-/// somebody has a copy.
+/// Exchanges a refresh token for new tokens; it can be used only once. A second use means that somebody has a copy, and
+/// revokes all tokens of its login.
 ///
-/// `scope` narrows what the access token may do; it may be empty. Outputs as with `sealgate_log_in`.
+/// `scope` restricts what the access token may be used for; it may be empty. Outputs as with `sealgate_log_in`.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (more scope than the login has), TOKEN_MISSING, TOKEN_MALFORMED,
 /// TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, CRYPTO.
 /// Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes; the outputs are NULL or may be written.
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_refresh(
@@ -214,13 +216,13 @@ pub unsafe extern "C" fn sealgate_refresh(
     }
 }
 
-/// Gives an account another password, and takes all its tokens back.
+/// Changes an account's password and revokes all its tokens.
 ///
 /// Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, CRYPTO.
 /// Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes.
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_user_password(
@@ -242,13 +244,13 @@ pub unsafe extern "C" fn sealgate_set_user_password(
     }
 }
 
-/// Gives an account other scopes: names with single spaces between, maybe none. Where one is taken away, so are all tokens.
+/// Changes an account's scope: names separated by single spaces, or none. Removing a name revokes all the account's tokens.
 ///
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE.
 /// Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; the inputs are NULL or have their sizes.
+/// `gate` is NULL or live; the inputs are NULL or valid for their sizes.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_user_scope(
@@ -270,12 +272,12 @@ pub unsafe extern "C" fn sealgate_set_user_scope(
     }
 }
 
-/// Switches an account off (`disabled` is not 0), which takes all its tokens back for good, or on again (0).
+/// Disables an account (`disabled` is not 0), which revokes all its tokens permanently, or enables it again (0).
 ///
 /// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; `name` is NULL or has its size.
+/// `gate` is NULL or live; `name` is NULL or valid for its size.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_user_disabled(
@@ -299,12 +301,12 @@ pub unsafe extern "C" fn sealgate_set_user_disabled(
     }
 }
 
-/// Removes an account, and takes all its tokens back. Passwords are wanted all the same when none is left.
+/// Removes an account and revokes all its tokens. Logins still require a password after the last account is removed.
 ///
 /// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
 ///
 /// # Safety
-/// `gate` is NULL or live; `name` is NULL or has its size.
+/// `gate` is NULL or live; `name` is NULL or valid for its size.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_remove_user(
@@ -335,12 +337,12 @@ fn found(changed: bool) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::new(
             SealgateStatus::NotFound,
-            "There is no account of this name.",
+            "There is no account with this name.",
         )),
     }
 }
 
-/// Says how long to wait where that is why it failed.
+/// If the call failed because of a rate limit, sets how long to wait.
 fn waiting<T>(done: Result<T, Error>, retry_after_ms: &mut u64) -> Result<T, Failure> {
     if let Err(Error::RateLimited { retry_after }) = &done {
         *retry_after_ms = milliseconds(*retry_after);

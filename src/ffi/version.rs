@@ -1,13 +1,13 @@
-//! The library's version and what it can do, at run time.
+//! The library's version and features, at run time.
 
 use std::ffi::{CStr, c_char};
 
 use super::input::bytes;
 
-/// What a library may have or lack, and whether this one has it.
+/// The optional features, and whether this library has them.
 const FEATURES: [(&str, bool); 4] = [
     ("server", true),
-    ("tls", cfg!(target_os = "linux")), // the pool engine's
+    ("tls", cfg!(target_os = "linux")), // only the pool engine has it
     ("unix-sockets", cfg!(unix)),
     ("vendored-openssl", cfg!(feature = "vendored-openssl")),
 ];
@@ -18,16 +18,16 @@ const VERSION: &CStr =
         Err(_) => panic!("a version has no NUL"),
     };
 
-/// The version of the library that is running, such as "0.1.0".
+/// The version of the running library, such as "0.1.0".
 ///
-/// The text lives as long as the process and must not be freed. Compare it with SEALGATE_VERSION_STRING, the version of
-/// the header that a program was compiled with. Thread safety: any thread, any time. Since 0.1.
+/// The text lives as long as the process and must not be freed. Compare it with SEALGATE_VERSION_STRING, the version of the
+/// header that the program was compiled with. Thread safety: any thread, any time. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn sealgate_version_string() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// The version of the library that is running, as a number that grows: major << 16 | minor << 8 | patch.
+/// The version of the running library as a number that increases: major << 16 | minor << 8 | patch.
 ///
 /// SEALGATE_VERSION_NUMBER is that of the header. Thread safety: any thread, any time. Since 0.1.
 #[unsafe(no_mangle)]
@@ -37,9 +37,9 @@ pub extern "C" fn sealgate_version_number() -> u32 {
         | part(env!("CARGO_PKG_VERSION_PATCH"))
 }
 
-/// Which programs this library fits: those compiled with a header whose SEALGATE_ABI_VERSION is the same number.
+/// Which programs this library is compatible with: those compiled with a header of the same SEALGATE_ABI_VERSION.
 ///
-/// It is minor before version 1.0, then major << 16. Thread safety: any thread, any time. Since 0.1.
+/// It is the minor version before 1.0, then major << 16. Thread safety: any thread, any time. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn sealgate_abi_version() -> u32 {
     match part(env!("CARGO_PKG_VERSION_MAJOR")) {
@@ -48,19 +48,19 @@ pub extern "C" fn sealgate_abi_version() -> u32 {
     }
 }
 
-/// Whether this library has a feature, by its name: 1 or 0. A name that it does not know is one that it does not have.
+/// Whether this library has a feature, by its name: 1 or 0. An unknown name returns 0.
 ///
-/// `name` is one of the SEALGATE_FEATURE_... texts; NULL is permitted and no feature.
+/// `name` is one of the SEALGATE_FEATURE_... texts; NULL is permitted and returns 0.
 /// Thread safety: any thread, any time. Since 0.1.
 ///
 /// ```c
 /// if (!sealgate_has_feature(SEALGATE_FEATURE_TLS, strlen(SEALGATE_FEATURE_TLS))) {
-///     puts("this library serves no TLS");
+///     puts("this library has no TLS");
 /// }
 /// ```
 ///
 /// # Safety
-/// `name` is NULL or has its size.
+/// `name` is NULL or valid for its size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_has_feature(name: *const c_char, name_size: usize) -> i32 {
     // SAFETY: by this function's contract.
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn sealgate_has_feature(name: *const c_char, name_size: us
     known.into()
 }
 
-/// A part of the version, at compile time.
+/// Parses a part of the version at compile time.
 const fn part(digits: &str) -> u32 {
     match u32::from_str_radix(digits, 10) {
         Ok(number) => number,

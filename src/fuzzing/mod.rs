@@ -1,15 +1,15 @@
-//! What is checked for arbitrary input, one function a target: `make fuzz` has libFuzzer make the input up, guided by what
-//! it covers, and `cargo test` tries what it has found before (fuzz/corpus). Not in ordinary builds.
+//! Fuzz targets, one function each. `make fuzz` has libFuzzer generate the input, guided by coverage; `cargo test` replays
+//! what it found (fuzz/corpus). Not in ordinary builds.
 
 mod sealed;
 mod tokens;
 
-/// One thing that reads what strangers send.
+/// A reader of untrusted input.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// By which it is chosen, and the name of its folder in fuzz/corpus.
+    /// The name that selects it, also of its folder in fuzz/corpus.
     pub name: &'static str,
-    /// Panics where something does not hold.
+    /// Panics if a property is violated.
     pub check: fn(&[u8]),
 }
 
@@ -17,7 +17,7 @@ const fn target(name: &'static str, check: fn(&[u8])) -> Target {
     Target { name, check }
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: &[Target] = &[
     #[cfg(target_os = "linux")]
     target("framing", crate::server::framing),
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fuzzing_found_before_is_fine() {
+    fn inputs_found_by_fuzzing_pass_the_checks() {
         for target in TARGETS {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("fuzz/corpus")
@@ -52,7 +52,7 @@ mod tests {
                 .collect();
             assert!(!files.is_empty(), "{}", folder.display());
             for file in files {
-                // Shown where it fails.
+                // Printed if the check fails.
                 println!("{}", file.display());
                 (target.check)(&fs::read(&file).unwrap());
             }

@@ -1,6 +1,6 @@
-//! What holds for sealed data and streams: only what was sealed opens, whole and with its context.
+//! Properties of sealed data and streams: only what was sealed opens, complete and with its context.
 
-#![allow(clippy::unwrap_used)] // what panics is a finding
+#![allow(clippy::unwrap_used)] // a panic is a finding
 
 use std::sync::OnceLock;
 
@@ -20,7 +20,7 @@ fn gate() -> &'static Gate {
     })
 }
 
-/// Two bytes say what is damaged and one how long the context is; then the context and the data.
+/// Input: two bytes that select what is damaged, one for the length of the context, then the context and the data.
 pub(crate) fn sealed(input: &[u8]) {
     let Some((&[first, second, context], rest)) = input.split_first_chunk() else {
         return;
@@ -28,7 +28,7 @@ pub(crate) fn sealed(input: &[u8]) {
     let (context, data) = rest.split_at(usize::from(context).min(rest.len()));
     let gate = gate();
     let at = usize::from(u16::from_be_bytes([first, second]));
-    // Nobody guesses sealed data. The id of the key makes it look like some.
+    // Sealed data cannot be guessed. With the key's id in front it looks like sealed data.
     assert!(gate.open(data, context).is_err());
     let mut sealed = gate.seal(data, context).unwrap();
     let forged = [&sealed[..5], data].concat();
@@ -50,13 +50,13 @@ pub(crate) fn sealed(input: &[u8]) {
     assert!(gate.open(&sealed, context).is_err());
 }
 
-/// Five bytes: the size, what is damaged and where, and the sizes of the pieces; then the context.
+/// Input: five bytes for the size, what is damaged and where, and the sizes of the pieces; then the context.
 pub(crate) fn streams(input: &[u8]) {
     let Some((&[high, low, damage, at, piece], context)) = input.split_first_chunk() else {
         return;
     };
     let gate = gate();
-    // Up to four chunks, often about where one ends.
+    // Up to four chunks, often close to a chunk boundary.
     let size = match low {
         0..=15 => (STREAM_CHUNK * usize::from(high % 4) + usize::from(low)).saturating_sub(8),
         _ => usize::from(u16::from_be_bytes([high, low])) * 4,
@@ -70,7 +70,7 @@ pub(crate) fn streams(input: &[u8]) {
     };
     assert_eq!(open(&sealed, context).unwrap(), data);
     assert!(open(&sealed, &[context, b"x"].concat()).is_err());
-    // Only the input's own bytes, behind a header that is good.
+    // Only the input's bytes, after a valid header.
     assert!(open(&[&sealed[..STREAM_HEADER], context].concat(), b"").is_err());
 
     let chunk = STREAM_CHUNK + 16;
@@ -114,7 +114,7 @@ pub(crate) fn streams(input: &[u8]) {
     );
 }
 
-/// All that comes out of a stream; what it announces is what it gives.
+/// Everything that comes out of a stream, checked against the sizes that it announces.
 fn run(stream: &mut crate::Stream, data: &[u8], pieces: usize) -> Result<Vec<u8>, crate::Error> {
     let mut all = Vec::new();
     for piece in data.chunks(pieces) {

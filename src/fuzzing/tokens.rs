@@ -1,6 +1,6 @@
-//! What holds for every token that is accepted, though it is signed with our key: its header and claims are anything.
+//! Properties of every accepted token: the input is signed with our key, but its header and claims are arbitrary.
 
-#![allow(clippy::unwrap_used)] // what panics is a finding
+#![allow(clippy::unwrap_used)] // a panic is a finding
 
 use std::sync::OnceLock;
 
@@ -48,7 +48,7 @@ fn gates() -> &'static Gates {
     })
 }
 
-/// The header's JSON, a line feed, the claims' JSON. `KEYID` in the header stands for our key's id.
+/// Input: the header's JSON, a line feed, the claims' JSON. `KEYID` in the header stands for our key's id.
 pub(crate) fn tokens(input: &[u8]) {
     let Some(end) = input.iter().position(|byte| *byte == b'\n') else {
         return;
@@ -64,7 +64,7 @@ pub(crate) fn tokens(input: &[u8]) {
     assert_eq!(judged, gates.plain.verify_token(&token));
     assert_eq!(judged, gates.ours.verify_token(&token));
     assert!(gates.others.verify_token(&token).is_err());
-    // Good for nothing but access: it has no session of a login.
+    // It is only an access token: it has no login session.
     assert!(gates.ours.refresh(&token, "").is_err());
     let Ok(believed) = judged else { return };
 
@@ -109,7 +109,7 @@ pub(crate) fn tokens(input: &[u8]) {
         let begins = claims.get(begins).map_or(0, seconds);
         assert!(begins <= now + LEEWAY + 1);
     }
-    // Whatever is changed, it is not what was signed.
+    // With any change it is not what was signed.
     let at = (expires as usize).wrapping_mul(7919) % token.len();
     let mut changed = token.into_bytes();
     changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };

@@ -34,7 +34,7 @@ fn generated() -> String {
          for sealgate_last_error.\n */"
     ));
     config.after_includes = Some(format!(
-        "\n/* The version of this header; sealgate_version_string tells the running library's. */\n\
+        "\n/* The version of this header; sealgate_version_string returns that of the running library. */\n\
          #define SEALGATE_VERSION_STRING \"{version}\"\n\
          #define SEALGATE_VERSION_MAJOR {major}\n\
          #define SEALGATE_VERSION_MINOR {minor}\n\
@@ -43,13 +43,13 @@ fn generated() -> String {
          #define SEALGATE_ABI_VERSION {abi}\n\n\
          /* Names for sealgate_has_feature. */\n\
          {features}\n\
-         /* What tokens from open login permit, and accounts that the command or the Python package makes without other \
-         scopes. */\n\
+         /* The scope of tokens from open login, and the default scope of accounts that the command or the Python package \
+         creates. */\n\
          #define SEALGATE_OPEN_LOGIN_SCOPE \"{scope}\"\n\n\
          /* A string literal as the address and the length that functions take:\n \
-         * sealgate_mask_data(SEALGATE_LITERAL(\"my_password\"), 3, &masked). Nothing but a literal compiles. */\n\
+         * sealgate_mask_data(SEALGATE_LITERAL(\"my_password\"), 3, &masked). Only a literal compiles. */\n\
          #define SEALGATE_LITERAL(text) (\"\" text \"\"), (sizeof(\"\" text \"\") - 1)\n\n\
-         /* A status must be looked at. */\n\
+         /* A status must be checked. */\n\
          #if defined(__GNUC__) || defined(__clang__)\n\
          #define SEALGATE_MUST_USE __attribute__((warn_unused_result))\n\
          #else\n#define SEALGATE_MUST_USE\n#endif",

@@ -29,7 +29,7 @@ fn the_c_example_prints_what_it_says() {
     assert_eq!(
         printed,
         format!(
-            "sealgate {}\nthe token is alice's\nopened: meet me at noon\nelsewhere: does not open\nmasked: my_********\n",
+            "sealgate {}\nthe token is alice's\nopened: meet me at noon\nanother context: does not open\nmasked: my_********\n",
             env!("CARGO_PKG_VERSION")
         )
     );

@@ -248,7 +248,7 @@ def test_a_closed_gate_says_so_and_closing_twice_is_nothing():
 def test_a_gate_cannot_be_pickled_and_says_what_to_do():
     with sealgate.Gate(KEYS) as gate:
         for take in (pickle.dumps, copy.copy, copy.deepcopy):
-            with pytest.raises(TypeError, match="make one in each process"):
+            with pytest.raises(TypeError, match="create one in each process"):
                 take(gate)
 
 

@@ -188,7 +188,7 @@ def test_a_library_that_lacks_a_function_is_an_import_error(python, tmp_path):
 
 
 def test_another_library_and_a_missing_one_are_import_errors(python, tmp_path):
-    assert "no library of sealgate" in refused(python, compiled(tmp_path, "int nothing;"))
+    assert "not a sealgate library" in refused(python, compiled(tmp_path, "int nothing;"))
     assert "cannot be loaded" in refused(python, tmp_path / "missing.so")
     (tmp_path / "text.so").write_text("no library at all")
     assert "cannot be loaded" in refused(python, tmp_path / "text.so")

@@ -292,4 +292,4 @@ def test_a_second_ctrl_c_does_not_wait(forever):
     out, err = process.communicate(timeout=PATIENCE)
     thread.join()
     assert (process.returncode, out) == (0, "ended\n")
-    assert "got no answer" in err and "Traceback" not in err
+    assert "got no response" in err and "Traceback" not in err

@@ -1,4 +1,4 @@
-"""Sealgate: tokens, encryption, rate limits and masked names, and a whole HTTP server, over one shared library.
+"""Sealgate: tokens, encryption, rate limits and masking, and a whole HTTP server, on top of one shared library.
 
     >>> import sealgate
     >>> gate = sealgate.Gate(keys="ephemeral")
@@ -8,8 +8,7 @@
     'alice'
 
 :class:`Gate` is the core, :class:`Server` serves it over HTTP, and the functions of :mod:`sealgate.original` have the names
-of the program that Sealgate grew out of. What any of them makes, the server, the command and C programs with the same keys
-accept.
+of the original program's. The server, the command and C programs with the same keys accept what any of them creates.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from ._version import VERSION as __version__
 from .accounts import Tokens
 from .claims import Claims
 from .config import Config
-from .errors import *  # noqa: F403 - each of its names is public
+from .errors import *  # noqa: F403 - all its names are public
 from .gate import OPEN_LOGIN_SCOPE, OVERHEAD, Admission, Gate
 from .http import Answer, Headers, Request, Response
 from .log import start_logging, stop_logging
@@ -64,7 +63,7 @@ __all__ += errors.__all__
 
 
 def version() -> str:
-    """The version of the shared library; ``__version__`` is that of this package."""
+    """The version of the shared library; ``__version__`` is the version of this package."""
     result: str = _LIBRARY.sealgate_version_string().decode()
     return result
 

@@ -1,8 +1,8 @@
-"""What the library calls: one function for each kind of callback, which finds the Python function by its number.
+"""The callbacks that the library calls: one function for each kind, which finds the Python function by its number.
 
-The library keeps a number, not a pointer to a Python object, so nothing that is late or wrong can reach freed memory. It says
-when it needs a number no more, and the function is forgotten then. Each of the functions here answers with a failure unless
-everything went well: an exception is logged with its traceback, and the library denies or answers 500.
+The library keeps a number, not a pointer to a Python object, so no late or wrong call can reach freed memory. When it no
+longer needs a number, it calls ``drop``, and the function is forgotten. Each function here reports a failure unless
+everything succeeded: an exception is logged with its traceback, and the library denies the login or answers 500.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .problems import answer_to
 
 logger = logging.getLogger("sealgate")
 
-#: What a function that authenticates gives back: scopes, or True for those of an open login; anything false denies.
+#: The result of an authentication function: scopes, or True for those of open login; anything false denies the login.
 Verdict = Union[bool, str, Iterable[str], None]
 
 _DONE, _FAILED = 0, 1
@@ -35,24 +35,24 @@ _numbers = itertools.count(1)
 
 
 def register(function: Callable[..., Any], what: str) -> int:
-    """A number for the library to call this function by. ``what`` names it in the log."""
+    """Returns a number by which the library calls this function. ``what`` names it in the log."""
     number = next(_numbers)
     _registered[number] = function, what
     return number
 
 
 def _report(what: str, consequence: str) -> None:
-    """Logs the exception that is being handled. It must not raise: ctypes would take that for success."""
+    """Logs the exception being handled. It must not raise: ctypes would take that for success."""
     try:
         logger.error("%s raised an exception; %s", what, consequence, exc_info=True)
-    except BaseException:  # noqa: B036 - a handler of the host's is broken too
+    except BaseException:  # noqa: B036 - a logging handler of the host fails too
         _last_resort()
 
 
 def _last_resort() -> None:
     try:
         traceback.print_exc()
-    except BaseException:  # noqa: B036 - nobody is left to tell
+    except BaseException:  # noqa: B036 - nothing is left to report it to
         pass
 
 
@@ -61,22 +61,23 @@ def _drop(number: Optional[int]) -> None:
 
 
 def _route(request: int, response: int, number: int) -> int:
-    # 500 until the answer is whole: an exception from another thread may escape from here, and ctypes takes that for success.
+    # 500 until the response is complete: an exception from another thread may escape from here, and ctypes takes that for
+    # success.
     HELD.sealgate_response_set_status(response, 500)
     what, lent = "A route", Request(request)
     try:
         function, what = _registered[number]
         try:
             answer = function(lent)
-        except BaseException as error:  # noqa: B036 - SystemExit too: it would end a thread of the library's
+        except BaseException as error:  # noqa: B036 - SystemExit too: it would end a library thread
             return _answered(response, error, what, lent)
         _fill(response, response_of(answer))
         return _DONE
-    except BaseException:  # noqa: B036 - what cannot be sent is a fault
-        _report(what, "the answer is 500")
+    except BaseException:  # noqa: B036 - a response that cannot be sent is a fault
+        _report(what, "the response is 500")
         return _FAILED
     finally:
-        # The library frees the request after this: an exception that comes just now must not leave it open to readers.
+        # The library frees the request after this: an exception at this point must not leave it open to readers.
         while lent._handle is not None:
             try:
                 lent._end()
@@ -85,17 +86,17 @@ def _route(request: int, response: int, number: int) -> int:
 
 
 def _answered(response: int, error: BaseException, what: str, request: Request) -> int:
-    """Answers with what an exception stands for, and with 500 where it is a fault."""
+    """Answers with the response that an exception stands for, and with 500 if it is a fault."""
     try:
         answer = answer_to(error, request.id)
         if answer is not None:
             _fill(response, answer)
             if answer.status >= 500:
-                _report(what, f"the answer is {answer.status}")
+                _report(what, f"the response is {answer.status}")
             return _DONE
-    except BaseException:  # noqa: B036 - the exception's own attributes raise, or its headers will not do
+    except BaseException:  # noqa: B036 - the exception's attributes raise, or its headers are invalid
         pass
-    _report(what, "the answer is 500")
+    _report(what, "the response is 500")
     return _FAILED
 
 
@@ -117,7 +118,7 @@ def _lend_to(function: Any, handle: int, data: Data) -> None:
 
 
 def _authenticate(login: int, number: int) -> int:
-    what = "The function that authenticates"
+    what = "The authenticate function"
     try:
         function, what = _registered[number]
         username = (lent_bytes(HELD.sealgate_login_username, login) or b"").decode()
@@ -134,7 +135,7 @@ def _authenticate(login: int, number: int) -> int:
 
 
 def _secure_data(place: int, number: int) -> int:
-    what = "The function that supplies the data"
+    what = "The secure_data function"
     try:
         function, what = _registered[number]
         data = function()
@@ -143,7 +144,7 @@ def _secure_data(place: int, number: int) -> int:
         _lend_to(HELD.sealgate_secure_data_set, place, data)
         return _DONE
     except BaseException:  # noqa: B036
-        _report(what, "the answer is 500")
+        _report(what, "the response is 500")
         return _FAILED
 
 
@@ -153,7 +154,7 @@ def _log_line(
     try:
         function, _ = _registered[number]
         function(level, _text(target, target_size), _text(line, line_size))
-    except BaseException:  # noqa: B036 - reporting it through the log would come back here
+    except BaseException:  # noqa: B036 - logging it would call this again
         _last_resort()
 
 
@@ -167,6 +168,6 @@ authenticate = AuthenticateCallback(_authenticate)
 secure_data = SecureDataCallback(_secure_data)
 log_line = LogCallback(_log_line)
 
-# These are never freed, the interpreter's end included: a thread of the library's may be on its way to them.
+# Never freed, not even when the interpreter exits: a library thread may be about to call them.
 for _function in (drop, route, authenticate, secure_data, log_line):
     pythonapi.Py_IncRef(py_object(_function))

@@ -1,6 +1,6 @@
-"""The package's own locks after a fork: the threads that held them are not in the child, so it gets others.
+"""Replaces the package's own locks after a fork: the threads that held them do not exist in the child.
 
-The library's locks need nothing here: it lets no fork happen while a thread is inside it.
+The library's locks need nothing here: it allows no fork while a thread is inside it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _holders: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def give_lock(holder: Any) -> None:
-    """Gives an object a ``_lock``, which a signal handler or a destructor may take again on the thread that has it."""
+    """Gives an object a reentrant ``_lock``: a signal handler or a destructor may take it again on the same thread."""
     holder._lock = threading.RLock()
     _holders.add(holder)
 

@@ -1,6 +1,6 @@
-"""Finds the shared library and refuses one that does not fit.
+"""Finds the shared library and rejects one that does not fit.
 
-Where it is looked for stands in :func:`_candidates`. Everything that can go wrong is an ImportError that says what to do.
+:func:`_candidates` has the places that are searched. Every failure is an ImportError that says what to do.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from typing import Any
 from . import _signatures
 from ._version import ABI_VERSION, VERSION
 
-#: Names another library file than the one that came with the package.
+#: The environment variable with the path of another library file than the package's own.
 VARIABLE = "SEALGATE_LIBRARY"
 
 _HOW = (
-    f"Install the package anew (pip install --force-reinstall sealgate), which brings its library along, or name another "
-    f"file in the environment variable {VARIABLE}. In the source tree, `make lib` builds one."
+    f"Reinstall the package with its library (pip install --force-reinstall sealgate), or set the environment variable "
+    f"{VARIABLE} to the path of another one. In the source tree, `make lib` builds one."
 )
 
 
 def file_name() -> str:
-    """What the library is called on this system where the package carries it."""
+    """The library's file name in the package on this system."""
     return {"darwin": "libsealgate.dylib", "win32": "sealgate.dll"}.get(sys.platform, "libsealgate.so")
 
 
 def _candidates() -> list[str]:
-    """The one that the environment names, and no other; else the package's own, the source tree's, the system's."""
+    """Only the one that the environment names; else the package's own, the source tree's, the system's."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
         return [chosen]
     here, name = Path(__file__).resolve().parent, file_name()
     places = [here / name]
     root = here.parents[2] if len(here.parents) > 2 else here
-    # Only where this file is part of a source tree: what happens to lie three folders up of an installation is not ours.
+    # Only if this file is in a source tree: files three folders above an installation are not ours.
     if (root / "Cargo.toml").is_file() and root / "bindings" / "python" / "sealgate" == here:
         places += [root / "target" / profile / name for profile in ("release", "debug")]
     found = [str(place) for place in places if place.is_file()]
@@ -63,7 +63,7 @@ def _check_version(library: CDLL, path: str) -> None:
         theirs = library.sealgate_version_string().decode()
         interface = library.sealgate_abi_version()
     except AttributeError:
-        raise ImportError(f"{path} is no library of sealgate. {_HOW}", path=path) from None
+        raise ImportError(f"{path} is not a sealgate library. {_HOW}", path=path) from None
     if interface != ABI_VERSION:
         raise ImportError(
             f"{path} is sealgate {theirs} with interface {interface}; this package is {VERSION} and needs interface "
@@ -85,9 +85,9 @@ def _declared(library: CDLL, path: str) -> CDLL:
 _library, PATH = _open()
 _check_version(_library, PATH)
 
-#: The library. The interpreter's lock is given up during each call, so that other threads run meanwhile.
+#: The library. The interpreter's lock is released during each call, so that other threads can run.
 LIBRARY: Any = _declared(_library, PATH)
 
-#: The same library with the lock held, for calls that are over sooner than the lock would change hands. Where one has to wait,
-#: for a thread that is reading the key ring, that thread needs this lock for nothing: it logs only when nobody waits any more.
+#: The same library with the lock held, for calls shorter than releasing and retaking it. A call may wait for a thread that
+#: is reading the key ring; that thread does not need the lock, because it logs only when no thread waits any more.
 HELD: Any = _declared(PyDLL(PATH, handle=_library._handle), PATH)

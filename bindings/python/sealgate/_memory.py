@@ -1,8 +1,8 @@
-"""Bytes on their way between Python and the library: inputs without copies, outputs with one copy or none.
+"""Passes bytes between Python and the library: inputs without copies, outputs with one copy or none.
 
-Nothing here is kept per thread: a signal handler, a destructor or a log callback may call the library in the middle of
-another call on the same thread, and must not find that call's outputs in its hands. So each call takes its output places out
-of a list and puts them back when it has read them; taking from and adding to a list are single steps in Python.
+Nothing here is per thread: a signal handler, a destructor or a log callback may call the library in the middle of another
+call on the same thread, and must not see that call's outputs. So each call takes its outputs from a list and puts them back
+after reading them; taking from a list and adding to it are atomic in Python.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from . import _signatures
 from ._load import HELD, LIBRARY
 from .errors import WrongStateError, check, fail
 
-#: Below so many bytes a call is over before the interpreter's lock would have changed hands twice: it is kept. Threads that
-#: hand it to and fro at every microsecond are slower together than one alone.
+#: Below this many bytes a call is shorter than releasing and retaking the interpreter's lock, so the lock is kept. Threads
+#: that pass it back and forth every microsecond are slower together than one alone.
 SMALL = 16 * 1024
 
-#: Any bytes-like object (bytes, bytearray, memoryview, mmap, array.array, a numpy array, ...) or text, which is taken as UTF-8.
+#: Any bytes-like object (bytes, bytearray, memoryview, mmap, array.array, a numpy array, ...) or text, encoded as UTF-8.
 Data = Union[str, bytes, bytearray, memoryview, Any]
 
 
 class View(Structure):
-    """``Py_buffer``: somebody's memory, which its owner must neither move nor free until it is released."""
+    """``Py_buffer``: memory whose owner must neither move nor free it until it is released."""
 
     _fields_ = [
         ("address", c_void_p),
@@ -58,7 +58,7 @@ class View(Structure):
             _release_buffer(byref(self))
 
     def __del__(self) -> None:
-        # Where there was no memory for a structure, ctypes has it end with an address of 0, and reading it ends the process.
+        # If the structure could not be allocated, its address is 0, and reading it would crash the process.
         if addressof(self):
             self.release()
 
@@ -69,7 +69,7 @@ _release_buffer = pythonapi.PyBuffer_Release
 _release_buffer.restype, _release_buffer.argtypes = None, (POINTER(View),)
 _WRITABLE = 1  # PyBUF_WRITABLE; 0, PyBUF_SIMPLE, is contiguous bytes
 
-#: ``new_bytes(None, size)`` makes bytes that are not filled yet: nobody else may see them before they are.
+#: ``new_bytes(None, size)`` creates uninitialised bytes: nothing else may see them before they are filled.
 new_bytes: Callable[[Any, int], bytes] = pythonapi.PyBytes_FromStringAndSize
 new_bytes.restype, new_bytes.argtypes = py_object, (c_void_p, c_ssize_t)  # type: ignore[attr-defined]
 _new_text: Callable[[Any, int], str] = pythonapi.PyUnicode_FromStringAndSize
@@ -77,11 +77,12 @@ _new_text.restype, _new_text.argtypes = py_object, (c_void_p, c_ssize_t)  # type
 
 
 def lend(data: Data, writable: bool = False) -> tuple[Any, int, Optional[View]]:
-    """Address and size of data for a call, and what to release after it, if anything.
+    """Returns address and size of data for a call, and what to release after it, if anything.
 
-    Raises TypeError for what is neither bytes-like nor text, BufferError for memory that is not contiguous or not writable.
+    Raises TypeError for data that is neither bytes-like nor text, BufferError for memory that is not contiguous or not
+    writable.
     """
-    # Exactly these: a subclass can have another __len__.
+    # Not for subclasses: they can have another __len__.
     if type(data) is bytes and not writable:
         return data, len(data), None
     if isinstance(data, str):
@@ -95,7 +96,7 @@ def lend(data: Data, writable: bool = False) -> tuple[Any, int, Optional[View]]:
 
 
 def text(value: Union[str, bytes], what: str) -> bytes:
-    """A text as UTF-8. Bytes are taken as they are, for the library to check."""
+    """A text as UTF-8. Bytes are passed on unchanged, for the library to check."""
     if isinstance(value, str):
         return str.encode(value)
     if isinstance(value, bytes):
@@ -104,7 +105,7 @@ def text(value: Union[str, bytes], what: str) -> bytes:
 
 
 def number(value: int, what: str, largest: int) -> int:
-    """An integer that the library's type can hold: ctypes would cut off what is beyond, without a word."""
+    """Checks that an integer fits the library's type: ctypes would truncate it silently."""
     if not isinstance(value, int):
         raise TypeError(f"{what} must be an int, not {type(value).__name__}")
     if not 0 <= value <= largest:
@@ -113,7 +114,7 @@ def number(value: int, what: str, largest: int) -> int:
 
 
 class _Buffer(_signatures.Buffer):
-    """Gives back what is in it also where a KeyboardInterrupt comes between."""
+    """Frees its contents even if a KeyboardInterrupt comes between."""
 
     def __del__(self) -> None:
         if addressof(self) and self.data:  # see View.__del__
@@ -128,7 +129,7 @@ _lent: list[tuple[c_void_p, c_size_t, Any, Any]] = []
 
 
 def take_size() -> tuple[c_size_t, Any]:
-    """A place for a size, and its address as an argument. Put it back with :func:`put_size`."""
+    """A size output and its address as an argument. Put it back with :func:`put_size`."""
     try:
         return _sizes.pop()
     except IndexError:
@@ -140,7 +141,7 @@ put_size = _sizes.append
 
 
 def take_buffer() -> tuple[_Buffer, Any]:
-    """A place for a ``sealgate_buffer``, and its address as an argument, for :func:`bytes_of` or :func:`text_of`."""
+    """A ``sealgate_buffer`` output and its address as an argument, for :func:`bytes_of` or :func:`text_of`."""
     try:
         return _buffers.pop()
     except IndexError:
@@ -149,7 +150,7 @@ def take_buffer() -> tuple[_Buffer, Any]:
 
 
 def bytes_of(status: int, place: tuple[_Buffer, Any]) -> bytes:
-    """What a call has put into a buffer, which is freed and put back; or the failure that its status stands for."""
+    """Returns what a call wrote to a buffer, which is freed and put back; raises if its status is a failure."""
     buffer, reference = place
     result = b""
     if not status:
@@ -177,7 +178,7 @@ def text_of(status: int, place: tuple[_Buffer, Any]) -> str:
 
 
 def lent_bytes(function: Any, *arguments: Any) -> Optional[bytes]:
-    """Calls a function whose last two arguments receive the address and the size of something lent; None: it has none."""
+    """Calls a function whose last two arguments receive a borrowed address and size; returns a copy, or None."""
     try:
         place = _lent.pop()
     except IndexError:
@@ -191,28 +192,28 @@ def lent_bytes(function: Any, *arguments: Any) -> Optional[bytes]:
 
 
 class Handle(c_void_p):
-    """The address of an object of the library's, which is freed when nothing refers to this any more.
+    """The address of a library object, which is freed when nothing refers to this handle any more.
 
-    The library writes the address in here (``byref(handle)``), so the object has its owner before Python runs again: an
-    exception can come after any bytecode (RecursionError, MemoryError, KeyboardInterrupt), and then frees it, once. What is
-    only lent never gets a Handle.
+    The library writes the address into the handle (``byref(handle)``), so the object has an owner before Python code runs
+    again: an exception can come after any bytecode (RecursionError, MemoryError, KeyboardInterrupt), and then frees it,
+    once. Borrowed objects never get a Handle.
 
-    A caller holds the handle during a call of the library, so another thread's ``close()`` frees nothing in use.
+    A caller holds a reference during a call, so another thread's ``close()`` frees nothing in use.
     """
 
     __slots__ = ()
 
-    #: The library's function that frees such an object.
+    #: The library function that frees the object.
     free: ClassVar[Any]
 
     def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        # Not at the interpreter's end: daemon threads may be in a call then.
+        # Not while the interpreter exits: daemon threads may be in a call.
         if self.value is not None and not finalizing():
             self.free(self.value)
 
     def __reduce__(self) -> NoReturn:
-        # copy.copy asks for this too: a copy would free the object a second time.
-        raise TypeError("a handle of the library can be neither copied nor pickled")
+        # copy.copy uses this too, and a copy would free the object a second time.
+        raise TypeError("a library handle can be neither copied nor pickled")
 
 
 def opened(handle: Optional[Handle], what: str) -> Handle:

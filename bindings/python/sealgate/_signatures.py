@@ -1,4 +1,4 @@
-"""The functions of ``sealgate.h`` as ctypes sees them. A test compares every line with the header."""
+"""Declares the functions of ``sealgate.h`` for ctypes. A test compares every line with the header."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 
 
 class Buffer(Structure):
-    """``struct sealgate_buffer``: bytes of the library's."""
+    """``struct sealgate_buffer``: bytes that belong to the library."""
 
     _fields_ = [("data", c_void_p), ("size", c_size_t), ("secret", c_int32)]
 
@@ -35,7 +35,7 @@ _DATA = (c_void_p, c_size_t)  # bytes or text by address and length
 _ROOM = (c_void_p, c_size_t)
 _OUT = POINTER(c_void_p)  # receives a handle or an address
 _SIZE = POINTER(c_size_t)
-_BUFFER = c_void_p  # a `sealgate_buffer`; with its own pointer type ctypes looks closer, and a quarter of a microsecond longer
+_BUFFER = c_void_p  # a `sealgate_buffer`; ctypes takes a quarter of a microsecond longer to check its own pointer type
 _STATUS = c_int32
 
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -66,7 +66,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sealgate_claims_expires_at": (_STATUS, (_HANDLE, POINTER(c_uint64))),
     "sealgate_claims_issued_at": (_STATUS, (_HANDLE, POINTER(c_uint64))),
     "sealgate_claims_free": (None, (_HANDLE,)),
-    # Accounts, and tokens that are taken back
+    # Accounts and revocation
     "sealgate_default_scope": (_STATUS, (_HANDLE, *_DATA, _BUFFER)),
     "sealgate_add_user": (_STATUS, (_HANDLE, *_DATA, *_DATA, *_DATA)),
     "sealgate_check_password": (_STATUS, (_HANDLE, *_DATA, *_DATA, *_DATA, _BUFFER, POINTER(c_uint64))),
@@ -112,7 +112,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sealgate_server_address": (_STATUS, (_HANDLE, c_size_t, _BUFFER)),
     "sealgate_server_stop": (_STATUS, (_HANDLE, c_uint32)),
     "sealgate_server_free": (_STATUS, (_HANDLE,)),
-    # What callbacks are lent
+    # Arguments of callbacks
     "sealgate_request_method": (_STATUS, (_HANDLE, _OUT, _SIZE)),
     "sealgate_request_path": (_STATUS, (_HANDLE, _OUT, _SIZE)),
     "sealgate_request_query": (_STATUS, (_HANDLE, _OUT, _SIZE)),
@@ -136,7 +136,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 
 def declare(library: CDLL) -> CDLL:
-    """Gives each function its types. Raises AttributeError where the library lacks one."""
+    """Sets the types of each function. Raises AttributeError if the library lacks one."""
     for name, (result, arguments) in SIGNATURES.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

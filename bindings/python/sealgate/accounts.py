@@ -1,4 +1,4 @@
-"""People with passwords, and tokens that are taken back: the part of a gate that lives in the data directory's store."""
+"""Accounts, logins and revocation: the part of a gate that lives in the data directory's store."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from .errors import RateLimitedError, check, fail
 
 __all__ = ["OPEN_LOGIN_SCOPE", "Accounts", "Tokens", "scope_text"]
 
-#: What tokens may be used for that anybody can log in for, and those of accounts that are made without other scopes.
+#: The scope of tokens from open login, and the default scope of accounts.
 OPEN_LOGIN_SCOPE = "secure-data encrypt decrypt"
 
 _UINT64_MAX = 2**64 - 1
 
 
 class Tokens(NamedTuple):
-    """What a login gives."""
+    """The tokens from a login."""
 
     #: The access token.
     token: str
-    #: What :meth:`Accounts.refresh` takes once; empty where the setting ``refresh_ttl`` is 0.
+    #: The token for :meth:`Accounts.refresh`, which accepts it once; empty if the setting ``refresh_ttl`` is 0.
     refresh_token: str
 
 
 def scope_text(scope: Union[str, Iterable[str]]) -> str:
-    """Scope names with single spaces between."""
+    """Scope names separated by single spaces."""
     return scope if isinstance(scope, str) else " ".join(scope)
 
 
 class Accounts:
-    """Accounts, logins and revocation. Every gate, server and command with the same data directory shares them, and what
-    changes is in effect everywhere within a second.
+    """Accounts, logins and revocation, shared by every gate, server and command with the same data directory. Changes take
+    effect everywhere within a second.
 
         >>> from sealgate import Gate
         >>> gate = Gate(keys="ephemeral")
@@ -45,7 +45,7 @@ class Accounts:
         >>> gate.revoke_token(tokens.token)
         'alice'
 
-    Passwords take as long as their hash, some tens of milliseconds; the interpreter's lock is given up meanwhile.
+    Checking a password takes as long as its hash, some tens of milliseconds; the interpreter's lock is released meanwhile.
     """
 
     _handle: Optional[Handle] = None
@@ -69,62 +69,63 @@ class Accounts:
                     view.release()
 
     def add_user(self, name: str, password: str, scope: Union[str, Iterable[str]] = OPEN_LOGIN_SCOPE) -> None:
-        """Makes an account. As soon as there has been one, tokens of users without an account are refused.
+        """Creates an account. Once one has been created, tokens of users without an account are rejected.
 
-        :param password: 8 to 128 characters, none of those that everybody tries first.
-        :param scope: all that tokens of the account may have.
-        :raises UserExistsError: where there is an account of this name; as the next two an InvalidArgumentError.
-        :raises InvalidNameError: where the name is empty, longer than 256 characters, or has control characters.
-        :raises WeakPasswordError: where the password will not do.
-        :raises InvalidArgumentError: where the scope is malformed.
-        :raises StoreError: where the store cannot be used.
+        :param password: 8 to 128 characters, not a common password.
+        :param scope: all that the account's tokens may be used for.
+        :raises UserExistsError: if there is already an account with this name; like the next two, it is an
+            InvalidArgumentError.
+        :raises InvalidNameError: if the name is empty, longer than 256 characters, or has control characters.
+        :raises WeakPasswordError: if the password is not acceptable.
+        :raises InvalidArgumentError: if the scope is malformed.
+        :raises StoreError: if the store cannot be used.
         """
         self._call(LIBRARY.sealgate_add_user, text(name, "name"), text(password, "password"), scope_text(scope))
 
     def set_user_password(self, name: str, password: str) -> None:
-        """Gives an account another password, and takes all its tokens back.
+        """Changes an account's password and revokes all its tokens.
 
-        :raises NotFoundError: where there is no such account.
-        :raises WeakPasswordError: where the password will not do.
+        :raises NotFoundError: if there is no such account.
+        :raises WeakPasswordError: if the password is not acceptable.
         """
         self._call(LIBRARY.sealgate_set_user_password, text(name, "name"), text(password, "password"))
 
     def set_user_scope(self, name: str, scope: Union[str, Iterable[str]]) -> None:
-        """Gives an account other scopes. Where one is taken away, so are all its tokens.
+        """Changes an account's scopes. Removing one revokes all its tokens.
 
-        :raises NotFoundError: where there is no such account.
+        :raises NotFoundError: if there is no such account.
         """
         self._call(LIBRARY.sealgate_set_user_scope, text(name, "name"), scope_text(scope))
 
     def disable_user(self, name: str) -> None:
-        """Switches an account off, which takes all its tokens back for good.
+        """Disables an account, which revokes all its tokens permanently.
 
-        :raises NotFoundError: where there is no such account.
+        :raises NotFoundError: if there is no such account.
         """
         self._call(LIBRARY.sealgate_set_user_disabled, text(name, "name"), 1)
 
     def enable_user(self, name: str) -> None:
-        """Switches an account on again.
+        """Enables an account again.
 
-        :raises NotFoundError: where there is no such account.
+        :raises NotFoundError: if there is no such account.
         """
         self._call(LIBRARY.sealgate_set_user_disabled, text(name, "name"), 0)
 
     def remove_user(self, name: str) -> None:
-        """Removes an account, and takes all its tokens back.
+        """Removes an account and revokes all its tokens.
 
-        :raises NotFoundError: where there is no such account.
+        :raises NotFoundError: if there is no such account.
         """
         self._call(LIBRARY.sealgate_remove_user, text(name, "name"))
 
     def check_password(self, name: str, password: str, source: str = "") -> tuple[str, ...]:
-        """Checks a password and gives the scopes of the account.
+        """Checks a password and returns the scopes of the account.
 
-        :param source: the client's address (``request.remote_addr``), or anything else that stands for where it is: wrong
-            passwords for one name from one source make further tries wait, longer and longer. Pass it: without, everybody
-            is one source, and whoever guesses makes all others wait.
-        :raises LoginFailedError: for an unknown name, a wrong password and an account that is switched off alike.
-        :raises RateLimitedError: with ``retry_after``, while further tries have to wait.
+        :param source: the client's address (``request.remote_addr``), or anything else that identifies its location: wrong
+            passwords for one name from one source make further attempts wait, longer each time. Pass it: without it all
+            clients share one source, so an attacker who guesses makes everybody wait.
+        :raises LoginFailedError: for an unknown name, a wrong password and a disabled account alike.
+        :raises RateLimitedError: with ``retry_after``, while further attempts have to wait.
         """
         handle, wait, place = opened(self._handle, "gate"), c_uint64(), take_buffer()
         user, secret, origin = text(name, "name"), text(password, "password"), text(source, "source")
@@ -134,10 +135,10 @@ class Accounts:
         return tuple(_waited(lambda: text_of(status, place), wait).split())
 
     def log_in(self, name: str, password: str, scope: Union[str, Iterable[str]] = "", source: str = "") -> Tokens:
-        """Checks a password as :meth:`check_password` does, and gives tokens.
+        """Checks a password as :meth:`check_password` does, and returns tokens.
 
-        :param scope: narrows what the tokens may do; an empty one leaves all that the account has.
-        :raises InvalidArgumentError: where that is more than the account has.
+        :param scope: restricts what the tokens may be used for; an empty one keeps all scopes of the account.
+        :raises InvalidArgumentError: if that is more than the account has.
         """
         handle, wait = opened(self._handle, "gate"), c_uint64()
         token, again = take_buffer(), take_buffer()
@@ -151,9 +152,9 @@ class Accounts:
         return tokens
 
     def refresh(self, refresh_token: str, scope: Union[str, Iterable[str]] = "") -> Tokens:
-        """Gives new tokens for a refresh token, which is used up by that. A second use takes all tokens of its login back.
+        """Exchanges a refresh token for new tokens; it can be used only once. A second use revokes all tokens of its login.
 
-        :raises TokenError: where it is refused; the subclass tells why.
+        :raises TokenError: if it is rejected; the subclass gives the reason.
         """
         handle, token, again = opened(self._handle, "gate"), take_buffer(), take_buffer()
         used, names = text(refresh_token, "refresh_token"), text(scope_text(scope), "scope")
@@ -161,18 +162,18 @@ class Accounts:
         return _both(status, token, again)
 
     def revoke_token(self, token: str) -> str:
-        """Takes a token back, an access token with the login that it comes from. Gives the user that it was for.
+        """Revokes a token, an access token together with its login. Returns the user that it was issued to.
 
-        :raises TokenError: where it is none that could be used.
+        :raises TokenError: if it is not a token that could be used.
         """
         handle, place, encoded = opened(self._handle, "gate"), take_buffer(), text(token, "token")
         status = LIBRARY.sealgate_revoke_token(handle, encoded, len(encoded), place[1])
         return text_of(status, place)
 
     def revoke_token_id(self, id: str, expires_at: int = 0) -> None:
-        """Takes a token back by its own id, ``Claims.id``.
+        """Revokes a token by its id, ``Claims.id``.
 
-        :param expires_at: when it ends by itself, in seconds since 1970-01-01 UTC, until when this is remembered; 0 where
+        :param expires_at: when the token expires, in seconds since 1970-01-01 UTC; the revocation is kept until then. 0 if
             that is not known.
         """
         self._call(
@@ -180,7 +181,7 @@ class Accounts:
         )
 
     def revoke_user(self, user: str) -> None:
-        """Takes back all tokens of a user that were issued until now, and ends all logins."""
+        """Revokes all tokens issued to a user until now, and ends all the user's logins."""
         self._call(LIBRARY.sealgate_revoke_user, text(user, "user"))
 
 

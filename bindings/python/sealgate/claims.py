@@ -1,4 +1,4 @@
-"""The checked claims of a token."""
+"""The verified claims of a token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Claims"]
 
 
 class _Values(NamedTuple):
-    """All that the library says of claims."""
+    """All values that the library returns for claims."""
 
     subject: str
     scope: str
@@ -26,14 +26,14 @@ class _Values(NamedTuple):
 
 
 class ClaimsHandle(Handle):
-    """Claims that the library gave away."""
+    """Claims that the package owns."""
 
     __slots__ = ()
     free = HELD.sealgate_claims_free
 
 
 def read(handle: c_void_p) -> _Values:
-    """Copies what the library says of claims, which may be lent: they are only read."""
+    """Copies the values of claims, which may be borrowed: they are only read."""
     expires_at, issued_at = c_uint64(), c_uint64()
     check(HELD.sealgate_claims_issued_at(handle, byref(issued_at)))
     check(HELD.sealgate_claims_expires_at(handle, byref(expires_at)))
@@ -49,7 +49,7 @@ def read(handle: c_void_p) -> _Values:
 
 
 class Claims(Mapping[str, Any]):
-    """What a token says that was checked: a read-only mapping of its claims, as PyJWT's ``decode`` gives one, and more.
+    """The claims of a verified token: a read-only mapping, as PyJWT's ``decode`` returns, with more.
 
         >>> import sealgate
         >>> with sealgate.Gate(keys="ephemeral") as gate:
@@ -57,15 +57,15 @@ class Claims(Mapping[str, Any]):
         >>> claims["username"], claims.subject, claims.scopes, claims.has_scope("decrypt")
         ('alice', 'alice', ('orders',), False)
 
-    The properties are what the library has made of the claims, and are there for tokens of the original program too, which
-    carry no more than ``username`` and ``exp``. Claims need no gate any more, can be pickled, and belong to no thread.
+    The properties hold what the library derived from the claims, also for tokens of the original program, which have only
+    ``username`` and ``exp``. Claims do not need their gate any more, can be pickled, and may be used on any thread.
     """
 
     __slots__ = ("_claims", "_source")
 
     def __init__(self, source: Union[ClaimsHandle, _Values]) -> None:
-        """For this package's own use. Claims that are lent are read first: see :func:`read`."""
-        # Read when somebody asks: most who check a token want one claim of it, and each costs a call.
+        """For internal use. Borrowed claims are read first: see :func:`read`."""
+        # Read on demand: most callers need one claim, and each claim costs a call.
         self._source = source
         self._claims: Optional[dict[str, Any]] = None
 
@@ -96,12 +96,12 @@ class Claims(Mapping[str, Any]):
 
     @property
     def issued_at(self) -> Optional[int]:
-        """When the token was issued, in seconds since 1970-01-01 UTC; None where it does not say."""
+        """When the token was issued, in seconds since 1970-01-01 UTC; None if it does not record that."""
         return self._all().issued_at
 
     @property
     def id(self) -> Optional[str]:
-        """The token's own id; None for tokens of the original program, which have none."""
+        """The token's id; None for tokens of the original program, which have none."""
         return self._all().id
 
     def _mapping(self) -> dict[str, Any]:

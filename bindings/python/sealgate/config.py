@@ -24,14 +24,14 @@ class _ConfigHandle(Handle):
 class Config:
     """Settings by their names in the settings file (``token_ttl``) or in the environment (``SEALGATE_TOKEN_TTL``).
 
-    ``settings``, and those given by keyword, win over the environment, and the environment over the file.
+    ``settings`` and keyword arguments take precedence over the environment, and the environment over the file.
 
-    :param environment: take the process's environment too (JWT_SECRET_KEY, AES_KEY, SEALGATE_..., the file that
-        SEALGATE_CONFIG names) and, where no data directory is set, the one that ``sealgate serve`` uses: programs on one
-        machine then share keys. Without it the environment is not read.
+    :param environment: also load the process environment (JWT_SECRET_KEY, AES_KEY, SEALGATE_..., the file that
+        SEALGATE_CONFIG names) and, if no data directory is set, use the one of ``sealgate serve``: programs on one machine
+        then share keys. Otherwise the environment is not read.
     :param file: a settings file (TOML).
 
-    Values are text, numbers, paths or, for keys, bytes. They are checked when a gate or a server is made of them.
+    Values are text, numbers, paths or, for keys, bytes. They are checked when a gate or a server is created.
 
         >>> Config({"token_ttl": 300}, keys="ephemeral", aes_key=b"a key that no repr may ever show")
         Config(token_ttl, keys, aes_key)
@@ -57,13 +57,13 @@ class Config:
         return f"Config({', '.join(names)})"
 
     def _handle(self) -> Handle:
-        """The same for the library."""
+        """The same settings as a library object."""
         config = _ConfigHandle()
         check(LIBRARY.sealgate_config_new(byref(config)))
         if self._file is not None:
             check(LIBRARY.sealgate_config_load_file(config, self._file))
         if self._environment:
-            # With Python's lock held: else another thread could change the environment while it is read.
+            # With Python's lock held: otherwise another thread could change the environment during the call.
             check(HELD.sealgate_config_load_env(config))
         for name, value in self._settings.items():
             key = text(name, "the name of a setting")
@@ -77,12 +77,12 @@ class Config:
 
 
 def config_of(config: Union[Config, Mapping[str, Value], None], settings: Mapping[str, Value]) -> Config:
-    """What a constructor was given as one configuration; nothing at all is the environment's."""
+    """A constructor's arguments as one configuration; without any it is the environment's."""
     if config is None:
         return Config(settings, environment=not settings)
     if isinstance(config, Config):
         if settings:
-            raise TypeError("give settings in the Config or by keyword, not both")
+            raise TypeError("pass settings in the Config or as keyword arguments, not both")
         return config
     return Config({**config, **settings})
 

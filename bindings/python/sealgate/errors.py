@@ -1,7 +1,7 @@
-"""What calls raise: :class:`SealgateError`, one subclass for each status of the library.
+"""The exceptions that calls raise: :class:`SealgateError`, with one subclass for each status of the library.
 
-Each subclass is also one of Python's own exceptions that fits, so that code which catches ``ValueError`` around a decryption or
-a token check goes on working.
+Each subclass also inherits from a fitting built-in exception, so that code which catches ``ValueError`` around a decryption
+or a token check keeps working.
 
     >>> issubclass(DecryptFailedError, ValueError), TokenExpiredError.code, TokenExpiredError.http_status
     (True, 'token_expired', 401)
@@ -51,24 +51,24 @@ __all__ = [
 
 
 class SealgateError(Exception):
-    """A call failed. Decide by the class or by ``code``; the text is for people and logs, and never holds a secret."""
+    """A call failed. Use the class or ``code`` to decide; the text is for people and logs, and never contains a secret."""
 
-    #: The stable number of the status; 0 where it is one that this package does not know.
+    #: The stable number of the status; 0 if this package does not know it.
     status: ClassVar[int] = 0
     #: Its stable name.
     code: str = "unknown"
-    #: What the HTTP API answers in such a case; a web program can answer the same.
+    #: The status code of the HTTP API in this case; a web program can use the same one.
     http_status: ClassVar[int] = 500
 
 
 class NullPointerError(SealgateError, TypeError):
-    """The library was given nothing where it needs something."""
+    """A required argument is missing."""
 
     status, code = 1, "null_pointer"
 
 
 class InvalidArgumentError(SealgateError, ValueError):
-    """An argument is not acceptable."""
+    """An argument is invalid."""
 
     status, code, http_status = 2, "invalid_argument", 400
 
@@ -80,7 +80,7 @@ class InvalidUtf8Error(SealgateError, UnicodeError):
 
 
 class SettingError(SealgateError, ValueError):
-    """A setting is unknown, missing or wrong."""
+    """A setting is unknown, missing or invalid."""
 
     status, code = 4, "setting"
 
@@ -92,19 +92,19 @@ class KeyRingError(SealgateError, OSError):
 
 
 class BufferTooSmallError(SealgateError, BufferError):
-    """There is not enough room for the result."""
+    """The buffer is too small for the result."""
 
     status, code = 6, "buffer_too_small"
 
 
 class StoreError(SealgateError, OSError):
-    """The store of accounts and of what was taken back cannot be read, trusted or written."""
+    """The store of accounts and revocations cannot be read, trusted or written."""
 
     status, code = 7, "store"
 
 
 class TokenError(SealgateError, ValueError):
-    """A token is refused. The subclass tells why; answer them all alike, with 401."""
+    """A token is rejected. The subclass gives the reason; give clients the same response for all of them, 401."""
 
     http_status = 401
 
@@ -116,61 +116,61 @@ class TokenMissingError(TokenError):
 
 
 class TokenMalformedError(TokenError):
-    """Not a token of ours by its form."""
+    """It does not have the form of a Sealgate token."""
 
     status, code = 11, "token_malformed"
 
 
 class TokenInvalidError(TokenError):
-    """Signed by somebody else, or for somebody else."""
+    """The signature is not from these keys, or the token is meant for another recipient."""
 
     status, code = 12, "token_invalid"
 
 
 class TokenExpiredError(TokenError):
-    """Its time is over."""
+    """It has expired."""
 
     status, code = 13, "token_expired"
 
 
 class TokenNotYetValidError(TokenError):
-    """Its time has not begun."""
+    """It is not valid yet."""
 
     status, code = 14, "token_not_yet_valid"
 
 
 class TokenKeyRetiredError(TokenError):
-    """It names a key of ours that is not accepted any more."""
+    """It names one of our keys that is no longer accepted."""
 
     status, code = 15, "token_key_retired"
 
 
 class TokenRevokedError(TokenError):
-    """It was taken back, or its user's account is gone or switched off."""
+    """It has been revoked, or its user's account has been removed or disabled."""
 
     status, code = 16, "token_revoked"
 
 
 class TokenUncheckedError(TokenError):
-    """It cannot be known whether it was taken back, because the store cannot be read. Answer it with 503."""
+    """Whether it has been revoked is unknown, because the store cannot be read. Answer with 503."""
 
     status, code, http_status = 17, "token_unchecked", 503
 
 
 class DecryptFailedError(SealgateError, ValueError):
-    """The data does not open: wrong key, wrong context, damaged, or not encrypted data. One class for every cause."""
+    """The data cannot be decrypted: wrong key, wrong context, damaged, or not encrypted data. One class for every cause."""
 
     status, code, http_status = 20, "decrypt_failed", 400
 
 
 class KeyRetiredError(SealgateError, ValueError):
-    """The data was sealed under a key of ours that is not accepted any more."""
+    """The data was sealed under one of our keys that is no longer accepted."""
 
     status, code, http_status = 21, "key_retired", 400
 
 
 class RateLimitedError(SealgateError, PermissionError):
-    """The caller has used up its requests."""
+    """The user or client has used up its requests."""
 
     status, code, http_status = 30, "rate_limited", 429
     #: Seconds until a request will be admitted again.
@@ -178,61 +178,61 @@ class RateLimitedError(SealgateError, PermissionError):
 
 
 class LoginFailedError(SealgateError, PermissionError):
-    """No such account, another password, or an account that is switched off. One class for every cause."""
+    """Unknown account, wrong password or disabled account. One class for every cause."""
 
     status, code, http_status = 31, "login_failed", 401
 
 
 class NotFoundError(SealgateError, LookupError):
-    """There is no account of this name."""
+    """There is no account with this name."""
 
     status, code, http_status = 32, "not_found", 404
 
 
 class UserExistsError(InvalidArgumentError):
-    """There is an account of this name already."""
+    """There is already an account with this name."""
 
     status, code, http_status = 33, "user_exists", 409
 
 
 class WeakPasswordError(InvalidArgumentError):
-    """A new password is too short, too long or too well known."""
+    """A new password is too short, too long or too common."""
 
     status, code = 34, "weak_password"
 
 
 class InvalidNameError(InvalidArgumentError):
-    """An account cannot have this name."""
+    """The name is not valid for an account."""
 
     status, code = 35, "invalid_name"
 
 
 class WouldDeadlockError(SealgateError, RuntimeError):
-    """From a callback, or a thread, that the call would have to wait for."""
+    """The call was made from a callback or a thread that it would have to wait for."""
 
     status, code = 40, "would_deadlock"
 
 
 class ForkedError(SealgateError, RuntimeError):
-    """A server in a process that was forked off after the server was made."""
+    """The server is used in a process forked after the server was created."""
 
     status, code = 41, "forked"
 
 
 class WrongStateError(SealgateError, RuntimeError):
-    """The object is not in the state for this call: it is closed, or a server already runs."""
+    """The object is in the wrong state for this call: it is closed, or a server is already running."""
 
     status, code = 42, "wrong_state"
 
 
 class TimedOutError(SealgateError, TimeoutError):
-    """The time was over before everything had ended."""
+    """The time was up before everything had finished."""
 
     status, code = 43, "timed_out"
 
 
 class IoError(SealgateError, OSError):
-    """The operating system refused something."""
+    """The operating system reported an error."""
 
     status, code = 50, "io"
 
@@ -244,7 +244,7 @@ class CryptoError(SealgateError, RuntimeError):
 
 
 class PanicError(SealgateError, RuntimeError):
-    """A fault inside the library. The object of the call refuses further use."""
+    """An internal fault of the library. The object of the call refuses further use."""
 
     status, code = 60, "panic"
 
@@ -260,20 +260,20 @@ _BY_STATUS = {cls.status: cls for cls in _subclasses(SealgateError) if cls.statu
 
 
 def fail(status: int) -> NoReturn:
-    """Raises what a status other than 0 stands for, with this thread's last sentence of the library."""
+    """Raises the exception for a status other than 0, with the error sentence of this thread's last failed call."""
     sentence = create_string_buffer(HELD.sealgate_last_error(None, 0))
     HELD.sealgate_last_error(sentence, len(sentence))
     text = sentence.value.decode("utf-8", "replace")
     cls = _BY_STATUS.get(status)
     if cls is not None:
         raise cls(text)
-    # A later library of the same interface may have more statuses.
+    # A later library with the same interface may have more statuses.
     error = SealgateError(text)
     error.code = HELD.sealgate_status_name(status).decode()
     raise error
 
 
 def check(status: int) -> None:
-    """Raises what a status stands for, unless it is 0."""
+    """Raises the exception for a status, unless it is 0."""
     if status:
         fail(status)

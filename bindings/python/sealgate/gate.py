@@ -1,4 +1,4 @@
-"""The gate: everything that one may do with tokens, data and limits."""
+"""The gate: all operations on tokens, data and limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .stream import OpeningReader, SealingWriter, Stream
 
 __all__ = ["OPEN_LOGIN_SCOPE", "OVERHEAD", "Admission", "Gate", "mask_data"]
 
-#: How many bytes sealed data is longer than what was sealed.
+#: How many bytes longer sealed data is than the plaintext.
 OVERHEAD: int = LIBRARY.sealgate_sealed_size(0)
 
 _issue, _verify = LIBRARY.sealgate_issue_token, LIBRARY.sealgate_verify_token
@@ -45,13 +45,13 @@ _SIZE_MAX = 2**31 - 1  # enough for any number of characters
 
 
 class Admission(NamedTuple):
-    """Whether a request may go on. It is true or false as such: ``if gate.admit(user): ...``."""
+    """Whether a request is admitted. It can be tested directly: ``if gate.admit(user): ...``."""
 
     #: Whether the request was admitted, which counts it.
     allowed: bool
-    #: How many requests the user has left now; None where the limit is switched off.
+    #: How many requests the user has left now; None if the limit is disabled.
     remaining: Optional[int]
-    #: Seconds until one will be admitted again; 0.0 where this one was.
+    #: Seconds until a request will be admitted again; 0.0 if this one was.
     retry_after: float
 
     def __bool__(self) -> bool:
@@ -64,7 +64,7 @@ class _GateHandle(Handle):
 
 
 class Gate(Accounts):
-    """Issues and checks tokens, encrypts and decrypts data, counts requests.
+    """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate
         >>> with Gate(keys="ephemeral") as gate:
@@ -73,14 +73,14 @@ class Gate(Accounts):
         b'meet me at noon'
 
     Without arguments the environment configures it, with the command's data directory, so that it shares keys with
-    ``sealgate serve`` on the same machine. With a :class:`~sealgate.Config`, a mapping or settings by keyword nothing else
-    counts: the environment is not read and no folder touched unless that is asked for.
+    ``sealgate serve`` on the same machine. With a :class:`~sealgate.Config`, a mapping or keyword settings, only those
+    count: the environment is not read, and no folder is touched unless a setting asks for it.
 
-    Any number of threads may use one gate at the same time; the interpreter's lock is given up meanwhile. It works in a
-    process that was forked off, too. :meth:`close`, or the end of the last reference, wipes its keys.
+    Any number of threads may use one gate at the same time; the interpreter's lock is released meanwhile. It also works in
+    a forked child. :meth:`close`, or the end of the last reference, wipes its keys.
 
-    :raises SettingError: where a setting is unknown, missing or wrong.
-    :raises KeyRingError: where the key ring cannot be read, trusted or written.
+    :raises SettingError: if a setting is unknown, missing or invalid.
+    :raises KeyRingError: if the key ring cannot be read, trusted or written.
     """
 
     def __init__(self, config: Union[Config, Mapping[str, Value], None] = None, **settings: Value) -> None:
@@ -89,7 +89,7 @@ class Gate(Accounts):
         self._handle = handle
 
     def close(self) -> None:
-        """Frees the gate, as soon as no other thread is in a call of it. May be called twice; other calls then raise."""
+        """Frees the gate, once no other thread is in a call of it. May be called twice; other calls then raise."""
         self._handle = None
 
     def __enter__(self) -> Gate:
@@ -103,7 +103,7 @@ class Gate(Accounts):
         return f"<sealgate.Gate{'' if self._handle else ', closed'}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Gate cannot be pickled: make one in each process, from the same settings")
+        raise TypeError("a Gate cannot be pickled: create one in each process, from the same settings")
 
     # Tokens
 
@@ -113,16 +113,16 @@ class Gate(Accounts):
         """Issues a signed token.
 
         :param subject: the user, 1 to 256 characters without control characters.
-        :param scope: what the token may be used for: names in a list, or with single spaces between. None takes what the
-            account of the subject has, or ``OPEN_LOGIN_SCOPE`` if there is none.
-        :param ttl: how many seconds it lives, at most 315,576,000 (ten years); None takes the setting ``token_ttl``.
+        :param scope: what the token may be used for: names in a list, or separated by single spaces. None uses the scope of
+            the subject's account, or ``OPEN_LOGIN_SCOPE`` if there is none.
+        :param ttl: its lifetime in seconds, at most 315,576,000 (ten years); None uses the setting ``token_ttl``.
 
             >>> gate = Gate(keys="ephemeral")
             >>> gate.verify_token(gate.issue_token("alice", scope=["orders"], ttl=60)).scopes
             ('orders',)
 
-        :raises InvalidArgumentError: where subject, scope or ttl is not acceptable.
-        :raises StoreError: where the store cannot be used.
+        :raises InvalidArgumentError: if subject, scope or ttl is invalid.
+        :raises StoreError: if the store cannot be used.
         """
         user = text(subject, "subject")
         names = self._default_scope(user) if scope is None else text(scope_text(scope), "scope")
@@ -138,9 +138,9 @@ class Gate(Accounts):
         return bytes_of(LIBRARY.sealgate_default_scope(handle, user, len(user), place[1]), place)
 
     def verify_token(self, token: Union[str, bytes]) -> Claims:
-        """Checks a token and gives its claims.
+        """Verifies a token and returns its claims.
 
-        :raises TokenError: where it is refused; the subclass tells why.
+        :raises TokenError: if it is rejected; the subclass gives the reason.
         """
         encoded = str.encode(token) if type(token) is str else text(token, "token")
         handle, claims = self._handle or opened(None, "gate"), ClaimsHandle()
@@ -152,57 +152,58 @@ class Gate(Accounts):
     # Data
 
     def encrypt(self, data: Data, context: Data = b"") -> str:
-        """Encrypts text or bytes and gives base64, which every door of Sealgate decrypts under the same keys.
+        """Encrypts text or bytes and returns base64, which the server, the command and C programs decrypt with the same
+        keys.
 
         :param data: text (as UTF-8) or any bytes-like object, at most 1 GiB.
-        :param context: what the data belongs to, such as ``"orders/17/card"``. It is authenticated and not stored: the
-            same is needed to decrypt.
-        :raises InvalidArgumentError: where the data is too large, or a context comes while the original's AES-CBC is in use.
+        :param context: what the data belongs to, such as ``"orders/17/card"``. It is authenticated and not stored:
+            decrypting needs the same one.
+        :raises InvalidArgumentError: if the data is too large, or there is a context while AES-CBC is in use.
         """
         status, place = self._filled(_encrypt_small, _encrypt, data, context)
         return text_of(status, place)
 
     def decrypt(self, encrypted_data: Union[str, bytes], context: Data = b"") -> bytes:
-        """Decrypts the base64 of :meth:`encrypt`, of the server, the command or a C program. ``.decode()`` makes text of it.
+        """Decrypts base64 from :meth:`encrypt`, the server, the command or a C program. ``.decode()`` turns it into text.
 
-        :raises DecryptFailedError: whatever the cause is.
+        :raises DecryptFailedError: if decryption fails, whatever the cause.
         """
         encoded = text(encrypted_data, "encrypted_data")
         status, place = self._filled(_decrypt_small, _decrypt, encoded, context)
         return bytes_of(status, place)
 
     def rewrap(self, encrypted_data: Union[str, bytes], context: Data = b"") -> str:
-        """Seals encrypted data anew, under the newest key and with the same context: what :meth:`encrypt` made, and the
-        original program's AES-CBC where the setting ``cbc`` is ``open``.
+        """Seals encrypted data again, under the newest key and with the same context: data from :meth:`encrypt`, and the
+        original program's AES-CBC if the setting ``cbc`` is ``open``.
 
-        :raises DecryptFailedError: where it does not open, whatever the cause is.
+        :raises DecryptFailedError: if decryption fails, whatever the cause.
         """
         encoded = text(encrypted_data, "encrypted_data")
         status, place = self._filled(_rewrap_small, _rewrap, encoded, context)
         return text_of(status, place)
 
     def seal_stream(self, context: Data = b"") -> Stream:
-        """Begins to seal data of any size, piece by piece.
+        """Starts sealing data of any size, piece by piece.
 
         :param context: as for :meth:`encrypt`, at most 64 KiB.
         """
         return Stream(LIBRARY.sealgate_stream_seal, self._handle, context)
 
     def open_stream(self, context: Data = b"") -> Stream:
-        """Begins to open what :meth:`seal_stream`, :meth:`sealing`, ``sealgate encrypt --out`` or a C program sealed."""
+        """Starts opening data from :meth:`seal_stream`, :meth:`sealing`, ``sealgate encrypt --out`` or a C program."""
         return Stream(LIBRARY.sealgate_stream_open, self._handle, context)
 
     def sealing(self, file: BinaryIO, context: Data = b"") -> SealingWriter:
-        """A file to write to, which seals into ``file``."""
+        """Returns a file to write to, which seals into ``file``."""
         return SealingWriter(self.seal_stream(context), file)
 
     def opening(self, file: BinaryIO, context: Data = b"") -> OpeningReader:
-        """A file to read from, which opens what ``file`` holds."""
+        """Returns a file to read from, which opens the contents of ``file``."""
         return OpeningReader(self.open_stream(context), file)
 
     def _filled(self, small: Any, large: Any, data: Data, context: Data) -> tuple[int, Any]:
         handle = self._handle or opened(None, "gate")
-        if type(data) is bytes and type(context) is bytes and len(data) < SMALL:  # most calls, without detours
+        if type(data) is bytes and type(context) is bytes and len(data) < SMALL:  # the fast path of most calls
             place = take_buffer()
             return small(handle, data, len(data), context, len(context), place[1]), place
         source, size, view = lend(data)
@@ -218,16 +219,16 @@ class Gate(Accounts):
                 about_view.release()
 
     def seal(self, data: Data, context: Data = b"") -> bytes:
-        """The same as :meth:`encrypt`, as bytes: :data:`OVERHEAD` more than the data has, always in the sealed format.
+        """Like :meth:`encrypt`, but returns bytes: :data:`OVERHEAD` more than the data has, always in the sealed format.
 
-        A bytes-like object is not copied; do not change it meanwhile from another thread.
+        A bytes-like object is not copied; no other thread may change it during the call.
 
             >>> gate = Gate(keys="ephemeral")
             >>> gate.open(gate.seal(bytearray(3), context="a"), context="a")
             b'\\x00\\x00\\x00'
         """
         handle = self._handle or opened(None, "gate")
-        if type(data) is bytes and type(context) is bytes and len(data) < SMALL:  # most calls, without detours
+        if type(data) is bytes and type(context) is bytes and len(data) < SMALL:  # the fast path of most calls
             size = len(data)
             sealed, written = new_bytes(None, size + OVERHEAD), take_size()
             status = _seal_small(handle, data, size, context, len(context), sealed, size + OVERHEAD, written[1])
@@ -254,9 +255,9 @@ class Gate(Accounts):
         return sealed
 
     def open(self, sealed: Data, context: Data = b"") -> bytes:
-        """Opens the bytes of :meth:`seal`.
+        """Opens bytes from :meth:`seal`.
 
-        :raises DecryptFailedError: whatever the cause is.
+        :raises DecryptFailedError: if decryption fails, whatever the cause.
         """
         handle = self._handle or opened(None, "gate")
         if type(sealed) is bytes and type(context) is bytes and OVERHEAD <= len(sealed) < SMALL:  # as above
@@ -294,20 +295,20 @@ class Gate(Accounts):
         return data if size == room else data[:size]
 
     def seal_into(self, data: Data, out: Any, context: Data = b"") -> int:
-        """Seals into the beginning of ``out`` and tells how many bytes that were: :data:`OVERHEAD` more than the data has.
+        """Seals into the beginning of ``out`` and returns the number of bytes: :data:`OVERHEAD` more than the data has.
 
         :param out: a writable bytes-like object, such as a bytearray, which must not overlap the data.
-        :raises BufferTooSmallError: where it has too little room.
+        :raises BufferTooSmallError: if ``out`` is too small.
         """
         return self._into(_seal, data, out, context)
 
     def open_into(self, sealed: Data, out: Any, context: Data = b"") -> int:
-        """Opens into the beginning of ``out`` and tells how many bytes that were.
+        """Opens into the beginning of ``out`` and returns the number of bytes.
 
-        Unlike the bytes of :meth:`open` a bytearray can be overwritten when its secret is no longer needed.
+        Unlike the bytes from :meth:`open`, a bytearray can be overwritten once its secret is no longer needed.
 
-        :raises BufferTooSmallError: where it has too little room.
-        :raises DecryptFailedError: where the data does not open, whatever the cause is.
+        :raises BufferTooSmallError: if ``out`` is too small.
+        :raises DecryptFailedError: if decryption fails, whatever the cause.
         """
         return self._into(_open, sealed, out, context)
 
@@ -333,12 +334,12 @@ class Gate(Accounts):
     # Names and limits
 
     def mask(self, data: str, visible_chars: int = 3) -> str:
-        """Replaces all but the first ``visible_chars`` characters by ``*``."""
+        """Replaces all but the first ``visible_chars`` characters with ``*``."""
         return mask_data(data, visible_chars)
 
     def admit(self, user: str) -> Admission:
-        """Counts a request of a user and says whether it may go on: at most ``max_requests`` in any ``rate_limit_window``
-        seconds. Each gate counts by itself.
+        """Counts a user's request and returns whether it is admitted: at most ``max_requests`` in any ``rate_limit_window``
+        seconds. Each gate counts separately.
 
             >>> gate = Gate(keys="ephemeral", max_requests=1)
             >>> gate.admit("alice").allowed, gate.admit("alice").allowed
@@ -356,7 +357,7 @@ class Gate(Accounts):
 
 
 def mask_data(data: str, visible_chars: int = 3) -> str:
-    """Replaces all but the first ``visible_chars`` characters by ``*``. The original program's function of this name.
+    """Replaces all but the first ``visible_chars`` characters with ``*``. The original program's function of this name.
 
     >>> mask_data("my_password")
     'my_********'

@@ -1,4 +1,4 @@
-"""What a route's function is given and what it gives back."""
+"""Requests and responses of route functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Answer", "Headers", "Request", "Response"]
 
 
 def _has_more_values(text: str, most: int) -> bool:
-    """Whether JSON has more values than this; builds nothing. What is no JSON may count as anything."""
+    """Whether JSON has more values than this, without building them. The count of malformed JSON is arbitrary."""
     values, strings, at = 1, 0, 0
     while values <= most and strings <= 2 * most:
         quote = text.find('"', at)
@@ -40,13 +40,13 @@ def _end_of_string(text: str, quote: int) -> int:
         before = at
         while text[before - 1] == "\\":
             before -= 1
-        # Backslashes in pairs stand for themselves.
+        # Pairs of backslashes are escaped backslashes.
         if (at - before) % 2 == 0:
             return at + 1
 
 
 class Headers:
-    """The header fields of a request, asked for by name in any case. Only the first of a name is given."""
+    """The header fields of a request, by name in any case. Of several fields with one name it has only the first."""
 
     __slots__ = ("_request",)
 
@@ -54,7 +54,7 @@ class Headers:
         self._request = request
 
     def get(self, name: str, default: Optional[str] = None) -> Optional[str]:
-        """The value of a field; bytes in it that are no UTF-8 become surrogates, as in file names."""
+        """The value of a field; bytes in it that are not UTF-8 become surrogates, as in file names."""
         field = name.encode()
         value = self._request._lent(HELD.sealgate_request_header, field, len(field))
         return default if value is None else value.decode("utf-8", "surrogateescape")
@@ -70,12 +70,12 @@ class Headers:
 
 
 class Request:
-    """A request, lent to a route's function: once that has returned, everything that was not read yet raises."""
+    """A request, valid during a route function: once that has returned, reading anything more raises an exception."""
 
     _lock: Any
 
     def __init__(self, handle: int) -> None:
-        """For this package's own use."""
+        """For internal use."""
         self._handle: Optional[int] = handle
         give_lock(self)  # the request ends with the call, and other threads may be reading it then
 
@@ -84,7 +84,7 @@ class Request:
             self._handle = None
 
     def __reduce__(self) -> NoReturn:
-        # copy.copy asks for this too: nobody would tell a copy that the request has been answered.
+        # copy.copy uses this too, and a copy would not notice that the request has been answered.
         raise TypeError("a Request can be neither copied nor pickled: take what you need of it")
 
     def _lent(self, function: Any, *arguments: Any) -> Optional[bytes]:
@@ -98,26 +98,26 @@ class Request:
 
     @property
     def method(self) -> str:
-        """``GET``, ``POST``, ... A ``HEAD`` request is answered like ``GET``: the library leaves the body out."""
+        """``GET``, ``POST``, ... A ``HEAD`` request is answered like ``GET``: the library omits the body."""
         return (self._lent(HELD.sealgate_request_method) or b"").decode()
 
     @property
     def path(self) -> str:
-        """The path as it came, percent-encoded where the client did so, without the query."""
+        """The path as received, percent-encoded if the client encoded it, without the query."""
         return (self._lent(HELD.sealgate_request_path) or b"").decode()
 
     @property
     def query(self) -> str:
-        """What follows the question mark, as it came."""
+        """The part of the target after the question mark, as received."""
         return (self._lent(HELD.sealgate_request_query) or b"").decode()
 
     @property
     def arguments(self) -> dict[str, list[str]]:
-        """The query taken apart: ``?tag=a&tag=b`` is ``{"tag": ["a", "b"]}``."""
+        """The parsed query: ``?tag=a&tag=b`` is ``{"tag": ["a", "b"]}``."""
         return parse_qs(self.query, keep_blank_values=True)
 
     def parameter(self, name: str) -> str:
-        """What the path has in the place of ``{name}``, decoded. KeyError where the route has no such parameter."""
+        """The part of the path that matches ``{name}``, decoded. KeyError if the route has no such parameter."""
         wanted = name.encode()
         value = self._lent(HELD.sealgate_request_parameter, wanted, len(wanted))
         if value is None:
@@ -137,9 +137,9 @@ class Request:
     def json(self, max_values: int = 10_000) -> Any:
         """The body as JSON in UTF-8.
 
-        :param max_values: how many values it may have in all; each takes far more memory in Python than in the body.
-        :raises ValueError: where it is no JSON.
-        :raises InvalidArgumentError: where it has more values, or is nested too deeply for Python. Unless a route catches
+        :param max_values: how many values it may have in total; each takes far more memory in Python than in the body.
+        :raises ValueError: if it is not JSON.
+        :raises InvalidArgumentError: if it has more values, or is nested too deeply for Python. Unless the route catches
             it, the client gets 400.
         """
         body = self.body.decode()
@@ -157,19 +157,19 @@ class Request:
 
     @property
     def remote_addr(self) -> str:
-        """Who is asking, by whom limits count: :attr:`peer` or, where that is one of the setting ``trusted_proxies``, the
-        client that it names. An IP address, or ``unix``. It is what ``Gate.log_in(source=...)`` takes.
+        """The client that limits apply to: :attr:`peer` or, if that is one of the setting ``trusted_proxies``, the client
+        that the proxy names. An IP address, or ``unix``. Pass it to ``Gate.log_in(source=...)``.
         """
         return (self._lent(HELD.sealgate_request_client) or b"").decode()
 
     @property
     def id(self) -> str:
-        """The request's id, which the answer's ``X-Request-Id`` and the line of the log have too."""
+        """The request's id, as in the response's ``X-Request-Id`` and in the log line."""
         return (self._lent(HELD.sealgate_request_id) or b"").decode()
 
     @property
     def claims(self) -> Optional[Claims]:
-        """The checked claims of the request's token; None where the route needs none."""
+        """The verified claims of the request's token; None if the route requires none."""
         claims = c_void_p()
         with self._lock:
             check(HELD.sealgate_request_claims(self._open(), byref(claims)))
@@ -177,20 +177,20 @@ class Request:
 
     @property
     def user(self) -> str:
-        """The user of the request's token. WrongStateError where the route needs no token."""
+        """The user of the request's token. WrongStateError if the route requires no token."""
         claims = self.claims
         if claims is None:
-            raise WrongStateError("The route asks for no token, so it does not know the user: add token=True.")
+            raise WrongStateError("The route requires no token, so the user is unknown: add token=True.")
         return claims.subject
 
 
 class Response:
-    """An answer with all that belongs to it.
+    """A response with status, header fields and body.
 
     :param body: text or bytes.
     :param status: from 200 to 599.
-    :param headers: more header fields. Those that say where an answer ends, and what becomes of the connection, are the
-        library's.
+    :param headers: more header fields. The library sets those that determine the end of the response and the use of the
+        connection.
     :param content_type: of the body; by default text is ``text/plain`` and bytes are ``application/octet-stream``.
     """
 
@@ -214,7 +214,7 @@ class Response:
                 self.headers["Content-Type"] = "text/plain; charset=utf-8" if text else "application/octet-stream"
 
 
-#: What a route's function may give back: text, bytes, a dict or a list (as JSON), one of these with a status, or a Response.
+#: The return value of a route function: text, bytes, a dict or a list (as JSON), one of these with a status, or a Response.
 Answer = Union[
     Response,
     str,
@@ -228,7 +228,8 @@ Answer = Union[
 
 
 def response_of(answer: Answer) -> Response:
-    """The answer with all that belongs to it. TypeError for what is none: a forgotten ``return`` is no empty answer.
+    """Converts a route's return value to a Response. TypeError for anything else: a forgotten ``return`` is not an empty
+    response.
 
     >>> answer = response_of(({"id": 17}, 201))
     >>> answer.body, answer.status, answer.headers

@@ -18,15 +18,16 @@ _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEB
 
 
 def start_logging(level: int = logging.INFO, function: Optional[LogFunction] = None) -> None:
-    """Hands what the library has to say to ``logging``, or to a function. Without it nothing is logged but what Python
-    functions raise.
+    """Passes the library's log lines to ``logging``, or to a function. Without this call only exceptions from Python
+    functions are logged.
 
-    Each request is a line of the logger ``sealgate.access``, with the time and the origin; names in it are masked, control
-    characters escaped, and no secret is in it. It is for the whole process, and takes the place of an earlier one.
+    Each request is one line of the logger ``sealgate.access``, with the client, the status and the duration; user names in it
+    are masked, control characters are escaped, and it contains no secrets. The call applies to the whole process and
+    replaces an earlier one.
 
-    :param level: the least that is handed over, as ``logging`` counts: ``logging.INFO`` has the requests.
-    :param function: takes the level, the name of a logger and the line. It runs on whichever thread has something to say,
-        several at a time, and requests wait for it: it must be short. What it raises is printed and goes no further.
+    :param level: the lowest level to pass on, as in ``logging``: ``logging.INFO`` includes the requests.
+    :param function: receives the level, the name of a logger and the line. It runs on whichever thread logs, on several at
+        a time, and requests wait for it: it must be fast. Its exceptions are printed and go no further.
     """
     theirs = max((number for number, ours in _LEVELS.items() if ours >= level), default=0)
     target = function or _to_logging
@@ -39,7 +40,7 @@ def start_logging(level: int = logging.INFO, function: Optional[LogFunction] = N
 
 
 def stop_logging() -> None:
-    """Ends it. May be called twice."""
+    """Stops passing log lines on. May be called twice."""
     check(LIBRARY.sealgate_set_log(0, LogCallback(), None, Drop()))
 
 

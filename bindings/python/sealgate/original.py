@@ -1,7 +1,7 @@
-"""The original program's functions, by their names, over one gate that the environment configures.
+"""The original program's functions, under their names, on one gate that the environment configures.
 
-A Flask program that had them can import them instead. What fails raises a :class:`~sealgate.SealgateError`, whose
-``http_status`` is what a web program answers.
+A Flask program that defined them can import them instead. Failures raise a :class:`~sealgate.SealgateError`, whose
+``http_status`` is the status to respond with.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from .gate import Admission, Gate, mask_data
 
 __all__ = ["decrypt_data", "default_gate", "encrypt_data", "enforce_rate_limit", "mask_data", "verify_token"]
 
-#: The one gate, once it has been made.
+#: The one gate, once it has been created.
 _gates: dict[str, Gate] = {}
 
 
 def default_gate() -> Gate:
-    """The gate behind the functions of this module, made at its first use: the environment configures it, and it shares
-    keys with ``sealgate serve`` on the same machine. Where that fails, the next call tries again.
+    """The gate behind the functions of this module, created at first use: the environment configures it, and it shares keys
+    with ``sealgate serve`` on the same machine. If that fails, the next call tries again.
 
-    :raises SettingError: where the environment's settings are wrong.
-    :raises KeyRingError: where the key ring is not usable.
+    :raises SettingError: if the environment's settings are wrong.
+    :raises KeyRingError: if the key ring is not usable.
     """
-    # Without a lock: a function that takes its log lines may call this too. The first one that is there stays.
+    # Without a lock: a function that receives log lines may call this too. The first gate stored is kept.
     return _gates.get("default") or _gates.setdefault("default", Gate())
 
 
 def encrypt_data(data: str) -> str:
-    """Encrypts a text and gives it as base64."""
+    """Encrypts a text and returns it as base64."""
     return default_gate().encrypt(data)
 
 
 def decrypt_data(encrypted_data: str) -> str:
-    """Decrypts what :func:`encrypt_data`, or any other door with the same keys, made of a text.
+    """Decrypts a text from :func:`encrypt_data`, or from the server, the command or a C program with the same keys.
 
-    :raises ValueError: where it does not open (:class:`~sealgate.DecryptFailedError`) or is no text.
+    :raises ValueError: if it cannot be decrypted (:class:`~sealgate.DecryptFailedError`) or is not text.
     """
     return default_gate().decrypt(encrypted_data).decode()
 
 
 def enforce_rate_limit(username: str) -> Admission:
-    """Counts a request of a user.
+    """Counts a user's request.
 
-    :raises RateLimitedError: where the limit is reached; its ``retry_after`` is in seconds.
+    :raises RateLimitedError: if the limit is reached; its ``retry_after`` is in seconds.
     """
     admission = default_gate().admit(username)
     if not admission:
@@ -56,11 +56,11 @@ def enforce_rate_limit(username: str) -> Admission:
 
 
 def verify_token(request: Any) -> Claims:
-    """Checks the token of a request and gives its claims; ``claims["username"]`` is the user.
+    """Verifies the token of a request and returns its claims; ``claims["username"]`` is the user.
 
-    :param request: the token itself, or an object whose ``headers`` can be asked for ``Authorization``, as Flask's,
-        Django's and this package's requests can.
-    :raises TokenError: where there is none (:class:`~sealgate.TokenMissingError`) or it is refused.
+    :param request: the token itself, or an object whose ``headers`` has ``get("Authorization")``, as Flask's, Django's and
+        this package's requests have.
+    :raises TokenError: if there is none (:class:`~sealgate.TokenMissingError`) or it is rejected.
     """
     if isinstance(request, (str, bytes)):
         return default_gate().verify_token(request)

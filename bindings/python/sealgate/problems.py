@@ -1,4 +1,4 @@
-"""Exceptions that stand for an answer: what a route raises instead of returning it."""
+"""Exceptions that stand for a response: a route raises them instead of returning it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["HTTPError", "answer_to"]
 
 
 class HTTPError(Exception):
-    """Raised in a route, it becomes an answer with this status.
+    """Raised in a route, it becomes a response with this status.
 
         >>> raise HTTPError(404, "There is no order 17.")
         Traceback (most recent call last):
@@ -39,12 +39,12 @@ class HTTPError(Exception):
 
 
 def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
-    """The answer that an exception stands for; None where it is a fault.
+    """The response that an exception stands for; None if it is a fault.
 
-    That is an :class:`HTTPError`, an exception of this package whose ``http_status`` is not 500, one with ``status_code`` and
-    perhaps ``detail`` and ``headers`` (Starlette's, FastAPI's), or one with ``code`` and ``get_response``, and perhaps
-    ``get_headers`` (werkzeug's, Flask's ``abort``). What a failed call of another server raises (urllib's HTTPError, whose
-    ``code`` is that server's) is a fault.
+    These are an :class:`HTTPError`, an exception of this package whose ``http_status`` is not 500, one with ``status_code``
+    and optionally ``detail`` and ``headers`` (Starlette's, FastAPI's), or one with ``code`` and ``get_response``, and
+    optionally ``get_headers`` (werkzeug's, Flask's ``abort``). The exception of a failed request to another server
+    (urllib's HTTPError, whose ``code`` is that server's) is a fault.
     """
     if isinstance(error, HTTPError):
         return _problem(error.status, "http_error", error.detail, error.headers, request_id)
@@ -61,7 +61,7 @@ def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
         headers = dict(given) if isinstance(given, Mapping) else {}
     elif hasattr(error, "get_response"):
         status, detail = getattr(error, "code", None), getattr(error, "description", "")
-        # Allow, Retry-After, WWW-Authenticate, ... The type is that of its own page in HTML, which is not sent.
+        # Allow, Retry-After, WWW-Authenticate, ... The content type is that of its own HTML page, which is not sent.
         fields: list[tuple[str, str]] = getattr(error, "get_headers", list)()
         headers = {name: value for name, value in fields if name.lower() != "content-type"}
     if not isinstance(status, int) or not 400 <= status <= 599:
@@ -80,7 +80,7 @@ def _headers_of(error: SealgateError) -> dict[str, str]:
 
 
 def _problem(status: int, code: str, detail: str, headers: Mapping[str, str], request_id: str) -> Response:
-    """In the form of the API's own (RFC 9457)."""
+    """In the form of the API's problems (RFC 9457)."""
     title = _title(status)
     members: dict[str, Any] = {
         "type": "about:blank" if code == "http_error" else f"urn:sealgate:problem:{code}",

@@ -1,4 +1,4 @@
-"""The HTTP server in this process, with routes of the program's own."""
+"""The HTTP server in this process, with the program's own routes."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ SecureDataFunction = TypeVar("SecureDataFunction", bound=Callable[[], Data])
 
 
 def _free(address: int) -> None:
-    """Frees a server that nothing refers to any more; one that runs is stopped."""
+    """Frees a server that nothing refers to any more; a running one is stopped."""
     if LIBRARY.sealgate_server_free(address):
-        # The last reference went in one of the server's own functions, which it would have to wait for.
+        # The last reference was dropped in one of the server's own functions, for which the call would have to wait.
         threading.Thread(target=_free_drained, args=(address,), name="sealgate-free").start()
 
 
 def _free_drained(address: int) -> None:
-    LIBRARY.sealgate_server_stop(address, _DRAIN_AT_EXIT)  # the function that is running is still to be answered
+    LIBRARY.sealgate_server_stop(address, _DRAIN_AT_EXIT)  # the function that is running still needs its response sent
     LIBRARY.sealgate_server_free(address)
 
 
@@ -55,7 +55,7 @@ class _ServerHandle(Handle):
 
 
 class Server:
-    """Serves the HTTP API, and routes of your own beside it, on threads of the library.
+    """Serves the HTTP API, and your own routes, on threads of the library.
 
         >>> import urllib.request
         >>> from sealgate import Gate, Server
@@ -67,15 +67,15 @@ class Server:
         ...     urllib.request.urlopen(server.url + "/hello/world").read()
         b'{"hello": "world"}'
 
-    Settings of the server are given as those of a :class:`~sealgate.Gate` are; those of the gate are the gate's. Without any
-    the environment's are taken. ``with`` starts it, and stops and frees it at its end; :meth:`serve_forever` serves until
-    Ctrl-C. Functions of routes run on the library's threads, several at a time. An exception in one is logged with its
-    traceback under the logger ``sealgate``, and answered with 500; a login is denied.
+    The server's settings are passed as those of a :class:`~sealgate.Gate` are; the gate keeps its own. Without any, they
+    come from the environment. ``with`` starts the server, and stops and frees it at the end; :meth:`serve_forever` serves
+    until Ctrl-C. Route functions run on the library's threads, several at a time. An exception in one is logged with its
+    traceback under the logger ``sealgate``, and the client gets 500; a login is denied.
 
-    In a process that was forked off after it was made, a server raises :class:`~sealgate.ForkedError`: make it there.
+    A server raises :class:`~sealgate.ForkedError` in a child forked after it was created: create a new one there.
 
-    :param listen: where to listen: ``HOST:PORT`` or ``unix:/PATH``, several with commas between; port 0 takes a free one.
-    :raises SettingError: where a setting is unknown, missing or wrong.
+    :param listen: where to listen: ``HOST:PORT`` or ``unix:/PATH``, separated by commas; port 0 uses a free one.
+    :raises SettingError: if a setting is unknown, missing or invalid.
     """
 
     _handle: Optional[Handle] = None
@@ -100,7 +100,7 @@ class Server:
         #: The gate that it serves.
         self.gate = gate
         self._started = False
-        # A lock that is held until the end: unlike an Event it may be let go in a signal handler.
+        # A lock that is held until the end: unlike an Event it may be released in a signal handler.
         self._until = threading.Lock()
         self._until.acquire()
 
@@ -116,23 +116,24 @@ class Server:
         limited: bool = False,
         blocking: bool = True,
     ) -> Callable[[RouteFunction], RouteFunction]:
-        """Adds the function that follows as a route. It gets a :class:`~sealgate.Request` and returns text, bytes, a dict or
-        a list (JSON), one of these with a status as a tuple, or a :class:`~sealgate.Response`.
+        """Decorates a function to add it as a route. It gets a :class:`~sealgate.Request` and returns text, bytes, a dict
+        or a list (JSON), one of these with a status as a tuple, or a :class:`~sealgate.Response`.
 
-        An exception is logged and answered with 500, unless it stands for an answer: :class:`~sealgate.HTTPError`, this
-        package's own (``RateLimitedError`` is 429 with Retry-After, ``TokenError`` 401 with WWW-Authenticate), werkzeug's and
-        Starlette's.
+        An exception is logged and the client gets 500, unless the exception stands for a response:
+        :class:`~sealgate.HTTPError`, this package's own (``RateLimitedError`` is 429 with Retry-After, ``TokenError`` 401
+        with WWW-Authenticate), werkzeug's and Starlette's.
 
-        :param method: ``GET`` (which answers HEAD too), ``POST`` or another one, in any case.
-        :param path: begins with a slash; a segment in braces, as in ``/orders/{id}``, takes any text.
-        :param token: only for holders of a token, whose checked claims are in ``request.claims``.
-        :param scope: the one scope name that the token needs; says ``token=True`` too.
-        :param limited: only as often as the gate's limit admits, counted with the user's other requests. Needs a token.
-        :param blocking: whether it runs where it holds nobody else up. Without it the function runs where the connections
-            are served, which is quicker for one that neither waits nor computes; for Python's lock it waits in any case.
-        :raises InvalidArgumentError: where the path is malformed or taken, or a limit comes without a token.
-        :raises TypeError: where the function is ``async``: routes run on threads.
-        :raises WrongStateError: where the server has been started.
+        :param method: ``GET`` (which also answers HEAD), ``POST`` or another one, in any case.
+        :param path: begins with a slash; a segment in braces, as in ``/orders/{id}``, matches any text.
+        :param token: requests need a token, whose verified claims are in ``request.claims``.
+        :param scope: the one scope name that the token needs; implies ``token=True``.
+        :param limited: the gate's rate limit applies, shared with the user's other requests. Needs a token.
+        :param blocking: whether it runs on a thread where it delays no connection. Without it the function runs on the
+            thread that serves the connections, which is faster for a function that neither waits nor computes; it waits for
+            Python's lock in any case.
+        :raises InvalidArgumentError: if the path is malformed or already in use, or a limit comes without a token.
+        :raises TypeError: if the function is ``async``: routes run on threads.
+        :raises WrongStateError: if the server has been started.
         """
         verb, place, wanted = text(method, "method").upper(), text(path, "path"), text(scope or "", "scope")
         flags = (_TOKEN if token or wanted else 0) | (_LIMITED if limited else 0) | (_BLOCKING if blocking else 0)
@@ -140,7 +141,7 @@ class Server:
         def add(function: RouteFunction) -> RouteFunction:
             _refuse_async(function)
             handle = opened(self._handle, "server")
-            registered = _callbacks.register(function, f"The function of the route {method} {path}")
+            registered = _callbacks.register(function, f"The function for the route {method} {path}")
             check(
                 LIBRARY.sealgate_server_route(
                     handle,
@@ -153,44 +154,45 @@ class Server:
         return add
 
     def authenticate(self, function: AuthenticateFunction) -> AuthenticateFunction:
-        """Gives the server accounts: ``POST /login`` then takes a username and a password, and the function that follows
-        decides. It gets both as text, and returns the scopes of the user's tokens (a list of names, or text with spaces
-        between; True for ``secure-data encrypt decrypt``). Anything false denies, an exception too. A function with a parameter
-        named ``address`` gets the client's there, as ``request.remote_addr`` has it, to slow down those who guess.
+        """Decorates a function to decide logins: ``POST /login`` then takes a username and a password. The function gets
+        both as text, and returns the scopes of the user's tokens (a list of names, or text with spaces between; True for
+        ``secure-data encrypt decrypt``). Anything false denies the login, and so does an exception. A function with a
+        parameter named ``address`` gets the client's address, as in ``request.remote_addr``, to slow down guessing.
 
-        It may take its time, as password hashes do. Logging in is then offered to everybody who reaches the server.
+        It may be slow, as password hashes are. Every client that reaches the server can then log in.
 
-        :raises WrongStateError: where the server has been started.
+        :raises WrongStateError: if the server has been started.
         """
         _refuse_async(function)
         decide = _with_address(function)
-        self._set(LIBRARY.sealgate_server_set_authenticate, _callbacks.authenticate, decide, "authenticates")
+        self._set(LIBRARY.sealgate_server_set_authenticate, _callbacks.authenticate, decide, "authenticate")
         return function
 
     def secure_data(self, function: SecureDataFunction) -> SecureDataFunction:
-        """Lets the function that follows supply what ``/secure-data`` shows, encrypted: text or bytes at each request.
+        """Decorates a function to supply the data of ``/secure-data``, as text or bytes for each request; it is sent
+        encrypted.
 
-        :raises WrongStateError: where the server has been started.
+        :raises WrongStateError: if the server has been started.
         """
         _refuse_async(function)
-        self._set(LIBRARY.sealgate_server_set_secure_data, _callbacks.secure_data, function, "supplies the data")
+        self._set(LIBRARY.sealgate_server_set_secure_data, _callbacks.secure_data, function, "secure_data")
         return function
 
-    def _set(self, setter: Any, callback: Any, function: Callable[..., Any], does: str) -> None:
+    def _set(self, setter: Any, callback: Any, function: Callable[..., Any], name: str) -> None:
         handle = opened(self._handle, "server")
-        registered = _callbacks.register(function, f"The function that {does}")
+        registered = _callbacks.register(function, f"The {name} function")
         check(setter(handle, callback, registered, _callbacks.drop))
 
     # While it serves
 
     def start(self) -> Server:
-        """Binds the addresses and starts to serve; returns once clients can connect. After a failure, close the server.
+        """Binds the addresses and starts serving; returns once clients can connect. After a failure, close the server.
 
-        :raises SettingError: where an address cannot be had or a file is not fit for use.
-        :raises WrongStateError: where it was started before.
+        :raises SettingError: if an address is unavailable or a file is unusable.
+        :raises WrongStateError: if it has already been started.
         """
         handle = opened(self._handle, "server")
-        # Before it runs: an exception may come just after. To stop one that does not run is nothing.
+        # Before the start: an exception may come right after it. Stopping a server that is not running does nothing.
         _serving[handle.value or 0] = handle
         check(LIBRARY.sealgate_server_start(handle))
         self._started = True
@@ -198,14 +200,14 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port of the first TCP address; 0 where it serves Unix sockets only."""
+        """The port of the first TCP address; 0 if it serves only Unix sockets."""
         port = c_uint16()
         check(LIBRARY.sealgate_server_port(opened(self._handle, "server"), byref(port)))
         return port.value
 
     @property
     def addresses(self) -> list[str]:
-        """All that is served: ``http://127.0.0.1:5000``, ``https://...``, ``unix:/path``."""
+        """All addresses that are served: ``http://127.0.0.1:5000``, ``https://...``, ``unix:/path``."""
         handle = opened(self._handle, "server")
         found: list[str] = []
         while True:
@@ -222,41 +224,41 @@ class Server:
         return self.addresses[0]
 
     def serve_forever(self, drain: float = 10.0) -> None:
-        """Starts the server unless it runs, and serves until :meth:`shutdown` is called or Ctrl-C is pressed; then stops it
-        and returns. Running requests may take ``drain`` seconds to end; a second Ctrl-C cuts them short.
+        """Starts the server unless it is running, and serves until :meth:`shutdown` is called or Ctrl-C is pressed; then
+        stops it and returns. Running requests have ``drain`` seconds to finish; a second Ctrl-C ends them at once.
         """
         handle = opened(self._handle, "server")
         try:
             if self._started:
-                _ = self.port  # ForkedError where it runs in another process
+                _ = self.port  # ForkedError if it runs in another process
             else:
                 self.start()
             self._until.acquire()
         except KeyboardInterrupt:
             pass
-        self.shutdown()  # so that a second call does not wait for what has been
+        self.shutdown()  # so that a second call returns at once
         _stop_interruptibly(handle, drain)
 
     def shutdown(self) -> None:
-        """Makes :meth:`serve_forever` end, from any thread, a route's function or a signal handler. It waits for nothing."""
+        """Makes :meth:`serve_forever` return. It may be called on any thread and in a signal handler, and does not wait."""
         try:
             self._until.release()
         except RuntimeError:  # a second time
             pass
 
     def stop(self, drain: float = 10.0) -> None:
-        """Stops serving: no new requests are taken, running ones may take ``drain`` seconds to end. May be called more than
-        once. From a thread of the server's own call :meth:`shutdown`.
+        """Stops serving: it accepts no new requests, and running ones have ``drain`` seconds to finish. It may be called
+        more than once. On one of the server's own threads call :meth:`shutdown` instead.
 
-        :raises TimedOutError: where requests were still running; they get no answer.
-        :raises WouldDeadlockError: from a function of the server's own.
+        :raises TimedOutError: if requests were still running; they get no response.
+        :raises WouldDeadlockError: from one of the server's own functions.
         """
         _stop(opened(self._handle, "server"), drain)
 
     def close(self, drain: float = 10.0) -> None:
-        """Stops the server where it runs, and frees it. May be called twice; other calls then raise.
+        """Stops the server if it is running, and frees it. May be called twice; other calls then raise.
 
-        :raises WouldDeadlockError: from a function of the server's own; it is not closed then.
+        :raises WouldDeadlockError: from one of the server's own functions; it is then not closed.
         """
         if self._handle is None:
             return
@@ -264,9 +266,9 @@ class Server:
             if self._started:
                 self.stop(drain)
         except TimedOutError:
-            _logger.warning("requests were still running after %s s and got no answer", drain)
+            _logger.warning("requests were still running after %s s and got no response", drain)
         except ForkedError:
-            pass  # it serves in the parent; freeing it here touches nothing there
+            pass  # it runs in the parent; freeing it here touches nothing there
         self.shutdown()
         self._handle = None
 
@@ -288,7 +290,7 @@ class Server:
             return f"<sealgate.Server, {error.code}>"  # forked
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Server cannot be pickled: make one in each process")
+        raise TypeError("a Server cannot be pickled: create one in each process")
 
 
 def _refuse_async(function: Callable[..., Any]) -> None:
@@ -303,7 +305,7 @@ def _refuse_async(function: Callable[..., Any]) -> None:
 
 
 def _with_address(function: Callable[..., Verdict]) -> Callable[[str, str, str], Verdict]:
-    """The function as one that takes the client's address, which it gets if it has a parameter for it."""
+    """Wraps the function to take the client's address, which it gets if it has a parameter for it."""
     try:
         wants_it = "address" in inspect.signature(function).parameters
     except (TypeError, ValueError):  # a function in C
@@ -315,7 +317,7 @@ def _with_address(function: Callable[..., Verdict]) -> Callable[[str, str, str],
     return decide
 
 
-#: What has been started and is in use, for the interpreter's end.
+#: Started servers that are still in use, for the interpreter's exit.
 _serving: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
 _DRAIN_AT_EXIT = 10_000  # milliseconds
 
@@ -326,14 +328,14 @@ def _stop(handle: Handle, drain: float) -> None:
 
 
 def _stop_interruptibly(handle: Handle, drain: float) -> None:
-    # A signal is not seen in a call of the library: the call goes elsewhere, and this thread waits in Python.
+    # Python handles no signals during a call of the library: another thread makes the call, and this one waits in Python.
     failures: list[Exception] = []
 
     def stop(seconds: float) -> None:
         try:
             _stop(handle, seconds)
         except TimedOutError:
-            _logger.warning("requests were still running after %s s and got no answer", seconds)
+            _logger.warning("requests were still running after %s s and got no response", seconds)
         except Exception as failure:  # raised below
             failures.append(failure)
 
@@ -349,7 +351,7 @@ def _stop_interruptibly(handle: Handle, drain: float) -> None:
 
 
 def _stop_all() -> None:
-    # A thread of the library's that came into Python when the interpreter is half gone would take the process down.
+    # A library thread that entered Python while the interpreter is shutting down would crash the process.
     for handle in list(_serving.values()):
         LIBRARY.sealgate_server_stop(handle, _DRAIN_AT_EXIT)
     log.stop_logging()

@@ -1,4 +1,4 @@
-"""Data of any size, sealed and opened piece by piece in constant memory."""
+"""Seals and opens data of any size, piece by piece in constant memory."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class _StreamHandle(Handle):
 
 
 class Stream:
-    """A stream that is being sealed or opened: :meth:`push` the pieces, then :meth:`finish`.
+    """A stream being sealed or opened: :meth:`push` the pieces, then :meth:`finish`.
 
-    Made by ``Gate.seal_stream`` and ``Gate.open_stream``. Whoever opens has to wait for :meth:`finish` before the end of the
-    data is believed: a stream that was cut fails there. Threads wait for one another, but whose piece comes first nobody knows.
+    Created by ``Gate.seal_stream`` and ``Gate.open_stream``. When opening, only :meth:`finish` proves that the data is
+    complete: a truncated stream fails there. Calls from several threads run one after another, in no particular order.
     """
 
     _lock: Any
 
     def __init__(self, begin: Any, gate: Optional[Handle], context: Data) -> None:
-        """For this package's own use."""
+        """For internal use."""
         handle, stream = opened(gate, "gate"), _StreamHandle()
         about, size, view = lend(context)
         try:
@@ -41,12 +41,12 @@ class Stream:
             if view is not None:
                 view.release()
         self._handle: Optional[Handle] = stream
-        give_lock(self)  # the library wants one thread at a time
+        give_lock(self)  # the library allows one thread at a time
 
     def push(self, data: Data) -> bytes:
-        """Takes a piece in, of any size, and gives what is done.
+        """Seals or opens the next piece, of any size, and returns what is complete.
 
-        :raises DecryptFailedError: where what is opened does not open, whatever the cause is.
+        :raises DecryptFailedError: if decryption fails, whatever the cause.
         """
         source, size, view = lend(data)
         try:
@@ -61,9 +61,9 @@ class Stream:
         return out if written.value == room else out[: written.value]
 
     def finish(self) -> bytes:
-        """Ends the stream and gives what is left.
+        """Ends the stream and returns the rest.
 
-        :raises DecryptFailedError: where the stream that was opened is not whole.
+        :raises DecryptFailedError: if the opened stream is incomplete.
         """
         with self._lock:
             handle = opened(self._handle, "stream")
@@ -89,16 +89,16 @@ class SealingWriter(io.RawIOBase):
         >>> gate.opening(sealed, context="backup").read()
         b'meet me at noon'
 
-    What was written is whole only after :meth:`close`. Where the ``with`` block is left by an exception the end is not
-    written, so that nobody takes a part for the whole. The other file is left open. If it fails, or cannot take something
-    because it does not block, all is over: what is missing cannot be written later.
+    The output is complete only after :meth:`close`. If an exception leaves the ``with`` block, the end is not written, so
+    that a part cannot pass for the whole. The other file is left open. After it fails, or cannot accept data because it is
+    non-blocking, nothing more can be written.
 
-    A file around this one (``io.TextIOWrapper``, ``io.BufferedWriter``) closes it also after an exception, and so writes an
-    end: give it no ``with`` of its own, but ``detach`` it when all is written.
+    A file that wraps this one (``io.TextIOWrapper``, ``io.BufferedWriter``) also closes it after an exception, and so
+    writes an end: do not use it in a ``with`` statement, but ``detach`` it once everything is written.
     """
 
     def __init__(self, stream: Stream, file: BinaryIO) -> None:
-        """For this package's own use."""
+        """For internal use."""
         self._stream: Optional[Stream] = stream
         self._file = file
 
@@ -107,28 +107,28 @@ class SealingWriter(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Seals a piece, of any size."""
-        # Text is none: what is written in a file and what is counted would be two things.
+        # Raises for text: the number of characters would differ from the number of bytes written.
         size = memoryview(data).nbytes
         stream = self._stream
         if stream is None:
             raise ValueError("the file is closed, or an earlier write failed")
         sealed = stream.push(data)
-        # Back in its place only when all has been written: after a gap there is nothing to go on with.
+        # Restored only when everything has been written: after a gap the stream cannot continue.
         self._stream = None
         self._put(sealed)
         self._stream = stream
         return size
 
     def _put(self, sealed: bytes) -> None:
-        """Writes all of it, to files without a buffer too, which may take less than they are given."""
+        """Writes everything, also to unbuffered files, which may accept less than they are given."""
         rest: Any = sealed
         while rest:
             written = self._file.write(rest)
             if written is None and not isinstance(self._file, io.RawIOBase):
-                # What is no file of Python's own often says nothing, and has taken all.
+                # Other file-like objects often return nothing and have accepted everything.
                 return
             if not written:
-                raise BlockingIOError(errno.EAGAIN, "the other file does not take more now")
+                raise BlockingIOError(errno.EAGAIN, "the other file cannot accept more data now")
             rest = memoryview(rest)[written:]
 
     def close(self) -> None:
@@ -146,19 +146,19 @@ class SealingWriter(io.RawIOBase):
         super().__exit__(kind, *others)
 
     def __del__(self) -> None:
-        # The end is written on purpose or not at all.
+        # The end is written only by an explicit close.
         self._stream = None
 
 
 class OpeningReader(io.RawIOBase):
-    """A file to read from, which opens what another one holds. See :class:`SealingWriter`.
+    """A file to read from, which opens the contents of another one. See :class:`SealingWriter`.
 
-    Each piece is authenticated before it is given out; that nothing is missing at the end is known when reading has come to
-    the end without an exception. The other file is left open.
+    Each piece is authenticated before it is returned; only reading to the end without an exception proves that nothing is
+    missing. The other file is left open.
     """
 
     def __init__(self, stream: Stream, file: BinaryIO) -> None:
-        """For this package's own use."""
+        """For internal use."""
         self._stream: Optional[Stream] = stream
         self._file = file
         self._rest = memoryview(b"")
@@ -167,9 +167,9 @@ class OpeningReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> Optional[int]:
-        """Fills a buffer as far as one piece goes; 0 at the end, None where the other file has nothing yet.
+        """Fills a buffer from at most one piece; returns 0 at the end, None if the other file has no data yet.
 
-        :raises DecryptFailedError: where the data does not open or is not whole.
+        :raises DecryptFailedError: if decryption fails or the data is incomplete.
         """
         if self.closed:
             raise ValueError("the file is closed")
@@ -189,6 +189,6 @@ class OpeningReader(io.RawIOBase):
         return size
 
     def close(self) -> None:
-        """Forgets what has not been read. May be called twice."""
+        """Discards what has not been read. May be called twice."""
         self._stream, self._rest = None, memoryview(b"")
         super().close()
