@@ -1,7 +1,7 @@
-//! The functions with the original program's names, over one gate that the environment configures.
+//! The functions with the original program's names, on one gate configured from the environment.
 //!
-//! The only process-wide state of the library, made at the first call. It uses the command's data directory, so that
-//! programs and the server on one machine accept what the others make.
+//! That gate is the library's only process-wide state, created on the first call. It uses the command's data directory, so
+//! programs and the server on one machine accept each other's tokens and data.
 
 use std::sync::OnceLock;
 
@@ -10,20 +10,20 @@ use crate::{Claims, Config, Error, Gate, Secret};
 /// The gate behind the functions below.
 ///
 /// # Errors
-/// Where the environment's settings are wrong or the key ring is not usable; the next call tries again.
+/// If a setting in the environment is invalid or the key ring cannot be used; the next call tries again.
 pub fn default_gate() -> Result<&'static Gate, Error> {
     static GATE: OnceLock<Gate> = OnceLock::new();
     if let Some(gate) = GATE.get() {
         return Ok(gate);
     }
-    // Made while nobody waits for it: it logs, and a host's log function may call this too.
+    // Not inside `get_or_init`: creating a gate logs, and a host's log function may call this function.
     let mut config = Config::new();
     config.load_like_the_command(None)?;
     let made = Gate::new(&config.settings()?.gate)?;
     Ok(GATE.get_or_init(|| made))
 }
 
-/// Encrypts a text and gives it as base64.
+/// Encrypts text and returns base64.
 ///
 /// # Errors
 /// Those of [`default_gate`] and [`Gate::encrypt_data`].
@@ -31,7 +31,7 @@ pub fn encrypt_data(data: &str) -> Result<String, Error> {
     default_gate()?.encrypt_data(data.as_bytes(), b"")
 }
 
-/// Decrypts what [`encrypt_data`] made.
+/// Decrypts what [`encrypt_data`] returned.
 ///
 /// # Errors
 /// Those of [`default_gate`] and [`Gate::decrypt_data`].
@@ -39,15 +39,15 @@ pub fn decrypt_data(encrypted_data: &str) -> Result<Secret, Error> {
     default_gate()?.decrypt_data(encrypted_data, b"")
 }
 
-/// Replaces all but the first `visible_chars` characters by `*`.
+/// Replaces all but the first `visible_chars` characters with `*`.
 pub fn mask_data(data: &str, visible_chars: usize) -> String {
     crate::logging::mask::mask(data, visible_chars)
 }
 
-/// Counts a request of `username`.
+/// Counts a request by `username` against the rate limit.
 ///
 /// # Errors
-/// Those of [`default_gate`]; [`Error::RateLimited`] where the limit is reached.
+/// Those of [`default_gate`]; [`Error::RateLimited`] if the limit is exceeded.
 pub fn enforce_rate_limit(username: &str) -> Result<(), Error> {
     match default_gate()?.enforce_rate_limit(username) {
         Some(admission) => admission.into_result(),
@@ -55,10 +55,10 @@ pub fn enforce_rate_limit(username: &str) -> Result<(), Error> {
     }
 }
 
-/// Checks a token and gives its claims.
+/// Verifies a token and returns its claims.
 ///
 /// # Errors
-/// Those of [`default_gate`]; [`Error::Token`] where the token is refused.
+/// Those of [`default_gate`]; [`Error::Token`] if the token is refused.
 pub fn verify_token(token: &str) -> Result<Claims, Error> {
     Ok(default_gate()?.verify_token(token)?)
 }

@@ -1,59 +1,59 @@
-//! The one public error type, and the codes that every door passes on.
+//! The crate's public error type, and the error codes that every door reports.
 //!
-//! A code is stable and meant for programs; a sentence is meant for people and may be bettered.
-//! No sentence ever holds a secret, a token, a plaintext or a ciphertext.
+//! Codes are stable and meant for programs; sentences are meant for people and may change.
+//! No sentence contains a secret, a token, plaintext or ciphertext.
 
 use std::time::Duration;
 
-/// Everything that can go wrong in a call of this crate.
+/// Any error that a call to this crate returns.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting is missing or wrong. The sentence names it and says what is permitted.
+    /// A setting is missing or invalid. The sentence names it and states what is permitted.
     #[error("{0}")]
     Setting(String),
-    /// The key ring cannot be read, trusted or written. The sentence says how to mend it.
+    /// The key ring cannot be read, trusted or written. The sentence explains how to fix it.
     #[error("{0}")]
     KeyRing(String),
-    /// The store of accounts and of what was taken back cannot be read, trusted or written. The sentence says how to mend it.
+    /// The store of accounts and revocations cannot be read, trusted or written. The sentence explains how to fix it.
     #[error("{0}")]
     Store(String),
-    /// An argument of the call is not acceptable.
+    /// An argument of the call is invalid.
     #[error("{0}")]
     InvalidInput(String),
-    /// There is an account of this name already.
-    #[error("There is an account of this name already.")]
+    /// An account with this name already exists.
+    #[error("An account with this name already exists.")]
     UserExists,
-    /// A new password is too short, too long or too well known. The sentence says what is wanted.
+    /// A new password is too short, too long or too common. The sentence states the requirement.
     #[error("{0}")]
     WeakPassword(String),
-    /// An account cannot have this name. The sentence says what is wanted.
+    /// An account cannot have this name. The sentence states the requirement.
     #[error("{0}")]
     InvalidName(String),
     /// A token was refused.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The data does not open: wrong key, wrong context, damaged, truncated or not sealed data.
-    /// Deliberately one error in one wording for every cause.
+    /// The data cannot be decrypted: wrong key, wrong context, or damaged, truncated or not sealed data.
+    /// Deliberately the same error and wording for every cause.
     #[error("The data cannot be decrypted.")]
     Decrypt,
-    /// The data was sealed under a key of ours that is not accepted any more.
+    /// The data was sealed under one of our keys that is no longer accepted.
     #[error("The key that the data was encrypted with has been retired.")]
     KeyRetired,
-    /// No such account, another password, or an account that is switched off.
-    /// Deliberately one error in one wording for every cause.
+    /// No such account, a wrong password, or a disabled account.
+    /// Deliberately the same error and wording for every cause.
     #[error("The username or the password is wrong.")]
     LoginFailed,
-    /// The caller has used up its requests.
+    /// The caller has exceeded its rate limit.
     #[error("Rate limit exceeded. Try again in {} s.", whole_seconds(*.retry_after))]
     RateLimited {
-        /// How long until the next request can be admitted.
+        /// Time until the next request can be admitted.
         retry_after: Duration,
     },
-    /// The operating system refused something (a file, a socket).
+    /// An operation on a file, a socket or another resource of the operating system failed.
     #[error("{0}")]
     Io(String),
-    /// OpenSSL or the system's random generator failed; nothing a caller did.
+    /// OpenSSL or the system's random generator failed, through no fault of the caller.
     #[error("The cryptographic library failed: {0}")]
     Crypto(&'static str),
 }
@@ -85,23 +85,23 @@ impl Error {
 #[non_exhaustive]
 #[error("{}", self.sentence())]
 pub enum TokenError {
-    /// No token came.
+    /// No token was given.
     Missing,
-    /// Not a token of ours by its form: encoding, header, claims or size.
+    /// It does not have the form of our tokens: encoding, header, claims or size.
     Malformed,
-    /// Well-formed, but signed by a key that is not ours, or for somebody else.
+    /// Well-formed, but signed with a key that is not ours, or for another issuer or audience.
     Foreign,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Its time has not begun (`nbf`, or `iat` in the future).
+    /// It is not valid yet (`nbf`, or `iat` in the future).
     NotYetValid,
-    /// It names a key of ours that is not accepted any more.
+    /// It names one of our keys that is no longer accepted.
     KeyRetired,
-    /// It was taken back, or its user's account is switched off.
+    /// It has been revoked, or its user's account is disabled.
     Revoked,
-    /// It is good in itself, but users need accounts and its user has none. The code is that of [`Revoked`](Self::Revoked).
+    /// It is otherwise valid, but users need accounts and its user has none. It has the code of [`Revoked`](Self::Revoked).
     NoAccount,
-    /// It cannot be known whether it was taken back, because the store cannot be read.
+    /// Whether it has been revoked is unknown, because the store cannot be read.
     Unchecked,
 }
 
@@ -130,13 +130,13 @@ impl TokenError {
             TokenError::NotYetValid => "Token is not valid yet.",
             TokenError::KeyRetired => "Token was signed with a retired key.",
             TokenError::Revoked => "Token has been revoked.",
-            TokenError::NoAccount => "The user of the token has no account.",
+            TokenError::NoAccount => "The token's user has no account.",
             TokenError::Unchecked => "Token cannot be checked now.",
         }
     }
 }
 
-/// A waiting time as `Retry-After` wants it: whole seconds, rounded up, at least 1.
+/// A wait in the form that `Retry-After` requires: whole seconds, rounded up, at least 1.
 pub fn whole_seconds(wait: Duration) -> u64 {
     let rounded_up = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     rounded_up.max(1)

@@ -1,23 +1,23 @@
-//! Sealgate issues and checks tokens (JWT), encrypts and decrypts data (AES), limits how often a caller may ask, and
-//! keeps secrets out of logs. The same core is reached over HTTP (`sealgate serve`), from C (`sealgate.h`), from Python
-//! (`import sealgate`), and from Rust: here. What one door makes, the others accept.
+//! Sealgate issues and verifies tokens (JWT), encrypts and decrypts data (AES), limits request rates, and keeps secrets
+//! out of logs. The same core is available over HTTP (`sealgate serve`), from C (`sealgate.h`), from Python
+//! (`import sealgate`), and from Rust through this crate. What one door produces, the others accept.
 //!
 //! # Which function for which case
 //!
 //! | you want to | use |
 //! | --- | --- |
-//! | keep data secret, as text | [`Gate::encrypt_data`], [`Gate::decrypt_data`] |
-//! | keep data secret, as bytes | [`Gate::seal`], [`Gate::open`] |
-//! | keep data of any size secret, in constant memory | [`Gate::seal_stream`], [`Gate::open_stream`] |
-//! | move old data to the newest key | [`Gate::rewrap`], [`Gate::rewrap_data`] |
-//! | tie data to its place (a row, a user), so that it opens nowhere else | the `context` of these |
-//! | let somebody in and know them again | [`Gate::issue_token`], [`Gate::verify_token`] |
-//! | stop a caller who asks too often | [`Gate::enforce_rate_limit`] |
-//! | see which keys there are, or add new ones | [`keys::list`], [`keys::generate`] |
-//! | show that a secret is there without showing it | [`mask`] |
-//! | the original program's functions, configured by the environment | [`encrypt_data`], [`decrypt_data`], [`mask_data`], [`enforce_rate_limit`], [`verify_token`] |
+//! | encrypt data, as text | [`Gate::encrypt_data`], [`Gate::decrypt_data`] |
+//! | encrypt data, as bytes | [`Gate::seal`], [`Gate::open`] |
+//! | encrypt data of any size, in constant memory | [`Gate::seal_stream`], [`Gate::open_stream`] |
+//! | re-encrypt old data under the newest key | [`Gate::rewrap`], [`Gate::rewrap_data`] |
+//! | bind data to its place (a row, a user), so that it cannot be decrypted elsewhere | the `context` argument of these |
+//! | issue a token, and verify it later | [`Gate::issue_token`], [`Gate::verify_token`] |
+//! | limit how often a caller may send requests | [`Gate::enforce_rate_limit`] |
+//! | list keys, or add new ones | [`keys::list`], [`keys::generate`] |
+//! | show that a secret is present without revealing it | [`mask`] |
+//! | call the original program's functions, configured from the environment | [`encrypt_data`], [`decrypt_data`], [`mask_data`], [`enforce_rate_limit`], [`verify_token`] |
 //! | serve all this over HTTP | [`server::Server`] |
-//! | serve it inside a `tiny_http::Server` that you have | [`server::tiny_http::Mount`] |
+//! | serve it from a `tiny_http::Server` of your own | [`server::tiny_http::Mount`] |
 //! | answer requests without a socket | [`api::App`] |
 //!
 //! ```
@@ -50,7 +50,7 @@ pub mod config;
 mod default_gate;
 #[forbid(unsafe_code)]
 mod error;
-#[allow(unsafe_code, unreachable_pub)] // its exports are reached by their symbols
+#[allow(unsafe_code, unreachable_pub)] // its exports are linked by symbol
 mod ffi;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -87,7 +87,7 @@ pub use default_gate::{
     decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token,
 };
 pub use error::{Error, TokenError, whole_seconds};
-#[doc(hidden)] // the command's
+#[doc(hidden)] // for the command only
 pub use ffi::save_address_space;
 pub use gate::{Gate, Refreshed, Tokens, audit};
 pub use keys::{KeyOrigin, RING_FILE};

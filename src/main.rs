@@ -1,4 +1,4 @@
-//! The command `sealgate`: hands its arguments to `cli` and turns an error into one line and an exit code.
+//! The `sealgate` command: runs `cli` and turns a failure into lines on standard error and an exit code.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 fn main() -> ExitCode {
-    // Before any thread.
+    // Must run before any thread starts.
     sealgate::save_address_space();
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -22,10 +22,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes to standard error, but waits no longer than 2 s for a terminal that hangs.
+/// Writes to standard error, waiting at most 2 s for a terminal that hangs.
 fn say(sentences: Vec<String>) {
     let (said, hears) = mpsc::channel();
-    // Without a thread the receiver hears at once that nobody speaks.
+    // If no thread can be started, the sender is dropped and the receiver returns at once.
     let _ = thread::Builder::new().spawn(move || {
         for sentence in &sentences {
             cli::remark(sentence);

@@ -291,7 +291,7 @@ fn a_token_whose_user_has_no_account_says_so() {
         };
         (answer.status, code, answer.body)
     };
-    let sentence = "The user of the token has no account.";
+    let sentence = "The token's user has no account.";
     let (status, code, body) = ask(&stranger);
     assert_eq!((status, code.as_str()), (401, "token_revoked"), "{body}");
     assert!(

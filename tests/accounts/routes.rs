@@ -87,7 +87,7 @@ fn what_is_no_account_is_refused_and_nothing_is_kept_of_it() {
     // A program tells them apart by the exit code and the code in the sentence, as at the other doors.
     let again = people.typed(&["user", "add", "a"], PASSWORD);
     assert_eq!(again.status.code(), Some(1));
-    assert!(said(&again).contains("already. (user_exists)"));
+    assert!(said(&again).contains("already exists. (user_exists)"));
     let weak = people.typed(&["user", "add", "b"], "password");
     assert!(said(&weak).contains("(weak_password)"));
     let unnamed = people.typed(&["user", "add", ""], PASSWORD);
