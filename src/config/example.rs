@@ -1,14 +1,13 @@
-//! A settings file with every setting in it and none set, made from the table.
+//! An example settings file with every setting commented out, generated from the table.
 
 use super::table::{SETTINGS, Setting};
 
 const WIDTH: usize = 100;
-const HEAD: &str = "Settings of sealgate, each with its default. As it stands this file changes nothing: take away the \
-    \"# \" before what you want to change, and name the file with --config or SEALGATE_CONFIG. The environment and flags \
-    win over it. Secrets in it are safe only where nobody else can read it: chmod 600.";
+const HEAD: &str = "Settings of sealgate, each with its default. As it is, this file changes nothing: remove the \"# \" \
+    before what you want to change, and name the file with --config or SEALGATE_CONFIG. The environment and flags \
+    override it. Put secrets in it only if nobody else can read it: chmod 600.";
 
-/// The text of an example settings file (TOML): as it is, it changes nothing; each setting without its `# ` means its
-/// default.
+/// The text of an example settings file (TOML). Every setting is commented out; uncommented, it sets its default.
 pub fn example() -> String {
     let mut text = comment(HEAD);
     for setting in SETTINGS {
@@ -22,7 +21,7 @@ pub fn example() -> String {
     text
 }
 
-/// A number where the setting is one, else text; empty text counts as not set.
+/// A number for a numeric setting, else a string; an empty string counts as not set.
 fn value(setting: &Setting) -> String {
     match setting.value_name {
         "N" | "SECONDS" | "BYTES" => setting.default.to_owned(),

@@ -1,13 +1,13 @@
-//! What holds for every text that is read as a settings file: what is wrong is named, and no secret is shown.
+//! Properties of every text that is read as a settings file: errors name what is wrong, and no secret is shown.
 
-#![allow(clippy::unwrap_used)] // what panics is a finding
+#![allow(clippy::unwrap_used)] // a panic is a finding
 
 use std::path::Path;
 
 use super::*;
 use crate::Error;
 
-/// Values that have this in them are secret.
+/// Values that contain this are secret.
 const CANARY: &str = "canary";
 
 /// The text of a settings file.
@@ -19,12 +19,12 @@ pub(crate) fn settings(input: &[u8]) {
     let table = toml::from_str::<toml::Table>(text).unwrap_or_default();
     let mut config = Config::new();
     let mut faults = config.take_text(text, path);
-    // A host's name would be asked for.
+    // A host name would be resolved.
     config.values.remove("listen");
     let wrong = config.judge().faults;
     assert_eq!(config.settings().is_err(), !wrong.is_empty());
     faults.extend(wrong.into_iter().map(Error::Setting));
-    // Names are shown, cut to what is printable.
+    // Names are shown, without control characters.
     let shows_secrets = !table.keys().any(|name| name.contains(CANARY));
     for fault in &faults {
         let Error::Setting(sentence) = fault else {
@@ -45,7 +45,7 @@ pub(crate) fn settings(input: &[u8]) {
     }
 }
 
-/// Whether what is shown is the value of a secret. (Paths and the like are shown where that helps.)
+/// Whether the sentence shows the value of a secret. (Paths and the like may be shown.)
 fn is_of_secret(sentence: &str, table: &toml::Table) -> bool {
     table.iter().any(|(name, value)| {
         let secret = SETTINGS

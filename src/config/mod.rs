@@ -1,8 +1,9 @@
-//! Every setting once, and the way from text to typed values: default, file, environment, flag, the later one wins.
+//! Defines every setting once, and turns text into typed values. A flag overrides the environment, which overrides the file,
+//! which overrides the default.
 //!
-//! `table` holds the settings, `values` what was given for them and by whom (`source`), `settings` what comes of that.
-//! `sources` reads files and the environment, `parse` turns one value into its type, `report` and `example` show them to
-//! people. What a value means is the business of the room that uses it.
+//! `table` defines the settings, `values` holds what was given for them and where (`source`), `settings` is the typed
+//! result. `sources` reads files and the environment, `parse` turns one value into its type, `report` and `example` print
+//! settings. What a value means is left to the module that uses it.
 
 mod example;
 mod parse;

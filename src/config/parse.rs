@@ -1,5 +1,5 @@
-//! From the text of one setting to its type. Every error is the end of a sentence that begins with the setting's name and
-//! says what is permitted; none shows the value.
+//! Parses the text of one setting. Every error completes a sentence that begins with the setting's name, and states what is
+//! permitted; none shows the value.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ pub(super) fn log_level(value: &[u8]) -> Result<LevelFilter, Wanted> {
         .map_err(|_| "must be one of: off, error, warn, info, debug, trace.".to_owned())
 }
 
-/// A name of an issuer or an audience.
+/// The name of an issuer or an audience.
 pub(super) fn name(value: &[u8]) -> Result<String, Wanted> {
     let name = text(value)?;
     if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
@@ -106,7 +106,7 @@ pub(super) fn proxies(value: &[u8]) -> Result<(Vec<IpNet>, bool), Wanted> {
         let range = IpNet::from_str(item)
             .or_else(|_| item.parse().map(|address: std::net::IpAddr| IpNet::from(address)))
             .map_err(|_| {
-                "must be addresses or ranges (192.0.2.7, 10.0.0.0/8, fd00::/8) or the word unix, with commas between."
+                "must be addresses or ranges (192.0.2.7, 10.0.0.0/8, fd00::/8) or the word unix, separated by commas."
                     .to_owned()
             })?;
         ranges.push(range);
@@ -128,7 +128,7 @@ pub(super) fn listen(value: &[u8]) -> Result<Vec<Listen>, Wanted> {
         }
         let address: SocketAddr = match item.parse() {
             Ok(address) => address,
-            // A host's name: localhost, mostly.
+            // A host name, usually localhost.
             Err(_) => item
                 .to_socket_addrs()
                 .ok()
@@ -153,7 +153,8 @@ pub(super) fn jwt_secret(value: &[u8]) -> Result<Secret, Wanted> {
 }
 
 pub(super) fn aes_key(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {
-    let wanted = "must be 16, 24 or 32 bytes, 64 hex digits, or 43 or 44 base64 characters; or such a value behind hex:, base64: or raw:. Make one with: openssl rand -hex 32";
+    let wanted = "must be 16, 24 or 32 bytes, 64 hex digits, or 43 or 44 base64 characters; or such a value after hex:, \
+                  base64: or raw:. Make one with: openssl rand -hex 32";
     binary(value, &[16, 24, 32], |length| match length {
         16 | 24 | 32 => Some(Form::Raw),
         64 => Some(Form::Hex),
@@ -164,7 +165,7 @@ pub(super) fn aes_key(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {
 }
 
 pub(super) fn aes_iv(value: &[u8]) -> Result<(Secret, &'static str), Wanted> {
-    let wanted = "must be 16 bytes, 32 hex digits, or 22 or 24 base64 characters; or such a value behind hex:, base64: or raw:.";
+    let wanted = "must be 16 bytes, 32 hex digits, or 22 or 24 base64 characters; or such a value after hex:, base64: or raw:.";
     binary(value, &[16], |length| match length {
         16 => Some(Form::Raw),
         32 => Some(Form::Hex),

@@ -1,45 +1,45 @@
-//! All settings as they stand, for people who ask why: the value, where it came from, and everything that is wrong.
+//! A report of all settings: the value, where it came from, and everything that is wrong.
 
 use super::table::{SETTINGS, Setting};
 use super::{Config, Settings, Source};
 
-/// What [`Config::report`] finds.
+/// The result of [`Config::report`].
 #[derive(Debug)]
 pub struct Report {
     /// Every setting, in the order of the table.
     pub values: Vec<Shown>,
     /// Everything that is wrong, values first, then combinations; each a sentence that shows no value.
     pub faults: Vec<String>,
-    /// What could be read. Where something is wrong, that setting has no value here.
+    /// The valid settings. A setting with an invalid value is not applied here.
     pub settings: Settings,
 }
 
-/// One setting as it stands.
+/// One setting in a report.
 #[derive(Debug)]
 pub struct Shown {
-    /// Which one.
+    /// The setting.
     pub setting: &'static Setting,
     /// Its value.
     pub value: ShownValue,
     /// Where the value came from.
     pub source: Source,
-    /// What is permitted, where the value is wrong.
+    /// What is permitted, if the value is invalid.
     pub fault: Option<String>,
 }
 
-/// A value as it may be shown.
+/// A value in a form that may be shown.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ShownValue {
-    /// Neither given nor preset.
+    /// Not given, and without a default.
     NotSet,
-    /// A secret of this many bytes, as it was written.
+    /// A secret; only its length in bytes, as given.
     Secret(usize),
     /// Anything else.
     Text(String),
 }
 
 impl Report {
-    /// Whether the value of this setting, named as in the file, is right.
+    /// Whether the value of this setting, named as in the file, is valid.
     pub fn is_right(&self, name: &str) -> bool {
         self.values
             .iter()
@@ -48,7 +48,7 @@ impl Report {
 }
 
 impl Config {
-    /// Every setting as it stands, and everything that is wrong. Shows no byte of a secret.
+    /// Reports every setting and everything that is wrong. Shows no byte of a secret.
     pub fn report(&self) -> Report {
         let judged = self.judge();
         let values = SETTINGS

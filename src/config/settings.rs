@@ -1,4 +1,4 @@
-//! All settings, and how they hang together.
+//! All settings, and how they depend on each other.
 
 use crate::api::LoginMode;
 use crate::cipher::CbcMode;
@@ -6,23 +6,23 @@ use crate::server::EngineChoice;
 use crate::signing::TokenAlgorithm;
 use crate::{api, gate, logging, server, store};
 
-/// All settings, checked and typed, by the room that uses them.
+/// All settings, checked and typed, grouped by the module that uses them.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// What a `Gate` needs.
     pub gate: gate::Settings,
-    /// What the API needs beside a gate.
+    /// What the API needs besides a gate.
     pub app: api::Settings,
     /// Where and how to listen.
     pub server: server::Settings,
     /// Where log lines go.
     pub log: logging::Settings,
-    /// What is no fault and should be known: files with secrets that others can read. Sentences, for the log.
+    /// Sentences for the log about files with secrets that other users can read.
     pub warnings: Vec<String>,
 }
 
 impl Settings {
-    /// What follows from other settings.
+    /// Fills in what follows from other settings.
     pub(super) fn complete(&mut self) {
         let gate = &mut self.gate;
         self.app.limiter_memory = gate.limiter.memory;
@@ -32,11 +32,11 @@ impl Settings {
             ephemeral: gate.keys.ephemeral,
             open_login: self.app.login == LoginMode::Open,
         };
-        // Of Unix peers it says nothing about who reaches a TCP address.
+        // Trusting Unix peers does not count: it has no bearing on who reaches a TCP address.
         self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
     }
 
-    /// Settings that do not go together: their names, and a sentence in which `{name}` stands for one of them.
+    /// Combinations that are not permitted: the settings' names, and a sentence in which `{name}` stands for one of them.
     pub(super) fn wrong_combinations(&self) -> Vec<(&'static [&'static str], &'static str)> {
         let mut wrong: Vec<(&[_], _)> = Vec::new();
         let given = &self.gate.keys.given;
@@ -50,7 +50,7 @@ impl Settings {
             if given.cbc.is_some() && given.aes_iv.is_none() {
                 wrong.push((
                     &["aes_iv", "aes_key", "cbc"],
-                    "{cbc} asks for the original's AES-CBC, which needs {aes_key} and {aes_iv}.",
+                    "{cbc} enables the original program's AES-CBC, which needs {aes_key} and {aes_iv}.",
                 ));
             }
         }
@@ -59,7 +59,8 @@ impl Settings {
         {
             wrong.push((
                 &["jwt_secret_key", "token_algorithm"],
-                "{jwt_secret_key} is a secret for HS256, and {token_algorithm} asks for key pairs, which the key ring makes. Unset one of the two.",
+                "{jwt_secret_key} is a secret for HS256, but {token_algorithm} needs key pairs, which only the key \
+                 ring has. Unset one of the two.",
             ));
         }
         if self.app.secure_data.is_some() && self.app.secure_data_file.is_some() {
@@ -84,7 +85,8 @@ impl Settings {
         if server.tls_cert.is_some() && server.engine == EngineChoice::TinyHttp {
             wrong.push((
                 &["tls_cert", "engine"],
-                "{tls_cert} is set, and the engine that {engine} names speaks no TLS. Use pool, or a proxy that speaks TLS.",
+                "{tls_cert} is set, but the engine that {engine} names does not support TLS. Use pool, or \
+                 a proxy that terminates TLS.",
             ));
         }
         wrong

@@ -1,14 +1,14 @@
-//! Where a value was given, and by what name a setting is known there.
+//! Where a value came from, and the setting's name there.
 
 use std::path::PathBuf;
 
 use super::table::{SETTINGS, Setting};
 use crate::Error;
 
-/// Where a value was given.
+/// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Nowhere: the default.
+    /// Not given: the default.
     Default,
     /// The settings file at this path.
     File(PathBuf),
@@ -31,7 +31,7 @@ impl Source {
         }
     }
 
-    /// The setting by the name that its giver knows.
+    /// The setting's name in this source.
     pub(super) fn names(&self, setting: &Setting) -> String {
         match self {
             Source::Default | Source::Environment => setting.env.to_owned(),
@@ -42,7 +42,7 @@ impl Source {
     }
 }
 
-/// The error of a name that is no setting's, with the nearest one that is.
+/// The error for an unknown name, which suggests the nearest known one.
 pub(super) fn unknown(what: &str, name: &str) -> Error {
     let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
     let upper = name.starts_with(|c: char| c.is_ascii_uppercase());

@@ -16,7 +16,7 @@ use crate::{Error, Secret};
 const MAX_FILE: usize = 1 << 20;
 
 impl Config {
-    /// Takes the settings that the process's environment holds. An empty variable counts as not set.
+    /// Reads settings from the process's environment. An empty variable counts as not set.
     pub fn load_env(&mut self) {
         for setting in SETTINGS {
             if let Some(value) = std::env::var_os(setting.env).filter(|value| !value.is_empty()) {
@@ -25,16 +25,16 @@ impl Config {
         }
     }
 
-    /// Takes the settings of a TOML file: `name = value`, lists as arrays or with commas.
+    /// Reads settings from a TOML file: `name = value`, lists as arrays or separated by commas.
     ///
     /// # Errors
-    /// [`Error::Setting`] where the file cannot be read, is not TOML, or has a name that is no setting's; the sentence
-    /// names the line or the nearest name.
+    /// [`Error::Setting`] if the file cannot be read, is not TOML, or contains an unknown setting; the sentence gives the
+    /// line or the nearest name.
     pub fn load_file(&mut self, path: &Path) -> Result<(), Error> {
         first(self.take_file(path))
     }
 
-    /// Takes what is right in a file, and gives everything that is not.
+    /// Reads what is valid in a file, and returns an error for everything that is not.
     fn take_file(&mut self, path: &Path) -> Vec<Error> {
         let (text, metadata) = match read_text(path) {
             Ok(read) => read,
@@ -57,7 +57,7 @@ impl Config {
         faults
     }
 
-    /// The same of its text.
+    /// The same for the file's text.
     pub(super) fn take_text(&mut self, text: &str, path: &Path) -> Vec<Error> {
         let table = match parse_toml(text, path) {
             Ok(table) => table,
@@ -72,12 +72,12 @@ impl Config {
             let source = Source::File(path.to_owned());
             match plain_text(value) {
                 None => faults.push(Error::Setting(format!(
-                    "{} must be a text, a number or a list of texts.",
+                    "{} must be a string, a number or a list of strings.",
                     source.names(setting)
                 ))),
                 Some(value) if value.is_empty() => {}
                 Some(value) => {
-                    // Also where another value wins over it.
+                    // Even if another value overrides it.
                     if setting.secret {
                         self.files_with_secrets.push(path.to_owned());
                     }
@@ -88,8 +88,8 @@ impl Config {
         faults
     }
 
-    /// Takes what the command takes before its flags: the settings file (`file`, else `$SEALGATE_CONFIG`), the
-    /// environment, and the command's data directory where none is set. Programs that do so share keys with the server.
+    /// Reads what the command reads before its flags: the settings file (`file`, else `$SEALGATE_CONFIG`), the
+    /// environment, and the command's data directory if none is set. Programs that do so share keys with the server.
     ///
     /// # Errors
     /// Those of [`load_file`](Self::load_file).
@@ -97,7 +97,7 @@ impl Config {
         first(self.take_like_the_command(file))
     }
 
-    /// As [`load_like_the_command`](Self::load_like_the_command), but goes on after an error, and gives all of them.
+    /// As [`load_like_the_command`](Self::load_like_the_command), but continues after an error, and returns all errors.
     pub fn take_like_the_command(&mut self, file: Option<&Path>) -> Vec<Error> {
         let from_env = std::env::var_os("SEALGATE_CONFIG").filter(|path| !path.is_empty());
         let faults = match file.or(from_env.as_deref().map(Path::new)) {
@@ -112,19 +112,19 @@ impl Config {
         faults
     }
 
-    /// Takes a value from the command line.
+    /// Sets a value from the command line.
     ///
     /// # Errors
-    /// [`Error::Setting`] where there is no such setting.
+    /// [`Error::Setting`] if there is no such setting.
     pub fn set_flag(&mut self, name: &str, value: OsString) -> Result<(), Error> {
         let setting = find(name).ok_or_else(|| unknown("setting", name))?;
         self.give(setting, os_bytes(value), Source::Flag);
         Ok(())
     }
 
-    /// Environment variables that look like settings but are none, each with the nearest real one.
+    /// Warnings about environment variables that look like settings but are not, each with the nearest real name.
     pub fn unknown_env() -> Vec<String> {
-        // Read by other parts: the settings file's own path.
+        // Not a setting: the path of the settings file.
         const OTHERS: [&str; 1] = ["SEALGATE_CONFIG"];
         std::env::vars_os()
             .filter_map(|(name, _)| name.into_string().ok())
@@ -135,8 +135,8 @@ impl Config {
     }
 }
 
-/// The command's data directory where none is set, and the variable that it follows from: the first path in
-/// `$STATE_DIRECTORY` (systemd), else `$XDG_STATE_HOME/sealgate`, else `~/.local/state/sealgate` (`HOME`). `None` without a home directory.
+/// The command's data directory if none is set, and the variable that it depends on: the first path in `$STATE_DIRECTORY`
+/// (systemd), else `$XDG_STATE_HOME/sealgate`, else `~/.local/state/sealgate` (`HOME`). `None` without a home directory.
 pub fn default_data_dir_origin() -> Option<(PathBuf, &'static str)> {
     let folder = |name: &'static str| {
         let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
@@ -176,7 +176,7 @@ fn read_text(path: &Path) -> Result<(Secret, Metadata), Error> {
 
 fn parse_toml(text: &str, path: &Path) -> Result<toml::Table, Error> {
     toml::from_str(text).map_err(|error| {
-        // The error's own display quotes the line, which may hold a secret.
+        // The error's own text quotes the line, which may contain a secret.
         let line = error.span().map_or(1, |span| {
             text[..span.start.min(text.len())].matches('\n').count() + 1
         });

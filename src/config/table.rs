@@ -1,4 +1,4 @@
-//! The table of settings: name, environment variable, default, help, and the parser of each.
+//! The table of settings: name, environment variable, default, help and parser of each.
 
 use super::Settings;
 use super::parse;
@@ -12,22 +12,22 @@ use crate::tokens::MAX_TTL;
 use crate::users::DEAREST;
 use std::time::Duration;
 
-/// One setting, as the file, the environment, the command line, the help and the documentation know it.
+/// The one definition of a setting, for the settings file, the environment, the command line, the help and the docs.
 #[derive(Debug)]
 pub struct Setting {
     /// Its name in the settings file.
     pub name: &'static str,
     /// Its environment variable.
     pub env: &'static str,
-    /// Its value where nothing is given; empty where there is none.
+    /// Its value if none is given; empty if it has no default.
     pub default: &'static str,
-    /// What stands for the value in help texts.
+    /// The placeholder for its value in help texts.
     pub value_name: &'static str,
     /// What it is for, in one or two sentences.
     pub help: &'static str,
     /// What it is for.
     pub group: Group,
-    /// Never shown, and not to be had as a flag: other users of the machine see the arguments of a process.
+    /// Never shown, and without a flag: other users of the machine can see a process's arguments.
     pub secret: bool,
     pub(super) apply: fn(&mut Settings, &[u8]) -> Result<(), String>,
 }
@@ -48,7 +48,7 @@ pub enum Group {
     Server,
 }
 
-/// The setting with this name, in the file's or in the environment's spelling.
+/// The setting with this name, spelled as in the file or in the environment.
 pub fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS
         .iter()
@@ -71,7 +71,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "jwt_secret_key",
         env: "JWT_SECRET_KEY",
-        help: "Secret that signs tokens, taken as its bytes, at least 32. Without it the key ring's is used.",
+        help: "Secret that signs tokens: at least 32 bytes, used as they are. Without it the key ring's key is used.",
         group: Group::Gate,
         secret: true,
         apply: |s, v| parse::jwt_secret(v).map(|key| s.gate.keys.given.jwt_secret_key = Some(key)),
@@ -80,7 +80,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "aes_key",
         env: "AES_KEY",
-        help: "Key that encrypts data: 16, 24 or 32 bytes, 64 hex digits, or 43 or 44 base64 characters; or hex:, base64: or raw: in front. Without it the key ring's is used.",
+        help: "Key that encrypts data: 16, 24 or 32 bytes, 64 hex digits, or 43 or 44 base64 characters; or such a value after hex:, base64: or raw:. Without it the key ring's key is used.",
         group: Group::Gate,
         secret: true,
         apply: |s, v| {
@@ -94,7 +94,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "aes_iv",
         env: "AES_IV",
-        help: "IV of the original program's AES-CBC: 16 bytes, 32 hex digits, or 22 or 24 base64 characters; or hex:, base64: or raw: in front. Only for compatibility.",
+        help: "IV of the original program's AES-CBC: 16 bytes, 32 hex digits, or 22 or 24 base64 characters; or such a value after hex:, base64: or raw:. Only for compatibility.",
         group: Group::Gate,
         secret: true,
         apply: |s, v| {
@@ -120,7 +120,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "MAX_REQUESTS",
         default: "5",
         value_name: "N",
-        help: "Requests of one user that any window admits; 0 switches the limit off.",
+        help: "Maximum number of requests by one user in any window; 0 disables the limit.",
         group: Group::Gate,
         apply: |s, v| {
             parse::number(v, 0, 10_000_000).map(|n| s.gate.limiter.max_requests = n as u32)
@@ -132,7 +132,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LISTEN",
         default: "127.0.0.1:5000",
         value_name: "ADDRESS",
-        help: "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH, several with commas between. Port 0 takes a free one.",
+        help: "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH, separated by commas. Port 0 picks a free port.",
         apply: |s, v| parse::listen(v).map(|listen| s.server.listen = listen),
         ..PLAIN
     },
@@ -148,8 +148,8 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "data_dir",
         env: "SEALGATE_DATA_DIR",
-        value_name: "FOLDER",
-        help: "Where the key ring lives (mode 0700). Where it is not set, the command takes the first path in $STATE_DIRECTORY, else $XDG_STATE_HOME/sealgate, else ~/.local/state/sealgate.",
+        value_name: "DIR",
+        help: "Directory of the key ring and the store (mode 0700). If it is not set, the command uses the first path in $STATE_DIRECTORY, else $XDG_STATE_HOME/sealgate, else ~/.local/state/sealgate.",
         group: Group::Gate,
         apply: |s, v| parse::path(v).map(|path| s.gate.keys.data_dir = Some(path)),
         ..PLAIN
@@ -159,7 +159,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_KEYS",
         default: "ring",
         value_name: "ring|ephemeral",
-        help: "ring: keys outlive a restart. ephemeral: random keys that die with the process; nothing is written.",
+        help: "ring: keys survive a restart. ephemeral: random keys that are lost when the process exits; nothing is written.",
         group: Group::Gate,
         apply: |s, v| {
             parse::choice(v, &[("ring", false), ("ephemeral", true)])
@@ -171,7 +171,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "token_algorithm",
         env: "SEALGATE_TOKEN_ALGORITHM",
         value_name: "HS256|EdDSA|ES256",
-        help: "How new tokens are signed: HS256 with a shared secret, EdDSA and ES256 with key pairs whose public keys anybody may have. A newest token key of another kind is replaced and accepted until its last token has expired. Where it is not set, it is as the ring has it, and HS256 in a new ring.",
+        help: "How new tokens are signed: HS256 with a shared secret, EdDSA and ES256 with key pairs whose public keys anybody may have. If the newest token key has another algorithm, it is replaced, and accepted until its last token has expired. If this is not set, the ring's algorithm is kept; a new ring uses HS256.",
         group: Group::Gate,
         apply: |s, v| {
             parse::choice(v, &TokenAlgorithm::ALL.map(|known| (known.name(), known)))
@@ -182,7 +182,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "ring_key",
         env: "SEALGATE_RING_KEY",
-        help: "What the ring's file is sealed under: a passphrase of at least 12 characters, or a key of 32 bytes behind hex:, base64: or raw:. Without it the file is plain.",
+        help: "Secret that the ring's file is sealed under: a passphrase of at least 12 characters, or a key of 32 bytes after hex:, base64: or raw:. Without it the file is in the clear.",
         group: Group::Gate,
         secret: true,
         apply: |s, v| RingSecret::read(v).map(|key| s.gate.keys.ring.ring_key = Some(key)),
@@ -192,7 +192,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "ring_key_file",
         env: "SEALGATE_RING_KEY_FILE",
         value_name: "FILE",
-        help: "A file that holds what SEALGATE_RING_KEY would.",
+        help: "File that contains the value of SEALGATE_RING_KEY.",
         group: Group::Gate,
         apply: |s, v| parse::path(v).map(|path| s.gate.keys.ring.ring_key_file = Some(path)),
         ..PLAIN
@@ -200,7 +200,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "ring_key_previous",
         env: "SEALGATE_RING_KEY_PREVIOUS",
-        help: "What the ring's file may be sealed under still, while SEALGATE_RING_KEY is being changed.",
+        help: "Secret that the ring's file may still be sealed under while SEALGATE_RING_KEY is being changed.",
         group: Group::Gate,
         secret: true,
         apply: |s, v| RingSecret::read(v).map(|key| s.gate.keys.ring.ring_key_previous = Some(key)),
@@ -210,7 +210,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "ring_key_previous_file",
         env: "SEALGATE_RING_KEY_PREVIOUS_FILE",
         value_name: "FILE",
-        help: "A file that holds what SEALGATE_RING_KEY_PREVIOUS would.",
+        help: "File that contains the value of SEALGATE_RING_KEY_PREVIOUS.",
         group: Group::Gate,
         apply: |s, v| {
             parse::path(v).map(|path| s.gate.keys.ring.ring_key_previous_file = Some(path))
@@ -222,7 +222,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_TOKEN_KEY_LEAD",
         default: "900",
         value_name: "SECONDS",
-        help: "How long a new EdDSA or ES256 key is in jwks.json before it signs, so that clients know it by then. Copies of jwks.json may be kept for a third of this, at most 300 s. 0 signs at once.",
+        help: "How long a new EdDSA or ES256 key is in jwks.json before it signs, so that clients have it by then. Clients may cache jwks.json for a third of this, at most 300 s. 0 signs at once.",
         group: Group::Gate,
         apply: |s, v| seconds(v, 0, 604_800).map(|lead| s.gate.keys.rotation.token_key_lead = lead),
         ..PLAIN
@@ -232,7 +232,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_ROTATE_TOKEN_KEY_AFTER",
         default: "0",
         value_name: "SECONDS",
-        help: "Age at which a server replaces the ring's token key; the old one is accepted until its last token has expired. 0 replaces none.",
+        help: "Age at which a server replaces the ring's token key; the old one is accepted until its last token has expired. 0 disables this.",
         group: Group::Gate,
         apply: |s, v| {
             seconds(v, 0, 3_162_240_000)
@@ -245,7 +245,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_ROTATE_DATA_KEY_AFTER",
         default: "0",
         value_name: "SECONDS",
-        help: "Age at which a server replaces the ring's data key; the old ones go on opening. 0 replaces none.",
+        help: "Age at which a server replaces the ring's data key; old ones still decrypt. 0 disables this.",
         group: Group::Gate,
         apply: |s, v| {
             seconds(v, 0, 3_162_240_000).map(|age| s.gate.keys.rotation.rotate_data_key_after = age)
@@ -257,7 +257,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_ENGINE",
         default: "auto",
         value_name: "auto|pool|tiny-http",
-        help: "What serves the sockets. auto takes pool on Linux, else tiny-http.",
+        help: "HTTP engine that serves the sockets. auto is pool on Linux, else tiny-http.",
         apply: |s, v| {
             parse::choice(
                 v,
@@ -276,7 +276,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_WORKERS",
         default: "0",
         value_name: "N",
-        help: "Threads that answer requests, as many of them as the load needs (tiny-http: for each address); 0 chooses by the number of cores.",
+        help: "Maximum number of threads that answer requests; fewer run if the load allows (tiny-http: per address). 0 chooses by the number of cores.",
         apply: |s, v| parse::number(v, 0, 1024).map(|n| s.server.workers = n as usize),
         ..PLAIN
     },
@@ -285,7 +285,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_BLOCKING_WORKERS",
         default: "16",
         value_name: "N",
-        help: "Threads for what takes long: large bodies, and routes of a host that wait for something.",
+        help: "Threads for slow requests: large bodies, and routes of a host that wait for something.",
         apply: |s, v| parse::number(v, 1, 1024).map(|n| s.server.blocking_workers = n as usize),
         ..PLAIN
     },
@@ -294,7 +294,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_HEAD",
         default: "16384",
         value_name: "BYTES",
-        help: "Longest head of a request: its first line and its fields.",
+        help: "Maximum size of a request's head: its request line and header fields.",
         apply: |s, v| parse::number(v, 1024, 1 << 20).map(|n| s.server.max_head = n as usize),
         ..PLAIN
     },
@@ -303,7 +303,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_FIELDS",
         default: "64",
         value_name: "N",
-        help: "Most header fields of a request.",
+        help: "Maximum number of header fields in a request.",
         apply: |s, v| parse::number(v, 8, 1024).map(|n| s.server.max_fields = n as usize),
         ..PLAIN
     },
@@ -312,7 +312,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_BODY",
         default: "1048576",
         value_name: "BYTES",
-        help: "Largest body of a request that carries data: /encrypt, /decrypt, /rewrap, and the routes of a host.",
+        help: "Maximum size of a body that carries data: /encrypt, /decrypt, /rewrap, and the routes of a host.",
         apply: |s, v| parse::number(v, 1024, 64 << 20).map(|n| s.server.max_body = n as usize),
         ..PLAIN
     },
@@ -321,7 +321,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_CREDENTIALS",
         default: "16384",
         value_name: "BYTES",
-        help: "Largest body of a request that carries credentials (/login, /refresh, /introspect, /logout) or no data at all.",
+        help: "Maximum size of a body that carries credentials (/login, /refresh, /introspect, /logout) or no data at all.",
         apply: |s, v| parse::number(v, 1024, 64 << 20).map(|n| s.app.max_credentials = n as usize),
         ..PLAIN
     },
@@ -330,7 +330,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_HEAD_TIMEOUT",
         default: "10",
         value_name: "SECONDS",
-        help: "How long the whole head of a request may take (and a TLS handshake), from the connection's start or the head's first byte.",
+        help: "Deadline for the whole head of a request (and for a TLS handshake), from the connection's start or the head's first byte.",
         apply: |s, v| seconds(v, 1, 3600).map(|time| s.server.head_timeout = time),
         ..PLAIN
     },
@@ -339,7 +339,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_BODY_TIMEOUT",
         default: "30",
         value_name: "SECONDS",
-        help: "How long the whole body of a request may take.",
+        help: "Deadline for the whole body of a request.",
         apply: |s, v| seconds(v, 1, 3600).map(|time| s.server.body_timeout = time),
         ..PLAIN
     },
@@ -348,7 +348,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_WRITE_TIMEOUT",
         default: "30",
         value_name: "SECONDS",
-        help: "How long a client may take to read a whole answer.",
+        help: "How long a client may take to read a whole response.",
         apply: |s, v| seconds(v, 1, 3600).map(|time| s.server.write_timeout = time),
         ..PLAIN
     },
@@ -366,7 +366,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_CONNECTIONS",
         default: "10000",
         value_name: "N",
-        help: "Most connections at a time; fewer where the limit on open files (ulimit -n) leaves less room, which is logged. At the limit the slowest connection makes room, whatever it is in the middle of, else the one idle for longest.",
+        help: "Maximum number of connections; fewer if the limit on open files (ulimit -n) leaves less room, which is logged. At the limit the slowest connection is closed, whatever it is in the middle of, else the one idle for longest.",
         apply: |s, v| parse::number(v, 1, 1 << 20).map(|n| s.server.max_connections = n as usize),
         ..PLAIN
     },
@@ -375,7 +375,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_CONNECTIONS_PER_ADDRESS",
         default: "0",
         value_name: "N",
-        help: "Most connections of one address at a time (an IPv6 address stands for its /64). 0 sets no fixed number: when all connections are taken, an address that holds more than a quarter of them loses one of its own first, unless it is in SEALGATE_TRUSTED_PROXIES.",
+        help: "Maximum number of connections from one address (for IPv6, from one /64). 0 sets no fixed number: when all connections are taken, an address that holds more than a quarter of them loses one of its own first, unless it is in SEALGATE_TRUSTED_PROXIES.",
         apply: |s, v| {
             parse::number(v, 0, 1 << 20).map(|n| s.server.max_connections_per_address = n as usize)
         },
@@ -386,7 +386,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_BUFFERED",
         default: "67108864",
         value_name: "BYTES",
-        help: "Memory for requests and answers on their way, of all connections together. At the limit the slowest give up theirs: a body gets 503, an answer that is not read is cut off. An eighth is left to requests of up to 32 KiB. A body counts with its own size (in chunks with up to one and a half times that) until it is answered, an answer until it is sent.",
+        help: "Memory for requests and responses in transit, for all connections together. At the limit the slowest give up theirs: a body gets 503, a response that is not read is cut off. An eighth is reserved for requests of up to 32 KiB. A body counts with its own size (in chunks with up to one and a half times that) until it is answered, a response until it is sent.",
         apply: |s, v| {
             parse::number(v, 1 << 20, 1 << 40).map(|n| s.server.max_buffered = n as usize)
         },
@@ -397,7 +397,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_MAX_TLS_MEMORY",
         default: "268435456",
         value_name: "BYTES",
-        help: "Memory for the state of TLS, of all connections together, as estimated: 48 KiB for a connection in its handshake (148 KiB where clients are asked for certificates), 20 KiB afterwards, and before the handshake only what the client has sent. At the limit connections make room as at SEALGATE_MAX_CONNECTIONS.",
+        help: "Memory for TLS state, for all connections together, as estimated: 48 KiB for a connection in its handshake (148 KiB if clients are asked for certificates), 20 KiB afterwards, and before the handshake only what the client has sent. At the limit connections are closed as for SEALGATE_MAX_CONNECTIONS.",
         apply: |s, v| {
             parse::number(v, 1 << 20, 1 << 40).map(|n| s.server.max_tls_memory = n as usize)
         },
@@ -407,7 +407,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "tls_cert",
         env: "SEALGATE_TLS_CERT",
         value_name: "FILE",
-        help: "Certificate chain (PEM, the server's own first). With it TCP addresses speak TLS 1.2 and 1.3 and nothing else. Read at the start.",
+        help: "Certificate chain (PEM, the server's own first). With it TCP addresses speak TLS 1.2 and 1.3 and nothing else. Read at start-up.",
         apply: |s, v| parse::path(v).map(|path| s.server.tls_cert = Some(path)),
         ..PLAIN
     },
@@ -423,7 +423,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "tls_client_ca",
         env: "SEALGATE_TLS_CLIENT_CA",
         value_name: "FILE",
-        help: "Certificates (PEM) of those who vouch for clients. With it clients are asked for a certificate; its subject stands in the log.",
+        help: "Certificates (PEM) of the authorities that issue client certificates. With it clients are asked for a certificate, whose subject is logged.",
         apply: |s, v| parse::path(v).map(|path| s.server.tls_client_ca = Some(path)),
         ..PLAIN
     },
@@ -432,7 +432,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_TLS_CLIENT",
         default: "required",
         value_name: "optional|required",
-        help: "Whether clients may go without a certificate where SEALGATE_TLS_CLIENT_CA is set.",
+        help: "Whether clients need a certificate if SEALGATE_TLS_CLIENT_CA is set.",
         apply: |s, v| {
             parse::choice(v, &[("optional", false), ("required", true)])
                 .map(|required| s.server.tls_client_required = required)
@@ -444,7 +444,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_GRACE",
         default: "10",
         value_name: "SECONDS",
-        help: "How long running requests may still take when the server is told to stop. Idle connections stay open for up to a second of it (half of a shorter time): a client that asks once more is answered with Connection: close.",
+        help: "How long running requests may still take when the server stops. Idle connections stay open for half of this time, at most one second: another request on them is answered with Connection: close.",
         apply: |s, v| seconds(v, 0, 3600).map(|grace| s.server.grace = grace),
         ..PLAIN
     },
@@ -462,7 +462,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LOG_FORMAT",
         default: "text",
         value_name: "text|json",
-        help: "Form of a log line: text for people, json for programs (one object a line).",
+        help: "Format of log lines: text for people, json for programs (one object per line).",
         apply: |s, v| {
             parse::choice(v, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
                 .map(|format| s.log.format = format)
@@ -474,7 +474,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_ACCESS_LOG",
         default: "all",
         value_name: "all|no-health",
-        help: "Which requests get a line in the log: all of them, or no-health: all but successful checks of /healthz and /readyz.",
+        help: "Which requests are logged: all, or no-health: all except successful checks of /healthz and /readyz.",
         apply: |s, v| {
             parse::choice(
                 v,
@@ -488,7 +488,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "log_file",
         env: "SEALGATE_LOG_FILE",
         value_name: "FILE",
-        help: "File that log lines are appended to, beside the terminal (made with mode 0600). SIGHUP opens it anew.",
+        help: "File that log lines are appended to, in addition to standard error (created with mode 0600). SIGHUP reopens it.",
         apply: |s, v| parse::path(v).map(|path| s.log.file = Some(path)),
         ..PLAIN
     },
@@ -496,7 +496,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "audit_file",
         env: "SEALGATE_AUDIT_FILE",
         value_name: "FILE",
-        help: "File for audit events alone (logins, denials, changes of accounts and keys, tokens taken back), whatever the level; they are in the log too.",
+        help: "File for audit events only (logins, denials, changes of accounts and keys, revoked tokens), whatever the log level; the log has them too.",
         group: Group::Gate,
         apply: |s, v| parse::path(v).map(|path| s.log.audit_file = Some(path)),
         ..PLAIN
@@ -504,7 +504,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "secure_data",
         env: "SEALGATE_SECURE_DATA",
-        help: "What GET /secure-data seals and shows.",
+        help: "The data that GET /secure-data encrypts and returns.",
         secret: true,
         apply: |s, v| {
             s.app.secure_data = Some(v.into());
@@ -516,7 +516,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "secure_data_file",
         env: "SEALGATE_SECURE_DATA_FILE",
         value_name: "FILE",
-        help: "File with what GET /secure-data seals and shows, at most 1 MiB; a changed file is noticed within a second.",
+        help: "File with the data that GET /secure-data encrypts and returns, at most 1 MiB; a changed file is detected within a second.",
         apply: |s, v| parse::path(v).map(|path| s.app.secure_data_file = Some(path)),
         ..PLAIN
     },
@@ -525,7 +525,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LOGIN",
         default: "auto",
         value_name: "auto|open|off",
-        help: "Who may log in: auto users with a password, and where there has never been an account processes of the server's own user under any name; open anybody who reaches the server, under any name and without a password; off nobody.",
+        help: "Who may log in. auto: users with a password, or, if there has never been an account, processes of the server's own user under any name. open: anybody who reaches the server, under any name and without a password. off: nobody.",
         apply: |s, v| {
             parse::choice(
                 v,
@@ -544,7 +544,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LOGIN_MAX_REQUESTS",
         default: "60",
         value_name: "N",
-        help: "Logins that any window admits from one address (an IPv6 /64), and for one user from one address; an IPv6 /48 has four times as many. 0 switches the limit off.",
+        help: "Maximum number of logins in any window from one address (an IPv6 /64), and for one user from one address; an IPv6 /48 may have four times as many. 0 disables the limit.",
         apply: |s, v| parse::number(v, 0, 10_000_000).map(|n| s.app.login_max_requests = n as u32),
         ..PLAIN
     },
@@ -561,7 +561,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "cbc",
         env: "SEALGATE_CBC",
         value_name: "off|open|seal",
-        help: "The original's AES-CBC: off never, open for old data only, seal for new data too. seal where AES_IV is set, else off.",
+        help: "The original program's AES-CBC. off: never. open: decrypts old data only. seal: encrypts new data too. Defaults to seal if AES_IV is set, else off.",
         group: Group::Gate,
         apply: |s, v| {
             parse::choice(
@@ -581,7 +581,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_TOKEN_TTL",
         default: "1800",
         value_name: "SECONDS",
-        help: "How long a new token lives.",
+        help: "How long a new token is valid.",
         group: Group::Gate,
         apply: |s, v| seconds(v, 1, MAX_TTL).map(|ttl| s.gate.tokens.token_ttl = ttl),
         ..PLAIN
@@ -591,7 +591,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_REFRESH_TTL",
         default: "1209600",
         value_name: "SECONDS",
-        help: "How long a login of an account can be refreshed without a password, from the last time on; 0 gives no refresh tokens.",
+        help: "How long a login with an account can be refreshed without a password, from the last refresh on; 0 issues no refresh tokens.",
         group: Group::Gate,
         apply: |s, v| seconds(v, 0, MAX_TTL).map(|ttl| s.gate.tokens.refresh_ttl = ttl),
         ..PLAIN
@@ -601,7 +601,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_PASSWORD_MEMORY",
         default: "19456",
         value_name: "KIB",
-        help: "Memory that hashing one password takes (argon2id's m). Where costs are raised, a password is hashed anew at its next login.",
+        help: "Memory for hashing one password (argon2id's m). After the cost is raised, a password is rehashed at its next login.",
         group: Group::Gate,
         apply: |s, v| {
             parse::number(v, 1024, DEAREST.0.into())
@@ -638,7 +638,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_PASSWORD_HASHES",
         default: "0",
         value_name: "N",
-        help: "Passwords that are hashed at a time, each with its own memory; 0: as many as there are cores.",
+        help: "How many passwords are hashed at a time, each with its own memory; 0: as many as there are cores.",
         group: Group::Gate,
         apply: |s, v| parse::number(v, 0, 64).map(|n| s.gate.users.password_hashes = n as usize),
         ..PLAIN
@@ -648,7 +648,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LOCKOUT_AFTER",
         default: "5",
         value_name: "N",
-        help: "Wrong passwords for one name from one address (an IPv6 /64) after which further tries wait, 1 s at first and 15 min at most. After twice as many from one network (IPv6 /48, IPv4 /24), or four times as many from anywhere, tries from addresses that the name has not logged in from wait too. 0 never makes them wait.",
+        help: "Wrong passwords for one name from one address (an IPv6 /64) after which further attempts have to wait, 1 s at first and 15 min at most. After twice as many from one network (IPv6 /48, IPv4 /24), or four times as many from anywhere, attempts from addresses that the name has not logged in from have to wait too. 0 disables this.",
         group: Group::Gate,
         apply: |s, v| parse::number(v, 0, 1_000_000).map(|n| s.gate.users.lockout_after = n as u32),
         ..PLAIN
@@ -658,7 +658,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LEEWAY",
         default: "5",
         value_name: "SECONDS",
-        help: "How far the clocks of those who issue and those who check tokens may differ.",
+        help: "How far the clocks of token issuers and verifiers may differ.",
         group: Group::Gate,
         apply: |s, v| seconds(v, 0, 300).map(|leeway| s.gate.tokens.leeway = leeway),
         ..PLAIN
@@ -668,7 +668,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_TOKEN_CACHE",
         default: "4096",
         value_name: "N",
-        help: "How many checked tokens are remembered, so that they are not checked again at each request; 0 remembers none.",
+        help: "How many verified tokens are cached, so that they are not verified again at each request; 0 disables the cache.",
         group: Group::Gate,
         apply: |s, v| parse::number(v, 0, 1 << 20).map(|n| s.gate.tokens.token_cache = n as usize),
         ..PLAIN
@@ -677,7 +677,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "issuer",
         env: "SEALGATE_ISSUER",
         default: "sealgate",
-        help: "The claim iss of new tokens; tokens of ours with another one are refused.",
+        help: "The iss claim of new tokens; tokens signed with our keys but with another issuer are refused.",
         group: Group::Gate,
         apply: |s, v| parse::name(v).map(|name| s.gate.tokens.issuer = name),
         ..PLAIN
@@ -685,7 +685,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "audience",
         env: "SEALGATE_AUDIENCE",
-        help: "The claim aud of new tokens; where it is set, tokens for others are refused.",
+        help: "The aud claim of new tokens; if it is set, tokens for another audience are refused.",
         group: Group::Gate,
         apply: |s, v| parse::name(v).map(|name| s.gate.tokens.audience = Some(name)),
         ..PLAIN
@@ -694,7 +694,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "trusted_proxies",
         env: "SEALGATE_TRUSTED_PROXIES",
         value_name: "LIST",
-        help: "Addresses or ranges of proxies in front, with commas between; unix stands for peers on a Unix socket.",
+        help: "Addresses or ranges of trusted reverse proxies, separated by commas; unix stands for peers on a Unix socket.",
         apply: |s, v| {
             parse::proxies(v).map(|(ranges, unix)| {
                 s.app.trusted_proxies = ranges;
@@ -708,7 +708,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_FORWARDED_HEADER",
         default: "X-Forwarded-For",
         value_name: "HEADER",
-        help: "The one header in which a trusted proxy says whom it serves: X-Forwarded-For, Forwarded, or one with a single address.",
+        help: "The header in which a trusted proxy passes on the client's address: X-Forwarded-For, Forwarded, or one with a single address.",
         apply: |s, v| parse::header_name(v).map(|name| s.app.forwarded_header = name),
         ..PLAIN
     },
@@ -716,7 +716,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "allowed_hosts",
         env: "SEALGATE_ALLOWED_HOSTS",
         value_name: "LIST",
-        help: "Hosts that a login without an account may name in its Host header, beside localhost; with commas between.",
+        help: "Hosts that a login without an account may name in its Host header, besides localhost; separated by commas.",
         apply: |s, v| parse::hosts(v).map(|hosts| s.app.allowed_hosts = hosts),
         ..PLAIN
     },
@@ -725,7 +725,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LIMITER_MEMORY",
         default: "67108864",
         value_name: "BYTES",
-        help: "Memory that the table of counted requests may take, and again that of counted logins, and that of logins of IPv6 /48s.",
+        help: "Maximum memory of each of three rate limiter tables: requests, logins, and logins from IPv6 /48s.",
         group: Group::Gate,
         apply: |s, v| {
             parse::number(v, 65_536, 1 << 36).map(|bytes| s.gate.limiter.memory = bytes as usize)

@@ -16,7 +16,7 @@ fn settings(values: &[(&str, &str)]) -> Result<Settings, Error> {
 }
 
 #[test]
-fn default_is_what_the_table_says() {
+fn defaults_match_the_table() {
     let given: Vec<_> = SETTINGS
         .iter()
         .filter(|setting| !setting.default.is_empty())
@@ -26,7 +26,7 @@ fn default_is_what_the_table_says() {
     let shown = |part: &dyn std::fmt::Debug| format!("{part:?}");
     assert_eq!(shown(&Settings::default()), shown(&of_the_table));
 
-    // A gate made of them keeps the documented promises.
+    // A gate with these settings behaves as documented.
     let mut settings = gate::Settings::default();
     settings.keys.ephemeral = true;
     let gate = crate::Gate::new(&settings).unwrap();
@@ -54,7 +54,7 @@ fn sentence(values: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn defaults_are_the_originals() {
+fn defaults_match_the_original_program() {
     let settings = settings(&[]).unwrap();
     assert_eq!(settings.gate.limiter.max_requests, 5);
     assert_eq!(settings.gate.limiter.window, Duration::from_secs(60));
@@ -68,7 +68,7 @@ fn defaults_are_the_originals() {
 }
 
 #[test]
-fn the_table_is_sound() {
+fn the_table_is_consistent() {
     for (at, setting) in SETTINGS.iter().enumerate() {
         assert!(setting.help.ends_with('.'), "{}", setting.name);
         assert!(!setting.env.is_empty() && !setting.name.is_empty());
@@ -94,7 +94,7 @@ fn the_table_is_sound() {
 }
 
 #[test]
-fn later_sources_win_in_whatever_order_they_are_read() {
+fn sources_override_each_other_in_any_reading_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sealgate.toml");
     fs::write(
@@ -120,7 +120,7 @@ fn later_sources_win_in_whatever_order_they_are_read() {
 }
 
 #[test]
-fn a_mistyped_name_is_answered_with_the_nearest() {
+fn a_mistyped_name_gets_a_suggestion() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sealgate.toml");
     fs::write(&path, "tokenttl = 60\n").unwrap();
@@ -142,7 +142,7 @@ fn a_mistyped_name_is_answered_with_the_nearest() {
 }
 
 #[test]
-fn a_file_that_is_wrong_is_named_by_line_and_never_quoted() {
+fn an_invalid_file_is_reported_by_line_and_never_quoted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sealgate.toml");
     for text in [
@@ -168,7 +168,7 @@ fn a_file_that_is_wrong_is_named_by_line_and_never_quoted() {
 }
 
 #[test]
-fn every_wrong_value_is_named_without_showing_it() {
+fn an_invalid_value_is_reported_without_showing_it() {
     let cases = [
         ("jwt_secret_key", "canary-too-short"),
         ("aes_key", "canary"),
@@ -212,7 +212,7 @@ fn every_wrong_value_is_named_without_showing_it() {
 }
 
 #[test]
-fn combinations_that_make_no_sense_are_refused() {
+fn invalid_combinations_are_refused() {
     let iv = ("aes_iv", "0123456789abcdef");
     let key = ("aes_key", "0123456789abcdef");
     assert!(sentence(&[iv]).contains("AES_KEY is not"));
@@ -227,7 +227,7 @@ fn combinations_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn binary_values_are_read_by_prefix_or_by_length_alone() {
+fn binary_values_are_decoded_by_prefix_or_else_by_length() {
     let key = |text: &str| {
         let given = settings(&[("aes_key", text)]).unwrap().gate.keys.given;
         (given.aes_key.unwrap().into_vec(), given.aes_key_form)
@@ -240,7 +240,7 @@ fn binary_values_are_read_by_prefix_or_by_length_alone() {
     assert_eq!(key(base64), (bytes.clone(), "base64"));
     assert_eq!(key(&base64[..43]), (bytes.clone(), "base64"));
     assert_eq!(key(&format!("base64:{base64}")), (bytes, "base64"));
-    // 32 hex digits are 32 bytes all the same: the length decides, not what they look like.
+    // 32 hex digits count as 32 raw bytes: only the length decides.
     assert_eq!(
         key(&hex[..32]),
         (hex.as_bytes()[..32].to_vec(), "raw bytes")

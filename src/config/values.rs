@@ -1,4 +1,4 @@
-//! Values as they were given, and what they make of the settings.
+//! Values as they were given, and the settings that result from them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::table::{SETTINGS, Setting, find};
 use crate::base::given_file;
 use crate::{Error, Secret};
 
-/// Values as they were given, each with where it came from; not yet checked.
+/// Setting values as they were given, each with its source; not yet checked.
 ///
 /// ```
 /// # fn main() -> Result<(), sealgate::Error> {
@@ -40,26 +40,26 @@ impl Config {
     }
 
     /// Sets one value, by the setting's name in the file (`token_ttl`) or in the environment (`SEALGATE_TOKEN_TTL`).
-    /// It wins over the file and the environment.
+    /// It overrides the file, the environment and flags.
     ///
     /// # Errors
-    /// [`Error::Setting`] where there is no such setting; the sentence names the nearest.
+    /// [`Error::Setting`] if there is no such setting; the sentence suggests the nearest name.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), Error> {
         let setting = find(name).ok_or_else(|| unknown("setting", name))?;
         self.give(setting, value.as_ref().into(), Source::Call);
         Ok(())
     }
 
-    /// Checks every value, and every combination that can be wrong.
+    /// Checks every value and every combination that can be invalid.
     ///
     /// # Errors
-    /// [`Error::Setting`]: the first wrong one, named as it was given. Never shows the value.
+    /// [`Error::Setting`] for the first invalid value, named as it was given. Never shows the value.
     pub fn settings(&self) -> Result<Settings, Error> {
         let judged = self.judge();
         match judged.faults.into_iter().next() {
             Some(fault) => Err(Error::Setting(fault)),
             None => {
-                // For hosts, which have a log by now.
+                // For hosts, whose log is set up by now.
                 for warning in &judged.settings.warnings {
                     log::warn!("{warning}");
                 }
@@ -119,7 +119,7 @@ impl Config {
         judged.settings.complete();
         judged.settings.warnings = self.warnings_of_files(&judged.settings);
         for (names, sentence) in judged.settings.wrong_combinations() {
-            // What is wrong by itself is only seemingly missing.
+            // A setting with an invalid value only appears to be missing.
             let known = |name: &&str| judged.wrong.iter().any(|(wrong, _)| wrong == name);
             if !names.iter().any(known) {
                 judged.faults.push(self.with_names(names, sentence));
@@ -128,10 +128,10 @@ impl Config {
         judged
     }
 
-    /// The sentence with each setting by the name that its giver knows, in the place of `{name}`.
+    /// Replaces each `{name}` in the sentence with the setting's name in its source.
     fn with_names(&self, names: &[&str], sentence: &str) -> String {
         names.iter().fold(sentence.to_owned(), |sentence, name| {
-            let setting = find(name).expect("combinations name settings of the table");
+            let setting = find(name).expect("combinations name settings in the table");
             sentence.replace(&format!("{{{name}}}"), &self.source(setting).names(setting))
         })
     }
@@ -154,11 +154,11 @@ impl Config {
     }
 }
 
-/// The settings as far as they are right, and everything that is wrong.
+/// The settings as far as they are valid, and everything that is wrong.
 pub(super) struct Judged {
     pub(super) settings: Settings,
     /// Whole sentences.
     pub(super) faults: Vec<String>,
-    /// The settings whose values are wrong, and what they want.
+    /// The settings with invalid values, and what is permitted.
     pub(super) wrong: Vec<(&'static str, String)>,
 }
