@@ -1,15 +1,15 @@
-//! Audit events of commands that change something: to the file that `SEALGATE_AUDIT_FILE` names, or nowhere.
+//! Audit events of commands that change something, written to the file that `SEALGATE_AUDIT_FILE` names, if it is set.
 
 use sealgate::audit::{Event, Pseudonyms};
 use sealgate::{Error, Settings, logging};
 
 use super::{Failure, remark};
 
-/// Where a command tells what it did.
+/// Where a command records what it did.
 pub(super) struct Trail(Option<Pseudonyms>);
 
 impl Trail {
-    /// Before anything is changed: what cannot be told is not done.
+    /// Called before anything is changed: what cannot be recorded is not done.
     pub(super) fn start(settings: &Settings) -> Result<Self, Failure> {
         if settings.log.audit_file.is_none() {
             return Ok(Trail(None));
@@ -18,7 +18,7 @@ impl Trail {
         Ok(Trail(Some(Pseudonyms::of(&settings.gate.keys)?)))
     }
 
-    /// Tells how a change of keys ended, and passes that on.
+    /// Records the result of a change to the keys, and returns it.
     pub(super) fn told<T>(&self, event: &'static str, done: Result<T, Error>) -> Result<T, Error> {
         self.tell(
             event,
@@ -42,7 +42,7 @@ impl Trail {
         self.written();
     }
 
-    /// Waits until what was told is written, and reports if it could not be.
+    /// Waits until the events are written, and reports if they could not be.
     pub(super) fn written(&self) {
         if self.0.is_none() {
             return;
@@ -54,7 +54,7 @@ impl Trail {
     }
 }
 
-/// The system's user who runs the command.
+/// The system user who runs the command.
 pub(super) fn whoever() -> String {
     #[cfg(unix)]
     return format!("uid:{}", rustix::process::getuid().as_raw());

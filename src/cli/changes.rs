@@ -1,5 +1,5 @@
-//! What a command created or changed in the data directory, reported on standard error: standard output is for results.
-//! Names the folder, because a command run by another user than the server's works on another one.
+//! Reports on standard error what a command created or changed in the data directory; standard output is for results.
+//! The reports name the directory, because a command run as a different user from the server's uses a different one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ pub(super) struct Changes {
     folder: Option<PathBuf>,
     had_store: bool,
     had_ring: bool,
-    /// The ring's file is only ever replaced whole.
+    /// When the ring's file was last written; it is only ever replaced as a whole.
     ring_written: Option<SystemTime>,
-    /// Whether servers with these settings take a key from the ring.
+    /// Whether servers with these settings use a key from the ring.
     needs_ring: bool,
     ephemeral: bool,
 }
@@ -26,7 +26,7 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn before(settings: &Settings) -> Self {
         let folder = settings.data_dir.as_ref().map(|folder| {
-            // Where the working directory is gone there is nothing better to show.
+            // If the working directory no longer exists, only the path as given can be shown.
             std::path::absolute(folder).unwrap_or_else(|_| folder.clone())
         });
         let has = |name: &str| {
@@ -44,7 +44,7 @@ impl Changes {
         }
     }
 
-    /// Refuses a change of the store that would be lost when the command ends.
+    /// Refuses a change to the store that would be lost when the command ends.
     pub(super) fn must_be_kept(&self) -> Result<(), Failure> {
         if self.ephemeral && !self.had_store {
             return Err(Failure::wrong(
@@ -55,7 +55,7 @@ impl Changes {
         Ok(())
     }
 
-    /// Reports that the store was changed, and where; warns where no server seems to use it.
+    /// Reports that the store was changed, and where; warns if no server seems to use it.
     pub(super) fn report_store(&self) {
         let Some(folder) = &self.folder else {
             return;
@@ -66,9 +66,9 @@ impl Changes {
         remark(&format!("{done} the store {}", store.display()));
         if self.needs_ring && !self.had_ring {
             remark(
-                "Warning: there was no key ring beside it, so a server that runs already probably uses another data \
-                 directory and does not see this change. Set SEALGATE_DATA_DIR to the server's, or run this as the \
-                 server's user: sudo -u USER sealgate ...",
+                "Warning: there was no key ring beside it, so a server that is already running probably uses another data \
+                 directory and does not see this change. Set SEALGATE_DATA_DIR to the server's data directory, or run \
+                 this as the server's user: sudo -u USER sealgate ...",
             );
             self.hint_at_sudo();
         }
@@ -82,11 +82,11 @@ impl Changes {
         }
     }
 
-    /// Reports a key ring that was made on the way to something else, or got a key because of another token algorithm.
+    /// Reports a key ring that was created as a side effect, or that gained a key because the token algorithm changed.
     pub(super) fn report_ring_on_the_way(&self) {
         if let Some(ring) = self.new_ring() {
             remark(&format!(
-                "Created the key ring {}; a server with another data directory has other keys",
+                "Created the key ring {}; a server with another data directory uses other keys",
                 ring.display()
             ));
             self.hint_at_sudo();
@@ -95,43 +95,43 @@ impl Changes {
         }
     }
 
-    /// For a command whose own output names the ring that it made.
+    /// For a command whose own output names the ring that it created.
     pub(super) fn hint_if_ring_is_new(&self) {
         if self.new_ring().is_some() {
             self.hint_at_sudo();
         }
     }
 
-    /// For a list that would otherwise be empty without a reason.
+    /// For a list that would otherwise be empty without an explanation.
     pub(super) fn report_no_accounts(&self) {
         if let Some(folder) = &self.folder {
             remark(&format!("There are no accounts in {}", folder.display()));
         }
     }
 
-    /// Why there is no such account, with the place that was searched.
+    /// The failure for an account that does not exist, naming the store that was searched.
     pub(super) fn no_such_account(&self) -> Failure {
         Failure::no(match &self.folder {
             Some(folder) if self.had_store => format!(
-                "There is no account of this name in {}.",
+                "There is no account with this name in {}.",
                 folder.join(STORE_FILE).display()
             ),
             Some(folder) => format!(
-                "There is no account of this name: no account was ever made in {}. SEALGATE_DATA_DIR names another data \
-                 directory.",
+                "There is no account with this name: no account was ever created in {}. Set SEALGATE_DATA_DIR to use \
+                 another data directory.",
                 folder.display()
             ),
-            None => "There is no account of this name.".to_owned(),
+            None => "There is no account with this name.".to_owned(),
         })
     }
 
-    /// The key ring, if there was none before.
+    /// The key ring, if the command created it.
     pub(super) fn new_ring(&self) -> Option<PathBuf> {
         let ring = self.folder.as_ref()?.join(RING_FILE);
         (!self.had_ring && ring.symlink_metadata().is_ok()).then_some(ring)
     }
 
-    /// sudo sets the home directory, and with it the data directory, to another user's, which is easily overlooked.
+    /// sudo changes the home directory, and with it the data directory, to another user's, which is easy to miss.
     fn hint_at_sudo(&self) {
         let caller = std::env::var("SUDO_USER").unwrap_or_default();
         let Some((folder, variable)) = default_data_dir_origin() else {
@@ -139,7 +139,7 @@ impl Changes {
         };
         if !caller.is_empty() && self.folder.as_ref() == Some(&folder) {
             remark(&format!(
-                "{caller} ran this through sudo, and the data directory follows from ${variable}: if the server runs as \
+                "{caller} ran this through sudo, and the data directory depends on ${variable}: if the server runs as \
                  {caller}, run this without sudo"
             ));
         }

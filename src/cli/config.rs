@@ -1,4 +1,5 @@
-//! `sealgate config`: every setting with its value and where it came from, everything that is wrong, an example file.
+//! `sealgate config`: shows every setting with its value and source, reports everything that is wrong, or prints an example
+//! file.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -26,12 +27,12 @@ pub(super) fn command() -> Command {
     let command = Command::new("config")
         .about("Show every setting and where it came from, check them, or print an example file")
         .long_about(
-            "Show every setting, its value and where it came from, as serve would take them with the same flags. Of \
-             secrets only their length is shown. Exit code 2 where something is wrong. Nothing is made or changed.",
+            "Show every setting, its value and where it came from, as serve would use them with the same flags. For secrets \
+             only the length is shown. Exit code 2 if anything is wrong. Nothing is created or changed.",
         )
         .arg(flag(
             "check",
-            "Only judge the settings and what they point to (key ring, files): every fault on standard error, exit code 2",
+            "Only check the settings and what they refer to (key ring, files): all errors on standard error, exit code 2",
         ))
         .arg(
             flag("example", "Print a settings file with every setting in a comment")
@@ -144,7 +145,7 @@ fn shown_json(shown: &Shown) -> Value {
     })
 }
 
-/// What is wrong with that to which the settings point. Reads only.
+/// What is wrong with the files and addresses that the settings refer to. Only reads.
 fn faults_outside(report: &Report) -> Vec<String> {
     let settings = &report.settings;
     let right = |names: &[&str]| names.iter().all(|name| report.is_right(name));
@@ -162,7 +163,7 @@ fn faults_outside(report: &Report) -> Vec<String> {
         );
     }
     let server = &settings.server;
-    // One of the two alone is a fault that has been named.
+    // If only one of the two is set, that is reported already.
     let tls_is_whole = server.tls_cert.is_some() == server.tls_key.is_some();
     let tls = ["tls_cert", "tls_key", "tls_client_ca"];
     if right(&["listen", "trusted_proxies"]) && right(&tls) && tls_is_whole {
@@ -173,7 +174,7 @@ fn faults_outside(report: &Report) -> Vec<String> {
             && !folder_of(path).is_dir()
         {
             faults.push(format!(
-                "SEALGATE_LISTEN: the folder of the socket {} is not there.",
+                "SEALGATE_LISTEN: the directory of the socket {} does not exist.",
                 path.display()
             ));
         }
@@ -199,11 +200,11 @@ fn faults_outside(report: &Report) -> Vec<String> {
     faults
 }
 
-/// Whether the file could be appended to, or made.
+/// Whether the file could be appended to, or created.
 fn can_append(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        // The reader of a pipe may come later.
+        // A pipe's reader may open it later.
         Ok(metadata) if !metadata.is_file() => Ok(()),
         Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
         Err(error) if error.kind() == io::ErrorKind::NotFound => fs::metadata(folder_of(path))

@@ -1,4 +1,4 @@
-//! The flag `--context`: what data belongs to.
+//! The `--context` flag: what the data belongs to.
 
 use clap::{Arg, ArgMatches};
 

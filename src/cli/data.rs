@@ -1,4 +1,4 @@
-//! `sealgate encrypt` and `sealgate decrypt`: standard input to standard output, as base64 text. With files: `stream`.
+//! `sealgate encrypt` and `sealgate decrypt`: standard input to standard output, as base64 text. `stream` handles files.
 
 use std::io::{self, BufRead};
 
@@ -12,9 +12,9 @@ pub(super) fn encrypt_command() -> Command {
     let command = Command::new("encrypt")
         .about("Encrypt standard input as base64 text, or a file of any size")
         .long_about(
-            "Encrypt standard input; prints base64 text. With --in or --out a file of any size is encrypted in constant \
-             memory as a sealed stream, which is no text: sealgate decrypt with --in or --out opens it. The file that \
-             is written appears when all of it is there, readable for its owner only; one that it replaces keeps its mode.",
+            "Encrypt standard input and print base64 text. With --in or --out, encrypt a file of any size in constant \
+             memory as a sealed stream, which is binary; sealgate decrypt with --in or --out decrypts it. The output file \
+             appears only once it is complete, readable by its owner only; a file that it replaces keeps its mode.",
         )
         .arg(context())
         .args(files::arguments(
@@ -31,10 +31,10 @@ pub(super) fn decrypt_command() -> Command {
     let command = Command::new("decrypt")
         .about("Decrypt base64 text from standard input, or a file of any size")
         .long_about(
-            "Decrypt base64 text from standard input; prints the bytes as they were. With --in or --out a sealed stream of \
-             any size is decrypted in constant memory. The file that is written appears when all of it has been \
-             authenticated, the end too. Standard output gets the data in pieces, each after it was authenticated; only \
-             the exit code 0 says that the end was the true one.",
+            "Decrypt base64 text from standard input and print the original bytes. With --in or --out, decrypt a sealed \
+             stream of any size in constant memory. The output file appears only once all of it, including its end, has \
+             been authenticated. Standard output receives the data in pieces, each after it has been authenticated; only \
+             exit code 0 confirms that the data is complete.",
         )
         .arg(context())
         .args(files::arguments(
@@ -68,7 +68,7 @@ pub(super) fn decrypt(matches: &ArgMatches) -> Result<(), Failure> {
     write_output(decrypted.expose())
 }
 
-/// Standard input, unless it begins as a sealed stream does: then it is not read to its end, which may be far.
+/// Reads standard input, unless it begins like a sealed stream, which may be too long to read to its end.
 fn read_base64() -> Result<Secret, Failure> {
     let stdin = io::stdin();
     let begins = stdin.lock().fill_buf().map(|begun| begun.first().copied());
@@ -76,13 +76,13 @@ fn read_base64() -> Result<Secret, Failure> {
         Ok(Some(stream::STREAM_VERSION)) => {
             let mut failure = Failure::from(Error::Decrypt);
             failure.sentences.push(
-                "Standard input begins as a sealed stream does, which is no base64 text. Use --in FILE, or --in - for \
+                "Standard input looks like a sealed stream, not like base64 text. Use --in FILE, or --in - for \
                  standard input."
                     .to_owned(),
             );
             Err(failure)
         }
-        // What cannot be read is reported there.
+        // A read error is reported there.
         _ => read_input(),
     }
 }

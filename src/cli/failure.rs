@@ -1,20 +1,20 @@
-//! How a command ends without success.
+//! How a command fails.
 
 use sealgate::{Error, TokenError};
 
-/// What the codes mean that every subcommand ends with.
-pub(super) const EXIT_CODES: &str = "0 done; 1 the answer is no (token refused, data does not open, server not ready, no keys \
-    to list, no such account); 2 it could not be asked (arguments, settings, keys, files).";
+/// The exit codes of every subcommand.
+pub(super) const EXIT_CODES: &str = "0 success; 1 negative result (token refused, data cannot be decrypted, server not ready, no \
+    keys to list, no such account); 2 error (arguments, settings, keys, files).";
 
-/// What ends the command without success.
+/// Why the command failed.
 pub(crate) struct Failure {
-    /// One or more, each for a line of its own.
+    /// One or more, each printed on its own line.
     pub(crate) sentences: Vec<String>,
     pub(crate) code: u8,
 }
 
 impl Failure {
-    /// Exit code 1: the answer is no (a token that is refused, data that does not open, a server that is not ready).
+    /// Exit code 1: a negative result (a refused token, data that cannot be decrypted, a server that is not ready).
     pub(super) fn no(sentence: impl Into<String>) -> Self {
         Failure {
             sentences: vec![sentence.into()],
@@ -22,7 +22,7 @@ impl Failure {
         }
     }
 
-    /// Exit code 2: it could not be asked (arguments, settings, keys, files).
+    /// Exit code 2: an error (arguments, settings, keys, files).
     pub(super) fn wrong(sentence: impl Into<String>) -> Self {
         Failure {
             sentences: vec![sentence.into()],
@@ -34,7 +34,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            // Not a refusal: nobody could look.
+            // Not a refusal: the token could not be checked.
             Error::Token(TokenError::Unchecked) => Failure::wrong(error.to_string()),
             Error::Decrypt
             | Error::KeyRetired

@@ -1,4 +1,4 @@
-//! What the start-up lines suggest to type first: a curl command that works as it stands.
+//! The curl command that the start-up message suggests; it works as printed.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +8,7 @@ use openssl::x509::{X509, X509NameEntryRef};
 use sealgate::server::{Address, Settings};
 use sealgate::shell_word;
 
-/// A login at this address.
+/// A curl command that logs in at this address.
 pub(super) fn first_curl(address: &Address, settings: &Settings, body: &str) -> String {
     let target = match address {
         Address::Tcp(address) => format!("http://{}", Address::connectable(*address)),
@@ -18,12 +18,12 @@ pub(super) fn first_curl(address: &Address, settings: &Settings, body: &str) -> 
     format!(r#"curl -X POST {target}/login -H "Content-Type: application/json" -d '{body}'"#)
 }
 
-/// The server's own certificate is what curl trusts, under a name that it has.
+/// Makes curl trust the server's own certificate and connect under one of its names.
 fn tls_target(address: SocketAddr, settings: &Settings) -> String {
     let mut target = String::new();
     let mut host = address.to_string();
     if let Some(path) = &settings.tls_cert {
-        // curl may be run in another folder.
+        // curl may be run in another directory.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         target.push_str(&format!("--cacert {} ", shell_word(&path)));
         let certificate = fs::read(&path)
@@ -38,7 +38,7 @@ fn tls_target(address: SocketAddr, settings: &Settings) -> String {
                     IpAddr::V4(ip) => ip.to_string(),
                     IpAddr::V6(ip) => format!("[{ip}]"),
                 };
-                // Open login is for those who name this machine.
+                // Login without an account requires a Host header that names this machine.
                 target.push_str(&format!(
                     r#"--resolve {name}:{port}:{ip} -H "Host: localhost" "#
                 ));
@@ -51,7 +51,7 @@ fn tls_target(address: SocketAddr, settings: &Settings) -> String {
     format!("{target}https://{host}")
 }
 
-/// One of the names that a wildcard stands for; any other name as it is.
+/// A name that matches a wildcard; any other name unchanged.
 fn some_name(pattern: &str) -> String {
     match pattern.strip_prefix("*.") {
         Some(rest) => format!("sealgate.{rest}"),
@@ -59,7 +59,7 @@ fn some_name(pattern: &str) -> String {
     }
 }
 
-/// A name to ask for where the certificate does not have the address itself.
+/// A name to connect under, unless the certificate contains the address itself.
 fn name_for(certificate: &X509, ip: IpAddr) -> Option<String> {
     let mut names = Vec::new();
     match certificate.subject_alt_names() {
@@ -82,7 +82,7 @@ fn name_for(certificate: &X509, ip: IpAddr) -> Option<String> {
             names.extend(subject.filter_map(text).map(|name| some_name(&name)));
         }
     }
-    // Nothing that a shell reads in its own way.
+    // Only characters that are not special to a shell.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
     names.retain(|name| name.chars().all(plain) && name.parse::<IpAddr>().is_err());
     let local = ip.is_loopback() && names.iter().any(|name| name == "localhost");

@@ -1,4 +1,4 @@
-//! The gate that a command works with.
+//! Opens the gate that a command uses.
 
 use clap::ArgMatches;
 use sealgate::{Error, Gate, Settings};
@@ -6,7 +6,7 @@ use sealgate::{Error, Gate, Settings};
 use super::changes::Changes;
 use super::settings::load_settings;
 
-/// The gate of the settings. Reports the key ring that is made where there is none.
+/// Opens the gate that the settings describe. If that creates the key ring, reports it.
 pub(super) fn open_gate(matches: &ArgMatches) -> Result<Gate, Error> {
     gate_of(&load_settings(matches)?)
 }

@@ -1,4 +1,4 @@
-//! `sealgate man` and `sealgate completions`: the same description of the command, for man(1) and for shells.
+//! `sealgate man` and `sealgate completions`: manual pages and shell completions, generated from the command's definition.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use sealgate::config::SETTINGS;
 
 use super::{EXIT_CODES, Failure, write_output};
 
-/// What each page shows beside its options: the subcommand (without `sealgate`), and lines to type.
+/// Examples for each page: the subcommand (without `sealgate`), and command lines.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("", &["sealgate serve", "sealgate token issue --user alice"]),
     (
@@ -153,22 +153,22 @@ pub(super) fn command() -> Command {
         .arg(
             Arg::new("out")
                 .long("out")
-                .value_name("FOLDER")
+                .value_name("DIR")
                 .value_parser(value_parser!(PathBuf))
                 .value_hint(ValueHint::DirPath)
-                .help("Write sealgate.1 and a page for each subcommand into this folder, which is made if needed"),
+                .help("Write sealgate.1 and a page for each subcommand to this directory, which is created if needed"),
         )
 }
 
 pub(super) fn completions_command() -> Command {
     Command::new("completions")
-        .about("Print a script with which a shell completes this command")
+        .about("Print a shell completion script for this command")
         .arg(
             Arg::new("shell")
                 .value_name("SHELL")
                 .required(true)
                 .value_parser(value_parser!(Shell))
-                .help("For which shell"),
+                .help("The shell that the script is for"),
         )
 }
 
@@ -182,7 +182,7 @@ pub(super) fn completions(mut command: Command, matches: &ArgMatches) -> Result<
 }
 
 pub(super) fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure> {
-    // The subcommand help needs no page: it prints the others.
+    // The help subcommand needs no page: it only prints the others.
     let mut command = command.disable_help_subcommand(true);
     command.build();
     let Some(folder) = matches.get_one::<PathBuf>("out") else {
@@ -202,7 +202,7 @@ pub(super) fn run(command: Command, matches: &ArgMatches) -> Result<(), Failure>
     Ok(())
 }
 
-/// The command and all below it, each with its words after `sealgate`.
+/// The command and all its subcommands, each with its words after `sealgate`.
 fn with_subcommands<'a>(command: &'a Command, path: &str) -> Vec<(String, &'a Command)> {
     let mut all = vec![(path.to_owned(), command)];
     for below in command.get_subcommands() {
@@ -231,14 +231,14 @@ fn page(command: &Command, path: &str) -> Vec<u8> {
         }
         more(command, path).to_writer(&mut page)
     };
-    write().expect("memory takes every write");
+    write().expect("writing to memory does not fail");
     page
 }
 
-/// The sections that clap does not know of.
+/// The sections that clap_mangen does not generate.
 fn more(command: &Command, path: &str) -> Roff {
     let mut roff = Roff::new();
-    // Whatever takes one setting takes all secrets of its group too, and has a key ring.
+    // Every command with settings takes secrets from the environment too, and uses the key ring.
     let takes_settings = command
         .get_arguments()
         .any(|argument| argument.get_id() == "config");
@@ -273,11 +273,11 @@ fn environment(roff: &mut Roff, command: &Command) {
     entry(
         roff,
         "SEALGATE_CONFIG",
-        "Settings file (TOML) where --config is not given.",
+        "Settings file (TOML) if --config is not given.",
     );
     let after = command.get_after_help();
     let after = after.map(ToString::to_string).unwrap_or_default();
-    // Where it takes secrets, they stand below its flags.
+    // The secrets that it takes are listed below its flags.
     let names = |name: &str| {
         let mut words = after.lines().map(|line| line.split_whitespace().next());
         words.any(|word| word == Some(name))
@@ -285,7 +285,7 @@ fn environment(roff: &mut Roff, command: &Command) {
     for setting in SETTINGS {
         if setting.secret && (command.get_name() == "sealgate" || names(setting.env)) {
             let help = format!(
-                "{} Secret, so it has no flag: other users see a process's arguments.",
+                "{} Secret, so it has no flag: other users can see a process's arguments.",
                 setting.help
             );
             entry(roff, setting.env, &help);
@@ -296,7 +296,7 @@ fn environment(roff: &mut Roff, command: &Command) {
     if command.get_name() != "sealgate" {
         roff.control("PP", []);
         roff.text([roman(
-            "The variables of the other settings stand beside their flags. An empty variable counts as not set.",
+            "The variables of the other settings are listed with their flags. An empty variable counts as not set.",
         )]);
     }
 }
@@ -307,8 +307,8 @@ fn files(roff: &mut Roff) {
         (
             "keys.json",
             "The key ring, in the data directory ($STATE_DIRECTORY, else $XDG_STATE_HOME/sealgate, else \
-             ~/.local/state/sealgate, unless --data-dir names one). Back it up: what was sealed under its keys opens with \
-             nothing else. Mode 0600, in a folder of mode 0700.",
+             ~/.local/state/sealgate, unless --data-dir names one). Back it up: data sealed under its keys cannot be \
+             decrypted without it. Mode 0600, in a directory of mode 0700.",
         ),
         ("keys.json.bak", "The key ring before its last change."),
     ] {

@@ -1,4 +1,4 @@
-//! `sealgate mask`: shows that a secret is there without showing it.
+//! `sealgate mask`: shows that a secret is present without revealing it.
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use sealgate::DEFAULT_VISIBLE_CHARS;

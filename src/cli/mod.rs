@@ -1,7 +1,7 @@
-//! The command line: one file for each subcommand, all flags from the settings table (`settings`).
+//! The command line: one file for each subcommand; flags for settings come from the settings table (`settings`).
 //!
-//! `failure` is how a command ends without success, `standard` writes and reads where the shell says, `gate` opens the gate
-//! that most commands work with, `changes` reports what was made or changed on the way.
+//! `failure` maps errors to exit codes, `standard` reads and writes the standard streams, `gate` opens the gate that most
+//! commands use, and `changes` reports what a command created or changed.
 
 mod audit;
 mod changes;
@@ -55,7 +55,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("config", matches)) => config::run(matches),
         Some(("completions", matches)) => man::completions(command(), matches),
         Some(("man", matches)) => man::run(command(), matches),
-        _ => unreachable!("clap asks for a subcommand that it knows"),
+        _ => unreachable!("clap requires a known subcommand"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Passwords as they are typed: without an echo at a terminal, else one line of standard input. Never from an argument, which
-//! other users of the machine see.
+//! Reads passwords: typed without echo at a terminal, else one line of standard input. Never from an argument, which other
+//! users of the machine can see.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -7,10 +7,10 @@ use sealgate::Secret;
 
 use super::Failure;
 
-/// Far more than a password may have.
+/// Far longer than a password may be.
 const LONGEST_LINE: u64 = 4096;
 
-/// A new password: at a terminal typed twice.
+/// Reads a new password; at a terminal it is typed twice.
 pub(super) fn read_new() -> Result<Secret, Failure> {
     if !io::stdin().is_terminal() {
         return read_line(io::stdin().lock());
@@ -21,11 +21,11 @@ pub(super) fn read_new() -> Result<Secret, Failure> {
         return Ok(first);
     }
     Err(Failure::wrong(
-        "The two are not the same. Nothing was changed.",
+        "The two entries do not match. Nothing was changed.",
     ))
 }
 
-/// A password that is known already.
+/// Reads an existing password.
 pub(super) fn read_known(prompt: &str) -> Result<Secret, Failure> {
     if io::stdin().is_terminal() {
         ask(prompt)
@@ -40,16 +40,16 @@ fn ask(prompt: &str) -> Result<Secret, Failure> {
     let _ = write!(out, "{prompt}");
     let _ = out.flush();
     let typed = read_line(io::stdin().lock());
-    // The Enter had no echo either.
+    // Enter was not echoed either.
     let _ = writeln!(out);
     typed
 }
 
-/// One line without its end.
+/// Reads one line, without its line ending.
 fn read_line(input: impl BufRead) -> Result<Secret, Failure> {
     let unreadable =
         |error: io::Error| Failure::wrong(format!("Standard input cannot be read: {error}."));
-    // Room for all of it: bytes that move leave unwiped copies behind.
+    // Room for all of it: growing the buffer would leave unwiped copies behind.
     let mut line = Vec::with_capacity(LONGEST_LINE as usize + 2);
     let mut input = input.take(LONGEST_LINE + 1);
     input.read_until(b'\n', &mut line).map_err(unreadable)?;
@@ -79,7 +79,7 @@ mod terminal {
 
     use super::super::Failure;
 
-    /// The terminal shows nothing of what is typed until this is dropped, or a signal ends the command.
+    /// Turns off the terminal's echo until this is dropped or a signal ends the command.
     pub(super) struct Quiet {
         before: Termios,
         signals: Handle,
@@ -89,11 +89,11 @@ mod terminal {
         pub(super) fn start() -> Result<Self, Failure> {
             let failed = |error: io::Error| {
                 Failure::wrong(format!(
-                    "The terminal cannot be told to be silent: {error}."
+                    "The terminal's echo cannot be turned off: {error}."
                 ))
             };
             let before = tcgetattr(io::stdin()).map_err(|error| failed(error.into()))?;
-            // SIGQUIT, too, would leave the terminal silent, and a core file with the password.
+            // SIGQUIT too would leave the echo off, and a core file with the password.
             let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT]).map_err(failed)?;
             let quiet = Quiet {
                 before: before.clone(),
@@ -130,7 +130,7 @@ mod terminal {
     impl Quiet {
         pub(super) fn start() -> Result<Self, Failure> {
             Err(Failure::wrong(
-                "Passwords are not typed here. Pass it as one line of standard input.",
+                "A password cannot be typed on this platform. Pass it as one line of standard input.",
             ))
         }
     }

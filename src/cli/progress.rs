@@ -1,25 +1,25 @@
-//! How far a long command has come, for people who look at a terminal; elsewhere nothing is shown.
+//! The progress of a long command, shown only on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// What is done before this has passed needs no bar.
+/// Work that finishes sooner shows no bar.
 const FIRST: Duration = Duration::from_millis(300);
 const EVERY: Duration = Duration::from_millis(100);
 const WIDTH: u64 = 24;
 
-/// A bar on standard error, taken away again at the end.
+/// A progress bar on standard error, removed at the end.
 pub(super) struct Progress {
     total: Option<u64>,
     done: u64,
     started: Instant,
-    /// `None`: there is no terminal.
+    /// When to draw next; `None` without a terminal.
     next: Option<Instant>,
     shown: bool,
 }
 
 impl Progress {
-    /// `total`: how many bytes there will be, where that is known.
+    /// `total`: how many bytes there will be, if known.
     pub(super) fn new(total: Option<u64>) -> Self {
         let started = Instant::now();
         Progress {
@@ -31,7 +31,7 @@ impl Progress {
         }
     }
 
-    /// So many bytes more are done.
+    /// Adds to the number of bytes done.
     pub(super) fn add(&mut self, bytes: usize) {
         self.done += bytes as u64;
         let now = Instant::now();
@@ -43,7 +43,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away for a moment, so that something else can be said.
+    /// Hides the bar for a moment, so that something else can be printed.
     pub(super) fn hide(&mut self) {
         if self.shown {
             self.shown = false;
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bar_is_as_long_at_the_end_as_at_the_beginning() {
+    fn the_bar_has_a_fixed_length() {
         let second = Duration::from_secs(1);
         let at = |done| line(done, Some(4 << 20), second);
         assert_eq!(
@@ -101,7 +101,7 @@ mod tests {
             at(4 << 20),
             format!("[{}] 100 %  4 of 4 MiB  4 MiB/s", "#".repeat(24))
         );
-        // A file that grows, and data whose size nobody knows.
+        // A file that grows, and data of unknown size.
         assert_eq!(at(5 << 20), "5 MiB  5 MiB/s");
         assert_eq!(line(5 << 20, None, Duration::ZERO), "5 MiB  5000 MiB/s");
         assert!(line(u64::MAX, Some(u64::MAX), second).contains("100 %"));

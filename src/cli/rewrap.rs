@@ -1,4 +1,4 @@
-//! `sealgate rewrap`: lines of encrypted data in, the same lines sealed under the newest key out.
+//! `sealgate rewrap`: reads lines of encrypted data and writes them sealed under the newest key.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -14,25 +14,24 @@ use super::files::{self, Source, Target};
 use super::progress::Progress;
 use super::{Failure, open_gate, settings, start};
 
-/// How many bytes of lines a thread gets at once.
+/// How many bytes of lines a thread receives at once.
 const BLOCK: usize = 256 << 10;
-/// The longest line, in bytes: a limit to memory.
+/// The longest line, in bytes, which bounds memory.
 const MAX_LINE: usize = 64 << 20;
-/// Blocks that wait before and behind each thread.
+/// Blocks queued before and after each thread.
 const WAITING: usize = 2;
-/// More threads would wait for reading and writing.
+/// More threads would only wait for reading and writing.
 const MAX_THREADS: usize = 2;
 
 pub(super) fn command() -> Command {
     let command = Command::new("rewrap")
-        .about("Seal encrypted data anew, line by line, under the newest key")
+        .about("Re-encrypt data, line by line, under the newest key")
         .long_about(
-            "Seal encrypted data anew, line by line, under the newest key. Each line of the input is base64 text that \
-             sealgate encrypt, the server or a binding made; with SEALGATE_CBC=open also the original program's AES-CBC, \
-             which becomes sealed data. The lines come out in their order, the context stays the same, and no plaintext \
-             is written anywhere. Empty lines stay. Where each line has a context of its own, --with-contexts reads it from \
-             there; that of AES-CBC has to be empty. Each line that does not open is told with its number, and the exit \
-             code is then 1.",
+            "Re-encrypt data, line by line, under the newest key. Each input line is base64 text from sealgate encrypt, the \
+             server or a binding; with SEALGATE_CBC=open also the original program's AES-CBC, which becomes sealed data. \
+             The order of the lines and the context stay the same, and no plaintext is written anywhere. Empty lines are \
+             kept. If each line has its own context, --with-contexts reads it from the line; for AES-CBC it must be empty. \
+             Lines that cannot be decrypted are reported by number, and the exit code is then 1.",
         )
         .arg(context())
         .arg(
@@ -40,11 +39,11 @@ pub(super) fn command() -> Command {
                 .long("with-contexts")
                 .action(ArgAction::SetTrue)
                 .conflicts_with("context")
-                .help("Each line is a context, a tab and the data that belongs to it; the context comes out as it was"),
+                .help("Each line is a context, a tab and the data that belongs to it; the context is kept"),
         )
         .args(files::arguments(
             "Read the lines from this file [default: standard input]",
-            "Write the lines to this file, which appears when all are there; it may be the one that is read [default: \
+            "Write the lines to this file, which appears once it is complete; it may be the input file [default: \
              standard output]",
         ))
         .arg(
@@ -54,7 +53,7 @@ pub(super) fn command() -> Command {
                 .value_parser(["keep", "drop", "stop"])
                 .hide_possible_values(true)
                 .default_value("keep")
-                .help("What becomes of a line that does not open: it stays as it is, is left out, or ends the command"),
+                .help("What to do with a line that cannot be decrypted: keep it unchanged, drop it, or stop"),
         );
     settings::add_flags(
         command,
@@ -62,7 +61,7 @@ pub(super) fn command() -> Command {
     )
 }
 
-/// What becomes of lines that do not open.
+/// What to do with lines that cannot be decrypted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BadLines {
     Keep,
@@ -88,18 +87,18 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let target = Target::of(matches)?;
     let mut progress = Progress::new(source.size);
     let passed = work.pass(source, target, &mut progress);
-    // Threads that nobody waits for hold the gate too.
+    // Not left to the gate's drop: threads that are never joined hold it too.
     work.gate.write_key_usage();
     let counted = passed?;
     drop(progress);
     match (counted.bad, bad_lines) {
         (0, _) => Ok(()),
         (bad, BadLines::Drop) => Err(Failure::no(format!(
-            "{bad} of {} lines did not open and were left out.",
+            "{bad} of {} lines could not be decrypted and were dropped.",
             counted.lines
         ))),
         (bad, _) => Err(Failure::no(format!(
-            "{bad} of {} lines did not open and stand in the output as they were.",
+            "{bad} of {} lines could not be decrypted and were left unchanged.",
             counted.lines
         ))),
     }
@@ -108,7 +107,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 #[derive(Clone)]
 enum Context {
     OfAll(Vec<u8>),
-    /// Stands before the data, and a tab between the two.
+    /// Each line is its context, a tab and the data.
     OfEachLine,
 }
 
@@ -117,13 +116,13 @@ impl Context {
     fn split<'a>(&'a self, line: &'a [u8]) -> Option<(&'a [u8], usize)> {
         match self {
             Context::OfAll(context) => Some((context, 0)),
-            // The last one: data has none, and a context may.
+            // The last tab: the data has none, but a context may.
             Context::OfEachLine => memrchr(b'\t', line).map(|tab| (&line[..tab], tab + 1)),
         }
     }
 }
 
-/// What all threads need.
+/// What every thread needs.
 #[derive(Clone)]
 struct Work {
     gate: Gate,
@@ -131,18 +130,18 @@ struct Work {
     bad_lines: BadLines,
 }
 
-/// Lines after this work was done.
+/// The result for a block of lines.
 struct Done {
-    /// What is to be written.
+    /// The lines to write.
     text: Vec<u8>,
     lines: u64,
-    /// How many bytes they were before.
+    /// The size of the input lines, in bytes.
     read: usize,
-    /// Which of them do not open, by their numbers within the block, and why.
+    /// The lines that cannot be decrypted, by number within the block, and why.
     bad: Vec<(u64, String)>,
-    /// What ends everything.
+    /// A failure that ends the command.
     fatal: Option<Failure>,
-    /// Nothing more follows, and nothing was missed.
+    /// The whole input has been processed.
     end: bool,
 }
 
@@ -151,11 +150,12 @@ struct Counted {
     bad: u64,
 }
 
-/// Whole lines, none at the end, or why there are none.
+/// Whole lines, empty at the end of the input, or why it could not be read.
 type Block = Result<Vec<u8>, Failure>;
 
 impl Work {
-    /// One thread reads and deals blocks of lines out in turn; this one takes them back in the same turn, and writes.
+    /// One thread reads and hands out blocks of lines in turn; this one collects the results in the same order and writes
+    /// them.
     fn pass(
         &self,
         source: Source,
@@ -173,7 +173,7 @@ impl Work {
             inputs.push(input);
             outputs.push(output);
         }
-        // Not waited for: it may hang in a read for ever.
+        // Never joined: it may block in a read for ever.
         start(move || deal(source, &inputs))?;
         let mut counted = Counted { lines: 0, bad: 0 };
         for output in outputs.iter().cycle() {
@@ -225,7 +225,7 @@ impl Work {
         };
         done.read = block.len();
         done.end = block.is_empty();
-        // The seed's data grows most: a block of 16 bytes becomes 60.
+        // The original program's data grows most: a block of 16 bytes becomes 60.
         done.text.reserve(block.len() * 2);
         for line in block.split_inclusive(|byte| *byte == b'\n') {
             done.lines += 1;
@@ -273,13 +273,15 @@ impl Work {
             BadLines::Keep => done.text.extend_from_slice(line),
             BadLines::Drop => {}
             BadLines::Stop => {
-                done.fatal = Some(Failure::no("Stopped at the first line that does not open."));
+                done.fatal = Some(Failure::no(
+                    "Stopped at the first line that cannot be decrypted.",
+                ));
             }
         }
     }
 }
 
-/// Says which lines do not open.
+/// Reports which lines cannot be decrypted.
 fn tell(done: &Done, lines_before: u64, progress: &mut Progress) {
     if done.bad.is_empty() {
         return;
@@ -305,8 +307,8 @@ fn deal(mut source: Source, threads: &[SyncSender<Block>]) {
     }
 }
 
-/// The next whole lines; the last one may lack its end. `rest` has what was read of the line after them. What has `ended` is
-/// not read again: a terminal would ask for more.
+/// The next whole lines; the last line of the input may lack its newline. `rest` holds what was read beyond them. Once
+/// `ended`, the source is not read again: a terminal would ask for more.
 fn next_block(source: &mut Source, rest: &mut Vec<u8>, ended: &mut bool) -> Block {
     let mut block = std::mem::take(rest);
     while !*ended {
@@ -324,7 +326,7 @@ fn next_block(source: &mut Source, rest: &mut Vec<u8>, ended: &mut bool) -> Bloc
         }
         if block.len() > MAX_LINE {
             return Err(Failure::wrong(format!(
-                "A line is longer than {} MiB. Larger data is a matter for sealgate encrypt --in and --out.",
+                "A line is longer than {} MiB. For larger data, use sealgate encrypt --in and --out.",
                 MAX_LINE >> 20
             )));
         }

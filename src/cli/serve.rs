@@ -1,4 +1,4 @@
-//! `sealgate serve`: the server in the foreground, until a signal ends it.
+//! `sealgate serve`: runs the server in the foreground until a signal stops it.
 
 use std::io::{self, Write};
 use std::panic;
@@ -19,17 +19,17 @@ use super::first_curl::first_curl;
 use super::table::harmless;
 use super::{Failure, settings};
 
-/// How long a panic waits until its line is written.
+/// How long a panic waits for its log line to be written.
 const PANIC_FLUSH: Duration = Duration::from_millis(100);
 
 pub(super) fn command() -> Command {
     let command = Command::new("serve")
         .about("Serve the HTTP API")
         .long_about(
-            "Serve the HTTP API in the foreground. SIGTERM or SIGINT (Ctrl-C) stops it: running requests may end, a \
-             second signal does not wait for them. SIGHUP opens the log file anew and reads the key ring, whose changes are \
-             noticed within half a second anyway. Without any setting it serves \
-             127.0.0.1:5000 with keys that it makes and keeps in the data directory.",
+            "Serve the HTTP API in the foreground. SIGTERM or SIGINT (Ctrl-C) stops it once running requests have finished; \
+             a second signal stops it at once. SIGHUP reopens the log file and reloads the key ring, whose changes are \
+             otherwise detected within half a second. Without any settings it listens on 127.0.0.1:5000, with keys that it \
+             creates and keeps in the data directory.",
         );
     settings::add_all_flags(command)
 }
@@ -39,10 +39,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     logging::init(&settings.log)?;
     panic::set_hook(Box::new(|panicked| {
         logging::tell_panic(panicked);
-        // The process may be about to abort; a log that hangs is not waited for.
+        // The process may be about to abort, so this does not wait for a log that hangs.
         logging::flush_within(PANIC_FLUSH);
     }));
-    // Before any socket: a signal that comes early still stops cleanly.
+    // Before any socket is opened, so that an early signal also stops the server cleanly.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| Failure::wrong(format!("Signals cannot be handled: {error}.")))?;
     raise_descriptor_limit();
@@ -56,18 +56,18 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     greet(&server, &gate, &settings);
     let stopped = watch(signals, server.clone(), gate, &settings);
     if let Err(failure) = server.wait() {
-        // It cannot go on; what is running may still end.
+        // The server cannot continue, but running requests may still finish.
         let _ = server.stop(settings.server.grace);
         return Err(failure.into());
     }
-    // The thread that called for the stop knows whether all requests ended in time.
+    // The thread that stopped the server knows whether all requests finished in time.
     let ended = stopped.join().unwrap_or(Ok(()));
     log::info!("stopped");
     log::logger().flush();
     Ok(ended?)
 }
 
-/// Permits this process as many descriptors as its user may have: each connection takes one.
+/// Raises the limit on open descriptors to its maximum: each connection takes one.
 fn raise_descriptor_limit() {
     #[cfg(unix)]
     {
@@ -77,12 +77,12 @@ fn raise_descriptor_limit() {
             current: limit.maximum,
             ..limit
         };
-        // Where that is refused, the limit stays as it was.
+        // If that fails, the limit stays as it was.
         let _ = setrlimit(Resource::Nofile, raised);
     }
 }
 
-/// Waits for the first signal to stop, then stops the server; a second one ends the process at once.
+/// Stops the server at the first stop signal; a second one ends the process at once.
 fn watch(
     mut signals: Signals,
     server: Arc<Server>,
@@ -102,19 +102,19 @@ fn watch(
     })
 }
 
-/// Returns at a signal that asks for a stop; SIGHUP asks for a new log file and for the keys as they are now.
+/// Returns at a stop signal. SIGHUP reopens the log file and reloads the keys.
 fn wait_for_stop(signals: &mut Signals, gate: &Gate) {
     for signal in signals.forever() {
         if signal != SIGHUP {
             return;
         }
         logging::reopen();
-        // What went wrong stands in the log.
+        // Errors have been logged.
         let _ = gate.reload_keys();
     }
 }
 
-/// The first lines: what runs where, with which keys, and what to type first.
+/// Prints the start-up message: what listens where, with which keys, who may log in, and a first command.
 fn greet(server: &Server, gate: &Gate, settings: &Settings) {
     let mut lines = vec![format!("Sealgate {}", sealgate::VERSION)];
     for address in server.addresses() {
@@ -128,19 +128,20 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
     let login = match settings.app.login {
         LoginMode::Auto if gate.wants_passwords() => "users with an account and its password",
         LoginMode::Auto if !reachable_login && is_local(server) => {
-            "nobody: there are no accounts (sealgate user add NAME), and the system does not say which user's process a caller is"
+            "nobody: there are no accounts (sealgate user add NAME), and the system does not report which user a caller's \
+             process belongs to"
         }
         LoginMode::Auto if !reachable_login => {
-            "nobody: there are no accounts (sealgate user add NAME), and the address is not of this machine alone"
+            "nobody: there are no accounts (sealgate user add NAME), and the address can be reached from other machines"
         }
         LoginMode::Auto => "processes of this server's user, under any name",
         LoginMode::Open => "anybody, under any name",
-        LoginMode::Off => "nobody; tokens come from: sealgate token issue",
+        LoginMode::Off => "nobody; issue tokens with: sealgate token issue",
     };
     lines.push(format!("  login: {login}"));
     let mut out = io::stdout().lock();
     for line in lines {
-        // A closed standard output is no reason not to serve.
+        // The server runs even if standard output is closed.
         let _ = writeln!(out, "{}", harmless(&line));
     }
     if reachable_login {
@@ -175,7 +176,8 @@ fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool
     match settings.app.login {
         LoginMode::Auto if gate.wants_passwords() || !reachable_login => {}
         LoginMode::Auto => log::warn!(
-            "there are no accounts: every process of this server's user may log in under any name, and so may whoever reaches a proxy that runs as this user (sealgate user add NAME ends that)"
+            "there are no accounts: any process of this server's user may log in under any name, and so may anybody who \
+             reaches a proxy that runs as this user (sealgate user add NAME ends this)"
         ),
         LoginMode::Open => log::warn!(
             "anybody who reaches this server may log in under any name, without a password"
@@ -188,29 +190,32 @@ fn warn(server: &Server, gate: &Gate, settings: &Settings, reachable_login: bool
         && !settings.server.behind_proxy
     {
         log::warn!(
-            "{address} is not of this machine alone, and tokens and data go over the network in the clear (SEALGATE_TLS_CERT and SEALGATE_TLS_KEY end that)"
+            "{address} can be reached from other machines, and tokens and data cross the network in the clear (set \
+             SEALGATE_TLS_CERT and SEALGATE_TLS_KEY)"
         );
     }
     match gate.cbc_mode() {
         CbcMode::Off => {}
         CbcMode::Open => log::warn!(
-            "the original's AES-CBC still opens; whoever may decrypt can use that as a padding oracle (SEALGATE_CBC=off ends it)"
+            "data in the original program's AES-CBC is still decrypted; anybody who may decrypt can use that as a \
+             padding oracle (SEALGATE_CBC=off ends this)"
         ),
         CbcMode::Seal => log::warn!(
-            "new data is encrypted with the original's AES-CBC because AES_IV is set: changes go unnoticed, and equal \
-             beginnings show (SEALGATE_CBC=open seals new data and still opens old)"
+            "new data is encrypted with the original program's AES-CBC because AES_IV is set: tampering is not detected, and \
+             equal beginnings are visible (SEALGATE_CBC=open seals new data and still decrypts old data)"
         ),
     }
     let server = &settings.server;
     if server.max_buffered / 2 < server.max_body {
         log::warn!(
-            "bodies above {} bytes may get 503 even without other requests: SEALGATE_MAX_BUFFERED has to be twice SEALGATE_MAX_BODY",
+            "bodies above {} bytes may get 503 even without other requests: SEALGATE_MAX_BUFFERED must be \
+             at least twice SEALGATE_MAX_BODY",
             server.max_buffered / 2
         );
     }
     if gate.is_ring_to_be_sealed() {
         log::warn!(
-            "the key ring is not sealed under SEALGATE_RING_KEY yet: its next change will do that, or: sealgate keys seal"
+            "the key ring is not sealed under SEALGATE_RING_KEY yet: its next change seals it, or run: sealgate keys seal"
         );
     }
     for unknown in Config::unknown_env() {

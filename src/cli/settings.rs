@@ -1,4 +1,4 @@
-//! Flags from the settings table, and all sources put together.
+//! Flags from the settings table, and the settings from all sources.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use sealgate::config::{Config, SETTINGS, Setting};
 use sealgate::{Error, Settings};
 
-/// Settings that go together in what commands use, by their names in the table.
+/// Settings that commands use together, by their names in the table.
 pub(super) type Used = &'static [&'static str];
 
 /// Where the store is.
 pub(super) const STORE: Used = &["data_dir"];
-/// Which keys there are.
+/// Where keys come from.
 pub(super) const RING: Used = &[
     "data_dir",
     "keys",
@@ -24,14 +24,14 @@ pub(super) const RING: Used = &[
     "ring_key_previous",
     "ring_key_previous_file",
 ];
-/// What new token keys are, and when they begin to sign.
+/// The algorithm of new token keys, and when they begin to sign.
 pub(super) const NEW_KEYS: Used = &["token_algorithm", "token_key_lead"];
-/// The original's AES-CBC.
+/// The original program's AES-CBC.
 pub(super) const CBC: Used = &["aes_iv", "cbc"];
-/// What a token has to say.
+/// Claims that a token must have.
 pub(super) const CLAIMS: Used = &["issuer", "audience"];
 pub(super) const AUDIT: Used = &["audit_file", "log_format"];
-/// What a new password hash costs.
+/// The cost of a new password hash.
 pub(super) const PASSWORDS: Used = &["password_memory", "password_passes", "password_lanes"];
 
 /// Adds the flags of these settings, and `--config`.
@@ -56,7 +56,7 @@ fn add(command: Command, uses: impl Fn(&Setting) -> bool) -> Command {
             .value_parser(value_parser!(PathBuf))
             .value_hint(ValueHint::FilePath)
             .help_heading("Settings")
-            .help("Settings file (TOML); the environment and flags win over it [env: SEALGATE_CONFIG]"),
+            .help("Settings file (TOML); the environment and flags override it [env: SEALGATE_CONFIG]"),
     );
     for setting in settings {
         let Some(flag) = setting.flag() else {
@@ -82,7 +82,7 @@ fn add(command: Command, uses: impl Fn(&Setting) -> bool) -> Command {
         return command;
     }
     let mut text = String::from(
-        "Secret settings have no flags, because other users see a process's arguments:\n",
+        "Secret settings have no flags, because other users can see a process's arguments:\n",
     );
     for setting in secrets {
         text.push_str(&format!("  {:<21} {}\n", setting.env, setting.help));
@@ -90,7 +90,7 @@ fn add(command: Command, uses: impl Fn(&Setting) -> bool) -> Command {
     command.after_help(text)
 }
 
-/// Takes any value, because the settings judge it, and still tells shells which words there are.
+/// Accepts any value, because `Config` checks it, but still offers the possible words to shell completion.
 #[derive(Clone)]
 struct Value {
     words: Option<&'static str>,
@@ -130,13 +130,13 @@ fn hint(setting: &Setting) -> ValueHint {
     }
 }
 
-/// File, environment and flags.
+/// Values from the file, the environment and flags.
 pub(super) fn load(matches: &ArgMatches) -> Result<Config, Error> {
     let (config, faults) = take(matches);
     faults.into_iter().next().map_or(Ok(config), Err)
 }
 
-/// The same, with everything that is wrong in the file instead of an end at the first.
+/// As [`load`], but returns all errors instead of only the first.
 pub(super) fn take(matches: &ArgMatches) -> (Config, Vec<Error>) {
     let mut config = Config::new();
     let file = matches.get_one::<PathBuf>("config").map(PathBuf::as_path);
@@ -150,7 +150,7 @@ pub(super) fn take(matches: &ArgMatches) -> (Config, Vec<Error>) {
     (config, faults)
 }
 
-/// The settings as file, environment and flags give them, with the command's data directory.
+/// The settings from the file, the environment and flags, with the command's data directory.
 pub(super) fn load_settings(matches: &ArgMatches) -> Result<Settings, Error> {
     load(matches)?.settings()
 }

@@ -1,4 +1,4 @@
-//! Standard input, standard output and standard error, and threads that stand beside them.
+//! Standard input, standard output and standard error, and the start of threads.
 
 use std::io::{self, Read, Write};
 use std::thread::{self, JoinHandle};
@@ -8,7 +8,7 @@ use sealgate::Secret;
 use super::failure::Failure;
 use super::table::{harmless, harmless_json};
 
-/// Most that is read from standard input.
+/// The largest standard input that is accepted, in bytes.
 const MAX_INPUT: u64 = 2 << 30;
 
 pub(super) fn start<T: Send + 'static>(
@@ -16,10 +16,10 @@ pub(super) fn start<T: Send + 'static>(
 ) -> Result<JoinHandle<T>, Failure> {
     thread::Builder::new()
         .spawn(work)
-        .map_err(|error| Failure::wrong(format!("No thread can be started: {error}.")))
+        .map_err(|error| Failure::wrong(format!("A thread cannot be started: {error}.")))
 }
 
-/// All of standard input.
+/// Reads all of standard input.
 pub(super) fn read_input() -> Result<Secret, Failure> {
     let mut input = Vec::new();
     io::stdin()
@@ -33,19 +33,19 @@ pub(super) fn read_input() -> Result<Secret, Failure> {
     Ok(Secret::new(input))
 }
 
-/// Writes a line to standard error. Where nobody reads that, nobody is told.
+/// Writes a line to standard error, ignoring write errors.
 pub(crate) fn remark(sentence: &str) {
-    // A sentence may name a path or a setting in somebody else's words.
+    // A sentence may quote text from others, such as a path or a setting.
     let sentence = harmless(sentence);
     let _ = writeln!(io::stderr().lock(), "sealgate: {sentence}");
 }
 
-/// A value for programs, as the command prints it.
+/// Prints a value as JSON, for programs.
 pub(super) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     write_output(harmless_json(&format!("{value:#}\n")).as_bytes())
 }
 
-/// Writes a result to standard output. A reader that has gone away (`| head`) is a failure of nobody.
+/// Writes a result to standard output. A reader that has closed the pipe (`| head`) is not an error.
 pub(super) fn write_output(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {

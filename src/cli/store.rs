@@ -1,4 +1,4 @@
-//! `sealgate store`: is it whole, and a copy of it.
+//! `sealgate store`: checks the store and backs it up.
 
 use std::path::PathBuf;
 
@@ -19,20 +19,20 @@ pub(super) fn command() -> Command {
 
 fn add_subcommands(command: Command) -> Command {
     let check = Command::new("check")
-        .about("Look the whole store through")
+        .about("Check the whole store for damage")
         .long_about(
-            "Look the whole store through, and print ok where it is whole. Exit code 1 where there is none, 2 where it is damaged; then the sentence says how \
-             to restore it.",
+            "Check the whole store for damage, and print ok if there is none. Exit code 1 if there is no store, 2 if it is \
+             damaged; the error then explains how to restore it.",
         );
     let backup = Command::new("backup")
-        .about("Write a copy of the store into a new file, while servers go on using it")
+        .about("Copy the store to a new file, while servers keep using it")
         .arg(
             Arg::new("file")
                 .value_name("FILE")
                 .required(true)
                 .value_parser(value_parser!(PathBuf))
                 .value_hint(ValueHint::FilePath)
-                .help("The new file; one that is there is left alone"),
+                .help("The new file; an existing file is not overwritten"),
         );
     command
         .subcommand(settings::add_flags(check, &[settings::STORE]))
@@ -41,7 +41,7 @@ fn add_subcommands(command: Command) -> Command {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((what, matches)) = matches.subcommand() else {
-        unreachable!("clap asks for a subcommand");
+        unreachable!("clap requires a subcommand");
     };
     let gate = load_settings(matches)?.gate;
     let users = Users::new(&gate.users, &gate.store)?;
@@ -69,6 +69,6 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::no(
-        "There is no store: no account was ever made, and no token revoked.",
+        "There is no store: no account was ever created, and no token revoked.",
     ))
 }

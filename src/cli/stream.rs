@@ -1,4 +1,4 @@
-//! `sealgate encrypt` and `sealgate decrypt` with `--in` or `--out`: sealed streams, of any size in constant memory.
+//! `sealgate encrypt` and `sealgate decrypt` with `--in` or `--out`: sealed streams of any size in constant memory.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -11,10 +11,10 @@ use super::files::{Source, Target};
 use super::progress::Progress;
 use super::{Failure, open_gate, start};
 
-/// How much is read at once: whole chunks, so that most are sealed from where they were read, and so many that waking the
-/// thread that waits for them costs little beside them.
+/// How much is read at once: whole chunks, so that most are sealed straight from the read buffer, and enough of them that
+/// the cost of waking the next thread is small.
 const PIECE: usize = 16 * STREAM_CHUNK;
-/// What a push of a piece may write more than the piece has.
+/// How much more than the piece itself a push may write.
 const SLACK: usize = 2 * STREAM_CHUNK;
 /// Buffers between two threads.
 const BUFFERS: usize = 3;
@@ -22,10 +22,10 @@ const BUFFERS: usize = 3;
 /// The first byte of a stream.
 pub(super) const STREAM_VERSION: u8 = 2;
 
-/// Where a processor copies fastest to: a read into a place elsewhere has a quarter of the speed on some.
+/// The alignment that processors copy to fastest: on some, an unaligned read has a quarter of the speed.
 const ALIGNMENT: usize = 64;
 
-/// Room for a piece, from an aligned place on.
+/// An aligned buffer for a piece.
 struct Buffer {
     bytes: Zeroizing<Vec<u8>>,
     start: usize,
@@ -34,7 +34,7 @@ struct Buffer {
 impl Buffer {
     fn new(size: usize) -> Self {
         let bytes = Zeroizing::new(vec![0; size + ALIGNMENT]);
-        // As far as it may be asked for: not at all is right too.
+        // `align_offset` may give up; an unaligned buffer works too.
         let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         Buffer { bytes, start }
     }
@@ -48,7 +48,7 @@ impl Buffer {
     }
 }
 
-/// Whether files are named: then the data is a stream, and not base64 text.
+/// Whether files are named, so that the data is a stream and not base64 text.
 pub(super) fn is_asked_for(matches: &ArgMatches) -> bool {
     matches.contains_id("in") || matches.contains_id("out")
 }
@@ -56,7 +56,7 @@ pub(super) fn is_asked_for(matches: &ArgMatches) -> bool {
 pub(super) fn encrypt(matches: &ArgMatches) -> Result<(), Failure> {
     if Target::is_terminal(matches) {
         return Err(Failure::wrong(
-            "A sealed stream is no text for a terminal. Name a file with --out.",
+            "A sealed stream is binary and cannot be written to a terminal. Name a file with --out.",
         ));
     }
     let stream = open_gate(matches)?.seal_stream(given_context(matches))?;
@@ -68,7 +68,7 @@ pub(super) fn decrypt(matches: &ArgMatches) -> Result<(), Failure> {
     run(stream, matches).map_err(|(mut failure, first)| {
         if failure.code == 1 && first.is_some_and(|first| first != STREAM_VERSION) {
             failure.sentences.push(
-                "It does not begin as a sealed stream does. Base64 text goes through standard input, without --in and --out."
+                "It does not look like a sealed stream. Pass base64 text on standard input, without --in and --out."
                     .to_owned(),
             );
         }
@@ -76,7 +76,7 @@ pub(super) fn decrypt(matches: &ArgMatches) -> Result<(), Failure> {
     })
 }
 
-/// A failure also tells the first byte of what was read.
+/// A failure comes with the first byte of the input.
 fn run(mut stream: Stream, matches: &ArgMatches) -> Result<(), (Failure, Option<u8>)> {
     let mut first = None;
     let done = Source::of(matches).and_then(|source| {
@@ -86,7 +86,7 @@ fn run(mut stream: Stream, matches: &ArgMatches) -> Result<(), (Failure, Option<
     done.map_err(|failure| (failure, first))
 }
 
-/// Buffers on their way from one thread to the next, and back when they are empty.
+/// Passes full buffers from one thread to the next, and empty ones back.
 struct Belt {
     full: Sender<Step>,
     empty: Receiver<Buffer>,
@@ -100,9 +100,9 @@ struct BeltEnd {
 
 enum Step {
     Piece(Buffer, usize),
-    /// Nothing more can be read.
+    /// The input cannot be read.
     Failed(Failure),
-    /// The thread that filled the belt has ended, or the one that writes.
+    /// The thread that filled the belt has ended, or the writer has.
     Over,
 }
 
@@ -113,11 +113,11 @@ impl Drop for Belt {
 }
 
 fn belt(size: usize) -> (Belt, BeltEnd) {
-    // Bounded by its buffers.
+    // Bounded by the number of buffers.
     let (full, filled) = channel();
     let (emptied, empty) = channel();
     for _ in 0..BUFFERS {
-        // Cannot fail: the other end is here.
+        // Cannot fail: the receiver is still in scope.
         let _ = emptied.send(Buffer::new(size));
     }
     let end = BeltEnd {
@@ -137,9 +137,9 @@ fn pass(
     let progress = Progress::new(source.size);
     let (to_read, read) = belt(PIECE);
     let (made, to_write) = belt(PIECE + SLACK);
-    // The source may be quiet for long when there is nothing more to be read for.
+    // Lets the writer stop `transform` when it fails, even if the source stays idle.
     let quiet = to_read.full.clone();
-    // Not waited for: it may hang in a read for ever.
+    // Never joined: it may block in a read for ever.
     start(move || read_all(source, &to_read))?;
     let writer = start(move || {
         let written = write_all(&to_write, target);
@@ -148,18 +148,18 @@ fn pass(
     })?;
     let finished = transform(stream, first, progress, &read, &made);
     drop((read, made));
-    // What failed to be written is the reason for all that did not come.
+    // A write error comes first, because it causes the others.
     let target = (writer.join()).map_err(|_| Failure::wrong("A thread has failed."))??;
     match finished? {
         true => target.finish(),
-        false => Err(Failure::wrong("The input ended without its end.")),
+        false => Err(Failure::wrong("The input ended unexpectedly.")),
     }
 }
 
 fn read_all(mut source: Source, belt: &Belt) {
     for mut buffer in &belt.empty {
         let (step, last) = match source.fill(&mut buffer.room()[..PIECE]) {
-            // A piece that is not full is the last one.
+            // A piece that is not full is the last.
             Ok(size) => (Step::Piece(buffer, size), size < PIECE),
             Err(failure) => (Step::Failed(failure), true),
         };
@@ -169,7 +169,7 @@ fn read_all(mut source: Source, belt: &Belt) {
     }
 }
 
-/// Whether the stream has been finished; if not, another thread knows why.
+/// Whether the stream was finished; if not, another thread has the reason.
 fn transform(
     stream: &mut Stream,
     first: &mut Option<u8>,
@@ -190,7 +190,7 @@ fn transform(
             written += stream.finish(room.get_mut(written..).ok_or(Error::Decrypt)?)?;
         }
         progress.add(size);
-        // Nobody takes a buffer back after the end.
+        // Fails after the end of the input, when the reader has gone.
         let _ = read.empty.send(piece);
         if made.full.send(Step::Piece(out, written)).is_err() || stream.is_finished() {
             break;
@@ -199,7 +199,7 @@ fn transform(
     Ok(stream.is_finished())
 }
 
-/// Gives the target back, which is whole if the stream is.
+/// Returns the target, which is complete if the stream is.
 fn write_all(belt: &BeltEnd, mut target: Target) -> Result<Target, Failure> {
     while let Ok(Step::Piece(buffer, size)) = belt.full.recv() {
         target.write(buffer.first(size))?;

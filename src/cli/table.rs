@@ -1,9 +1,9 @@
-//! Text as people read it in a terminal: columns one below the other, times, and no control characters.
+//! Text for a terminal: aligned columns, times, and no control characters.
 
 use sealgate::logging::is_harmful;
 use time::OffsetDateTime;
 
-/// Rows in columns; the first row is the heading. Two spaces between, none at the end of a line.
+/// Aligns rows in columns two spaces apart, without trailing spaces; the first row is the heading.
 pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let mut widths = Vec::new();
     for row in rows {
@@ -40,7 +40,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// Seconds since 1970-01-01 UTC as RFC 3339 writes them.
+/// Formats seconds since 1970-01-01 UTC according to RFC 3339.
 pub(super) fn rfc3339(seconds: u64) -> Option<String> {
     let moment = OffsetDateTime::from_unix_timestamp(seconds.try_into().ok()?).ok()?;
     let (hour, minute, second) = moment.to_hms();
@@ -52,7 +52,7 @@ pub(super) fn rfc3339(seconds: u64) -> Option<String> {
     ))
 }
 
-/// Text that cannot move the cursor or turn round what stands beside it.
+/// Escapes characters that could move the cursor or change the direction of the text around them.
 pub(super) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -65,11 +65,11 @@ pub(super) fn harmless(text: &str) -> String {
     shown
 }
 
-/// The same for JSON in lines of its own; what it means stays the same.
+/// The same for JSON, without changing its meaning.
 pub(super) fn harmless_json(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        // Outside of strings there are only line ends; all that is harmful has four digits.
+        // Outside strings the only control characters are newlines; four hex digits fit every harmful character.
         if c != '\n' && is_harmful(c) {
             shown.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_stand_one_below_the_other() {
+    fn columns_are_aligned() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         assert_eq!(
             aligned(&[row(["A", "B", "C"]), row(["longer", "ü", ""])]),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_told_apart() {
+    fn thousands_are_separated_by_commas() {
         let grouped = [0, 999, 1000, 12_345, 1_234_567].map(grouped);
         assert_eq!(grouped, ["0", "999", "1,000", "12,345", "1,234,567"]);
     }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_shown_can_steer_a_terminal() {
+    fn printed_text_cannot_control_a_terminal() {
         assert_eq!(
             harmless("a\x1b[2Jé\n\u{202e}\u{61c}"),
             "a\\u{1b}[2Jé\\n\\u{202e}\\u{61c}"

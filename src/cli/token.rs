@@ -1,4 +1,4 @@
-//! `sealgate token`: issue, verify and look into tokens.
+//! `sealgate token`: issues, verifies, inspects and revokes tokens.
 
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ pub(super) fn command() -> Command {
                 .long("user")
                 .value_name("NAME")
                 .required(true)
-                .help("Whom the token is for"),
+                .help("The user that the token is for"),
         )
         .arg(
             Arg::new("scope")
                 .long("scope")
                 .value_name("NAMES")
                 .help(format!(
-                    "What it permits: names with spaces between; else what the account of this name has, and without one {OPEN_LOGIN_SCOPE}"
+                    "Its scopes, separated by spaces [default: those of the user's account, or without one {OPEN_LOGIN_SCOPE}]"
                 )),
         )
         .arg(
@@ -40,35 +40,35 @@ pub(super) fn command() -> Command {
                 .long("ttl")
                 .value_name("SECONDS")
                 .value_parser(value_parser!(u64).range(1..=MAX_TTL))
-                .help("How long it lives; the setting token-ttl where this is not given"),
+                .help("How long it is valid [default: the setting token-ttl]"),
         );
     let verify = Command::new("verify")
         .about("Check a token from standard input and print its claims")
         .long_about(
             "Check a token from standard input (or the argument, which other users of the machine can see) and print its \
-             claims as JSON. Exit code 1 where it is refused.",
+             claims as JSON. Exit code 1 if it is refused.",
         )
         .arg(token_argument());
     let inspect = Command::new("inspect")
-        .about("Print what a token says, without checking its signature")
+        .about("Print what a token contains, without checking its signature")
         .long_about(
-            "Print header and claims of a token from standard input as JSON. Nothing is checked but its form: do not \
-             believe what it says.",
+            "Print the header and claims of a token from standard input as JSON. Only its form is checked: do not trust its \
+             contents.",
         )
         .arg(token_argument());
     let revoke = Command::new("revoke")
-        .about("Revoke a token from standard input, one by its id, or all of a user")
+        .about("Revoke a token from standard input, a token by its id, or all tokens of a user")
         .long_about(
-            "Revoke a token from standard input (with the login that it comes from), one by its id, or all tokens of a \
+            "Revoke a token from standard input (and the login that it comes from), a token by its id, or all tokens of a \
              user that were issued until now. Every server and program that uses the same data directory refuses them within \
-             a second. Exit code 1 where it is no token of ours, or has expired.",
+             a second. Exit code 1 if the token is not one of ours, or has expired.",
         )
         .arg(token_argument().conflicts_with_all(["id", "of"]))
         .arg(
             Arg::new("id")
                 .long("id")
                 .value_name("ID")
-                // One id of 64 begins with a hyphen.
+                // One id in 64 begins with a hyphen.
                 .allow_hyphen_values(true)
                 .conflicts_with("of")
                 .help("The id of a token (jti), or of a login (sid)"),
@@ -77,7 +77,7 @@ pub(super) fn command() -> Command {
             Arg::new("of")
                 .long("user")
                 .value_name("NAME")
-                .help("All tokens of this user until now; those that do not say when they were issued, for good"),
+                .help("All tokens of this user issued until now; tokens without a time of issue stay revoked for good"),
         );
     Command::new("token")
         .about("Issue, verify, inspect and revoke tokens")
@@ -101,7 +101,7 @@ pub(super) fn command() -> Command {
 fn token_argument() -> Arg {
     Arg::new("token")
         .value_name("TOKEN")
-        .help("The token; read from standard input where it is missing or -")
+        .help("The token; read from standard input if missing or -")
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -110,7 +110,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("verify", matches)) => verify(matches),
         Some(("inspect", matches)) => inspect(matches),
         Some(("revoke", matches)) => revoke(matches),
-        _ => unreachable!("clap asks for a subcommand that it knows"),
+        _ => unreachable!("clap requires a known subcommand"),
     }
 }
 
@@ -143,18 +143,18 @@ fn issue(matches: &ArgMatches) -> Result<(), Failure> {
     match &account {
         Some(account) => warn_of_account(account, scope),
         None if gate.wants_passwords() => remark(
-            "Warning: there are accounts, and none of this name: the token will be refused (sealgate user add makes one).",
+            "Warning: there are accounts, but none with this name: the token will be refused (sealgate user add creates one).",
         ),
         None => {}
     }
     write_output(format!("{token}\n").as_bytes())
 }
 
-/// Warns where a token does not go with the account of its user.
+/// Warns if a token does not match the account of its user.
 fn warn_of_account(account: &User, scope: &str) {
     if account.disabled {
         remark(
-            "Warning: the account of this name is disabled: the token is refused until it is on again (sealgate user enable).",
+            "Warning: the account with this name is disabled: the token is refused until it is enabled (sealgate user enable).",
         );
     }
     let has = |name: &&str| account.scope.split(' ').any(|own| own == *name);
@@ -164,7 +164,7 @@ fn warn_of_account(account: &User, scope: &str) {
         .collect();
     if !beyond.is_empty() {
         remark(&format!(
-            "Warning: this token permits more than the account of its user, which does not have: {}",
+            "Warning: this token permits more than its user's account, which does not have: {}",
             beyond.join(" ")
         ));
     }
@@ -235,7 +235,7 @@ fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
 fn given_token(matches: &ArgMatches) -> Result<Secret, Failure> {
     match matches.get_one::<String>("token").map(String::as_str) {
         None | Some("-") => {
-            // Other tools end their lines.
+            // Other tools add a newline.
             let input = read_input()?;
             Ok(input.expose().trim_ascii().into())
         }

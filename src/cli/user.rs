@@ -1,4 +1,4 @@
-//! `sealgate user`: accounts, their passwords and what they may do.
+//! `sealgate user`: accounts, their passwords and their scopes.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use sealgate::tokens::OPEN_LOGIN_SCOPE;
@@ -11,28 +11,28 @@ use super::settings::{AUDIT, PASSWORDS, RING, STORE, Used};
 use super::table::{aligned, harmless, rfc3339};
 use super::{Failure, load_settings, password, settings, write_output};
 
-/// Accounts that are asked for at a time, so that any number of them can be listed.
+/// Accounts read at a time, so that any number of them can be listed.
 const PAGE: u32 = 500;
 
 pub(super) fn command() -> Command {
     Command::new("user")
-        .about("Make, list and change accounts")
+        .about("Create, list and change accounts")
         .long_about(
-            "Make, list and change accounts. A running server that uses the same data directory notices within a second. \
-             Exit code 1 where there is no such account, or one of that name already.",
+            "Create, list and change accounts. A running server with the same data directory detects changes within a \
+             second. Exit code 1 if there is no such account, or already one with that name.",
         )
         .subcommand_required(true)
         .arg_required_else_help(true)
-        // Their many flags are made when they are typed: a server needs none of them.
+        // Their many flags are built only when needed: a server needs none of them.
         .defer(add_subcommands)
 }
 
 fn add_subcommands(command: Command) -> Command {
     let add = Command::new("add")
-        .about("Make an account; its password is typed, or one line of standard input")
+        .about("Create an account; its password is typed, or read from one line of standard input")
         .long_about(
-            "Make an account. Its password (8 to 128 characters, none of those that everybody tries first) is typed at the \
-             terminal, or is one line of standard input. Once there has been an account, POST /login requires a password.",
+            "Create an account. Its password (8 to 128 characters, not one of the most common) is typed at the terminal, or \
+             read from one line of standard input. Once there has been an account, POST /login requires a password.",
         )
         .arg(name())
         .arg(
@@ -40,7 +40,7 @@ fn add_subcommands(command: Command) -> Command {
                 .long("scopes")
                 .value_name("NAMES")
                 .default_value(OPEN_LOGIN_SCOPE)
-                .help("What tokens of the account may permit: names with spaces between (rewrap and introspect are others)"),
+                .help("Scopes that tokens of the account may have, separated by spaces (rewrap and introspect are others)"),
         );
     let list = Command::new("list").about("List the accounts").arg(
         Arg::new("json")
@@ -58,10 +58,10 @@ fn add_subcommands(command: Command) -> Command {
             Arg::new("scopes")
                 .value_name("NAMES")
                 .required(true)
-                .help("All that it may have from now on: names with spaces between; may be empty"),
+                .help("All scopes that it has from now on, separated by spaces; may be empty"),
         );
     let disable = Command::new("disable")
-        .about("Disable an account and revoke its tokens for good")
+        .about("Disable an account and permanently revoke its tokens")
         .arg(name());
     let enable = Command::new("enable")
         .about("Enable an account again")
@@ -90,7 +90,7 @@ fn name() -> Arg {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((what, matches)) = matches.subcommand() else {
-        unreachable!("clap asks for a subcommand");
+        unreachable!("clap requires a subcommand");
     };
     let settings = load_settings(matches)?;
     let users = Users::new(&settings.gate.users, &settings.gate.store)?;
@@ -113,7 +113,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             ("account.add", added.map_err(Failure::from))
         }
         "passwd" => {
-            // Asked first: nobody types twice for an account that is not there.
+            // Checked first, so that nobody types a password for an account that does not exist.
             missing(users.find(name)?.is_some())?;
             let changed = users.set_password(name, &password::read_new()?);
             (
@@ -143,7 +143,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
                 changed.map_err(Failure::from).and_then(missing),
             )
         }
-        _ => unreachable!("clap asks for a subcommand that it knows"),
+        _ => unreachable!("clap requires a known subcommand"),
     };
     trail.tell(
         event,

@@ -9,17 +9,17 @@ use super::settings::{RING, add_flags};
 use super::table::harmless;
 use super::{Failure, load_settings, write_output};
 
-/// Accounts that are asked for at a time, so that any number of them can be searched.
+/// Accounts read at a time, so that any number of them can be searched.
 const PAGE: u32 = 500;
 
 pub(super) fn command() -> Command {
     let who = Command::new("who")
         .about("Print the pseudonym of a name, or the name of a pseudonym")
         .long_about(
-            "Print what stands for a name in the audit trail (who=...), a line for each token key: the first is in use, the \
-             others are of times when another key was the oldest. For 16 hexadecimal digits print the account whose \
-             pseudonym that is; names without an account cannot be found that way. Needs the server's token keys. Exit code \
-             1 where there is no such account, or no key.",
+            "Print the pseudonym that stands for a name in the audit trail (who=...), one line for each token key: the first \
+             is in use, the others date from when another key was the oldest. Given 16 hexadecimal digits, print the account \
+             with that pseudonym; names without an account cannot be found that way. Needs the server's token keys. Exit \
+             code 1 if there is no such account, or no key.",
         )
         .arg(
             Arg::new("name")
@@ -28,7 +28,7 @@ pub(super) fn command() -> Command {
                 .help("A user's name, or a pseudonym: 16 hexadecimal digits"),
         );
     Command::new("audit")
-        .about("Read the audit trail: who is behind a pseudonym")
+        .about("Find who is behind a pseudonym in the audit trail")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(add_flags(who, &[RING]))
@@ -36,7 +36,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((_, matches)) = matches.subcommand() else {
-        unreachable!("clap asks for a subcommand");
+        unreachable!("clap requires a subcommand");
     };
     let settings = load_settings(matches)?.gate;
     let name = matches.get_one::<String>("name");
@@ -57,7 +57,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     if lines.is_empty() {
         return Err(Failure::no(format!(
-            "No account{} has this pseudonym. A name without an account can only be tried: sealgate audit who NAME",
+            "No account{} has this pseudonym. To compare a name without an account: sealgate audit who NAME",
             place(&settings.keys)
         )));
     }
@@ -70,14 +70,15 @@ fn place(settings: &keys::Settings) -> String {
     folder.map_or(String::new(), |folder| format!(" in {}", folder.display()))
 }
 
-/// The pseudonym that this is, also with the `who=` of a line of the trail, and in capitals.
+/// Reads a pseudonym in upper or lower case, with or without the `who=` of an audit line.
 fn pseudonym(text: &str) -> Option<String> {
     let digits = text.strip_prefix("who=").unwrap_or(text);
     let is_pseudonym = digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_pseudonym.then(|| digits.to_ascii_lowercase())
 }
 
-/// The names that have this pseudonym under one of the keys; for an account of just the name that was given, the pseudonyms.
+/// The names with this pseudonym under any of the keys. If there are none but an account is named exactly like it, the
+/// pseudonyms of that account.
 fn accounts_of(
     given: &str,
     pseudonym: &str,

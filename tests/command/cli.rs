@@ -24,7 +24,7 @@ fn help_names_every_subcommand_and_setting() {
         "config",
         "completions",
         "man",
-        "Exit codes: 0 done; 1",
+        "Exit codes: 0 success; 1",
     ] {
         assert!(help.contains(word), "{word}: {help}");
     }

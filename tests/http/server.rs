@@ -82,7 +82,7 @@ fn bodies_for_which_there_is_never_room_are_told_at_the_start() {
         let home = home();
         let server = Server::start(home.path(), &[("SEALGATE_MAX_BODY", max_body)]);
         let log = server.stop();
-        let wanted = "SEALGATE_MAX_BUFFERED has to be twice SEALGATE_MAX_BODY";
+        let wanted = "SEALGATE_MAX_BUFFERED must be at least twice SEALGATE_MAX_BODY";
         assert_eq!(log.contains(wanted), told, "{log}");
     }
 }

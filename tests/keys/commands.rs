@@ -88,7 +88,7 @@ fn a_new_key_is_used_for_what_is_new_and_the_old_one_for_what_is_old() {
     let before = listed(home.path(), &[]);
     let generated = text(&typed(home.path(), &["keys", "generate"], b"", &[]).stdout);
     assert!(generated.starts_with("Changed the key ring ") && generated.contains("keys.json.bak"));
-    assert!(generated.contains("Running servers know them within half a second"));
+    assert!(generated.contains("Running servers load the new keys within half a second"));
     let after = listed(home.path(), &[]);
     for kind in ["token", "data"] {
         let ((old, _), (new, newest)) = (ids(&before, kind), ids(&after, kind));

@@ -85,7 +85,7 @@ fn bad_lines_are_told_by_number_and_kept_dropped_or_the_end() {
     assert_eq!(kept.status.code(), Some(1));
     let said = text(&kept.stderr);
     assert!(said.starts_with(told), "{said}");
-    assert!(said.ends_with("2 of 5 lines did not open and stand in the output as they were.\n"));
+    assert!(said.ends_with("2 of 5 lines could not be decrypted and were left unchanged.\n"));
     let lines = text(&kept.stdout);
     let lines: Vec<_> = lines.lines().collect();
     assert_eq!(
@@ -131,7 +131,7 @@ fn each_line_may_have_a_context_of_its_own() {
             "sealgate: line 6: The data cannot be decrypted.",
             "sealgate: line 7: It is not a context, a tab and data.",
             "sealgate: line 8: It is not a context, a tab and data.",
-            "sealgate: 3 of 8 lines did not open and stand in the output as they were.",
+            "sealgate: 3 of 8 lines could not be decrypted and were left unchanged.",
         ]
     );
     let made = text(&output.stdout);

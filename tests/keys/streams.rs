@@ -217,7 +217,7 @@ fn a_text_that_encrypt_printed_is_told_from_a_stream() {
     desk.write("text", &sealed.stdout);
     let output = desk.typed("decrypt --in text --out none", b"");
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("Base64 text goes through standard input"));
+    assert!(text(&output.stderr).contains("Pass base64 text on standard input"));
     // And the other way round.
     let stream = desk.typed("encrypt --out -", b"text").stdout;
     assert_eq!(desk.typed("decrypt", &stream).status.code(), Some(1));
@@ -248,10 +248,10 @@ fn places_that_cannot_be_written_or_read_are_a_clear_error() {
     symlink("nowhere", desk.path("dangling")).unwrap();
     for (arguments, wanted) in [
         ("encrypt --in none --out x", "none cannot be read"),
-        ("encrypt --in . --out x", ". is a folder"),
+        ("encrypt --in . --out x", ". is a directory"),
         (
             "encrypt --in plain --out .",
-            ". cannot be written: it is a folder",
+            ". cannot be written: it is a directory",
         ),
         (
             "encrypt --in plain --out none/x",

@@ -1,4 +1,4 @@
-//! Where large data comes from and goes to: files and the standard streams.
+//! Input and output of large data: files and the standard streams.
 
 mod unfinished;
 
@@ -26,16 +26,16 @@ pub(super) fn arguments(read: &'static str, write: &'static str) -> [Arg; 2] {
     })
 }
 
-/// What is read: a file, or standard input.
+/// The input: a file, or standard input.
 pub(super) struct Source {
     reader: Box<dyn Read + Send>,
     name: String,
-    /// How many bytes it has, where that is known before.
+    /// Its size in bytes, if known in advance.
     pub(super) size: Option<u64>,
 }
 
 impl Source {
-    /// The file that `--in` names; standard input for its names and without it.
+    /// The file that `--in` names; standard input if it names that, or is not given.
     pub(super) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
         let Some(path) = path_of(matches, "in") else {
             return Ok(Source {
@@ -49,7 +49,7 @@ impl Source {
         let file = File::open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
-            return Err(Failure::wrong(format!("{name} is a folder.")));
+            return Err(Failure::wrong(format!("{name} is a directory.")));
         }
         Ok(Source {
             size: metadata.is_file().then_some(metadata.len()),
@@ -58,7 +58,7 @@ impl Source {
         })
     }
 
-    /// Fills `buffer` as far as there is something: only at the end it is not full.
+    /// Fills `buffer`, completely unless the input ends.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -78,16 +78,16 @@ impl Source {
     }
 }
 
-/// What is written: a file, or standard output.
+/// The output: a file, or standard output.
 pub(super) struct Target {
     writer: Box<dyn Write + Send>,
     name: String,
-    /// Where it is a file that gets its name at the end.
+    /// Set for a file that gets its name at the end.
     unfinished: Option<Unfinished>,
 }
 
 impl Target {
-    /// The file that `--out` names; standard output for its names and without it.
+    /// The file that `--out` names; standard output if it names that, or is not given.
     pub(super) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
         let Some(path) = path_of(matches, "out") else {
             let name = "Standard output".to_owned();
@@ -105,7 +105,7 @@ impl Target {
         let name = path.display().to_string();
         let unwritable = |error| Failure::wrong(format!("{name} cannot be written: {error}."));
         let Some(path) = place_of(path).map_err(unwritable)? else {
-            // A device or a named pipe is written as it is: a file in its place would not be what is meant.
+            // A device or a named pipe is written to directly, not replaced by a file.
             let file = OpenOptions::new().write(true).open(path);
             return Ok(Target {
                 writer: Box::new(file.map_err(unwritable)?),
@@ -121,12 +121,12 @@ impl Target {
         })
     }
 
-    /// Whether somebody would see the bytes in a terminal.
+    /// Whether the bytes would go to a terminal.
     pub(super) fn is_terminal(matches: &ArgMatches) -> bool {
         path_of(matches, "out").is_none() && io::stdout().is_terminal()
     }
 
-    /// Whether it is written as it comes, and not a file that appears at the end.
+    /// Whether data reaches it as it is written, instead of a file that appears at the end.
     pub(super) fn is_direct(&self) -> bool {
         self.unfinished.is_none()
     }
@@ -139,7 +139,7 @@ impl Target {
         written.map_err(|error| self.unwritable(&error))
     }
 
-    /// All has been written: flushes it, and gives the file its name.
+    /// Flushes the output after the last write, and gives the file its name.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
         let finished = self.writer.flush().and_then(|()| {
             self.unfinished
@@ -154,7 +154,7 @@ impl Target {
     }
 }
 
-/// Standard output without its buffer, which looks for the ends of lines: these bytes have none.
+/// Standard output without its line buffer, which is useless for binary data.
 fn direct_stdout() -> io::Result<Box<dyn Write + Send>> {
     #[cfg(unix)]
     {
@@ -166,18 +166,18 @@ fn direct_stdout() -> io::Result<Box<dyn Write + Send>> {
     Ok(Box::new(io::stdout()))
 }
 
-/// For what is written to a file alone: elsewhere `-` is standard output, so nobody means a file of that name.
+/// For output that can only go to a file: elsewhere `-` is standard output, so it is not meant as a file name here.
 pub(super) fn refuse_standard_output(path: &Path) -> Result<(), Failure> {
     if path.as_os_str() != "-" {
         return Ok(());
     }
     Err(Failure::wrong(
-        "This is not written to standard output. Name a new file.",
+        "This cannot be written to standard output. Name a new file.",
     ))
 }
 
-/// Other names of the standard streams. By these the system would open anew what is behind them: a file from its beginning,
-/// which is not what is meant where others write to it or read from it before and after, and a socket not at all.
+/// Other names of the standard streams. Opening these by name would reopen what is behind them: a file at its beginning,
+/// which is wrong if other commands read or write it before and after, and a socket not at all.
 const STDIN: &[&str] = &["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 const STDOUT: &[&str] = &["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
@@ -188,28 +188,28 @@ fn path_of<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a Path> {
     (!standard.iter().any(|name| path.as_os_str() == *name)).then_some(path)
 }
 
-/// Where a file has to be made so that this path leads to it: behind the link, if it is one. `None`: what is there already
-/// is no file that could be replaced.
+/// Where to create a file so that this path leads to it: at the target of the link, if it is one. `None`: what exists there
+/// is not a file that can be replaced.
 fn place_of(path: &Path) -> io::Result<Option<PathBuf>> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(path.to_owned())),
         Err(error) => return Err(error),
         Ok(_) => {}
     }
-    // Through the link, before it is followed by name: that of /dev/stdout may lead to a pipe, which has none.
+    // Follows the link without resolving it to a name: /dev/stdout may lead to a pipe, which has none.
     let kind = fs::metadata(path)?.file_type();
     if kind.is_dir() {
-        return Err(io::Error::other("it is a folder"));
+        return Err(io::Error::other("it is a directory"));
     }
     #[cfg(unix)]
     if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() {
         return Ok(None);
     }
     if !kind.is_file() {
-        return Err(io::Error::other("it is no file"));
+        return Err(io::Error::other("it is not a file"));
     }
     let place = fs::canonicalize(path)?;
-    // Renaming asks nobody whether the file may be changed.
+    // Renaming does not check whether the file itself may be written.
     OpenOptions::new().write(true).open(&place)?;
     Ok(Some(place))
 }

@@ -1,6 +1,6 @@
-//! A file that gets its name only when all of it is there and safely on the disk. Until then it has none, so that nothing is
-//! left behind, however the command ends; where the system or the file system cannot do that, it is a temporary file in the
-//! same folder, which is removed after a failure and after a signal that ends the command.
+//! A file that gets its name only once it is complete and safely on disk. Until then it has no name, so nothing is left
+//! behind, however the command ends. If the system or the file system does not support that, it is a temporary file in the
+//! same directory, removed after a failure and by a signal that ends the command.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,30 +16,29 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-/// The temporary file of this process, for the thread that waits for signals. Whoever holds the lock decides what becomes
-/// of it.
+/// The temporary file of this process, shared with the signal thread. Only the holder of the lock may rename or remove it.
 static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 fn temporary() -> MutexGuard<'static, Option<PathBuf>> {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file that has another name, or none, until all of it is there. Dropped before, it is removed.
+/// A file that has a temporary name, or none, until it is finished. If dropped before that, it is removed.
 pub(super) struct Unfinished {
     file: File,
-    /// Its name at the end, for the moment before it takes the place of what is there, and before that where it has one.
+    /// Its temporary name: just before it replaces `path`, or from the start where every file needs a name.
     temporary: PathBuf,
     path: PathBuf,
-    /// How many bytes there are that the disk has not been asked to take.
+    /// How many bytes were written since the last sync was requested.
     waiting: usize,
     disk: Option<Disk>,
 }
 
-/// So much is written before the disk is asked to begin: left to itself, a system lets gigabytes wait, and then the command.
+/// How much is written between syncs: otherwise the system may buffer gigabytes and make the command wait at the end.
 const MUCH: usize = 64 << 20;
 
 impl Unfinished {
-    /// Makes it where `path` is, for its owner's eyes only. The second one is for writing.
+    /// Creates it in the directory of `path`, readable by its owner only. The second value is for writing.
     pub(super) fn new(path: PathBuf) -> io::Result<(Self, File)> {
         remove_at_signals()?;
         let name = format!(".sealgate-{:016x}.part", random_number()?);
@@ -64,14 +63,14 @@ impl Unfinished {
         options.write(true).create_new(true);
         #[cfg(unix)]
         options.mode(0o600);
-        // Under the lock, so that a signal finds both the file and its name, or neither.
+        // Under the lock, so that the signal thread sees both the file and its name, or neither.
         let mut known = temporary();
         let file = options.open(temporary_path)?;
         *known = Some(temporary_path.to_owned());
         Ok(file)
     }
 
-    /// So many bytes more have been written.
+    /// Records that this many more bytes have been written.
     pub(super) fn has_grown(&mut self, bytes: usize) {
         self.waiting += bytes;
         if self.waiting < MUCH {
@@ -79,7 +78,7 @@ impl Unfinished {
         }
         self.waiting = 0;
         if self.disk.is_none() {
-            // Without it all is written at the end.
+            // Without it, everything is synced at the end.
             self.disk = self.file.try_clone().and_then(Disk::new).ok();
         }
         if let Some(disk) = &self.disk {
@@ -89,7 +88,7 @@ impl Unfinished {
 
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.disk.take().map_or(Ok(()), Disk::finish)?;
-        // A file that is replaced keeps who may read it; a new one is its owner's.
+        // A replaced file keeps its mode; a new one is readable by its owner only.
         #[cfg(unix)]
         if let Ok(before) = fs::metadata(&self.path) {
             let mode = before.permissions().mode() & 0o777;
@@ -99,7 +98,7 @@ impl Unfinished {
         self.file.sync_all()?;
         let mut known = temporary();
         if known.is_none() {
-            // A name can be given, but not taken from another file: that is what renaming is for.
+            // Linking cannot replace an existing file; only renaming can.
             give_name(&self.file, &self.temporary)?;
             *known = Some(self.temporary.clone());
         }
@@ -109,13 +108,13 @@ impl Unfinished {
         }
         drop(known);
         renamed?;
-        // Some file systems cannot do that to a folder; the file is there all the same.
+        // Some file systems cannot sync a directory; the file exists all the same.
         let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
         Ok(())
     }
 }
 
-/// A thread that has the disk take what is written, while more is made.
+/// A thread that syncs what has been written while more is produced.
 struct Disk {
     wake: SyncSender<()>,
     thread: JoinHandle<io::Result<()>>,
@@ -131,11 +130,11 @@ impl Disk {
     }
 
     fn begin(&self) {
-        // If it still has to begin, or cannot go on, that is enough.
+        // Fails if a sync is already pending or the thread has ended; both are fine.
         let _ = self.wake.try_send(());
     }
 
-    /// A system tells once that something could not be written, and so perhaps here and not at the end.
+    /// The system reports a write error only once, so possibly here and not at the final sync.
     fn finish(self) -> io::Result<()> {
         drop(self.wake);
         let done = self.thread.join();
@@ -159,7 +158,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A file without a name, for its owner's eyes only; `None` where there is no such thing, or no way to name it later.
+/// A file without a name, readable by its owner only; `None` if that is not supported, or it could not be named later.
 #[cfg(target_os = "linux")]
 fn nameless_in(folder: &Path) -> Option<File> {
     let mut options = OpenOptions::new();
@@ -186,13 +185,13 @@ fn give_name(file: &File, path: &Path) -> io::Result<()> {
     )?)
 }
 
-/// Never called: files have names.
+/// Never called: here every file has a name.
 #[cfg(not(target_os = "linux"))]
 fn give_name(_file: &File, _path: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Where an open file of this process is found that has no name.
+/// The path of an open file of this process that has no name.
 #[cfg(target_os = "linux")]
 fn way_to(file: &File) -> PathBuf {
     use std::os::fd::AsRawFd;
@@ -205,9 +204,9 @@ fn random_number() -> io::Result<u64> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-/// From now on a signal that ends the command removes the temporary file first.
+/// Makes signals that end the command remove the temporary file first.
 fn remove_at_signals() -> io::Result<()> {
-    // A file that grows beyond the limit of its user is a failure to write, which is told, and not an end without a word.
+    // A file that exceeds the user's size limit then fails to be written, which is reported, instead of killing the process.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
     let ignored = ignored_signals();
@@ -222,19 +221,19 @@ fn remove_at_signals() -> io::Result<()> {
             let Some(signal) = signals.forever().next() else {
                 return;
             };
-            // Never given back: nothing gets its name after this.
+            // Never released: no file gets its name after this.
             let mut known = temporary();
             if let Some(path) = known.take() {
                 let _ = fs::remove_file(path);
             }
-            // The parent is to see by what it ended.
+            // The parent should see which signal ended the process.
             let _ = signal_hook::low_level::emulate_default_handler(signal);
             process::exit(128 + signal);
         })?;
     Ok(())
 }
 
-/// The signals that whoever started the command wants ignored (`nohup`, `&` in a script), as a mask: that is kept.
+/// The signals that the parent process ignores (`nohup`, `&` in a script), as a mask; they stay ignored.
 fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -248,9 +247,9 @@ mod tests {
 
     use super::*;
 
-    /// What file systems that know no nameless files get; the command's tests have the others.
+    /// The fallback for file systems without nameless files; the command's tests cover the others.
     #[test]
-    fn a_temporary_file_takes_the_place_of_what_is_there_or_goes() {
+    fn a_temporary_file_replaces_the_target_or_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         fs::write(&path, "before").unwrap();

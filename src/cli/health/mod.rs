@@ -1,5 +1,5 @@
-//! `sealgate healthcheck`: asks a running server whether it is ready, for container and service supervisors. `tls` is how
-//! it knows the server by its certificate, `answer` what the server says.
+//! `sealgate healthcheck`: asks a running server whether it is ready, for container and service supervisors. `tls` checks
+//! the server's certificate, `answer` reads its response.
 
 mod answer;
 mod tls;
@@ -19,7 +19,7 @@ use super::{Failure, remark, settings, start};
 use answer::{Health, TLS_HERE, ask, judge};
 use tls::Client;
 
-/// For everything together: supervisors give up after 30 s and less.
+/// For all addresses together: supervisors give up after 30 s or less.
 const DEADLINE: Duration = Duration::from_secs(5);
 const USED: settings::Used = &[
     "listen",
@@ -41,13 +41,13 @@ pub(super) fn command() -> Command {
     let command = Command::new("healthcheck")
         .about("Ask the server at --listen whether it is ready: exit code 0 if it is, else 1")
         .long_about(
-            "Ask the server at every address of --listen whether it is ready (GET /readyz). Run it with the server's \
-             settings. Exit code 0 if all addresses answer that they are, else 1, with a sentence for each that does not; it \
-             takes 5 seconds at most. With --tls-cert it speaks TLS and accepts that certificate, or one that an issuer in \
-             the same file signed, whatever its name. Where clients need a certificate and none is given, a server that \
-             asks for it counts as alive.",
+            "Ask the server at every address of --listen whether it is ready (GET /readyz). Run this with the server's \
+             settings. Exit code 0 if it is ready at all addresses, else 1, with a sentence for each address where it is not; \
+             takes at most 5 seconds. With --tls-cert it uses TLS and accepts that certificate, or one signed by an issuer in \
+             the same file, whatever its name. If clients need a certificate and none is given, a server that asks for one \
+             counts as alive.",
         )
-        .arg(file("cert", "Client certificate (PEM), where the server asks for one").requires("key"))
+        .arg(file("cert", "Client certificate (PEM), if the server asks for one").requires("key"))
         .arg(file("key", "Private key (PEM) of --cert").requires("cert"));
     settings::add_flags(command, &[USED])
 }
@@ -69,10 +69,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         .any(|listen| matches!(listen, Listen::Tcp(address) if address.port() == 0))
     {
         return Err(Failure::wrong(
-            "A server at port 0 takes a free port. Name the one that it took with --listen HOST:PORT.",
+            "With port 0 the server picks a free port. Name that port with --listen HOST:PORT.",
         ));
     }
-    // All at once, and none is waited for longer than for the others.
+    // All addresses are asked at once, under a common deadline.
     let deadline = Instant::now() + DEADLINE;
     let mut asked = Vec::new();
     for listen in settings.listen {
@@ -89,7 +89,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         match answer.recv_timeout(left) {
             Ok(Ok(Health::Ready)) => ready = true,
             Ok(Ok(Health::Alive)) => remark(&format!(
-                "{shown} asks for a client certificate: it is alive; --cert and --key ask whether it is ready"
+                "{shown} asks for a client certificate: it is alive; use --cert and --key to ask whether it is ready"
             )),
             Ok(Err(why)) => failed.push(format!("The server at {shown} {why}.")),
             Err(_) => failed.push(format!(
@@ -116,7 +116,7 @@ fn shown(listen: &Listen, tls: bool) -> String {
     }
 }
 
-/// Why it is not ready, as what follows "The server ...".
+/// The error is why it is not ready, phrased to follow "The server ...".
 fn check(listen: &Listen, client: Option<&Client>) -> Result<Health, String> {
     let silent = |error: io::Error| format!("does not answer: {error}");
     match listen {
@@ -131,7 +131,9 @@ fn check(listen: &Listen, client: Option<&Client>) -> Result<Health, String> {
         #[cfg(unix)]
         Listen::Unix(path) => check_stream(UnixStream::connect(path).map_err(silent)?),
         #[cfg(not(unix))]
-        Listen::Unix(_) => Err("is on a Unix socket, which this platform has not".to_owned()),
+        Listen::Unix(_) => {
+            Err("is on a Unix socket, which this platform does not support".to_owned())
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The TLS of `sealgate healthcheck`: the server is known by the file with its certificate, whatever name that has, and may
-//! ask for a certificate of ours.
+//! The TLS client of `sealgate healthcheck`: authenticates the server by its certificate file, whatever the names in it, and
+//! presents a client certificate on request.
 
 use std::fs::File;
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ use sealgate::Secret;
 use super::answer::{Health, ask, judge};
 use crate::cli::{Failure, remark};
 
-/// More than any bundle of certificates that a system comes with.
+/// Larger than the certificate bundle of any system.
 const MAX_FILE: usize = 1 << 20;
 const CERT: &str = "SEALGATE_TLS_CERT";
 
@@ -25,14 +25,14 @@ const CERT: &str = "SEALGATE_TLS_CERT";
 #[derive(Clone)]
 pub(super) struct Client {
     connector: SslConnector,
-    /// The server's own certificate, as its file is now.
+    /// The server's own certificate, as its file is now on disk.
     own: X509,
     has_certificate: bool,
     must_have_one: bool,
 }
 
 impl Client {
-    /// `own`: certificate and key of ours. `must_have_one`: whether the server's settings refuse clients without.
+    /// `own`: our client certificate and key. `must_have_one`: whether the server refuses clients without a certificate.
     pub(super) fn new(
         server: &Path,
         own: Option<(&Path, &Path)>,
@@ -49,7 +49,7 @@ impl Client {
         })
     }
 
-    /// Why it is not ready, as what follows "The server ...".
+    /// The error is why it is not ready, phrased to follow "The server ...".
     pub(super) fn check(&self, stream: TcpStream) -> Result<Health, String> {
         let mut ssl = self.connector.configure().map_err(internal)?;
         ssl.set_verify_hostname(false);
@@ -66,10 +66,10 @@ impl Client {
             && shown != self.own
         {
             remark(&format!(
-                "The server presents another certificate than {CERT} has by now. Restart it to use the new one."
+                "The server presents a different certificate from the one now in {CERT}. Restart it to use the new one."
             ));
         }
-        // With TLS 1.3 a refusal of our certificate comes after the handshake.
+        // With TLS 1.3 the server refuses our certificate only after the handshake.
         match ask(&mut stream) {
             Ok(answer) => judge(&answer),
             Err(error) => {
@@ -124,7 +124,10 @@ impl Client {
             (None, ErrorCode::ZERO_RETURN | ErrorCode::SYSCALL) => {
                 "closed the connection".to_owned()
             }
-            _ => format!("does not finish a TLS handshake: {}", reasons.join(", ")),
+            _ => format!(
+                "does not complete the TLS handshake: {}",
+                reasons.join(", ")
+            ),
         })
     }
 }
@@ -148,7 +151,7 @@ fn connector(
         for certificate in chain {
             trusted.add_cert(certificate.clone())?;
         }
-        // Each of them vouches, not only one that is a root.
+        // Any of them is a trust anchor, not only a root.
         trusted.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
         let mut builder = SslConnector::builder(SslMethod::tls_client())?;
         builder.set_verify_cert_store(trusted.build())?;
@@ -168,7 +171,7 @@ fn connector(
     build().map_err(refused)
 }
 
-/// Why the server's certificate is not accepted; `own` is the one that it should be.
+/// Why the server's certificate is not accepted; `own` is the expected one.
 fn distrusted(result: X509VerifyResult, own: &X509Ref) -> String {
     let expired = "presents a certificate that has expired, so clients refuse it";
     let now = Asn1Time::days_from_now(0);
@@ -180,11 +183,11 @@ fn distrusted(result: X509VerifyResult, own: &X509Ref) -> String {
             own.not_before()
         ),
         10 if own_is_expired => format!(
-            "{expired} (that of {CERT} expired on {}). Renew it and restart the server",
+            "{expired} (the one in {CERT} expired on {}). Renew it and restart the server",
             own.not_after()
         ),
-        10 => format!("{expired}. {CERT} has another one by now: restart the server"),
-        // No issuer of it is known, or it is one of its own making.
+        10 => format!("{expired}. {CERT} now has another one: restart the server"),
+        // Its issuer is unknown, or it is self-signed.
         2 | 18..=21 => format!(
             "presents a certificate that is not the one in {CERT} ({}). If the file was replaced, restart the server",
             result.error_string()
@@ -203,10 +206,10 @@ fn internal(errors: ErrorStack) -> String {
 fn read_identity((cert, key): (&Path, &Path)) -> Result<(Vec<X509>, PKey<Private>), Failure> {
     let chain = read_certificates("--cert", cert)?;
     let text = read("--key", key)?;
-    // Without a passphrase; OpenSSL would ask for it on the terminal.
+    // An empty passphrase; otherwise OpenSSL would ask for it on the terminal.
     let key = PKey::private_key_from_pem_callback(text.expose(), |_| Ok(0)).map_err(|_| {
         Failure::wrong(format!(
-            "--key: {} holds no private key in PEM that is not encrypted.",
+            "--key: {} contains no unencrypted private key in PEM.",
             key.display()
         ))
     })?;

@@ -1,5 +1,5 @@
-//! `sealgate keys`: which keys there are, new ones, and which old ones are accepted. `rest` is how they lie in files, `shown` how they are
-//! printed.
+//! `sealgate keys`: lists keys, adds new ones, and sets which old ones are accepted. `rest` handles the ring's file and its
+//! export, `shown` prints keys.
 
 mod rest;
 mod shown;
@@ -25,18 +25,18 @@ pub(super) fn command() -> Command {
     let list = Command::new("list")
         .about("List the keys of the ring and of the settings, without their secrets")
         .long_about(
-            "List the keys of the ring and of the settings, oldest first, without their secrets, and which ones are used \
-             for new tokens and new data. MESSAGES is how many messages a data key of the ring has sealed, behind all doors \
-             that use this data directory; what running servers sealed in the last second may be missing. Keys of the \
-             environment are not counted. Nothing is made or changed. Exit code 1 where there is no key ring and one is needed.",
+            "List the keys of the ring and of the settings, oldest first, without their secrets, and show which ones are used \
+             for new tokens and new data. MESSAGES is how many messages a data key of the ring has sealed, in all programs \
+             that use this data directory; the last second of running servers may be missing. Messages under keys from the \
+             environment are not counted. Nothing is created or changed. Exit code 1 if a key ring is needed and there is none.",
         )
         .arg(flag("json", "Print JSON for programs"));
     let generate = Command::new("generate")
-        .about("Add a fresh token key and a fresh data key to the ring, or make the ring")
+        .about("Add a new token key and a new data key to the ring, or create the ring")
         .long_about(
-            "Add a fresh token key and a fresh data key to the ring as the newest, or make the ring where there is none, \
-             always with both. Keys that are there stay, and go on verifying and opening what they made. The ring as it \
-             was is kept beside it as keys.json.bak. Running servers use the new keys within half a second; a token key with a \
+            "Add a new token key and a new data key to the ring as the newest, or create the ring if there is none, always \
+             with both. Existing keys stay, and still verify tokens and decrypt data made with them. The previous ring is \
+             kept beside it as keys.json.bak. Running servers use the new keys within half a second; a token key with a \
              public key only after SEALGATE_TOKEN_KEY_LEAD, as with sealgate keys rotate.",
         )
         .arg(flag("token", "Add a token key (and no data key without --data)"))
@@ -44,13 +44,13 @@ pub(super) fn command() -> Command {
         .arg(now_flag())
         .arg(flag("json", "Print JSON for programs"));
     let rotate = Command::new("rotate")
-        .about("Replace the token key and the data key: new ones are used, old ones accepted for a time")
+        .about("Replace the token key and the data key; the old ones stay accepted for a time")
         .long_about(
-            "Add a fresh token key and a fresh data key to the ring, which replace those in use. The token key that was used \
-             before is accepted until the last of its tokens has expired, the data key without an end, unless --grace says for \
-             how long. Running servers use the new keys within half a second, without a request that fails. The ring as it was \
-             is kept beside it as keys.json.bak.\n\n\
-             Clients check tokens of an EdDSA or ES256 key with a copy of jwks.json. Such a key is therefore published first, \
+            "Add a new token key and a new data key to the ring, which replace those in use. The old token key is accepted \
+             until the last of its tokens has expired, the old data key indefinitely, unless --grace sets a time. Running \
+             servers use the new keys within half a second, and no request fails. The previous ring is kept beside it as \
+             keys.json.bak.\n\n\
+             Clients verify tokens of an EdDSA or ES256 key with a copy of jwks.json. Such a key is therefore published first, \
              as the next key, and signs after SEALGATE_TOKEN_KEY_LEAD (15 minutes), on all servers that use the ring. With \
              --now or --grace 0 it signs at once, and clients reject its tokens until they fetch jwks.json again. \
              sealgate keys retire withdraws a next key.",
@@ -62,32 +62,32 @@ pub(super) fn command() -> Command {
                 .long("grace")
                 .value_name("SECONDS")
                 .value_parser(clap::value_parser!(u32))
-                .help("How long the keys that are replaced go on being accepted after that; 0: not at all, and no older token key either"),
+                .help("How long the replaced keys are still accepted after that; 0: not at all, and no older token key either"),
         )
         .arg(now_flag())
         .arg(flag("json", "Print JSON for programs"));
     let retire = Command::new("retire")
-        .about("Accept nothing any more that these keys made")
+        .about("Stop accepting tokens and data made with these keys")
         .long_about(
-            "Accept no token and open no data any more that was made with these keys, by their ids. The keys stay in the \
-             ring: sealgate keys accept takes it back. The newest keys cannot be retired: replace them first. A next key, \
-             which has signed nothing yet, is taken out of the ring and never signs.",
+            "Stop accepting tokens and decrypting data that were made with these keys, given by their ids. The keys stay in \
+             the ring: sealgate keys accept undoes this. The newest keys cannot be retired: replace them first. A next key, \
+             which has not signed anything yet, is removed from the ring and never signs.",
         )
         .arg(ids())
         .arg(flag("json", "Print JSON for programs"));
     let accept = Command::new("accept")
-        .about("Accept again what these keys made, for ever or for a time")
+        .about("Accept tokens and data made with these keys again, indefinitely or for a time")
         .arg(ids())
         .arg(
             Arg::new("for")
                 .long("for")
                 .value_name("SECONDS")
                 .value_parser(clap::value_parser!(u32))
-                .help("For so long; without it there is no end"),
+                .help("For this long [default: indefinitely]"),
         )
         .arg(flag("json", "Print JSON for programs"));
     Command::new("keys")
-        .about("List keys, make the key ring, replace and retire keys")
+        .about("List keys, create the key ring, replace and retire keys")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(settings::add_flags(list, &[RING, CBC]))
@@ -103,7 +103,7 @@ fn ids() -> Arg {
         .value_name("ID")
         .required(true)
         .num_args(1..)
-        .help("Ids of keys, as sealgate keys list shows them; behind -- where one begins with a hyphen")
+        .help("Key ids, as sealgate keys list shows them; put -- before an id that begins with a hyphen")
 }
 
 fn now_flag() -> Arg {
@@ -131,7 +131,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
                     KeyState::AcceptedUntil(unix_now().saturating_add(u64::from(*seconds)))
                 }),
         ),
-        _ => unreachable!("clap asks for a subcommand that it knows"),
+        _ => unreachable!("clap requires a known subcommand"),
     }
 }
 
@@ -159,13 +159,13 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
     }
     Err(Failure::no(match &settings.data_dir {
         _ if settings.ephemeral => {
-            "With SEALGATE_KEYS=ephemeral each process makes random keys of its own, which no list shows.".to_owned()
+            "With SEALGATE_KEYS=ephemeral each process creates its own random keys, which cannot be listed.".to_owned()
         }
         Some(folder) => format!(
-            "There is no key ring in {} yet. Make it with: sealgate keys generate (or let the first sealgate serve do it).",
+            "There is no key ring in {} yet. Create it with: sealgate keys generate (or let the first sealgate serve do it).",
             folder.display()
         ),
-        None => "There is no data directory for a key ring. Name one with SEALGATE_DATA_DIR.".to_owned(),
+        None => "There is no data directory for a key ring. Set SEALGATE_DATA_DIR.".to_owned(),
     }))
 }
 
@@ -184,7 +184,7 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
         .map(str::to_owned)
         .to_vec(),
     ];
-    // With AES-CBC for new data, the newest data key is for calls that ask for sealed data.
+    // If new data is encrypted with AES-CBC, the newest data key is only for calls that ask for sealed data.
     let cbc = listed
         .keys
         .iter()
@@ -293,7 +293,7 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
     write_output(text.as_bytes())
 }
 
-/// The kinds of key that were asked for; both, where none was.
+/// The kinds of key that were asked for; both if none was.
 fn chosen(matches: &ArgMatches) -> NewKeys {
     let (token, data) = (matches.get_flag("token"), matches.get_flag("data"));
     let both = token == data;

@@ -1,4 +1,4 @@
-//! `sealgate keys seal`, `unseal`, `export` and `import`: the ring as it lies in its file, and on its way to another machine.
+//! `sealgate keys seal`, `unseal`, `export` and `import`: the ring's file on disk, and its transfer to another machine.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,28 +16,28 @@ use crate::cli::settings::{AUDIT, RING};
 use crate::cli::table::harmless;
 use crate::cli::{Failure, load_settings, password, remark, settings, write_output};
 
-/// Far more than an exported ring can have.
+/// Far larger than an exported ring can be.
 const LARGEST: usize = 2 << 20;
 
 pub(super) fn commands() -> [Command; 4] {
     let seal = Command::new("seal")
         .about("Seal the ring's file under SEALGATE_RING_KEY")
         .long_about(
-            "Write the ring's file anew, sealed under the key or passphrase of SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE, and \
-             its backup too. To change the secret, set the new one, the old one as SEALGATE_RING_KEY_PREVIOUS, and seal \
-             again. What lay on the disk in the clear before may be found there: replace the keys if that matters.",
+            "Rewrite the ring's file and its backup, sealed under the key or passphrase in SEALGATE_RING_KEY or \
+             SEALGATE_RING_KEY_FILE. To change the secret, set the new one, set the old one as SEALGATE_RING_KEY_PREVIOUS, and \
+             seal again. A ring that was on disk in the clear before may be recoverable: replace the keys if that matters.",
         );
     let unseal = Command::new("unseal")
         .about("Write the ring's file in the clear again")
         .long_about(
-            "Write the ring's file and its backup in the clear again, readable by their owner only. Unset SEALGATE_RING_KEY afterwards, or the \
-             next change seals it again.",
+            "Write the ring's file and its backup in the clear again, readable by their owner only. Unset SEALGATE_RING_KEY \
+             afterwards, or the next change seals the ring again.",
         );
     let export = Command::new("export")
-        .about("Write the ring to a file, sealed under a passphrase, to keep it or to carry it elsewhere")
+        .about("Export the ring to a file sealed under a passphrase, as a backup or for another machine")
         .long_about(
             "Write the keys of the ring to a new file, sealed under a passphrase of at least 12 characters: typed twice at a \
-             terminal, else one line of standard input, or from --passphrase-file. Keys of the environment are not in it.",
+             terminal, else one line of standard input, or from --passphrase-file. Keys from the environment are not included.",
         )
         .arg(passphrase_file())
         .arg(
@@ -46,12 +46,12 @@ pub(super) fn commands() -> [Command; 4] {
                 .value_name("FILE")
                 .value_parser(clap::value_parser!(PathBuf))
                 .required(true)
-                .help("The file, which must not exist"),
+                .help("The new file, which must not exist yet"),
         );
     let import = Command::new("import")
-        .about("Add the keys of an exported ring to the ring, or make the ring of them")
+        .about("Add the keys of an exported ring to the ring, or create the ring from them")
         .long_about(
-            "Add the keys of an exported ring to the ring, or make the ring of them where there is none. Keys that are there \
+            "Add the keys of an exported ring to the ring, or create the ring from them if there is none. Existing keys \
              stay as they are, and the newest stay the newest. The passphrase is typed at a terminal, else one line of \
              standard input, or from --passphrase-file.",
         )
@@ -73,7 +73,7 @@ fn passphrase_file() -> Arg {
         .long("passphrase-file")
         .value_name("FILE")
         .value_parser(clap::value_parser!(PathBuf))
-        .help("Read the passphrase from this file, its first line")
+        .help("Read the passphrase from the first line of this file")
 }
 
 pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
@@ -82,8 +82,8 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
     let ring = trail.told("keys.seal", keys::seal(&settings.gate.keys))?;
     said("Sealed", &ring)?;
     remark(
-        "Restart running servers that do not have this secret, with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE set: until then they \
-         use the keys from before, and /readyz reports it. Servers that read it from a file notice a change of that file.",
+        "Restart running servers that do not have this secret, with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE set: until then \
+         they use the previous keys, and /readyz reports it. Servers that read the secret from a file detect when it changes.",
     );
     Ok(())
 }
@@ -103,11 +103,11 @@ fn said(what: &str, ring: &Path) -> Result<(), Failure> {
 pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let out = path(matches, "out");
-    // Said before anything is typed.
+    // Checked before anything is typed.
     refuse_standard_output(&out)?;
     if fs::symlink_metadata(&out).is_ok() {
         return Err(Failure::wrong(format!(
-            "{} exists. Name a file that does not.",
+            "{} already exists. Name a new file.",
             harmless(&out.to_string_lossy())
         )));
     }
@@ -123,7 +123,7 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
     said("Exported to", &out)
 }
 
-/// A file that only this user can read, whole or not at all.
+/// Writes a file that only this user can read, completely or not at all.
 fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -168,7 +168,7 @@ fn passphrase(
         None => typed()?,
     };
     RingSecret::passphrase(text.expose()).ok_or_else(|| {
-        Failure::wrong("A passphrase has 12 to 1024 characters. Nothing was changed.")
+        Failure::wrong("A passphrase must have 12 to 1024 characters. Nothing was changed.")
     })
 }
 
@@ -179,7 +179,7 @@ fn path(matches: &ArgMatches, name: &str) -> PathBuf {
         .unwrap_or_default()
 }
 
-/// A file of at most so many bytes; it may be a pipe.
+/// Reads a file of at most `most` bytes; it may be a pipe.
 fn read(path: &Path, most: usize) -> Result<Secret, Failure> {
     let shown = harmless(&path.to_string_lossy());
     let unreadable = |error: io::Error| Failure::wrong(format!("{shown} cannot be read: {error}."));

@@ -1,4 +1,4 @@
-//! How keys, and changes of the ring, are shown.
+//! Prints keys and changes to the ring.
 
 use clap::{Arg, ArgAction, ArgMatches};
 use sealgate::keys::{Generated, KeyState};
@@ -33,7 +33,7 @@ pub(super) fn key_json(key: &KeyOrigin) -> Value {
     })
 }
 
-/// When the time of a key is over, if it has an end.
+/// When a key stops being accepted, if it does.
 pub(super) fn until(state: KeyState) -> Option<String> {
     match state {
         KeyState::AcceptedUntil(time) => rfc3339(time),
@@ -73,10 +73,10 @@ fn told(generated: &Generated) -> String {
         text.push_str(&format!("  new {} key {}{begins}\n", key.kind, key.id));
     }
     match &generated.backup {
-        None => text.push_str("Back it up: what is sealed under its keys opens with nothing else.\n"),
+        None => text.push_str("Back it up: data sealed under its keys cannot be decrypted without it.\n"),
         Some(backup) => text.push_str(&format!(
-            "The ring as it was: {}\n\
-             Running servers know them within half a second. Which are used, and which are accepted: sealgate keys list\n",
+            "Previous ring: {}\n\
+             Running servers load the new keys within half a second. To see which are used or accepted: sealgate keys list\n",
             harmless(&backup.to_string_lossy())
         )),
     }
