@@ -1,11 +1,11 @@
-//! How addresses are written, and how they are counted by limits on requests, logins and connections.
+//! How addresses are parsed, and how limits on requests, logins and connections count them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// What stands for whoever has an address: an IPv4 address whole, of an IPv6 one its /64, which is what one customer has.
+/// The counting key of an address: a whole IPv4 address, or the /64 of an IPv6 address, which is what one customer has.
 pub(crate) type Counted = [u8; 9];
 
-/// What an address counts as. IPv4 inside IPv6 counts as IPv4.
+/// The counting key of an address. IPv4 mapped into IPv6 counts as IPv4.
 pub(crate) fn counted(address: IpAddr) -> Counted {
     let mut key = [0; 9];
     match address.to_canonical() {
@@ -21,8 +21,8 @@ pub(crate) fn counted(address: IpAddr) -> Counted {
     key
 }
 
-/// The network around an address: of an IPv6 address its /48, which is what one site gets, of an IPv4 address its /24. It
-/// counts apart from every address.
+/// The network around an address: the /48 of an IPv6 address, which is what one site gets, or the /24 of an IPv4 address.
+/// It never equals the key of an address.
 pub(crate) fn network(address: IpAddr) -> Counted {
     let mut key = counted(address);
     match key[0] {
@@ -33,7 +33,7 @@ pub(crate) fn network(address: IpAddr) -> Counted {
     key
 }
 
-/// An address as proxies and programs write it: with a port or without, IPv6 in brackets or not.
+/// Parses an address as written by proxies and programs: with or without a port, IPv6 with or without brackets.
 pub(crate) fn parse(text: &str) -> Option<IpAddr> {
     let address: IpAddr = text
         .parse()
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipv6_network_of_one_customer_counts_as_one() {
+    fn an_ipv6_customer_network_counts_once() {
         let of = |text: &str| counted(text.parse().expect("an address"));
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_a_sites_and_no_address() {
+    fn a_network_covers_a_site_and_differs_from_addresses() {
         let of = |text: &str| network(text.parse().expect("an address"));
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:ffff::2"));
         assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));

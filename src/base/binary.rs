@@ -1,9 +1,9 @@
-//! Binary values as people write them in settings: behind `hex:`, `base64:` or `raw:`, or in a form that the length tells.
+//! Binary values in settings: prefixed with `hex:`, `base64:` or `raw:`, or in a form determined by the length.
 
 use super::encoding::decode_base64;
 use super::secret::Secret;
 
-/// How the bytes are written.
+/// The encoding of the bytes.
 #[derive(Clone, Copy)]
 pub(crate) enum Form {
     Raw,
@@ -11,7 +11,7 @@ pub(crate) enum Form {
     Base64,
 }
 
-/// Reads a binary value: by its prefix, else by its length alone, never by what its characters look like.
+/// Parses a binary value: by its prefix, else by its length alone, never by its characters.
 pub(crate) fn binary(
     value: &[u8],
     sizes: &[usize],
@@ -49,7 +49,7 @@ fn unhex(text: &[u8]) -> Option<Secret> {
     Some(Secret::new(bytes))
 }
 
-/// Standard alphabet; the padding may be missing.
+/// Standard alphabet; padding is optional.
 fn unbase64(text: &[u8]) -> Option<Secret> {
     let mut padded = String::from_utf8(text.to_vec()).ok()?;
     while !padded.len().is_multiple_of(4) {

@@ -1,5 +1,5 @@
-//! Files in the data directory: who may see them, whose they are, and one writer at a time. What is in them is the
-//! business of `keys` and `store`. Errors are whole sentences; each room makes them its own.
+//! Files in the data directory: permissions, ownership, and one writer at a time. Their contents are up to `keys` and
+//! `store`. Errors are whole sentences, which each module wraps in its own error variant.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
-/// A change takes milliseconds; who holds the lock for longer is stopped or hangs.
+/// A change takes milliseconds; a process that holds the lock for longer is stopped or hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Makes the folder where it is missing, sees that nobody else can look into it, and locks it for one writer.
+/// Creates the folder if it is missing, ensures that no other user can read it, and locks it for one writer.
 pub(crate) fn make_and_lock(folder: &Path, lock_file: &str) -> Result<File, String> {
     make_folder(folder)?;
     check_folder(folder)?;
@@ -21,18 +21,18 @@ pub(crate) fn make_and_lock(folder: &Path, lock_file: &str) -> Result<File, Stri
     lock(folder, lock_file)
 }
 
-/// Nobody but the owner may get at secrets.
+/// Only the owner may access secrets.
 pub(crate) fn check_folder(folder: &Path) -> Result<(), String> {
     let metadata = fs::metadata(folder)
-        .map_err(|error| format!("{} cannot be looked at: {error}.", folder.display()))?;
-    // Asked for only where it matters: programs may change the environment in another thread.
+        .map_err(|error| format!("{} cannot be examined: {error}.", folder.display()))?;
+    // Read only when it matters: another thread may be changing the environment.
     check_mode(folder, &metadata, 0o700).or_else(|refused| match is_state_directory(folder) {
         true => check_state_directory(folder, &metadata).map(drop),
         false => Err(refused),
     })
 }
 
-/// The folder that systemd made for this service: the first one of `$STATE_DIRECTORY`, which names several with colons between.
+/// The folder that systemd created for this service: the first one in `$STATE_DIRECTORY`, which is a colon-separated list.
 pub(crate) fn state_directory() -> Option<PathBuf> {
     let list = std::env::var_os("STATE_DIRECTORY")?;
     let mut folders = std::env::split_paths(&list);
@@ -43,15 +43,15 @@ fn is_state_directory(folder: &Path) -> bool {
     state_directory().is_some_and(|own| own == folder)
 }
 
-/// Takes the permission to look into `$STATE_DIRECTORY`, which systemd makes with mode 0755, away from other users.
+/// Removes other users' access to `$STATE_DIRECTORY`, which systemd creates with mode 0755.
 #[cfg(unix)]
 pub(crate) fn close_to_others(folder: &Path) -> Result<(), String> {
     if !is_state_directory(folder) {
         return Ok(());
     }
     let failed =
-        |error: io::Error| format!("{} cannot be closed to others: {error}.", folder.display());
-    // What is changed is what was judged.
+        |error: io::Error| format!("{} cannot be made private: {error}.", folder.display());
+    // The mode is changed on the same open folder that was checked.
     let opened = match File::open(folder) {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -75,7 +75,8 @@ pub(crate) fn close_to_others(_folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether others may look into it, which can be changed: it is ours, and nobody else could have put anything there.
+/// Whether the folder is open to others but can safely be made private: it is ours, and nobody else could have put
+/// anything there.
 #[cfg(unix)]
 fn check_state_directory(folder: &Path, metadata: &Metadata) -> Result<bool, String> {
     let mode = metadata.mode() & 0o7777;
@@ -87,11 +88,11 @@ fn check_state_directory(folder: &Path, metadata: &Metadata) -> Result<bool, Str
         return Ok(true);
     }
     let why = match ours {
-        true => "can be written by other users, so its secrets may be others'",
-        false => "is open to other users and belongs to another user than this process's",
+        true => "can be written by other users, so its secrets may not be ours",
+        false => "is open to other users and is owned by another user",
     };
     Err(format!(
-        "{} {why} (mode {mode:04o}). Set StateDirectoryMode=0700 in the service's unit, or mend it with: chmod 700 {}",
+        "{} {why} (mode {mode:04o}). Set StateDirectoryMode=0700 in the service's unit, or fix it with: chmod 700 {}",
         folder.display(),
         shell_word(folder)
     ))
@@ -107,7 +108,7 @@ pub(crate) fn check_mode(path: &Path, metadata: &Metadata, wanted: u32) -> Resul
     let mode = metadata.mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(format!(
-            "{} is open to other users (mode {mode:04o}), so its secrets may be known. Mend it with: chmod {wanted:o} {}",
+            "{} is open to other users (mode {mode:04o}), so its secrets may be known. Fix it with: chmod {wanted:o} {}",
             path.display(),
             shell_word(path)
         ));
@@ -127,21 +128,21 @@ fn make_folder(folder: &Path) -> Result<(), String> {
     builder.mode(0o700);
     builder.create(folder).map_err(|error| {
         format!(
-            "The data directory {} cannot be made: {error}. Choose another with SEALGATE_DATA_DIR.",
+            "The data directory {} cannot be created: {error}. Choose another with SEALGATE_DATA_DIR.",
             folder.display()
         )
     })
 }
 
-/// Makes an empty file of the folder's owner, mode 0600. Never follows a link.
+/// Creates an empty file with the folder's owner and mode 0600. Never follows a link.
 pub(crate) fn new_file(folder: &Path, path: &Path) -> io::Result<File> {
     let file = new_private_file(path)?;
     own(folder, &file)?;
     Ok(file)
 }
 
-/// Makes a file of the folder's owner with these bytes safely on the disk, in the place of what a process that was killed
-/// left behind. Whoever calls holds a lock.
+/// Creates a file with these bytes, owned by the folder's owner and synced to disk; replaces what a killed process left
+/// behind. The caller holds a lock.
 pub(crate) fn write_new_file(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -152,7 +153,7 @@ pub(crate) fn write_new_file(folder: &Path, path: &Path, bytes: &[u8]) -> io::Re
     file.sync_all()
 }
 
-/// Makes an empty file that nobody but this process's user can read. Never follows a link.
+/// Creates an empty file that only this process's user can read. Never follows a link.
 pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -161,7 +162,7 @@ pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The administrator who changes a service's files must not take them away from the service.
+/// An administrator who changes a service's files must leave the service its access.
 #[cfg(unix)]
 fn own(folder: &Path, file: &File) -> io::Result<()> {
     let owner = fs::metadata(folder)?;
@@ -169,7 +170,7 @@ fn own(folder: &Path, file: &File) -> io::Result<()> {
     if metadata.uid() != owner.uid() {
         std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))?;
     }
-    // An odd umask may have taken bits away that the owner needs.
+    // An unusual umask may have removed permissions that the owner needs.
     if metadata.mode() & 0o7777 != 0o600 {
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
     }
@@ -181,23 +182,23 @@ fn own(_folder: &Path, _file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// One writer at a time. The lock goes when the file is closed, so a killed process leaves none behind.
+/// One writer at a time. The lock is released when the file is closed, so a killed process leaves none behind.
 fn lock(folder: &Path, lock_file: &str) -> Result<File, String> {
     let path = folder.join(lock_file);
     let unwritable = |error: io::Error| {
         format!(
-            "The data directory {} cannot be written: {error}. Permit it, or choose another with SEALGATE_DATA_DIR.",
+            "The data directory {} cannot be written: {error}. Make it writable, or choose another with SEALGATE_DATA_DIR.",
             folder.display()
         )
     };
-    // Looked at before it is opened: opening a pipe would wait for its reader.
+    // Checked before it is opened: opening a pipe would wait for its reader.
     if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
         return Err(format!(
-            "The lock {} is not a file. Remove what has its name, then try again.",
+            "The lock {} is not a file. Remove whatever has that name, then try again.",
             path.display()
         ));
     }
-    // Only a file that was made here gets an owner: what else has that name may be a link to anybody's.
+    // Only a newly created file gets an owner: an existing one may be a link to any file.
     let file = match new_file(folder, &path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             OpenOptions::new().write(true).open(&path)
@@ -215,7 +216,7 @@ fn lock(folder: &Path, lock_file: &str) -> Result<File, String> {
             }
             Err(TryLockError::WouldBlock) => {
                 return Err(format!(
-                    "Another process has held the lock {} for {} s. End it, then try again.",
+                    "Another process has held the lock {} for {} s. Stop it, then try again.",
                     path.display(),
                     PATIENCE.as_secs()
                 ));
@@ -224,7 +225,7 @@ fn lock(folder: &Path, lock_file: &str) -> Result<File, String> {
     }
 }
 
-/// A path as a shell takes it for one word.
+/// A path quoted as one shell word.
 pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);

@@ -1,5 +1,5 @@
-//! Base64 and hexadecimal (RFC 4648) as the doors speak it: strict, except that white space around and inside is forgiven when decoding
-//! data, because command-line tools wrap their lines.
+//! Base64 and hexadecimal (RFC 4648) for all public interfaces: strict, except that data may contain white space, because
+//! command-line tools wrap their lines.
 
 use crate::Error;
 
@@ -17,7 +17,7 @@ pub(crate) fn decode_base64(text: &str) -> Result<Vec<u8>, Error> {
     if !text.bytes().any(|byte| byte.is_ascii_whitespace()) {
         return Err(Error::Decrypt);
     }
-    // No larger than the text: it may be a stranger's.
+    // No larger than the text, which may come from an attacker.
     let mut packed = Vec::with_capacity(text.len());
     packed.extend(text.bytes().filter(|byte| !byte.is_ascii_whitespace()));
     let decoded = base64_simd::STANDARD.decode_inplace(&mut packed);
@@ -36,12 +36,12 @@ pub(crate) fn encode_url(bytes: &[u8]) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
 }
 
-/// URL-safe alphabet without padding; anything not canonical is refused.
+/// URL-safe alphabet without padding; rejects anything that is not canonical.
 pub(crate) fn decode_url(text: &str) -> Option<Vec<u8>> {
     base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()
 }
 
-/// Whether `decode_url` would read it.
+/// Whether `decode_url` would accept it.
 pub(crate) fn is_canonical_url(text: &str) -> bool {
     base64_simd::URL_SAFE_NO_PAD.check(text.as_bytes()).is_ok()
 }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_canonical_encoding_is_read() {
+    fn only_the_canonical_encoding_is_accepted() {
         assert_eq!(decode_base64("AAE=").unwrap(), [0, 1]);
         for wrong in ["AAF=", "AAE", "AAE==", "AA E=", "A-E=", "====", "A"] {
             let unspaced = wrong.replace(' ', "");

@@ -1,10 +1,10 @@
-//! Whether a file is still the one that was looked at.
+//! Detects whether a file has changed since it was last checked.
 
 use std::fs::{self, Metadata};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// What changes when a file is written or replaced.
+/// Metadata that changes when a file is written or replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stamp {
     length: u64,
@@ -23,7 +23,7 @@ impl Stamp {
         }
     }
 
-    /// Of the file that has this name now; `None` where there is none.
+    /// The stamp of the file with this name; `None` if there is none.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata))
     }

@@ -1,13 +1,13 @@
-//! Forks of the process that this library is in: no thread of it is inside the library at that moment, so the child finds
-//! every lock free and nothing half-changed. This covers our locks, and those of OpenSSL, SQLite and the standard library.
+//! Fork safety: when the host process forks, no thread is inside the library, so the child finds every lock free and
+//! nothing half-changed. This covers our locks, and those of OpenSSL, SQLite and the standard library.
 //!
 //! A thread that works for the library is in a [`Section`]. A fork waits until no other thread is in one, and threads that
-//! want to begin one wait for the fork. A section must therefore end on its own: whatever waits for something other than a
-//! thread in a section (a host's callback, a socket, a thread's end) is done [`outside`]. Nothing that takes the host's locks
-//! is called in a section either: it comes [`afterwards`].
+//! want to start one wait for the fork. A section must therefore end on its own: anything that waits for something other
+//! than a thread in a section (a host's callback, a socket, the end of a thread) runs [`outside`]. Code that takes the
+//! host's locks is not called in a section either: it runs [`afterwards`].
 //!
-//! `ffi` has the system call [`before_fork`] and its counterparts. Without them (a program in Rust that forks) sections only
-//! count.
+//! `ffi` registers [`before_fork`] and its counterparts with the system. Without them (a Rust program that forks) sections
+//! have no effect except counting.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -21,18 +21,18 @@ use std::time::{Duration, Instant};
 
 use crate::base::sync::lock;
 
-/// Threads are counted in places of their own, up to so many: one number for all would go from processor to processor.
+/// Up to this many threads are counted in separate slots: a single counter would bounce between processors.
 const PLACES: usize = 16;
-/// How long a fork waits. What takes longer than that may leave a lock closed in the child, as it would without us.
+/// How long a fork waits. If it takes longer, a lock may stay locked in the child, as it could without this module.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many threads are in a section. Alone in its cache lines.
+/// How many threads are in a section. On its own cache lines.
 #[repr(align(128))]
 struct Place(AtomicUsize);
 
 static INSIDE: [Place; PLACES] = [const { Place(AtomicUsize::new(0)) }; PLACES];
 static IS_FORKING: AtomicBool = AtomicBool::new(false);
-/// Held by the thread that forks, from before until after.
+/// Held by the forking thread from before the fork until after it.
 static TURN: Mutex<()> = Mutex::new(());
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
@@ -41,18 +41,18 @@ type Work = Box<dyn FnOnce()>;
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static PLACE: Cell<usize> = const { Cell::new(usize::MAX) };
-    /// Whether this thread is the one that forks.
+    /// Whether this thread is forking.
     static FORKS_NOW: Cell<bool> = const { Cell::new(false) };
     static HELD: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
     static LATER: RefCell<VecDeque<Work>> = const { RefCell::new(VecDeque::new()) };
     static CATCHES_UP: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While it lives, this thread does not see a fork by another one. Sections nest.
+/// While it exists, no other thread can fork the process. Sections nest.
 #[must_use]
 pub(crate) struct Section(PhantomData<*const ()>);
 
-/// Begins a section; waits while the process is being forked.
+/// Starts a section; waits while the process is being forked.
 pub(crate) fn section() -> Section {
     let depth = DEPTH.get();
     if depth == 0 {
@@ -73,7 +73,7 @@ impl Drop for Section {
     }
 }
 
-/// Does something for which a fork by another thread need not wait. No lock is held meanwhile.
+/// Runs work that a fork by another thread need not wait for. No lock is held during it.
 pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
     struct Back(usize);
     impl Drop for Back {
@@ -91,29 +91,29 @@ pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Does something once this thread is in no section any more, so that no lock is held; at once where that is so already.
+/// Runs work once this thread has left all sections, so that no lock is held; at once if it is in none.
 pub(crate) fn afterwards(work: impl FnOnce() + 'static) {
     if DEPTH.get() == 0 {
         return work();
     }
-    // A thread that is ending has no place for it.
+    // A thread that is exiting has no queue.
     let _ = LATER.try_with(|later| later.borrow_mut().push_back(Box::new(work)));
 }
 
-/// Does now what was left for [`afterwards`]. No lock is held meanwhile.
+/// Runs the work deferred by [`afterwards`] now. No lock is held during it.
 pub(crate) fn settle() {
     if LATER.try_with(|later| later.borrow().is_empty()) == Ok(false) {
         outside(|| ());
     }
 }
 
-/// How often this process and those that it comes from have been forked off, as far as the system told us: what was begun
-/// under another number is the parent's.
+/// How often this process and its ancestors were forked, as far as reported by the system: anything started under another
+/// number belongs to the parent.
 pub(crate) fn forks() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
-/// The process that something belongs to.
+/// The process that owns something.
 pub(crate) struct Owner(AtomicU32);
 
 impl Owner {
@@ -121,14 +121,14 @@ impl Owner {
         Owner(AtomicU32::new(process::id()))
     }
 
-    /// Whether this process took it over from the one that it was forked from, by this call.
+    /// Whether this process inherited it by a fork; this call then takes it over.
     pub(crate) fn changed(&self) -> bool {
         let now = process::id();
         self.0.swap(now, Ordering::AcqRel) != now
     }
 }
 
-/// Waits until no other thread is in a section, and keeps all from beginning one.
+/// Waits until no other thread is in a section, and prevents new ones.
 pub(crate) fn before_fork() {
     let turn = lock(&TURN);
     FORKS_NOW.set(true);
@@ -146,18 +146,18 @@ pub(crate) fn before_fork() {
             tries += 1;
         }
     }
-    // A thread that is ending has no place for it, and keeps nobody waiting.
+    // A thread that is exiting has no storage for it, and blocks nobody.
     let _ = HELD.try_with(|held| *held.borrow_mut() = Some(turn));
 }
 
-/// The end of what [`before_fork`] began, in the parent.
+/// Ends what [`before_fork`] started, in the parent.
 pub(crate) fn after_fork() {
     IS_FORKING.store(false, Ordering::SeqCst);
     FORKS_NOW.set(false);
     let _ = HELD.try_with(|held| held.borrow_mut().take());
 }
 
-/// The same in the child, which has this thread only.
+/// The same in the child, which has only this thread.
 pub(crate) fn after_fork_in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     let own = (DEPTH.get() > 0).then(place);
@@ -183,7 +183,7 @@ fn place() -> usize {
 fn count_in() {
     let place = &INSIDE[place()].0;
     loop {
-        // Both this and the fork first write and then read what the other writes: one of them sees the other.
+        // Both this thread and the fork write first and then read what the other writes: one of them sees the other.
         place.fetch_add(1, Ordering::SeqCst);
         if !IS_FORKING.load(Ordering::SeqCst) || FORKS_NOW.get() {
             return;
@@ -197,7 +197,7 @@ fn count_out() {
     INSIDE[place()].0.fetch_sub(1, Ordering::Release);
 }
 
-/// Does what was left for later, in its order. What is added meanwhile comes last, also where that happens in one of them.
+/// Runs the deferred work in order. Work added meanwhile runs last, even if it is added by deferred work.
 fn catch_up() {
     let next = || {
         let taken = LATER.try_with(|later| later.borrow_mut().pop_front());
@@ -207,7 +207,7 @@ fn catch_up() {
         return;
     }
     while let Some(work) = next() {
-        // It may run while a panic unwinds, and a second one would end the process.
+        // This may run while a panic unwinds, and a second panic would abort the process.
         let _ = catch_unwind(AssertUnwindSafe(work));
     }
     CATCHES_UP.set(false);
@@ -220,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    // The counters are the process's: these tests would see each other's.
+    // The counters are per process: concurrent tests would see each other's.
     static ALONE: Mutex<()> = Mutex::new(());
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
             move || {
                 let section = section();
                 entered.send(()).unwrap();
-                // What is done outside keeps nobody waiting.
+                // Work outside blocks nobody.
                 outside(|| goes_on.recv().unwrap());
                 thread::sleep(Duration::from_millis(20));
                 ended.store(true, Ordering::SeqCst);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_afterwards_comes_when_the_outermost_section_ends() {
+    fn deferred_work_runs_when_the_outermost_section_ends() {
         let done = Arc::new(Mutex::new(Vec::new()));
         let note = |number: u32| {
             let done = done.clone();
@@ -281,7 +281,7 @@ mod tests {
         before_fork();
         INSIDE[(place() + 1) % PLACES]
             .0
-            .fetch_add(1, Ordering::SeqCst); // a thread of the parent's
+            .fetch_add(1, Ordering::SeqCst); // a thread of the parent
         after_fork_in_child();
         assert_eq!(forks(), before + 1);
         before_fork();

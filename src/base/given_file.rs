@@ -1,6 +1,6 @@
-//! The one rule for files with secrets that somebody else made for us, such as a TLS key or a container's secrets, and for
-//! logs that were there before: what others can change is refused, what others can read is worth a warning. For files that
-//! are made here, `data_dir` has the stricter rule.
+//! The single rule for files with secrets that others created for us, such as a TLS key or a container's secrets, and for
+//! existing logs: a file that others can change is refused; one that others can read causes a warning. Files that we
+//! create follow the stricter rule in `data_dir`.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use crate::base::data_dir::shell_word;
 
-/// Refuses what others can change, with the command that mends it, as the end of a sentence that begins with the path. What
-/// others can only read gets a warning of the same form. What is no file, such as a shell's `<(...)`, is nobody else's.
+/// Refuses a file that others can change, with the command to fix it, as the end of a sentence that starts with the path.
+/// If others can only read it, returns a warning of the same form. Anything other than a regular file, such as a shell's
+/// `<(...)`, is accepted.
 #[cfg(unix)]
 pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<Option<String>, String> {
     use rustix::process::{getegid, geteuid, getgroups};
@@ -21,21 +22,21 @@ pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<Option<String>, 
     let (mode, word) = (metadata.mode() & 0o7777, shell_word(path));
     if mode & 0o022 != 0 {
         return Err(format!(
-            "can be changed by other users (mode {mode:04o}), so it cannot be trusted. Mend it with: chmod go-w {word}"
+            "can be changed by other users (mode {mode:04o}), so it cannot be trusted. Fix it with: chmod go-w {word}"
         ));
     }
     let user = geteuid();
-    // The administrator handles the files of services.
+    // Services' files are managed by the administrator.
     let is_strangers = !user.is_root() && ![0, user.as_raw()].contains(&metadata.uid());
     if is_strangers && mode & 0o200 != 0 {
         return Err(format!(
-            "belongs to another user ({}), who can change it, so it cannot be trusted. Mend it with: chown {} {word}",
+            "belongs to another user ({}), who can change it, so it cannot be trusted. Fix it with: chown {} {word}",
             metadata.uid(),
             user.as_raw()
         ));
     }
     let looser = check_folders(path)?;
-    // That is how a service without root's rights gets a file of root's: through a group (Debian's ssl-cert).
+    // An unprivileged service gets access to a root-owned file this way: through a group (Debian's ssl-cert).
     let is_lent = metadata.uid() == 0
         && !user.is_root()
         && (getegid().as_raw() == metadata.gid()
@@ -47,7 +48,7 @@ pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<Option<String>, 
         (false, false) => return Ok(looser),
     };
     Ok(Some(format!(
-        "can be read by {readers} (mode {mode:04o}). Unless that is meant, take it away with: chmod {} {word}",
+        "can be read by {readers} (mode {mode:04o}). Unless that is intended, fix it with: chmod {} {word}",
         if is_lent { "640" } else { "600" }
     )))
 }
@@ -57,8 +58,8 @@ pub(crate) fn check(_path: &Path, _metadata: &Metadata) -> Result<Option<String>
     Ok(None)
 }
 
-/// The same of a file without secrets that decides what is done, such as a settings file: what its owner or its group can
-/// change is their business, what every user can change is nobody's.
+/// The same for a file without secrets that controls behaviour, such as a settings file: its owner and group may change
+/// it, but a world-writable file is refused.
 #[cfg(unix)]
 pub(crate) fn check_open(path: &Path, metadata: &Metadata) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt;
@@ -69,7 +70,7 @@ pub(crate) fn check_open(path: &Path, metadata: &Metadata) -> Result<(), String>
     let mode = metadata.mode() & 0o7777;
     if mode & 0o002 != 0 {
         return Err(format!(
-            "can be changed by every user (mode {mode:04o}), so it cannot be trusted. Mend it with: chmod o-w {}",
+            "can be changed by every user (mode {mode:04o}), so it cannot be trusted. Fix it with: chmod o-w {}",
             shell_word(path)
         ));
     }
@@ -81,9 +82,8 @@ pub(crate) fn check_open(_path: &Path, _metadata: &Metadata) -> Result<(), Strin
     Ok(())
 }
 
-/// What is in a folder that others can change may be replaced by them, and so may the folders in it: those that the path
-/// names, and those that each link leads through. In one with the sticky bit, such as /tmp, they can only replace what is
-/// theirs.
+/// Others can replace files in a folder that they can write to, including the folders in it: those on the path, and those
+/// that each link leads through. In a folder with the sticky bit, such as /tmp, they can replace only their own files.
 #[cfg(unix)]
 fn check_folders(path: &Path) -> Result<Option<String>, String> {
     use std::os::unix::fs::MetadataExt;
@@ -100,14 +100,14 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
         let word = shell_word(&folder);
         if mode & 0o002 != 0 {
             return Err(format!(
-                "is in a folder in which every user can replace it (mode {mode:04o}). Mend it with: chmod o-w {word}"
+                "is in a folder in which every user can replace it (mode {mode:04o}). Fix it with: chmod o-w {word}"
             ));
         }
-        // A group of the user's own has nobody else in it.
+        // A user's private group has no other members.
         let own = rustix::process::getegid().as_raw();
         if holds_it && ![0, own].contains(&metadata.gid()) {
             looser = Some(format!(
-                "is in a folder in which its group can replace it (mode {mode:04o}). Unless that is meant, take it away \
+                "is in a folder in which its group can replace it (mode {mode:04o}). Unless that is intended, fix it \
                  with: chmod g-w {word}"
             ));
         }
@@ -115,11 +115,11 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
     Ok(looser)
 }
 
-/// The folders of a path, the nearest first, which holds what the path names; then, wherever one of its parts is a link, those
-/// of what it leads to.
+/// The folders on a path, innermost first, each with whether it directly holds the named file; then, for each link among
+/// its parts, those of the link's target.
 #[cfg(unix)]
 fn folders_on_the_way(path: &Path) -> Vec<(PathBuf, bool)> {
-    /// As the system's own (ELOOP).
+    /// The same limit as the system's (ELOOP).
     const MOST_LINKS: usize = 40;
 
     let mut folders = Vec::new();
@@ -141,7 +141,8 @@ fn folders_on_the_way(path: &Path) -> Vec<(PathBuf, bool)> {
     folders
 }
 
-/// The warning of a file that is there, for whoever looks at settings; what is refused is found when it is opened.
+/// The warning for an existing file, for commands that check settings; a file that is refused is reported when it is
+/// opened.
 pub(crate) fn warning(setting: &str, path: &Path) -> Option<String> {
     let metadata = path.metadata().ok()?;
     let end = check(path, &metadata).ok()??;

@@ -1,4 +1,4 @@
-//! Keys and ids that follow from a key: HKDF-SHA256, OpenSSL's.
+//! Derivation of keys and ids from a key: OpenSSL's HKDF-SHA256.
 
 use openssl::error::ErrorStack;
 use openssl::md::Md;

@@ -1,11 +1,11 @@
-//! Small rules of HTTP's grammar that several rooms go by.
+//! Parts of HTTP's grammar that several modules use.
 
-/// Whether a text is a token (RFC 9110, section 5.6.2), as the names of header fields are.
+/// Whether a text is a token (RFC 9110, section 5.6.2), like the names of header fields.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| TOKEN[usize::from(byte)])
 }
 
-/// Which bytes a token may have.
+/// The bytes allowed in a token.
 const TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_have_no_separators() {
+    fn tokens_contain_no_separators() {
         assert!(is_token("!#$%&'*+-.^_`|~09azAZ"));
         for text in [
             "", "a b", "a\t", "a:", "(a", "a\"", "ä", "a\u{7f}", "a@b", "[", "]", "{", "}", "/",

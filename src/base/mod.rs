@@ -1,4 +1,5 @@
-//! The ground floor: what every room may need and none owns. It knows nothing of tokens, keys, users or HTTP's routes.
+//! The lowest layer: code that every module may use and no other module owns. It knows nothing about tokens, keys, users
+//! or HTTP routes.
 
 pub(crate) mod address;
 pub(crate) mod binary;

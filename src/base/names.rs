@@ -2,15 +2,15 @@
 
 use crate::Error;
 
-/// Whether a username is acceptable: 1 to 256 characters, none of them a control character.
+/// Whether a username is valid: 1 to 256 characters, none of them a control character.
 pub fn valid_subject(name: &str) -> bool {
-    // Whatever the characters, a name longer than 256 times the longest character has too many.
+    // A name with more bytes than 256 of the longest characters has too many characters.
     (1..=1024).contains(&name.len())
         && name.chars().count() <= 256
         && !name.chars().any(char::is_control)
 }
 
-/// The error of a username that is not acceptable.
+/// Returns an error for an invalid username.
 pub(crate) fn check_subject(name: &str) -> Result<(), Error> {
     if valid_subject(name) {
         return Ok(());
@@ -20,7 +20,7 @@ pub(crate) fn check_subject(name: &str) -> Result<(), Error> {
     ))
 }
 
-/// Whether a scope is well-formed (RFC 6749, section 3.3): names of printable ASCII with single spaces between; may be
+/// Whether a scope is well-formed (RFC 6749, section 3.3): names of printable ASCII separated by single spaces; may be
 /// empty.
 pub fn valid_scope(scope: &str) -> bool {
     scope.len() <= 1024
@@ -33,13 +33,13 @@ pub fn valid_scope(scope: &str) -> bool {
             }))
 }
 
-/// What was asked for, at most what is permitted; all of it where nothing was asked.
+/// The requested scope if it is permitted; the whole permitted scope if none was requested.
 pub(crate) fn narrow_scope<'a>(asked: &'a str, permitted: &'a str) -> Result<&'a str, Error> {
     if asked.is_empty() {
         return Ok(permitted);
     }
     let offered = |name: &str| permitted.split(' ').any(|known| known == name);
-    // An empty name is what two spaces have between them.
+    // Two spaces in a row give an empty name.
     if asked
         .split(' ')
         .all(|name| !name.is_empty() && offered(name))
@@ -47,6 +47,6 @@ pub(crate) fn narrow_scope<'a>(asked: &'a str, permitted: &'a str) -> Result<&'a
         return Ok(asked);
     }
     Err(Error::InvalidInput(format!(
-        "The scope can be some of: {permitted}."
+        "The scope must be a subset of: {permitted}."
     )))
 }

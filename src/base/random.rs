@@ -1,10 +1,10 @@
-//! Random bytes, the system's: none are kept, since a fork would give them out twice.
+//! Random bytes from the system; none are buffered, since a fork would duplicate them.
 
 use zeroize::Zeroizing;
 
 use crate::Error;
 
-/// Fills `out` from the system's random generator; a call for each use, nothing is kept.
+/// Fills `out` from the system's random generator with one call per use.
 pub(crate) fn random(out: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(out).map_err(|_| Error::Crypto("the system's random generator failed"))
 }

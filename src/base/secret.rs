@@ -1,4 +1,4 @@
-//! Bytes that must not be seen: wiped when dropped, never printed.
+//! Secret bytes: wiped on drop, never printed.
 
 use std::fmt;
 use std::fs::File;
@@ -13,18 +13,17 @@ use zeroize::Zeroize;
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Takes the bytes over; they are wiped when the `Secret` is dropped.
+    /// Takes ownership of the bytes; they are wiped when the `Secret` is dropped.
     pub fn new(bytes: Vec<u8>) -> Self {
         Secret(bytes)
     }
 
-    /// All of a file, unless it has more than `most` bytes: then `None`. The file may be a pipe, but not one that never
-    /// ends.
+    /// Reads a whole file; `None` if it has more than `most` bytes. The file may be a pipe, but not one that never ends.
     ///
     /// # Errors
-    /// What the system says where it cannot be read.
+    /// The system's error if it cannot be read.
     pub fn read(file: File, most: usize) -> io::Result<Option<Self>> {
-        // Room for all of it: bytes that move to a larger place leave unwiped copies behind.
+        // Reserve all of it: reallocation would leave unwiped copies behind.
         let size = usize::try_from(file.metadata()?.len()).unwrap_or(most);
         let mut secret = Secret::new(Vec::with_capacity(size.min(most) + 2));
         file.take(most as u64 + 1).read_to_end(&mut secret.0)?;
@@ -39,12 +38,12 @@ impl Secret {
     /// The bytes as text.
     ///
     /// # Errors
-    /// Where they are not UTF-8.
+    /// If they are not UTF-8.
     pub fn expose_str(&self) -> Result<&str, std::str::Utf8Error> {
         std::str::from_utf8(&self.0)
     }
 
-    /// Gives the bytes to the caller, who now has to wipe them.
+    /// Returns the bytes to the caller, who now has to wipe them.
     pub fn into_vec(mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)
     }
@@ -62,14 +61,14 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        // What a vector no longer counts as its own may be secret too.
+        // A vector's spare capacity may hold secret bytes too.
         self.0.resize(self.0.capacity(), 0);
         wipe(&mut self.0);
     }
 }
 
-/// Overwrites `bytes` so that no optimisation leaves it out. Eight bytes at a time: one at a time, a large plaintext would
-/// take longer to wipe than to open.
+/// Overwrites `bytes` in a way that the optimiser cannot remove. Works on eight bytes at a time: byte by byte, wiping a
+/// large plaintext would take longer than opening it.
 pub(crate) fn wipe(bytes: &mut [u8]) {
     let (head, words, tail) = bytemuck::pod_align_to_mut::<u8, u64>(bytes);
     head.zeroize();
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wiping_leaves_no_byte_wherever_it_begins_and_ends() {
+    fn wiping_leaves_no_byte_at_any_alignment() {
         for length in 0..70 {
             for start in 0..length {
                 let mut bytes = [7; 70];
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_byte_of_it() {
+    fn debug_shows_no_byte() {
         let shown = format!("{:?}", Secret::from("hunter2hunter2"));
         assert_eq!(shown, "Secret(14 bytes)");
     }

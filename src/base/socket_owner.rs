@@ -1,20 +1,21 @@
-//! Whose process holds the other end of a connection within this machine, as the kernel knows it.
+//! Which user owns the process at the other end of a local connection, according to the kernel.
 //!
-//! `sock_diag` looks one TCP connection up in microseconds. Where a sandbox permits no netlink sockets, /proc/net is read,
-//! which takes milliseconds. A socket keeps the user who made it, also when it is handed to a process of another user.
+//! `sock_diag` looks up one TCP connection in microseconds. If a sandbox forbids netlink sockets, /proc/net is read
+//! instead, which takes milliseconds. A socket keeps the user that created it, even when it is passed to another user's
+//! process.
 
-/// Whose the process at the other end is.
+/// The owner of the process at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// It runs as the user that this process runs as.
+    /// It runs as the same user as this process.
     SameUser,
-    /// It does not, or it is gone, or in another network namespace.
+    /// It runs as another user, has exited, or is in another network namespace.
     Another,
-    /// The system does not say.
+    /// The system does not report it.
     Unknown,
 }
 
-/// The owner of a socket that a process of this user made.
+/// The owner of a socket that was created by a process of this user.
 #[cfg(unix)]
 pub(crate) fn owner(user: u32) -> Owner {
     let own = rustix::process::geteuid().as_raw();
@@ -32,7 +33,7 @@ pub(crate) fn owner(_user: u32) -> Owner {
     Owner::Unknown
 }
 
-/// Whether this process's own user can be told from others.
+/// Whether this process's user can be distinguished from others.
 pub(crate) fn knows_own_user() -> bool {
     #[cfg(unix)]
     return owner(rustix::process::geteuid().as_raw()) == Owner::SameUser;
@@ -40,7 +41,7 @@ pub(crate) fn knows_own_user() -> bool {
     return false;
 }
 
-/// Whether this is the user that the kernel reports for all those who have no number in this user namespace.
+/// Whether this is the overflow user, which the kernel reports for all users without a number in this user namespace.
 #[cfg(unix)]
 fn stands_for_many(user: u32) -> bool {
     let overflow = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
@@ -78,15 +79,15 @@ mod linux {
 
     use super::{Owner, owner};
 
-    /// Reading /proc/net takes no longer than this, however many connections the machine has.
+    /// Reading /proc/net may take at most this long, however many connections the machine has.
     const PATIENCE: Duration = Duration::from_millis(250);
-    /// Connected, or only its sending half closed (RFC 9293, section 3.3.2), by the kernel's numbers. A socket in another
-    /// state has no process, or its process has not connected yet.
+    /// Connected, or with only its sending half closed (RFC 9293, section 3.3.2), as the kernel's state numbers. A socket
+    /// in another state has no process, or its process has not connected yet.
     const HELD: [u8; 3] = [1, 4, 5];
     const SOCK_DIAG_BY_FAMILY: u16 = 20;
     const NLMSG_ERROR: u16 = 2;
     const IPPROTO_TCP: u8 = 6;
-    /// The loopback interface's number in every network namespace: it finds sockets that are bound to it too.
+    /// The loopback interface's number in every network namespace: it also finds sockets that are bound to it.
     const LOOPBACK: u32 = 1;
 
     /// The owner of `peer`'s socket in the connection between `peer` and `own`.
@@ -96,13 +97,13 @@ mod linux {
         found.map_or(Owner::Unknown, |user| user.map_or(Owner::Another, owner))
     }
 
-    /// Whether the system answers such questions at all.
+    /// Whether the system answers such queries at all.
     pub(crate) fn can_ask() -> bool {
         let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
         of_connection(nobody, nobody) != Owner::Unknown
     }
 
-    /// A connection: where it comes from and goes to. IPv4 inside IPv6 is IPv4.
+    /// A connection's source and destination. IPv4 mapped into IPv6 is treated as IPv4.
     struct Ends {
         from: (IpAddr, u16),
         to: (IpAddr, u16),
@@ -116,7 +117,7 @@ mod linux {
             }
         }
 
-        /// inet_diag_sockid of linux/inet_diag.h, up to the interface; `v6`: as of an IPv6 socket.
+        /// inet_diag_sockid of linux/inet_diag.h, up to the interface; `v6`: for an IPv6 socket.
         fn id(&self, v6: bool) -> Vec<u8> {
             let mut id = [self.from.1.to_be_bytes(), self.to.1.to_be_bytes()].concat();
             for (ip, _) in [self.from, self.to] {
@@ -127,7 +128,7 @@ mod linux {
             id
         }
 
-        /// How a line of /proc/net/tcp, or of tcp6, shows both ends.
+        /// Both ends as written in a line of /proc/net/tcp, or of tcp6.
         fn columns(&self, v6: bool) -> [String; 2] {
             [self.from, self.to].map(|(ip, port)| {
                 let octets = octets(ip, v6);
@@ -158,7 +159,7 @@ mod linux {
         )?;
         send(&socket, &question(ends), SendFlags::empty())?;
         let mut answer = [0; 1024];
-        // The kernel has answered before `send` came back.
+        // The kernel has answered before `send` returns.
         let (read, _) = recv(&socket, &mut answer, RecvFlags::DONTWAIT)?;
         user_in(&answer[..read], ends).ok_or(Errno::PROTO)?
     }
@@ -199,7 +200,7 @@ mod linux {
         }
         let (state, id) = (*answer.get(17)?, answer.get(20..56)?);
         let (user, inode) = (word(80)?, word(84)?);
-        // A lookup falls back on sockets that listen on the port.
+        // A lookup falls back to sockets that listen on the port.
         let same = id == ends.id(false) || id == ends.id(true);
         Some(Ok(
             (same && HELD.contains(&state) && inode != 0).then_some(user)
@@ -231,7 +232,7 @@ mod linux {
         Ok(None)
     }
 
-    /// `None`: the line is another socket's.
+    /// `None`: the line is for another socket.
     fn user_in_line(line: &str, ends: &[String; 2]) -> Option<Option<u32>> {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [_, from, to, state, _, _, _, user, _, inode, ..] = fields[..] else {
@@ -257,7 +258,7 @@ mod linux {
             assert_eq!(
                 user,
                 proc_net(ends, Duration::from_secs(20)).expect("/proc/net"),
-                "they differ"
+                "the results differ"
             );
             user
         }
@@ -275,17 +276,17 @@ mod linux {
                 let ends = Ends::new(peer, to);
                 assert_eq!(found(&ends), Some(own), "{address}");
                 assert_eq!(of_connection(peer, to), Owner::SameUser);
-                // Either end is a socket; a listening one is not the client's.
+                // Either end has a socket; a listening one is not the client's.
                 assert_eq!(found(&Ends::new(to, peer)), Some(own));
                 let other = SocketAddr::new(peer.ip(), peer.port() ^ 1);
                 assert_eq!(found(&Ends::new(to, other)), None);
                 assert_eq!(of_connection(to, other), Owner::Another);
                 client.shutdown(std::net::Shutdown::Write).unwrap();
-                assert_eq!(found(&ends), Some(own), "it still reads");
+                assert_eq!(found(&ends), Some(own), "half closed, still reading");
                 drop(client);
                 assert_eq!(found(&ends), None, "closed");
                 drop(server);
-                assert_eq!(found(&ends), None, "its port rests");
+                assert_eq!(found(&ends), None, "TIME_WAIT");
             }
         }
 
@@ -303,7 +304,7 @@ mod linux {
         }
 
         #[test]
-        fn answers_that_say_nothing_are_no_answer() {
+        fn malformed_answers_are_ignored() {
             let ends = Ends::new(
                 SocketAddr::from(([127, 0, 0, 1], 1)),
                 SocketAddr::from(([127, 0, 0, 1], 2)),

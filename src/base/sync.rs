@@ -1,13 +1,13 @@
-//! Locks that a panic elsewhere does not take away. `fork` sees to it that a forked child finds them free.
+//! Locks that survive a panic elsewhere. `fork` ensures that a forked child finds them free.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// Locks, whatever happened to an earlier holder: nothing in this crate leaves what it has locked half-changed.
+/// Locks even if an earlier holder panicked: code in this crate never leaves locked data half-changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The same, unless somebody holds it just now.
+/// The same, unless another thread holds it.
 pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Err(TryLockError::Poisoned(held)) => Some(held.into_inner()),
@@ -15,19 +15,19 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// One at a time, in the order in which they came: a mutex lets whoever holds it have it again before those who wait.
+/// A fair lock, granted in order of arrival: a mutex lets its last holder lock it again ahead of waiting threads.
 #[derive(Default)]
 pub(crate) struct Turns {
-    /// How many have come, and how many are done.
+    /// How many turns were requested, and how many have ended.
     count: Mutex<(u64, u64)>,
     done: Condvar,
 }
 
-/// The right to be the one; ends when dropped.
+/// The holder's turn; ends when dropped.
 pub(crate) struct Turn<'t>(&'t Turns);
 
 impl Turns {
-    /// Waits until all who came before are done.
+    /// Waits until all earlier turns have ended.
     pub(crate) fn wait(&self) -> Turn<'_> {
         let mut count = lock(&self.count);
         let mine = count.0;

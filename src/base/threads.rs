@@ -1,4 +1,4 @@
-//! Threads of the library in a process that is the host's: none of them ever takes one of the host's signals.
+//! The library's threads in a host process: none of them ever receives the host's signals.
 
 use std::cell::Cell;
 use std::io;
@@ -8,7 +8,7 @@ thread_local! {
     static OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Starts a thread that is deaf to signals from its first instruction on.
+/// Starts a thread that blocks signals from its first instruction on.
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
@@ -25,10 +25,10 @@ pub(crate) fn is_ours() -> bool {
     OURS.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Does something with all signals blocked but those that the thread itself causes by a fault (SEGV, BUS, FPE, ILL,
-/// TRAP). Threads that are started meanwhile, here or by them, stay so.
+/// Runs work with all signals blocked except those that the thread itself causes by a fault (SEGV, BUS, FPE, ILL, TRAP).
+/// Threads started meanwhile, here or by them, inherit this.
 ///
-/// A SIGPIPE that one of these threads causes stays with it and ends with it.
+/// A SIGPIPE that such a thread causes stays pending for it and disappears with it.
 #[cfg(unix)]
 pub(crate) fn deaf<T>(work: impl FnOnce() -> T) -> T {
     use nix::sys::signal::{SigSet, SigmaskHow, Signal};
@@ -36,7 +36,7 @@ pub(crate) fn deaf<T>(work: impl FnOnce() -> T) -> T {
     struct Restore(SigSet);
     impl Drop for Restore {
         fn drop(&mut self) {
-            // Cannot fail: it was the mask before.
+            // Cannot fail: this was the mask before.
             let _ = self.0.thread_set_mask();
         }
     }
@@ -50,7 +50,7 @@ pub(crate) fn deaf<T>(work: impl FnOnce() -> T) -> T {
     ] {
         blocked.remove(synchronous);
     }
-    // Fails only where it is told something else than to block.
+    // Fails only for an invalid operation.
     let _restore = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK).map(Restore);
     work()
 }

@@ -1,8 +1,8 @@
 //! The original program's encryption: AES-CBC with PKCS#7 padding under one fixed key and IV. For compatibility only.
 //!
-//! What is wrong with it: nothing authenticates the data, so a changed ciphertext opens to something else, and an endpoint
-//! that tells "does not open" from "opens" is a padding oracle; and because the IV never changes, equal beginnings of
-//! plaintexts give equal beginnings of ciphertexts. The sealed format has neither fault.
+//! Its weaknesses: nothing authenticates the data, so a modified ciphertext decrypts to something else, and an endpoint
+//! that reveals whether decryption succeeded is a padding oracle; and because the IV never changes, plaintexts with a
+//! common prefix have ciphertexts with a common prefix. The sealed format has neither flaw.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,14 +16,14 @@ use crate::{Error, Secret};
 
 const BLOCK: usize = 16;
 
-/// Whether the original's AES-CBC is spoken (`SEALGATE_CBC`).
+/// How far the original's AES-CBC is supported (`SEALGATE_CBC`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CbcMode {
-    /// Never.
+    /// Not at all.
     Off,
-    /// Old data opens, new data is sealed: for migration.
+    /// Old data can be decrypted, new data is sealed: for migration.
     Open,
-    /// New data is AES-CBC as the original makes it, and old data opens.
+    /// New data is encrypted with AES-CBC like the original, and old data can be decrypted.
     Seal,
 }
 

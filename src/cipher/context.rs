@@ -1,7 +1,7 @@
-//! OpenSSL as this crate uses it: ciphers fetched once, contexts reused per thread.
+//! How this crate uses OpenSSL: ciphers are fetched once, contexts are reused per thread.
 //!
-//! Contexts are per thread and not per key, so that no lock is held across a cryptographic call (a fork in the middle of
-//! one would leave the child with a lock that nobody frees).
+//! Contexts are per thread, not per key, so that no lock is held across a cryptographic call: a fork during the call would
+//! leave the child with a lock that is never released.
 
 use std::cell::RefCell;
 
@@ -12,7 +12,7 @@ use openssl::error::ErrorStack;
 
 use crate::Error;
 
-/// How many keys' expanded schedules a thread keeps for deriving message keys.
+/// How many keys' expanded schedules a thread caches for deriving message keys.
 const KEYED_CONTEXTS: usize = 8;
 
 /// The contexts of one thread.

@@ -1,6 +1,6 @@
 //! Sealing and opening data: the sealed format, version 1, the sealed stream, and the original's AES-CBC.
 //!
-//! Owns what bytes mean. Which key is the newest, and where keys come from, is the ring's business (`keys`).
+//! Owns the meaning of the bytes. Which key is the newest and where keys come from is up to the ring (`keys`).
 
 mod cbc;
 mod context;
@@ -23,9 +23,9 @@ use crate::{Error, Secret};
 
 /// First byte of sealed data, version 1.
 const VERSION: u8 = 0x01;
-/// Version, key id, nonce and tag: how many bytes sealing adds.
+/// Version, key id, nonce and tag: the number of bytes that sealing adds.
 pub const OVERHEAD: usize = HEADER + xaes::NONCE + xaes::TAG;
-/// The largest plaintext of one message, in bytes. GCM allows 64 GiB; this bound is about memory.
+/// The largest plaintext of one message, in bytes. GCM allows 64 GiB; this limit is about memory.
 pub const MAX_PLAINTEXT: usize = 1 << 30;
 
 /// Version and key id: authenticated before the caller's context.
@@ -34,7 +34,7 @@ const KEY_ID: usize = 4;
 const SEALING_INFO: &[u8] = b"sealgate/xaes-256-gcm/v1";
 const KEY_ID_INFO: &[u8] = b"sealgate/key-id/v1";
 
-/// The id of a key that seals data, as it stands in the sealed data.
+/// The id of a data key, as stored in sealed data.
 pub(crate) type DataKeyId = [u8; KEY_ID];
 
 /// A key that seals and opens data with XAES-256-GCM.
@@ -55,8 +55,8 @@ impl DataKey {
         })
     }
 
-    /// The sealing key that belongs to `AES_KEY`. It is derived, never the raw key: AES-CBC with a fixed IV under the
-    /// raw key would let a caller compute the message keys of XAES under it.
+    /// The sealing key for `AES_KEY`. It is derived, never the raw key: AES-CBC with a fixed IV under the raw key would
+    /// let a caller compute the message keys of XAES under it.
     pub(crate) fn from_aes_key(aes_key: &[u8]) -> Result<Self, Error> {
         let mut derived = Zeroizing::new([0; 32]);
         hkdf_sha256(aes_key, SEALING_INFO, &mut *derived)?;
@@ -71,9 +71,8 @@ impl DataKey {
         &self.bytes
     }
 
-    /// Seals `plaintext`.
     pub(crate) fn seal(&self, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
-        // Before any memory is asked for: more than there is would end the process.
+        // Before any memory is allocated: too large an allocation would abort the process.
         check_plaintext_size(plaintext.len())?;
         let mut sealed = zeros(plaintext.len() + OVERHEAD);
         self.seal_into(context, plaintext, &mut sealed)?;
@@ -94,14 +93,14 @@ impl DataKey {
         header[0] = VERSION;
         header[1..].copy_from_slice(&self.id);
         random(nonce)?;
-        let nonce: &[u8; xaes::NONCE] = (&*nonce).try_into().expect("split at its length above");
+        let nonce: &[u8; xaes::NONCE] = (&*nonce).try_into().expect("split at this length above");
         self.xaes
             .seal(nonce, [header, context], plaintext, ciphertext_and_tag)
     }
 
     /// Opens sealed data that names this key.
     pub(crate) fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Secret, Error> {
-        // On failure it is wiped where it is written.
+        // On failure it is wiped in place.
         let mut plaintext = zeros(opened_size(sealed.len()).ok_or(Error::Decrypt)?);
         self.open_into(context, sealed, &mut plaintext)?;
         Ok(Secret::new(plaintext))
@@ -119,20 +118,20 @@ impl DataKey {
         }
         let (header, rest) = sealed.split_at(HEADER);
         let (nonce, ciphertext_and_tag) = rest.split_at(xaes::NONCE);
-        let nonce: &[u8; xaes::NONCE] = nonce.try_into().expect("split at its length above");
+        let nonce: &[u8; xaes::NONCE] = nonce.try_into().expect("split at this length above");
         self.xaes
             .open(nonce, [header, context], ciphertext_and_tag, out)
     }
 }
 
-/// The plaintext's size in sealed data of `sealed` bytes; `None` where it is too short or too long to be any.
+/// The plaintext size for `sealed` bytes of sealed data; `None` if that is too short or too long to be valid.
 pub(crate) fn opened_size(sealed: usize) -> Option<usize> {
     sealed
         .checked_sub(OVERHEAD)
         .filter(|size| *size <= MAX_PLAINTEXT)
 }
 
-/// The key id that sealed data names, damaged and cut data too; `None` where it does not begin like version 1.
+/// The key id in sealed data, even if the rest is damaged or truncated; `None` if it does not start like version 1.
 pub(crate) fn key_id_of(sealed: &[u8]) -> Option<DataKeyId> {
     match sealed {
         [VERSION, a, b, c, d, ..] => Some([*a, *b, *c, *d]),
@@ -140,18 +139,18 @@ pub(crate) fn key_id_of(sealed: &[u8]) -> Option<DataKeyId> {
     }
 }
 
-/// A buffer with room for one byte more, so that a C string can be made of it without a copy.
+/// A buffer with one spare byte, so that it can become a C string without a copy.
 fn zeros(size: usize) -> Vec<u8> {
     let mut buffer = vec![0; size + 1];
     buffer.truncate(size);
     buffer
 }
 
-/// Refuses what is larger than one message may be.
+/// Refuses data that is too large for one message.
 fn check_plaintext_size(size: usize) -> Result<(), Error> {
     if size > MAX_PLAINTEXT {
         return Err(Error::InvalidInput(format!(
-            "The data is larger than one message may be ({} MiB).",
+            "The data exceeds the size limit of one message ({} MiB).",
             MAX_PLAINTEXT >> 20
         )));
     }

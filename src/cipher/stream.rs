@@ -1,9 +1,9 @@
-//! Sealed streams, version 1: data of any size in chunks, sealed and opened in constant memory. No input, no output.
+//! Sealed streams, version 1: data of any size in chunks, sealed and opened in constant memory. Does no I/O.
 //!
 //! The construction is STREAM (Hoang, Reyhanitabar, Rogaway, Vizár: "Online Authenticated-Encryption and its Nonce-Reuse
-//! Misuse-Resistance", 2015): each chunk's nonce has its number and whether it is the last, so that a chunk that is left
-//! out, moved, doubled or added does not open. docs/formats.md has the bytes and the reasons. `stream_chunks` seals and
-//! opens one chunk; what a whole stream is, is decided here.
+//! Misuse-Resistance", 2015): each chunk's nonce contains its number and whether it is the last, so a chunk that is
+//! dropped, moved, duplicated or added does not open. docs/formats.md describes the bytes and the reasons. `stream_chunks`
+//! seals and opens single chunks; this file decides what a whole stream is.
 
 use std::mem;
 
@@ -14,15 +14,15 @@ use crate::Error;
 use crate::base::random::random;
 use crate::base::secret::wipe;
 
-/// First byte of a sealed stream, version 1. Sealed data has another one.
+/// First byte of a sealed stream, version 1. Sealed data starts with a different byte.
 const VERSION: u8 = 0x02;
-/// How much plaintext a chunk has, in bytes; the last one may have less.
+/// Plaintext size of a chunk, in bytes; the last chunk may be shorter.
 pub const STREAM_CHUNK: usize = 64 << 10;
 /// The longest context of a stream, in bytes: it is authenticated with each chunk.
 pub const MAX_STREAM_CONTEXT: usize = 64 << 10;
 
 const SEALED_CHUNK: usize = STREAM_CHUNK + TAG;
-/// 256 TiB, far below where AES-GCM under one key would become weaker.
+/// 256 TiB, far below the point where AES-GCM under one key weakens.
 const MAX_CHUNKS: u64 = 1 << 32;
 
 /// Finds the key that a stream's header names.
@@ -31,16 +31,16 @@ pub(crate) type FindKey = Box<dyn FnOnce(&StreamHeader) -> Result<StreamKey, Err
 /// A stream being sealed or opened, made by [`Gate::seal_stream`](crate::Gate::seal_stream) and
 /// [`Gate::open_stream`](crate::Gate::open_stream).
 ///
-/// Data goes in by [`push`](Self::push) in pieces of any size, and what comes out is written to the caller's buffer;
-/// [`finish`](Self::finish) ends it. What opening gives has been authenticated, chunk by chunk, and stands in its place;
-/// but only `finish` tells whether the end is the true one. Use nothing of a stream for good before that. After a failure
-/// every further call fails in the same way. What it holds is wiped when it is dropped.
+/// Feed data in with [`push`](Self::push) in pieces of any size; output goes to the caller's buffer.
+/// [`finish`](Self::finish) ends the stream. Opened output has been authenticated chunk by chunk and is in its proper
+/// position, but only `finish` verifies that the stream is complete: do not rely on any of the output before that. After a
+/// failure every further call fails in the same way. Internal buffers are wiped on drop.
 pub struct Stream {
     phase: Phase,
     context: Vec<u8>,
-    /// What has come in and is no whole chunk yet, or could be the last one.
+    /// Input that is not a whole chunk yet, or could be the last one.
     pending: Vec<u8>,
-    /// How many chunks are done.
+    /// How many chunks have been processed.
     chunks: u64,
     opening: bool,
 }
@@ -76,21 +76,21 @@ impl Stream {
     fn new(phase: Phase, context: &[u8], opening: bool) -> Result<Self, Error> {
         if context.len() > MAX_STREAM_CONTEXT {
             return Err(Error::InvalidInput(format!(
-                "The context of a stream may have at most {} KiB.",
+                "The context of a stream must be at most {} KiB long.",
                 MAX_STREAM_CONTEXT >> 10
             )));
         }
         Ok(Stream {
             phase,
             context: context.to_vec(),
-            // Never grows: what moves to a larger place leaves unwiped copies behind.
+            // Never grows: reallocation would leave unwiped copies behind.
             pending: Vec::with_capacity(SEALED_CHUNK),
             chunks: 0,
             opening,
         })
     }
 
-    /// How many bytes [`push`](Self::push) writes when it gets `size` bytes now.
+    /// How many bytes [`push`](Self::push) would write now for `size` bytes of input.
     pub fn push_size(&self, size: usize) -> usize {
         let waiting = self.pending.len();
         let (before, size) = match &self.phase {
@@ -102,12 +102,12 @@ impl Stream {
             Phase::Chunks(_) => (0, waiting.saturating_add(size)),
             Phase::Finished | Phase::Failed(_) => return 0,
         };
-        // A chunk is done once something is known to follow it.
+        // A chunk is processed once it is known that more follows.
         let whole = size.saturating_sub(1) / self.chunk_in();
         before.saturating_add(whole.saturating_mul(self.chunk_out()))
     }
 
-    /// How many bytes [`finish`](Self::finish) writes now.
+    /// How many bytes [`finish`](Self::finish) would write now.
     pub fn finish_size(&self) -> usize {
         let waiting = self.pending.len();
         match &self.phase {
@@ -118,12 +118,12 @@ impl Stream {
         }
     }
 
-    /// Takes a piece of the data in and writes what is done to the beginning of `out`; gives how many bytes that are,
-    /// which is what [`push_size`](Self::push_size) says before.
+    /// Accepts a piece of the data, writes the finished output to the start of `out`, and returns the number of bytes
+    /// written, which is what [`push_size`](Self::push_size) returned before.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where `out` is too small (nothing has happened then), the stream has been finished or would
-    /// be larger than 256 TiB. Opening: [`Error::Decrypt`], one error for every cause; [`Error::KeyRetired`].
+    /// [`Error::InvalidInput`] if `out` is too small (nothing has changed then), if the stream is finished, or if it would
+    /// exceed 256 TiB. When opening: [`Error::Decrypt`], the same error for every cause; [`Error::KeyRetired`].
     pub fn push(&mut self, data: &[u8], out: &mut [u8]) -> Result<usize, Error> {
         let out = self.room(out, self.push_size(data.len()))?;
         let written = out.len();
@@ -132,8 +132,8 @@ impl Stream {
         Ok(written)
     }
 
-    /// Ends the stream and writes the last bytes to the beginning of `out`; gives how many they are, which is what
-    /// [`finish_size`](Self::finish_size) says before. Opening: only now it is known that nothing is missing.
+    /// Ends the stream, writes the last bytes to the start of `out`, and returns their number, which is what
+    /// [`finish_size`](Self::finish_size) returned before. When opening, only now is the stream known to be complete.
     ///
     /// # Errors
     /// Those of [`push`](Self::push).
@@ -153,17 +153,22 @@ impl Stream {
         matches!(self.phase, Phase::Finished)
     }
 
-    /// The part of `out` that a call fills, if the call may be made.
+    /// The part of `out` that a call fills, if the call is allowed.
     fn room<'a>(&self, out: &'a mut [u8], size: usize) -> Result<&'a mut [u8], Error> {
         match &self.phase {
             Phase::Failed(error) => return Err(error.clone()),
             Phase::Finished => {
-                return Err(Error::InvalidInput("The stream has been finished.".into()));
+                return Err(Error::InvalidInput(
+                    "The stream is already finished.".into(),
+                ));
             }
             _ => {}
         }
-        out.get_mut(..size)
-            .ok_or_else(|| Error::InvalidInput(format!("The output needs room for {size} bytes.")))
+        out.get_mut(..size).ok_or_else(|| {
+            Error::InvalidInput(format!(
+                "The output buffer must have room for {size} bytes."
+            ))
+        })
     }
 
     fn keep_failure(&mut self, done: Result<(), Error>, out: &mut [u8]) -> Result<(), Error> {
@@ -213,7 +218,7 @@ impl Stream {
         let waiting = self.pending.len();
         let complete = match self.phase {
             Phase::Header(_) => false,
-            // Only the one chunk of an empty stream is empty, so that each plaintext has one form.
+            // Only the single chunk of an empty stream is empty, so each plaintext has exactly one form.
             _ if self.opening => waiting > TAG || (waiting == TAG && self.chunks == 0),
             _ => true,
         };
@@ -226,7 +231,7 @@ impl Stream {
         done
     }
 
-    /// Sealing: the header goes out first.
+    /// Sealing: writes the header first.
     fn begin<'a>(&mut self, out: &'a mut [u8]) -> &'a mut [u8] {
         let Phase::Start(header, _) = &self.phase else {
             return out;
@@ -239,7 +244,7 @@ impl Stream {
         rest
     }
 
-    /// Moves as much as is missing for `size` waiting bytes; what is left comes back.
+    /// Fills the buffer up to `size` bytes; returns the rest of the data.
     fn fill<'a>(&mut self, data: &'a [u8], size: usize) -> &'a [u8] {
         let missing = size.saturating_sub(self.pending.len()).min(data.len());
         let (taken, rest) = data.split_at(missing);
@@ -268,7 +273,7 @@ impl Stream {
         if self.chunks >= MAX_CHUNKS {
             return Err(match self.opening {
                 true => Error::Decrypt,
-                false => Error::InvalidInput("A stream may have at most 256 TiB.".into()),
+                false => Error::InvalidInput("A stream can be at most 256 TiB long.".into()),
             });
         }
         let nonce = chunk_nonce(self.chunks, last);

@@ -1,4 +1,4 @@
-//! The key of a sealed stream, and its chunks one by one.
+//! The key of a sealed stream, and its single chunks.
 
 use openssl::cipher_ctx::CipherCtx;
 use openssl::error::ErrorStack;
@@ -10,14 +10,14 @@ use super::{DataKey, DataKeyId, KEY_ID};
 use crate::Error;
 use crate::base::hkdf::hkdf_sha256;
 
-/// Version, key id and nonce: how many bytes stand before the first chunk.
+/// Version, key id and nonce: the number of bytes before the first chunk.
 pub const STREAM_HEADER: usize = 1 + KEY_ID + NONCE;
 pub(super) const NONCE: usize = 24;
 const INFO: &[u8] = b"sealgate/stream/v1";
 
 pub(super) type Header = [u8; STREAM_HEADER];
 
-/// What stands before the first chunk.
+/// The bytes before the first chunk.
 pub(crate) struct StreamHeader(pub(super) Header);
 
 impl StreamHeader {
@@ -28,14 +28,14 @@ impl StreamHeader {
     }
 }
 
-/// The key of one stream, and what all its chunks authenticate.
+/// The key of one stream, and the data that all its chunks authenticate.
 pub(crate) struct StreamKey {
     key: Zeroizing<[u8; 32]>,
     header: Header,
 }
 
 impl DataKey {
-    /// Each stream has a key of its own, so its chunks may count their nonces from zero.
+    /// Each stream has its own key, so its chunks can count nonces from zero.
     pub(crate) fn stream_key(&self, header: &StreamHeader) -> Result<StreamKey, Error> {
         let mut info = [0; INFO.len() + NONCE];
         info[..INFO.len()].copy_from_slice(INFO);
@@ -116,7 +116,7 @@ impl Chunks {
     }
 }
 
-/// The chunk's number in eleven bytes, and whether it is the last.
+/// The chunk's number in eleven bytes, then whether it is the last.
 pub(super) fn chunk_nonce(number: u64, last: bool) -> [u8; 12] {
     let mut nonce = [0; 12];
     nonce[3..11].copy_from_slice(&number.to_be_bytes());

@@ -1,4 +1,4 @@
-//! What a stream promises, chunk by chunk. tests/keys/streams.rs has the same through the command.
+//! Properties of streams, chunk by chunk. tests/keys/streams.rs tests them through the command.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ fn opener(context: &[u8]) -> Stream {
     Stream::open(find, context).unwrap()
 }
 
-/// All that comes out when the data goes in by pieces of this size.
+/// All output when the data is pushed in pieces of this size.
 fn through(mut stream: Stream, data: &[u8], piece: usize) -> Result<Vec<u8>, Error> {
     let mut all = Vec::new();
     for piece in data.chunks(piece) {
@@ -46,7 +46,7 @@ fn data(size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn any_size_in_pieces_of_any_size_comes_back() {
+fn any_size_in_pieces_of_any_size_round_trips() {
     let chunk = STREAM_CHUNK;
     for size in [0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, 3 * chunk + 17] {
         let data = data(size);
@@ -77,7 +77,7 @@ fn another_context_another_key_and_another_version_do_not_open() {
 }
 
 #[test]
-fn chunks_that_are_cut_moved_doubled_left_out_or_added_do_not_open() {
+fn truncated_moved_duplicated_dropped_or_added_chunks_do_not_open() {
     let sealed = seal(&data(3 * STREAM_CHUNK + 5), b"place");
     let (header, rest) = sealed.split_at(STREAM_HEADER);
     let chunks: Vec<&[u8]> = rest.chunks(SEALED_CHUNK).collect();
@@ -89,21 +89,21 @@ fn chunks_that_are_cut_moved_doubled_left_out_or_added_do_not_open() {
         ("nothing after the header", vec![]),
         ("the last chunk missing", vec![a, b, c]),
         ("two missing", vec![a, b]),
-        ("the first missing", vec![b, c, last]),
-        ("one in the middle missing", vec![a, c, last]),
+        ("the first one missing", vec![b, c, last]),
+        ("a middle one missing", vec![a, c, last]),
         ("only the last", vec![last]),
-        ("two changed places", vec![b, a, c, last]),
-        ("one doubled", vec![a, a, b, c, last]),
-        ("the last doubled", vec![a, b, c, last, last]),
-        ("the last before its time", vec![a, b, last, c]),
+        ("two swapped", vec![b, a, c, last]),
+        ("one duplicated", vec![a, a, b, c, last]),
+        ("the last one duplicated", vec![a, b, c, last, last]),
+        ("the last one too early", vec![a, b, last, c]),
         (
-            "one of another stream under the same key",
+            "one from another stream under the same key",
             vec![foreign, b, c, last],
         ),
         ("a byte missing", vec![a, b, c, &last[..last.len() - 1]]),
-        ("a byte more", vec![a, b, c, last, b"\0"]),
-        ("an empty chunk more", vec![a, b, c, last, &[0; TAG]]),
-        ("a tag cut", vec![a, b, c, &last[..TAG - 1]]),
+        ("an extra byte", vec![a, b, c, last, b"\0"]),
+        ("an extra empty chunk", vec![a, b, c, last, &[0; TAG]]),
+        ("a truncated tag", vec![a, b, c, &last[..TAG - 1]]),
     ] {
         let changed = [header, &chunks.concat()].concat();
         assert_eq!(open(&changed), Err(Error::Decrypt), "{what}");
@@ -114,7 +114,7 @@ fn chunks_that_are_cut_moved_doubled_left_out_or_added_do_not_open() {
     assert_eq!(open(&[&sealed[..], &sealed].concat()), Err(Error::Decrypt));
 }
 
-/// Whoever has the key could write a stream in two forms; only one is read.
+/// A key holder could write a stream in two forms; only one is accepted.
 #[test]
 fn an_empty_last_chunk_after_others_does_not_open() {
     let header = StreamHeader(seal(b"", b"")[..STREAM_HEADER].try_into().unwrap());
@@ -132,7 +132,7 @@ fn an_empty_last_chunk_after_others_does_not_open() {
 }
 
 #[test]
-fn a_failure_leaves_nothing_readable_and_is_for_good() {
+fn a_failure_leaves_nothing_readable_and_is_permanent() {
     let mut sealed = seal(&data(3 * STREAM_CHUNK), b"place");
     let at = STREAM_HEADER + 2 * SEALED_CHUNK - 1;
     sealed[at] ^= 1;
@@ -146,7 +146,7 @@ fn a_failure_leaves_nothing_readable_and_is_for_good() {
 }
 
 #[test]
-fn too_little_room_and_a_finished_stream_are_told_and_change_nothing() {
+fn too_small_a_buffer_and_a_finished_stream_are_errors_that_change_nothing() {
     let mut stream = Stream::seal(&key(), b"").unwrap();
     let too_small = stream.push(b"abc", &mut [0; STREAM_HEADER - 1]);
     assert!(matches!(too_small, Err(Error::InvalidInput(_))));
@@ -170,7 +170,7 @@ fn too_little_room_and_a_finished_stream_are_told_and_change_nothing() {
 }
 
 #[test]
-fn a_stream_ends_before_its_numbers_do() {
+fn a_stream_ends_before_its_chunk_numbers_run_out() {
     let mut stream = Stream::seal(&key(), b"").unwrap();
     stream.chunks = MAX_CHUNKS;
     let mut out = vec![0; stream.finish_size()];
@@ -196,7 +196,7 @@ fn no_two_streams_have_the_same_nonce() {
 }
 
 #[test]
-fn the_vectors_are_judged_as_they_say() {
+fn the_vectors_give_the_expected_results() {
     let file = vectors("streams.json");
     for vector in file["vectors"].as_array().unwrap() {
         let name = vector["name"].as_str().unwrap();
@@ -218,7 +218,7 @@ fn the_vectors_are_judged_as_they_say() {
             let size = vector["plaintext_size"].as_u64().unwrap();
             let plaintext: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
             assert_eq!(opened.unwrap(), plaintext, "{name}");
-            // With the same nonce, the same bytes.
+            // The same nonce gives the same bytes.
             let key = DataKey::from_aes_key(&unhex(&vector["aes_key_hex"])).unwrap();
             let header = stream[..STREAM_HEADER].try_into().unwrap();
             let sealer = Stream::seal_with(&key, &context, header).unwrap();

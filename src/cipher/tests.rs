@@ -36,7 +36,7 @@ const AES: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn xaes_gives_what_its_specification_says() {
+fn xaes_matches_the_vectors_of_its_specification() {
     for vector in vectors("xaes_256_gcm.json")["vectors"].as_array().unwrap() {
         let key: [u8; 32] = unhex(&vector["key_hex"]).try_into().unwrap();
         let nonce: [u8; 24] = unhex(&vector["nonce_hex"]).try_into().unwrap();
@@ -56,7 +56,7 @@ fn xaes_gives_what_its_specification_says() {
     }
 }
 
-/// The specification's accumulated test: everything is read from one SHAKE-128 stream, the ciphertexts go into another.
+/// The specification's accumulated test: all input is read from one SHAKE-128 stream, the ciphertexts go into another.
 #[test]
 fn xaes_agrees_over_ten_thousand_random_inputs() {
     use openssl::hash::{Hasher, MessageDigest, hash_xof};
@@ -113,7 +113,7 @@ fn sealing_adds_45_bytes_and_never_repeats() {
 }
 
 #[test]
-fn every_changed_bit_is_noticed() {
+fn every_changed_bit_is_detected() {
     let gate = ephemeral();
     let sealed = gate.seal(b"some data", b"context").unwrap();
     for bit in 0..sealed.len() * 8 {
@@ -137,7 +137,7 @@ fn every_changed_bit_is_noticed() {
 }
 
 #[test]
-fn whatever_comes_in_opening_never_panics() {
+fn opening_never_panics_for_any_input() {
     let gates = [ephemeral(), gate(&AES)];
     let mut seed = 1u32;
     let mut random = move || {
@@ -158,7 +158,7 @@ fn whatever_comes_in_opening_never_panics() {
 }
 
 #[test]
-fn the_originals_cbc_is_spoken_when_asked_for() {
+fn the_originals_cbc_works_when_enabled() {
     let sealing = gate(&AES);
     assert_eq!(sealing.cbc_mode(), CbcMode::Seal);
     let old = sealing.encrypt_data("hällo".as_bytes(), b"").unwrap();
@@ -180,7 +180,7 @@ fn the_originals_cbc_is_spoken_when_asked_for() {
     );
     let new = opening.encrypt_data(b"new", b"context").unwrap();
     assert_eq!(decode_base64(&new).unwrap()[0], VERSION);
-    // What is sealed opens in each mode: the sealing key is the same.
+    // Sealed data opens in each mode: the sealing key is the same.
     let off = gate(&[&AES[..], &[("cbc", "off")]].concat());
     for gate in [&sealing, &opening, &off] {
         assert_eq!(
@@ -196,10 +196,10 @@ fn sealed_data_never_falls_back_to_cbc() {
     let gate = gate(&AES);
     let mut sealed = gate.seal(&[0; 3], b"").unwrap();
     sealed.truncate(OVERHEAD + 3);
-    assert_eq!(sealed.len() % 16, 0, "a length that AES-CBC would take");
-    // Cut shorter than any sealed message, it still begins like one.
+    assert_eq!(sealed.len() % 16, 0, "a length that AES-CBC would accept");
+    // Even when truncated below any sealed message's size, it still starts like one.
     assert_eq!(gate.open(&sealed[..32], b""), Err(Error::Decrypt));
-    // Of 2,000 damaged messages about 8 would end in valid padding by chance.
+    // About 8 of 2,000 damaged messages would end in valid padding by chance.
     for changed in 0..2000u32 {
         let mut damaged = sealed.clone();
         damaged[29..33].copy_from_slice(&changed.to_le_bytes());
@@ -207,10 +207,10 @@ fn sealed_data_never_falls_back_to_cbc() {
     }
 }
 
-/// Decision 4 of the design: with the CBC endpoint a caller can compute raw AES under `AES_KEY` (the first block of
-/// CBC(x) is AES(x ^ IV)), and XAES's message keys are made of raw AES. The sealing key must therefore be another.
+/// Decision 4 of the design: with the CBC endpoint a caller can compute raw AES under `AES_KEY` (the first block of CBC(x)
+/// is AES(x ^ IV)), and XAES's message keys are derived with raw AES. The sealing key must therefore be a different one.
 #[test]
-fn what_cbc_gives_away_does_not_open_sealed_data() {
+fn what_cbc_leaks_does_not_open_sealed_data() {
     let gate = gate(&AES);
     let iv = AES[2].1.as_bytes();
     let aes_of = |block: &[u8; 16]| -> [u8; 16] {
@@ -254,7 +254,7 @@ fn what_cbc_gives_away_does_not_open_sealed_data() {
     let sealed = gate.seal(b"a secret", b"").unwrap();
     assert_eq!(open_with_derived(&sealed, &aes_of), None);
 
-    // The attack itself works: against a key that is used raw, it opens the message.
+    // The attack itself works: if the key is used raw, it opens the message.
     let raw = DataKey::new(AES[1].1.as_bytes().try_into().unwrap()).unwrap();
     let weak = raw.seal(b"", b"a secret").unwrap();
     assert_eq!(
@@ -264,7 +264,7 @@ fn what_cbc_gives_away_does_not_open_sealed_data() {
 }
 
 #[test]
-fn cbc_gives_what_python_gives() {
+fn cbc_matches_the_python_original() {
     for vector in vectors("aes_cbc.json")["vectors"].as_array().unwrap() {
         let key = Secret::new(unhex(&vector["aes_key_hex"]));
         let iv: [u8; 16] = unhex(&vector["aes_iv_hex"]).try_into().unwrap();

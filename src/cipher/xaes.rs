@@ -1,7 +1,7 @@
 //! XAES-256-GCM (<https://c2sp.org/XAES-256-GCM>): AES-256-GCM with 24-byte nonces that may be random.
 //!
-//! The first half of the nonce gives a key for the message (NIST SP 800-108r1 with CMAC, one AES block for each half of
-//! the key), the second half is GCM's nonce under that key.
+//! The first half of the nonce determines the message key (NIST SP 800-108r1 with CMAC, one AES block for each half of the
+//! key); the second half is GCM's nonce under that key.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,15 +17,15 @@ pub(super) const NONCE: usize = 24;
 pub(super) const TAG: usize = 16;
 const BLOCK: usize = 16;
 
-/// OpenSSL counts in `int`; one call takes at most this many bytes.
+/// OpenSSL counts in `int`; one call processes at most this many bytes.
 const PIECE: usize = 1 << 30;
 
-/// A key with the part of the derivation that all its messages share.
+/// A key with the part of the derivation that is shared by all its messages.
 pub(crate) struct XaesKey {
     key: Zeroizing<[u8; 32]>,
     /// CMAC's first subkey (NIST SP 800-38B, section 6.1), called K1 in the specification.
     subkey: Zeroizing<[u8; BLOCK]>,
-    /// Names this key in the threads' caches; never reused within a process.
+    /// Identifies this key in the per-thread caches; never reused within a process.
     serial: u64,
 }
 
@@ -72,7 +72,7 @@ impl XaesKey {
         })
     }
 
-    /// Writes the plaintext to `out`, which must be `sealed.len() - TAG` long; wipes it where the tag does not fit.
+    /// Writes the plaintext to `out`, which must be `sealed.len() - TAG` long; wipes it if the tag does not match.
     pub(super) fn open(
         &self,
         nonce: &[u8; NONCE],
@@ -112,7 +112,7 @@ impl XaesKey {
                 *byte ^= mask;
             }
         }
-        // The wrapper wants room for one block more than it writes.
+        // The wrapper requires room for one block more than it writes.
         let mut derived = Zeroizing::new([0; 3 * BLOCK]);
         contexts
             .ecb(self.serial, &self.key)?

@@ -1,4 +1,4 @@
-//! How a ring is put together: of the environment's keys, the ring's file, or random ones.
+//! How a key ring is assembled: from environment keys, the ring file, or random keys.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,29 +17,29 @@ use crate::cipher::{CbcKey, CbcMode, DataKey};
 use crate::signing::{TokenAlgorithm, TokenKey};
 use crate::{Error, Secret};
 
-/// What to do where keys are needed and there is no ring file.
+/// What to do when keys are needed and there is no ring file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// Make the file, or random keys where the settings ask for those.
+    /// Create the file, or random keys if the settings ask for those.
     Make,
-    /// Nothing: somebody only looks.
+    /// Nothing: the caller only reads.
     Leave,
 }
 
 impl KeyRing {
-    /// Collects the keys that the settings name: of the environment, of the ring file (made where it is needed and not
-    /// yet there), or random ones.
+    /// Collects the keys that the settings name: from the environment, from the ring file (created if needed and missing),
+    /// or random ones.
     #[cfg(test)]
     pub(crate) fn load(settings: &Settings) -> Result<Self, Error> {
         KeyRing::collect(settings, &RingSeal::of(&settings.ring)?, Missing::Make)
     }
 
-    /// The same without making any: a kind of key may be missing then.
+    /// Collects the keys without creating any, so a kind of key may be missing.
     pub(crate) fn as_it_is(settings: &Settings) -> Result<Self, Error> {
         KeyRing::collect(settings, &RingSeal::of(&settings.ring)?, Missing::Leave)
     }
 
-    /// With [`Missing::Leave`] a kind of key may be missing, which otherwise never is.
+    /// With [`Missing::Leave`] a kind of key may be missing; otherwise none ever is.
     pub(super) fn collect(
         settings: &Settings,
         seal: &RingSeal,
@@ -75,7 +75,7 @@ impl KeyRing {
     }
 
     fn add_random(&mut self, settings: &Settings) -> Result<(), Error> {
-        const FROM: &str = "random bytes, gone when the process ends";
+        const FROM: &str = "random bytes, lost when the process exits";
         if settings.given.jwt_secret_key.is_none() {
             self.add_token_key(
                 random_token_key(settings.rotation.token_algorithm)?,
@@ -119,13 +119,13 @@ impl KeyRing {
         }
         for key in &contents.data_keys {
             let bytes = key.key.expose();
-            let bytes = bytes.try_into().expect("the ring's reader checks the size");
+            let bytes = bytes.try_into().expect("checked when the ring is read");
             self.add_data_key(DataKey::new(bytes)?, Origin::of(key, &from))?;
         }
         Ok(())
     }
 
-    /// The environment's keys come last: they are the newest.
+    /// Environment keys come last: they are the newest.
     fn add_settings(&mut self, given: &GivenKeys) -> Result<(), Error> {
         if let Some(secret) = &given.jwt_secret_key {
             let key = TokenKey::new(TokenAlgorithm::Hs256, secret.expose())
@@ -154,7 +154,7 @@ impl KeyRing {
             let iv = iv
                 .expose()
                 .try_into()
-                .expect("the setting's parser checks the size");
+                .expect("checked when the setting is parsed");
             self.cbc = Some(CbcKey::new(aes_key, iv)?);
             self.origins.push(KeyOrigin {
                 kind: "AES-CBC",
@@ -205,7 +205,7 @@ impl KeyRing {
         Ok(())
     }
 
-    /// A key that stands in the ring file and in the environment is one key, and the newest.
+    /// A key found both in the ring file and in the environment counts once, as the newest.
     fn forget_token_key(&mut self, id: &str, secret: &Secret) {
         self.token_keys
             .retain(|known| known.key.id() != id || !known.key.is_secret(secret));
@@ -214,7 +214,7 @@ impl KeyRing {
     }
 }
 
-/// Makes the ring file with one key of each kind, unless another process was faster.
+/// Creates the ring file with one key of each kind, unless another process was faster.
 fn make_file(
     folder: &Path,
     seal: &RingSeal,
@@ -231,7 +231,7 @@ fn make_file(
     Ok(changed.contents)
 }
 
-/// Whether the environment has a key of each kind.
+/// Whether the environment provides a key of each kind.
 fn needs_no_ring(given: &GivenKeys) -> bool {
     given.jwt_secret_key.is_some() && given.aes_key.is_some()
 }
@@ -241,7 +241,7 @@ fn next_generation() -> u64 {
     GENERATIONS.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A token key that nothing keeps.
+/// A token key that is stored nowhere.
 fn random_token_key(algorithm: Option<TokenAlgorithm>) -> Result<TokenKey, Error> {
     let mut ring = RingContents::default();
     ring.add_new(Kind::Token, algorithm)?;
@@ -250,7 +250,7 @@ fn random_token_key(algorithm: Option<TokenAlgorithm>) -> Result<TokenKey, Error
 
 fn same_id(kind: &str, id: &str) -> Error {
     Error::KeyRing(format!(
-        "Two different {kind} keys have the id {id}, so what they made could not be told apart. Replace the one that you set."
+        "Two different {kind} keys have the id {id}, so their tokens or data would be ambiguous. Replace the one that you set."
     ))
 }
 

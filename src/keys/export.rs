@@ -1,4 +1,4 @@
-//! The ring as it is to lie in its file, sealed or plain, and as it is carried from one machine to another.
+//! How the ring file is sealed and unsealed, and how a ring is moved from one machine to another.
 
 use std::path::PathBuf;
 
@@ -11,25 +11,25 @@ use super::{Generated, RING_BACKUP_FILE, RING_FILE, file, manage, write};
 use crate::base::clock::unix_now;
 use crate::{Error, Secret};
 
-/// Writes the ring anew, sealed under the secret that the settings name; the ring before is kept as the backup, sealed too.
-/// Gives the ring's file.
+/// Rewrites the ring sealed under the secret that the settings name, and keeps the previous ring as the backup, also
+/// sealed. Returns the path of the ring file.
 ///
 /// # Errors
-/// [`Error::Setting`] where they name none; [`Error::KeyRing`] where the ring cannot be read, trusted or written.
+/// [`Error::Setting`] if they name none; [`Error::KeyRing`] if the ring cannot be read, trusted or written.
 pub fn seal(settings: &Settings) -> Result<PathBuf, Error> {
     let seal = RingSeal::of(&settings.ring)?;
     if !seal.seals() {
         return Err(Error::Setting(
-            "There is nothing to seal the key ring under. Set SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE.".into(),
+            "There is no key or passphrase to seal the key ring under. Set SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE.".into(),
         ));
     }
     rewrite(settings, &seal, false)
 }
 
-/// Writes the ring anew, in the clear, and as its backup too. Gives the ring's file.
+/// Rewrites the ring and its backup unsealed. Returns the path of the ring file.
 ///
 /// # Errors
-/// [`Error::KeyRing`] where the ring cannot be read, trusted or written.
+/// [`Error::KeyRing`] if the ring cannot be read, trusted or written.
 pub fn unseal(settings: &Settings) -> Result<PathBuf, Error> {
     rewrite(settings, &RingSeal::of(&settings.ring)?, true)
 }
@@ -40,11 +40,11 @@ fn rewrite(settings: &Settings, seal: &RingSeal, plain: bool) -> Result<PathBuf,
     Ok(folder.join(RING_FILE))
 }
 
-/// The text of the ring, sealed under `secret`, to be kept elsewhere or carried to another machine. Keys of the environment
-/// are not in it.
+/// The text of the ring, sealed under `secret`, for storing elsewhere or moving to another machine. It does not include
+/// environment keys.
 ///
 /// # Errors
-/// [`Error::KeyRing`] where there is no ring, or it cannot be read or trusted.
+/// [`Error::KeyRing`] if there is no ring, or it cannot be read or trusted.
 pub fn export(settings: &Settings, secret: &RingSecret) -> Result<Secret, Error> {
     let folder = manage::folder(settings)?;
     let found =
@@ -53,27 +53,27 @@ pub fn export(settings: &Settings, secret: &RingSecret) -> Result<Secret, Error>
     seal.seal(found.text.expose(), &seal.derivation(&AtRest::Plain)?)
 }
 
-/// Adds the keys of an exported ring to the ring of the settings, or makes that ring of them. Keys that are there already
-/// stay as they are, and where there is a ring, its newest keys stay the newest: what is new is accepted, and never signs.
+/// Adds the keys of an exported ring to the ring of the settings, or creates that ring from them. Existing keys do not
+/// change, and in an existing ring the newest keys stay the newest: imported keys are accepted but never used for new
+/// tokens or data.
 ///
 /// # Errors
-/// [`Error::InvalidInput`] where the text is no exported ring, or not under this secret, or one of its keys has the id of
-/// another key of the ring; those of
-/// [`generate`](super::generate). The ring is then as it was.
+/// [`Error::InvalidInput`] if the text is not an exported ring, was sealed under another secret, or has a key with the id
+/// of a different key of the ring; otherwise the errors of [`generate`](super::generate). The ring is then unchanged.
 pub fn import(settings: &Settings, text: Secret, secret: &RingSecret) -> Result<Generated, Error> {
     let folder = manage::folder(settings)?;
     let (text, at_rest) = RingSeal::new(Some(secret.clone()), None)
         .open(text)
         .map_err(|fault| match fault {
             Fault::OtherSecret => Error::InvalidInput(
-                "The exported key ring does not open under this passphrase: it was sealed under another one, or it is damaged."
+                "The exported key ring cannot be opened with this passphrase: it was sealed under another one, or it is damaged."
                     .into(),
             ),
             fault => Error::InvalidInput(format!("The exported key ring {fault}.")),
         })?;
     if !matches!(at_rest, AtRest::Sealed(_)) {
         return Err(Error::InvalidInput(
-            "That is no exported key ring. Make one with: sealgate keys export".into(),
+            "This is not an exported key ring. Create one with: sealgate keys export".into(),
         ));
     }
     let mut exported = RingContents::parse(text.expose())
@@ -87,8 +87,8 @@ pub fn import(settings: &Settings, text: Secret, secret: &RingSecret) -> Result<
             let mut new = std::mem::take(exported.keys_mut(kind));
             if let Some(id) = other_key_of_same_id(keys, &new) {
                 return Err(Error::InvalidInput(format!(
-                    "The exported key ring has a {} key {id} that is not the one of this id in {from}, so what they made could \
-                     not be told apart. Nothing was changed.",
+                    "The exported key ring has a {} key {id} that differs from the key with this id in {from}, so their \
+                     tokens or data would be ambiguous. Nothing was changed.",
                     kind.name()
                 )));
             }
@@ -97,7 +97,7 @@ pub fn import(settings: &Settings, text: Secret, secret: &RingSecret) -> Result<
                 new.iter_mut().for_each(|key| key.signs_from = None);
             }
             added.extend(new.iter().map(|key| manage::origin(kind, key, &from)));
-            // Before the one in use, if there is one.
+            // Before the key in use, if there is one.
             let at = in_use(keys, unix_now());
             keys.splice(at..at, new);
         }
@@ -110,7 +110,7 @@ pub fn import(settings: &Settings, text: Secret, secret: &RingSecret) -> Result<
     })
 }
 
-/// The id of a data key is short enough for two keys to have the same one by chance.
+/// Data key ids are so short that two keys can share one by chance.
 fn other_key_of_same_id<'k>(known: &[RingKey], new: &'k [RingKey]) -> Option<&'k str> {
     let mut new = new.iter();
     new.find(|new| {

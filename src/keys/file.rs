@@ -1,5 +1,5 @@
-//! The ring file as it lies in the data directory: read, judged, and refused where others could have read or changed it,
-//! with the sentence that says how to get it back. Changes nothing; `write` does.
+//! The ring file in the data directory: reading and validating it, and refusing it if other users could have read or
+//! changed it, with an error that says how to restore it. Changes nothing; `write` does that.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -12,22 +12,22 @@ use crate::{Error, Secret};
 
 /// The ring's file in the data directory.
 pub const RING_FILE: &str = "keys.json";
-/// Beside [`RING_FILE`]: the ring as it was before its last change.
+/// Beside [`RING_FILE`]: the ring before its last change.
 pub const RING_BACKUP_FILE: &str = "keys.json.bak";
 
-/// A ring that reads well.
+/// A valid ring.
 pub(super) struct Found {
     pub(super) contents: RingContents,
-    /// Its file, byte by byte.
+    /// The file, byte for byte.
     pub(super) raw: Secret,
-    /// The same, opened where it is sealed.
+    /// The same, opened if it is sealed.
     pub(super) text: Secret,
     pub(super) at_rest: AtRest,
-    #[cfg_attr(not(unix), allow(dead_code))] // tells the owner
+    #[cfg_attr(not(unix), allow(dead_code))] // for the owner
     pub(super) metadata: Metadata,
 }
 
-/// Reads the ring in `folder`; `None` where there is none.
+/// Reads the ring in `folder`; `None` if there is none.
 pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Error> {
     let path = folder.join(RING_FILE);
     let unreadable = |error: io::Error| {
@@ -36,14 +36,13 @@ pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Erro
             path.display()
         ))
     };
-    // Looked at before it is opened: opening a pipe would wait for its writer.
+    // Checked before it is opened: opening a pipe would wait for its writer.
     let metadata = match fs::metadata(&path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match fs::symlink_metadata(&path) {
                 Ok(_) => Err(Error::KeyRing(format!(
-                    "The key ring {} is a symbolic link to a file that is not there. Bring that file back, or remove \
-                     the link.",
+                    "The key ring {} is a symbolic link to a missing file. Restore that file, or remove the link.",
                     path.display()
                 ))),
                 Err(_) => Ok(None),
@@ -53,13 +52,13 @@ pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Erro
     };
     if !metadata.is_file() {
         return Err(Error::KeyRing(format!(
-            "The key ring {} is not a file. Move away what has its name, then restore the ring from a backup.",
+            "The key ring {} is not a file. Move whatever has that name away, then restore the ring from a backup.",
             path.display()
         )));
     }
     check_folder(folder).map_err(Error::KeyRing)?;
     let file = File::open(&path).map_err(unreadable)?;
-    // Of the file that is open, not of whatever has its name by now.
+    // Of the open file, not of whatever has its name by now.
     let metadata = file.metadata().map_err(unreadable)?;
     check_mode(&path, &metadata, 0o600).map_err(Error::KeyRing)?;
     let raw = read_text(file).map_err(unreadable)?;
@@ -83,15 +82,15 @@ pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Erro
     }
 }
 
-/// The error of a ring that has to be there and is not.
+/// The error for a ring that must exist but does not.
 pub(super) fn none_in(folder: &Path) -> Error {
     Error::KeyRing(format!(
-        "There is no key ring in {}. Name its folder with SEALGATE_DATA_DIR; or make one with: sealgate keys generate",
+        "There is no key ring in {}. Set SEALGATE_DATA_DIR to its folder, or create one with: sealgate keys generate",
         folder.display()
     ))
 }
 
-/// The error of a ring that is gone while its backup is there: new keys would open nothing of what the old ones made.
+/// The error for a missing ring whose backup exists: new keys would open nothing that the old keys sealed.
 pub(super) fn check_not_lost(folder: &Path, seal: &RingSeal) -> Result<(), Error> {
     let backup = folder.join(RING_BACKUP_FILE);
     if fs::symlink_metadata(&backup).is_err() {
@@ -104,18 +103,18 @@ pub(super) fn check_not_lost(folder: &Path, seal: &RingSeal) -> Result<(), Error
             copy(&backup, &path)
         )
     } else {
-        "restore the ring from a backup of your own, since that one does not read well either."
+        "restore the ring from a backup of your own, since that one cannot be used either."
             .to_owned()
     };
     Err(Error::KeyRing(format!(
-        "The key ring {} is gone, but its backup {} is there, and new keys would not open what the old ones made. To \
-         start with new keys, move the backup away; else {restore}",
+        "The key ring {} is missing, but its backup {} exists, and new keys could not open data sealed under the old \
+         ones. To start with new keys, move the backup away; otherwise {restore}",
         path.display(),
         backup.display()
     )))
 }
 
-/// How to get a ring back that cannot be used.
+/// How to restore a ring that cannot be used.
 fn remedy(folder: &Path, seal: &RingSeal, fault: Fault) -> String {
     if matches!(fault, Fault::Newer | Fault::Sealed) {
         return String::new();
@@ -124,18 +123,19 @@ fn remedy(folder: &Path, seal: &RingSeal, fault: Fault) -> String {
     let backup = folder.join(RING_BACKUP_FILE);
     if reads_well(&backup, seal) {
         return format!(
-            " The ring before its last change reads well (keys that the change added are not in it); restore it with: {}",
+            " The backup from before its last change is good (without the keys that the change added); restore it with: {}",
             copy(&backup, &path)
         );
     }
     if fault == Fault::OtherSecret {
         return String::new();
     }
-    " Restore it from a backup of your own; or, to start with new keys and lose what the old ones made, move it away."
+    " Restore it from a backup of your own; or, to start with new keys and lose the tokens and data of the old ones, move it \
+     away."
         .to_owned()
 }
 
-/// Whether the file is a ring that could be used.
+/// Whether the file is a usable ring.
 fn reads_well(path: &Path, seal: &RingSeal) -> bool {
     let text = || {
         if !fs::metadata(path)?.is_file() {
@@ -149,12 +149,12 @@ fn reads_well(path: &Path, seal: &RingSeal) -> bool {
     })
 }
 
-/// What is too long to be a ring is read as nothing, so that it is judged as none.
+/// A file that is too long to be a ring is read as empty, so it is rejected.
 fn read_text(file: File) -> io::Result<Secret> {
     Ok(Secret::read(file, MAX_TEXT)?.unwrap_or_else(|| Secret::new(Vec::new())))
 }
 
-/// A command line that copies, and keeps owner and mode.
+/// A command line that copies a file and preserves owner and mode.
 fn copy(from: &Path, to: &Path) -> String {
     format!("cp -p {} {}", shell_word(from), shell_word(to))
 }

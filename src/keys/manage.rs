@@ -1,4 +1,4 @@
-//! What an operator does with keys: look at them, and add new ones.
+//! Key management for operators: listing keys and adding new ones.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,26 +13,26 @@ use crate::Error;
 use crate::base::clock::unix_now;
 use crate::signing::TokenAlgorithm;
 
-/// The keys that there are, without their secrets.
+/// All keys, without their secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyList {
     /// The ring file, if there is one.
     pub ring: Option<PathBuf>,
-    /// The ring's and the environment's keys, oldest first.
+    /// Keys from the ring and the environment, oldest first.
     pub keys: Vec<KeyOrigin>,
-    /// How many messages the ring's data keys have sealed.
+    /// How many messages each data key of the ring has sealed.
     pub usage: KeyUsage,
 }
 
 impl KeyList {
-    /// How many messages a key of the list has sealed, as far as that has been written down: a running server does it each
-    /// second. `None` for what is no data key of the ring: nobody counts those.
+    /// How many messages a key of the list has sealed, as far as recorded; a running server records counts every second.
+    /// `None` unless the key is a data key of the ring: others are not counted.
     pub fn messages(&self, key: &KeyOrigin) -> Option<u64> {
         let counted = key.kind == "data" && key.created.is_some();
         counted.then(|| self.usage.messages(&key.id))
     }
 
-    /// Whether there are keys for tokens and for data, so that a gate would need to make none.
+    /// Whether there are keys for tokens and for data, so that a gate would not need to create any.
     pub fn is_complete(&self) -> bool {
         ["token", "data"]
             .iter()
@@ -47,7 +47,7 @@ pub struct NewKeys {
     pub token: bool,
     /// A key that seals data.
     pub data: bool,
-    /// Whether the token key signs at once, even if it should be published first.
+    /// Whether the token key signs at once, even if it would normally be published first.
     pub now: bool,
 }
 
@@ -60,21 +60,21 @@ impl NewKeys {
     }
 }
 
-/// What [`generate`] has done.
+/// The result of [`generate`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
     /// The ring file.
     pub ring: PathBuf,
-    /// The ring as it was before; `None` where there was none.
+    /// The previous ring; `None` if there was none.
     pub backup: Option<PathBuf>,
     /// The keys that were added.
     pub added: Vec<KeyOrigin>,
 }
 
-/// The keys of the ring file and of the settings. Reads only: neither folder nor ring is made.
+/// Lists the keys of the ring file and of the settings. Read-only: creates neither folder nor ring.
 ///
 /// # Errors
-/// [`Error::KeyRing`] where the ring cannot be read or trusted, or is gone while its backup is there.
+/// [`Error::KeyRing`] if the ring cannot be read or trusted, or is missing while its backup exists.
 pub fn list(settings: &Settings) -> Result<KeyList, Error> {
     let ring = KeyRing::as_it_is(settings)?;
     let folder = settings.data_dir.as_deref().filter(|_| ring.has_file);
@@ -85,18 +85,18 @@ pub fn list(settings: &Settings) -> Result<KeyList, Error> {
     })
 }
 
-/// Adds random keys to the ring file as the newest, or makes the ring where there is none, then with a key of each kind.
-/// Keys that are there stay, and go on verifying and opening. Gates that use the ring notice within half a second; when a
-/// token key signs, [`rotate`](super::rotate) says.
+/// Adds random keys to the ring file as the newest; if there is no ring, creates one with a key of each kind. Existing
+/// keys stay and continue to verify and open. Gates that use the ring detect the change within half a second;
+/// [`rotate`](super::rotate()) documents when a token key starts signing.
 ///
 /// # Errors
-/// [`Error::Setting`] where the settings leave the new keys without use; [`Error::KeyRing`] where the ring cannot be
-/// read, trusted or written. The ring is then as it was.
+/// [`Error::Setting`] if the settings leave the new keys unused; [`Error::KeyRing`] if the ring cannot be read, trusted or
+/// written. The ring is then unchanged.
 pub fn generate(settings: &Settings, kinds: NewKeys) -> Result<Generated, Error> {
     add(settings, kinds, |_| None)
 }
 
-/// Adds keys, or makes the ring. `grace`: how long the keys before are accepted, by the kind.
+/// Adds keys, or creates the ring. `grace`: how long the previous keys of each kind are accepted.
 pub(super) fn add(
     settings: &Settings,
     kinds: NewKeys,
@@ -111,7 +111,7 @@ pub(super) fn add(
     })
 }
 
-/// Adds a key of each kind of which `wanted` says so, under the ring's lock; of both kinds where there is no ring.
+/// Adds a key of each kind that `wanted` selects, under the ring's lock; of both kinds if there is no ring.
 pub(super) fn add_where(
     settings: &Settings,
     seal: &RingSeal,
@@ -143,7 +143,7 @@ pub(super) fn add_where(
     })
 }
 
-/// What is told of a key of the ring.
+/// The public description of a key of the ring.
 pub(super) fn origin(kind: Kind, key: &RingKey, from: &str) -> KeyOrigin {
     KeyOrigin {
         kind: kind.name(),
@@ -157,7 +157,7 @@ pub(super) fn origin(kind: Kind, key: &RingKey, from: &str) -> KeyOrigin {
     }
 }
 
-/// Where the ring is, or would be.
+/// The folder where the ring is, or would be.
 pub(super) fn folder(settings: &Settings) -> Result<&Path, Error> {
     if settings.ephemeral {
         return Err(Error::Setting(
@@ -171,7 +171,7 @@ pub(super) fn folder(settings: &Settings) -> Result<&Path, Error> {
     })
 }
 
-/// A key that would never be used is not made: whoever asked for it believes that the old one is retired.
+/// Does not create a key that would never be used: the operator would believe that the old one is retired.
 fn check_use(settings: &Settings, kinds: NewKeys) -> Result<(), Error> {
     let sentence = match (
         kinds.token && settings.given.jwt_secret_key.is_some(),
@@ -184,11 +184,11 @@ fn check_use(settings: &Settings, kinds: NewKeys) -> Result<(), Error> {
         }
         (true, false) if kinds.data => {
             "JWT_SECRET_KEY is set and is always the newest token key, so one added to the ring would not be used. \
-             Unset it first, or ask for a data key alone with --data"
+             Unset it first, or add only a data key with --data"
         }
         (false, true) if kinds.token => {
             "AES_KEY is set and is always the newest data key, so one added to the ring would not be used. Unset it \
-             first, or ask for a token key alone with --token"
+             first, or add only a token key with --token"
         }
         (true, false) => {
             "JWT_SECRET_KEY is set and is always the newest token key, so one added to the ring would not be used. \

@@ -1,10 +1,10 @@
-//! The key ring: which keys there are, which one is the newest, and the ids by which tokens and data name them.
+//! The key ring: which keys exist, which one is the newest, and the ids by which tokens and data name them.
 //!
-//! Keys come from the environment and from the ring file; a key of the environment is always the newest. `ring` has all keys
-//! of a gate, and `collect` puts it together. `document` is the ring file's text, `file` reads it, `write` changes it, `seal` is
-//! how its text lies there, `watch` notices changes, `schedule` is when token keys sign, `manage`, `rotate` and `export` are
-//! what operators do with it. `tally` counts what data keys seal, and `usage` keeps the numbers. What a key does is the
-//! business of `signing` and `cipher`.
+//! Keys come from the environment and from the ring file; an environment key is always the newest. `ring` holds all keys
+//! of a gate and `collect` assembles it. `document` is the text of the ring file, `file` reads it, `write` changes it,
+//! `seal` encrypts it at rest, `watch` detects changes, `schedule` decides when token keys sign, and `manage`, `rotate`
+//! and `export` are the operator's commands. `tally` counts the messages that data keys seal, and `usage` stores the
+//! counts. What a key does is up to `signing` and `cipher`.
 
 mod collect;
 mod document;

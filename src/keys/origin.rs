@@ -6,25 +6,26 @@ use super::KeyState;
 use super::document::RingKey;
 use crate::base::clock::unix_now;
 
-/// A key by its id and where it comes from, for start-up lines. Holds no secret.
+/// A key's id and origin, for start-up log lines. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyOrigin {
     /// `token`, `data` or `AES-CBC`.
     pub kind: &'static str,
-    /// The id under which tokens or data name the key; empty for AES-CBC, which names none.
+    /// The id by which tokens or data name the key; empty for AES-CBC, which names none.
     pub id: String,
     /// Where it comes from, and how it was read.
     pub from: String,
-    /// How a token key signs, a name of RFC 7518 or RFC 8037; `None` for other kinds.
+    /// The algorithm of a token key, a name from RFC 7518 or RFC 8037; `None` for other kinds.
     pub algorithm: Option<&'static str>,
-    /// When it was made, in seconds since 1970-01-01 UTC, where that is known.
+    /// When it was created, in seconds since 1970-01-01 UTC, if known.
     pub created: Option<u64>,
-    /// Whether it is used for new tokens or data. Where AES-CBC is, [`Gate::seal`](crate::Gate::seal) still has a newest
-    /// data key.
+    /// Whether it is used for new tokens or data. With AES-CBC in use, [`Gate::seal`](crate::Gate::seal) still has a
+    /// newest data key.
     pub newest: bool,
-    /// When a token key that was published before its time begins to sign, in the same seconds; `None` where it could already.
+    /// When a token key that was published in advance starts signing, in seconds since 1970-01-01 UTC; `None` if it always
+    /// could.
     pub signs_from: Option<u64>,
-    /// Whether what it made is accepted still.
+    /// Whether its tokens or data are still accepted.
     pub state: KeyState,
 }
 
@@ -53,7 +54,7 @@ impl fmt::Display for KeyOrigin {
     }
 }
 
-/// Where a key comes from, how long it is accepted, and from when on it signs.
+/// Where a key comes from, how long it is accepted, and when it starts signing.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub(super) from: &'a str,

@@ -1,4 +1,4 @@
-//! All keys of a gate: which one is used for what is new, and which one a token or sealed data names.
+//! All keys of a gate: which one is used for new tokens and data, and which one a token or sealed data names.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::base::encoding::encode_hex;
 use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId};
 use crate::signing::TokenKey;
 
-/// All keys of a gate. Immutable: a change of keys is a new ring.
+/// All keys of a gate. Immutable: a key change creates a new ring.
 pub(crate) struct KeyRing {
-    /// Oldest first, in the order in which they begin to sign; never empty.
+    /// Oldest first, in the order in which they start signing; never empty.
     pub(super) token_keys: Vec<Held<TokenKey>>,
     /// Oldest first; never empty.
     pub(super) data_keys: Vec<Held<DataKey>>,
-    /// Whether the newest token key is `JWT_SECRET_KEY`, which alone signs tokens without a key id.
+    /// Whether the newest token key is `JWT_SECRET_KEY`, the only key that signs tokens without a key id.
     pub(super) secret_from_settings: bool,
     pub(super) cbc: Option<CbcKey>,
     pub(super) cbc_mode: CbcMode,
@@ -27,9 +27,9 @@ pub(crate) struct KeyRing {
     /// Whether there is a ring file, and whether it is sealed under the current secret.
     pub(super) has_file: bool,
     pub(super) sealed: bool,
-    /// Counts what the newest data key seals, where that is one of the ring file.
+    /// Counts the messages that the newest data key seals, if it is from the ring file.
     pub(super) tally: Option<Arc<Tally>>,
-    /// Tells this ring from every other one of the process.
+    /// Distinguishes this ring from every other one in the process.
     pub(super) generation: u64,
 }
 
@@ -46,7 +46,7 @@ impl KeyRing {
 
     pub(super) fn signing_place(&self) -> usize {
         match self.token_keys.last() {
-            // The clock is read only where it matters.
+            // The clock is read only when it matters.
             Some(newest) if newest.signs_from.is_none() => self.token_keys.len() - 1,
             _ => signing(&self.token_keys, unix_now(), |held| {
                 (held.signs_from, held.state)
@@ -54,14 +54,14 @@ impl KeyRing {
         }
     }
 
-    /// The public keys of those token keys that are accepted and have one, oldest first (RFC 7517).
+    /// The public keys of all accepted token keys that have one, oldest first (RFC 7517).
     pub(crate) fn public_jwks(&self) -> Vec<serde_json::Value> {
         let keys = self.token_keys.iter();
         keys.filter_map(|held| held.accepted().ok()?.public_jwk())
             .collect()
     }
 
-    /// Oldest first; none only where keys may be missing.
+    /// Oldest first; empty only if keys may be missing.
     pub(crate) fn token_keys(&self) -> impl Iterator<Item = &TokenKey> {
         self.token_keys.iter().map(|held| &held.key)
     }
@@ -78,7 +78,7 @@ impl KeyRing {
         keys.rfind(|held| held.key.header() == header)
     }
 
-    /// Names this ring: what was found good under one generation has to be looked at anew under another.
+    /// Identifies this ring: a result that was verified under one generation has to be verified again under another.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -92,8 +92,8 @@ impl KeyRing {
         &self.data_keys.last().expect("a ring has a data key").key
     }
 
-    /// Has what is sealed from now on counted there, if the key is one of the ring file: those have a time when they were
-    /// made.
+    /// Counts the messages sealed from now on in `journal`, if the key is from the ring file: only those have a creation
+    /// time.
     pub(super) fn count_in(&mut self, journal: &Arc<Journal>) {
         let kept = self
             .newest_origin("data")
@@ -101,7 +101,7 @@ impl KeyRing {
         self.tally = kept.map(|origin| Tally::new(journal, origin.id.clone()));
     }
 
-    /// The newest data key has sealed one message.
+    /// Counts one message sealed by the newest data key.
     pub(crate) fn count_sealed(&self) {
         if let Some(tally) = &self.tally {
             tally.count();
@@ -125,12 +125,12 @@ impl KeyRing {
         !self.token_keys.is_empty() && !self.data_keys.is_empty()
     }
 
-    /// The original's AES-CBC, if it may open data.
+    /// The original's AES-CBC key, if it may decrypt data.
     pub(crate) fn cbc_for_opening(&self) -> Option<&CbcKey> {
         self.cbc.as_ref()
     }
 
-    /// The original's AES-CBC, if new data is to be encrypted with it.
+    /// The original's AES-CBC key, if it encrypts new data.
     pub(crate) fn cbc_for_sealing(&self) -> Option<&CbcKey> {
         self.cbc.as_ref().filter(|_| self.cbc_mode == CbcMode::Seal)
     }
@@ -139,14 +139,14 @@ impl KeyRing {
         self.cbc_mode
     }
 
-    /// Whether the ring's file is still to be sealed under the secret that the settings name.
+    /// Whether the ring file still has to be sealed under the secret that the settings name.
     pub(crate) fn is_to_be_sealed(&self, secrets: &RingSecrets) -> bool {
         self.has_file
             && !self.sealed
             && (secrets.ring_key.is_some() || secrets.ring_key_file.is_some())
     }
 
-    /// The keys without their secrets, as they are used at this moment.
+    /// The keys without their secrets, in their current state.
     pub(crate) fn origins(&self) -> Vec<KeyOrigin> {
         let now = unix_now();
         let signing = self.token_keys.get(self.signing_place());
@@ -166,7 +166,7 @@ impl KeyRing {
         origins
     }
 
-    /// The key of this kind that was added last, even if it does not sign yet.
+    /// The most recently added key of this kind, even if it does not sign yet.
     pub(super) fn newest_origin(&self, kind: &str) -> Option<&KeyOrigin> {
         self.origins.iter().rfind(|origin| origin.kind == kind)
     }

@@ -1,15 +1,15 @@
-//! What a ring is sealed under.
+//! The secret that a ring is sealed under.
 
 use std::fmt;
 
 use crate::Secret;
 use crate::base::binary::binary;
 
-/// Fewest characters of a passphrase.
+/// Minimum length of a passphrase, in characters.
 const SHORTEST: usize = 12;
 const LONGEST: usize = 1024;
 
-/// What a ring is sealed under: a key of 32 bytes, or a passphrase.
+/// The secret that a ring is sealed under: a 32-byte key or a passphrase.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RingSecret {
     pub(super) form: Form,
@@ -23,17 +23,17 @@ pub(super) enum Form {
 }
 
 impl RingSecret {
-    /// A key of 32 bytes.
+    /// A 32-byte key.
     pub(crate) fn key(bytes: Secret) -> Option<Self> {
         let form = Form::Key;
         (bytes.len() == 32).then_some(RingSecret { form, bytes })
     }
 
-    /// A secret as the settings have it: a key behind a prefix, else a passphrase. No length decides, because a passphrase may have any. A line end, as files
-    /// have it, does not count.
+    /// Parses a secret from the settings: a key if it has a prefix, otherwise a passphrase. The length does not decide,
+    /// because a passphrase may have any. A trailing line break, common in files, is ignored.
     ///
     /// # Errors
-    /// What is permitted, as the end of a sentence.
+    /// The permitted forms, as the end of a sentence.
     pub(crate) fn read(value: &[u8]) -> Result<Self, String> {
         let value = value.strip_suffix(b"\n").unwrap_or(value);
         let value = value.strip_suffix(b"\r").unwrap_or(value);
@@ -46,7 +46,8 @@ impl RingSecret {
             RingSecret::passphrase(value)
         };
         secret.ok_or_else(|| {
-            "must be a passphrase of 12 to 1024 characters, or a key of 32 bytes behind hex:, base64: or raw:. Make a key with: echo hex:$(openssl rand -hex 32)".to_owned()
+            "must be a passphrase of 12 to 1024 characters, or a 32-byte key prefixed with hex:, base64: \
+             or raw:. Create a key with: echo hex:$(openssl rand -hex 32)".to_owned()
         })
     }
 

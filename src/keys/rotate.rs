@@ -1,4 +1,4 @@
-//! Keys that are replaced: new ones that are used from now on, old ones that are accepted for a time, or not any more.
+//! Key rotation: new keys replace old ones, which stay accepted for a limited time or are retired.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use super::{Generated, KeyOrigin, KeyState, NewKeys, file, manage, write};
 use crate::Error;
 use crate::base::clock::unix_now;
 
-/// What [`set_state`] has done.
+/// The result of [`set_state`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// The ring file.
     pub ring: PathBuf,
-    /// The keys that have another state now: kind, id and the state before.
+    /// The keys whose state changed: kind, id and previous state.
     pub keys: Vec<(&'static str, String, KeyState)>,
-    /// The ids of token keys that had not begun to sign, and never will: they are not in the ring any more.
+    /// The ids of token keys that had not started signing and were removed from the ring.
     pub withdrawn: Vec<String>,
 }
 
-/// Adds keys to the ring that replace those in use, which are then accepted for `grace` (`None`: without an end); where it
-/// is zero, they are accepted no more, and neither is any older token key. Gates notice within half a second, in all processes
-/// that use the ring.
+/// Adds keys to the ring that replace those in use. The replaced keys are accepted for `grace` (`None`: indefinitely); if
+/// it is zero, they and all older token keys are retired at once. All processes that use the ring detect the change within
+/// half a second.
 ///
-/// A token key with a public key is published first, and signs when `settings.rotation.token_key_lead` is over, unless `kinds.now` or a
-/// `grace` of zero asks for it at once: [`KeyOrigin::signs_from`] has the time. All other keys are used at once.
+/// A token key with a public key is published first and signs after `settings.rotation.token_key_lead`, unless `kinds.now`
+/// or a `grace` of zero requests it at once: [`KeyOrigin::signs_from`] has the time. All other keys are used at once.
 ///
 /// # Errors
-/// Those of [`generate`](super::generate); the ring is then as it was.
+/// Those of [`generate`](super::generate); the ring is then unchanged.
 pub fn rotate(
     settings: &Settings,
     kinds: NewKeys,
@@ -39,13 +39,13 @@ pub fn rotate(
     manage::add(settings, kinds, |kind| grace(kind.name()))
 }
 
-/// Whether a key that was made then, in seconds since 1970-01-01 UTC, has reached this age; zero is never reached.
+/// Whether a key created at `made`, in seconds since 1970-01-01 UTC, has reached this age; zero is never reached.
 pub(super) fn is_old(made: u64, age: Duration) -> bool {
     !age.is_zero() && made.saturating_add(age.as_secs()) <= unix_now()
 }
 
-/// Rotates these kinds of key where the newest one is older than the settings permit, and tells which ones are new. May be
-/// called by several processes at once: one of them does it.
+/// Rotates these kinds of key if the newest one is older than the settings permit, and returns the new keys. Several
+/// processes may call this at once: only one rotates.
 ///
 /// # Errors
 /// Those of [`rotate`].
@@ -70,8 +70,9 @@ pub(super) fn rotate_old(
     Ok(generated.added)
 }
 
-/// Adds a token key of the algorithm that the settings ask for, where the newest one is of another: that one is accepted
-/// until the last of its tokens has expired. The new one signs at once, or is published first. May be called by several processes at once: one of them does it.
+/// Adds a token key of the algorithm that the settings ask for, if the newest one has another. The old key is accepted
+/// until the last of its tokens has expired; the new one signs at once or is published first. Several processes may call
+/// this at once: only one adds a key.
 ///
 /// # Errors
 /// Those of [`rotate`].
@@ -90,12 +91,12 @@ pub(super) fn to_set_algorithm(
     Ok(generated.added)
 }
 
-/// Changes whether what these keys made is accepted, by their ids. A token key that is to sign later and is retired is taken
-/// out of the ring: it has made nothing.
+/// Sets the state of the keys with these ids: whether their tokens or data are accepted. Retiring a token key that has not
+/// started signing removes it from the ring: it has signed nothing.
 ///
 /// # Errors
-/// [`Error::InvalidInput`] where no key has an id, or it is the one of a key in use; [`Error::KeyRing`] where the ring
-/// cannot be read, trusted or written. The ring is then as it was.
+/// [`Error::InvalidInput`] if no key has such an id, or the key is in use; [`Error::KeyRing`] if the ring cannot be read,
+/// trusted or written. The ring is then unchanged.
 pub fn set_state(settings: &Settings, ids: &[&str], state: KeyState) -> Result<Changed, Error> {
     let folder = manage::folder(settings)?;
     let (mut keys, mut withdrawn) = (Vec::new(), Vec::new());
@@ -133,27 +134,27 @@ fn change(ring: &mut RingContents, id: &str, state: KeyState) -> Result<(Kind, K
         let before = std::mem::replace(&mut keys[at].state, state);
         return Ok((kind, before));
     }
-    // An id is no secret, but what was typed may be anything.
+    // An id is not a secret, but the operator may have typed anything.
     let shown: String = id.chars().take(32).collect();
     Err(Error::InvalidInput(format!(
         "No key of the ring has the id {shown:?}. See: sealgate keys list"
     )))
 }
 
-/// What is new needs a key, so the one in use goes on being accepted, and the next one begins so.
+/// New tokens and data need a key, so the one in use stays accepted, and so does the next one.
 fn check_replaced(keys: usize, at: usize, used: usize, kind: Kind, id: &str) -> Result<(), Error> {
     let name = kind.name();
     let sentence = match at {
         _ if at < used => return Ok(()),
         _ if at > used => format!(
-            "{id} is the next {name} key and has made nothing yet. To keep it from ever being used: sealgate keys retire {id}"
+            "{id} is the next {name} key and has not been used yet. To prevent its use: sealgate keys retire {id}"
         ),
         _ if at + 1 < keys => format!(
             "{id} is the {name} key in use until the next one takes over. To use a new one at once: sealgate keys rotate \
              --{name} --now"
         ),
         _ => format!(
-            "{id} is the newest {name} key, which is used for what is new. Replace it first: sealgate keys rotate --{name}"
+            "{id} is the newest {name} key and is in use. Replace it first: sealgate keys rotate --{name}"
         ),
     };
     Err(Error::InvalidInput(sentence))

@@ -2,19 +2,19 @@
 
 use crate::base::clock::unix_now;
 
-/// Whether what a key made is accepted still.
+/// Whether tokens or data of a key are still accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
-    /// It is, without an end.
+    /// Accepted indefinitely.
     Accepted,
-    /// Until this time, in seconds since 1970-01-01 UTC.
+    /// Accepted until this time, in seconds since 1970-01-01 UTC.
     AcceptedUntil(u64),
-    /// Not any more.
+    /// No longer accepted.
     Retired,
 }
 
 impl KeyState {
-    /// Whether what the key made is accepted at this time, in seconds since 1970-01-01 UTC.
+    /// Whether the key is accepted at this time, in seconds since 1970-01-01 UTC.
     pub fn accepts_at(self, now: u64) -> bool {
         match self {
             KeyState::Accepted => true,
@@ -24,18 +24,18 @@ impl KeyState {
     }
 }
 
-/// A key of the ring that may be used.
+/// A key of the ring with its state.
 pub(crate) struct Held<K> {
     pub(crate) key: K,
     pub(crate) state: KeyState,
-    /// Of a token key: when it begins to sign; `None` where it always could.
+    /// For a token key: when it starts signing; `None` if it always could.
     pub(super) signs_from: Option<u64>,
 }
 
 impl<K> Held<K> {
-    /// The key, unless its time is over.
+    /// The key, unless it is no longer accepted.
     pub(crate) fn accepted(&self) -> Result<&K, Unusable> {
-        // The clock is read only where it matters.
+        // The clock is read only when it matters.
         match self.state {
             KeyState::Accepted => Ok(&self.key),
             state if state.accepts_at(unix_now()) => Ok(&self.key),
@@ -44,11 +44,11 @@ impl<K> Held<K> {
     }
 }
 
-/// Why there is no key.
+/// Why a key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
-    /// The ring has none of this id.
+    /// The ring has no key with this id.
     Unknown,
-    /// It has one, which is not accepted any more.
+    /// The key exists but is no longer accepted.
     Retired,
 }

@@ -1,8 +1,8 @@
-//! Counts the messages that a gate seals with a data key of the ring, and has them written down (`usage`) now and then:
-//! at once at first, then more and more seldom, and all of them when the gate or its server ends.
+//! Counts the messages that a gate seals with a data key of the ring, and records the counts (`usage`) from time to time:
+//! at once at first, then less and less often, and completely when the gate or its server shuts down.
 //!
-//! What has not been written down is what a process that is killed leaves uncounted: for each stripe at most as many
-//! messages as have been, and never more than [`STRIPES`] times [`BLOCK`] in all.
+//! A killed process loses the messages not yet recorded: for each stripe at most as many as have been recorded, and never
+//! more than [`STRIPES`] times [`BLOCK`] in all.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,23 +14,23 @@ use super::usage::{Fault, Haste, Journal, PATIENCE};
 use crate::base::fork::forks;
 use crate::base::sync::lock;
 
-/// Threads count in places of their own, up to so many: one number for all would go from processor to processor.
+/// Up to this many threads count in separate slots: a single counter would bounce between processors.
 const STRIPES: usize = 16;
-/// How many messages of a stripe are written down at once.
+/// How many messages of a stripe are recorded at once.
 const BLOCK: u64 = 4096;
 
-/// The messages of one data key.
+/// The message counts of one data key.
 pub(super) struct Tally {
     journal: Arc<Journal>,
     id: String,
     stripes: [Stripe; STRIPES],
-    /// How many threads are just writing down what they took.
+    /// How many threads are recording messages that they have taken.
     writers: AtomicUsize,
-    /// How often this process had been forked off when the numbers began.
+    /// The fork count of this process when counting began.
     forks: AtomicU64,
 }
 
-/// Alone in its cache lines.
+/// On cache lines of its own.
 #[repr(align(128))]
 #[derive(Default)]
 struct Stripe {
@@ -38,7 +38,7 @@ struct Stripe {
     written: AtomicU64,
 }
 
-/// Those that there are, for the end of the process.
+/// All live tallies, for the end of the process.
 static ALL: Mutex<Vec<Weak<Tally>>> = Mutex::new(Vec::new());
 
 impl Tally {
@@ -57,18 +57,18 @@ impl Tally {
         tally
     }
 
-    /// Counts one message, in some nanoseconds.
+    /// Counts one message, in a few nanoseconds.
     pub(super) fn count(&self) {
         self.forget_the_parents();
         let counted = &self.stripes[stripe()].counted;
         let now = counted.fetch_add(1, Ordering::Relaxed) + 1;
-        // Twice as many each time, so that much of what a short process did is written down even where it does not end well.
+        // The batch size doubles each time, so a short-lived process records most of its messages even if it crashes.
         if now.is_power_of_two() || now.is_multiple_of(BLOCK) {
             self.write(Haste::Sealing);
         }
     }
 
-    /// Writes down what has not been.
+    /// Records the messages not yet recorded.
     pub(super) fn write(&self, haste: Haste) {
         match self.write_quietly(haste) {
             Ok(Some(damage)) => log::warn!("{damage}"),
@@ -77,7 +77,7 @@ impl Tally {
         }
     }
 
-    /// Whether there is something that has not been.
+    /// Whether any messages are not yet recorded.
     pub(super) fn has_unwritten(&self) -> bool {
         self.forget_the_parents();
         let unwritten =
@@ -85,7 +85,7 @@ impl Tally {
         self.stripes.iter().any(unwritten)
     }
 
-    /// The same without a word: returns what there is to log, which must not keep others waiting.
+    /// The same without logging: returns the log line, because logging here would keep other threads waiting.
     fn write_quietly(&self, haste: Haste) -> Result<Option<String>, Fault> {
         self.forget_the_parents();
         let start = Instant::now();
@@ -95,8 +95,8 @@ impl Tally {
             let written = self.write_what_is_there(haste);
             let others = self.writers.fetch_sub(1, Ordering::AcqRel) - 1;
             let written = written.map(|now| damage.take().or(now));
-            // Another thread has taken a part of it, and may have to put that back, or end with the process before it has
-            // written it.
+            // Another thread has taken some of the messages and may have to put them back, or may exit with the process
+            // before recording them.
             if haste == Haste::Sealing || others == 0 || start.elapsed() > PATIENCE {
                 return written;
             }
@@ -123,7 +123,7 @@ impl Tally {
         added
     }
 
-    /// What was counted before this process was forked off is the parent's to write down.
+    /// Messages counted before this process was forked are the parent's to record.
     fn forget_the_parents(&self) {
         let (known, forks) = (self.forks.load(Ordering::Relaxed), forks());
         if known == forks {
@@ -142,7 +142,7 @@ impl Tally {
 }
 
 impl Stripe {
-    /// What has not been written down, which is the caller's to do.
+    /// Takes the messages not yet recorded; the caller has to record them.
     fn take(&self) -> u64 {
         let counted = self.counted.load(Ordering::Relaxed);
         let written = self.written.fetch_max(counted, Ordering::Relaxed);
@@ -156,14 +156,14 @@ impl Drop for Tally {
     }
 }
 
-/// The process ends, and may have gates still. Tells nobody: who would hear it may be gone.
+/// Runs at process exit, when gates may still exist. Logs nothing: the host's logger may be gone.
 pub(crate) fn write_all_at_exit() {
     let all = match ALL.try_lock() {
         Err(TryLockError::Poisoned(all)) => all.into_inner(),
         Err(TryLockError::WouldBlock) => return,
         Ok(all) => all,
     };
-    // Let go of before the last one of something is: that looks for the lock too.
+    // The lock is released before the last reference is dropped: dropping takes the lock too.
     let alive: Vec<Arc<Tally>> = all.iter().filter_map(Weak::upgrade).collect();
     drop(all);
     for tally in alive {
@@ -177,7 +177,7 @@ fn stripe() -> usize {
     thread_local! {
         static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
     }
-    // A thread that is ending has none.
+    // A thread that is exiting has none.
     let mine = MINE.try_with(|mine| {
         if mine.get() == usize::MAX {
             mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn at_most_half_and_at_most_a_block_is_not_written_down() {
+    fn at_most_half_and_at_most_a_block_is_unrecorded() {
         let folder = tempfile::tempdir().unwrap();
         let tally = tally(folder.path());
         for counted in 1..=3 * BLOCK {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_down_stays_in_memory() {
+    fn counts_that_cannot_be_recorded_stay_in_memory() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("later");
         let tally = tally(&place);
@@ -249,11 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn a_child_leaves_the_parents_messages_to_it() {
+    fn a_forked_child_leaves_the_parents_messages_alone() {
         let folder = tempfile::tempdir().unwrap();
         let tally = tally(folder.path());
         (0..7).for_each(|_| tally.count());
-        // As if the process had just been forked off.
+        // As if the process had just been forked.
         tally.forks.fetch_sub(1, Ordering::Relaxed);
         tally.count();
         drop(tally);

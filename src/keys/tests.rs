@@ -30,7 +30,7 @@ fn gate(settings: &[(&str, &str)]) -> Gate {
 fn sentence(result: Result<KeyRing, Error>) -> String {
     match result {
         Err(Error::KeyRing(sentence)) => sentence,
-        Err(other) => panic!("not the ring's error: {other:?}"),
+        Err(other) => panic!("not a key ring error: {other:?}"),
         Ok(_) => panic!("loaded"),
     }
 }
@@ -40,7 +40,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn ids_are_those_of_the_vectors() {
+fn key_ids_match_the_vectors() {
     let path = format!("{}/tests/vectors/key_ids.json", env!("CARGO_MANIFEST_DIR"));
     let vectors: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     let mut seen = 0;
@@ -79,7 +79,7 @@ fn ids_are_those_of_the_vectors() {
 }
 
 #[test]
-fn the_first_start_makes_a_ring_that_later_starts_use() {
+fn the_first_start_creates_a_ring_that_later_starts_use() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("state/sealgate");
     let settings = [("data_dir", folder.to_str().unwrap())];
@@ -101,12 +101,12 @@ fn the_first_start_makes_a_ring_that_later_starts_use() {
     assert_eq!(
         fs::read_dir(&folder).unwrap().count(),
         3,
-        "the ring, its lock and what was sealed, nothing left over"
+        "the ring, its lock and the usage counts, no temporary files"
     );
 }
 
 #[test]
-fn many_first_starts_at_once_make_one_ring() {
+fn concurrent_first_starts_create_one_ring() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     let settings = [("data_dir", folder.to_str().unwrap())];
@@ -123,7 +123,7 @@ fn many_first_starts_at_once_make_one_ring() {
 }
 
 #[test]
-fn keys_of_the_environment_are_the_newest_and_the_rings_still_serve() {
+fn environment_keys_are_the_newest_and_ring_keys_still_work() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     let settings = [("data_dir", folder.to_str().unwrap())];
@@ -171,7 +171,7 @@ fn keys_of_the_environment_are_the_newest_and_the_rings_still_serve() {
 }
 
 #[test]
-fn keys_of_the_environment_alone_need_no_folder_and_make_none() {
+fn environment_keys_alone_need_no_folder_and_create_none() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     let keys = [("jwt_secret_key", SECRET), ("aes_key", KEY)];
@@ -188,7 +188,7 @@ fn keys_of_the_environment_alone_need_no_folder_and_make_none() {
 }
 
 #[test]
-fn a_ring_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+fn a_ring_that_others_can_read_is_refused_with_the_command_that_fixes_it() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     let settings = [("data_dir", folder.to_str().unwrap())];
@@ -211,7 +211,7 @@ fn a_ring_that_others_can_read_is_refused_with_the_command_that_mends_it() {
 }
 
 #[test]
-fn a_damaged_ring_is_named_and_never_overwritten() {
+fn a_damaged_ring_is_reported_and_never_overwritten() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     let settings = [("data_dir", folder.to_str().unwrap())];
@@ -231,7 +231,7 @@ fn a_damaged_ring_is_named_and_never_overwritten() {
         fs::write(&ring, &text).unwrap();
         let said = sentence(load(&settings));
         let remedy = match text.contains("\"version\": 4") {
-            true => "newer version of sealgate, which has to be used",
+            true => "newer version of sealgate; use that version",
             false => "Restore it from a backup",
         };
         assert!(
@@ -249,7 +249,7 @@ fn a_damaged_ring_is_named_and_never_overwritten() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_a_clear_error() {
+fn an_unwritable_folder_is_a_clear_error() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("file");
     fs::write(&file, "").unwrap();
@@ -262,7 +262,7 @@ fn a_folder_that_cannot_be_written_is_a_clear_error() {
 }
 
 #[test]
-fn one_key_in_both_places_is_one_key() {
+fn a_key_in_both_places_counts_once() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     let settings = [("data_dir", folder.to_str().unwrap())];
@@ -294,7 +294,7 @@ fn nothing_prints_a_key() {
 }
 
 #[test]
-fn a_ring_never_gets_larger_than_what_is_read() {
+fn a_ring_never_exceeds_the_size_that_can_be_read() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     load(&[("data_dir", folder.to_str().unwrap())]).unwrap();
@@ -317,7 +317,7 @@ fn a_ring_never_gets_larger_than_what_is_read() {
 }
 
 #[test]
-fn new_keys_are_the_newest_and_the_old_ones_still_serve() {
+fn new_keys_are_the_newest_and_old_ones_still_work() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     let given = [("data_dir", folder.to_str().unwrap())];
@@ -325,7 +325,7 @@ fn new_keys_are_the_newest_and_the_old_ones_still_serve() {
     config.set(given[0].0, given[0].1).unwrap();
     let settings = config.settings().unwrap().gate.keys;
     assert_eq!(list(&settings).unwrap().ring, None);
-    assert!(!folder.exists(), "looking makes nothing");
+    assert!(!folder.exists(), "listing creates nothing");
 
     let both = NewKeys {
         token: true,
@@ -352,7 +352,7 @@ fn new_keys_are_the_newest_and_the_old_ones_still_serve() {
     newest.retain(|key| key.newest);
     assert_eq!(newest, added.added);
     assert_eq!(list(&settings).unwrap().keys, after.key_origins());
-    // A gate that was made before knows the new keys when it sees what they made.
+    // A gate created earlier learns the new keys when it sees a token or data that names them.
     let token = after.issue_token(&grant).unwrap();
     assert_eq!(before.verify_token(&token).unwrap().subject(), "alice");
     let before = gate(&given);
@@ -362,7 +362,7 @@ fn new_keys_are_the_newest_and_the_old_ones_still_serve() {
 }
 
 #[test]
-fn another_algorithm_is_used_from_the_next_start_and_the_key_before_for_a_time() {
+fn a_new_algorithm_applies_from_the_next_start_and_the_old_key_stays_accepted() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("sealgate");
     let start = |algorithm: Option<&str>| {
@@ -401,7 +401,7 @@ fn another_algorithm_is_used_from_the_next_start_and_the_key_before_for_a_time()
     assert_eq!(second.verify_token(&token).unwrap().subject(), "alice");
     let token = second.issue_token(&grant).unwrap();
     assert_eq!(first.verify_token(&token).unwrap().subject(), "alice");
-    // Who says nothing takes the ring as it is, and so do the same words again.
+    // Without the setting the ring's algorithm stays, and so it does with the same value.
     for said in [None, Some("EdDSA")] {
         assert_eq!(
             algorithms(&start(said)),
@@ -412,11 +412,11 @@ fn another_algorithm_is_used_from_the_next_start_and_the_key_before_for_a_time()
     let keys = third.key_origins();
     let token_keys: Vec<_> = keys.iter().filter(|key| key.kind == "token").collect();
     assert_eq!(token_keys.len(), 3);
-    assert!(token_keys[2].newest, "nobody has to know it");
+    assert!(token_keys[2].newest, "no client has to know it");
 }
 
 #[test]
-fn a_secret_of_the_environment_is_not_for_key_pairs() {
+fn an_environment_secret_cannot_be_a_key_pair() {
     let mut config = Config::new();
     for (name, value) in [("jwt_secret_key", SECRET), ("token_algorithm", "ES256")] {
         config.set(name, value).unwrap();

@@ -1,6 +1,6 @@
-//! The ring of a gate, and the changes that others make to its file: noticed within half a second, without a thread, by
-//! whoever uses the gate; at once where something names a key that is not known yet. Now and then whoever looks also writes
-//! down how many messages have been sealed.
+//! A gate's ring, and the detection of changes to its file by other processes: within half a second, without a thread, on
+//! calls to the gate; at once when a token or data names an unknown key. The same calls also record the message counts
+//! from time to time.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,16 +23,16 @@ use crate::base::clock::coarse_milliseconds;
 use crate::base::file_stamp::Stamp;
 use crate::base::sync::{lock, try_lock};
 
-/// How often the file is looked at, in milliseconds.
+/// How often the file is checked, in milliseconds.
 const LOOK_EVERY: u64 = 500;
-/// How often the messages sealed meanwhile are written down by whoever seals, in milliseconds.
+/// How often sealing calls record the messages sealed since, in milliseconds.
 const WRITE_EVERY: u64 = 5000;
-/// How long whoever misses a key waits for another thread that is just reading the ring: a passphrase takes a tenth of a
-/// second, or seconds on a machine that is busy. Good data is refused where this is too short.
+/// How long a thread that misses a key waits for another thread that is reading the ring: a passphrase takes a tenth of a
+/// second, or seconds on a busy machine. If this is too short, good data is refused.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// See the module. Nobody waits for anybody here without an end. Nothing is
-/// logged while the lock of [`Seen`] is held: a host's log function may wait for a thread that waits for that lock.
+/// See the module. No wait here is unbounded. Nothing is logged while the lock of [`Seen`] is held: a host's log function
+/// may wait for a thread that waits for that lock.
 pub(crate) struct Keys {
     ring: ArcSwap<KeyRing>,
     /// `None`: the ring never changes.
@@ -41,42 +41,44 @@ pub(crate) struct Keys {
 
 struct Source {
     settings: Settings,
-    /// Remembers the keys that take long to derive.
+    /// Caches keys that are slow to derive.
     seal: ArcSwap<RingSeal>,
     file: PathBuf,
-    /// When the file was last looked at.
+    /// When the file was last checked.
     looked: AtomicU64,
     seen: Mutex<Seen>,
     journal: Arc<Journal>,
-    /// When the messages sealed were last written down.
+    /// When message counts were last recorded.
     written: AtomicU64,
-    /// Those of rings before this one which may not have been written down: whoever drops such a ring wants something else,
+    /// Tallies of previous rings that may have unrecorded messages: the thread that drops such a ring is serving a call
     /// and must not wait for the file.
     unwritten: Mutex<Vec<Arc<Tally>>>,
 }
 
-/// The ring's file when it was last looked at, and why what it held then cannot be used.
+/// The state of the ring file at the last check, and why its contents cannot be used.
 #[derive(Clone, Default)]
 struct Seen {
     stamp: Option<Stamp>,
     trouble: Option<String>,
-    /// What the secrets' files held when the ring did not open under those in use.
+    /// The contents of the secret files when the ring could not be opened with the secrets in use.
     secrets: Option<Arc<RingSeal>>,
 }
 
 impl Keys {
-    /// The keys that the settings name, and those that were added because the settings ask for another algorithm.
+    /// Loads the keys that the settings name, and returns those that were added because the settings ask for another
+    /// algorithm.
     pub(crate) fn load(settings: &Settings) -> Result<(Self, Vec<KeyOrigin>), Error> {
         let folder = settings.data_dir.as_ref().filter(|_| !settings.ephemeral);
         let file = folder.map(|folder| folder.join(RING_FILE));
-        // Before the ring is read: a change meanwhile is noticed later.
+        // Taken before the ring is read: a change meanwhile is detected later.
         let before = file.as_deref().and_then(Stamp::at);
         let seal = RingSeal::of(&settings.ring)?;
         let (mut ring, added) = with_set_algorithm(settings, &seal)?;
         if before.is_none() && ring.has_file && ring.signing_key().algorithm().has_public_key() {
-            // A first start, or the old keys are lost.
+            // This is a first start, or the old keys are lost.
             log::info!(
-                "the key ring is new: token key {} signs at once, and clients with an older copy of jwks.json have to fetch it again",
+                "the key ring is new: token key {} signs at once, and clients with an older copy of jwks.json \
+                 have to fetch it again",
                 ring.signing_key().id()
             );
         }
@@ -105,12 +107,12 @@ impl Keys {
         Ok((keys, added))
     }
 
-    /// The ring as it is now.
+    /// The current ring.
     pub(crate) fn current(&self) -> Guard<Arc<KeyRing>> {
         if let Some(source) = &self.source {
             let now = coarse_milliseconds();
             let looked = source.looked.load(Ordering::Relaxed);
-            // Whoever comes first looks, for all.
+            // The first thread to get here checks for all.
             if now.saturating_sub(looked) >= LOOK_EVERY
                 && source
                     .looked
@@ -127,7 +129,7 @@ impl Keys {
         self.ring.load()
     }
 
-    /// Writes down how many messages have been sealed, as far as that has not been done.
+    /// Records the message counts not yet recorded.
     pub(crate) fn write_usage(&self) {
         self.write_down(Haste::Last);
     }
@@ -139,31 +141,31 @@ impl Keys {
         }
     }
 
-    /// Whether the messages sealed are written down.
+    /// Whether message counts are recorded.
     pub(crate) fn keeps_usage(&self) -> bool {
         self.source.is_some()
     }
 
-    /// Looks at the file now, unless somebody is just doing so.
+    /// Checks the file now, unless another thread is doing so.
     fn look(&self) {
         let Some(source) = &self.source else {
             return;
         };
         let read = try_lock(&source.seen).and_then(|mut seen| {
-            // What keeps a ring from being used may be mended without a change of its file: its mode, or its folder's.
+            // A ring may become usable without a change of its file: its mode or its folder's mode may be fixed.
             let again = seen.trouble.is_some();
             self.look_at(source, &mut seen, again)
         });
         read.map(|read| source.finish(read));
     }
 
-    /// Looks at the file now, for somebody who misses a key in this ring; whether there is another ring since.
+    /// Checks the file now because a key is missing in this ring; returns whether there is another ring since.
     pub(crate) fn has_newer_than(&self, ring: &KeyRing) -> bool {
         let Some(source) = &self.source else {
             return false;
         };
         let given_up = Instant::now() + PATIENCE;
-        // Whoever is just reading may be about to find that key.
+        // The thread that is reading may be about to find that key.
         let seen = loop {
             match try_lock(&source.seen) {
                 None if Instant::now() < given_up => thread::sleep(Duration::from_millis(1)),
@@ -177,7 +179,7 @@ impl Keys {
         is_older()
     }
 
-    /// Reads the file if it has changed since it was looked at, or `again`.
+    /// Reads the file if it has changed since the last check, or if `again`.
     fn look_at(&self, source: &Source, seen: &mut Seen, again: bool) -> Option<Read> {
         let stamp = Stamp::at(&source.file);
         let changed = stamp != seen.stamp;
@@ -187,10 +189,10 @@ impl Keys {
         })
     }
 
-    /// Reads the file now, whether it looks changed or not.
+    /// Reads the file now, whether or not it seems changed.
     ///
     /// # Errors
-    /// Why its ring cannot be used; the one before stays in use.
+    /// Why the new ring cannot be used; the previous one stays in use.
     pub(crate) fn reload(&self) -> Result<(), Error> {
         let Some(source) = &self.source else {
             return Ok(());
@@ -202,7 +204,7 @@ impl Keys {
         source.finish(read)
     }
 
-    /// Where it fails as it did before, that is logged again only if `again` says so.
+    /// A failure that repeats the previous one is logged only if `again`.
     fn read(&self, source: &Source, seen: &mut Seen, again: bool) -> Read {
         let read = source.ring_under(&source.seal.load());
         match read.or_else(|error| source.ring_under_new_secrets(seen).ok_or(error)) {
@@ -223,14 +225,14 @@ impl Keys {
         }
     }
 
-    /// Replaces keys that have reached their age, and uses the new ones at once.
+    /// Replaces keys that have reached their maximum age, and uses the new ones at once.
     pub(crate) fn rotate_old(&self) -> Result<Vec<KeyOrigin>, Error> {
         let Some(source) = &self.source else {
             return Ok(Vec::new());
         };
         let settings = &source.settings;
         let ring = self.current();
-        // A key of the environment is as old as whoever set it knows.
+        // The age of an environment key is known only to the operator.
         let has_old = |kind, age| {
             let made = ring.newest_origin(kind).and_then(|origin| origin.created);
             made.is_some_and(|made| is_old(made, age))
@@ -241,7 +243,7 @@ impl Keys {
             data: has_old("data", settings.rotation.rotate_data_key_after),
             now: false,
         };
-        // Nearly always it is too early. Where the ring is gone, none is made.
+        // Usually it is too early. A missing ring is not created here.
         if !kinds.token && !kinds.data || !source.file.exists() {
             return Ok(Vec::new());
         }
@@ -250,13 +252,13 @@ impl Keys {
         Ok(added)
     }
 
-    /// Whether the ring's file is still to be sealed.
+    /// Whether the ring file still has to be sealed.
     pub(crate) fn is_to_be_sealed(&self) -> bool {
         let source = self.source.as_ref();
         source.is_some_and(|source| self.ring.load().is_to_be_sealed(&source.settings.ring))
     }
 
-    /// The age at which a key is to be replaced, the lower one of the two kinds.
+    /// The age at which a key is replaced, the lower one of the two kinds.
     pub(crate) fn age(&self) -> Option<Duration> {
         let settings = &self.source.as_ref()?.settings;
         let ages = [
@@ -266,21 +268,21 @@ impl Keys {
         ages.into_iter().filter(|age| !age.is_zero()).min()
     }
 
-    /// Whether that is because the ring was sealed under a secret that this process does not have.
+    /// Whether the ring is unusable because it was sealed under a secret that this process does not have.
     pub(crate) fn lacks_secret(&self) -> bool {
         let trouble = self.trouble();
         let faults = [Fault::Sealed, Fault::OtherSecret].map(|fault| fault.to_string());
         trouble.is_some_and(|trouble| faults.iter().any(|fault| trouble.contains(fault)))
     }
 
-    /// Why the ring as its file has it now is not in use, if it is not.
+    /// Why the ring in the file is not in use, if it is not.
     pub(crate) fn trouble(&self) -> Option<String> {
         let source = self.source.as_ref()?;
         lock(&source.seen).trouble.clone()
     }
 }
 
-/// What came of reading the file.
+/// The result of reading the file.
 #[must_use]
 enum Read {
     New {
@@ -294,14 +296,14 @@ enum Read {
 }
 
 impl Source {
-    /// For when the lock has been released: logs what came of reading the file, and drops the ring before.
+    /// After the lock has been released: logs the result of reading the file, and drops the previous ring.
     fn finish(&self, read: Read) -> Result<(), Error> {
         match read {
             Read::New { replaced, ring } => {
                 drop(replaced);
                 self.write_unwritten(Haste::Sealing);
                 log::info!(
-                    "the key ring was read again; token key {} signs",
+                    "the key ring was reloaded; token key {} signs",
                     ring.signing_key().id()
                 );
                 for key in ring.origins().iter().filter(|key| key.signs_from.is_some()) {
@@ -311,14 +313,14 @@ impl Source {
             }
             Read::Failed { error, logged } => {
                 if logged {
-                    log::error!("{error} The keys from before stay in use.");
+                    log::error!("{error} The previous keys stay in use.");
                 }
                 Err(error)
             }
         }
     }
 
-    /// Writes down what rings before this one have sealed, and forgets those that nobody seals with any more.
+    /// Records the messages sealed by previous rings, and drops the tallies that are no longer in use.
     fn write_unwritten(&self, haste: Haste) {
         let tallies = lock(&self.unwritten).clone();
         if tallies.is_empty() {
@@ -331,18 +333,18 @@ impl Source {
         lock(&self.unwritten).retain(|tally| Arc::strong_count(tally) > 1 || tally.has_unwritten());
     }
 
-    /// The ring as its file is now.
+    /// The ring in the file now.
     fn ring_under(&self, seal: &RingSeal) -> Result<KeyRing, Error> {
         let ring = KeyRing::collect(&self.settings, seal, Missing::Leave)?;
         if ring.is_complete() {
             return Ok(ring);
         }
         let path = self.file.display();
-        Err(Error::KeyRing(format!("The key ring {path} is gone.")))
+        Err(Error::KeyRing(format!("The key ring {path} is missing.")))
     }
 
-    /// The same, under what the secrets' files hold by now, if that is another secret and it opens the ring. Then it is the
-    /// one that is used.
+    /// The same with the current contents of the secret files, if they hold another secret and it opens the ring. That
+    /// secret is then the one in use.
     fn ring_under_new_secrets(&self, seen: &mut Seen) -> Option<KeyRing> {
         let seal = RingSeal::of_files_again(&self.settings.ring)?;
         let seal = match &seen.secrets {
@@ -359,8 +361,8 @@ impl Source {
     }
 }
 
-/// The ring, whose newest token key signs as the settings ask, if they do, or will. A key of the environment is HS256 and never gets
-/// here with another algorithm: the settings refuse that.
+/// The ring, after adding a newest token key if the settings ask for another algorithm. An environment key is HS256 and
+/// never gets here with another algorithm: the settings refuse that.
 fn with_set_algorithm(
     settings: &Settings,
     seal: &RingSeal,
@@ -380,7 +382,7 @@ fn with_set_algorithm(
     let before = newest.unwrap_or_default();
     for key in &added {
         log::info!(
-            "{key} {}; the {before} key before it is accepted until its last token has expired",
+            "{key} {}; the previous {before} key is accepted until its last token has expired",
             match key.signs_from {
                 Some(_) => "and is published until then",
                 None => "signs from now on",

@@ -1,5 +1,5 @@
-//! The one way in which the ring file changes: locked, judged before, replaced whole or not at all, the ring before kept as
-//! a backup. A process that is killed at any moment leaves the old ring or the new one.
+//! The only way to change the ring file: under a lock, validated before, replaced completely or not at all, with the
+//! previous ring kept as a backup. A process killed at any moment leaves the old ring or the new one.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,17 +20,17 @@ const LOCK_FILE: &str = "keys.lock";
 const NEW_FILE: &str = "keys.json.new";
 const NEW_BACKUP_FILE: &str = "keys.json.bak.new";
 
-/// The ring after a call of [`change`].
+/// The ring after [`change`].
 pub(super) struct Changed {
     pub(super) contents: RingContents,
-    /// Whether a ring was there before, which is the backup now.
+    /// Whether there was a ring before, which is now the backup.
     pub(super) existed: bool,
 }
 
-/// Changes the ring of `folder`, or makes it: `edit` gets what is there (nothing, where there is no ring) and says
-/// whether it changed it.
+/// Changes the ring of `folder`, or creates it: `edit` gets the current contents (empty if there is no ring) and returns
+/// whether it changed them.
 ///
-/// A ring that cannot be used, or that is gone while its backup is there, is an error, and nothing is written.
+/// If the ring cannot be used, or is missing while its backup exists, returns an error and writes nothing.
 pub(super) fn change(
     folder: &Path,
     seal: &RingSeal,
@@ -43,7 +43,7 @@ pub(super) fn change(
     Ok(changed)
 }
 
-/// The same, and what is to be logged: not here, where others may be waiting for the lock.
+/// The same; also returns the text to log, which must not be logged while other threads wait for the lock.
 fn change_locked(
     folder: &Path,
     seal: &RingSeal,
@@ -70,19 +70,19 @@ fn change_locked(
     Ok((changed, warning))
 }
 
-/// Writes the ring as it is to lie in its file now: sealed where there is a secret for that, else (or where `plain`) plain.
+/// Rewrites the ring: sealed if a secret is set and not `plain`, otherwise unsealed.
 pub(super) fn rewrite(folder: &Path, seal: &RingSeal, plain: bool) -> Result<(), Error> {
     let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
     let found = read(folder, seal)?.ok_or_else(|| file::none_in(folder))?;
     let text = found.text.expose();
     if plain {
-        // The backup too: it is to be of use when the secret has been given up.
+        // The backup too: it has to be usable after the secret has been discarded.
         return replace(folder, text, Some(text));
     }
     write(folder, seal, &found.contents, text, Some(&found))
 }
 
-/// The ring that is to be changed, `None` where one is to be made.
+/// The ring to change; `None` if one is to be created.
 fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Error> {
     let found = file::read(folder, seal)?;
     match &found {
@@ -103,7 +103,7 @@ fn write(
         if old.is_some_and(|old| !matches!(old.at_rest, AtRest::Plain)) {
             return Err(Error::KeyRing(format!(
                 "The key ring {} is sealed under the previous secret, and SEALGATE_RING_KEY is not set, so it would be \
-                 written in the clear. Nothing was changed. Set it, or use: sealgate keys unseal",
+                 written unencrypted. Nothing was changed. Set it, or use: sealgate keys unseal",
                 folder.join(RING_FILE).display()
             )));
         }
@@ -112,7 +112,7 @@ fn write(
     let by = seal.derivation(old.map_or(&AtRest::Plain, |old| &old.at_rest))?;
     let sealed = seal.seal(text, &by)?;
     check_size(folder, sealed.expose(), contents)?;
-    // The ring before must not stay in the clear, nor under a secret that is given up.
+    // The backup must not stay unsealed, nor sealed under a secret that is being replaced.
     let backup = old.map(|old| match old.at_rest {
         AtRest::Sealed(_) => Ok(old.raw.clone()),
         AtRest::Plain | AtRest::Outdated => seal.seal(old.text.expose(), &by),
@@ -121,20 +121,20 @@ fn write(
     replace(folder, sealed.expose(), backup.as_ref().map(Secret::expose))
 }
 
-/// What is written belongs to the folder's owner, so nobody else's ring may be what it begins with: through a link, an
-/// administrator could be led to give one away.
+/// The new file belongs to the folder's owner, so its contents must not come from another user's ring: through a link, an
+/// administrator could be tricked into disclosing one.
 fn check_owner(folder: &Path, found: &Found) -> Result<(), Error> {
     #[cfg(unix)]
     if fs::metadata(folder).is_ok_and(|folder| folder.uid() != found.metadata.uid()) {
         return Err(Error::KeyRing(format!(
-            "The key ring {} belongs to another user than its folder. Nothing was changed. Mend it with chown.",
+            "The key ring {} belongs to another user than its folder. Nothing was changed. Fix it with chown.",
             folder.join(RING_FILE).display()
         )));
     }
     Ok(())
 }
 
-/// What is written has to be read again.
+/// The new text must be readable again.
 fn check_readable(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(), Error> {
     check_size(folder, text, contents)?;
     RingContents::parse(text).map(drop).map_err(|fault| {
@@ -149,8 +149,8 @@ fn check_size(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(),
     if text.len() > MAX_TEXT {
         let path = folder.join(RING_FILE);
         return Err(Error::KeyRing(format!(
-            "The key ring {} has {} keys, and more would make it larger than {} KiB, which is as much as is read. \
-             Nothing was changed. Keep a copy, and take the oldest keys that nothing needs any more out of it.",
+            "The key ring {} has {} keys, and more would make it larger than {} KiB, the size limit. \
+             Nothing was changed. Keep a copy, and remove the oldest keys that are no longer needed from it.",
             path.display(),
             contents.token_keys.len() + contents.data_keys.len(),
             MAX_TEXT >> 10
@@ -159,14 +159,14 @@ fn check_size(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(),
     Ok(())
 }
 
-/// Writes whole files beside the ring and renames them: a reader sees the old ring or the new one, never a part.
+/// Writes complete files beside the ring and renames them: a reader sees the old ring or the new one, never a part.
 fn replace(folder: &Path, text: &[u8], old_text: Option<&[u8]>) -> Result<(), Error> {
     let path = folder.join(RING_FILE);
-    // Renaming would put a file in the link's place and leave the file behind it as it is.
+    // Renaming would replace the link and leave the file behind it unchanged.
     if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
         return Err(Error::KeyRing(format!(
-            "The key ring {} is a symbolic link, and a change would replace the link alone. Name the folder that it \
-             leads to with SEALGATE_DATA_DIR.",
+            "The key ring {} is a symbolic link, so a change would replace only the link. Set SEALGATE_DATA_DIR to the \
+             folder of its target.",
             path.display()
         )));
     }
@@ -184,8 +184,8 @@ fn replace(folder: &Path, text: &[u8], old_text: Option<&[u8]>) -> Result<(), Er
         let _ = fs::remove_file(&new_path);
         let _ = fs::remove_file(&new_backup_path);
         Error::KeyRing(format!(
-            "The key ring {} cannot be written: {error}. Nothing was changed. Free space or permit writing in that \
-             folder, or choose another with SEALGATE_DATA_DIR.",
+            "The key ring {} cannot be written: {error}. Nothing was changed. Free space, make the folder \
+             writable, or choose another with SEALGATE_DATA_DIR.",
             path.display()
         ))
     })?;
@@ -193,7 +193,7 @@ fn replace(folder: &Path, text: &[u8], old_text: Option<&[u8]>) -> Result<(), Er
         .and_then(|folder| folder.sync_all())
         .map_err(|error| {
             Error::KeyRing(format!(
-                "The key ring {} was written, but may not outlive a loss of power: {error}.",
+                "The key ring {} was written, but may not survive a power failure: {error}.",
                 path.display()
             ))
         })

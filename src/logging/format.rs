@@ -1,4 +1,4 @@
-//! A record as a line, in the form that the settings ask for.
+//! Formats a record as a line in the configured format.
 
 use log::Record;
 

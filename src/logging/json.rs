@@ -1,4 +1,4 @@
-//! The JSON form of a line: one object (RFC 8259) with time, level, target and message, then the fields.
+//! The JSON format of a line: one object (RFC 8259) with time, level, target and message, then the fields.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use log::kv::{self, Key, Value, VisitSource, VisitValue};
 
 use super::line::{Escaped, Quoting, push_args, push_escaped, push_time};
 
-/// The members that every line has.
+/// The members of every line.
 const FIXED: [&[u8]; 4] = [b"time", b"level", b"target", b"message"];
 
 pub(super) fn json(line: &mut Vec<u8>, record: &Record<'_>, since_epoch: Duration) {
@@ -34,7 +34,7 @@ pub(super) fn json(line: &mut Vec<u8>, record: &Record<'_>, since_epoch: Duratio
 
 struct Fields<'a> {
     line: &'a mut Vec<u8>,
-    /// Where the names of this line's fields are in it.
+    /// The positions of this line's field names in it.
     names: Vec<Range<usize>>,
 }
 
@@ -60,7 +60,7 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_> {
         self.line.extend_from_slice(b",\"");
         let start = self.line.len();
         push_escaped(self.line, key.as_str(), Quoting::Json);
-        // Readers differ in which of two members of one name they take.
+        // Parsers differ in which of two members with the same name they use.
         while self.is_taken(start..self.line.len()) {
             self.line.push(b'_');
         }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_parses_and_is_one_line_whatever_is_in_it() {
+    fn any_content_gives_one_valid_line() {
         let mut nasty: String = (0..0x300_u32).filter_map(char::from_u32).collect();
         nasty += "\u{61c}\u{202e}\u{2028}\u{2066}\u{feff}\u{10ffff}日本\"}\n{\"level\":\"ERROR\"";
         let fields = [(nasty.as_str(), Value::from(nasty.as_str()))];
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn no_object_has_two_members_of_one_name() {
+    fn no_object_has_duplicate_members() {
         let fields = ["level", "level", "level_", "a", "a", "time"].map(|name| (name, 1.into()));
         let line = line("said", &fields);
         assert!(

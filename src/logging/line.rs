@@ -1,4 +1,4 @@
-//! The text form of a line (time, level, message, fields), and what both forms share: the time and the escaping.
+//! The text format of a line (time, level, message, fields), and the time and escaping code for both formats.
 
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
@@ -41,8 +41,8 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     }
 }
 
-/// A field's value; as a JSON string in quotes where it could look like fields of its own: a name that somebody chose may
-/// have spaces and `=` in it.
+/// A field's value; a quoted JSON string if it could look like further fields: a user-chosen name may contain spaces and
+/// `=`.
 fn push_value(line: &mut Vec<u8>, value: &str) {
     let special = |byte: u8| matches!(byte, b' ' | b'=' | b'"');
     if value.bytes().fold(false, |any, byte| any | special(byte)) {
@@ -58,7 +58,7 @@ impl<'v> VisitValue<'v> for Fields<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
         let start = self.0.len();
         let _ = write!(self.0, "{value}");
-        // Nearly always it can stay as it is.
+        // Nearly always it needs no quotes.
         let plain = |byte: u8| matches!(byte, b'!'..=b'~') && !matches!(byte, b'=' | b'"');
         if !self.0[start..]
             .iter()
@@ -81,7 +81,7 @@ impl<'v> VisitValue<'v> for Fields<'_> {
     }
 }
 
-/// RFC 3339 in UTC with microseconds. The calendar is asked once a second and thread.
+/// RFC 3339 in UTC with microseconds. The calendar date is computed once per second and thread.
 pub(super) fn push_time(line: &mut Vec<u8>, since_epoch: Duration) {
     thread_local!(static DATE: Cell<(u64, [u8; 20])> = const { Cell::new((u64::MAX, [0; 20])) });
     let second = since_epoch.as_secs();
@@ -108,7 +108,7 @@ fn date_and_time(second: u64) -> [u8; 20] {
         .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let (date, time) = (moment.date(), moment.time());
     let mut text = [0; 20];
-    // Twenty bytes exactly: the clock stays within the calendar.
+    // Exactly twenty bytes: the clock stays within the calendar.
     let _ = write!(
         text.as_mut_slice(),
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.",
@@ -125,9 +125,9 @@ fn date_and_time(second: u64) -> [u8; 20] {
 /// How harmful characters are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quoting {
-    /// As Rust does: `\n`, `\u{202e}`.
+    /// As in Rust: `\n`, `\u{202e}`.
     Text,
-    /// As a JSON string wants it (RFC 8259, section 7), quotes and backslashes too.
+    /// As in a JSON string (RFC 8259, section 7), including quotes and backslashes.
     Json,
 }
 
@@ -140,7 +140,7 @@ pub(super) fn push_args(line: &mut Vec<u8>, record: &Record<'_>, quoting: Quotin
     }
 }
 
-/// Lets no character through that moves the cursor, ends the line or changes the reading direction.
+/// Escapes every character that moves the cursor, ends the line or changes the text direction.
 pub(super) struct Escaped<'a>(pub(super) &'a mut Vec<u8>, pub(super) Quoting);
 
 impl fmt::Write for Escaped<'_> {
@@ -154,7 +154,7 @@ pub(super) fn push_escaped(line: &mut Vec<u8>, text: &str, quoting: Quoting) {
     let json = quoting == Quoting::Json;
     let is_plain =
         |byte: u8| matches!(byte, b' '..=b'~') && !(json && matches!(byte, b'"' | b'\\'));
-    // Nearly always. Without an early end the compiler looks at many bytes at once.
+    // The common case. Without an early exit the compiler vectorises the loop.
     if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         line.extend_from_slice(text.as_bytes());
         return;
@@ -169,7 +169,7 @@ pub(super) fn push_escaped(line: &mut Vec<u8>, text: &str, quoting: Quoting) {
             (Quoting::Json, '"' | '\\' | '\n' | '\r' | '\t') => {
                 write!(line, "{}", c.escape_default())
             }
-            // All of them have four digits.
+            // All of them have four hex digits.
             (Quoting::Json, _) => write!(line, "\\u{:04x}", u32::from(c)),
         };
         rest = &rest[at + c.len_utf8()..];
@@ -177,8 +177,8 @@ pub(super) fn push_escaped(line: &mut Vec<u8>, text: &str, quoting: Quoting) {
     line.extend_from_slice(rest.as_bytes());
 }
 
-/// Whether a character could move the cursor of a terminal, end a line, or turn round what stands beside it: control
-/// characters, line and paragraph separators, and those that change the direction of text. All of them have four digits.
+/// Whether a character could move a terminal's cursor, end a line, or reorder the text beside it: control characters, line
+/// and paragraph separators, and directional formatting characters. All of them have four hex digits.
 pub fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_line_whatever_is_in_it() {
+    fn any_content_stays_on_one_line() {
         let moment = Duration::from_nanos(1_795_491_237_012_345_678);
         let fields = [
             ("peer", "1.2.3.4"),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_the_calendars() {
+    fn times_match_the_calendar() {
         let time = |second, micros: u32| {
             let mut line = Vec::new();
             push_time(&mut line, Duration::new(second, micros * 1000));

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// How many characters `mask_data` leaves visible where the caller does not say.
+/// How many characters `mask_data` leaves visible by default.
 pub const DEFAULT_VISIBLE_CHARS: usize = 3;
 
 /// Replaces all but the first `visible_chars` characters by `*`, one for one.
 ///
-/// Characters are Unicode scalar values, not bytes. Text that is not longer than `visible_chars` comes back whole.
+/// Characters are Unicode scalar values, not bytes. Text that is not longer than `visible_chars` is returned unchanged.
 ///
 /// ```
 /// assert_eq!(sealgate::mask("my_password", 3), "my_********");
@@ -26,8 +26,8 @@ pub fn mask(data: &str, visible_chars: usize) -> String {
     }
 }
 
-/// What a log line may show of a name or a path: at most its first three characters, at most a third of it, and not
-/// how long it is.
+/// What a log line may show of a name or a path: at most its first three characters, at most a third of it, and not its
+/// length.
 pub(crate) struct MaskedForLog<'a>(pub(crate) &'a str);
 
 impl fmt::Display for MaskedForLog<'_> {
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_text_comes_back_whole() {
+    fn short_text_is_returned_unchanged() {
         assert_eq!(mask("", 3), "");
         assert_eq!(mask("abc", 3), "abc");
         assert_eq!(mask("abc", usize::MAX), "abc");

@@ -1,9 +1,9 @@
-//! Log set-up: one logger for the terminal and a file, whole lines at a time, and nobody waits for either.
+//! Logging: one logger for the terminal and a file. Lines are written whole, and no caller waits for either.
 //!
-//! `line` and `json` are the two forms of a line (`format` chooses), `mask` hides names in it, `sink` keeps lines in bounded memory, `writer` is the thread that writes
-//! them. What a line may say is decided where it is written: names are masked there, and secrets never get this far. Here
-//! all control characters are escaped, and of other crates only warnings and errors are let through, because what they
-//! tell when they are chatty is not known.
+//! `line` and `json` are the two line formats (`format` chooses), `mask` hides names, `sink` queues lines in bounded
+//! memory, `writer` is the thread that writes them. The caller decides what a line may contain: names are masked there,
+//! and secrets never get this far. This module escapes all control characters, and lets only warnings and errors of other
+//! crates through, because their verbose output is unknown.
 
 mod format;
 mod json;
@@ -31,30 +31,30 @@ pub use settings::{LogFormat, Settings};
 use sink::Sink;
 use writer::Target;
 
-/// The log target of audit events. With `SEALGATE_AUDIT_FILE` they go to a file of their own as well, whatever the level.
+/// The log target of audit events. With `SEALGATE_AUDIT_FILE` they also go to a separate file, at any log level.
 pub const AUDIT: &str = "sealgate::audit";
 
 /// How long `log::logger().flush()` waits for a terminal or a disk that hangs.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
-/// Where the lines of the process's logger go; nothing in a process without it.
+/// The sinks of the process's logger; unset in a process without one.
 static SINKS: OnceLock<Vec<Arc<Sink>>> = OnceLock::new();
 
-/// Makes the process's logger: to the terminal (standard error) and, where set, to a file; audit events to theirs too. For a program, not a library:
-/// there is one logger in a process, and its writing threads do not outlive a fork.
+/// Sets up the process's logger: to the terminal (standard error) and, if set, to a file; audit events also to theirs. For
+/// programs, not libraries: a process has one logger, and its writer threads do not survive a fork.
 ///
-/// A log call never waits for the terminal or the disk. Lines are written by a thread for each of the two, warnings and
-/// errors at once, others within 100 ms; before a process ends, `log::logger().flush()` has the rest written, in at most
-/// 2 s. What a terminal or disk that hangs or fails does not take is kept, up to 4 MiB; what comes after that is counted,
-/// and the number is the first thing said when it writes again.
+/// A log call never waits for the terminal or the disk. Each has a thread that writes its lines: warnings and errors at
+/// once, others within 100 ms. Before a process exits, `log::logger().flush()` has the rest written, in at most 2 s. While
+/// a terminal or disk hangs or fails, up to 4 MiB are kept; later lines are counted, and the count is the first thing
+/// logged when writing works again.
 ///
 /// # Errors
-/// [`Error::Setting`] where the file cannot be opened; [`Error::Io`] where the process has a logger already.
+/// [`Error::Setting`] if the file cannot be opened; [`Error::Io`] if the process has a logger already.
 pub fn init(settings: &Settings) -> Result<(), Error> {
     start(settings, true)
 }
 
-/// The same for a command that tells nothing but audit events, and only where they have a file.
+/// The same for a command that logs only audit events, and only if they have a file.
 ///
 /// # Errors
 /// Those of [`init`].
@@ -65,10 +65,10 @@ pub fn init_audit(settings: &Settings) -> Result<(), Error> {
     }
 }
 
-/// Whether the files of the settings can be trusted, where they are there already.
+/// Checks that the files of the settings can be trusted, if they exist.
 ///
 /// # Errors
-/// [`Error::Setting`] where other users can change one.
+/// [`Error::Setting`] if other users can change one.
 pub fn check(settings: &Settings) -> Result<(), Error> {
     let files = [
         ("SEALGATE_LOG_FILE", &settings.file),
@@ -81,7 +81,7 @@ pub fn check(settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whoever can change a log can take lines out.
+/// Anyone who can change a log can remove lines from it.
 fn check_file(name: &str, path: &Path) -> Result<(), Error> {
     let Ok(metadata) = path.metadata() else {
         return Ok(());
@@ -130,30 +130,31 @@ fn start(settings: &Settings, lines: bool) -> Result<(), Error> {
     CombinedLogger::init(vec![Box::new(logger)])
         .map_err(|_| Error::Io("The process has a logger already.".to_owned()))?;
     for (sink, target) in sinks.iter().zip(targets) {
-        writer::start(sink.clone(), target)
-            .map_err(|error| Error::Io(format!("The log has no thread to write it: {error}.")))?;
+        writer::start(sink.clone(), target).map_err(|error| {
+            Error::Io(format!("The log writer thread cannot be started: {error}."))
+        })?;
     }
-    // Cannot be set already: the logger could not.
+    // Cannot be set already: setting the logger would have failed.
     let _ = SINKS.set(sinks);
     Ok(())
 }
 
-/// Opens the log file anew, for programs that move it away (logrotate): lines written from then on are in a new file of
-/// its name. Where that fails, a warning says so and the old file stays in use. Returns at once; without a log file, or
-/// without a logger of [`init`], it does nothing.
+/// Reopens the log file, for programs that rotate it (logrotate): later lines go to a new file with the same name. If that
+/// fails, a warning is logged and the old file stays in use. Returns at once; does nothing without a log file, or without
+/// a logger from [`init`].
 pub fn reopen() {
     for sink in SINKS.get().into_iter().flatten() {
         sink.reopen();
     }
 }
 
-/// Waits until all that was logged before is written, or `limit` is over, or a write fails.
+/// Waits until everything logged before is written, `limit` has passed, or a write fails.
 pub fn flush_within(limit: Duration) {
     flush(SINKS.get().map_or(&[], Vec::as_slice), limit);
 }
 
-/// What is wrong with the log, in sentences for an operator: what cannot be written, and how many lines were lost so far.
-/// `None` where all is well, and in a process without a logger of [`init`]. No path and no secret is in it.
+/// Problems with the log, in sentences for an operator: what cannot be written, and how many lines were lost so far.
+/// `None` if there are none, or in a process without a logger from [`init`]. Contains no path and no secret.
 pub fn trouble() -> Option<String> {
     let sentences: Vec<String> = SINKS
         .get()?
@@ -165,19 +166,19 @@ pub fn trouble() -> Option<String> {
 
 fn flush(sinks: &[Arc<Sink>], limit: Duration) {
     let deadline = Instant::now() + limit;
-    // All are told before any is waited for.
+    // Signal all of them before waiting for any.
     let marks: Vec<_> = sinks.iter().map(|sink| sink.hurry()).collect();
     for (sink, mark) in sinks.iter().zip(marks) {
         sink.wait_for(mark, deadline);
     }
 }
 
-/// Formats each record once and hands it to every sink.
+/// Formats each record once and passes it to every sink.
 struct LineLogger {
     level: LevelFilter,
     format: LogFormat,
     sinks: Vec<Arc<Sink>>,
-    /// Gets the audit events alone, and all of them.
+    /// Receives the audit events only, and all of them.
     audit: Option<Arc<Sink>>,
 }
 
@@ -236,20 +237,20 @@ impl SharedLogger for LineLogger {
     }
 }
 
-/// Logs where a panic happened. What it says may quote data, and stays unsaid.
+/// Logs where a panic happened. The panic message may quote data and is not logged.
 pub fn tell_panic(panicked: &PanicHookInfo<'_>) {
     match panicked.location() {
         Some(place) => log::error!("panic at {}:{}", place.file(), place.line()),
-        None => log::error!("panic at an unknown place"),
+        None => log::error!("panic at an unknown location"),
     }
 }
 
-/// Whether it is ours, or of another crate and important.
+/// Whether a record is ours, or an important one from another crate.
 pub(crate) fn concerns(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("sealgate") || metadata.level() <= Level::Warn
 }
 
-/// Lends a record's message and fields as text, as they stand in a line.
+/// Calls `work` with a record's message and fields as text, as in a line.
 pub(crate) fn with_message(record: &Record<'_>, work: impl FnOnce(&[u8])) {
     with_line(|line| {
         line::message(line, record);
@@ -257,11 +258,11 @@ pub(crate) fn with_message(record: &Record<'_>, work: impl FnOnce(&[u8])) {
     });
 }
 
-/// Lends the thread's buffer, empty.
+/// Calls `work` with the thread's buffer, empty.
 fn with_line(work: impl FnOnce(&mut Vec<u8>)) {
     const KEPT: usize = 4096;
     thread_local!(static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
-    // Taken out meanwhile, so that a value that logs while it is formatted gets a buffer of its own.
+    // Taken out meanwhile, so a value that logs while it is formatted gets a separate buffer.
     let mut line = LINE.try_with(Cell::take).unwrap_or_default();
     line.clear();
     work(&mut line);

@@ -1,10 +1,10 @@
-//! What is logged, where to, and in which form.
+//! What is logged, where to, and in which format.
 
 use std::path::PathBuf;
 
 use log::LevelFilter;
 
-/// What is logged and where to, beside the terminal.
+/// What is logged and where to, in addition to the terminal.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `SEALGATE_LOG_LEVEL`.
@@ -28,12 +28,12 @@ impl Default for Settings {
     }
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Time, level, message, `name=value`.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }

@@ -1,7 +1,7 @@
-//! Lines on their way to one terminal or file: bounded memory between those who log and the thread that writes.
+//! Queue of lines for one terminal or file: bounded memory between the threads that log and the thread that writes.
 //!
-//! Nothing under the lock logs, formats what others made, or does input and output: nobody waits here for longer than a
-//! copy takes, and no panic and no deadlock can start here.
+//! Code under the lock never logs, formats foreign values or does I/O: no thread waits here for longer than a copy takes,
+//! and no panic and no deadlock can start here.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,75 +13,75 @@ use super::format::format;
 use super::settings::LogFormat;
 use crate::base::sync::lock;
 
-/// Most bytes that wait to be written, those in the writer's hands included.
+/// Maximum number of bytes waiting to be written, including those that the writer holds.
 const BOUND: usize = 4 << 20;
-/// Bytes that are written at once, where so much waits.
+/// Number of bytes per write when that many are waiting.
 const CHUNK: usize = 64 << 10;
-/// How long lines are gathered after a write. The promise is 100 ms.
+/// How long lines are collected after a write. The promise is 100 ms.
 const PACE: Duration = Duration::from_millis(75);
-/// How long until a write that failed is tried again.
+/// How long until a failed write is retried.
 const RETRY: Duration = Duration::from_millis(500);
-/// A write that takes longer hangs, to an operator.
+/// A write that takes longer is reported as hanging.
 const HANGS_AFTER: Duration = Duration::from_secs(2);
-/// Written chunks that are kept for the next lines.
+/// Written chunks that are kept for reuse.
 const SPARES: usize = 2;
 
 pub(super) struct Sink {
     name: &'static str,
     format: LogFormat,
     state: Mutex<State>,
-    /// For the writer: there is something to do.
+    /// Wakes the writer.
     work: Condvar,
-    /// For those who flush: something was written, or could not be.
+    /// Wakes flushing threads: something was written, or a write failed.
     progress: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Whole lines, the oldest first; a chunk is never larger than [`CHUNK`], except for one line that is.
+    /// Whole lines, oldest first; a chunk exceeds [`CHUNK`] only if a single line does.
     chunks: VecDeque<Vec<u8>>,
-    /// Where the first chunk goes on, when a write has ended in the middle of it.
+    /// Where the first chunk continues after a partial write.
     from: usize,
     spares: Vec<Vec<u8>>,
-    /// Bytes of lines here and in the writer's hands.
+    /// Bytes of lines here and with the writer.
     held: usize,
-    /// Bytes of lines that ever came in, and that ever went out.
+    /// Total bytes of lines received and written.
     taken: u64,
     written: u64,
-    /// Lines for which there was no room, since that was last said.
+    /// Lines dropped for lack of room since the last report.
     lost: u64,
-    /// What `taken` was when that was last said: a flush has that written too.
+    /// `taken` at the time of the last report: a flush waits for that line too.
     noted: u64,
-    /// Not to be gathered: a warning, an error or somebody who flushes waits.
+    /// Write at once: a warning, an error or a flushing thread is waiting.
     urgent: bool,
     reopen: bool,
     writer: Writer,
-    /// Earliest moment of the next write that is not urgent.
+    /// Earliest time of the next write that is not urgent.
     not_before: Option<Instant>,
-    /// Since when the writer is in a write, or opens the file anew.
+    /// Since when the writer has been writing or reopening the file.
     writing_since: Option<Instant>,
     /// Why the last write failed.
     failure: Option<String>,
-    /// Writes that failed, ever.
+    /// Total number of failed writes.
     failures: u64,
     flushing: usize,
 }
 
-/// What the writer is doing, so that it is woken only where it must be: a wake costs more than a line.
+/// The writer's state, so that it is woken only if necessary: a wake-up costs more than a line.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Writer {
-    /// Writing, or about to look.
+    /// Writing, or about to check for lines.
     #[default]
     Busy,
     /// Waiting for a line.
     Idle,
-    /// Gathering lines.
+    /// Collecting lines.
     Pacing,
-    /// Waiting to try again after a failure.
+    /// Waiting to retry after a failure.
     Failing,
 }
 
-/// What the writer has to do.
+/// The writer's next task.
 pub(super) enum Work {
     Write(Batch),
     Reopen,
@@ -90,7 +90,7 @@ pub(super) enum Work {
 /// Lines to be written.
 pub(super) struct Batch {
     pub(super) lines: Vec<u8>,
-    /// How far they are written.
+    /// How much of them is written.
     pub(super) from: usize,
 }
 
@@ -111,7 +111,7 @@ impl Sink {
         }
     }
 
-    /// Takes a line over, or counts it as lost where there is no room.
+    /// Queues a line, or counts it as lost if there is no room.
     pub(super) fn append(&self, line: &[u8], urgent: bool) {
         let mut state = lock(&self.state);
         if state.held + line.len() > BOUND {
@@ -132,7 +132,7 @@ impl Sink {
         }
     }
 
-    /// Asks for a new file.
+    /// Requests that the file be reopened.
     pub(super) fn reopen(&self) {
         let mut state = lock(&self.state);
         state.reopen = true;
@@ -141,7 +141,7 @@ impl Sink {
         self.work.notify_one();
     }
 
-    /// Asks for everything to be written at once, failing or not.
+    /// Requests that everything be written at once, even if writes fail.
     pub(super) fn hurry(&self) -> Mark {
         let mut state = lock(&self.state);
         state.urgent = true;
@@ -156,7 +156,7 @@ impl Sink {
         mark
     }
 
-    /// Waits until all before the mark is written or a write has failed, but not beyond the deadline.
+    /// Waits until everything before the mark is written, a write has failed, or the deadline has passed.
     pub(super) fn wait_for(&self, mark: Mark, deadline: Instant) {
         let mut state = lock(&self.state);
         state.flushing += 1;
@@ -170,7 +170,7 @@ impl Sink {
         state.flushing -= 1;
     }
 
-    /// What an operator should know.
+    /// Problems that an operator should know about.
     pub(super) fn trouble(&self) -> Option<String> {
         let state = lock(&self.state);
         let (name, lost) = (self.name, state.lost);
@@ -183,14 +183,14 @@ impl Sink {
                 "{name} cannot be written: {failure}. {lost} lines were lost."
             )),
             (None, Some(hangs)) => Some(format!(
-                "{name} has taken nothing for {} s. {lost} lines were lost.",
+                "{name} has accepted nothing for {} s. {lost} lines were lost.",
                 hangs.as_secs()
             )),
             (None, None) => None,
         }
     }
 
-    /// For the writer: waits for the next thing to do.
+    /// For the writer: waits for the next task.
     pub(super) fn next(&self) -> Work {
         let mut state = lock(&self.state);
         loop {
@@ -204,7 +204,7 @@ impl Sink {
             let failing = state.failure.is_some();
             if state.chunks.is_empty() {
                 state.urgent = false;
-                // For a while after a write the next line need not wake the writer: it looks by itself.
+                // For a while after a write the next line need not wake the writer: it wakes up on its own.
                 if left.is_zero() {
                     state.writer = Writer::Idle;
                     state = self
@@ -228,12 +228,12 @@ impl Sink {
         }
     }
 
-    /// For the writer: some of it is done, more is not yet.
+    /// For the writer: a part is written, more remains.
     pub(super) fn moves(&self) {
         lock(&self.state).writing_since = Some(Instant::now());
     }
 
-    /// For the writer: this is done. True where it is the first success after a failure.
+    /// For the writer: this batch is written. `true` for the first success after a failure.
     pub(super) fn written(&self, batch: Batch) -> bool {
         let mut state = lock(&self.state);
         let length = batch.lines.len();
@@ -247,7 +247,7 @@ impl Sink {
             state.spares.push(spare);
         }
         if state.lost > 0 {
-            // Under the lock, so that it comes after the lines before the loss and in front of those after it.
+            // Under the lock, so that the note is between the lines before and after the loss.
             let note = self.note_of_loss(state.lost);
             state.push(&note);
             state.lost = 0;
@@ -268,14 +268,14 @@ impl Sink {
             &Record::builder()
                 .level(Level::Warn)
                 .target("sealgate::logging")
-                .args(format_args!("lines of the log were lost here"))
+                .args(format_args!("log lines were lost here"))
                 .key_values(&("lost", lost))
                 .build(),
         );
         note
     }
 
-    /// For the writer: it has failed there. True where the last one had not.
+    /// For the writer: writing this batch failed. `true` if the previous write had not.
     pub(super) fn failed(&self, batch: Batch, error: &std::io::Error) -> bool {
         let mut state = lock(&self.state);
         state.chunks.push_front(batch.lines);
@@ -293,7 +293,7 @@ impl Sink {
         lock(&self.state).writing_since = None;
     }
 
-    /// For the writer: what was not written whole belongs into the new file.
+    /// For the writer: a partially written line is repeated in the new file.
     pub(super) fn reopened(&self) {
         let mut state = lock(&self.state);
         state.writing_since = None;
@@ -309,7 +309,7 @@ impl Sink {
 }
 
 impl State {
-    /// True where the line began a new chunk.
+    /// `true` if the line started a new chunk.
     fn push(&mut self, line: &[u8]) -> bool {
         self.held += line.len();
         self.taken += line.len() as u64;
@@ -358,7 +358,7 @@ fn wait<'a>(
 
 #[cfg(test)]
 impl Sink {
-    /// What waits to be written.
+    /// The queued text.
     pub(super) fn held_text(&self) -> String {
         let state = lock(&self.state);
         String::from_utf8(state.chunks.iter().flatten().copied().collect()).unwrap()

@@ -1,4 +1,4 @@
-//! The logger; and a sink with its writer over a disk that is full, hangs and comes back as the test wants it.
+//! The logger; and a sink with its writer over a simulated disk that fills up, hangs and recovers.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex};
@@ -23,7 +23,7 @@ struct Disk {
 #[derive(Default)]
 struct DiskState {
     written: Vec<u8>,
-    /// Bytes that it still has room for; as many as come, where nothing is said.
+    /// Remaining space in bytes; unlimited by default.
     room: Option<usize>,
     hangs: bool,
     tries: usize,
@@ -92,7 +92,7 @@ fn a_line_that_a_full_disk_cut_is_completed_when_there_is_room() {
         "Test cannot be written: no storage space. 0 lines were lost."
     );
     disk.change(|disk| disk.room = None);
-    // By itself, without another line.
+    // Without another line.
     wait_until(|| sink.trouble().is_none());
     flush(&[sink], PATIENCE);
     assert_eq!(disk.text(), "line one\nline two\n");
@@ -109,20 +109,20 @@ fn a_full_disk_is_not_tried_in_a_busy_loop() {
         std::thread::sleep(Duration::from_millis(1));
     }
     let tries = lock(&disk.state).tries;
-    // At once, and again each half second; a busy machine may have let more than one pass.
+    // At once, and again every half second; on a busy machine more than one may have passed.
     let most = 2 + start.elapsed().as_millis() as usize / 500;
     assert!(tries <= most, "{tries} tries for {lines} lines");
 }
 
 #[test]
-fn memory_is_bounded_and_what_is_lost_is_counted_where_it_is_missing() {
+fn memory_is_bounded_and_lost_lines_are_counted_where_they_are_missing() {
     let (disk, sink) = start(|disk| disk.hangs = true);
     let line = |n: usize| format!("{n:0>99}\n");
     let start = Instant::now();
     for n in 0..50_000 {
         sink.append(line(n).as_bytes(), n % 7 == 0);
     }
-    assert!(start.elapsed() < PATIENCE, "nobody waits");
+    assert!(start.elapsed() < PATIENCE, "no caller waits");
     assert!(sink.held_text().len() <= MEMORY);
     disk.change(|disk| disk.hangs = false);
     flush(std::slice::from_ref(&sink), PATIENCE);
@@ -136,13 +136,13 @@ fn memory_is_bounded_and_what_is_lost_is_counted_where_it_is_missing() {
     }
     let rest: Vec<&str> = text.lines().skip(kept).collect();
     assert_eq!(rest.len(), 2, "{rest:?}");
-    let note = format!("lines of the log were lost here lost={}", 50_000 - kept);
+    let note = format!("log lines were lost here lost={}", 50_000 - kept);
     assert!(rest[0].ends_with(&note), "{rest:?}");
     assert_eq!(rest[1], "after");
 }
 
 #[test]
-fn a_flush_waits_for_one_that_hangs_only_so_long_and_still_has_the_other_written() {
+fn a_flush_limits_its_wait_for_a_hung_sink_and_still_writes_the_other() {
     let (hanging, hung) = start(|disk| disk.hangs = true);
     let (disk, sink) = start(|_| ());
     hung.append(b"stuck\n", false);
@@ -159,7 +159,7 @@ fn a_flush_waits_for_one_that_hangs_only_so_long_and_still_has_the_other_written
 }
 
 #[test]
-fn a_flush_of_a_full_disk_does_not_wait_out_its_limit() {
+fn a_flush_of_a_full_disk_returns_before_its_limit() {
     let (_disk, sink) = start(|disk| disk.room = Some(0));
     sink.append(b"said\n", false);
     let start = Instant::now();
@@ -172,7 +172,7 @@ fn a_new_file_begins_with_a_whole_line() {
     let sink = Sink::new("Test", LogFormat::Text);
     let take = || match sink.next() {
         Work::Write(batch) => batch,
-        Work::Reopen => panic!("nobody asked"),
+        Work::Reopen => panic!("not requested"),
     };
     sink.append(b"first\nsecond\n", true);
     let Batch { lines, .. } = take();
@@ -184,21 +184,21 @@ fn a_new_file_begins_with_a_whole_line() {
 }
 
 #[test]
-fn a_file_that_hangs_while_it_is_opened_anew_is_told() {
+fn a_file_that_hangs_while_being_reopened_is_reported() {
     let sink = Sink::new("Test", LogFormat::Text);
     sink.reopen();
     assert!(matches!(sink.next(), Work::Reopen));
     assert_eq!(sink.trouble(), None);
     wait_until(|| {
         sink.trouble()
-            .is_some_and(|told| told.starts_with("Test has taken nothing for 2 s"))
+            .is_some_and(|told| told.starts_with("Test has accepted nothing for 2 s"))
     });
     sink.not_reopened();
     assert_eq!(sink.trouble(), None);
 }
 
 #[test]
-fn other_crates_are_heard_only_when_something_is_wrong() {
+fn other_crates_are_logged_only_from_warnings_up() {
     let logger = LineLogger {
         level: LevelFilter::Trace,
         format: LogFormat::Text,
@@ -214,7 +214,7 @@ fn other_crates_are_heard_only_when_something_is_wrong() {
 }
 
 #[test]
-fn a_value_that_logs_while_it_is_logged_is_no_deadlock() {
+fn a_value_that_logs_while_it_is_logged_does_not_deadlock() {
     struct Chatty<'a>(&'a LineLogger);
     impl std::fmt::Display for Chatty<'_> {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

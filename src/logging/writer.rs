@@ -1,5 +1,5 @@
-//! The thread that writes a sink's lines, and what it writes them to. It alone touches terminal and file, so only it waits
-//! for them.
+//! The thread that writes a sink's lines, and its target. Only this thread touches the terminal and the file, so only it
+//! waits for them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -11,19 +11,19 @@ use std::time::Duration;
 use super::sink::{Batch, Sink, Work};
 use crate::base::threads;
 
-/// What a sink's lines are written to.
+/// The destination of a sink's lines.
 pub(super) struct Target {
     name: &'static str,
     out: Box<dyn Write + Send>,
-    /// The file's path; the terminal has none.
+    /// The file's path; none for the terminal.
     path: Option<PathBuf>,
-    /// The file ends in the middle of a line, which nobody will end.
+    /// The file ends in the middle of a line that will not be completed.
     broken: bool,
-    /// Most bytes of one write.
+    /// Maximum bytes of one write.
     at_once: usize,
 }
 
-/// What a pipe takes whole (POSIX's PIPE_BUF on Linux): lines of processes that share one are not mixed up.
+/// What a pipe writes atomically (POSIX's PIPE_BUF on Linux): lines of processes that share a pipe are not interleaved.
 const PIPE_TAKES: usize = 4096;
 
 impl Target {
@@ -53,12 +53,12 @@ impl Target {
         }
     }
 
-    /// What operators know it by.
+    /// The name that operators see.
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Writes as much of it as goes out at once: whole lines.
+    /// Writes as many whole lines as one write allows.
     fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
         if self.broken {
             self.write_some(b"\n")?;
@@ -91,7 +91,7 @@ impl Target {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => return Ok(written),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // A pipe, or a terminal that somebody else has made non-blocking: it is full, not broken.
+                // A pipe, or a terminal that another program made non-blocking: it is full, not broken.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     thread::sleep(Duration::from_millis(10));
                 }
@@ -101,25 +101,26 @@ impl Target {
     }
 }
 
-/// Starts the thread. It lives as long as the process.
+/// Starts the thread. It runs as long as the process.
 pub(super) fn start(sink: Arc<Sink>, target: Target) -> io::Result<()> {
     threads::spawn("sealgate-log", move || run(&sink, target)).map(drop)
 }
 
-/// What it has to say itself, it logs: it holds no lock then, and its own sink takes the line as any other.
+/// The thread logs its own messages through the logger: it holds no lock then, and its own sink accepts the line like any
+/// other.
 fn run(sink: &Sink, mut target: Target) {
     loop {
         match sink.next() {
             Work::Write(mut batch) => match target.write_all(&mut batch, sink) {
                 Ok(()) => {
                     if sink.written(batch) {
-                        log::warn!("{} is written again", target.name);
+                        log::warn!("{} can be written again", target.name);
                     }
                 }
                 Err(error) => {
                     if sink.failed(batch, &error) {
                         log::error!(
-                            "{} cannot be written: {error}. Lines are kept in memory until it is full",
+                            "{} cannot be written: {error}. Lines are kept in memory up to a limit",
                             target.name
                         );
                     }
@@ -134,12 +135,12 @@ fn run(sink: &Sink, mut target: Target) {
                     Ok(anew) => {
                         target = anew;
                         sink.reopened();
-                        log::info!("{} was opened anew", target.name);
+                        log::info!("{} was reopened", target.name);
                     }
                     Err(error) => {
                         sink.not_reopened();
                         log::warn!(
-                            "{} cannot be opened anew: {error}. The old file stays in use",
+                            "{} cannot be reopened: {error}. The old file stays in use",
                             target.name
                         );
                     }
@@ -155,11 +156,11 @@ fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Nobody waits for the reader of a pipe.
+        // Opening a pipe does not block if it has no reader.
         let at_once = rustix::fs::OFlags::NONBLOCK.bits() as i32;
         options.mode(0o600).custom_flags(at_once);
     }
-    // Reading shows how the file ends. Of a pipe or a device nobody wants to know, and it would change who reads a pipe.
+    // Reading shows how the file ends. For a pipe or a device that is meaningless, and would disturb the pipe's reader.
     let regular = fs::metadata(path).map_or(true, |metadata| metadata.is_file());
     match options.read(regular).open(path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied && regular => {
@@ -167,13 +168,13 @@ fn open(path: &Path) -> io::Result<File> {
         }
         #[cfg(unix)]
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
-            Err(io::Error::other("nobody reads that pipe"))
+            Err(io::Error::other("the pipe has no reader"))
         }
         opened => opened,
     }
 }
 
-/// Whether an earlier process, or a disk that became full, has left a line without its end.
+/// Whether an earlier process, or a full disk, left an incomplete last line.
 fn ends_within_a_line(file: &mut File) -> bool {
     let mut last = [b'\n'];
     let read = file

@@ -1,5 +1,5 @@
-//! The keys that sign and check tokens, one kind for each algorithm: HS256 (RFC 7518, section 3.2), EdDSA over Ed25519
-//! (RFC 8037) and ES256 (RFC 7518, section 3.4). Signing and checking are jwt-simple's.
+//! The keys that sign and verify tokens, one kind per algorithm: HS256 (RFC 7518, section 3.2), EdDSA over Ed25519 (RFC
+//! 8037) and ES256 (RFC 7518, section 3.4). jwt-simple does the signing and verification.
 
 use std::fmt;
 
@@ -18,13 +18,14 @@ use crate::base::encoding::encode_url;
 use crate::base::hkdf::hkdf_sha256;
 use crate::{Error, Secret, TokenError};
 
-/// Longest token that is looked at, in bytes.
+/// Longest token that is accepted, in bytes.
 pub const MAX_TOKEN: usize = 8192;
 /// `typ` of access tokens (RFC 9068, section 2.1).
 pub(crate) const ACCESS_TYPE: &str = "at+jwt";
-/// Bytes of a key that is no secret of the operator's: what the ring makes, and all that a key pair can have.
+/// Size of keys that the ring generates, and the only size of a key pair's private key; an operator's HS256 secret may be
+/// longer.
 const KEY_SIZE: usize = 32;
-/// An Ed25519 seed as a PKCS #8 private key begins (RFC 8410, section 7).
+/// The start of an Ed25519 seed as a PKCS #8 private key (RFC 8410, section 7).
 const ED25519_PKCS8: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
@@ -32,24 +33,23 @@ const ED25519_PKCS8: [u8; 16] = [
 /// How tokens are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenAlgorithm {
-    /// HMAC with SHA-256 under a shared secret: whoever can check tokens can make them.
+    /// HMAC with SHA-256 under a shared secret: anyone who can verify tokens can also issue them.
     #[default]
     Hs256,
-    /// Ed25519 key pairs: anybody can check with the public key, which makes none.
+    /// Ed25519 key pairs: anyone can verify with the public key, which cannot sign.
     EdDsa,
-    /// ECDSA key pairs over P-256, for verifiers that know no EdDSA.
+    /// ECDSA key pairs over P-256, for verifiers without EdDSA.
     Es256,
 }
 
 impl TokenAlgorithm {
-    /// All of them.
     pub(crate) const ALL: [TokenAlgorithm; 3] = [
         TokenAlgorithm::Hs256,
         TokenAlgorithm::EdDsa,
         TokenAlgorithm::Es256,
     ];
 
-    /// Its name, as it stands in `alg` of a token's header.
+    /// Its name, as in the `alg` member of a token's header.
     pub fn name(self) -> &'static str {
         match self {
             TokenAlgorithm::Hs256 => "HS256",
@@ -58,17 +58,17 @@ impl TokenAlgorithm {
         }
     }
 
-    /// Whether others check tokens with a public key, which they have to fetch first.
+    /// Whether tokens are verified with a public key, which clients have to fetch first.
     pub(crate) fn has_public_key(self) -> bool {
         self != TokenAlgorithm::Hs256
     }
 
-    /// Whether a header may call it so: EdDSA has a second name for Ed25519 alone (RFC 9864, section 2.2).
+    /// Whether a header may use this name: EdDSA has a second name, for Ed25519 only (RFC 9864, section 2.2).
     fn is_named(self, name: &str) -> bool {
         name == self.name() || (self == TokenAlgorithm::EdDsa && name == "Ed25519")
     }
 
-    /// The algorithm of this name, which is written in one way only.
+    /// The algorithm with this name; the comparison is exact.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.name() == name)
     }
@@ -80,11 +80,11 @@ impl fmt::Display for TokenAlgorithm {
     }
 }
 
-/// A key that signs and checks tokens.
+/// A key that signs and verifies tokens.
 pub(crate) struct TokenKey {
     id: String,
     signer: Signer,
-    /// The encoded header of the tokens that this key signs: a token that begins with it needs no reading of its header.
+    /// The encoded header of the tokens that this key signs: a token that starts with it needs no header parsing.
     header: String,
 }
 
@@ -95,8 +95,9 @@ enum Signer {
 }
 
 impl TokenKey {
-    /// The key of these bytes: the secret of HS256, at least 32 bytes; the seed of an Ed25519 key pair (RFC 8032,
-    /// section 5.1.5) or the private scalar of a P-256 one, big-endian, 32 bytes each. `None` where they can be none.
+    /// The key from these bytes: the secret of HS256, at least 32 bytes; the seed of an Ed25519 key pair (RFC 8032,
+    /// section 5.1.5) or the private scalar of a P-256 one, big-endian, 32 bytes each. `None` if the bytes are not a valid
+    /// key.
     pub(crate) fn new(algorithm: TokenAlgorithm, bytes: &[u8]) -> Option<Self> {
         let (signer, id) = match algorithm {
             TokenAlgorithm::Hs256 if bytes.len() >= KEY_SIZE => (
@@ -148,11 +149,11 @@ impl TokenKey {
         self.algorithm() == TokenAlgorithm::Hs256 && *self.bytes() == secret.expose()
     }
 
-    /// What [`new`](Self::new) takes.
+    /// The bytes that [`new`](Self::new) accepts.
     pub(crate) fn bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(match &self.signer {
             Signer::Hs256(key) => return Zeroizing::new(key.to_bytes()),
-            // The public key stands behind the seed.
+            // The public key follows the seed.
             Signer::EdDsa(pair, _) => pair.to_bytes(),
             Signer::Es256(pair, _) => pair.to_bytes(),
         });
@@ -173,7 +174,7 @@ impl TokenKey {
     }
 
     /// Signs claims. ECDSA's nonce and EdDSA's noise are derived from the key and the message as well as from a random
-    /// generator, so that a process that was forked off gives nothing away where that repeats itself.
+    /// generator, so a forked process leaks nothing even if that generator repeats itself.
     pub(crate) fn sign<C: Serialize>(
         &self,
         claims: JWTClaims<C>,
@@ -187,13 +188,13 @@ impl TokenKey {
         .map_err(|_| Error::Crypto("a token could not be signed"))
     }
 
-    /// Checks the signature, and not the times. `algorithm` is what the header says; the key's own is the one that is used,
-    /// whatever that is. [`TokenError::Malformed`] is said of claims only once the signature is good.
+    /// Verifies the signature, but not the times. `algorithm` is the one in the header; the key's own algorithm is used in
+    /// any case. [`TokenError::Malformed`] is returned for claims only once the signature is valid.
     pub(crate) fn verify(&self, token: &str, algorithm: Option<&str>) -> Result<(), TokenError> {
         if algorithm.is_some_and(|named| !self.algorithm().is_named(named)) {
             return Err(TokenError::Foreign);
         }
-        // At the beginning of all time, and with leave to look ahead, no time is wrong.
+        // At the start of the epoch, and with future times allowed, no time is invalid.
         let options = Some(VerificationOptions {
             artificial_time: Some(UnixTimeStamp::default()),
             time_tolerance: Some(UnixTimeStamp::default()),
@@ -224,7 +225,7 @@ impl TokenKey {
 }
 
 impl Signer {
-    /// The same, with tokens that name the key.
+    /// The same, for tokens that name the key.
     fn named(self, id: &str) -> Self {
         match self {
             Signer::Hs256(key) => Signer::Hs256(key.with_key_id(id)),
@@ -242,7 +243,7 @@ impl Signer {
     }
 }
 
-/// Whether the signature has 64 bytes, as those of both kinds of key pair have.
+/// Whether the signature has 64 bytes, the size for both kinds of key pair.
 fn has_long_signature(token: &str) -> bool {
     const ENCODED: usize = 86;
     token
@@ -251,12 +252,12 @@ fn has_long_signature(token: &str) -> bool {
         .is_some_and(|text| text.len() == ENCODED)
 }
 
-/// The id of an HS256 key, as it stands in `kid`.
+/// The id of an HS256 key, as in `kid`.
 pub(crate) fn token_key_id(secret: &[u8]) -> Result<String, Error> {
     short_id(secret, b"sealgate/key-id/v1")
 }
 
-/// The id of a key pair, which follows from the public key, so that whoever has that can tell.
+/// The id of a key pair, derived from the public key, so anyone who has that can compute it.
 fn public_key_id(algorithm: TokenAlgorithm, public: &[u8]) -> Result<String, Error> {
     short_id(public, format!("sealgate/key-id/v1/{algorithm}").as_bytes())
 }

@@ -1,6 +1,6 @@
-//! The store of a gate: opened when it is needed and not before, and watched for what other processes change.
+//! A gate's store: opened only when needed, and watched for changes by other processes.
 //!
-//! A gate whose data directory has no store does without, and pays for that a look at the directory a few times a second.
+//! A gate whose data directory has no store works without one, at the cost of checking the directory a few times a second.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,13 +13,13 @@ use super::{Presented, Settings, SqliteStore, Store};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::{Error, TokenError};
 
-/// How old the knowledge of what was changed elsewhere may be: well under the promised second.
+/// How stale the knowledge of other processes' changes may be: well under the promised second.
 const LOOK_AFTER_MS: u64 = 250;
-/// How often it is asked whether the store can be written, at most.
+/// Minimum time between checks whether the store can be written.
 const ASK_AFTER_MS: u64 = 1000;
-/// No epoch: the store cannot be read, and what was found good before has to be looked at anew.
+/// No epoch: the store cannot be read, and results verified before have to be verified again.
 const UNKNOWN: u64 = u64::MAX;
-/// Not looked yet.
+/// Not checked yet.
 const NEVER: u64 = u64::MAX;
 
 /// See the module.
@@ -27,19 +27,19 @@ pub(crate) struct Ledger {
     place: Place,
     store: OnceCell<SqliteStore>,
     open_login: bool,
-    /// What was found good in one epoch has to be looked at anew in another; 0 while there is no store.
+    /// A result verified in one epoch has to be verified again in another; 0 while there is no store.
     epoch: AtomicU64,
-    /// When the store was last looked at, in milliseconds of [`coarse_milliseconds`].
+    /// When the store was last checked, in milliseconds of [`coarse_milliseconds`].
     looked: AtomicU64,
     accounts: AtomicBool,
-    /// The same of when it was last asked whether it can be written.
+    /// When it was last checked whether it can be written, in the same milliseconds.
     asked: AtomicU64,
     writable: AtomicBool,
 }
 
 enum Place {
     Folder(PathBuf),
-    /// The gate's keys die with it, and so does all that was taken back.
+    /// The gate's keys are lost with it, and so are all revocations.
     Memory,
     Nowhere,
 }
@@ -48,12 +48,12 @@ impl Ledger {
     /// Opens nothing yet.
     pub(crate) fn new(settings: &Settings) -> Self {
         let place = match &settings.data_dir {
-            // A folder that cannot be looked at is none of theirs: nothing of it is wanted, and nothing is written there.
+            // A folder that cannot be read is not used: nothing is read from it and nothing is written to it.
             Some(folder) if settings.ephemeral => match SqliteStore::is_there(folder) {
                 Ok(true) => Place::Folder(folder.clone()),
                 Ok(false) => Place::Memory,
                 Err(error) => {
-                    log::warn!("{error} Keys that die with the process go without it.");
+                    log::warn!("{error} With ephemeral keys the gate runs without the store.");
                     Place::Memory
                 }
             },
@@ -73,7 +73,7 @@ impl Ledger {
         }
     }
 
-    /// The epoch, looked for where the last look is too long ago. `None`: there is a store, and it cannot be used.
+    /// The epoch, refreshed if the last check is too old. `None`: there is a store, and it cannot be used.
     pub(crate) fn epoch(&self) -> Option<u64> {
         if matches!(self.place, Place::Folder(_)) {
             self.look_now_and_then();
@@ -81,14 +81,15 @@ impl Ledger {
         Some(self.epoch.load(Ordering::Acquire)).filter(|epoch| *epoch != UNKNOWN)
     }
 
-    /// Nobody else knows of what is in memory: only a folder has to be looked at.
+    /// No other process can change a store in memory: only a folder has to be checked.
     fn look_now_and_then(&self) {
         if is_due(&self.looked, LOOK_AFTER_MS) {
             self.look();
         }
     }
 
-    /// Whether changes can be written to the store, if there is one; asked once a second at most, and else what it was then.
+    /// Whether changes can be written to the store, if there is one; checked at most once a second, otherwise the last
+    /// result.
     pub(crate) fn is_writable(&self) -> bool {
         if is_due(&self.asked, ASK_AFTER_MS) {
             let found = match self.reading() {
@@ -104,21 +105,21 @@ impl Ledger {
         self.was_writable()
     }
 
-    /// What [`is_writable`](Self::is_writable) said last.
+    /// The last result of [`is_writable`](Self::is_writable).
     pub(crate) fn was_writable(&self) -> bool {
         self.writable.load(Ordering::Relaxed)
     }
 
-    /// Looks at once.
+    /// Checks at once.
     ///
     /// # Errors
-    /// [`Error::Store`] where there is a store that cannot be used. Tokens are refused then until it can be.
+    /// [`Error::Store`] if there is a store that cannot be used. Tokens are refused until it can be.
     pub(crate) fn look(&self) -> Option<Error> {
         let seen = || -> Result<(u64, bool), Error> {
             let Some(store) = self.opened()? else {
                 return Ok((0, false));
             };
-            // The generation first: what changes between the two is seen at the next look.
+            // The generation first: a change between the two is seen at the next check.
             Ok((store.generation()?, store.has_had_accounts()?))
         };
         match seen() {
@@ -136,7 +137,7 @@ impl Ledger {
         }
     }
 
-    /// Whether passwords are wanted: an account has existed, and open login is not asked for.
+    /// Whether logins require a password: an account has existed, and open login is not configured.
     pub(crate) fn wants_passwords(&self) -> bool {
         !self.open_login && self.accounts.load(Ordering::Relaxed)
     }
@@ -146,13 +147,13 @@ impl Ledger {
         Ok(self.opened()?.map(|store| store as &dyn Store))
     }
 
-    /// The store, made where there is none.
+    /// The store, created if there is none.
     pub(crate) fn writing(&self) -> Result<&dyn Store, Error> {
         let store = self.store.get_or_try_init(|| match &self.place {
             Place::Folder(folder) => SqliteStore::open_or_make(folder),
             Place::Memory => SqliteStore::in_memory(),
             Place::Nowhere => Err(Error::Setting(
-                "There is no data directory in which to keep what was taken back. Name one with SEALGATE_DATA_DIR.".to_owned(),
+                "There is no data directory to store revocations in. Set one with SEALGATE_DATA_DIR.".to_owned(),
             )),
         })?;
         Ok(store)
@@ -173,13 +174,13 @@ impl Ledger {
             .get_or_try_init(|| match SqliteStore::open(folder)? {
                 Some(store) => Ok(store),
                 None => Err(Error::Store(
-                    "The store went away while it was opened. Try again.".to_owned(),
+                    "The store disappeared while it was being opened. Try again.".to_owned(),
                 )),
             })?;
         Ok(Some(opened))
     }
 
-    /// Refuses a token that was taken back, or whose user has no account that is on while accounts are.
+    /// Refuses a token that was revoked, or whose user has no enabled account once accounts exist.
     pub(crate) fn check(&self, presented: Presented<'_>) -> Result<(), TokenError> {
         let standing = match self.reading() {
             Ok(None) => return Ok(()),
@@ -192,7 +193,7 @@ impl Ledger {
         })?;
         let too_old = standing
             .revoked_before
-            // A token that does not say when it was issued may be of before.
+            // A token without an issue time may be older than the revocation.
             .is_some_and(|before| presented.issued_at.is_none_or(|issued| issued <= before));
         if standing.revoked || too_old || standing.disabled == Some(true) {
             return Err(TokenError::Revoked);
@@ -203,13 +204,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// When a token that is issued now for this user was issued: in a later second than what was taken back, which is waited
-    /// for.
+    /// The issue time for a new token of this user: a second later than the last revocation; waits until then.
     pub(crate) fn issue_time(&self, user: &str) -> Result<u64, Error> {
         let before = match self.epoch() {
             None => {
                 return Err(Error::Store(
-                    "No tokens are given while the store cannot be used.".to_owned(),
+                    "No tokens are issued while the store cannot be used.".to_owned(),
                 ));
             }
             Some(0) => None,
@@ -219,11 +219,11 @@ impl Ledger {
             },
         };
         let mut now = unix_now();
-        // Then the order alone counts.
+        // With a stopped clock only the order counts.
         if let Some(before) = before.filter(|before| stands_still(now) && now <= *before) {
             return Ok(before.saturating_add(1));
         }
-        // No longer, should the clock have been set back: such a token is refused until it has caught up.
+        // But no longer, in case the clock was set back: such a token is refused until the clock has caught up.
         let most = Instant::now() + Duration::from_millis(1100);
         while before.is_some_and(|before| now <= before) && Instant::now() < most {
             thread::sleep(Duration::from_millis(5));
@@ -233,7 +233,8 @@ impl Ledger {
     }
 }
 
-/// Whether `last` was so many milliseconds ago; it is now, if so. One is told so; the others go on with what was seen last.
+/// Whether `last` is at least this many milliseconds old; if so, sets it to now. Only one thread gets `true`; the others
+/// continue with the last result.
 fn is_due(last: &AtomicU64, after: u64) -> bool {
     let now = coarse_milliseconds();
     let before = last.load(Ordering::Relaxed);

@@ -149,7 +149,7 @@ fn nothing_is_confirmed_that_would_go_into_a_store_that_was_replaced() {
     fs::copy(&copy, &store).unwrap();
     let lost = |done: Result<(), Error>| {
         assert!(
-            matches!(&done, Err(Error::Store(said)) if said.contains("is not the one any more")),
+            matches!(&done, Err(Error::Store(said)) if said.contains("is no longer the one")),
             "{done:?}"
         );
     };

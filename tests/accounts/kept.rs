@@ -333,7 +333,7 @@ fn a_backup_restores_the_accounts_as_the_message_says() {
         Some(2),
         "what is there is not written over"
     );
-    assert!(said(&again).contains("Name a file that does not"));
+    assert!(said(&again).contains("already exists. Name a new file"));
     let nowhere = people.typed(&["store", "backup", "-"], "");
     assert_eq!(nowhere.status.code(), Some(2));
     assert!(said(&nowhere).contains("Name a new file"));

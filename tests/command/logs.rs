@@ -195,7 +195,7 @@ fn a_moved_log_file_loses_no_line_and_splits_none() {
     assert!(seen.values().all(|times| *times == 1));
     assert_eq!(seen.len(), sent);
     assert_eq!(terminal.matches(" id=id-").count(), sent);
-    assert!(read(&place.log).contains("was opened anew"));
+    assert!(read(&place.log).contains("was reopened"));
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn what_a_full_disk_did_not_take_is_written_when_it_does() {
     wait_until("the recovery", || readyz(&server).is_none());
     wait_until("all lines", || read(&real).matches(" id=id-").count() == 50);
     let terminal = server.stop();
-    assert_eq!(terminal.matches("is written again").count(), 1);
+    assert_eq!(terminal.matches("can be written again").count(), 1);
     let log = read(&real);
     assert!(log.contains("listening on"), "{log}");
     assert!(log.lines().all(|line| line.starts_with("20")), "{log}");
@@ -267,7 +267,8 @@ fn a_terminal_that_hangs_holds_up_neither_requests_nor_the_file_nor_the_stop() {
     wait_until("all lines in the file", || in_file() == 1500);
     assert!(place.read().len() > 2 * 64 * 1024);
     wait_until("word of it", || {
-        readyz(&server).is_some_and(|log| log.starts_with("Standard error has taken nothing for "))
+        readyz(&server)
+            .is_some_and(|log| log.starts_with("Standard error has accepted nothing for "))
     });
     let start = Instant::now();
     server.signal("TERM");
@@ -306,7 +307,7 @@ fn a_log_file_that_cannot_be_opened_anew_stays_in_use_with_a_warning() {
     let took = wait_until("a warning", || {
         server
             .log()
-            .contains("WARN  SEALGATE_LOG_FILE cannot be opened anew")
+            .contains("WARN  SEALGATE_LOG_FILE cannot be reopened")
     });
     assert!(took < promised(Duration::from_secs(1)), "{took:?}");
     ask_all(&server, std::iter::once("id-after".to_owned()));
@@ -315,7 +316,7 @@ fn a_log_file_that_cannot_be_opened_anew_stays_in_use_with_a_warning() {
     });
     fs::remove_dir(&place.log).unwrap();
     server.signal("HUP");
-    wait_until("the new file", || place.read().contains("opened anew"));
+    wait_until("the new file", || place.read().contains("reopened"));
     ask_all(&server, std::iter::once("id-new".to_owned()));
     server.stop();
     assert!(place.read().contains("id=id-new "));
@@ -334,7 +335,7 @@ fn a_log_file_that_is_a_pipe_needs_a_reader_and_nobody_waits_for_one() {
     }
     let log = ("SEALGATE_LOG_FILE", place.log.to_str().unwrap());
     let refused = crate::common::typed(place.folder.path(), &["serve"], b"", &[log]);
-    assert!(crate::common::said(&refused).contains("nobody reads that pipe"));
+    assert!(crate::common::said(&refused).contains("the pipe has no reader"));
 
     fs::remove_file(&place.log).unwrap();
     let server = place.start(&[]);
@@ -342,7 +343,7 @@ fn a_log_file_that_is_a_pipe_needs_a_reader_and_nobody_waits_for_one() {
     fs::rename(&place.log, &aside).unwrap();
     assert!(make_pipe());
     server.signal("HUP");
-    wait_until("a warning", || server.log().contains("nobody reads"));
+    wait_until("a warning", || server.log().contains("has no reader"));
     ask_all(&server, std::iter::once("id-after".to_owned()));
     wait_until("the old file", || read(&aside).contains("id=id-after "));
 
@@ -351,7 +352,7 @@ fn a_log_file_that_is_a_pipe_needs_a_reader_and_nobody_waits_for_one() {
     // Until the reader is there, each try is refused.
     wait_until("the pipe", || {
         server.signal("HUP");
-        server.log().contains("was opened anew")
+        server.log().contains("was reopened")
     });
     ask_all(&server, (0..1000).map(|n| format!("id-{n}")));
     server.stop();

@@ -151,12 +151,12 @@ fn a_key_that_would_never_be_used_is_not_made() {
         (
             &["keys", "generate"][..],
             &[SECRET][..],
-            "a data key alone with --data",
+            "add only a data key with --data",
         ),
         (
             &["keys", "generate"],
             &[KEY],
-            "a token key alone with --token",
+            "add only a token key with --token",
         ),
         (&["keys", "generate"], &[SECRET, KEY], "Unset them"),
         (&["keys", "generate", "--token"], &[SECRET], "Unset it"),

@@ -90,7 +90,7 @@ fn a_ring_that_is_gone_is_not_replaced_while_its_backup_is_there() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let said = text(&output.stderr);
         assert!(
-            said.contains("is gone, but its backup") && said.contains("cp -p"),
+            said.contains("is missing, but its backup") && said.contains("cp -p"),
             "{said}"
         );
         assert!(!place.ring().exists());
@@ -143,7 +143,7 @@ fn a_linked_ring_is_read_and_its_link_never_replaced() {
         assert!(
             place
                 .refused(what)
-                .contains("symbolic link to a file that is not there")
+                .contains("symbolic link to a missing file")
         );
     }
     assert!(fs::symlink_metadata(place.ring()).unwrap().is_symlink());

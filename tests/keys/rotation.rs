@@ -73,7 +73,7 @@ fn a_login_at_one_server_can_be_refreshed_at_another_right_after_a_rotation() {
         people.done(&["keys", "rotate"]);
         one.signal("HUP");
         let start = Instant::now();
-        while one.log().matches("was read again").count() < rotations {
+        while one.log().matches("was reloaded").count() < rotations {
             assert!(start.elapsed() < PATIENCE, "{}", one.log());
             thread::sleep(Duration::from_millis(5));
         }
@@ -391,7 +391,7 @@ fn a_ring_that_was_damaged_meanwhile_is_told_and_the_keys_before_stay_in_use() {
     assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
     // Lines wait for a moment before they are written.
     within(PATIENCE, || {
-        server.log().contains("The keys from before stay in use.")
+        server.log().contains("The previous keys stay in use.")
     });
     let is_well_again = || {
         let start = Instant::now();

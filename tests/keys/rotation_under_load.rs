@@ -150,7 +150,7 @@ impl Plan {
     fn check(&self, place: &Place, load: Load, start: Instant) -> Figures {
         for server in load.servers {
             let log = server.stop();
-            assert!(log.contains("the key ring was read again"), "{log}");
+            assert!(log.contains("the key ring was reloaded"), "{log}");
         }
         let listed = run(place.command(&["keys", "list", "--json"]), b"");
         let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();

@@ -78,7 +78,7 @@ fn a_sealed_ring_serves_under_its_secret_and_nothing_else() {
         let other = ("SEALGATE_RING_KEY", "another horse battery");
         let wrong = refused(home, &["keys", "generate"], b"", &[other]);
         assert!(
-            wrong.contains("does not open under") && !wrong.contains("horse"),
+            wrong.contains("cannot be opened with") && !wrong.contains("horse"),
             "{wrong}"
         );
         assert_eq!(fs::read_to_string(ring(home)).unwrap(), file, "untouched");
@@ -252,7 +252,7 @@ fn the_secret_may_be_in_a_file_and_wrong_ones_are_named_not_shown() {
     let setting = [("SEALGATE_RING_KEY_FILE", file.to_str().unwrap())];
     for (content, wanted) in [
         ("canary\n", "passphrase of 12"),
-        ("hex:canary", "32 bytes"),
+        ("hex:canary", "32-byte key"),
         ("", "passphrase of 12"),
         (&"canary".repeat(4000), "larger than 8 KiB"),
     ] {
@@ -316,13 +316,15 @@ fn a_ring_is_carried_to_another_machine_under_a_passphrase() {
     let import = ["keys", "import", "--in", out];
     let wrong = refused(there, &import, b"another horse battery\n", &[]);
     assert!(
-        wrong.contains("does not open under this passphrase") && !wrong.contains("RING_KEY"),
+        wrong.contains("cannot be opened with this passphrase") && !wrong.contains("RING_KEY"),
         "{wrong}"
     );
     let plain = there.join("plain");
     fs::write(&plain, r#"{"format":"sealgate key ring","version":1}"#).unwrap();
     let no_export = ["keys", "import", "--in", plain.to_str().unwrap()];
-    assert!(refused(there, &no_export, b"correct horse battery\n", &[]).contains("no exported"));
+    assert!(
+        refused(there, &no_export, b"correct horse battery\n", &[]).contains("not an exported")
+    );
     assert!(!ring(there).exists(), "nothing was made");
 
     done(there, &import, b"correct horse battery\n", &[]);

@@ -310,7 +310,7 @@ const FAULTS: [Fault; 6] = [
         },
         "is not a file",
     ),
-    ("gone", |ring| fs::remove_file(ring).unwrap(), "is gone"),
+    ("gone", |ring| fs::remove_file(ring).unwrap(), "is missing"),
     (
         "a key without its id",
         |ring| {
@@ -319,7 +319,7 @@ const FAULTS: [Fault; 6] = [
             ring_json["data_keys"][0]["id"] = "00000000".into();
             fs::write(ring, ring_json.to_string()).unwrap();
         },
-        "does not have its id",
+        "does not match its id",
     ),
 ];
 
@@ -401,7 +401,7 @@ fn a_sealed_ring_without_its_secret_is_told_by_every_door() {
     check_that_nobody_gets_a_gate(
         &place,
         &[OTHER_SECRET],
-        "does not open under SEALGATE_RING_KEY",
+        "cannot be opened with SEALGATE_RING_KEY",
     );
     let server = server(&place, &[SECRET]);
     assert_eq!(server.get("/readyz", None).status, 200);

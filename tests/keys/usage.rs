@@ -191,7 +191,7 @@ fn a_key_that_was_replaced_keeps_its_count_until_it_is_taken_out_of_the_ring() {
     place.done(&["keys", "rotate"], b"");
     server.signal("HUP");
     within(PATIENCE, || {
-        server.log().contains("the key ring was read again")
+        server.log().contains("the key ring was reloaded")
     });
     encrypt_batch(&server, &token, 5);
     server.stop();
@@ -225,7 +225,10 @@ fn a_count_that_cannot_be_written_fails_nothing_and_goes_on_in_memory() {
     for _ in 0..5 {
         encrypt_batch(&server, &token, 1000);
     }
-    let told = |log: &str| log.matches("how many messages each key has sealed").count();
+    let told = |log: &str| {
+        log.matches("the message counts of keys cannot be recorded")
+            .count()
+    };
     within(PATIENCE, || told(&server.log()) > 0);
     // More than one further try.
     thread::sleep(Duration::from_millis(2500));

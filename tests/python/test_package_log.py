@@ -78,7 +78,7 @@ def test_a_log_function_holds_up_no_other_thread_while_keys_are_replaced(command
             gate.issue_token("alice")
 
     assert in_threads(rotate, issue, *[open_all] * THREADS) == []
-    assert opened[0] > 0 and any("read again" in line for line in lines)
+    assert opened[0] > 0 and any("reloaded" in line for line in lines)
 
 
 def test_a_log_function_may_use_the_default_gate_while_that_is_made(command, tmp_path, monkeypatch):

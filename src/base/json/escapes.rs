@@ -5,12 +5,12 @@ use std::str;
 
 use memchr::memchr;
 
-/// Whether a string says anything but what is written.
+/// Whether a string contains escapes.
 pub(super) fn has_escapes(written: &str) -> bool {
     memchr(b'\\', written.as_bytes()).is_some()
 }
 
-/// Orders strings, as they are written, by what they say.
+/// Compares strings, given as written, by their unescaped contents.
 pub(super) fn compare(one: &str, other: &str) -> Ordering {
     match has_escapes(one) || has_escapes(other) {
         false => one.cmp(other),
@@ -18,7 +18,7 @@ pub(super) fn compare(one: &str, other: &str) -> Ordering {
     }
 }
 
-/// The characters that a string says, as it stands between its quotes in a text that has been checked.
+/// The unescaped characters of a string; takes the text between the quotes, already validated.
 pub(super) struct Unescaped<'a>(pub(super) &'a str);
 
 impl Iterator for Unescaped<'_> {
@@ -37,7 +37,7 @@ impl Iterator for Unescaped<'_> {
     }
 }
 
-/// The character that an escape stands for, and how many bytes it takes behind its backslash, where `rest` begins.
+/// The character that an escape stands for, and how many bytes it has after the backslash; `rest` starts there.
 pub(super) fn escape(rest: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| {
         rest.get(at..at + 4)?.iter().try_fold(0_u16, |unit, digit| {
@@ -57,7 +57,7 @@ pub(super) fn escape(rest: &[u8]) -> Option<(char, usize)> {
             if let Some(character) = char::from_u32(high.into()) {
                 return Some((character, 5));
             }
-            // One of two that stand for one character.
+            // The first half of a surrogate pair.
             let low = rest[5..].strip_prefix(b"\\u").and_then(|_| unit(7))?;
             let character = char::decode_utf16([high, low]).next()?.ok()?;
             return Some((character, 11));

@@ -1,4 +1,4 @@
-//! What holds for every text that is read as JSON: serde_json reads the same, but for what is refused here on purpose.
+//! Properties of every text that is read as JSON: serde_json reads the same, except for what we refuse on purpose.
 
 #![allow(clippy::unwrap_used)] // what panics is a finding
 
@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::*;
 
-/// A JSON text.
 pub(crate) fn json(input: &[u8]) {
     let theirs = serde_json::from_slice::<Value>(input);
     match (Json::read(input), theirs) {
@@ -46,7 +45,7 @@ fn compare_values(ours: Json<'_>, theirs: &Value) {
         }
         Value::Object(theirs) => {
             assert!(ours.elements().is_none());
-            // Names that are asked for have no backslash, which would be read as an escape.
+            // Requested names contain no backslash, which would be read as an escape.
             for (name, value) in theirs.iter().filter(|(name, _)| !name.contains('\\')) {
                 let [found, missing] = ours
                     .members([name.as_str(), "\u{1}no such member"])
@@ -68,7 +67,7 @@ fn compare_values(ours: Json<'_>, theirs: &Value) {
     }
 }
 
-/// What serde_json does not tell of a text that it reads.
+/// Properties of a text that serde_json does not report.
 #[derive(Default)]
 struct Measured {
     duplicate: bool,

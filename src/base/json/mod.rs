@@ -1,9 +1,9 @@
-//! JSON read strictly (RFC 8259): UTF-8, no member twice at any depth, bounded in depth and in members, nothing after the
-//! value.
+//! Strict JSON reader (RFC 8259): UTF-8 only, no duplicate members at any depth, limited depth and number of members,
+//! nothing after the value.
 //!
-//! A text comes from a stranger, so reading it builds nothing: [`Json::read`] checks it in one pass, and what a caller wants
-//! of it is then found in the text itself. All memory that a text costs beside its own bytes is the list of the names of
-//! open objects, [`MAX_MEMBERS`] of them at most, and a copy of each wanted text that has escapes.
+//! Input is untrusted, so reading builds no tree: [`Json::read`] validates it in one pass, and callers then look up values
+//! in the text itself. Beyond its own bytes, a text costs only the list of the names of open objects, at most
+//! [`MAX_MEMBERS`], and a copy of each requested string that has escapes.
 
 mod escapes;
 
@@ -17,10 +17,10 @@ use escapes::{Unescaped, compare, escape, has_escapes};
 /// How deeply objects and arrays may be nested.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// How many members an object may have, together with the objects that it is in.
+/// How many members an object may have, including those of the objects around it.
 pub(crate) const MAX_MEMBERS: usize = 1_000;
 
-/// Numbers of fewer characters have no more digits than fit a double.
+/// Numbers shorter than this have no more digits than a double can hold.
 const SURELY_FINITE: usize = 300;
 
 /// Why a text is not acceptable JSON.
@@ -32,12 +32,12 @@ pub(crate) enum JsonError {
     TooManyMembers,
 }
 
-/// A value, as it stands in a text that has been checked.
+/// A value within a validated text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
-    /// Reads one value, which may have white space around it.
+    /// Reads one value, optionally surrounded by white space.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, JsonError> {
         let text = str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
         let mut checker = Checker {
@@ -61,19 +61,19 @@ impl<'a> Json<'a> {
         self.0
     }
 
-    /// What a string says, without a copy where it has no escapes; `None` where it is no string.
+    /// The contents of a string, borrowed if it has no escapes; `None` if the value is not a string.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
         if !has_escapes(inner) {
             return Some(Cow::Borrowed(inner));
         }
-        // An escape is never shorter than what it stands for.
+        // An escape is never shorter than the character that it stands for.
         let mut text = String::with_capacity(inner.len());
         text.extend(Unescaped(inner));
         Some(Cow::Owned(text))
     }
 
-    /// The members of these names; `None` where it is no object.
+    /// The members with these names; `None` if the value is not an object.
     pub(crate) fn members<const N: usize>(self, names: [&str; N]) -> Option<[Option<Self>; N]> {
         let mut found = [None; N];
         let mut walk = Walk::into(self.0, '{')?;
@@ -94,13 +94,13 @@ impl<'a> Json<'a> {
         Some(found)
     }
 
-    /// The elements of an array; `None` where it is none.
+    /// The elements of an array; `None` if the value is not an array.
     pub(crate) fn elements(self) -> Option<impl Iterator<Item = Json<'a>>> {
         Walk::into(self.0, '[').map(|walk| walk.map(Json))
     }
 }
 
-/// The values in an array, or names and values of an object in turn, of a text that has been checked.
+/// Iterates over the values of an array, or alternately over names and values of an object, in a validated text.
 struct Walk<'a>(&'a str);
 
 impl<'a> Walk<'a> {
@@ -126,7 +126,7 @@ impl<'a> Iterator for Walk<'a> {
     }
 }
 
-/// How many bytes the value at the beginning of a checked text takes.
+/// The length in bytes of the value at the start of a validated text.
 fn length_of_value(text: &[u8]) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;
@@ -160,7 +160,7 @@ fn length_of_value(text: &[u8]) -> usize {
     at
 }
 
-/// Where a string of a checked text that begins at `at` is over.
+/// The end of the string that starts at `at` in a validated text.
 fn end_of_string(text: &[u8], at: usize) -> usize {
     let mut at = at + 1;
     while let Some(stop) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
@@ -173,11 +173,11 @@ fn end_of_string(text: &[u8], at: usize) -> usize {
     text.len()
 }
 
-/// Checks a text from front to back.
+/// Validates a text in one pass.
 struct Checker<'a> {
     text: &'a str,
     at: usize,
-    /// Of the members of all open objects, as they are written.
+    /// Member names of all open objects, as written.
     names: Vec<&'a str>,
 }
 
@@ -204,7 +204,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `depth`: how many levels it may have.
+    /// `depth`: how many more levels are allowed.
     fn value(&mut self, depth: usize) -> Result<(), JsonError> {
         let deeper = || depth.checked_sub(1).ok_or(JsonError::TooDeep);
         match self.peek() {
@@ -229,7 +229,7 @@ impl<'a> Checker<'a> {
             checker.skip_space();
             checker.value(depth)
         })?;
-        // By sorting: to compare each name with each would take a stranger's million members too long.
+        // By sorting: comparing each name with every other would take too long for an attacker's many members.
         let own = &mut self.names[first..];
         own.sort_unstable_by(|one, other| compare(one, other));
         if own.windows(2).any(|pair| compare(pair[0], pair[1]).is_eq()) {
@@ -243,7 +243,7 @@ impl<'a> Checker<'a> {
         self.list(b']', |checker| checker.value(depth))
     }
 
-    /// What stands between an opening bracket, at which this begins, and its closing one, with commas between.
+    /// A comma-separated list from its opening bracket, where this starts, to its closing one.
     fn list(
         &mut self,
         closing: u8,
@@ -265,14 +265,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What stands between the quotes.
+    /// Returns the text between the quotes.
     fn string(&mut self) -> Result<&'a str, JsonError> {
         self.take(b'"')?;
         let start = self.at;
         loop {
             let rest = self.rest();
             let stop = memchr2(b'"', b'\\', rest).ok_or(JsonError::Syntax)?;
-            // All of it is looked at, many bytes at once.
+            // Scans all of it, many bytes at once.
             if rest[..stop]
                 .iter()
                 .fold(false, |found, byte| found | (*byte < b' '))

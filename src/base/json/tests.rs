@@ -7,7 +7,7 @@ fn fault(bytes: &[u8]) -> Option<JsonError> {
 }
 
 #[test]
-fn members_and_elements_are_found_where_they_stand() {
+fn members_and_elements_are_found_in_place() {
     let text = br#" {"a" : [1, -2.5e1 ,"\u00e4\ud83d\ude00\n", null,true,{"x":"]}"},[]] ,"\u0062":{"a":{}},"c":"\\\"" } "#;
     let json = Json::read(text).unwrap();
     let [a, b, c, d] = json.members(["a", "b", "c", "d"]).unwrap();
@@ -39,7 +39,7 @@ fn members_and_elements_are_found_where_they_stand() {
 }
 
 #[test]
-fn refuses_duplicates_depth_and_leftovers() {
+fn refuses_duplicates_excess_depth_and_trailing_data() {
     assert_eq!(fault(br#"{"a":1,"a":2}"#), Some(JsonError::Duplicate));
     assert_eq!(
         fault(br#"[{"b":{"a":1,"\u0061":2}}]"#),
@@ -49,7 +49,7 @@ fn refuses_duplicates_depth_and_leftovers() {
         fault(br#"{"\u00e4b":1,"c":2,"\u00E4\u0062":3}"#),
         Some(JsonError::Duplicate)
     );
-    // The same name in other objects is another member.
+    // The same name in another object is not a duplicate.
     assert_eq!(fault(br#"{"a":{"a":[{"a":1},{"a":1}]},"b":{"a":1}}"#), None);
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
         let nested = |depth: usize| format!("{}0{}", open.repeat(depth), close.repeat(depth));
@@ -104,7 +104,7 @@ fn refuses_duplicates_depth_and_leftovers() {
 }
 
 #[test]
-fn members_are_bounded_and_elements_are_not() {
+fn members_are_limited_and_elements_are_not() {
     let object = |members: usize| {
         let members: Vec<String> = (0..members).map(|at| format!(r#""{at}":0"#)).collect();
         format!("{{{}}}", members.join(","))
@@ -114,7 +114,7 @@ fn members_are_bounded_and_elements_are_not() {
     assert_eq!(fault(many.as_bytes()), Some(JsonError::TooManyMembers));
     let inner = format!(r#"{{"a":{}}}"#, object(MAX_MEMBERS));
     assert_eq!(fault(inner.as_bytes()), Some(JsonError::TooManyMembers));
-    // Objects that are over do not count.
+    // Closed objects do not count.
     let list = format!("[{}]", vec![object(MAX_MEMBERS); 3].join(","));
     assert_eq!(fault(list.as_bytes()), None);
     let long = format!("[{}0]", "0,".repeat(100_000));
@@ -125,7 +125,7 @@ fn members_are_bounded_and_elements_are_not() {
     assert_eq!(fault(digits.as_bytes()), Some(JsonError::Syntax));
 }
 
-/// Whatever is taken is what serde_json reads too, and the other way round where no bound of ours is passed.
+/// Everything accepted is accepted by serde_json too, and vice versa within our limits.
 #[test]
 fn agrees_with_serde_json() {
     const PIECES: [&str; 32] = [
@@ -192,7 +192,7 @@ fn agrees_with_serde_json() {
     assert!(taken > 1_000, "{taken}");
 }
 
-/// A value as the walk through it sees it.
+/// A value as read through `Json`.
 fn retold(json: Json<'_>) -> Value {
     if let Some(text) = json.text() {
         return Value::String(text.into_owned());
@@ -208,7 +208,7 @@ fn retold(json: Json<'_>) -> Value {
     let mut object: serde_json::Map<String, Value> = found
         .filter_map(|(name, value)| Some(((*name).to_owned(), retold(value?))))
         .collect();
-    // The one name that is not among the wanted ones.
+    // The one name that is not among the requested ones.
     if let Some(Some(value)) = json.members(["\u{1f600}"]).map(|[found]| found) {
         object.insert("\u{1f600}".to_owned(), retold(value));
     }

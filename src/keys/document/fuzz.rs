@@ -1,4 +1,4 @@
-//! What holds for every text that is read as a key ring, plain, sealed or exported.
+//! Properties of every text that is read as a key ring: plain, sealed or exported.
 
 #![allow(clippy::unwrap_used)] // what panics is a finding
 
@@ -6,9 +6,9 @@ use super::super::RingSecret;
 use super::super::seal::{AtRest, RingSeal};
 use super::*;
 
-/// A text, as it may lie in a ring's file or come from an export.
+/// A text that may be in a ring file or come from an export.
 pub(crate) fn documents(input: &[u8]) {
-    // A passphrase takes a tenth of a second and megabytes.
+    // A passphrase costs a tenth of a second and megabytes of memory.
     if input
         .windows(6)
         .any(|word| word.eq_ignore_ascii_case(b"argon2"))
@@ -17,7 +17,7 @@ pub(crate) fn documents(input: &[u8]) {
     }
     let secret = RingSecret::key(Secret::new(vec![7; 32])).unwrap();
     let seal = RingSeal::new(Some(secret), None);
-    // One in the corpus is sealed under this secret.
+    // One corpus entry is sealed under this secret.
     let Ok((text, at_rest)) = seal.open(Secret::new(input.to_vec())) else {
         return;
     };
@@ -32,7 +32,7 @@ pub(crate) fn documents(input: &[u8]) {
     assert_eq!(*again.to_text(), *text);
     assert!(same_keys(&again, &ring));
 
-    // A flipped bit changes no key unseen.
+    // No flipped bit changes a key undetected.
     let at = input.iter().fold(0_usize, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add((*byte).into())
     });
@@ -43,7 +43,7 @@ pub(crate) fn documents(input: &[u8]) {
         assert!(same_keys(&read, &ring), "bit {} of byte {place}", at % 8);
     }
 
-    // An export opens as it was, and not at all where anything was changed.
+    // An export opens unchanged, or not at all if anything was modified.
     let by = seal.derivation(&AtRest::Plain).unwrap();
     let sealed = seal.seal(&text, &by).unwrap();
     let (opened, at_rest) = seal
@@ -55,7 +55,7 @@ pub(crate) fn documents(input: &[u8]) {
     let place = at / 8 % damaged.len();
     damaged[place] ^= 1 << (at % 8);
     if let Ok((opened, AtRest::Sealed(_))) = seal.open(Secret::new(damaged)) {
-        // A space can become another one; nothing that says something can.
+        // White space can turn into other white space; everything else is significant.
         assert_eq!(opened.expose(), &**text, "bit {} of byte {place}", at % 8);
     }
 }

@@ -1,4 +1,4 @@
-//! The text of the ring file: what is written, what is accepted, and how new keys get in. Knows no file.
+//! The text of the ring file: what is written, what is accepted, and how new keys are added. Does no file access.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ use crate::signing::{TokenAlgorithm, TokenKey};
 use crate::{Error, Secret};
 
 const FORMAT: &str = "sealgate key ring";
-/// Version 1 has no states and no algorithms: its keys are all accepted, and its token keys are HS256. Version 2 has no keys
-/// that begin to sign later. A ring is written as the lowest version that can hold it.
+/// Version 1 has no states and no algorithms: all keys are accepted and its token keys are HS256. Version 2 has no keys
+/// that start signing later. A ring is written as the lowest version that can hold it.
 const FORMAT_VERSION: u32 = 3;
-/// Far more than a ring can need; a larger file is none.
+/// Far more than a ring needs; a larger file is not a ring.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
 /// The keys of a ring file, oldest first.
@@ -27,17 +27,17 @@ pub(super) struct RingContents {
     pub(super) data_keys: Vec<RingKey>,
 }
 
-/// One key of a ring file; its bytes are right for its kind.
+/// One key of a ring file, with bytes that are valid for its kind.
 pub(super) struct RingKey {
-    /// Follows from the key: a key that was damaged does not have its id any more.
+    /// Derived from the key: a damaged key no longer matches its id.
     pub(super) id: String,
     pub(super) key: Secret,
-    /// Of a token key; `None` for a data key.
+    /// For a token key; `None` for a data key.
     pub(super) algorithm: Option<TokenAlgorithm>,
     /// Seconds since 1970-01-01 UTC.
     pub(super) created: u64,
     pub(super) state: KeyState,
-    /// Of a token key that was published before its time: when it begins to sign, in the same seconds.
+    /// For a token key that was published in advance: when it starts signing, also in seconds since 1970-01-01 UTC.
     pub(super) signs_from: Option<u64>,
 }
 
@@ -48,16 +48,16 @@ pub(super) enum Kind {
     Data,
 }
 
-/// Why a text is no ring that can be used.
+/// Why a text is not a usable ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// The end of a sentence that begins with the ring's name.
     Damaged(&'static str),
-    /// Nothing is wrong with it but that it is not for this version.
+    /// Valid, but for a newer version.
     Newer,
-    /// It is sealed, and there is nothing to open it with.
+    /// Sealed, and no secret is set to open it.
     Sealed,
-    /// It is sealed, and does not open.
+    /// Sealed, and cannot be opened.
     OtherSecret,
 }
 
@@ -66,17 +66,18 @@ impl fmt::Display for Fault {
         f.write_str(match self {
             Fault::Damaged(what) => what,
             Fault::Sealed => {
-                "is sealed. Set SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE to what it was sealed under"
+                "is sealed. Set SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE to the key or passphrase that it was sealed under"
             }
             Fault::OtherSecret => {
-                "does not open under SEALGATE_RING_KEY (or the previous one): it was sealed under another key or passphrase, or it is damaged"
+                "cannot be opened with SEALGATE_RING_KEY (or the previous one): it was sealed under \
+                 another key or passphrase, or it is damaged"
             }
-            Fault::Newer => "was written by a newer version of sealgate, which has to be used",
+            Fault::Newer => "was written by a newer version of sealgate; use that version",
         })
     }
 }
 
-// Members that are not known here would be lost when the ring is written again.
+// Unknown members would be lost when the ring is written again.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -93,20 +94,20 @@ struct StoredKey {
     /// Standard base64.
     key: String,
     created: u64,
-    /// Of a token key; absent for HS256.
+    /// For a token key; absent for HS256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     algorithm: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     accepted_until: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     retired: bool,
-    /// Of a token key.
+    /// For a token key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signs_from: Option<u64>,
 }
 
 impl RingContents {
-    /// Reads a ring and judges all of it.
+    /// Parses a ring and validates all of it.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Fault> {
         #[derive(Deserialize)]
         struct Head {
@@ -114,7 +115,7 @@ impl RingContents {
             version: u32,
         }
         let head: Head = serde_json::from_slice(text)
-            .map_err(|_| Fault::Damaged("is damaged or not a key ring at all"))?;
+            .map_err(|_| Fault::Damaged("is damaged or not a key ring"))?;
         if head.format != FORMAT {
             return Err(Fault::Damaged("is not a key ring"));
         }
@@ -122,7 +123,7 @@ impl RingContents {
             return Err(Fault::Newer);
         }
         if head.version == 0 {
-            return Err(Fault::Damaged("is damaged: there is no such version"));
+            return Err(Fault::Damaged("is damaged: its version does not exist"));
         }
         let document: Document =
             serde_json::from_slice(text).map_err(|_| Fault::Damaged("is damaged"))?;
@@ -132,7 +133,7 @@ impl RingContents {
         };
         if ring.version() > head.version {
             return Err(Fault::Damaged(
-                "is damaged: its version does not have all that it holds",
+                "is damaged: it has members that its version does not allow",
             ));
         }
         // A ring is never written without keys of both kinds.
@@ -158,12 +159,12 @@ impl RingContents {
         needed.max().unwrap_or(1)
     }
 
-    /// How the newest token key signs, or will.
+    /// The algorithm of the newest token key, even if that does not sign yet.
     pub(super) fn token_algorithm(&self) -> Option<TokenAlgorithm> {
         self.token_keys.last().and_then(|key| key.algorithm)
     }
 
-    /// Whether the key of each kind that is used for new tokens or data in the end may be.
+    /// Whether the newest key of each kind, the one that new tokens and data end up using, is accepted.
     fn newest_are_accepted(&self) -> bool {
         [&self.token_keys, &self.data_keys].iter().all(|keys| {
             keys.last()
@@ -178,7 +179,6 @@ impl RingContents {
         }
     }
 
-    /// The text of this ring.
     pub(super) fn to_text(&self) -> Zeroizing<Vec<u8>> {
         let stored = |keys: &[RingKey]| keys.iter().map(RingKey::stored).collect();
         let document = Document {
@@ -187,7 +187,7 @@ impl RingContents {
             token_keys: stored(&self.token_keys),
             data_keys: stored(&self.data_keys),
         };
-        // Room for all of it: a text that grows leaves unwiped copies behind.
+        // Reserve all of it: a buffer that grows leaves unwiped copies behind.
         let keys = self.token_keys.len() + self.data_keys.len();
         let mut text = Zeroizing::new(Vec::with_capacity(512 + 512 * keys));
         serde_json::to_writer_pretty(&mut *text, &document).expect("plain data is JSON");
@@ -195,12 +195,12 @@ impl RingContents {
         text
     }
 
-    /// Whether there is no key yet: the contents of a ring that is about to be made.
+    /// Whether there is no key yet, as in a ring that is about to be created.
     pub(super) fn is_empty(&self) -> bool {
         self.token_keys.is_empty() && self.data_keys.is_empty()
     }
 
-    /// The algorithm of the next token key: the one that is asked for, else that of the newest one, else HS256.
+    /// The algorithm of the next token key: the requested one, else that of the newest key, else HS256.
     pub(super) fn next_algorithm(&self, asked: Option<TokenAlgorithm>) -> TokenAlgorithm {
         asked.or(self.token_algorithm()).unwrap_or_default()
     }
@@ -214,7 +214,7 @@ impl RingContents {
         self.add_from(kind, self.next_algorithm(algorithm), random_key)
     }
 
-    /// Takes keys from `random` until one has an id that is free.
+    /// Draws keys from `random` until one has an unused id.
     pub(super) fn add_from(
         &mut self,
         kind: Kind,
@@ -224,10 +224,10 @@ impl RingContents {
         let created = unix_now();
         let algorithm = (kind == Kind::Token).then_some(algorithm);
         let keys = self.keys_mut(kind);
-        // Two collisions in a row are beyond chance; a generator that repeats itself must not end in a loop.
+        // Two collisions in a row are not chance; a generator that repeats itself must not cause an endless loop.
         for _ in 0..4 {
             let key = random()?;
-            // Not all bytes are a private key of P-256, but nearly all.
+            // Nearly all byte strings are valid P-256 private keys, but not all.
             let Some(id) = key_id(algorithm, &*key) else {
                 continue;
             };
@@ -248,11 +248,11 @@ impl RingContents {
 }
 
 impl RingKey {
-    /// The key as it signs and checks tokens.
+    /// The key, ready to sign and verify tokens.
     pub(super) fn token_key(&self) -> Result<TokenKey, Error> {
         self.algorithm
             .and_then(|algorithm| TokenKey::new(algorithm, self.key.expose()))
-            .ok_or(Error::Crypto("a key is no token key"))
+            .ok_or(Error::Crypto("a key is not a token key"))
     }
 
     fn stored(&self) -> StoredKey {
@@ -282,18 +282,16 @@ impl Kind {
         }
     }
 
-    /// How a stored key signs.
+    /// The algorithm of a stored key.
     fn algorithm(self, stored: &StoredKey) -> Result<Option<TokenAlgorithm>, Fault> {
         match (self, &stored.algorithm) {
             (Kind::Data, None) => Ok(None),
-            (Kind::Data, Some(_)) => Err(Fault::Damaged("is damaged: a data key signs nothing")),
+            (Kind::Data, Some(_)) => Err(Fault::Damaged("is damaged: a data key cannot sign")),
             (Kind::Token, None) => Ok(Some(TokenAlgorithm::Hs256)),
             (Kind::Token, Some(name)) => TokenAlgorithm::from_name(name)
                 .filter(|algorithm| *algorithm != TokenAlgorithm::Hs256)
                 .map(Some)
-                .ok_or(Fault::Damaged(
-                    "has a key of an algorithm that is not known",
-                )),
+                .ok_or(Fault::Damaged("has a key with an unknown algorithm")),
         }
     }
 
@@ -304,12 +302,12 @@ impl Kind {
             let key = decode_base64(&stored.key).ok().map(Secret::new);
             let key = key
                 .filter(|key| key_id(algorithm, key.expose()).as_ref() == Some(&stored.id))
-                .ok_or(Fault::Damaged("is damaged: a key does not have its id"))?;
+                .ok_or(Fault::Damaged("is damaged: a key does not match its id"))?;
             if self == Kind::Data && stored.signs_from.is_some() {
-                return Err(Fault::Damaged("is damaged: a data key signs nothing"));
+                return Err(Fault::Damaged("is damaged: a data key cannot sign"));
             }
             if keys.iter().any(|known| known.id == stored.id) {
-                return Err(Fault::Damaged("is damaged: two keys have one id"));
+                return Err(Fault::Damaged("is damaged: two keys have the same id"));
             }
             keys.push(RingKey {
                 id: stored.id.clone(),
@@ -331,7 +329,7 @@ impl Kind {
     }
 }
 
-/// The id of a token key of this algorithm, or of a data key, if the bytes can be one.
+/// The id of a token key of this algorithm, or of a data key; `None` if the bytes cannot be such a key.
 fn key_id(algorithm: Option<TokenAlgorithm>, key: &[u8]) -> Option<String> {
     match algorithm {
         Some(algorithm) => Some(TokenKey::new(algorithm, key)?.id().to_owned()),

@@ -24,7 +24,7 @@ fn a_ring_reads_as_it_was_written() {
 }
 
 #[test]
-fn no_beginning_of_a_ring_is_a_ring() {
+fn a_truncated_ring_is_rejected() {
     let text = ring(2).to_text();
     let whole = text.trim_ascii_end().len();
     for length in 0..whole {
@@ -36,7 +36,7 @@ fn no_beginning_of_a_ring_is_a_ring() {
 }
 
 #[test]
-fn no_flipped_bit_changes_a_key_unseen() {
+fn no_flipped_bit_changes_a_key_undetected() {
     let ring = ring(1);
     let mut text = ring.to_text();
     for at in 0..text.len() {
@@ -59,7 +59,7 @@ fn pairs() -> RingContents {
 }
 
 #[test]
-fn key_pairs_read_as_they_were_written_in_a_ring_of_version_2() {
+fn key_pairs_round_trip_in_a_version_2_ring() {
     let ring = pairs();
     let text = ring.to_text();
     let read = RingContents::parse(&text).unwrap();
@@ -69,7 +69,7 @@ fn key_pairs_read_as_they_were_written_in_a_ring_of_version_2() {
     assert_eq!(*read.to_text(), *text);
     let text = std::str::from_utf8(&text).unwrap();
     assert!(text.contains("\"version\": 2"));
-    assert!(!text.contains("HS256"), "absent, as rings always had it");
+    assert!(!text.contains("HS256"), "absent, as in older rings");
     let first = text.replacen("\"version\": 2", "\"version\": 1", 1);
     assert!(matches!(
         RingContents::parse(first.as_bytes()),
@@ -78,7 +78,7 @@ fn key_pairs_read_as_they_were_written_in_a_ring_of_version_2() {
 }
 
 #[test]
-fn no_key_is_taken_for_one_of_another_algorithm() {
+fn no_key_is_accepted_under_another_algorithm() {
     let text = String::from_utf8(pairs().to_text().to_vec()).unwrap();
     for (from, to) in [
         ("\"EdDSA\"", "\"ES256\""),
@@ -102,7 +102,7 @@ fn no_key_is_taken_for_one_of_another_algorithm() {
 }
 
 #[test]
-fn a_new_key_is_of_the_set_algorithm_else_of_the_newest_ones() {
+fn a_new_key_uses_the_configured_algorithm_else_the_newest_keys() {
     let mut ring = RingContents::default();
     let mut added = |algorithm| {
         ring.add_new(Kind::Token, algorithm).unwrap();
@@ -115,7 +115,7 @@ fn a_new_key_is_of_the_set_algorithm_else_of_the_newest_ones() {
 }
 
 #[test]
-fn bytes_that_are_no_private_key_are_passed_over() {
+fn bytes_that_are_not_a_private_key_are_skipped() {
     let mut ring = ring(1);
     let mut next = [[0xff; 32], [0; 32], [9; 32]].into_iter();
     ring.add_from(Kind::Token, TokenAlgorithm::Es256, || {
@@ -126,7 +126,7 @@ fn bytes_that_are_no_private_key_are_passed_over() {
 }
 
 #[test]
-fn a_member_that_a_change_would_lose_is_refused() {
+fn an_unknown_member_is_refused() {
     let text = String::from_utf8(ring(1).to_text().to_vec()).unwrap();
     for (from, to) in [
         ("\"version\"", "\"note\": 1, \"version\""),
@@ -142,7 +142,7 @@ fn a_member_that_a_change_would_lose_is_refused() {
 }
 
 #[test]
-fn a_new_key_never_takes_an_id_that_is_taken() {
+fn a_new_key_never_gets_an_id_in_use() {
     let mut ring = ring(1);
     let known: [u8; 32] = ring.data_keys[0].key.expose().try_into().unwrap();
     let mut next = [known, [7; 32]].into_iter();

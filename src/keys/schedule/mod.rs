@@ -1,6 +1,6 @@
-//! When token keys sign. Clients that check tokens with a copy of jwks.json have to know a key before it signs, so a new key
-//! pair is published first: it stands in the ring as the next key, with the time from which it signs. That time is in the
-//! ring's file, so all who use the ring change over at once.
+//! When token keys sign. Clients that verify tokens with a copy of jwks.json have to know a key before it signs, so a new
+//! key pair is published first: it is in the ring as the next key, with the time from which it signs. That time is in the
+//! ring file, so all processes switch at once.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use super::Rotation;
 use super::document::{Kind, RingContents, RingKey};
 use crate::Error;
 
-/// How a new key takes over from the one before it.
+/// How a new key takes over from the previous one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Takeover {
-    /// How long the key before is accepted after that; `None`: without an end.
+    /// How long the previous key is accepted after that; `None`: indefinitely.
     pub(super) grace: Option<Duration>,
     /// Whether it signs at once, even if clients should know it first.
     pub(super) now: bool,
 }
 
-/// The place of the token key that signs at this time, among keys in the order in which they begin to: the last one that is
-/// accepted and whose time has come. `of` returns from when on a key signs, and its state.
+/// The index of the token key that signs at this time, among keys ordered by when they start: the last accepted one whose
+/// time has come. `of` returns when a key starts signing, and its state.
 pub(super) fn signing<K>(
     keys: &[K],
     now: u64,
@@ -30,19 +30,19 @@ pub(super) fn signing<K>(
     let last = keys
         .iter()
         .rposition(|key| is_accepted(key) && has_begun(key));
-    // By a clock that is far behind, it may be no key's time: then the first does it.
+    // With a clock far behind, no key's time may have come: then the first one signs.
     let first = || keys.iter().position(is_accepted);
     last.or_else(first)
         .unwrap_or_else(|| keys.len().saturating_sub(1))
 }
 
-/// The same among the keys of the ring's file. A data key is used from the beginning.
+/// The same for the keys of the ring file. A data key is used from the start.
 pub(super) fn in_use(keys: &[RingKey], now: u64) -> usize {
     signing(keys, now, |key| (key.signs_from, key.state))
 }
 
 impl RingContents {
-    /// Adds a random key that takes over from the one before it, at once or when clients will know it.
+    /// Adds a random key that takes over from the previous one, at once or when clients know it.
     pub(super) fn add_successor(
         &mut self,
         kind: Kind,
@@ -50,7 +50,8 @@ impl RingContents {
         takeover: Takeover,
         now: u64,
     ) -> Result<(), Error> {
-        // Who asks for this wants everybody to log in again, now. Data cannot be had again: that of older keys still opens.
+        // A zero grace means that everybody has to log in again, now. Data cannot be recreated: what older keys sealed
+        // still opens.
         let ends_all = kind == Kind::Token && takeover.grace == Some(Duration::ZERO);
         let lead = rotation.token_key_lead.as_secs();
         let is_published_first = kind == Kind::Token
@@ -76,7 +77,8 @@ impl RingContents {
         Ok(())
     }
 
-    /// Takes a next key out of the ring, so that it never signs: the key before it goes on. `false`: this is none.
+    /// Removes a next key from the ring so that it never signs; the current key stays in use. `false`: there is no such
+    /// next key.
     pub(super) fn withdraw(&mut self, id: &str, now: u64) -> bool {
         let keys = &mut self.token_keys;
         let signing = in_use(keys, now);
@@ -89,7 +91,7 @@ impl RingContents {
         keys.remove(at);
         let later = keys.get(at).map(|next| next.signs_from.unwrap_or(time));
         if let KeyState::AcceptedUntil(end) = keys[at - 1].state {
-            // What was promised counts from the change to another key, if there is one.
+            // The promised time runs from the change to another key, if there is one.
             keys[at - 1].state = match later {
                 Some(later) => {
                     KeyState::AcceptedUntil(end.saturating_add(later.saturating_sub(time)))
@@ -101,8 +103,8 @@ impl RingContents {
     }
 }
 
-/// A key takes over from these at this time: those that would have signed beyond it are accepted for `grace` from then on;
-/// `None`: without an end.
+/// A key takes over from these at this time: those that would have signed beyond it are then accepted for `grace`; `None`:
+/// indefinitely.
 fn set_aside(keys: &mut [RingKey], now: u64, time: u64, grace: Option<Duration>) {
     let state = grace.map_or(KeyState::Accepted, |grace| {
         KeyState::AcceptedUntil(time.saturating_add(whole(grace)))
@@ -115,13 +117,14 @@ fn set_aside(keys: &mut [RingKey], now: u64, time: u64, grace: Option<Duration>)
         }
     }
     for key in keys.iter_mut().skip(signing) {
-        // A next key that comes too late begins when its successor does, and so never signs. What is over is forgotten.
+        // A next key that is too late starts when its successor does, and so never signs. A start time that has passed is
+        // cleared.
         let begins = key.signs_from.map(|begins| begins.min(time));
         key.signs_from = begins.filter(|begins| *begins > now);
     }
 }
 
-/// In whole seconds, rounded up: a time that was promised is kept.
+/// In whole seconds, rounded up: a promised time is never cut short.
 fn whole(time: Duration) -> u64 {
     time.as_secs()
         .saturating_add(u64::from(time.subsec_nanos() > 0))

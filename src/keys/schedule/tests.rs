@@ -10,7 +10,7 @@ struct Ring {
 }
 
 impl Ring {
-    /// With one key of each kind, of which the token key has this algorithm.
+    /// With one key of each kind; the token key has this algorithm.
     fn of(algorithm: TokenAlgorithm) -> Self {
         let mut ring = Ring {
             contents: RingContents::default(),
@@ -23,7 +23,7 @@ impl Ring {
         ring
     }
 
-    /// Adds a token key at this time, and gives its id.
+    /// Adds a token key at this time and returns its id.
     fn add(&mut self, time: u64, now: bool, grace: Option<u64>) -> String {
         let grace = grace.map(Duration::from_secs);
         let takeover = Takeover { grace, now };
@@ -48,7 +48,7 @@ impl Ring {
         keys.find(|key| key.id == id).unwrap().state
     }
 
-    /// What is written reads as the same.
+    /// Checks that the ring survives a round trip.
     fn check(&self) {
         let text = self.contents.to_text();
         let read = RingContents::parse(&text).unwrap();
@@ -66,7 +66,7 @@ fn a_first_key_signs_at_once_and_the_next_after_the_lead() {
         ring.check();
         assert_eq!(ring.signs(1000 + LEAD - 1), first);
         assert_eq!(ring.signs(1000 + LEAD), next);
-        // The old key's time begins to run when it signs no more.
+        // The old key's remaining time starts when it stops signing.
         assert_eq!(
             ring.state(&first),
             KeyState::AcceptedUntil(1000 + LEAD + GRACE)
@@ -76,7 +76,7 @@ fn a_first_key_signs_at_once_and_the_next_after_the_lead() {
 }
 
 #[test]
-fn a_secret_that_nobody_fetches_signs_at_once() {
+fn a_shared_secret_signs_at_once() {
     let mut ring = Ring::of(TokenAlgorithm::EdDsa);
     ring.add(1000, false, Some(GRACE));
     ring.rotation.token_algorithm = Some(TokenAlgorithm::Hs256);
@@ -86,14 +86,14 @@ fn a_secret_that_nobody_fetches_signs_at_once() {
     for id in &ring.ids()[..2] {
         assert_eq!(ring.state(id), KeyState::AcceptedUntil(1100 + GRACE));
     }
-    // The other way round its clients have to learn the key.
+    // In the opposite direction clients have to learn the key.
     ring.rotation.token_algorithm = Some(TokenAlgorithm::EdDsa);
     ring.add(2000, false, Some(GRACE));
     assert_eq!(ring.signs(2000 + LEAD - 1), secret);
 }
 
 #[test]
-fn keys_that_are_added_while_another_one_waits_sign_one_after_the_other() {
+fn keys_added_while_another_one_waits_sign_in_turn() {
     let mut ring = Ring::of(TokenAlgorithm::EdDsa);
     let first = ring.ids().remove(0);
     let second = ring.add(1000, false, Some(GRACE));
@@ -119,10 +119,10 @@ fn keys_that_are_added_while_another_one_waits_sign_one_after_the_other() {
 }
 
 #[test]
-fn a_key_that_comes_earlier_than_one_that_waits_takes_its_place() {
+fn a_key_due_earlier_than_a_waiting_one_replaces_it() {
     let mut ring = Ring::of(TokenAlgorithm::EdDsa);
     let first = ring.ids().remove(0);
-    // By a clock that was wrong.
+    // Added with a wrong clock.
     let far = ring.add(1 << 40, false, Some(GRACE));
     let next = ring.add(1000, false, Some(GRACE));
     ring.check();
@@ -134,7 +134,7 @@ fn a_key_that_comes_earlier_than_one_that_waits_takes_its_place() {
 }
 
 #[test]
-fn now_and_an_end_for_everybody_take_effect_at_once() {
+fn now_and_a_zero_grace_take_effect_at_once() {
     let mut ring = Ring::of(TokenAlgorithm::EdDsa);
     let before = [ring.ids().remove(0), ring.add(1000, false, Some(GRACE))];
     let urgent = ring.add(1100, true, Some(GRACE));
@@ -153,7 +153,7 @@ fn now_and_an_end_for_everybody_take_effect_at_once() {
 }
 
 #[test]
-fn a_key_that_is_withdrawn_never_signs_and_the_others_go_on() {
+fn a_withdrawn_key_never_signs_and_the_others_continue() {
     let mut ring = Ring::of(TokenAlgorithm::EdDsa);
     let first = ring.ids().remove(0);
     let second = ring.add(1000, false, Some(GRACE));
@@ -169,7 +169,7 @@ fn a_key_that_is_withdrawn_never_signs_and_the_others_go_on() {
     );
     assert!(
         !ring.contents.withdraw(&third, 1500 + LEAD),
-        "it signs by now"
+        "it signs by then"
     );
     assert!(ring.contents.withdraw(&third, 1500 + LEAD - 1));
     ring.check();
@@ -178,7 +178,7 @@ fn a_key_that_is_withdrawn_never_signs_and_the_others_go_on() {
 }
 
 #[test]
-fn a_clock_that_is_far_behind_finds_a_key_that_is_accepted() {
+fn a_clock_far_behind_still_finds_an_accepted_key() {
     let mut ring = Ring::of(TokenAlgorithm::EdDsa);
     let next = ring.add(1000, false, Some(GRACE));
     ring.contents.token_keys[0].state = KeyState::Retired;
@@ -188,7 +188,7 @@ fn a_clock_that_is_far_behind_finds_a_key_that_is_accepted() {
 }
 
 #[test]
-fn a_ring_with_a_next_key_is_of_version_3_and_others_stay_as_they_were() {
+fn only_a_ring_with_a_next_key_is_version_3() {
     let mut ring = Ring::of(TokenAlgorithm::EdDsa);
     let version = |ring: &Ring| {
         let text: serde_json::Value = serde_json::from_slice(&ring.contents.to_text()).unwrap();
@@ -201,5 +201,5 @@ fn a_ring_with_a_next_key_is_of_version_3_and_others_stay_as_they_were() {
     let older = text.replace("\"version\": 3", "\"version\": 2");
     assert!(RingContents::parse(older.as_bytes()).is_err());
     ring.add(2000, true, Some(GRACE));
-    assert_eq!(version(&ring), 2, "nothing is to come");
+    assert_eq!(version(&ring), 2, "no next key");
 }

@@ -1,8 +1,7 @@
-//! The ring at rest: its text sealed under a key or a passphrase of the operator. Knows no file.
+//! The ring at rest: its text sealed under an operator's key or passphrase. Does no file access except for secret files.
 //!
-//! What is written names how its key follows from the secret, so it can be read wherever the secret is known. A key is
-//! derived once for each salt and kept, since a passphrase takes a tenth of a second; a ring that is written again keeps
-//! its salt.
+//! The written form records how its key is derived from the secret, so it can be read wherever the secret is known. A key
+//! is derived once per salt and cached, since a passphrase takes a tenth of a second; rewriting a ring keeps its salt.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -27,13 +26,13 @@ pub(in crate::keys) const FORMAT: &str = "sealgate sealed key ring";
 const FORMAT_VERSION: u32 = 1;
 const SALT: usize = 16;
 const INFO: &[u8] = b"sealgate/ring-key/v1";
-/// Of argon2id, for passphrases: memory in KiB, passes, lanes.
+/// Argon2id cost for passphrases: memory in KiB, passes, lanes.
 const COST: (u32, u32, u32) = (64 << 10, 3, 1);
-/// A file that asks for more is not ours.
+/// A file that demands more was not written by sealgate.
 const HIGHEST_COST: (u32, u32, u32) = (1 << 20, 16, 16);
 const LARGEST_FILE: usize = 8 << 10;
 
-/// The secrets that open a ring, and the one that seals it.
+/// The secrets that can open a ring, and the one that seals it.
 pub(crate) struct RingSeal {
     current: Option<RingSecret>,
     previous: Option<RingSecret>,
@@ -46,7 +45,7 @@ struct Derived {
     key: Arc<DataKey>,
 }
 
-/// How a key follows from a secret. All of it is authenticated.
+/// How a key is derived from a secret. All of it is authenticated.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kdf", rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::keys) enum Derivation {
@@ -62,13 +61,13 @@ pub(in crate::keys) enum Derivation {
     },
 }
 
-/// How a ring's text lies in its file.
+/// How a ring's text is stored in its file.
 #[derive(Clone)]
 pub(in crate::keys) enum AtRest {
     Plain,
-    /// Sealed under the current secret, by this key.
+    /// Sealed under the current secret, with this key.
     Sealed(Derivation),
-    /// Sealed under the secret before.
+    /// Sealed under the previous secret.
     Outdated,
 }
 
@@ -83,7 +82,7 @@ struct Envelope {
 }
 
 impl RingSeal {
-    /// What the settings name. Their files are read now.
+    /// The secrets that the settings name. Their files are read now.
     pub(crate) fn of(settings: &RingSecrets) -> Result<Self, Error> {
         let current = secret_of(
             "SEALGATE_RING_KEY",
@@ -98,12 +97,12 @@ impl RingSeal {
         Ok(RingSeal::new(current, previous))
     }
 
-    /// The same, of what the secrets' files hold now; `None` where there are none that can be read a second time.
+    /// The same with the current contents of the secret files; `None` if none of them can be read a second time.
     pub(in crate::keys) fn of_files_again(settings: &RingSecrets) -> Option<Self> {
         let files = [&settings.ring_key_file, &settings.ring_key_previous_file];
         let mut files = files.into_iter().flatten().peekable();
         files.peek()?;
-        // A pipe has been read, or would be waited for.
+        // A pipe has already been read, or would block.
         let are_files = files.all(|path| fs::metadata(path).is_ok_and(|found| found.is_file()));
         are_files.then(|| RingSeal::of(settings).ok()).flatten()
     }
@@ -120,12 +119,12 @@ impl RingSeal {
         }
     }
 
-    /// Whether what is written is to be sealed.
+    /// Whether a written ring has to be sealed.
     pub(in crate::keys) fn seals(&self) -> bool {
         self.current.is_some()
     }
 
-    /// The ring's text, which may be sealed, and how it was.
+    /// The ring's text, opened if it was sealed, and how it was stored.
     pub(in crate::keys) fn open(&self, text: Secret) -> Result<(Secret, AtRest), Fault> {
         #[derive(Deserialize)]
         struct Head {
@@ -161,7 +160,7 @@ impl RingSeal {
         }
     }
 
-    /// How the key to seal by follows from the current secret: as before, where that is so already.
+    /// How to derive the sealing key from the current secret: as before, if that already used this secret.
     pub(in crate::keys) fn derivation(&self, before: &AtRest) -> Result<Derivation, Error> {
         let secret = self.current()?;
         match before {
@@ -200,7 +199,7 @@ impl RingSeal {
         }
         let key = Arc::new(DataKey::new(&*by.key(secret)?)?);
         let mut derived = lock(&self.derived);
-        // A ring has one salt at a time, and its backup perhaps another.
+        // A ring has one salt at a time; its backup may have another.
         derived.truncate(3);
         derived.insert(
             0,
@@ -268,7 +267,7 @@ impl Derivation {
         decode_base64(salt).ok().filter(|salt| salt.len() == SALT)
     }
 
-    /// Whether it costs no more than what is written here could.
+    /// Whether its cost is within what sealgate writes.
     fn is_ours(&self) -> bool {
         let bearable = match self {
             Derivation::HkdfSha256 { .. } => true,
@@ -286,7 +285,7 @@ impl Derivation {
         bearable && self.salt().is_some()
     }
 
-    /// What is authenticated with the ring.
+    /// The data authenticated with the ring.
     fn context(&self) -> Vec<u8> {
         let by = match self {
             Derivation::HkdfSha256 { salt } => format!("hkdf-sha256 {salt}"),

@@ -15,7 +15,7 @@ fn opened(seal: &RingSeal, text: &Secret) -> Result<Vec<u8>, Fault> {
 }
 
 #[test]
-fn opens_under_its_secret_and_the_one_before_alone() {
+fn opens_only_under_its_secret_or_the_previous_one() {
     let passphrase = RingSecret::passphrase(b"correct horse battery");
     for secret in [key(1), passphrase] {
         let seal = RingSeal::new(secret.clone(), None);
@@ -32,7 +32,7 @@ fn opens_under_its_secret_and_the_one_before_alone() {
 }
 
 #[test]
-fn a_ring_that_is_written_again_keeps_its_salt_and_gets_another_nonce() {
+fn a_rewritten_ring_keeps_its_salt_and_gets_a_new_nonce() {
     let seal = RingSeal::new(key(1), None);
     let first = sealed(&seal, &AtRest::Plain);
     let (_, at_rest) = seal.open(first.clone()).unwrap();
@@ -43,14 +43,14 @@ fn a_ring_that_is_written_again_keeps_its_salt_and_gets_another_nonce() {
 }
 
 #[test]
-fn nothing_that_was_changed_opens() {
+fn nothing_modified_opens() {
     let seal = RingSeal::new(key(1), None);
     let text = sealed(&seal, &AtRest::Plain);
     let mut changed = text.expose().to_vec();
     for at in 0..changed.len() {
         for bit in 0..8 {
             changed[at] ^= 1 << bit;
-            // White space, and a format that is none of ours, which the ring's own reader judges.
+            // White space, and an unknown format, which the ring's own reader rejects.
             match seal.open(Secret::from(&changed[..])) {
                 Err(_) | Ok((_, AtRest::Plain)) => {}
                 Ok((opened, _)) => assert_eq!(opened.expose(), b"ring", "byte {at} bit {bit}"),
@@ -70,7 +70,7 @@ fn nothing_that_was_changed_opens() {
 }
 
 #[test]
-fn short_passphrases_and_keys_of_another_size_are_none() {
+fn short_passphrases_and_keys_of_other_sizes_are_rejected() {
     assert!(RingSecret::passphrase(b"elevenchars").is_none());
     assert!(RingSecret::passphrase("zwölfzeichen".as_bytes()).is_some());
     assert!(RingSecret::passphrase(&[b'x'; 1025]).is_none());

@@ -1,4 +1,4 @@
-//! The file as bytes: opened without being led elsewhere, by one process at a time, and added to whole or not at all.
+//! The file as bytes: opened safely, locked against other processes, and appended to completely or not at all.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ use crate::base::data_dir::new_file;
 /// Why nothing was added.
 #[derive(Debug)]
 pub(in crate::keys) enum Fault {
-    /// Others were just adding theirs.
+    /// Another process or thread holds the lock.
     Busy,
     /// A whole sentence.
     Trouble(String),
@@ -28,7 +28,7 @@ pub(super) struct Locked {
 }
 
 impl Locked {
-    /// For nobody else; made where there is none.
+    /// Opened for exclusive use; created if there is none.
     pub(super) fn make(folder: &Path, path: &Path, patience: Duration) -> Result<Self, Fault> {
         let start = Instant::now();
         loop {
@@ -45,14 +45,14 @@ impl Locked {
                 continue;
             }
             let locked = Locked::of(file, path)?;
-            // Else another one has its name by now.
+            // Otherwise another file has its name by now.
             if is_at(&locked.file, path) {
                 return Ok(locked);
             }
         }
     }
 
-    /// For all who read; `None` where there is none.
+    /// Opened for shared reading; `None` if there is none.
     pub(super) fn shared(path: &Path, patience: Duration) -> Result<Option<Self>, Fault> {
         let start = Instant::now();
         loop {
@@ -84,7 +84,7 @@ impl Locked {
         self.size
     }
 
-    /// All of it, up to this size.
+    /// At most the first `most` bytes of the file.
     pub(super) fn read(&mut self, most: u64) -> Result<Vec<u8>, Fault> {
         let mut text = Vec::new();
         let read = (&self.file).take(most).read_to_end(&mut text);
@@ -92,10 +92,10 @@ impl Locked {
         Ok(text)
     }
 
-    /// Adds this at the end.
+    /// Appends this.
     pub(super) fn append(&mut self, text: &str) -> Result<(), Fault> {
         self.file.write_all(text.as_bytes()).map_err(|error| {
-            // A full disk may have taken a part.
+            // A full disk may have accepted only a part.
             let _ = self.file.set_len(self.size);
             Fault::of(&self.path, &error)
         })
@@ -104,12 +104,13 @@ impl Locked {
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        // Closing alone would not do: a process that was forked off meanwhile has a copy, and with it the lock.
+        // Closing alone would not release it: a process forked meanwhile has a copy of the descriptor, and with it the
+        // lock.
         let _ = self.file.unlock();
     }
 }
 
-/// Whether the lock was had; `false` after a pause where it is to be tried again.
+/// Whether the lock was acquired; `false` after a pause if the caller should try again.
 fn is_locked(
     tried: Result<(), TryLockError>,
     is_patient: bool,
@@ -126,7 +127,7 @@ fn is_locked(
     }
 }
 
-/// Follows no link, and waits for no reader of a pipe.
+/// Follows no link and does not block on a pipe.
 fn open(path: &Path, to_add: bool) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     options.read(true).append(to_add);
@@ -142,11 +143,11 @@ fn open(path: &Path, to_add: bool) -> io::Result<Option<File>> {
     };
     match file.metadata()?.is_file() {
         true => Ok(Some(file)),
-        false => Err(io::Error::other("it is no file")),
+        false => Err(io::Error::other("it is not a file")),
     }
 }
 
-/// An administrator must not be led to write to somebody else's file.
+/// An administrator must not be tricked into writing to another user's file.
 fn check_owner(folder: &Path, path: &Path, file: &File) -> Result<(), Fault> {
     #[cfg(unix)]
     {
@@ -155,7 +156,7 @@ fn check_owner(folder: &Path, path: &Path, file: &File) -> Result<(), Fault> {
         let its = file.metadata().map(owner);
         if ours.ok() != its.ok() {
             return Err(Fault::Trouble(format!(
-                "{} belongs to another user than its folder. Mend it with chown.",
+                "{} belongs to another user than its folder. Fix it with chown.",
                 path.display()
             )));
         }

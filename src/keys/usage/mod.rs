@@ -1,10 +1,10 @@
-//! How many messages each data key of the ring has sealed, as it stands in a file of the data directory: lines that are
-//! only ever added, by all processes that use the ring. `tally` counts them; docs/formats.md has the lines.
+//! How many messages each data key of the ring has sealed, in a file in the data directory: lines are only ever appended,
+//! by all processes that use the ring. `tally` counts the messages; docs/formats.md describes the lines.
 //!
-//! Not in the ring's file, which is a secret, sealed and backed up, and would be written again for each number. Not in the
-//! store, which a server without accounts does not have, and whose transaction waits for the disk: a line is added in some
-//! microseconds by whoever seals, without waiting for anybody. A process that is killed leaves a line or none. A loss of
-//! power may take the last lines along, or tear the last one, which is then told.
+//! The counts are not in the ring file, which is a secret, sealed and backed up, and would have to be rewritten for each
+//! count. They are not in the store, which a server without accounts does not have, and whose transactions wait for the
+//! disk: appending a line takes microseconds and never waits for another process. A killed process leaves a whole line or
+//! none. A power failure may lose the last lines or tear the last one, which is then reported.
 
 mod file;
 
@@ -19,55 +19,55 @@ use crate::base::data_dir::write_new_file;
 pub(super) use file::Fault;
 use file::Locked;
 
-/// The file in the data directory that says how many messages each data key has sealed.
+/// The file in the data directory that records how many messages each data key has sealed.
 pub const USAGE_FILE: &str = "key-usage.txt";
-/// What was damaged of it, as it was.
+/// A copy of a damaged file, unchanged.
 const DAMAGED_FILE: &str = "key-usage.txt.damaged";
 const NEW_FILE: &str = "key-usage.txt.new";
 
 /// The first line.
 const HEAD: &str = "sealgate key usage 1\n";
-/// What the first line of any version begins with.
+/// The start of the first line in every version.
 const FORMAT: &str = "sealgate key usage ";
-/// From this size on the lines of a key are made one, in bytes; twice that where somebody waits.
+/// From this size in bytes on, each key's lines are merged into one; from twice that if a caller is waiting.
 const LONG: u64 = 64 << 10;
-/// What is larger was not written here.
+/// A larger file was not written by sealgate.
 const TOO_LONG: u64 = 1 << 20;
-/// How long it may take until others have added their lines: each takes microseconds.
+/// How long to wait for other processes to append their lines: each takes microseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many messages each data key of the ring has sealed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyUsage {
     messages: BTreeMap<String, u64>,
-    /// Why the numbers are too low, if they are.
+    /// Why the counts are too low, if they are.
     pub trouble: Option<String>,
 }
 
 impl KeyUsage {
-    /// How many messages the data key of this id has sealed, as far as that has been written down.
+    /// How many messages the data key with this id has sealed, as far as recorded.
     pub fn messages(&self, id: &str) -> u64 {
         self.messages.get(id).copied().unwrap_or(0)
     }
 }
 
-/// Whether whoever adds a line may be kept waiting.
+/// Whether the thread that adds a line may have to wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Haste {
-    /// Somebody wants sealed data: another time is as good.
+    /// A caller waits for sealed data: the count can be recorded later.
     Sealing,
-    /// There may be no other time.
+    /// There may be no later.
     Last,
-    /// The same, and nobody may be told anything any more: the process is ending.
+    /// The same, and nothing can be logged any more: the process is exiting.
     Exit,
 }
 
-/// The file as a gate adds to it.
+/// The file that a gate appends to.
 pub(super) struct Journal {
     folder: PathBuf,
-    /// Whether all of it has been looked at once.
+    /// Whether the whole file has been checked once.
     known: AtomicBool,
-    /// Whether it has been told that nothing can be added.
+    /// Whether a failure to append has been logged.
     told: AtomicBool,
 }
 
@@ -80,7 +80,7 @@ impl Journal {
         }
     }
 
-    /// Adds so many messages to those of a key. Returns what is to be logged when no lock is held.
+    /// Adds this many messages to a key's count. Returns the text to log once no lock is held.
     pub(super) fn add(
         &self,
         id: &str,
@@ -110,16 +110,16 @@ impl Journal {
         Ok(damage)
     }
 
-    /// Tells once that nothing can be added.
+    /// Logs once that nothing can be appended.
     pub(super) fn tell(&self, sentence: &str) {
         if !self.told.swap(true, Ordering::Relaxed) {
             log::warn!(
-                "how many messages each key has sealed cannot be written down, and is counted in memory until it can: {sentence}"
+                "the message counts of keys cannot be recorded and are kept in memory until they can be: {sentence}"
             );
         }
     }
 
-    /// Something was added: a trouble that comes now is another one.
+    /// An append succeeded: the next failure is a new one.
     pub(super) fn is_well(&self) {
         if self.told.load(Ordering::Relaxed) {
             self.told.store(false, Ordering::Relaxed);
@@ -127,15 +127,15 @@ impl Journal {
     }
 }
 
-/// What the file says, for whoever lists keys. Changes nothing.
+/// The counts in the file, for listing keys. Changes nothing.
 pub(super) fn read(folder: &Path) -> KeyUsage {
     let path = folder.join(USAGE_FILE);
     let damaged = folder.join(DAMAGED_FILE);
     let mut usage = KeyUsage::default();
     if fs::symlink_metadata(&damaged).is_ok() {
         usage.trouble = Some(format!(
-            "{} was damaged and set aside as {}: the counts are too low by what could not be read. Remove that file when you \
-             have seen it.",
+            "{} was damaged and set aside as {}: the unreadable lines are missing from the counts. Remove that file to \
+             dismiss this message.",
             path.display(),
             damaged.display()
         ));
@@ -149,7 +149,7 @@ pub(super) fn read(folder: &Path) -> KeyUsage {
         Ok(found) => {
             if found.bad_lines > 0 {
                 usage.trouble = Some(format!(
-                    "{} is damaged ({}): the counts are too low by what cannot be read.",
+                    "{} is damaged ({}): the unreadable lines are missing from the counts.",
                     path.display(),
                     found.told_damage()
                 ));
@@ -164,8 +164,8 @@ pub(super) fn read(folder: &Path) -> KeyUsage {
     usage
 }
 
-/// Forgets keys that the ring has no more. Its lock is held: no key of a ring that is newer than this list is forgotten.
-/// Returns what is to be logged when no lock is held any more.
+/// Removes keys that are no longer in the ring. The caller holds the ring's lock, so no key of a newer ring is removed.
+/// Returns the text to log once no lock is held.
 pub(super) fn keep_only(folder: &Path, ids: &[&str]) -> Option<String> {
     let path = folder.join(USAGE_FILE);
     if fs::symlink_metadata(&path).is_err() {
@@ -186,17 +186,17 @@ pub(super) fn keep_only(folder: &Path, ids: &[&str]) -> Option<String> {
         Ok(damage) => damage,
         Err(Fault::Busy) => None,
         Err(Fault::Trouble(sentence)) => Some(format!(
-            "the counts of keys that the ring has no more stay where they are: {sentence}"
+            "the counts of keys that are no longer in the ring were not removed: {sentence}"
         )),
     }
 }
 
-/// What was read.
+/// The contents of the file.
 struct Found {
     messages: BTreeMap<String, u64>,
-    /// How many lines are none.
+    /// How many lines are invalid.
     bad_lines: usize,
-    /// All of it; nothing where it is too large to be read.
+    /// The whole file; empty if it is too large to be read.
     text: Option<Vec<u8>>,
 }
 
@@ -218,7 +218,7 @@ impl Found {
             Some(head) if head == HEAD.as_bytes() => {}
             Some(head) if is_newer(head) => {
                 return Err(Fault::Trouble(format!(
-                    "{} was written by a newer version of sealgate, which has to be used.",
+                    "{} was written by a newer version of sealgate; use that version.",
                     file.path().display()
                 )));
             }
@@ -237,14 +237,14 @@ impl Found {
         Ok(found)
     }
 
-    /// All of it, with a line for each key.
+    /// The counts with one line per key.
     fn to_text(&self) -> String {
         let lines = self.messages.iter();
         let lines = lines.map(|(id, messages)| line(id, *messages));
         HEAD.to_owned() + &lines.collect::<String>()
     }
 
-    /// Whether it is long, and would be much shorter with a line for each key.
+    /// Whether it is long and would be much shorter with one line per key.
     fn shrinks(&self, long: u64) -> bool {
         let size = self.text.as_ref().map_or(0, Vec::len);
         size as u64 >= long && 2 * self.to_text().len() < size
@@ -258,7 +258,7 @@ impl Found {
         }
     }
 
-    /// Writes what was read to a new file in the place of this one, whose lock is held. What was damaged is kept beside it.
+    /// Replaces this file, whose lock is held, with the counts that were read. A damaged file is kept beside it.
     fn replace(&self, folder: &Path, path: &Path) -> Result<(), Fault> {
         let damaged = folder.join(DAMAGED_FILE);
         let new = folder.join(NEW_FILE);
@@ -280,7 +280,7 @@ impl Found {
     fn damage_report(&self, folder: &Path) -> Option<String> {
         (self.bad_lines > 0).then(|| {
             format!(
-                "{} was damaged ({}) and is set aside as {}; how many messages each key has sealed goes on from what could be read",
+                "{} was damaged ({}) and is set aside as {}; counting continues from what could be read",
                 folder.join(USAGE_FILE).display(),
                 self.told_damage(),
                 folder.join(DAMAGED_FILE).display()
@@ -299,13 +299,13 @@ fn line(id: &str, messages: u64) -> String {
     format!("{id} {messages}\n")
 }
 
-/// The id of a data key, and how many messages are added to it, of a line that is whole.
+/// The id of a data key and its added messages, if the line is valid.
 fn parse(line: &[u8]) -> Option<(&str, u64)> {
     let line = str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (id, messages) = line.split_once(' ')?;
     let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let is_id = id.len() == 8 && id.bytes().all(is_hex);
-    // A sign would be read too.
+    // Parsing would also accept a sign.
     let is_number = messages.bytes().all(|byte| byte.is_ascii_digit());
     Some((id, messages.parse().ok()?)).filter(|_| is_id && is_number)
 }

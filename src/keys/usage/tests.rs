@@ -23,7 +23,7 @@ impl Place {
         fs::read_to_string(self.path()).unwrap()
     }
 
-    /// Adds as a process that has just begun.
+    /// Appends like a process that has just started.
     fn add(&self, id: &str, messages: u64) -> Result<(), Fault> {
         let added = Journal::in_folder(self.folder()).add(id, messages, Haste::Last);
         added.map(drop)
@@ -65,7 +65,7 @@ fn lines_add_up() {
 }
 
 #[test]
-fn a_long_file_becomes_a_line_for_each_key() {
+fn a_long_file_is_merged_to_one_line_per_key() {
     let place = Place::new();
     let journal = Journal::in_folder(place.folder());
     let lines = LONG / 11 + 2;
@@ -73,7 +73,7 @@ fn a_long_file_becomes_a_line_for_each_key() {
         journal.add(FIRST, 1, Haste::Sealing).unwrap();
     }
     journal.add(SECOND, 2, Haste::Sealing).unwrap();
-    assert!(place.text().len() as u64 > LONG, "nobody who seals waits");
+    assert!(place.text().len() as u64 > LONG, "sealing never waits");
     journal.add(SECOND, 3, Haste::Last).unwrap();
     assert_eq!(
         place.text(),
@@ -83,7 +83,7 @@ fn a_long_file_becomes_a_line_for_each_key() {
 }
 
 #[test]
-fn many_keys_are_no_reason_to_write_the_file_each_time() {
+fn many_keys_do_not_cause_a_rewrite_each_time() {
     let place = Place::new();
     let mut text = HEAD.to_owned();
     for id in 0..LONG / 10 {
@@ -99,7 +99,7 @@ fn many_keys_are_no_reason_to_write_the_file_each_time() {
 }
 
 #[test]
-fn what_is_damaged_is_set_aside_and_the_rest_goes_on() {
+fn a_damaged_file_is_set_aside_and_counting_continues() {
     for (damaged, left, bad) in [
         (format!("{HEAD}{FIRST} 10\n{SECOND} 2"), 10, 1),
         (format!("{HEAD}{FIRST} 10\n{FIRST} -3\n{FIRST} +3\n"), 10, 2),
@@ -124,7 +124,7 @@ fn what_is_damaged_is_set_aside_and_the_rest_goes_on() {
         assert_eq!(place.read().messages(FIRST), left + 1);
         let aside = place.folder().join("key-usage.txt.damaged");
         assert_eq!(fs::read_to_string(&aside).unwrap(), damaged);
-        // Told until somebody has seen it.
+        // Reported until the operator removes it.
         let told = place.read().trouble.unwrap();
         assert!(told.contains("set aside as"), "{told}");
         fs::remove_file(aside).unwrap();
@@ -133,7 +133,7 @@ fn what_is_damaged_is_set_aside_and_the_rest_goes_on() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told_and_left_as_it_is() {
+fn a_file_that_cannot_be_written_is_reported_and_left_unchanged() {
     let place = Place::new();
     let newer = "sealgate key usage 2\nsomething else\n";
     fs::write(place.path(), newer).unwrap();
@@ -154,7 +154,7 @@ fn what_cannot_be_written_is_told_and_left_as_it_is() {
 
     fs::remove_dir(place.path()).unwrap();
     fs::write(place.path(), HEAD).unwrap();
-    // Without the right to give files away there is nothing more to test.
+    // Without the right to change owners there is nothing more to test.
     if std::os::unix::fs::chown(place.path(), Some(12_345), None).is_ok() {
         assert!(place.trouble(FIRST, 1).contains("another user"));
         assert_eq!(place.text(), HEAD);
@@ -162,7 +162,7 @@ fn what_cannot_be_written_is_told_and_left_as_it_is() {
 }
 
 #[test]
-fn nobody_who_seals_waits_for_the_lock() {
+fn sealing_never_waits_for_the_lock() {
     let place = Place::new();
     place.add(FIRST, 1).unwrap();
     let held = Locked::make(place.folder(), &place.path(), Duration::ZERO).unwrap();
@@ -175,7 +175,7 @@ fn nobody_who_seals_waits_for_the_lock() {
         ));
         start.elapsed()
     });
-    // A machine that stalls may take long for one or another of them.
+    // A stalled machine may be slow for some of them.
     assert!(times.iter().any(|took| *took < PATIENCE), "{times:?}");
     std::thread::scope(|scope| {
         let start = std::time::Instant::now();
@@ -191,7 +191,7 @@ fn nobody_who_seals_waits_for_the_lock() {
 }
 
 #[test]
-fn keys_that_the_ring_has_no_more_are_forgotten() {
+fn counts_of_keys_no_longer_in_the_ring_are_removed() {
     let place = Place::new();
     keep_only(place.folder(), &[FIRST]);
     assert!(!place.path().exists());

@@ -1,14 +1,14 @@
-//! The parts that changes of the store are made of.
+//! Building blocks for changes of the store.
 
 use rusqlite::{Transaction, params};
 
 use crate::base::clock::stands_still;
 use crate::store::Moment;
 
-/// Rows that one change forgets at most, so that none takes long.
+/// How many expired rows a change removes at most, so that none takes long.
 const FORGOTTEN_AT_ONCE: u32 = 200;
 
-/// What all processes look at to see that something has changed.
+/// Increments the number that processes watch to detect changes.
 pub(super) fn bump(change: &Transaction<'_>) -> rusqlite::Result<()> {
     change
         .execute(
@@ -37,7 +37,7 @@ pub(super) fn revoke_user(
     name: &str,
     at: Moment,
 ) -> rusqlite::Result<()> {
-    // What was issued while the clock stood still was issued after the last time.
+    // With a stopped clock, tokens issued since the last revocation carry its time plus one.
     let next = i64::from(stands_still(at.now));
     change.execute(
         "INSERT INTO revoked_users VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE
@@ -48,7 +48,7 @@ pub(super) fn revoke_user(
     forget(change, at.now)
 }
 
-/// Forgets what no token can be affected by any more.
+/// Removes expired rows, which can no longer affect any token.
 pub(super) fn forget(change: &Transaction<'_>, now: u64) -> rusqlite::Result<()> {
     for (table, key) in [
         ("revoked_tokens", "id"),
@@ -65,7 +65,7 @@ pub(super) fn forget(change: &Transaction<'_>, now: u64) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// SQLite's whole numbers have a sign; no time of ours needs it.
+/// SQLite's integers are signed; none of our times exceeds their range.
 pub(super) fn signed(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,5 @@
-//! The database file in the data directory: made whole or not at all, judged before it is used, never overwritten; and
-//! the sentences that say how to get it back.
+//! The database file in the data directory: created completely or not at all, validated before use, never overwritten; and
+//! the errors that say how to restore it.
 
 use std::cell::Cell;
 use std::fs::{self, Metadata};
@@ -19,12 +19,12 @@ use crate::base::data_dir::{self, check_folder, check_mode, new_file, shell_word
 pub const STORE_FILE: &str = "store.db";
 const NEW_FILE: &str = "store.db.new";
 const LOCK_FILE: &str = "store.lock";
-/// How long a change waits for those of other processes.
+/// How long a change waits for changes by other processes.
 const BUSY: Duration = Duration::from_secs(10);
-/// How often it looks meanwhile. SQLite's own handler waits longer and longer, and then hardly ever comes by when another
-/// process that writes all the time has just ended a change.
+/// How often it retries meanwhile. SQLite's own handler waits longer and longer, so it rarely gets a turn while another
+/// process writes continuously.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// A file of at most this size is looked through when it is opened: it takes some milliseconds.
+/// A file up to this size is checked completely when it is opened: that takes a few milliseconds.
 const SMALL: u64 = 8 << 20;
 
 /// What is in the data directory.
@@ -34,7 +34,7 @@ pub(super) enum Found {
     File(Metadata),
 }
 
-/// Looks for the store; touches nothing.
+/// Looks for the store; changes nothing.
 pub(super) fn look(folder: &Path) -> Result<Found, Error> {
     let path = folder.join(STORE_FILE);
     let absent = |error: &io::Error| {
@@ -46,14 +46,14 @@ pub(super) fn look(folder: &Path) -> Result<Found, Error> {
     match fs::symlink_metadata(&path) {
         Ok(metadata) if metadata.is_file() => Ok(Found::File(metadata)),
         Ok(_) => Err(Error::Store(format!(
-            "The store {} is not a file of its own. Move away what has its name, then restore the store from a backup.",
+            "The store {} is not a regular file. Move whatever has that name away, then restore the store from a backup.",
             path.display()
         ))),
         Err(error) if absent(&error) => {
             let log = beside(&path, "-wal");
             if fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
                 return Err(Error::Store(format!(
-                    "The store {} is gone, but its log {} is there: accounts may be lost. {} To start without accounts, \
+                    "The store {} is missing, but its log {} exists: accounts may be lost. {} To start without accounts, \
                      move the log away.",
                     path.display(),
                     log.display(),
@@ -63,13 +63,13 @@ pub(super) fn look(folder: &Path) -> Result<Found, Error> {
             Ok(Found::Nothing)
         }
         Err(error) => Err(Error::Store(format!(
-            "The store {} cannot be looked at: {error}.",
+            "The store {} cannot be examined: {error}.",
             path.display()
         ))),
     }
 }
 
-/// Makes the store where there is none: under another name first, so that a process that is killed leaves none or a whole one.
+/// Creates the store if there is none: under another name first, so a killed process leaves no store or a complete one.
 pub(super) fn make(folder: &Path) -> Result<(), Error> {
     let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::Store)?;
     if let Found::File(_) = look(folder)? {
@@ -79,12 +79,12 @@ pub(super) fn make(folder: &Path) -> Result<(), Error> {
     let new = folder.join(NEW_FILE);
     let unwritable = |error: &dyn std::fmt::Display| {
         Error::Store(format!(
-            "The store {} cannot be made: {error}. Free space or permit writing in that folder, or choose another with \
+            "The store {} cannot be created: {error}. Free space, make the folder writable, or choose another with \
              SEALGATE_DATA_DIR.",
             path.display()
         ))
     };
-    // Left behind by a process that was killed; the lock is ours.
+    // Left behind by a killed process; we hold the lock.
     for left in [new.clone(), beside(&new, "-journal")] {
         match fs::remove_file(left) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -108,13 +108,13 @@ pub(super) fn make(folder: &Path) -> Result<(), Error> {
     shown().map_err(|error| unwritable(&error))
 }
 
-/// Refuses a store that others can get at.
+/// Refuses a store that other users can access.
 fn judge_access(folder: &Path, metadata: &Metadata) -> Result<(), Error> {
     check_folder(folder).map_err(Error::Store)?;
     check_mode(&folder.join(STORE_FILE), metadata, 0o600).map_err(Error::Store)
 }
 
-/// The same of the store that may be there; opens nothing.
+/// The same for the store if it exists; opens nothing.
 pub(super) fn check_access(folder: &Path) -> Result<(), Error> {
     match look(folder)? {
         Found::Nothing => Ok(()),
@@ -122,7 +122,7 @@ pub(super) fn check_access(folder: &Path) -> Result<(), Error> {
     }
 }
 
-/// Opens the store that is there, and judges it before anything is written to it.
+/// Opens the existing store, and validates it before anything is written to it.
 pub(super) fn open(folder: &Path, metadata: &Metadata, how: Judge) -> Result<Connection, Error> {
     let path = folder.join(STORE_FILE);
     judge_access(folder, metadata)?;
@@ -134,7 +134,7 @@ pub(super) fn open(folder: &Path, metadata: &Metadata, how: Judge) -> Result<Con
     match schema::form(&connection).map_err(explained)? {
         Form::Foreign => Err(damaged(&path, "it is not a store of sealgate")),
         Form::Newer => Err(Error::Store(format!(
-            "The store {} was written by a newer version of sealgate, which has to be used. Nothing was changed.",
+            "The store {} was written by a newer version of sealgate; use that version. Nothing was changed.",
             path.display()
         ))),
         Form::Known(known) => {
@@ -150,12 +150,12 @@ pub(super) fn open(folder: &Path, metadata: &Metadata, how: Judge) -> Result<Con
     }
 }
 
-/// How closely a store is looked at when it is opened.
+/// How thoroughly a store is checked when it is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Judge {
-    /// All of it, if it is small: damage is found before it decides anything.
+    /// Completely, if it is small: damage is found before it can affect a decision.
     All,
-    /// Another connection has looked at it.
+    /// Another connection has already checked it.
     Head,
 }
 
@@ -165,7 +165,7 @@ fn look_through(path: &Path, connection: &Connection) -> Result<(), Error> {
         .map_err(|error| explain(path, &error))?;
     match said.as_str() {
         "ok" => Ok(()),
-        _ => Err(damaged(path, "its pages do not fit together")),
+        _ => Err(damaged(path, "its pages are inconsistent")),
     }
 }
 
@@ -175,31 +175,31 @@ fn plain(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_handler(Some(wait_for_others))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    // What is closed in a forked child must not touch the log that the parent is using.
+    // A connection closed in a forked child must not touch the log that the parent is using.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
-/// The path from the root on: SQLite reads a name that begins with "file:" as a URI.
+/// The absolute path: SQLite treats a name that starts with "file:" as a URI.
 pub(super) fn plain_name(path: &Path) -> PathBuf {
-    // Fails only where there is no working directory; no name leads anywhere then.
+    // Fails only without a working directory; then no name leads anywhere.
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Called by SQLite for the n-th time because another process is writing; whether to go on waiting.
+/// SQLite calls this for the n-th time because another process is writing; returns whether to keep waiting.
 pub(super) fn wait_for_others(times: i32) -> bool {
     thread_local!(static SINCE: Cell<Instant> = Cell::new(Instant::now()));
     let now = Instant::now();
     if times == 0 {
         SINCE.set(now);
     }
-    // Not in step with the others.
+    // Jitter, to avoid lockstep with other processes.
     let uneven = Duration::from_micros(u64::from(times.unsigned_abs() * 37 % 11) * 100);
     thread::sleep(LOOK_EVERY + uneven);
     SINCE.get().elapsed() < BUSY
 }
 
-/// As every connection to a finished store has to be.
+/// The settings of every connection to a finished store.
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512; PRAGMA secure_delete = ON;
@@ -207,11 +207,11 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// What SQLite says, for somebody who can do something about it.
+/// Translates an SQLite error into one that an operator can act on.
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            damaged(path, "it does not read as a database")
+            damaged(path, "it is not a readable database")
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Store(format!(
             "The store {} has been in use by another process for {} s. Nothing was changed. Try again.",
@@ -225,7 +225,7 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
             | ErrorCode::DiskFull
             | ErrorCode::SystemIoFailure,
         ) => Error::Store(format!(
-            "The store {} cannot be used: {}. Nothing was changed. Free space, or permit this user to write there.",
+            "The store {} cannot be used: {}. Nothing was changed. Free space, or give this user write permission.",
             path.display(),
             reason(error)
         )),
@@ -237,12 +237,12 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
     }
 }
 
-/// SQLite's own words, without the statement, which may have a name in it.
+/// SQLite's own message, without the statement, which may contain a name.
 fn reason(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(code, _) => code.to_string(),
         rusqlite::Error::QueryReturnedNoRows => "a row is missing".to_owned(),
-        _ => "it does not hold what it should".to_owned(),
+        _ => "its contents are invalid".to_owned(),
     }
 }
 
@@ -256,8 +256,8 @@ pub(super) fn damaged(path: &Path, what: &str) -> Error {
 
 fn restore(path: &Path) -> String {
     format!(
-        "Stop what uses it, then restore a backup (made before with: sealgate store backup FILE): rm -f {} {} && cp -p \
-         BACKUP {}",
+        "Stop the processes that use it, then restore a backup (made earlier with: sealgate store backup FILE): rm -f {} \
+         {} && cp -p BACKUP {}",
         shell_word(&beside(path, "-wal")),
         shell_word(&beside(path, "-shm")),
         shell_word(path)

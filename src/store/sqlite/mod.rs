@@ -1,6 +1,7 @@
-//! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers have open
-//! together. `file` makes and judges it, `schema` has its tables, `pool` lends connections, `rows` and `changes` read and change
-//! them, `writable` knows whether changes can be written; here is what is asked of them.
+//! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers have
+//! open at the same time. `file` creates and validates it, `schema` has its tables, `pool` hands out connections, `rows`
+//! and `changes` read and change rows, `writable` determines whether changes can be written; this file implements
+//! [`Store`].
 
 mod changes;
 mod file;
@@ -30,40 +31,40 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// The store of the folder, if there is one.
+    /// The store in the folder, if there is one.
     pub(crate) fn open(folder: &Path) -> Result<Option<Self>, Error> {
         Ok(Pool::open(folder)?.map(|pool| SqliteStore { pool }))
     }
 
-    /// Refuses a store that is not a file or that others can get at; opens nothing.
+    /// Refuses a store that is not a file or that other users can access; opens nothing.
     pub(crate) fn check_access(folder: &Path) -> Result<(), Error> {
         file::check_access(folder)
     }
 
-    /// The store of the folder, made where there is none.
+    /// The store in the folder, created if there is none.
     pub(crate) fn open_or_make(folder: &Path) -> Result<Self, Error> {
         file::make(folder)?;
         match SqliteStore::open(folder)? {
             Some(store) => Ok(store),
             None => Err(Error::Store(
-                "The store went away while it was opened. Try again.".to_owned(),
+                "The store disappeared while it was being opened. Try again.".to_owned(),
             )),
         }
     }
 
-    /// A store that dies with the process.
+    /// A store that is lost when the process exits.
     pub(crate) fn in_memory() -> Result<Self, Error> {
         Ok(SqliteStore {
             pool: Pool::in_memory()?,
         })
     }
 
-    /// Whether there is something by the store's name in the folder.
+    /// Whether anything in the folder has the store's name.
     pub(crate) fn is_there(folder: &Path) -> Result<bool, Error> {
         Ok(matches!(file::look(folder)?, file::Found::File(_)))
     }
 
-    /// One change: alone, whole or not at all, on the disk when it is done.
+    /// One change: exclusive, atomic, and on disk when it returns.
     fn change<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -95,7 +96,7 @@ impl Store for SqliteStore {
 
     fn account_or_other(&self, name: &str) -> Result<Option<Account>, Error> {
         self.pool.with(|connection| {
-            // Both are looked for in any case: what it takes is the same.
+            // Both are always looked up, so the time is the same.
             let other = rows::stand_in(connection, name)?;
             Ok(rows::account(connection, name)?.or(other))
         })

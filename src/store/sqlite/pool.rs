@@ -1,4 +1,4 @@
-//! Connections to one store, lent to one call at a time and kept for the next. In a forked child they are opened anew.
+//! Connections to one store, each used by one call at a time and kept for the next. In a forked child they are reopened.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use crate::base::data_dir::new_private_file;
 use crate::base::fork::Owner;
 use crate::base::sync::{Turns, lock};
 
-/// Idle connections that are kept: each takes a few descriptors and at most 512 KiB.
+/// Idle connections to keep: each takes a few descriptors and at most 512 KiB.
 const KEPT: usize = 4;
 
 /// See the module.
@@ -24,17 +24,17 @@ pub(super) enum Pool {
         folder: PathBuf,
         path: PathBuf,
         idle: Mutex<Vec<Connection>>,
-        /// SQLite lets one at a time write, and whoever comes by just then: here it is in turns.
+        /// SQLite allows one writer at a time and picks whichever retries first: here writers take turns.
         writers: Turns,
         owner: Owner,
         identity: Identity,
         last_change: LastChange,
     },
-    /// There is one, and only it has the data.
+    /// The only connection, and it holds the data.
     Memory(Mutex<Connection>),
 }
 
-/// Which file a path leads to.
+/// Identifies the file that a path leads to.
 #[derive(PartialEq, Eq)]
 pub(super) struct Identity {
     #[cfg(unix)]
@@ -154,14 +154,14 @@ impl Pool {
             } => (folder, path, idle, owner, writers, identity),
         };
         let _turn = writes.then(|| writers.wait());
-        // It may have been removed or put in another's place: what is open then is not what the operator sees, and what is
-        // written there is lost.
+        // The file may have been removed or replaced: an open connection is then not to the file that the operator sees,
+        // and anything written there is lost.
         let metadata = match file::look(folder)? {
             Found::File(metadata) if Identity::of(&metadata) == *identity => metadata,
             _ => {
                 return Err(Error::Store(format!(
-                    "The store {} is not the one any more that was opened. Put it back, or start anew with the one that is \
-                     there.",
+                    "The store {} is no longer the one that was opened. Put the original back, or restart to use \
+                     the new one.",
                     path.display()
                 )));
             }
@@ -169,7 +169,8 @@ impl Pool {
         let taken = {
             let mut idle = lock(idle);
             if owner.changed() {
-                // SQLite's locks do not go along into a child. All at once: as long as one is open, SQLite takes the parent's locks for this process's own.
+                // SQLite's locks are not inherited by a child. Close all at once: while one is open, SQLite takes the
+                // parent's locks for this process's own.
                 idle.clear();
             }
             idle.pop()
@@ -193,11 +194,11 @@ impl Pool {
         })?;
         match said.as_str() {
             "ok" => Ok(()),
-            _ => Err(file::damaged(&path, "its pages do not fit together")),
+            _ => Err(file::damaged(&path, "its pages are inconsistent")),
         }
     }
 
-    /// Into a file that is not there yet, for its owner alone.
+    /// Copies the store to a new file that only its owner can read.
     pub(super) fn back_up(&self, to: &Path) -> Result<(), Error> {
         let unwritable = |error: &dyn std::fmt::Display| {
             Error::Store(format!("{} cannot be written: {error}.", to.display()))
@@ -207,10 +208,9 @@ impl Pool {
             .to_str()
             .ok_or_else(|| unwritable(&"its name is not UTF-8"))?;
         new_private_file(to).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Error::Store(format!(
-                "{} exists. Name a file that does not.",
-                to.display()
-            )),
+            io::ErrorKind::AlreadyExists => {
+                Error::Store(format!("{} already exists. Name a new file.", to.display()))
+            }
             _ => unwritable(&error),
         })?;
         let copied = self

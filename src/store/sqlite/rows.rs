@@ -1,4 +1,4 @@
-//! Changes of more than one row, and the reading of accounts.
+//! Changes of more than one row, and reading of accounts.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use siphasher::sip128::SipHasher13;
@@ -35,8 +35,8 @@ pub(super) fn account(connection: &Connection, name: &str) -> rusqlite::Result<O
         .optional()
 }
 
-/// The account that stands in where there is none of this name. Password hashes are as good as random: a random place among
-/// them falls to each account about as often.
+/// The account used as a stand-in if there is none with this name. Password hashes are as good as random, so a random
+/// position among them selects each account about equally often.
 pub(super) fn stand_in(connection: &Connection, name: &str) -> rusqlite::Result<Option<Account>> {
     let key: i64 = connection
         .prepare_cached("SELECT value FROM meta WHERE name = 'stand_in_key'")?
@@ -82,7 +82,7 @@ pub(super) fn change_account(
                 return Ok(false);
             }
             set_password(change, name, password)?;
-            // Nothing of what was decided by the account is another now.
+            // No earlier decision about the account is affected.
             return Ok(true);
         }
         Change::Scope(scope) => {
@@ -223,11 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn which_account_stands_in_for_a_name_says_nothing_of_the_names_beside_it() {
+    fn the_stand_in_account_reveals_nothing_about_neighbouring_names() {
         let store = store();
         let other = |name: &str| store.account_or_other(name).unwrap().unwrap().name;
         assert_eq!(other("m07"), "m07");
-        // As many as lie between two accounts: a cost that is the same for all of them would lead to the next one's name.
+        // As many names as fit between two accounts: if all had the same cost, it would lead to the next account's name.
         let names: Vec<String> = (0..200).map(|n| format!("m07-{n}")).collect();
         let others: Vec<String> = names.iter().map(|name| other(name)).collect();
         let distinct: BTreeSet<&String> = others.iter().collect();

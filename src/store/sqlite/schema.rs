@@ -1,11 +1,11 @@
-//! The tables, and the way from an older form of them to the newest. Steps are only ever added.
+//! The tables, and the migration from older versions. Migration steps are only ever added.
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// "SEAL": tells our files from other databases.
+/// "SEAL": distinguishes our files from other databases.
 pub(super) const APPLICATION_ID: i32 = 0x5345_414c;
 
-/// Step n leads from form n to form n + 1.
+/// Step n migrates from version n to version n + 1.
 const STEPS: &[&str] = &[
     // Times are seconds since 1970-01-01 UTC.
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -26,20 +26,20 @@ const STEPS: &[&str] = &[
      ) STRICT, WITHOUT ROWID;
      CREATE INDEX sessions_by_user ON sessions (user, expires);
      CREATE INDEX sessions_by_end ON sessions (expires);",
-    // For the account that stands in where there is none of a name: any one, by a key that nobody knows.
+    // Key for choosing the account that stands in for an unknown name; nobody knows it.
     "CREATE INDEX accounts_by_hash ON accounts (hash);
      INSERT INTO meta VALUES ('stand_in_key', random());",
 ];
 
-/// The form that this version reads and writes.
+/// The version that this program reads and writes.
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
 
-/// What form a database has.
+/// The version of a database.
 pub(super) enum Form {
-    /// None of ours.
+    /// Not one of ours.
     Foreign,
     Known(i64),
-    /// From a later version of the program.
+    /// From a newer version of the program.
     Newer,
 }
 
@@ -57,10 +57,10 @@ pub(super) fn form(connection: &Connection) -> rusqlite::Result<Form> {
     })
 }
 
-/// Makes the newest form of an empty database or an older form, whole or not at all.
+/// Migrates an empty database or an older version to the newest, completely or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Looked at under the lock: another process may have been faster.
+    // Read under the lock: another process may have been faster.
     let from: i64 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     for step in STEPS
         .iter()

@@ -1,4 +1,4 @@
-//! The store: what it keeps, what it refuses, and that nothing damaged is ever written over.
+//! The store: what it keeps, what it refuses, and that it never overwrites anything damaged.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -38,7 +38,7 @@ impl Place {
         self.folder.join(STORE_FILE)
     }
 
-    /// What opening says that fails.
+    /// The error message when opening fails.
     fn refused(&self) -> String {
         match SqliteStore::open(&self.folder) {
             Err(Error::Store(sentence)) => sentence,
@@ -86,7 +86,7 @@ fn standing(store: &SqliteStore, id: &str, session: Option<&str>) -> Standing {
 }
 
 #[test]
-fn the_store_is_for_its_owner_alone_and_one_that_is_open_to_others_is_refused() {
+fn the_store_is_private_and_one_that_others_can_read_is_refused() {
     let place = Place::made();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&place.folder), 0o700);
@@ -105,7 +105,7 @@ fn the_store_is_for_its_owner_alone_and_one_that_is_open_to_others_is_refused() 
 }
 
 #[test]
-fn what_is_damaged_is_named_and_never_written_over() {
+fn a_damaged_store_is_reported_and_never_overwritten() {
     let whole = {
         let place = Place::made();
         let store = SqliteStore::open(&place.folder).unwrap().unwrap();
@@ -157,12 +157,12 @@ fn what_is_damaged_is_named_and_never_written_over() {
 }
 
 #[test]
-fn a_store_that_is_gone_while_its_log_is_there_is_not_made_anew() {
+fn a_missing_store_whose_log_exists_is_not_recreated() {
     let place = Place::made();
     fs::remove_file(place.file()).unwrap();
     let said = place.refused();
     assert!(
-        said.contains("is gone") && said.contains("cp -p BACKUP"),
+        said.contains("is missing") && said.contains("cp -p BACKUP"),
         "{said}"
     );
     assert!(SqliteStore::open_or_make(&place.folder).is_err());
@@ -170,7 +170,7 @@ fn a_store_that_is_gone_while_its_log_is_there_is_not_made_anew() {
 }
 
 #[test]
-fn a_store_of_a_newer_version_is_left_alone() {
+fn a_store_of_a_newer_version_is_left_unchanged() {
     let place = Place::made();
     let newer = rusqlite::Connection::open(place.file()).unwrap();
     newer
@@ -185,7 +185,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
 }
 
 #[test]
-fn a_store_of_the_first_form_is_brought_forward_with_all_that_is_in_it() {
+fn a_store_of_the_first_version_is_migrated_with_its_data() {
     let place = Place::made();
     let old = rusqlite::Connection::open(place.file()).unwrap();
     old.execute_batch(
@@ -207,17 +207,17 @@ fn a_store_of_the_first_form_is_brought_forward_with_all_that_is_in_it() {
 }
 
 #[test]
-fn names_that_are_no_files_are_refused_without_waiting() {
+fn special_files_are_refused_without_blocking() {
     let place = Place::new();
     fs::create_dir_all(place.file()).unwrap();
-    assert!(place.refused().contains("is not a file of its own"));
+    assert!(place.refused().contains("is not a regular file"));
     fs::remove_dir(place.file()).unwrap();
     std::os::unix::fs::symlink("/dev/zero", place.file()).unwrap();
-    assert!(place.refused().contains("is not a file of its own"));
+    assert!(place.refused().contains("is not a regular file"));
 }
 
 #[test]
-fn a_copy_restores_all_that_was_confirmed() {
+fn a_backup_restores_everything_that_was_confirmed() {
     let place = Place::made();
     let store = SqliteStore::open(&place.folder).unwrap().unwrap();
     let copy = place.folder.join("it's a copy");
@@ -228,7 +228,7 @@ fn a_copy_restores_all_that_was_confirmed() {
     );
     assert!(
         store.back_up(&copy).is_err(),
-        "what is there is not written over"
+        "an existing file is not overwritten"
     );
     drop(store);
     for name in ["store.db-wal", "store.db-shm"] {
@@ -241,7 +241,7 @@ fn a_copy_restores_all_that_was_confirmed() {
 }
 
 #[test]
-fn a_change_is_seen_by_whoever_has_the_store_open_too() {
+fn a_change_is_seen_through_other_open_stores() {
     let place = Place::made();
     let one = SqliteStore::open(&place.folder).unwrap().unwrap();
     let other = SqliteStore::open(&place.folder).unwrap().unwrap();
@@ -255,11 +255,11 @@ fn a_change_is_seen_by_whoever_has_the_store_open_too() {
     assert!(other.has_had_accounts().unwrap());
     assert!(one.change_account("alice", &Change::Removed, AT).unwrap());
     assert!(!other.change_account("alice", &Change::Removed, AT).unwrap());
-    assert!(other.has_had_accounts().unwrap(), "once there, always");
+    assert!(other.has_had_accounts().unwrap(), "it stays true");
 }
 
 #[test]
-fn what_takes_rights_away_takes_the_tokens_back() {
+fn a_change_that_removes_rights_revokes_the_tokens() {
     let password = account("x").password;
     let rehash = |version| Change::Rehash {
         password: password.clone(),
@@ -296,7 +296,7 @@ fn what_takes_rights_away_takes_the_tokens_back() {
 }
 
 #[test]
-fn a_login_counts_only_for_the_account_as_it_was_checked() {
+fn a_login_succeeds_only_for_the_account_as_it_was_checked() {
     let store = SqliteStore::in_memory().unwrap();
     assert!(store.add_account(&account("alice")).unwrap());
     assert!(store.begin_session(session("s", "r"), 1, 1_000).unwrap());
@@ -306,7 +306,7 @@ fn a_login_counts_only_for_the_account_as_it_was_checked() {
     assert!(store.begin_session(session("t", "r"), 2, 1_001).unwrap());
     assert!(
         !store.begin_session(session("v", "r"), 2, 1_000).unwrap(),
-        "all until then was taken back while the password was checked"
+        "all tokens until then were revoked while the password was checked"
     );
     assert!(
         store
@@ -331,7 +331,7 @@ fn a_second_use_of_a_refresh_token_ends_its_session_and_no_other() {
     assert_eq!(rotate("r3", "s", "r5"), Rotation::Gone);
     assert_eq!(rotate("q1", "t", "q2"), Rotation::Done);
     assert!(!standing(&store, "x", Some("t")).revoked);
-    // A session is its user's alone, and ends.
+    // A session belongs to one user, and expires.
     let stranger = Session {
         user: "bob",
         ..session("t", "q3")
@@ -344,7 +344,7 @@ fn a_second_use_of_a_refresh_token_ends_its_session_and_no_other() {
 }
 
 #[test]
-fn an_account_has_so_many_sessions_and_the_oldest_makes_room() {
+fn sessions_per_account_are_limited_and_the_oldest_is_dropped() {
     let store = SqliteStore::in_memory().unwrap();
     assert!(store.add_account(&account("alice")).unwrap());
     for n in 0..MAX_SESSIONS + 3 {
@@ -360,7 +360,7 @@ fn an_account_has_so_many_sessions_and_the_oldest_makes_room() {
 }
 
 #[test]
-fn what_was_taken_back_is_remembered_until_it_has_expired_and_then_forgotten() {
+fn revocations_are_kept_until_they_expire_and_then_removed() {
     let store = SqliteStore::in_memory().unwrap();
     let rows = || -> i64 {
         store
@@ -387,10 +387,10 @@ fn what_was_taken_back_is_remembered_until_it_has_expired_and_then_forgotten() {
         forget: now + 1,
     };
     store.revoke_token("last", at(2_000)).unwrap();
-    assert_eq!(rows(), 52, "until the end, not shorter");
+    assert_eq!(rows(), 52, "kept until the very end");
     store.revoke_token("very last", at(2_002)).unwrap();
     assert_eq!(rows(), 1);
-    // What is taken back again is not forgotten earlier.
+    // A second revocation does not shorten the first.
     store
         .revoke_token(
             "very last",
@@ -404,7 +404,7 @@ fn what_was_taken_back_is_remembered_until_it_has_expired_and_then_forgotten() {
 }
 
 #[test]
-fn many_threads_change_one_store_and_nothing_is_lost() {
+fn concurrent_changes_lose_nothing() {
     let place = Place::made();
     let stores = [(); 2].map(|()| SqliteStore::open(&place.folder).unwrap().unwrap());
     std::thread::scope(|scope| {

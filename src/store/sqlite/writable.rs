@@ -1,5 +1,5 @@
-//! Whether the store can be written. That is seen without writing, unless there is a reason for doubt: a change that failed, or
-//! a disk that is nearly full.
+//! Whether the store can be written. This is determined without writing, unless there is doubt: after a failed change, or
+//! when the disk is nearly full.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,11 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use super::file::{self, STORE_FILE, beside};
 use crate::Error;
 
-/// With less free space than this, in bytes, a write is tried.
+/// With less free space than this, in bytes, a test write is made.
 #[cfg(unix)]
 const LITTLE: u64 = 1 << 20;
 
-/// What came of the last change.
+/// The result of the last change.
 #[derive(Default)]
 pub(super) struct LastChange(AtomicBool);
 
@@ -44,10 +44,10 @@ fn is_no_way_to_write(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Whether the system lets this process write what belongs to the store.
+/// Whether the operating system lets this process write the store's files.
 ///
 /// # Errors
-/// [`Error::Store`] with the first path that it does not let it write.
+/// [`Error::Store`] with the first path that cannot be written.
 #[cfg(unix)]
 pub(super) fn check_permission(folder: &Path) -> Result<(), Error> {
     use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -61,11 +61,11 @@ pub(super) fn check_permission(folder: &Path) -> Result<(), Error> {
         (&log, Access::WRITE_OK),
     ] {
         match accessat(CWD, path, access, AtFlags::EACCESS) {
-            // The log comes and goes.
+            // The log may not exist at the moment.
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => {
                 return Err(Error::Store(format!(
-                    "The store {} cannot be written: {}: {error}. Permit this user to write there.",
+                    "The store {} cannot be written: {}: {error}. Give this user write permission.",
                     store.display(),
                     path.display()
                 )));
@@ -92,8 +92,8 @@ pub(super) fn is_nearly_full(_folder: &Path) -> bool {
     false
 }
 
-/// Writes what a login does, and removes it in the same change: nobody sees it, and yet all of these pages go to the disk. Waits for
-/// nobody: while others write, it can be written.
+/// Writes the rows of a login and removes them in the same change: nobody sees them, but all these pages go to the disk.
+/// Does not wait: while others write, the store is writable.
 pub(super) fn try_to_write(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_handler(None::<fn(i32) -> bool>)?;
     let tried = write_nothing(connection);
