@@ -16,7 +16,7 @@ pub enum Source {
     Environment,
     /// The command line.
     Flag,
-    /// [`Config::set`].
+    /// [`Config::set`](super::Config::set).
     Call,
 }
 
