@@ -90,7 +90,7 @@ pub enum TokenError {
     /// It does not have the form of our tokens: encoding, header, claims or size.
     Malformed,
     /// Well-formed, but signed with a key that is not ours, or for another issuer or audience.
-    Foreign,
+    Invalid,
     /// It has expired.
     Expired,
     /// It is not valid yet (`nbf`, or `iat` in the future).
@@ -111,7 +111,7 @@ impl TokenError {
         match self {
             TokenError::Missing => "token_missing",
             TokenError::Malformed => "token_malformed",
-            TokenError::Foreign => "token_invalid",
+            TokenError::Invalid => "token_invalid",
             TokenError::Expired => "token_expired",
             TokenError::NotYetValid => "token_not_yet_valid",
             TokenError::KeyRetired => "token_key_retired",
@@ -125,7 +125,7 @@ impl TokenError {
         match self {
             TokenError::Missing => "Token is missing.",
             TokenError::Malformed => "Token is malformed.",
-            TokenError::Foreign => "Token is invalid.",
+            TokenError::Invalid => "Token is invalid.",
             TokenError::Expired => "Token has expired.",
             TokenError::NotYetValid => "Token is not valid yet.",
             TokenError::KeyRetired => "Token was signed with a retired key.",

@@ -12,7 +12,7 @@ use super::host::{Host, HostRoute};
 use super::problem::Problem;
 use super::request::{Method, Request, path_of};
 use super::response::Response;
-use super::route::{AppInner, Pace, Seen};
+use super::route::{AppInner, Cost, RequestLog};
 use super::router;
 use super::routes::ROUTES;
 use super::secure_data::{self, SecureData};
@@ -37,7 +37,7 @@ const SITE: u32 = 4;
 /// A request that has passed every check its head allows: only the body and the response remain.
 pub(crate) struct Admitted {
     passed: router::Passed,
-    seen: Seen,
+    seen: RequestLog,
     /// Processing time so far, without waiting.
     spent: Duration,
 }
@@ -155,8 +155,8 @@ impl App {
         request: &Request<'_>,
         length: Option<usize>,
         started: Instant,
-    ) -> Result<(router::Passed, Seen), Response> {
-        let mut seen = Seen::of(request);
+    ) -> Result<(router::Passed, RequestLog), Response> {
+        let mut seen = RequestLog::of(request);
         match caught(|| router::admit(&self.inner, request, length, &mut seen)) {
             Some(Ok(passed)) => Ok((passed, seen)),
             Some(Err(problem)) => {
@@ -171,7 +171,7 @@ impl App {
         &self,
         request: &Request<'_>,
         passed: &router::Passed,
-        mut seen: Seen,
+        mut seen: RequestLog,
         started: Instant,
     ) -> Response {
         // A panic leaves no state half-changed: the gate is immutable and the limiters' locks recover.
@@ -183,7 +183,7 @@ impl App {
         self.finish(request, &seen, started, response)
     }
 
-    fn failed(&self, request: &Request<'_>, seen: &Seen, started: Instant) -> Response {
+    fn failed(&self, request: &Request<'_>, seen: &RequestLog, started: Instant) -> Response {
         log::error!(id = seen.id.as_str(); "a route panicked");
         let response = Problem::internal().into_response(&seen.id);
         self.finish(request, seen, started, response)
@@ -191,17 +191,17 @@ impl App {
 
     /// How long the response may take, so that the engine can keep other requests from waiting behind it: because the body
     /// or the returned data is large, or because the route blocks.
-    pub(crate) fn pace(&self, method: &Method, target: &str, body: &[u8]) -> Pace {
+    pub(crate) fn cost(&self, method: &Method, target: &str, body: &[u8]) -> Cost {
         let app = &self.inner;
         let path = path_of(target);
-        match router::pace(app, method, path) {
-            Pace::Quick
+        match router::cost(app, method, path) {
+            Cost::Quick
                 if body.len() > LARGE
                     || (path == secure_data::PATH && app.secure_data.size() > LARGE) =>
             {
-                Pace::Large
+                Cost::Large
             }
-            pace => pace,
+            cost => cost,
         }
     }
 
@@ -217,13 +217,13 @@ impl App {
 
     /// Answers a request that the engine could not read: too large, truncated, not HTTP. `request` holds what is known.
     pub fn refuse(&self, request: &Request<'_>, problem: Problem) -> Response {
-        let seen = Seen::of(request);
+        let seen = RequestLog::of(request);
         let response = problem.into_response(&seen.id);
         self.finish(request, &seen, Instant::now(), response)
     }
 
     /// Whether the access log omits this request.
-    fn leaves_out(&self, seen: &Seen, response: &Response) -> bool {
+    fn leaves_out(&self, seen: &RequestLog, response: &Response) -> bool {
         self.inner.settings.access_log == AccessLog::NoHealth
             && response.status().0 < 400
             && matches!(seen.route.as_deref(), Some("/healthz" | "/readyz"))
@@ -233,7 +233,7 @@ impl App {
     fn finish(
         &self,
         request: &Request<'_>,
-        seen: &Seen,
+        seen: &RequestLog,
         started: Instant,
         mut response: Response,
     ) -> Response {

@@ -28,7 +28,7 @@ pub(crate) use peer::is_loopback;
 pub use problem::Problem;
 pub use request::{Headers, Method, Request};
 pub use response::{Response, StatusCode};
-pub(crate) use route::Pace;
+pub(crate) use route::Cost;
 pub use settings::{AccessLog, LoginMode, Settings};
 
 #[cfg(test)]

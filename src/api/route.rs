@@ -29,16 +29,16 @@ pub(super) struct AppInner {
 }
 
 /// What the access log records in addition to the request itself.
-pub(super) struct Seen {
+pub(super) struct RequestLog {
     pub(super) id: RequestId,
     /// The route's path, with names in place of parameters.
     pub(super) route: Option<Cow<'static, str>>,
     pub(super) user: Option<String>,
 }
 
-impl Seen {
+impl RequestLog {
     pub(super) fn of(request: &Request<'_>) -> Self {
-        Seen {
+        RequestLog {
             id: RequestId::of(request),
             route: None,
             user: None,
@@ -71,7 +71,7 @@ pub(super) enum Access {
 
 /// How long a response may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub(crate) enum Cost {
     /// At most about a millisecond.
     Quick,
     /// Longer, because the request or the response is large.
@@ -88,7 +88,7 @@ pub(super) struct Call<'a> {
     pub(super) request: &'a Request<'a>,
     /// The token's claims, if the route requires a token.
     pub(super) claims: Option<&'a Claims>,
-    pub(super) seen: &'a mut Seen,
+    pub(super) seen: &'a mut RequestLog,
 }
 
 /// The caller's address, computed only when it is written, since often nothing needs it.
@@ -128,7 +128,7 @@ impl Call<'_> {
 pub(super) fn audit(
     app: &AppInner,
     request: &Request<'_>,
-    seen: &Seen,
+    seen: &RequestLog,
     event: &'static str,
     result: &str,
 ) {
@@ -163,7 +163,7 @@ pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<&'r str, Problem
 }
 
 /// Adds the limit's header fields to a response or an error.
-pub(super) fn tell_limit(
+pub(super) fn add_rate_limit_headers(
     response: &mut Result<Response, Problem>,
     policy: &'static str,
     admission: &Admission,

@@ -5,7 +5,9 @@ use super::host::HostRoute;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
-use super::route::{Access, AppInner, Call, Pace, Route, Seen, audit, bearer_token, tell_limit};
+use super::route::{
+    Access, AppInner, Call, Cost, RequestLog, Route, add_rate_limit_headers, audit, bearer_token,
+};
 use crate::limiter::Admission;
 use crate::tokens::TokenUse;
 use crate::{Claims, TokenError};
@@ -34,7 +36,7 @@ pub(super) fn admit(
     app: &AppInner,
     request: &Request<'_>,
     length: Option<usize>,
-    seen: &mut Seen,
+    seen: &mut RequestLog,
 ) -> Result<Passed, Problem> {
     let target = find(app, request, seen)?;
     let (claims, admission) = enter(&target, app, request, seen)?;
@@ -71,7 +73,7 @@ pub(super) fn answer(
     app: &AppInner,
     request: &Request<'_>,
     passed: &Passed,
-    seen: &mut Seen,
+    seen: &mut RequestLog,
 ) -> Result<Response, Problem> {
     let claims = passed.claims.as_ref();
     let mut response = if request.body.len() > passed.max_body {
@@ -96,12 +98,12 @@ pub(super) fn answer(
         }
     };
     if let Some(admission) = &passed.admission {
-        tell_limit(&mut response, "default", admission);
+        add_rate_limit_headers(&mut response, "default", admission);
     }
     response
 }
 
-fn find(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result<Target, Problem> {
+fn find(app: &AppInner, request: &Request<'_>, seen: &mut RequestLog) -> Result<Target, Problem> {
     if *request.method == Method::Options && request.target == "*" {
         return Ok(Target::Options("GET, HEAD, POST, OPTIONS".to_owned()));
     }
@@ -135,7 +137,7 @@ fn find(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result<Target
 }
 
 /// How long the route for this method and path may take.
-pub(super) fn pace(app: &AppInner, method: &Method, path: &str) -> Pace {
+pub(super) fn cost(app: &AppInner, method: &Method, path: &str) -> Cost {
     let host = &app.host;
     let hooked = |hook: bool, of: Method, at: &str| hook && of == *as_get(method) && at == path;
     let slow = hooked(host.authenticate.is_some(), Method::Post, "/login")
@@ -149,13 +151,13 @@ pub(super) fn pace(app: &AppInner, method: &Method, path: &str) -> Pace {
             .iter()
             .any(|route| route.blocking && route.method == *as_get(method) && route.takes(path));
     if slow {
-        return Pace::Slow;
+        return Cost::Slow;
     }
     match hooked(true, Method::Post, "/login") {
-        true if app.gate.wants_passwords() => Pace::Hashing,
+        true if app.gate.wants_passwords() => Cost::Hashing,
         // If all of a user's tokens have just been revoked, a new one waits for the next second.
-        true if app.gate.has_store() => Pace::Slow,
-        _ => Pace::Quick,
+        true if app.gate.has_store() => Cost::Slow,
+        _ => Cost::Quick,
     }
 }
 
@@ -172,7 +174,7 @@ fn enter(
     target: &Target,
     app: &AppInner,
     request: &Request<'_>,
-    seen: &mut Seen,
+    seen: &mut RequestLog,
 ) -> Result<(Option<Claims>, Option<Admission>), Problem> {
     let mut permitted = |scopes: &[&str]| permitted(app, request, scopes, seen);
     let (claims, is_limited) = match target {
@@ -207,7 +209,7 @@ fn permitted(
     app: &AppInner,
     request: &Request<'_>,
     scopes: &[&str],
-    seen: &mut Seen,
+    seen: &mut RequestLog,
 ) -> Result<Claims, Problem> {
     let checked = check_token(app, request, seen).and_then(|claims| {
         seen.user = Some(claims.subject().to_owned());
@@ -223,7 +225,11 @@ fn permitted(
     checked.inspect_err(|problem| audit(app, request, seen, "denied", problem.code()))
 }
 
-fn check_token(app: &AppInner, request: &Request<'_>, seen: &mut Seen) -> Result<Claims, Problem> {
+fn check_token(
+    app: &AppInner,
+    request: &Request<'_>,
+    seen: &mut RequestLog,
+) -> Result<Claims, Problem> {
     let token = bearer_token(request)?;
     app.gate.verify_token(token).map_err(|error| {
         if matches!(error, TokenError::Revoked | TokenError::NoAccount) {

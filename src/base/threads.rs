@@ -17,7 +17,7 @@ pub(crate) fn spawn<T: Send + 'static>(
         OURS.set(true);
         work()
     };
-    deaf(|| Builder::new().name(name.to_owned()).spawn(work))
+    with_signals_blocked(|| Builder::new().name(name.to_owned()).spawn(work))
 }
 
 /// Whether the calling thread was started by [`spawn`].
@@ -30,7 +30,7 @@ pub(crate) fn is_ours() -> bool {
 ///
 /// A SIGPIPE that such a thread causes stays pending for it and disappears with it.
 #[cfg(unix)]
-pub(crate) fn deaf<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
     struct Restore(SigSet);
@@ -56,6 +56,6 @@ pub(crate) fn deaf<T>(work: impl FnOnce() -> T) -> T {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn deaf<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     work()
 }

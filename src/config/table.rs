@@ -9,7 +9,7 @@ use crate::logging::LogFormat;
 use crate::server::EngineChoice;
 use crate::signing::TokenAlgorithm;
 use crate::tokens::MAX_TTL;
-use crate::users::DEAREST;
+use crate::users::MAX_HASH_COST;
 use std::time::Duration;
 
 /// The one definition of a setting, for the settings file, the environment, the command line, the help and the docs.
@@ -604,7 +604,7 @@ pub static SETTINGS: &[Setting] = &[
         help: "Memory for hashing one password (argon2id's m). After the cost is raised, a password is rehashed at its next login.",
         group: Group::Gate,
         apply: |s, v| {
-            parse::number(v, 1024, DEAREST.0.into())
+            parse::number(v, 1024, MAX_HASH_COST.0.into())
                 .map(|n| s.gate.users.password_memory = n as u32)
         },
         ..PLAIN
@@ -617,7 +617,8 @@ pub static SETTINGS: &[Setting] = &[
         help: "Passes over that memory (argon2id's t).",
         group: Group::Gate,
         apply: |s, v| {
-            parse::number(v, 1, DEAREST.1.into()).map(|n| s.gate.users.password_passes = n as u32)
+            parse::number(v, 1, MAX_HASH_COST.1.into())
+                .map(|n| s.gate.users.password_passes = n as u32)
         },
         ..PLAIN
     },
@@ -629,7 +630,8 @@ pub static SETTINGS: &[Setting] = &[
         help: "Lanes in that memory (argon2id's p).",
         group: Group::Gate,
         apply: |s, v| {
-            parse::number(v, 1, DEAREST.2.into()).map(|n| s.gate.users.password_lanes = n as u32)
+            parse::number(v, 1, MAX_HASH_COST.2.into())
+                .map(|n| s.gate.users.password_lanes = n as u32)
         },
         ..PLAIN
     },

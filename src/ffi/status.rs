@@ -121,7 +121,7 @@ impl SealgateStatus {
             Error::InvalidName(_) => SealgateStatus::InvalidName,
             Error::Token(TokenError::Missing) => SealgateStatus::TokenMissing,
             Error::Token(TokenError::Malformed) => SealgateStatus::TokenMalformed,
-            Error::Token(TokenError::Foreign) => SealgateStatus::TokenInvalid,
+            Error::Token(TokenError::Invalid) => SealgateStatus::TokenInvalid,
             Error::Token(TokenError::Expired) => SealgateStatus::TokenExpired,
             Error::Token(TokenError::NotYetValid) => SealgateStatus::TokenNotYetValid,
             Error::Token(TokenError::KeyRetired) => SealgateStatus::TokenKeyRetired,

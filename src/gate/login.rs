@@ -7,7 +7,7 @@ use crate::base::clock::unix_now;
 use crate::base::names::{check_subject, narrow_scope};
 use crate::gate::audit::Asker;
 use crate::store::{Moment, Rotation, Session};
-use crate::tokens::{self, Claims, Grant, Made, Making, OPEN_LOGIN_SCOPE, TokenUse};
+use crate::tokens::{self, Claims, Grant, Made, OPEN_LOGIN_SCOPE, TokenSpec, TokenUse};
 use crate::users::{self, Login, Users};
 use crate::{Error, TokenError};
 
@@ -327,7 +327,7 @@ impl Gate {
         let make = |used_for, scope, ttl| {
             tokens.issue(
                 &keys.current(),
-                &Making {
+                &TokenSpec {
                     grant: &Grant {
                         subject,
                         scope,

@@ -17,7 +17,7 @@ use crate::gate::audit::{Asker, Event, Pseudonyms};
 use crate::keys::{KeyOrigin, KeyRing, Keys};
 use crate::limiter::{Admission, Limiter};
 use crate::store::Ledger;
-use crate::tokens::{Claims, Grant, Making, TokenRules, TokenUse};
+use crate::tokens::{Claims, Grant, TokenRules, TokenSpec, TokenUse};
 use crate::users::Users;
 use crate::{Error, TokenError};
 
@@ -121,7 +121,7 @@ impl Gate {
         } = &*self.inner;
         let made = tokens.issue(
             &keys.current(),
-            &Making {
+            &TokenSpec {
                 grant,
                 used_for: TokenUse::Access,
                 session: None,
@@ -170,7 +170,7 @@ impl Gate {
         let ring = keys.current();
         match check(&ring) {
             // Another process may have just created the key.
-            Err(TokenError::Foreign) if keys.has_newer_than(&ring) => check(&keys.current()),
+            Err(TokenError::Invalid) if keys.has_newer_than(&ring) => check(&keys.current()),
             checked => checked,
         }
     }

@@ -7,7 +7,7 @@ use super::schedule::signing;
 use super::settings::RingSecrets;
 use super::state::{Held, Unusable};
 use super::tally::Tally;
-use super::usage::{Haste, Journal};
+use super::usage::{FlushMode, Journal};
 use crate::base::clock::unix_now;
 use crate::base::encoding::encode_hex;
 use crate::cipher::{CbcKey, CbcMode, DataKey, DataKeyId};
@@ -108,9 +108,9 @@ impl KeyRing {
         }
     }
 
-    pub(super) fn write_usage(&self, haste: Haste) {
+    pub(super) fn write_usage(&self, mode: FlushMode) {
         if let Some(tally) = &self.tally {
-            tally.write(haste);
+            tally.write(mode);
         }
     }
 

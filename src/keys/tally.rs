@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::usage::{Fault, Haste, Journal, PATIENCE};
+use super::usage::{Fault, FlushMode, Journal, PATIENCE};
 use crate::base::fork::forks;
 use crate::base::sync::lock;
 
@@ -64,13 +64,13 @@ impl Tally {
         let now = counted.fetch_add(1, Ordering::Relaxed) + 1;
         // The batch size doubles each time, so a short-lived process records most of its messages even if it crashes.
         if now.is_power_of_two() || now.is_multiple_of(BLOCK) {
-            self.write(Haste::Sealing);
+            self.write(FlushMode::Sealing);
         }
     }
 
     /// Records the messages not yet recorded.
-    pub(super) fn write(&self, haste: Haste) {
-        match self.write_quietly(haste) {
+    pub(super) fn write(&self, mode: FlushMode) {
+        match self.write_quietly(mode) {
             Ok(Some(damage)) => log::warn!("{damage}"),
             Err(Fault::Trouble(sentence)) => self.journal.tell(&sentence),
             Ok(None) | Err(Fault::Busy) => {}
@@ -86,18 +86,18 @@ impl Tally {
     }
 
     /// The same without logging: returns the log line, because logging here would keep other threads waiting.
-    fn write_quietly(&self, haste: Haste) -> Result<Option<String>, Fault> {
+    fn write_quietly(&self, mode: FlushMode) -> Result<Option<String>, Fault> {
         self.forget_the_parents();
         let start = Instant::now();
         let mut damage = None;
         loop {
             self.writers.fetch_add(1, Ordering::AcqRel);
-            let written = self.write_what_is_there(haste);
+            let written = self.write_what_is_there(mode);
             let others = self.writers.fetch_sub(1, Ordering::AcqRel) - 1;
             let written = written.map(|now| damage.take().or(now));
             // Another thread has taken some of the messages and may have to put them back, or may exit with the process
             // before recording them.
-            if haste == Haste::Sealing || others == 0 || start.elapsed() > PATIENCE {
+            if mode == FlushMode::Sealing || others == 0 || start.elapsed() > PATIENCE {
                 return written;
             }
             damage = written.unwrap_or_default();
@@ -105,13 +105,13 @@ impl Tally {
         }
     }
 
-    fn write_what_is_there(&self, haste: Haste) -> Result<Option<String>, Fault> {
+    fn write_what_is_there(&self, mode: FlushMode) -> Result<Option<String>, Fault> {
         let taken = self.stripes.each_ref().map(Stripe::take);
         let messages = taken.iter().fold(0, |sum: u64, of| sum.saturating_add(*of));
         if messages == 0 {
             return Ok(None);
         }
-        let added = self.journal.add(&self.id, messages, haste);
+        let added = self.journal.add(&self.id, messages, mode);
         match &added {
             Ok(_) => self.journal.is_well(),
             Err(_) => {
@@ -152,7 +152,7 @@ impl Stripe {
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        self.write(Haste::Last);
+        self.write(FlushMode::Last);
     }
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn write_all_at_exit() {
     let alive: Vec<Arc<Tally>> = all.iter().filter_map(Weak::upgrade).collect();
     drop(all);
     for tally in alive {
-        let _ = tally.write_quietly(Haste::Exit);
+        let _ = tally.write_quietly(FlushMode::Exit);
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| (0..EACH).for_each(|_| tally.count()));
             }
-            scope.spawn(|| (0..50).for_each(|_| tally.write(Haste::Sealing)));
+            scope.spawn(|| (0..50).for_each(|_| tally.write(FlushMode::Sealing)));
         });
         assert!(written(folder.path()) <= 4 * EACH);
         drop(tally);
@@ -241,7 +241,7 @@ mod tests {
         let tally = tally(&place);
         (0..10).for_each(|_| tally.count());
         fs::create_dir(&place).unwrap();
-        tally.write(Haste::Sealing);
+        tally.write(FlushMode::Sealing);
         assert_eq!(written(&place), 10);
         tally.count();
         drop(tally);

@@ -16,7 +16,7 @@ use super::document::Fault;
 use super::rotate::{is_old, rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
 use super::tally::Tally;
-use super::usage::{Haste, Journal};
+use super::usage::{FlushMode, Journal};
 use super::{KeyOrigin, KeyRing, NewKeys, RING_FILE};
 use crate::Error;
 use crate::base::clock::coarse_milliseconds;
@@ -31,7 +31,7 @@ const WRITE_EVERY: u64 = 5000;
 /// second, or seconds on a busy machine. If this is too short, good data is refused.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// See the module. No wait here is unbounded. Nothing is logged while the lock of [`Seen`] is held: a host's log function
+/// See the module. No wait here is unbounded. Nothing is logged while the lock of [`FileState`] is held: a host's log function
 /// may wait for a thread that waits for that lock.
 pub(crate) struct Keys {
     ring: ArcSwap<KeyRing>,
@@ -46,7 +46,7 @@ struct Source {
     file: PathBuf,
     /// When the file was last checked.
     looked: AtomicU64,
-    seen: Mutex<Seen>,
+    seen: Mutex<FileState>,
     journal: Arc<Journal>,
     /// When message counts were last recorded.
     written: AtomicU64,
@@ -57,7 +57,7 @@ struct Source {
 
 /// The state of the ring file at the last check, and why its contents cannot be used.
 #[derive(Clone, Default)]
-struct Seen {
+struct FileState {
     stamp: Option<Stamp>,
     trouble: Option<String>,
     /// The contents of the secret files when the ring could not be opened with the secrets in use.
@@ -94,9 +94,9 @@ impl Keys {
             looked: AtomicU64::new(now),
             written: AtomicU64::new(now),
             unwritten: Mutex::default(),
-            seen: Mutex::new(Seen {
+            seen: Mutex::new(FileState {
                 stamp: before.or_else(|| Stamp::at(&file)),
-                ..Seen::default()
+                ..FileState::default()
             }),
             file,
         });
@@ -122,7 +122,7 @@ impl Keys {
                 self.look();
                 if now.saturating_sub(source.written.load(Ordering::Relaxed)) >= WRITE_EVERY {
                     source.written.store(now, Ordering::Relaxed);
-                    self.write_down(Haste::Sealing);
+                    self.write_down(FlushMode::Sealing);
                 }
             }
         }
@@ -131,13 +131,13 @@ impl Keys {
 
     /// Records the message counts not yet recorded.
     pub(crate) fn write_usage(&self) {
-        self.write_down(Haste::Last);
+        self.write_down(FlushMode::Last);
     }
 
-    fn write_down(&self, haste: Haste) {
-        self.ring.load().write_usage(haste);
+    fn write_down(&self, mode: FlushMode) {
+        self.ring.load().write_usage(mode);
         if let Some(source) = &self.source {
-            source.write_unwritten(haste);
+            source.write_unwritten(mode);
         }
     }
 
@@ -180,7 +180,7 @@ impl Keys {
     }
 
     /// Reads the file if it has changed since the last check, or if `again`.
-    fn look_at(&self, source: &Source, seen: &mut Seen, again: bool) -> Option<Read> {
+    fn look_at(&self, source: &Source, seen: &mut FileState, again: bool) -> Option<Read> {
         let stamp = Stamp::at(&source.file);
         let changed = stamp != seen.stamp;
         (changed || again).then(|| {
@@ -205,7 +205,7 @@ impl Keys {
     }
 
     /// A failure that repeats the previous one is logged only if `again`.
-    fn read(&self, source: &Source, seen: &mut Seen, again: bool) -> Read {
+    fn read(&self, source: &Source, seen: &mut FileState, again: bool) -> Read {
         let read = source.ring_under(&source.seal.load());
         match read.or_else(|error| source.ring_under_new_secrets(seen).ok_or(error)) {
             Ok(mut ring) => {
@@ -301,7 +301,7 @@ impl Source {
         match read {
             Read::New { replaced, ring } => {
                 drop(replaced);
-                self.write_unwritten(Haste::Sealing);
+                self.write_unwritten(FlushMode::Sealing);
                 log::info!(
                     "the key ring was reloaded; token key {} signs",
                     ring.signing_key().id()
@@ -321,13 +321,13 @@ impl Source {
     }
 
     /// Records the messages sealed by previous rings, and drops the tallies that are no longer in use.
-    fn write_unwritten(&self, haste: Haste) {
+    fn write_unwritten(&self, mode: FlushMode) {
         let tallies = lock(&self.unwritten).clone();
         if tallies.is_empty() {
             return;
         }
         for tally in &tallies {
-            tally.write(haste);
+            tally.write(mode);
         }
         drop(tallies);
         lock(&self.unwritten).retain(|tally| Arc::strong_count(tally) > 1 || tally.has_unwritten());
@@ -345,7 +345,7 @@ impl Source {
 
     /// The same with the current contents of the secret files, if they hold another secret and it opens the ring. That
     /// secret is then the one in use.
-    fn ring_under_new_secrets(&self, seen: &mut Seen) -> Option<KeyRing> {
+    fn ring_under_new_secrets(&self, seen: &mut FileState) -> Option<KeyRing> {
         let seal = RingSeal::of_files_again(&self.settings.ring)?;
         let seal = match &seen.secrets {
             Some(known) if known.has_secrets_of(&seal) => known.clone(),

@@ -45,9 +45,9 @@ impl Housekeeping {
     }
 
     pub(super) fn stop(&self) {
-        let (over, bell) = &*self.over;
+        let (over, changed) = &*self.over;
         *lock(over) = true;
-        bell.notify_all();
+        changed.notify_all();
     }
 }
 
@@ -58,8 +58,8 @@ impl Drop for Housekeeping {
 }
 
 fn is_over_within(told: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
-    let (over, bell) = told;
-    let waited = bell.wait_timeout_while(lock(over), pause, |over| !*over);
+    let (over, changed) = told;
+    let waited = changed.wait_timeout_while(lock(over), pause, |over| !*over);
     *waited.unwrap_or_else(PoisonError::into_inner).0
 }
 

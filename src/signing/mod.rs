@@ -192,7 +192,7 @@ impl TokenKey {
     /// any case. [`TokenError::Malformed`] is returned for claims only once the signature is valid.
     pub(crate) fn verify(&self, token: &str, algorithm: Option<&str>) -> Result<(), TokenError> {
         if algorithm.is_some_and(|named| !self.algorithm().is_named(named)) {
-            return Err(TokenError::Foreign);
+            return Err(TokenError::Invalid);
         }
         // At the start of the epoch, and with future times allowed, no time is invalid.
         let options = Some(VerificationOptions {
@@ -205,7 +205,7 @@ impl TokenKey {
         let checked: Result<JWTClaims<NoCustomClaims>, _> = match &self.signer {
             Signer::Hs256(key) => key.verify_token(token, options),
             Signer::EdDsa(..) | Signer::Es256(..) if !has_long_signature(token) => {
-                return Err(TokenError::Foreign);
+                return Err(TokenError::Invalid);
             }
             Signer::EdDsa(_, public) => public.verify_token(token, options),
             Signer::Es256(_, public) => public.verify_token(token, options),
@@ -218,7 +218,7 @@ impl TokenKey {
                     | JWTError::InvalidSignature
                     | JWTError::AlgorithmMismatch
                     | JWTError::MissingSalt,
-                ) => TokenError::Foreign,
+                ) => TokenError::Invalid,
                 _ => TokenError::Malformed,
             })
     }

@@ -83,7 +83,7 @@ pub(crate) struct Presented<'a> {
 
 /// What the store knows about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct TokenState {
     /// The token or its session was revoked by id.
     pub(crate) revoked: bool,
     /// Tokens of its user issued at this time or earlier are revoked; seconds since 1970-01-01 UTC.
@@ -141,8 +141,8 @@ pub(crate) trait Store: Send + Sync {
     fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error>;
     /// Revokes all tokens of a user that were issued until now.
     fn revoke_user(&self, name: &str, at: Moment) -> Result<(), Error>;
-    fn standing(&self, presented: Presented<'_>) -> Result<Standing, Error>;
-    /// As in [`Standing`].
+    fn standing(&self, presented: Presented<'_>) -> Result<TokenState, Error>;
+    /// As in [`TokenState`].
     fn revoked_before(&self, user: &str) -> Result<Option<u64>, Error>;
 
     /// `false`: the account no longer has this version, or its tokens from `issued` were revoked meanwhile.

@@ -113,10 +113,10 @@ fn issuer_audience_and_times_are_checked_with_every_algorithm() {
             &[("audience", "us"), ("issuer", "other")],
         ] {
             let judged = gate(settings).verify_token(&token);
-            assert_eq!(judged, Err(TokenError::Foreign), "{algorithm} {settings:?}");
+            assert_eq!(judged, Err(TokenError::Invalid), "{algorithm} {settings:?}");
         }
         let plain = gate(&[]).issue_token(&grant("alice")).unwrap();
-        assert_eq!(us.verify_token(&plain), Err(TokenError::Foreign));
+        assert_eq!(us.verify_token(&plain), Err(TokenError::Invalid));
         let over = Grant {
             ttl: Some(Duration::ZERO),
             ..grant("alice")
@@ -159,11 +159,11 @@ fn public_keys_cannot_sign_tokens() {
                 let header = json!({"alg": named, "kid": key.id(), "typ": "at+jwt"});
                 let signed = format!("{}.{}", part(&header), part(&claims()));
                 let token = format!("{signed}.{}", encode_url(&hmac(&public, &signed)));
-                assert_eq!(gate.verify_token(&token), Err(TokenError::Foreign));
+                assert_eq!(gate.verify_token(&token), Err(TokenError::Invalid));
                 // As long as the signatures of key pairs are.
                 let tag = hmac(&public, &signed).repeat(2);
                 let token = format!("{signed}.{}", encode_url(&tag));
-                assert_eq!(gate.verify_token(&token), Err(TokenError::Foreign));
+                assert_eq!(gate.verify_token(&token), Err(TokenError::Invalid));
             }
         }
     }
@@ -194,7 +194,7 @@ fn a_valid_signature_under_another_algorithms_name_is_refused() {
                 assert!(gate.verify_token(&sign(&header(named))).is_ok());
             } else if named != algorithm.name() {
                 let judged = gate.verify_token(&sign(&header(named)));
-                assert_eq!(judged, Err(TokenError::Foreign), "{algorithm} {named}");
+                assert_eq!(judged, Err(TokenError::Invalid), "{algorithm} {named}");
             }
         }
         let mut brought = header(algorithm.name());
@@ -207,12 +207,12 @@ fn a_valid_signature_under_another_algorithms_name_is_refused() {
         let nameless = json!({"alg": algorithm.name(), "typ": "JWT"});
         assert_eq!(
             gate.verify_token(&sign(&nameless)),
-            Err(TokenError::Foreign)
+            Err(TokenError::Invalid)
         );
         let cut = sign(&header(algorithm.name()));
         assert_eq!(
             gate.verify_token(&cut[..cut.len() - 2]),
-            Err(TokenError::Foreign)
+            Err(TokenError::Invalid)
         );
     }
 }
@@ -292,7 +292,7 @@ fn signature_is_good(key: &TokenKey, kid: Option<&str>, jws: &str) -> bool {
         let header = ReadHeader::read(&header_json)?;
         decode_url(jws.split('.').nth(1).unwrap()).ok_or(TokenError::Malformed)?;
         if header.key_id.as_deref() != kid || header.alg.is_none() {
-            return Err(TokenError::Foreign);
+            return Err(TokenError::Invalid);
         }
         match key.verify(jws, header.alg.as_deref()) {
             // From the invalid claims, which are checked last.

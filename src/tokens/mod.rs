@@ -71,7 +71,7 @@ pub struct Grant<'a> {
 }
 
 /// Everything a new token is made from.
-pub(crate) struct Making<'a> {
+pub(crate) struct TokenSpec<'a> {
     pub(crate) grant: &'a Grant<'a>,
     pub(crate) used_for: TokenUse,
     /// The session it belongs to.
@@ -127,7 +127,7 @@ impl TokenRules {
     }
 
     /// Signs a new token with the ring's newest key.
-    pub(crate) fn issue(&self, ring: &KeyRing, making: &Making<'_>) -> Result<Made, Error> {
+    pub(crate) fn issue(&self, ring: &KeyRing, making: &TokenSpec<'_>) -> Result<Made, Error> {
         let grant = making.grant;
         check_subject(grant.subject)?;
         if !valid_scope(grant.scope) {
@@ -266,7 +266,7 @@ impl TokenRules {
             }
             None if used_for == TokenUse::Access => {
                 header.require_type("JWT", true)?;
-                ring.settings_token_key().ok_or(TokenError::Foreign)?
+                ring.settings_token_key().ok_or(TokenError::Invalid)?
             }
             None => return Err(TokenError::Malformed),
         };
@@ -283,7 +283,7 @@ impl TokenRules {
         };
         let issued_by_us = original || read.issuer() == Some(&self.issuer);
         if !meant_for_us || !issued_by_us {
-            return Err(TokenError::Foreign);
+            return Err(TokenError::Invalid);
         }
         Ok(Checked {
             claims: read.believed(original, &json)?,
@@ -328,7 +328,7 @@ pub(crate) fn revocation_id<'a>(claims: &'a Claims, token: &str) -> Cow<'a, str>
 impl From<Unusable> for TokenError {
     fn from(reason: Unusable) -> Self {
         match reason {
-            Unusable::Unknown => TokenError::Foreign,
+            Unusable::Unknown => TokenError::Invalid,
             Unusable::Retired => TokenError::KeyRetired,
         }
     }

@@ -214,7 +214,7 @@ fn the_originals_format_needs_jwt_secret_key() {
         ("bob", OPEN_LOGIN_SCOPE)
     );
     assert_eq!((claims.issued_at(), claims.id()), (None, None));
-    assert_eq!(gate(&[]).verify_token(&token), Err(TokenError::Foreign));
+    assert_eq!(gate(&[]).verify_token(&token), Err(TokenError::Invalid));
 }
 
 #[test]
@@ -235,10 +235,10 @@ fn a_token_in_the_originals_format_for_another_audience_is_foreign() {
     let token = sign(SECRET.as_bytes(), r#"{"alg":"HS256"}"#, &claims);
     let gate_for =
         |audience: &[(&str, &str)]| gate(&[&[("jwt_secret_key", SECRET)], audience].concat());
-    assert_eq!(gate_for(&[]).verify_token(&token), Err(TokenError::Foreign));
+    assert_eq!(gate_for(&[]).verify_token(&token), Err(TokenError::Invalid));
     assert_eq!(
         gate_for(&[("audience", "us")]).verify_token(&token),
-        Err(TokenError::Foreign)
+        Err(TokenError::Invalid)
     );
     assert!(
         gate_for(&[("audience", "billing")])
@@ -259,12 +259,12 @@ fn issuer_and_audience_must_be_ours() {
     let token = us.issue_token(&grant("alice")).unwrap();
     assert!(us.verify_token(&token).is_ok());
     for gate in [&them, &nobody, &other_issuer] {
-        assert_eq!(gate.verify_token(&token), Err(TokenError::Foreign));
+        assert_eq!(gate.verify_token(&token), Err(TokenError::Invalid));
     }
     let plain = nobody.issue_token(&grant("alice")).unwrap();
     assert_eq!(
         us.verify_token(&plain),
-        Err(TokenError::Foreign),
+        Err(TokenError::Invalid),
         "an audience is required"
     );
 }

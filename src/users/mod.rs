@@ -21,7 +21,7 @@ use crate::{Error, Secret};
 use lockout::Lockouts;
 use password::Hasher;
 
-pub(crate) use password::DEAREST;
+pub(crate) use password::MAX_HASH_COST;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
 pub use settings::Settings;
 

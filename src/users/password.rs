@@ -20,7 +20,7 @@ pub const SHORTEST_PASSWORD: usize = 8;
 /// In characters.
 pub const LONGEST_PASSWORD: usize = 128;
 /// The highest costs that settings can select: memory in KiB, passes, lanes.
-pub(crate) const DEAREST: (u32, u32, u32) = (1 << 20, 100, 16);
+pub(crate) const MAX_HASH_COST: (u32, u32, u32) = (1 << 20, 100, 16);
 const HASH_SIZE: usize = 32;
 const SALT_SIZE: usize = 16;
 
@@ -190,7 +190,7 @@ impl Places {
 impl PasswordHash {
     /// Whether any settings can select these costs.
     pub(super) fn is_affordable(&self) -> bool {
-        let (memory, passes, lanes) = DEAREST;
+        let (memory, passes, lanes) = MAX_HASH_COST;
         self.memory <= memory && self.passes <= passes && self.lanes <= lanes
     }
 }

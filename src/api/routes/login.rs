@@ -9,7 +9,7 @@ use crate::api::host::HostLogin;
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
-use crate::api::route::{Call, tell_limit};
+use crate::api::route::{Call, add_rate_limit_headers};
 use crate::api::settings::{LoginMode, Settings};
 use crate::base::json::Json;
 use crate::base::names::{narrow_scope, valid_scope, valid_subject};
@@ -45,7 +45,7 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let mut admission = tighter(by_address, by_site);
     let mut response = log_in(call, &caller, &mut admission);
     if let Some(admission) = admission {
-        tell_limit(&mut response, "login", &admission);
+        add_rate_limit_headers(&mut response, "login", &admission);
     }
     response
 }

@@ -5,7 +5,7 @@ use super::{members, text};
 use crate::api::caller::Caller;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::route::{Call, tell_limit};
+use crate::api::route::{Call, add_rate_limit_headers};
 use crate::tokens::TokenUse;
 use crate::{Error, Refreshed, TokenError};
 
@@ -17,7 +17,7 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let admission = count(&call.app.login_limiter, &caller)?;
     let mut response = refresh(call);
     if let Some(admission) = admission {
-        tell_limit(&mut response, "login", &admission);
+        add_rate_limit_headers(&mut response, "login", &admission);
     }
     response
 }

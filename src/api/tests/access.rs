@@ -325,18 +325,18 @@ fn invalid_usernames_are_refused() {
 #[test]
 fn only_logins_with_passwords_count_as_hashing() {
     let app = app(&[("password_memory", "1024"), ("password_passes", "1")]);
-    let pace = |path: &str| app.pace(&Method::Post, path, b"");
-    assert_eq!(pace("/login"), Pace::Quick);
+    let cost = |path: &str| app.cost(&Method::Post, path, b"");
+    assert_eq!(cost("/login"), Cost::Quick);
     let users = app.gate().users();
     users
         .add("alice", &"a quiet harbour".into(), "encrypt")
         .unwrap();
-    assert_eq!(pace("/login"), Pace::Hashing);
-    assert_eq!(app.pace(&Method::Get, "/login", b""), Pace::Quick);
+    assert_eq!(cost("/login"), Cost::Hashing);
+    assert_eq!(app.cost(&Method::Get, "/login", b""), Cost::Quick);
     for path in ["/refresh", "/logout"] {
-        assert_eq!(pace(path), Pace::Slow, "{path}");
+        assert_eq!(cost(path), Cost::Slow, "{path}");
     }
-    assert_eq!(pace("/introspect"), Pace::Quick);
+    assert_eq!(cost("/introspect"), Cost::Quick);
     let ask = json!({"username": "alice", "password": "a quiet harbour"}).to_string();
     let response = post("/login", &ask).of(&app);
     assert_eq!(response.status().0, 200);

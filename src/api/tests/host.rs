@@ -198,8 +198,8 @@ fn accounts_of_the_host_decide_who_gets_which_token() {
     ] {
         assert_eq!(code(&log_in(sent), status), expected, "{sent}");
     }
-    assert_eq!(app.pace(&Method::Post, "/login", b""), Pace::Slow);
-    assert_eq!(app.pace(&Method::Get, "/login", b""), Pace::Quick);
+    assert_eq!(app.cost(&Method::Post, "/login", b""), Cost::Slow);
+    assert_eq!(app.cost(&Method::Get, "/login", b""), Cost::Quick);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn the_host_supplies_the_confidential_data() {
     let opened = app.gate().decrypt_data(encrypted.as_str().unwrap(), b"");
     assert_eq!(opened.unwrap().expose(), b"the host's");
     assert_eq!(code(&ask(), 500), "internal");
-    assert_eq!(app.pace(&Method::Head, "/secure-data?x", b""), Pace::Slow);
+    assert_eq!(app.cost(&Method::Head, "/secure-data?x", b""), Cost::Slow);
 }
 
 #[test]
@@ -242,17 +242,17 @@ fn only_the_route_that_blocks_is_slow() {
         HostRoute::new(Method::Delete, "/orders/{id}", text),
     ];
     let app = app_with(&[], routes).unwrap();
-    for (method, path, pace) in [
-        (Method::Get, "/orders/7", Pace::Slow),
-        (Method::Head, "/orders/7?x", Pace::Slow),
-        (Method::Delete, "/orders/7", Pace::Quick),
-        (Method::Get, "/quick", Pace::Quick),
-        (Method::Get, "/orders", Pace::Quick),
-        (Method::Get, "/secure-data", Pace::Quick),
+    for (method, path, cost) in [
+        (Method::Get, "/orders/7", Cost::Slow),
+        (Method::Head, "/orders/7?x", Cost::Slow),
+        (Method::Delete, "/orders/7", Cost::Quick),
+        (Method::Get, "/quick", Cost::Quick),
+        (Method::Get, "/orders", Cost::Quick),
+        (Method::Get, "/secure-data", Cost::Quick),
         // Slow only if the store could not be written.
-        (Method::Get, "/readyz", Pace::Quick),
+        (Method::Get, "/readyz", Cost::Quick),
     ] {
-        assert_eq!(app.pace(&method, path, b""), pace, "{method} {path}");
+        assert_eq!(app.cost(&method, path, b""), cost, "{method} {path}");
     }
 }
 

@@ -53,7 +53,7 @@ impl KeyUsage {
 
 /// Whether the thread that adds a line may have to wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Haste {
+pub(super) enum FlushMode {
     /// A caller waits for sealed data: the count can be recorded later.
     Sealing,
     /// There may be no later.
@@ -85,11 +85,11 @@ impl Journal {
         &self,
         id: &str,
         messages: u64,
-        haste: Haste,
+        mode: FlushMode,
     ) -> Result<Option<String>, Fault> {
-        let (patience, long) = match haste {
-            Haste::Sealing => (Duration::ZERO, 2 * LONG),
-            Haste::Last | Haste::Exit => (PATIENCE, LONG),
+        let (patience, long) = match mode {
+            FlushMode::Sealing => (Duration::ZERO, 2 * LONG),
+            FlushMode::Last | FlushMode::Exit => (PATIENCE, LONG),
         };
         let path = self.folder.join(USAGE_FILE);
         let mut file = Locked::make(&self.folder, &path, patience)?;

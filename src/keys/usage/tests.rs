@@ -25,7 +25,7 @@ impl Place {
 
     /// Appends like a process that has just started.
     fn add(&self, id: &str, messages: u64) -> Result<(), Fault> {
-        let added = Journal::in_folder(self.folder()).add(id, messages, Haste::Last);
+        let added = Journal::in_folder(self.folder()).add(id, messages, FlushMode::Last);
         added.map(drop)
     }
 
@@ -70,11 +70,11 @@ fn a_long_file_is_merged_to_one_line_per_key() {
     let journal = Journal::in_folder(place.folder());
     let lines = LONG / 11 + 2;
     for _ in 0..lines {
-        journal.add(FIRST, 1, Haste::Sealing).unwrap();
+        journal.add(FIRST, 1, FlushMode::Sealing).unwrap();
     }
-    journal.add(SECOND, 2, Haste::Sealing).unwrap();
+    journal.add(SECOND, 2, FlushMode::Sealing).unwrap();
     assert!(place.text().len() as u64 > LONG, "sealing never waits");
-    journal.add(SECOND, 3, Haste::Last).unwrap();
+    journal.add(SECOND, 3, FlushMode::Last).unwrap();
     assert_eq!(
         place.text(),
         format!("{HEAD}{SECOND} 2\n{FIRST} {lines}\n{SECOND} 3\n")
@@ -170,7 +170,7 @@ fn sealing_never_waits_for_the_lock() {
     let times = [(); 3].map(|()| {
         let start = std::time::Instant::now();
         assert!(matches!(
-            journal.add(FIRST, 1, Haste::Sealing),
+            journal.add(FIRST, 1, FlushMode::Sealing),
             Err(Fault::Busy)
         ));
         start.elapsed()
@@ -179,12 +179,12 @@ fn sealing_never_waits_for_the_lock() {
     assert!(times.iter().any(|took| *took < PATIENCE), "{times:?}");
     std::thread::scope(|scope| {
         let start = std::time::Instant::now();
-        let waits = scope.spawn(|| journal.add(FIRST, 1, Haste::Last));
+        let waits = scope.spawn(|| journal.add(FIRST, 1, FlushMode::Last));
         std::thread::sleep(Duration::from_millis(50));
         drop(held);
         if let Err(fault) = waits.join().unwrap() {
             assert!(start.elapsed() > PATIENCE, "{fault:?}");
-            journal.add(FIRST, 1, Haste::Last).unwrap();
+            journal.add(FIRST, 1, FlushMode::Last).unwrap();
         }
     });
     assert_eq!(place.read().messages(FIRST), 2);

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use super::bell::Bell;
 use super::blocking::Pools;
 use super::mailbox::Mailbox;
 use super::shared::Shared;
+use super::waker::Waker;
 use crate::Error;
 use crate::base::sync::lock;
 
@@ -17,7 +17,7 @@ pub(super) struct Hub {
     pub(super) mailboxes: Arc<[Mailbox]>,
     pub(super) blocking: Pools,
     /// The listener's.
-    pub(super) bell: Bell,
+    pub(super) waker: Waker,
     ended: Mutex<Ended>,
     changed: Condvar,
 }
@@ -39,7 +39,7 @@ impl Hub {
             shared,
             mailboxes,
             blocking,
-            bell: Bell::new()?,
+            waker: Waker::new()?,
             ended: Mutex::default(),
             changed: Condvar::new(),
         })
@@ -49,7 +49,7 @@ impl Hub {
     /// close`.
     pub(super) fn stop(&self, farewell: Duration) {
         self.shared.set_stopping(farewell);
-        self.bell.ring();
+        self.waker.ring();
         self.wake_all();
     }
 

@@ -72,8 +72,8 @@ impl Listener {
         started: Instant,
     ) -> Result<Self, Error> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
-        let bell = EventData::new_u64(BELL);
-        epoll::add(&epoll, &hub.bell.0, bell, EventFlags::IN).map_err(impossible)?;
+        let waker = EventData::new_u64(BELL);
+        epoll::add(&epoll, &hub.waker.0, waker, EventFlags::IN).map_err(impossible)?;
         for (number, socket) in (0u64..).zip(&sockets) {
             let descriptor = socket.listener.as_fd();
             rustix::io::ioctl_fionbio(descriptor, true).map_err(impossible)?;

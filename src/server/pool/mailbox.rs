@@ -115,7 +115,7 @@ impl Mailbox {
     }
 
     /// Becomes readable when there are messages.
-    pub(super) fn bell(&self) -> &OwnedFd {
+    pub(super) fn waker(&self) -> &OwnedFd {
         &self.wake
     }
 

@@ -6,7 +6,7 @@
 //! a request to the API. `deadlines` finds expired waits, `slowest` the connection furthest behind, `siege` detects a
 //! flood that completes nothing, `descriptors` computes how many connections fit. `blocking` is the second pool, and
 //! `job` its work item. `shared` has the counts that all threads share, `hub` the ways to reach other threads: a worker
-//! through its `mailbox`, the listener through its `bell`.
+//! through its `mailbox`, the listener through its `waker`.
 //!
 //! # What it protects against
 //! Receiving the head, receiving the body, sending the response and idling each have an overall deadline, so trickling
@@ -15,7 +15,6 @@
 
 mod answer;
 mod balance;
-mod bell;
 mod blocking;
 mod connection;
 mod deadlines;
@@ -28,6 +27,7 @@ mod shared;
 mod siege;
 mod slowest;
 mod transport;
+mod waker;
 mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,7 +48,7 @@ use hub::Hub;
 use listener::Listener;
 use mailbox::Mailbox;
 use shared::{Addresses, Shared};
-use worker::{Patience, Worker};
+use worker::{Timeouts, Worker};
 
 /// How long a client may keep sending after we have closed our side, before the connection is cut.
 const LINGER: Duration = Duration::from_secs(2);
@@ -87,7 +87,7 @@ impl Engine {
         let mailboxes: Arc<[Mailbox]> = mailboxes.collect::<Result<_, _>>()?;
         let blocking = Pools::new(settings.blocking_workers, hashing, &shared, &mailboxes);
         let hub = Arc::new(Hub::new(shared, mailboxes, blocking)?);
-        let patience = Patience {
+        let patience = Timeouts {
             head: settings.head_timeout,
             body: settings.body_timeout,
             idle: settings.idle_timeout,

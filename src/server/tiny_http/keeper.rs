@@ -139,9 +139,13 @@ impl Keeper {
     fn start_generation(&mut self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         // tiny_http starts its own threads.
         let server = match self.socket.listener.try_clone()? {
-            Listener::Tcp(listener) => threads::deaf(|| Server::from_listener(listener, None))?,
+            Listener::Tcp(listener) => {
+                threads::with_signals_blocked(|| Server::from_listener(listener, None))?
+            }
             #[cfg(unix)]
-            Listener::Unix(listener) => threads::deaf(|| Server::from_listener(listener, None))?,
+            Listener::Unix(listener) => {
+                threads::with_signals_blocked(|| Server::from_listener(listener, None))?
+            }
         };
         let generation = Arc::new(Generation {
             server,

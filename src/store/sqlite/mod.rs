@@ -17,7 +17,9 @@ use std::path::Path;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Account, Change, MAX_SESSIONS, Moment, Presented, Rotation, Session, Standing, Store};
+use super::{
+    Account, Change, MAX_SESSIONS, Moment, Presented, Rotation, Session, Store, TokenState,
+};
 use crate::Error;
 use changes::{bump, forget, revoke_token, revoke_user, signed, unsigned};
 use pool::Pool;
@@ -158,7 +160,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn standing(&self, presented: Presented<'_>) -> Result<Standing, Error> {
+    fn standing(&self, presented: Presented<'_>) -> Result<TokenState, Error> {
         self.pool.with(|connection| {
             connection
                 .prepare_cached(
@@ -174,7 +176,7 @@ impl Store for SqliteStore {
                         presented.subject
                     ],
                     |row| {
-                        Ok(Standing {
+                        Ok(TokenState {
                             revoked: row.get(0)?,
                             revoked_before: row.get::<_, Option<i64>>(1)?.map(unsigned),
                             disabled: row.get(2)?,

@@ -75,7 +75,7 @@ fn session<'a>(id: &'a str, refresh: &'a str) -> Session<'a> {
     }
 }
 
-fn standing(store: &SqliteStore, id: &str, session: Option<&str>) -> Standing {
+fn standing(store: &SqliteStore, id: &str, session: Option<&str>) -> TokenState {
     let presented = Presented {
         id,
         session,

@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::{After, Connection, Next, Phase, Ready, Turn};
-use crate::api::Pace;
+use crate::api::Cost;
 use crate::server::buffer::append;
 use crate::server::http1::encode::{CONTINUE, encode};
 use crate::server::http1::framing::{Parsed, Step};
@@ -276,10 +276,10 @@ enum Then {
 /// The lane of a slow request; `None` for one that is answered in place.
 fn lane(shared: &Shared, request: &Parsed<'_>) -> Option<Lane> {
     let target = origin_form(request.target);
-    match shared.app.pace(&request.method, target, &request.body) {
-        Pace::Quick => None,
-        Pace::Large => Some(Lane::Large),
-        Pace::Slow => Some(Lane::Slow),
-        Pace::Hashing => Some(Lane::Hashing),
+    match shared.app.cost(&request.method, target, &request.body) {
+        Cost::Quick => None,
+        Cost::Large => Some(Lane::Large),
+        Cost::Slow => Some(Lane::Slow),
+        Cost::Hashing => Some(Lane::Hashing),
     }
 }

@@ -41,7 +41,7 @@ const SCRATCH: usize = 64 << 10;
 const BELL: u64 = u64::MAX;
 /// The timeout of each kind of wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct Timeouts {
     pub(super) head: Duration,
     pub(super) body: Duration,
     pub(super) idle: Duration,
@@ -88,13 +88,13 @@ impl Worker {
     pub(super) fn new(
         number: usize,
         hub: Arc<Hub>,
-        patience: Patience,
+        patience: Timeouts,
         started: Instant,
     ) -> Result<Self, Error> {
         let impossible = |error: Errno| Error::Io(format!("A worker cannot be created: {error}."));
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
-        let bell = hub.mailboxes[number].bell();
-        epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN).map_err(impossible)?;
+        let waker = hub.mailboxes[number].waker();
+        epoll::add(&epoll, waker, EventData::new_u64(BELL), EventFlags::IN).map_err(impossible)?;
         Ok(Worker {
             number,
             shared: hub.shared.clone(),
@@ -156,7 +156,7 @@ impl Worker {
             }
             now = Instant::now();
             self.close_overdue(now);
-            self.look_round(now);
+            self.sample_load(now);
             if self.shared.is_stopping() && self.has_stopped(now) {
                 return Ok(());
             }

@@ -15,7 +15,7 @@ const GIVES_FOR: Duration = Duration::from_millis(40);
 
 impl Worker {
     /// Samples its load if it is time to, and follows what the workers have decided.
-    pub(super) fn look_round(&mut self, now: Instant) {
+    pub(super) fn sample_load(&mut self, now: Instant) {
         let since = now - self.look.at;
         if since >= LOOK {
             let asleep = self.look.asleep.as_secs_f64() / since.as_secs_f64();

@@ -15,7 +15,7 @@ use crate::server::pool::transport::Transport;
 /// A response buffer that has grown beyond this is freed.
 const KEPT_OUT: usize = 256 << 10;
 /// Sent to a connection for which there is no room; nothing has been read from it.
-const CROWDED: &[u8] =
+const AT_CAPACITY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nCache-Control: no-store\r\nRetry-After: 1\r\n\
                          Content-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -60,7 +60,7 @@ impl Worker {
         }
         if !has_room {
             if let Transport::Plain(_) = transport {
-                let _ = transport.write(CROWDED);
+                let _ = transport.write(AT_CAPACITY);
             }
             self.let_go(address);
             return;

@@ -7,12 +7,12 @@ use rustix::event::{EventfdFlags, eventfd};
 use crate::Error;
 
 /// An eventfd that wakes the listener when the engine stops.
-pub(super) struct Bell(pub(super) OwnedFd);
+pub(super) struct Waker(pub(super) OwnedFd);
 
-impl Bell {
+impl Waker {
     pub(super) fn new() -> Result<Self, Error> {
         eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map(Bell)
+            .map(Waker)
             .map_err(|error| Error::Io(format!("The listener cannot be created: {error}.")))
     }
 
