@@ -119,8 +119,7 @@ impl<'a> ReadHeader<'a> {
     }
 
     pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
-        let header = Json::read(text.as_bytes()).map_err(|_| TokenError::Malformed)?;
-        let [key_id, typ, alg, refused @ ..] = members(header, HEADER_MEMBERS)?;
+        let [key_id, typ, alg, refused @ ..] = members(text, HEADER_MEMBERS)?;
         if refused.iter().any(Option::is_some) {
             return Err(TokenError::Malformed);
         }
@@ -167,7 +166,6 @@ pub(super) struct ReadClaims<'a> {
 
 impl<'a> ReadClaims<'a> {
     pub(super) fn read(text: &'a str) -> Result<Self, TokenError> {
-        let claims = Json::read(text.as_bytes()).map_err(|_| TokenError::Malformed)?;
         let [
             issuer,
             subject,
@@ -180,7 +178,7 @@ impl<'a> ReadClaims<'a> {
             not_before,
             audience,
         ] = members(
-            claims,
+            text,
             [
                 "iss", "sub", "username", "scope", "jti", "sid", "exp", "iat", "nbf", "aud",
             ],
@@ -254,10 +252,13 @@ impl<'a> ReadClaims<'a> {
 }
 
 fn members<'a, const N: usize>(
-    object: Json<'a>,
+    object: &'a str,
     names: [&str; N],
 ) -> Result<[Option<Json<'a>>; N], TokenError> {
-    object.members(names).ok_or(TokenError::Malformed)
+    match Json::read_members(object.as_bytes(), names) {
+        Ok(Some(members)) => Ok(members),
+        Ok(None) | Err(_) => Err(TokenError::Malformed),
+    }
 }
 
 fn string(member: Option<Json<'_>>) -> Result<Option<Cow<'_, str>>, TokenError> {

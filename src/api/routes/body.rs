@@ -34,11 +34,9 @@ pub(super) fn members<'a, const N: usize>(
     request: &Request<'a>,
     names: [&str; N],
 ) -> Result<[Option<Json<'a>>; N], Problem> {
-    let problem = match Json::read(request.body) {
-        Ok(body) => match body.members(names) {
-            Some(members) => return Ok(members),
-            None => "It is JSON, but not an object.".to_owned(),
-        },
+    let problem = match Json::read_members(request.body, names) {
+        Ok(Some(members)) => return Ok(members),
+        Ok(None) => "It is JSON, but not an object.".to_owned(),
         Err(JsonError::Syntax) => "It is not JSON in UTF-8.".to_owned(),
         Err(JsonError::Duplicate) => "A member appears twice.".to_owned(),
         Err(JsonError::TooDeep) => "It is nested too deeply.".to_owned(),

@@ -18,6 +18,7 @@ pub(crate) fn json(input: &[u8]) {
                 theirs
             );
             compare_values(ours, &theirs);
+            compare_members(input, ours, &theirs);
         }
         (Ok(_), Err(error)) => panic!("we read what serde_json does not: {error}"),
         (Err(fault), Ok(_)) => {
@@ -30,6 +31,17 @@ pub(crate) fn json(input: &[u8]) {
             }
         }
         (Err(_), Err(_)) => {}
+    }
+}
+
+/// One pass over the text finds the same members as a look-up in the checked value.
+fn compare_members(input: &[u8], ours: Json<'_>, theirs: &Value) {
+    let names = theirs.as_object().into_iter().flat_map(|all| all.keys());
+    for name in names.map(String::as_str).chain(["\u{1}no such member"]) {
+        assert_eq!(
+            Json::read_members(input, [name]).unwrap(),
+            ours.members([name])
+        );
     }
 }
 

@@ -1,9 +1,9 @@
 //! Strict JSON reader (RFC 8259): UTF-8 only, no duplicate members at any depth, limited depth and number of members,
 //! nothing after the value.
 //!
-//! Input is untrusted, so reading builds no tree: [`Json::read`] validates it in one pass, and callers then look up values
-//! in the text itself. Beyond its own bytes, a text costs only the list of the names of open objects, at most
-//! [`MAX_MEMBERS`], and a copy of each requested string that has escapes.
+//! Input is untrusted, so reading builds no tree: [`Json::read_members`] validates it in one pass and returns the values
+//! asked for, as parts of the text itself. Beyond its own bytes, a text costs only the list of the members of open
+//! objects, at most [`MAX_MEMBERS`], and a copy of each requested string that has escapes.
 
 mod escapes;
 
@@ -38,21 +38,38 @@ pub(crate) struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
     /// Reads one value, optionally surrounded by white space.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, JsonError> {
-        let text = str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
-        let mut checker = Checker {
-            text,
-            at: 0,
-            names: Vec::new(),
-        };
-        checker.skip_space();
-        let start = checker.at;
-        checker.value(MAX_DEPTH)?;
-        let value = &text[start..checker.at];
-        checker.skip_space();
-        match checker.at == text.len() {
-            true => Ok(Json(value)),
-            false => Err(JsonError::Syntax),
+        Checker::read(bytes).map(|(value, _)| Json(value))
+    }
+
+    /// Reads an object and returns the members with these names, in one pass; `None` if the value is not an object.
+    pub(crate) fn read_members<const N: usize>(
+        bytes: &'a [u8],
+        names: [&str; N],
+    ) -> Result<Option<[Option<Self>; N]>, JsonError> {
+        let (value, Checker { members, .. }) = Checker::read(bytes)?;
+        if !value.starts_with('{') {
+            return Ok(None);
+        }
+        let mut found = [None; N];
+        for (name, value) in members {
+            Json(value).put(name, &names, &mut found);
+        }
+        Ok(Some(found))
+    }
+
+    /// Puts the value of a member with this name, as written, in its place among those looked for.
+    fn put<const N: usize>(self, name: &str, names: &[&str; N], found: &mut [Option<Self>; N]) {
+        let escaped = has_escapes(name);
+        for (wanted, place) in names.iter().zip(found) {
+            let is_wanted = match escaped {
+                false => name == *wanted,
+                true => Unescaped(name).eq(wanted.chars()),
+            };
+            if is_wanted {
+                *place = Some(self);
+            }
         }
     }
 
@@ -80,16 +97,7 @@ impl<'a> Json<'a> {
         while let Some(name) = walk.next() {
             let value = walk.next()?;
             let name = name.strip_prefix('"')?.strip_suffix('"')?;
-            let escaped = has_escapes(name);
-            for (wanted, place) in names.iter().zip(&mut found) {
-                let is_wanted = match escaped {
-                    false => name == *wanted,
-                    true => Unescaped(name).eq(wanted.chars()),
-                };
-                if is_wanted {
-                    *place = Some(Json(value));
-                }
-            }
+            Json(value).put(name, &names, &mut found);
         }
         Some(found)
     }
@@ -177,11 +185,30 @@ fn end_of_string(text: &[u8], at: usize) -> usize {
 struct Checker<'a> {
     text: &'a str,
     at: usize,
-    /// Member names of all open objects, as written.
-    names: Vec<&'a str>,
+    /// The members of all open objects: their names and values as written. The outermost object's stay.
+    members: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Checker<'a> {
+    /// The value, and the checker that has its members if it is an object.
+    fn read(bytes: &'a [u8]) -> Result<(&'a str, Self), JsonError> {
+        let text = str::from_utf8(bytes).map_err(|_| JsonError::Syntax)?;
+        let mut checker = Checker {
+            text,
+            at: 0,
+            members: Vec::new(),
+        };
+        checker.skip_space();
+        let start = checker.at;
+        checker.value(MAX_DEPTH)?;
+        let value = &text[start..checker.at];
+        checker.skip_space();
+        match checker.at == text.len() {
+            true => Ok((value, checker)),
+            false => Err(JsonError::Syntax),
+        }
+    }
+
     fn rest(&self) -> &'a [u8] {
         &self.text.as_bytes()[self.at..]
     }
@@ -217,25 +244,34 @@ impl<'a> Checker<'a> {
     }
 
     fn object(&mut self, depth: usize) -> Result<(), JsonError> {
-        let first = self.names.len();
+        let first = self.members.len();
         self.list(b'}', |checker| {
             let name = checker.string()?;
-            if checker.names.len() == MAX_MEMBERS {
+            let member = checker.members.len();
+            if member == MAX_MEMBERS {
                 return Err(JsonError::TooManyMembers);
             }
-            checker.names.push(name);
+            checker.members.push((name, ""));
             checker.skip_space();
             checker.take(b':')?;
             checker.skip_space();
-            checker.value(depth)
+            let start = checker.at;
+            checker.value(depth)?;
+            checker.members[member].1 = &checker.text[start..checker.at];
+            Ok(())
         })?;
         // By sorting: comparing each name with every other would take too long for an attacker's many members.
-        let own = &mut self.names[first..];
-        own.sort_unstable_by(|one, other| compare(one, other));
-        if own.windows(2).any(|pair| compare(pair[0], pair[1]).is_eq()) {
+        let own = &mut self.members[first..];
+        own.sort_unstable_by(|(one, _), (other, _)| compare(one, other));
+        if own
+            .windows(2)
+            .any(|pair| compare(pair[0].0, pair[1].0).is_eq())
+        {
             return Err(JsonError::Duplicate);
         }
-        self.names.truncate(first);
+        if depth + 1 < MAX_DEPTH {
+            self.members.truncate(first);
+        }
         Ok(())
     }
 

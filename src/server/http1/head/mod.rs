@@ -100,44 +100,55 @@ pub(in crate::server) fn judge(
 /// a path, a user or a second host, another takes for part of a name. A comma is refused although the grammar allows it
 /// in a name: an intermediary may have joined two Host headers.
 fn is_authority(value: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(value) else {
-        return false;
-    };
-    let (is_host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) => (Ipv6Addr::from_str(address).is_ok(), port),
-        None => {
-            let (name, port) = text.split_at(memchr(b':', value).unwrap_or(text.len()));
-            (is_name(name.as_bytes()), port)
-        }
-    };
-    is_host && is_port(port)
+    if let Some(rest) = value.strip_prefix(b"[") {
+        let Some(end) = memchr(b']', rest) else {
+            return false;
+        };
+        let address = std::str::from_utf8(&rest[..end]);
+        let is_address = address.is_ok_and(|address| Ipv6Addr::from_str(address).is_ok());
+        return is_address && is_port(&rest[end + 1..]);
+    }
+    let end = value.iter().position(|byte| *byte == b':');
+    let (name, port) = value.split_at(end.unwrap_or(value.len()));
+    is_name(name) && is_port(port)
 }
 
-/// A name or an IPv4 address (`reg-name`).
-fn is_name(mut name: &[u8]) -> bool {
-    let mut good = !name.is_empty();
-    while let Some((byte, rest)) = name.split_first() {
-        name = rest;
-        good &= match byte {
-            b'%' => {
-                let digits = rest.get(..2).unwrap_or_default();
-                digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit)
-            }
-            b'!' | b'$' | b'&'..=b'+' | b'-' | b'.' | b';' | b'=' | b'_' | b'~' => true,
-            byte => byte.is_ascii_alphanumeric(),
-        };
+/// The bytes that a name consists of, apart from percent-encoded ones: looked up, because each request has a host.
+const IN_NAMES: [bool; 256] = {
+    let mut good = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        good[byte] = matches!(byte as u8,
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
+            | b'!' | b'$' | b'&'..=b'+' | b'-' | b'.' | b';' | b'=' | b'_' | b'~');
+        byte += 1;
     }
     good
+};
+
+/// A name or an IPv4 address (`reg-name`).
+fn is_name(name: &[u8]) -> bool {
+    let encoded = |rest: &[u8]| {
+        rest.first_chunk::<2>()
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let is_good = |(at, byte): (usize, &u8)| {
+        IN_NAMES[usize::from(*byte)] || (*byte == b'%' && encoded(&name[at + 1..]))
+    };
+    !name.is_empty() && name.iter().enumerate().all(is_good)
 }
 
 /// Empty, or a colon and an optional valid port number.
-fn is_port(text: &str) -> bool {
-    let Some(digits) = text.strip_prefix(':') else {
+fn is_port(text: &[u8]) -> bool {
+    let Some((b':', digits)) = text.split_first() else {
         return text.is_empty();
     };
-    let significant = digits.trim_start_matches('0');
-    digits.bytes().all(|byte| byte.is_ascii_digit())
-        && (significant.is_empty() || u16::from_str(significant).is_ok())
+    let port = digits.iter().try_fold(0_u16, |port, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then_some(())?;
+        port.checked_mul(10)?.checked_add(digit.into())
+    });
+    port.is_some()
 }
 
 fn check_size(target: &str, headers: &Headers<'_>, limits: Limits) -> Result<(), Problem> {
