@@ -212,7 +212,7 @@ impl App {
 
     /// How many passwords may be hashed at once.
     pub(crate) fn hashing_places(&self) -> usize {
-        self.inner.gate.users().places()
+        self.inner.gate.hashing_places()
     }
 
     /// Answers a request that the engine could not read: too large, truncated, not HTTP. `request` holds what is known.

@@ -1,4 +1,4 @@
-//! What a route is, what it receives, and what several of them share: reading the token, reporting limits, the audit trail.
+//! What a route is, what it receives, and what several of them share: reading the token, reporting limits, who is asking.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::request_id::RequestId;
 use super::response::Response;
 use super::secure_data::SecureData;
 use super::settings::Settings;
-use crate::gate::audit::{Asker, Event};
+use crate::gate::audit::Asker;
 use crate::limiter::{Admission, Limiter};
 use crate::{Claims, Gate, TokenError};
 
@@ -93,8 +93,8 @@ pub(super) struct Call<'a> {
 
 /// The caller's address, computed only when it is written, since often nothing needs it.
 pub(super) struct LazyCaller<'a> {
-    request: &'a Request<'a>,
-    settings: &'a Settings,
+    pub(super) request: &'a Request<'a>,
+    pub(super) settings: &'a Settings,
 }
 
 impl fmt::Display for LazyCaller<'_> {
@@ -111,37 +111,13 @@ impl Call<'_> {
         }
     }
 
-    /// Who asks, for what the gate tells the audit trail.
+    /// Who asks, for the audit trail.
     pub(super) fn asker<'a>(&'a self, caller: &'a LazyCaller<'a>) -> Asker<'a> {
         Asker {
             peer: caller,
             id: self.seen.id.as_str(),
         }
     }
-
-    /// Tells an event of the audit trail about the request's user.
-    pub(super) fn audit(&self, event: &'static str, result: &str) {
-        audit(self.app, self.request, self.seen, event, result);
-    }
-}
-
-pub(super) fn audit(
-    app: &AppInner,
-    request: &Request<'_>,
-    seen: &RequestLog,
-    event: &'static str,
-    result: &str,
-) {
-    app.gate.pseudonyms().tell(&Event {
-        event,
-        result,
-        user: seen.user.as_deref(),
-        peer: &LazyCaller {
-            request,
-            settings: &app.settings,
-        },
-        id: seen.id.as_str(),
-    });
 }
 
 /// The token of a request: exactly one `Authorization: Bearer` (RFC 6750, section 2.1), the scheme in any case.

@@ -6,11 +6,12 @@ use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
 use super::route::{
-    Access, AppInner, Call, Cost, RequestLog, Route, add_rate_limit_headers, audit, bearer_token,
+    Access, AppInner, Call, Cost, LazyCaller, RequestLog, Route, add_rate_limit_headers,
+    bearer_token,
 };
+use crate::Claims;
+use crate::gate::audit::{Asker, AuditEvent};
 use crate::limiter::Admission;
-use crate::tokens::TokenUse;
-use crate::{Claims, TokenError};
 
 /// What is known of a request whose head has passed all checks.
 pub(super) struct Passed {
@@ -31,7 +32,7 @@ enum Target {
     Options(String),
 }
 
-/// Finds the route and enforces its checks. Each request is counted and audited here, once. `length`: of the body, if known.
+/// Finds the route and enforces its checks. Each request is counted here, once. `length`: of the body, if known.
 pub(super) fn admit(
     app: &AppInner,
     request: &Request<'_>,
@@ -211,31 +212,27 @@ fn permitted(
     scopes: &[&str],
     seen: &mut RequestLog,
 ) -> Result<Claims, Problem> {
-    let checked = check_token(app, request, seen).and_then(|claims| {
-        seen.user = Some(claims.subject().to_owned());
-        let has =
-            |set: &&str| set.is_empty() || set.split(' ').all(|scope| claims.has_scope(scope));
-        if scopes.iter().any(has) {
-            return Ok(claims);
-        }
-        Err(Problem::insufficient_scope(
-            scopes.first().copied().unwrap_or_default(),
-        ))
-    });
-    checked.inspect_err(|problem| audit(app, request, seen, "denied", problem.code()))
-}
-
-fn check_token(
-    app: &AppInner,
-    request: &Request<'_>,
-    seen: &mut RequestLog,
-) -> Result<Claims, Problem> {
-    let token = bearer_token(request)?;
-    app.gate.verify_token(token).map_err(|error| {
-        if matches!(error, TokenError::Revoked | TokenError::NoAccount) {
-            seen.user = app.gate.subject_of(token, TokenUse::Access);
-        }
-        Problem::unauthorized(error)
+    let caller = LazyCaller {
+        request,
+        settings: &app.settings,
+    };
+    let asker = Asker {
+        peer: &caller,
+        id: seen.id.as_str(),
+    };
+    // A header that the gate never sees.
+    let token = bearer_token(request).inspect_err(|problem| {
+        let trail = app.gate.pseudonyms();
+        trail.record(AuditEvent::Denied, problem.code(), None, asker);
+    })?;
+    let checked = app.gate.permit(token, scopes, asker);
+    seen.user = match &checked {
+        Ok(claims) => Some(claims.subject().to_owned()),
+        Err(denied) => denied.user.clone(),
+    };
+    checked.map_err(|denied| match denied.why {
+        Some(error) => Problem::unauthorized(error),
+        None => Problem::insufficient_scope(scopes.first().copied().unwrap_or_default()),
     })
 }
 

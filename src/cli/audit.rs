@@ -1,50 +1,50 @@
-//! Audit events of commands that change something, written to the file that `SEALGATE_AUDIT_FILE` names, if it is set.
+//! Audit events of commands that change something, written to the file that `SEALGATE_AUDIT_FILE` names, if it is set. The
+//! gate records them; a command only says who is asking.
 
-use sealgate::audit::{Event, Pseudonyms};
+use sealgate::audit::{Asker, Pseudonyms};
 use sealgate::{Error, Settings, logging};
 
 use super::{Failure, remark};
 
-/// Where a command records what it did.
-pub(super) struct Trail(Option<Pseudonyms>);
+/// The audit trail of one command. When it is dropped, the events are written, and it is reported if they could not be.
+pub(super) struct Trail<'s> {
+    settings: &'s Settings,
+    /// The system user who runs the command.
+    who: String,
+}
 
-impl Trail {
+impl<'s> Trail<'s> {
     /// Called before anything is changed: what cannot be recorded is not done.
-    pub(super) fn start(settings: &Settings) -> Result<Self, Failure> {
-        if settings.log.audit_file.is_none() {
-            return Ok(Trail(None));
+    pub(super) fn start(settings: &'s Settings) -> Result<Self, Failure> {
+        if settings.log.audit_file.is_some() {
+            logging::init_audit(&settings.log)?;
         }
-        logging::init_audit(&settings.log)?;
-        Ok(Trail(Some(Pseudonyms::of(&settings.gate.keys)?)))
+        #[cfg(unix)]
+        let who = format!("uid:{}", rustix::process::getuid().as_raw());
+        #[cfg(not(unix))]
+        let who = "command".to_owned();
+        Ok(Trail { settings, who })
     }
 
-    /// Records the result of a change to the keys, and returns it.
-    pub(super) fn told<T>(&self, event: &'static str, done: Result<T, Error>) -> Result<T, Error> {
-        self.tell(
-            event,
-            done.as_ref().map_or_else(Error::code, |_| "ok"),
-            None,
-        );
-        done
-    }
-
-    pub(super) fn tell(&self, event: &'static str, result: &str, user: Option<&str>) {
-        let Some(pseudonyms) = &self.0 else {
-            return;
-        };
-        pseudonyms.tell(&Event {
-            event,
-            result,
-            user,
-            peer: &format_args!("{}", whoever()),
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker {
+            peer: &self.who,
             id: "-",
-        });
-        self.written();
+        }
     }
 
-    /// Waits until the events are written, and reports if they could not be.
-    pub(super) fn written(&self) {
-        if self.0.is_none() {
+    /// Those of the key ring as it is. Without an audit file the ring is not read.
+    pub(super) fn pseudonyms(&self) -> Result<Pseudonyms, Error> {
+        match self.settings.log.audit_file {
+            Some(_) => Pseudonyms::of(&self.settings.gate.keys),
+            None => Ok(Pseudonyms::default()),
+        }
+    }
+}
+
+impl Drop for Trail<'_> {
+    fn drop(&mut self) {
+        if self.settings.log.audit_file.is_none() {
             return;
         }
         log::logger().flush();
@@ -52,12 +52,4 @@ impl Trail {
             remark(&trouble);
         }
     }
-}
-
-/// The system user who runs the command.
-pub(super) fn whoever() -> String {
-    #[cfg(unix)]
-    return format!("uid:{}", rustix::process::getuid().as_raw());
-    #[cfg(not(unix))]
-    return "command".to_owned();
 }

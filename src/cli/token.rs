@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
-use sealgate::audit::Asker;
 use sealgate::tokens::{MAX_TTL, OPEN_LOGIN_SCOPE, Unverified};
 use sealgate::users::User;
 use sealgate::{Error, Gate, Grant, Secret, TokenError};
 use serde_json::{Value, json};
 
-use super::audit::{Trail, whoever};
+use super::audit::Trail;
 use super::changes::Changes;
 use super::settings::{AUDIT, CLAIMS, NEW_KEYS, RING};
 use super::{
@@ -134,12 +133,7 @@ fn issue(matches: &ArgMatches) -> Result<(), Failure> {
             .copied()
             .map(Duration::from_secs),
     };
-    let asker = Asker {
-        peer: &whoever(),
-        id: "-",
-    };
-    let token = gate.issue_token_by(&grant, asker)?;
-    trail.written();
+    let token = gate.issue_token_by(&grant, trail.asker())?;
     match &account {
         Some(account) => warn_of_account(account, scope),
         None if gate.wants_passwords() => remark(
@@ -205,28 +199,20 @@ fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
     changes.must_be_kept()?;
     let gate = Gate::new(&settings.gate)?;
     let given = |name: &str| matches.get_one::<String>(name);
-    let (event, done) = if let Some(user) = given("of") {
-        (
-            "revoke.user",
-            gate.revoke_user(user).map(|()| Some(user.clone())),
-        )
+    let asker = trail.asker();
+    let done = if let Some(user) = given("of") {
+        gate.revoke_user_by(user, asker)
     } else if let Some(id) = given("id") {
-        (
-            "revoke.token",
-            gate.revoke_token_id(id, None).map(|()| None),
-        )
+        gate.revoke_token_id_by(id, None, asker)
     } else {
         let token = given_token(matches)?;
-        ("revoke.token", gate.revoke_token(text(&token)?).map(Some))
+        gate.revoke_token_by(text(&token)?, asker).map(drop)
     };
-    let result = done.as_ref().map_or_else(Error::code, |_| "ok");
-    let user = done.as_ref().ok().and_then(Option::as_deref);
-    trail.tell(event, result, user);
     match done {
         Ok(_) => changes.report_store(),
         Err(_) => changes.report_ring_on_the_way(),
     }
-    done.map(drop).map_err(|error| match error {
+    done.map_err(|error| match error {
         Error::Token(error) => Failure::no(format!("{error} ({})", error.code())),
         other => other.into(),
     })

@@ -1,6 +1,7 @@
 //! `sealgate user`: accounts, their passwords and their scopes.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use sealgate::gate::Accounts;
 use sealgate::tokens::OPEN_LOGIN_SCOPE;
 use sealgate::users::{User, Users};
 use serde_json::{Value, json};
@@ -102,58 +103,26 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let name = text("name");
     let trail = Trail::start(&settings)?;
+    let pseudonyms = trail.pseudonyms()?;
+    let accounts = Accounts::new(&users, &pseudonyms, trail.asker());
     let missing = |changed: bool| match changed {
         true => Ok(()),
         false => Err(changes.no_such_account()),
     };
-    let (event, done) = match what {
-        "add" => {
-            let password = password::read_new()?;
-            let added = users.add(name, &password, text("scopes"));
-            ("account.add", added.map_err(Failure::from))
-        }
+    match what {
+        "add" => accounts.add(name, &password::read_new()?, text("scopes"))?,
         "passwd" => {
             // Checked first, so that nobody types a password for an account that does not exist.
-            missing(users.find(name)?.is_some())?;
-            let changed = users.set_password(name, &password::read_new()?);
-            (
-                "account.password",
-                changed.map_err(Failure::from).and_then(missing),
-            )
+            missing(accounts.find(name)?.is_some())?;
+            missing(accounts.set_password(name, &password::read_new()?)?)?;
         }
-        "scopes" => {
-            let changed = users.set_scope(name, text("scopes"));
-            (
-                "account.scopes",
-                changed.map_err(Failure::from).and_then(missing),
-            )
-        }
-        "disable" | "enable" => {
-            let event = match what {
-                "disable" => "account.disable",
-                _ => "account.enable",
-            };
-            let changed = users.set_disabled(name, what == "disable");
-            (event, changed.map_err(Failure::from).and_then(missing))
-        }
-        "remove" => {
-            let changed = users.remove(name);
-            (
-                "account.remove",
-                changed.map_err(Failure::from).and_then(missing),
-            )
-        }
+        "scopes" => missing(accounts.set_scope(name, text("scopes"))?)?,
+        "disable" | "enable" => missing(accounts.set_disabled(name, what == "disable")?)?,
+        "remove" => missing(accounts.remove(name)?)?,
         _ => unreachable!("clap requires a known subcommand"),
-    };
-    trail.tell(
-        event,
-        if done.is_ok() { "ok" } else { "failed" },
-        Some(name),
-    );
-    if done.is_ok() {
-        changes.report_store();
     }
-    done
+    changes.report_store();
+    Ok(())
 }
 
 fn list(users: &Users, changes: &Changes, matches: &ArgMatches) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Revocation of tokens, as functions of a gate; and the audit events of operations through the C interface.
+//! Revocation of tokens, as functions of a gate.
 
 use std::ffi::c_char;
 
@@ -6,8 +6,6 @@ use super::buffer::SealgateBuffer;
 use super::gate::{SealgateGate, call, guarded};
 use super::input::{bytes, text};
 use super::{Failure, SealgateStatus};
-use crate::gate::audit::{Asker, Event};
-use crate::{Error, Gate};
 
 /// Revokes a token: an access token together with the login that it belongs to, or a refresh token together with its login.
 ///
@@ -32,11 +30,8 @@ pub unsafe extern "C" fn sealgate_revoke_token(
     unsafe {
         call(gate, out, SealgateBuffer::EMPTY, |gate| {
             let token = token_text(token, token_size, "token")?;
-            let done = gate.revoke_token(token);
-            let result = done.as_ref().map_or_else(Error::code, |_| "ok");
-            let user = done.as_deref().ok();
-            tell(gate, "revoke.token", result, user);
-            Ok(SealgateBuffer::new(done?.into_bytes(), false))
+            let user = gate.revoke_token(token)?;
+            Ok(SealgateBuffer::new(user.into_bytes(), false))
         })
     }
 }
@@ -63,10 +58,7 @@ pub unsafe extern "C" fn sealgate_revoke_token_id(
         guarded(gate, |gate| {
             let gate = gate?;
             let id = text(id, id_size, "id")?;
-            let done = gate.revoke_token_id(id, (expires_at > 0).then_some(expires_at));
-            let result = done.as_ref().map_or_else(Error::code, |()| "ok");
-            tell(gate, "revoke.token", result, None);
-            Ok(done?)
+            Ok(gate.revoke_token_id(id, (expires_at > 0).then_some(expires_at))?)
         })
     }
 }
@@ -91,8 +83,7 @@ pub unsafe extern "C" fn sealgate_revoke_user(
         guarded(gate, |gate| {
             let gate = gate?;
             let user = text(user, user_size, "user")?;
-            let done = gate.revoke_user(user);
-            Ok(told(gate, "revoke.user", user, done)?)
+            Ok(gate.revoke_user(user)?)
         })
     }
 }
@@ -109,26 +100,4 @@ pub(super) unsafe fn token_text<'a>(
     // SAFETY: by this function's contract.
     let token = unsafe { bytes(token.cast(), size, what)? };
     Ok(std::str::from_utf8(token).unwrap_or("\u{fffd}"))
-}
-
-/// Records the result in the audit trail and returns it.
-pub(super) fn told<T>(
-    gate: &Gate,
-    event: &'static str,
-    user: &str,
-    done: Result<T, Error>,
-) -> Result<T, Error> {
-    let result = done.as_ref().map_or_else(Error::code, |_| "ok");
-    tell(gate, event, result, Some(user));
-    done
-}
-
-pub(super) fn tell(gate: &Gate, event: &'static str, result: &str, user: Option<&str>) {
-    gate.pseudonyms().tell(&Event {
-        event,
-        result,
-        user,
-        peer: Asker::LIBRARY.peer,
-        id: Asker::LIBRARY.id,
-    });
 }

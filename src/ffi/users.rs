@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use super::buffer::SealgateBuffer;
 use super::gate::{SealgateGate, call, guarded, milliseconds};
 use super::input::{bytes, output, text};
-use super::revoke::{tell, token_text, told};
+use super::revoke::token_text;
 use super::{Failure, SealgateStatus};
 use crate::{Error, Refreshed, TokenError, Tokens};
 
@@ -39,8 +39,7 @@ pub unsafe extern "C" fn sealgate_add_user(
             let name = text(name, name_size, "name")?;
             let password = bytes(password, password_size, "password")?;
             let scope = text(scope, scope_size, "scope")?;
-            let added = gate.users().add(name, &password.into(), scope);
-            Ok(told(gate, "account.add", name, added)?)
+            Ok(gate.users().add(name, &password.into(), scope)?)
         })
     }
 }
@@ -109,7 +108,7 @@ pub unsafe extern "C" fn sealgate_check_password(
             let password = bytes(password, password_size, "password")?;
             let from = text(from, from_size, "from")?;
             let checked = gate.users().check(name, &password.into(), from);
-            let login = waiting(told(gate, "login", name, checked), retry_after_ms)?;
+            let login = waiting(checked, retry_after_ms)?;
             *out = SealgateBuffer::new(login.scope().as_bytes().to_vec(), false);
             Ok(())
         })
@@ -154,16 +153,8 @@ pub unsafe extern "C" fn sealgate_log_in(
             let password = bytes(password, password_size, "password")?;
             let from = text(from, from_size, "from")?;
             let scope = text(scope, scope_size, "scope")?;
-            let users = gate.users();
-            let done = users
-                .check(name, &password.into(), from)
-                .and_then(|login| gate.log_in(&login, scope));
-            // The gate records successful logins.
-            if let Err(error) = &done {
-                tell(gate, "login", error.code(), Some(name));
-            }
-            let new = waiting(done, retry_after_ms)?;
-            give(new, token, refresh_token);
+            let done = gate.log_in(name, &password.into(), from, scope);
+            give(waiting(done, retry_after_ms)?, token, refresh_token);
             Ok(())
         })
     }
@@ -198,19 +189,12 @@ pub unsafe extern "C" fn sealgate_refresh(
             let (token, refresh_token, gate) = (token?, refresh_token?, gate?);
             let used = token_text(used, used_size, "used")?;
             let scope = text(scope, scope_size, "scope")?;
-            match gate.refresh(used, scope) {
-                Ok(Refreshed::New(_, new)) => {
+            match gate.refresh(used, scope)? {
+                Refreshed::New(_, new) => {
                     give(new, token, refresh_token);
                     Ok(())
                 }
-                Ok(Refreshed::UsedBefore(user)) => {
-                    tell(gate, "refresh", "reused", Some(&user));
-                    Err(Error::from(TokenError::Revoked).into())
-                }
-                Err(error) => {
-                    tell(gate, "refresh", error.code(), None);
-                    Err(error.into())
-                }
+                Refreshed::UsedBefore(_) => Err(Error::from(TokenError::Revoked).into()),
             }
         })
     }
@@ -238,8 +222,7 @@ pub unsafe extern "C" fn sealgate_set_user_password(
             let gate = gate?;
             let name = text(name, name_size, "name")?;
             let password = bytes(password, password_size, "password")?;
-            let changed = gate.users().set_password(name, &password.into());
-            found(told(gate, "account.password", name, changed)?)
+            found(gate.users().set_password(name, &password.into())?)
         })
     }
 }
@@ -266,8 +249,7 @@ pub unsafe extern "C" fn sealgate_set_user_scope(
             let gate = gate?;
             let name = text(name, name_size, "name")?;
             let scope = text(scope, scope_size, "scope")?;
-            let changed = gate.users().set_scope(name, scope);
-            found(told(gate, "account.scopes", name, changed)?)
+            found(gate.users().set_scope(name, scope)?)
         })
     }
 }
@@ -291,12 +273,7 @@ pub unsafe extern "C" fn sealgate_set_user_disabled(
         guarded(gate, |gate| {
             let gate = gate?;
             let name = text(name, name_size, "name")?;
-            let event = match disabled {
-                0 => "account.enable",
-                _ => "account.disable",
-            };
-            let changed = gate.users().set_disabled(name, disabled != 0);
-            found(told(gate, event, name, changed)?)
+            found(gate.users().set_disabled(name, disabled != 0)?)
         })
     }
 }
@@ -319,8 +296,7 @@ pub unsafe extern "C" fn sealgate_remove_user(
         guarded(gate, |gate| {
             let gate = gate?;
             let name = text(name, name_size, "name")?;
-            let changed = gate.users().remove(name);
-            found(told(gate, "account.remove", name, changed)?)
+            found(gate.users().remove(name)?)
         })
     }
 }

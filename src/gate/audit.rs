@@ -1,5 +1,6 @@
 //! The audit trail: who did what, from where, and how it ended, as events under a log target of their own. Names are masked as in
 //! every line of the log; a keyed pseudonym beside them joins the events of one user without telling who that is.
+//! The gate records each event, once; a door only says who asks.
 
 use std::fmt;
 
@@ -16,24 +17,57 @@ pub use crate::logging::AUDIT;
 const KEY_INFO: &[u8] = b"sealgate/audit-pseudonym/v1";
 
 /// What a user's events are joined by: the same name always has the same one while the oldest token key stays.
+#[derive(Default)]
 pub struct Pseudonyms {
     /// `None`: there is no key to derive one from.
     key: Option<Zeroizing<[u8; 32]>>,
 }
 
-/// Something that has to be told.
-#[derive(Clone, Copy)]
-pub struct Event<'a> {
-    /// What: `login`, `denied`, `account.add` and the like.
-    pub event: &'static str,
-    /// How it ended: `ok`, or the code of why not.
-    pub result: &'a str,
-    /// Whom it is about; `None` where nobody knows.
-    pub user: Option<&'a str>,
-    /// Who asked: an address, or `uid:1000` for the command.
-    pub peer: &'a dyn fmt::Display,
-    /// The request's id; `-` where it was no request.
-    pub id: &'a str,
+macro_rules! events {
+    ($($event:ident = $name:literal,)*) => {
+        /// The kinds of event.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum AuditEvent {
+            $(#[doc = concat!("`", $name, "`")] $event,)*
+        }
+
+        impl AuditEvent {
+            /// All of them.
+            pub const ALL: &'static [AuditEvent] = &[$(AuditEvent::$event),*];
+
+            /// The name in the trail.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(AuditEvent::$event => $name,)*
+                }
+            }
+        }
+    };
+}
+
+events! {
+    Login = "login",
+    Refresh = "refresh",
+    Logout = "logout",
+    Denied = "denied",
+    Lockout = "lockout",
+    TokenIssue = "token.issue",
+    RevokeToken = "revoke.token",
+    RevokeUser = "revoke.user",
+    AccountAdd = "account.add",
+    AccountPassword = "account.password",
+    AccountScopes = "account.scopes",
+    AccountDisable = "account.disable",
+    AccountEnable = "account.enable",
+    AccountRemove = "account.remove",
+    KeysGenerate = "keys.generate",
+    KeysRotate = "keys.rotate",
+    KeysRetire = "keys.retire",
+    KeysAccept = "keys.accept",
+    KeysSeal = "keys.seal",
+    KeysUnseal = "keys.unseal",
+    KeysExport = "keys.export",
+    KeysImport = "keys.import",
 }
 
 /// Who asked for something, as far as a door knows.
@@ -51,17 +85,16 @@ impl Asker<'_> {
         peer: &"library",
         id: "-",
     };
+    /// A server that rotates keys.
+    pub(crate) const SERVER: Asker<'static> = Asker {
+        peer: &"server",
+        id: "-",
+    };
 }
 
 impl fmt::Debug for Asker<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.peer, self.id)
-    }
-}
-
-impl fmt::Debug for Event<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.event, self.result)
     }
 }
 
@@ -108,25 +141,43 @@ impl Pseudonyms {
         }
     }
 
-    /// Tells an event, if anybody listens.
-    pub fn tell(&self, event: &Event<'_>) {
+    /// Records an event if the audit log is enabled. `user`: whom it concerns, if known.
+    pub(crate) fn record(
+        &self,
+        event: AuditEvent,
+        result: &str,
+        user: Option<&str>,
+        asker: Asker<'_>,
+    ) {
         if !log::log_enabled!(target: AUDIT, log::Level::Info) {
             return;
         }
-        let (user, who) = match event.user {
+        let (user, who) = match user {
             Some(user) => (MaskedForLog(user).to_string(), self.pseudonym(user)),
             None => ("-".to_owned(), "-".to_owned()),
         };
         log::info!(
             target: AUDIT,
-            event = event.event,
-            result = event.result,
+            event = event.name(),
+            result = result,
             user = user.as_str(),
             who = who.as_str(),
-            peer:% = event.peer,
-            id = event.id;
+            peer:% = asker.peer,
+            id = asker.id;
             "audit"
         );
+    }
+
+    /// Records how an operation ended.
+    pub(crate) fn record_end<T>(
+        &self,
+        event: AuditEvent,
+        done: &Result<T, Error>,
+        user: Option<&str>,
+        asker: Asker<'_>,
+    ) {
+        let result = done.as_ref().map_or_else(Error::code, |_| "ok");
+        self.record(event, result, user, asker);
     }
 }
 

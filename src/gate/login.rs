@@ -1,15 +1,16 @@
-//! Account logins: passwords, refresh tokens, and revoking tokens.
+//! Account logins: passwords and refresh tokens.
 
 use serde_json::{Map, Value, json};
 
 use super::{Gate, Inner};
 use crate::base::clock::unix_now;
-use crate::base::names::{check_subject, narrow_scope};
-use crate::gate::audit::Asker;
+use crate::base::names::narrow_scope;
+use crate::gate::accounts::Accounts;
+use crate::gate::audit::{Asker, AuditEvent};
 use crate::store::{Moment, Rotation, Session};
 use crate::tokens::{self, Claims, Grant, Made, OPEN_LOGIN_SCOPE, TokenSpec, TokenUse};
-use crate::users::{self, Login, Users};
-use crate::{Error, TokenError};
+use crate::users::Login;
+use crate::{Error, Secret, TokenError};
 
 /// What a login returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +34,13 @@ pub enum Refreshed {
 
 impl Gate {
     /// The accounts in the gate's data directory.
-    pub fn users(&self) -> &Users {
-        &self.inner.users
+    pub fn users(&self) -> Accounts<'_> {
+        self.users_by(Asker::LIBRARY)
+    }
+
+    /// The same on behalf of `asker`, who is named in the audit trail.
+    pub fn users_by<'a>(&'a self, asker: Asker<'a>) -> Accounts<'a> {
+        Accounts::new(&self.inner.users, self.pseudonyms(), asker)
     }
 
     /// The scope of a token for this user if no other is requested: that of the account, or [`OPEN_LOGIN_SCOPE`] if there
@@ -81,23 +87,74 @@ impl Gate {
         self.inner.ledger.look().map_or(Ok(()), Err)
     }
 
-    /// Issues tokens to a user whose password [`Users::check`] has verified: an access token and, unless the settings
+    /// Checks a password as [`Accounts::check`] does, and issues an access token and, unless the settings
     /// disable them, a refresh token.
     ///
     /// `asked` narrows the scope; if it is empty, the tokens get the account's whole scope.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if `asked` exceeds the account's scope, [`Error::LoginFailed`] if the account has changed
-    /// since the check, [`Error::Store`].
-    pub fn log_in(&self, login: &Login, asked: &str) -> Result<Tokens, Error> {
-        self.log_in_by(login, asked, Asker::LIBRARY)
+    /// Those of [`Accounts::check`]; [`Error::InvalidInput`] if `asked` exceeds the account's scope.
+    pub fn log_in(
+        &self,
+        name: &str,
+        password: &Secret,
+        from: &str,
+        asked: &str,
+    ) -> Result<Tokens, Error> {
+        self.log_in_by(name, password, from, asked, Asker::LIBRARY)
     }
 
-    /// The same on behalf of `asker`, who is named in the audit trail: the event `login`, if it goes well.
+    /// The same on behalf of `asker`, who is named in the audit trail.
     ///
     /// # Errors
     /// Those of [`log_in`](Self::log_in).
-    pub fn log_in_by(&self, login: &Login, asked: &str, asker: Asker<'_>) -> Result<Tokens, Error> {
+    pub fn log_in_by(
+        &self,
+        name: &str,
+        password: &Secret,
+        from: &str,
+        asked: &str,
+        asker: Asker<'_>,
+    ) -> Result<Tokens, Error> {
+        let checked = self.users_by(asker).verify(name, password, from);
+        let done = checked.and_then(|login| self.begin_session(&login, asked));
+        self.record_login(&done, name, asker);
+        done
+    }
+
+    /// Issues a token to a user of open login or of a host's own accounts. `permitted`: the widest scope; `None` if they
+    /// refused the login.
+    pub(crate) fn log_in_without_account(
+        &self,
+        name: &str,
+        permitted: Option<&str>,
+        asked: &str,
+        asker: Asker<'_>,
+    ) -> Result<String, Error> {
+        let done = permitted.ok_or(Error::LoginFailed).and_then(|permitted| {
+            self.issue(&Grant {
+                subject: name,
+                scope: narrow_scope(asked, permitted)?,
+                ttl: None,
+            })
+        });
+        self.record_login(&done, name, asker);
+        done
+    }
+
+    fn record_login<T>(&self, done: &Result<T, Error>, name: &str, asker: Asker<'_>) {
+        let result = match done {
+            Ok(_) => "ok",
+            // The password was right, which the trail has to show.
+            Err(Error::InvalidInput(_)) => "invalid_scope",
+            Err(error) => error.code(),
+        };
+        self.pseudonyms()
+            .record(AuditEvent::Login, result, Some(name), asker);
+    }
+
+    /// Issues tokens after a password check. [`Error::LoginFailed`]: the account has changed since.
+    fn begin_session(&self, login: &Login, asked: &str) -> Result<Tokens, Error> {
         let Inner { ledger, .. } = &*self.inner;
         let scope = narrow_scope(asked, login.scope())?;
         let issued_at = ledger.issue_time(login.name())?;
@@ -116,7 +173,6 @@ impl Gate {
             issued_at,
         )?;
         if begun {
-            self.tell_issued("login", login.name(), asker);
             return Ok(pair.into_tokens(scope));
         }
         Err(Error::LoginFailed)
@@ -134,7 +190,7 @@ impl Gate {
         self.refresh_by(refresh_token, asked, Asker::LIBRARY)
     }
 
-    /// The same on behalf of `asker`, who is named in the audit trail: the event `refresh`, if it goes well.
+    /// The same on behalf of `asker`, who is named in the audit trail: the event `refresh`.
     ///
     /// # Errors
     /// Those of [`refresh`](Self::refresh).
@@ -144,6 +200,24 @@ impl Gate {
         asked: &str,
         asker: Asker<'_>,
     ) -> Result<Refreshed, Error> {
+        let done = self.rotate_refresh(refresh_token, asked);
+        let whose;
+        let (result, user) = match &done {
+            Ok(Refreshed::New(user, _)) => ("ok", Some(user)),
+            Ok(Refreshed::UsedBefore(user)) => ("reused", Some(user)),
+            Err(error) => {
+                // A reader of the trail needs to know whose token it was.
+                whose = self.subject_of(refresh_token, TokenUse::Refresh);
+                (error.code(), whose.as_ref())
+            }
+        };
+        let user = user.map(String::as_str);
+        self.pseudonyms()
+            .record(AuditEvent::Refresh, result, user, asker);
+        done
+    }
+
+    fn rotate_refresh(&self, refresh_token: &str, asked: &str) -> Result<Refreshed, Error> {
         let Inner { ledger, .. } = &*self.inner;
         let claims = self.read_refresh(refresh_token)?;
         let scope = narrow_scope(asked, claims.scope())?;
@@ -169,88 +243,13 @@ impl Gate {
         )?;
         let user = user.to_owned();
         match rotation {
-            Rotation::Done => {
-                self.tell_issued("refresh", &user, asker);
-                Ok(Refreshed::New(user, pair.into_tokens(scope)))
-            }
+            Rotation::Done => Ok(Refreshed::New(user, pair.into_tokens(scope))),
             Rotation::Reused => {
                 ledger.look();
                 Ok(Refreshed::UsedBefore(user))
             }
             Rotation::Gone => Err(TokenError::Revoked.into()),
         }
-    }
-
-    /// Revokes an access or refresh token, ends the session it belongs to, and returns its user. A token that has expired or
-    /// was revoked before is left unchanged.
-    ///
-    /// # Errors
-    /// [`Error::Token`] if it is not one of our tokens; [`Error::Setting`] if the gate has no data directory but its keys
-    /// outlive the process; [`Error::Store`].
-    pub fn revoke_token(&self, token: &str) -> Result<String, Error> {
-        if token.is_empty() {
-            return Err(TokenError::Missing.into());
-        }
-        let Inner { tokens, ledger, .. } = &*self.inner;
-        let now = unix_now();
-        // No access token issued so far in this session lives longer.
-        let last =
-            |least: u64| self.until(least.max(now.saturating_add(tokens.ttl().as_secs())), now);
-        let claims = match self.read_token(token, TokenUse::Access) {
-            Ok(claims) => claims,
-            Err(error) => {
-                let Ok(claims) = self.read_refresh(token) else {
-                    return Err(error.into());
-                };
-                let session = claims.session().unwrap_or_default();
-                ledger.writing()?.end_session(session, last(now))?;
-                ledger.look();
-                return Ok(claims.subject().to_owned());
-            }
-        };
-        let id = tokens::revocation_id(&claims, token);
-        let store = ledger.writing()?;
-        store.revoke_token(&id, self.until(claims.expires_at(), now))?;
-        if let Some(session) = claims.session() {
-            store.end_session(session, last(claims.expires_at()))?;
-        }
-        ledger.look();
-        Ok(claims.subject().to_owned())
-    }
-
-    /// Revokes a token by its id (`jti`), or a session by its (`sid`). The revocation is kept until `expires_at`, when the
-    /// token expires, in seconds since 1970-01-01 UTC; `None` if unknown.
-    ///
-    /// # Errors
-    /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] if `id` cannot be an id.
-    pub fn revoke_token_id(&self, id: &str, expires_at: Option<u64>) -> Result<(), Error> {
-        if !(1..=128).contains(&id.len()) || !id.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
-            return Err(Error::InvalidInput(
-                "A token's id must be 1 to 128 visible ASCII characters.".to_owned(),
-            ));
-        }
-        let ledger = &self.inner.ledger;
-        let mut at = users::from_now();
-        if let Some(expires_at) = expires_at {
-            at = self.until(expires_at, at.now);
-        }
-        // Revoked tokens and ended sessions share one table, so this covers both kinds of id.
-        ledger.writing()?.end_session(id, at)?;
-        ledger.look();
-        Ok(())
-    }
-
-    /// Revokes all tokens issued to a user so far and ends all their sessions. Tokens without an issue time are refused from
-    /// now on.
-    ///
-    /// # Errors
-    /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] if `user` cannot be a username.
-    pub fn revoke_user(&self, user: &str) -> Result<(), Error> {
-        check_subject(user)?;
-        let ledger = &self.inner.ledger;
-        ledger.writing()?.revoke_user(user, users::from_now())?;
-        ledger.look();
-        Ok(())
     }
 
     /// The introspection response for a token (RFC 7662, section 2.2). For an invalid one it reveals nothing but that.
@@ -304,7 +303,7 @@ impl Gate {
     }
 
     /// Checks a refresh token, except whether it is its session's current one. The claims always name a session.
-    fn read_refresh(&self, token: &str) -> Result<Claims, TokenError> {
+    pub(super) fn read_refresh(&self, token: &str) -> Result<Claims, TokenError> {
         if token.is_empty() {
             return Err(TokenError::Missing);
         }
@@ -350,7 +349,7 @@ impl Gate {
     }
 
     /// How long to remember something that expires.
-    fn until(&self, expires_at: u64, now: u64) -> Moment {
+    pub(super) fn until(&self, expires_at: u64, now: u64) -> Moment {
         Moment {
             now,
             forget: expires_at.saturating_add(self.inner.tokens.leeway().as_secs()),

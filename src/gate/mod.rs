@@ -1,10 +1,14 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
-//! Account logins are in `login`, encryption in `data`, the audit trail in `audit`.
+//! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`,
+//! changes of keys in `key_admin`, the audit trail in `audit`.
 
+mod accounts;
 pub mod audit;
 mod data;
+mod key_admin;
 mod login;
+mod revocation;
 mod settings;
 
 use std::fmt;
@@ -13,7 +17,7 @@ use std::time::Duration;
 
 use crate::base::data_dir;
 use crate::cipher::CbcMode;
-use crate::gate::audit::{Asker, Event, Pseudonyms};
+use crate::gate::audit::{Asker, AuditEvent, Pseudonyms};
 use crate::keys::{KeyOrigin, KeyRing, Keys};
 use crate::limiter::{Admission, Limiter};
 use crate::store::Ledger;
@@ -21,7 +25,9 @@ use crate::tokens::{Claims, Grant, TokenRules, TokenSpec, TokenUse};
 use crate::users::Users;
 use crate::{Error, TokenError};
 
+pub use accounts::Accounts;
 pub(crate) use data::Sources;
+pub use key_admin::KeyAdmin;
 pub use login::{Refreshed, Tokens};
 pub use settings::Settings;
 
@@ -44,6 +50,14 @@ struct Inner {
     token_key_lead: Duration,
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
+}
+
+/// Why a token does not permit a request.
+pub(crate) struct Denied {
+    /// What is wrong with the token; `None`: it lacks the scope.
+    pub(crate) why: Option<TokenError>,
+    /// The token's user, if known.
+    pub(crate) user: Option<String>,
 }
 
 impl Gate {
@@ -74,20 +88,15 @@ impl Gate {
             }),
         };
         if !added.is_empty() {
-            gate.tell_replaced_keys();
+            gate.record_replaced_keys();
         }
         Ok(gate)
     }
 
-    /// Tells the audit trail that keys were replaced without anybody's doing.
-    pub(crate) fn tell_replaced_keys(&self) {
-        self.pseudonyms().tell(&Event {
-            event: "keys.rotate",
-            result: "ok",
-            user: None,
-            peer: &"server",
-            id: "-",
-        });
+    /// Records that keys were rotated by their age or for another algorithm.
+    fn record_replaced_keys(&self) {
+        self.pseudonyms()
+            .record(AuditEvent::KeysRotate, "ok", None, Asker::SERVER);
     }
 
     /// Issues a signed token for `grant.subject`. The audit trail gets the event `token.issue`.
@@ -103,16 +112,13 @@ impl Gate {
     /// # Errors
     /// Those of [`issue_token`](Self::issue_token).
     pub fn issue_token_by(&self, grant: &Grant<'_>, asker: Asker<'_>) -> Result<String, Error> {
-        self.issue(grant, "token.issue", asker)
+        let token = self.issue(grant)?;
+        self.pseudonyms()
+            .record(AuditEvent::TokenIssue, "ok", Some(grant.subject), asker);
+        Ok(token)
     }
 
-    /// The same as what the audit trail calls `event`: a login that gives a token is told as a login, and not twice.
-    pub(crate) fn issue(
-        &self,
-        grant: &Grant<'_>,
-        event: &'static str,
-        asker: Asker<'_>,
-    ) -> Result<String, Error> {
+    fn issue(&self, grant: &Grant<'_>) -> Result<String, Error> {
         let Inner {
             keys,
             tokens,
@@ -128,19 +134,7 @@ impl Gate {
                 issued_at: ledger.issue_time(grant.subject)?,
             },
         )?;
-        self.tell_issued(event, grant.subject, asker);
         Ok(made.token)
-    }
-
-    /// Tells the audit trail that somebody was given a token. All doors lead here, so none can forget it.
-    fn tell_issued(&self, event: &'static str, user: &str, asker: Asker<'_>) {
-        self.pseudonyms().tell(&Event {
-            event,
-            result: "ok",
-            user: Some(user),
-            peer: asker.peer,
-            id: asker.id,
-        });
     }
 
     /// Verifies a token and returns its claims. Accepts our tokens and, if `JWT_SECRET_KEY` is set, those in the original's
@@ -154,6 +148,41 @@ impl Gate {
         }
         let Inner { tokens, ledger, .. } = &*self.inner;
         self.with_its_key(|ring| tokens.verify(ring, ledger, token))
+    }
+
+    /// Verifies a token that needs one of these scopes, or all of a set; the empty one accepts any token. A refusal is the
+    /// event `denied` in the audit trail.
+    pub(crate) fn permit(
+        &self,
+        token: &str,
+        scopes: &[&str],
+        asker: Asker<'_>,
+    ) -> Result<Claims, Denied> {
+        let has = |claims: &Claims, set: &str| {
+            set.is_empty() || set.split(' ').all(|scope| claims.has_scope(scope))
+        };
+        let denied = match self.verify_token(token) {
+            Ok(claims) if scopes.iter().any(|set| has(&claims, set)) => return Ok(claims),
+            Ok(claims) => Denied {
+                why: None,
+                user: Some(claims.subject().to_owned()),
+            },
+            Err(why) => Denied {
+                why: Some(why),
+                user: matches!(why, TokenError::Revoked | TokenError::NoAccount)
+                    .then(|| self.subject_of(token, TokenUse::Access))
+                    .flatten(),
+            },
+        };
+        let result = match denied.why {
+            None => "insufficient_scope",
+            Some(TokenError::Unchecked) => "unavailable",
+            Some(error) => error.code(),
+        };
+        let user = denied.user.as_deref();
+        self.pseudonyms()
+            .record(AuditEvent::Denied, result, user, asker);
+        Err(denied)
     }
 
     /// Checks a token, except for revocation.
@@ -208,7 +237,11 @@ impl Gate {
     /// # Errors
     /// [`Error::KeyRing`] if the ring cannot be read, trusted or written; it is then unchanged.
     pub fn rotate_old_keys(&self) -> Result<Vec<KeyOrigin>, Error> {
-        self.inner.keys.rotate_old()
+        let added = self.inner.keys.rotate_old()?;
+        if !added.is_empty() {
+            self.record_replaced_keys();
+        }
+        Ok(added)
     }
 
     /// Saves how many messages the ring's newest data key has sealed, for `sealgate keys list`. This happens automatically
@@ -257,6 +290,11 @@ impl Gate {
     /// The keys and where they come from, without their secrets; oldest first.
     pub fn key_origins(&self) -> Vec<KeyOrigin> {
         self.inner.keys.current().origins()
+    }
+
+    /// How many passwords are hashed at a time.
+    pub(crate) fn hashing_places(&self) -> usize {
+        self.inner.users.places()
     }
 
     /// What the audit trail joins the events of a user by.

@@ -11,12 +11,8 @@ use super::{Generated, RING_BACKUP_FILE, RING_FILE, file, manage, write};
 use crate::base::clock::unix_now;
 use crate::{Error, Secret};
 
-/// Rewrites the ring sealed under the secret that the settings name, and keeps the previous ring as the backup, also
-/// sealed. Returns the path of the ring file.
-///
-/// # Errors
-/// [`Error::Setting`] if they name none; [`Error::KeyRing`] if the ring cannot be read, trusted or written.
-pub fn seal(settings: &Settings) -> Result<PathBuf, Error> {
+/// Rewrites the ring and its backup sealed under the secret that the settings name.
+pub(crate) fn seal(settings: &Settings) -> Result<PathBuf, Error> {
     let seal = RingSeal::of(&settings.ring)?;
     if !seal.seals() {
         return Err(Error::Setting(
@@ -26,11 +22,8 @@ pub fn seal(settings: &Settings) -> Result<PathBuf, Error> {
     rewrite(settings, &seal, false)
 }
 
-/// Rewrites the ring and its backup unsealed. Returns the path of the ring file.
-///
-/// # Errors
-/// [`Error::KeyRing`] if the ring cannot be read, trusted or written.
-pub fn unseal(settings: &Settings) -> Result<PathBuf, Error> {
+/// Rewrites the ring and its backup unsealed.
+pub(crate) fn unseal(settings: &Settings) -> Result<PathBuf, Error> {
     rewrite(settings, &RingSeal::of(&settings.ring)?, true)
 }
 
@@ -40,12 +33,8 @@ fn rewrite(settings: &Settings, seal: &RingSeal, plain: bool) -> Result<PathBuf,
     Ok(folder.join(RING_FILE))
 }
 
-/// The text of the ring, sealed under `secret`, for storing elsewhere or moving to another machine. It does not include
-/// environment keys.
-///
-/// # Errors
-/// [`Error::KeyRing`] if there is no ring, or it cannot be read or trusted.
-pub fn export(settings: &Settings, secret: &RingSecret) -> Result<Secret, Error> {
+/// The text of the ring, sealed under `secret`.
+pub(crate) fn export(settings: &Settings, secret: &RingSecret) -> Result<Secret, Error> {
     let folder = manage::folder(settings)?;
     let found =
         file::read(folder, &RingSeal::of(&settings.ring)?)?.ok_or_else(|| file::none_in(folder))?;
@@ -53,14 +42,12 @@ pub fn export(settings: &Settings, secret: &RingSecret) -> Result<Secret, Error>
     seal.seal(found.text.expose(), &seal.derivation(&AtRest::Plain)?)
 }
 
-/// Adds the keys of an exported ring to the ring of the settings, or creates that ring from them. Existing keys do not
-/// change, and in an existing ring the newest keys stay the newest: imported keys are accepted but never used for new
-/// tokens or data.
-///
-/// # Errors
-/// [`Error::InvalidInput`] if the text is not an exported ring, was sealed under another secret, or has a key with the id
-/// of a different key of the ring; otherwise the errors of [`generate`](super::generate). The ring is then unchanged.
-pub fn import(settings: &Settings, text: Secret, secret: &RingSecret) -> Result<Generated, Error> {
+/// Adds the keys of an exported ring to the ring of the settings, or creates that ring from them.
+pub(crate) fn import(
+    settings: &Settings,
+    text: Secret,
+    secret: &RingSecret,
+) -> Result<Generated, Error> {
     let folder = manage::folder(settings)?;
     let (text, at_rest) = RingSeal::new(Some(secret.clone()), None)
         .open(text)

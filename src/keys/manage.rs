@@ -60,7 +60,7 @@ impl NewKeys {
     }
 }
 
-/// The result of [`generate`].
+/// The result of adding keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
     /// The ring file.
@@ -85,14 +85,8 @@ pub fn list(settings: &Settings) -> Result<KeyList, Error> {
     })
 }
 
-/// Adds random keys to the ring file as the newest; if there is no ring, creates one with a key of each kind. Existing
-/// keys stay and continue to verify and open. Gates that use the ring detect the change within half a second;
-/// [`rotate`](super::rotate()) documents when a token key starts signing.
-///
-/// # Errors
-/// [`Error::Setting`] if the settings leave the new keys unused; [`Error::KeyRing`] if the ring cannot be read, trusted or
-/// written. The ring is then unchanged.
-pub fn generate(settings: &Settings, kinds: NewKeys) -> Result<Generated, Error> {
+/// Adds random keys to the ring file as the newest; if there is no ring, creates one.
+pub(crate) fn generate(settings: &Settings, kinds: NewKeys) -> Result<Generated, Error> {
     add(settings, kinds, |_| None)
 }
 

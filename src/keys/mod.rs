@@ -26,13 +26,15 @@ mod usage;
 mod watch;
 mod write;
 
-pub use export::{export, import, seal, unseal};
+pub(crate) use export::{export, import, seal, unseal};
 pub use file::{RING_BACKUP_FILE, RING_FILE};
-pub use manage::{Generated, KeyList, NewKeys, generate, list};
+pub(crate) use manage::generate;
+pub use manage::{Generated, KeyList, NewKeys, list};
 pub use origin::KeyOrigin;
 pub(crate) use ring::KeyRing;
 pub use ring_secret::RingSecret;
-pub use rotate::{Changed, rotate, set_state};
+pub use rotate::Changed;
+pub(crate) use rotate::{rotate, set_state};
 pub use settings::{GivenKeys, RingSecrets, Rotation, Settings};
 pub use state::KeyState;
 pub(crate) use state::Unusable;

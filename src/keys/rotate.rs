@@ -11,7 +11,7 @@ use super::{Generated, KeyOrigin, KeyState, NewKeys, file, manage, write};
 use crate::Error;
 use crate::base::clock::unix_now;
 
-/// The result of [`set_state`].
+/// The result of changing the state of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// The ring file.
@@ -22,16 +22,8 @@ pub struct Changed {
     pub withdrawn: Vec<String>,
 }
 
-/// Adds keys to the ring that replace those in use. The replaced keys are accepted for `grace` (`None`: indefinitely); if
-/// it is zero, they and all older token keys are retired at once. All processes that use the ring detect the change within
-/// half a second.
-///
-/// A token key with a public key is published first and signs after `settings.rotation.token_key_lead`, unless `kinds.now`
-/// or a `grace` of zero requests it at once: [`KeyOrigin::signs_from`] has the time. All other keys are used at once.
-///
-/// # Errors
-/// Those of [`generate`](super::generate); the ring is then unchanged.
-pub fn rotate(
+/// Adds keys to the ring that replace those in use. `grace`: how long the replaced keys are accepted, by their kind.
+pub(crate) fn rotate(
     settings: &Settings,
     kinds: NewKeys,
     grace: impl Fn(&'static str) -> Option<Duration>,
@@ -91,13 +83,12 @@ pub(super) fn to_set_algorithm(
     Ok(generated.added)
 }
 
-/// Sets the state of the keys with these ids: whether their tokens or data are accepted. Retiring a token key that has not
-/// started signing removes it from the ring: it has signed nothing.
-///
-/// # Errors
-/// [`Error::InvalidInput`] if no key has such an id, or the key is in use; [`Error::KeyRing`] if the ring cannot be read,
-/// trusted or written. The ring is then unchanged.
-pub fn set_state(settings: &Settings, ids: &[&str], state: KeyState) -> Result<Changed, Error> {
+/// Sets the state of the keys with these ids: whether their tokens or data are accepted.
+pub(crate) fn set_state(
+    settings: &Settings,
+    ids: &[&str],
+    state: KeyState,
+) -> Result<Changed, Error> {
     let folder = manage::folder(settings)?;
     let (mut keys, mut withdrawn) = (Vec::new(), Vec::new());
     write::change(folder, &RingSeal::of(&settings.ring)?, |ring| {

@@ -68,9 +68,6 @@ fn rotate(gate: &Gate, trouble: &mut Option<String>) {
     match gate.rotate_old_keys() {
         Ok(added) => {
             *trouble = None;
-            if !added.is_empty() {
-                gate.tell_replaced_keys();
-            }
             for key in added {
                 match key.signs_from {
                     None => {

@@ -25,24 +25,8 @@ pub(crate) use password::MAX_HASH_COST;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
 pub use settings::Settings;
 
-/// The accounts of a data directory. `Send` and `Sync`; a change takes effect within a second in every process that uses the
-/// same directory.
-///
-/// ```
-/// # fn main() -> Result<(), sealgate::Error> {
-/// use sealgate::{Config, users::Users};
-///
-/// let folder = tempfile::tempdir().unwrap();
-/// let mut config = Config::new();
-/// config.set("data_dir", folder.path().join("state").to_str().unwrap())?;
-/// let gate = config.settings()?.gate;
-/// let users = Users::new(&gate.users, &gate.store)?;
-/// users.add("alice", &"correct horse".into(), "encrypt decrypt")?;
-/// assert_eq!(users.check("alice", &"correct horse".into(), "192.0.2.1")?.scope(), "encrypt decrypt");
-/// assert!(users.check("alice", &"battery staple".into(), "192.0.2.1").is_err());
-/// # Ok(())
-/// # }
-/// ```
+/// The accounts of a data directory. `Send` and `Sync`. The gate's `Accounts` changes them and records each change in the
+/// audit trail.
 pub struct Users {
     ledger: Arc<Ledger>,
     hasher: Hasher,
@@ -108,11 +92,7 @@ impl Users {
     }
 
     /// Adds an account.
-    ///
-    /// # Errors
-    /// [`Error::UserExists`], [`Error::InvalidName`], [`Error::WeakPassword`]; [`Error::InvalidInput`] if the scope is
-    /// malformed; [`Error::Store`].
-    pub fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
+    pub(crate) fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
         check_subject(name).map_err(|error| Error::InvalidName(error.to_string()))?;
         check_scope(scope)?;
         password::check(name, password)?;
@@ -153,37 +133,24 @@ impl Users {
     }
 
     /// Changes an account's password and revokes all its tokens. `false`: there is no such account.
-    ///
-    /// # Errors
-    /// [`Error::WeakPassword`]; [`Error::Store`].
-    pub fn set_password(&self, name: &str, password: &Secret) -> Result<bool, Error> {
+    pub(crate) fn set_password(&self, name: &str, password: &Secret) -> Result<bool, Error> {
         password::check(name, password)?;
         self.change(name, Change::Password(self.hasher.hash(password)?))
     }
 
     /// Changes an account's scopes; if one is removed, all its tokens are revoked. `false`: there is no such account.
-    ///
-    /// # Errors
-    /// [`Error::InvalidInput`] if the scope is malformed; [`Error::Store`].
-    pub fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
+    pub(crate) fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
         check_scope(scope)?;
         self.change(name, Change::Scope(scope.to_owned()))
     }
 
     /// Disables an account, which revokes all its tokens for good, or enables it again. `false`: there is no such account.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub fn set_disabled(&self, name: &str, disabled: bool) -> Result<bool, Error> {
+    pub(crate) fn set_disabled(&self, name: &str, disabled: bool) -> Result<bool, Error> {
         self.change(name, Change::Disabled(disabled))
     }
 
-    /// Removes an account and revokes all its tokens. `false`: there is no such account. Logins still require a password
-    /// after the last account is removed.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub fn remove(&self, name: &str) -> Result<bool, Error> {
+    /// Removes an account and revokes all its tokens. `false`: there is no such account.
+    pub(crate) fn remove(&self, name: &str) -> Result<bool, Error> {
         self.change(name, Change::Removed)
     }
 
@@ -197,17 +164,8 @@ impl Users {
         Ok(changed)
     }
 
-    /// Checks a password. Takes as long as one hash, and waits while as many hashes are running as the settings permit.
-    ///
-    /// `from` identifies where the caller is: an address as text (IPv6 counts by /64), or any other text. After several
-    /// wrong passwords for one name from one place, further attempts from there are delayed, longer each time, up to 15
-    /// minutes. After twice as many from one network (/48, IPv4 /24), or four times as many from anywhere, attempts from
-    /// places where the name has not logged in before are delayed up to a minute.
-    ///
-    /// # Errors
-    /// [`Error::LoginFailed`], with the same error and cost for an unknown name, a wrong password and a disabled account;
-    /// [`Error::RateLimited`] while attempts are delayed; [`Error::Store`].
-    pub fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
+    /// Checks a password. `from` identifies where the caller is: an address as text, or any other text.
+    pub(crate) fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
         let tried = self
             .lockouts
             .as_ref()

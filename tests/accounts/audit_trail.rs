@@ -6,15 +6,15 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Output;
-use std::sync::Mutex;
 
+use crate::audit_doors::{heard, listen};
 use crate::common::c::{checked, python};
 use crate::common::people::{PASSWORD, Pair, People, login, within};
 use crate::common::place::Place;
 use crate::common::{PATIENCE, run, said, text, typed};
 
 /// The field of each line of an audit file, `event` and the like.
-fn fields(trail: &str, name: &str) -> Vec<String> {
+pub(crate) fn fields(trail: &str, name: &str) -> Vec<String> {
     let field = |line: &str| {
         let (_, rest) = line.split_once(&format!(" {name}=")).unwrap();
         rest.split(' ').next().unwrap().to_owned()
@@ -85,37 +85,12 @@ except sealgate.SealgateError: pass
     assert_eq!(fields(&trail, "peer"), ["library"; 4]);
 }
 
-/// Collects the audit events of this process: event, result and peer.
-struct Heard;
-
-static HEARD: Mutex<Vec<[String; 3]>> = Mutex::new(Vec::new());
-
-impl log::Log for Heard {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target() == sealgate::audit::AUDIT
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let values = record.key_values();
-            let field = |name: &str| values.get(name.into()).unwrap().to_string();
-            HEARD
-                .lock()
-                .unwrap()
-                .push(["event", "result", "peer"].map(field));
-        }
-    }
-
-    fn flush(&self) {}
-}
-
 #[test]
 fn every_token_of_a_rust_program_is_in_the_audit_trail_once() {
     use sealgate::audit::Asker;
     use sealgate::{Config, Gate, Grant, Refreshed};
 
-    log::set_logger(&Heard).unwrap();
-    log::set_max_level(log::LevelFilter::Info);
+    listen();
     let people = People::of(&["alice"]);
     let mut config = Config::new();
     config
@@ -133,18 +108,18 @@ fn every_token_of_a_rust_program_is_in_the_audit_trail_once() {
         id: "7",
     };
     gate.issue_token_by(&grant, asker).unwrap();
-    let user = gate.users().check("alice", &PASSWORD.into(), "").unwrap();
-    let tokens = gate.log_in_by(&user, "", asker).unwrap();
+    let tokens = gate.log_in_by("alice", &PASSWORD.into(), "", "", asker);
+    let tokens = tokens.unwrap();
     let refreshed = gate.refresh(&tokens.refresh_token.unwrap(), "").unwrap();
     assert!(matches!(refreshed, Refreshed::New(..)));
-    let heard = HEARD.lock().unwrap();
-    let wanted = [
-        ["token.issue", "ok", "library"],
-        ["token.issue", "ok", "192.0.2.1"],
-        ["login", "ok", "192.0.2.1"],
-        ["refresh", "ok", "library"],
-    ];
-    assert_eq!(*heard, wanted.map(|event| event.map(str::to_owned)));
+    let heard = heard();
+    assert_eq!(
+        fields(&heard, "event"),
+        ["token.issue", "token.issue", "login", "refresh"],
+        "{heard}"
+    );
+    let (library, asker) = ("library", "192.0.2.1");
+    assert_eq!(fields(&heard, "peer"), [library, asker, asker, library]);
 }
 
 #[test]

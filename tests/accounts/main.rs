@@ -6,6 +6,7 @@
 mod common;
 
 mod attacked;
+mod audit_doors;
 mod audit_trail;
 mod kept;
 mod killed;

@@ -12,10 +12,11 @@ use crate::api::response::Response;
 use crate::api::route::{Call, add_rate_limit_headers};
 use crate::api::settings::{LoginMode, Settings};
 use crate::base::json::Json;
-use crate::base::names::{narrow_scope, valid_scope, valid_subject};
+use crate::base::names::{valid_scope, valid_subject};
 use crate::base::socket_owner::Owner;
+use crate::gate::audit::AuditEvent;
 use crate::limiter::{Admission, Limiter};
-use crate::tokens::{Grant, OPEN_LOGIN_SCOPE};
+use crate::tokens::OPEN_LOGIN_SCOPE;
 use crate::{Error, Tokens};
 
 const BAD_USERNAME: &str = "Username is required.";
@@ -80,25 +81,22 @@ fn log_in(
     *tightest = tighter(*tightest, by_user);
     let asked = text(scope, "scope", BAD_SCOPE)?;
     let asked = asked.as_deref().unwrap_or_default();
-    let done = if call.app.host.authenticate.is_some() {
-        by_host(call, username, &password_of(password)?, asked)
-    } else if call.app.gate.wants_passwords() {
-        by_account(call, username, &password_of(password)?, asked)
-    } else {
-        open(call, username, asked)
-    };
-    // The gate tells the audit trail of one that gives a token.
-    if let Err(problem) = &done {
-        call.audit(
-            "login",
-            match problem.code() {
-                // With the right password, which the trail has to show.
-                "bad_member" => "invalid_scope",
-                code => code,
-            },
-        );
+    let gate = &call.app.gate;
+    let host_decides = call.app.host.authenticate.is_some();
+    if !host_decides && !gate.wants_passwords() {
+        // A token without a password never permits more than was always permitted so.
+        return issue(call, username, asked, Some(OPEN_LOGIN_SCOPE));
     }
-    done
+    // A password that the gate never sees.
+    let password = password_of(password).inspect_err(|problem| {
+        let (caller, user) = (call.caller(), Some(username));
+        let (trail, asker) = (gate.pseudonyms(), call.asker(&caller));
+        trail.record(AuditEvent::Login, problem.code(), user, asker);
+    })?;
+    match host_decides {
+        true => by_host(call, username, &password, asked),
+        false => by_account(call, username, &password, asked),
+    }
 }
 
 fn password_of(member: Option<Json<'_>>) -> Result<Text<'_>, Problem> {
@@ -131,9 +129,8 @@ fn by_host(
                 id: call.seen.id.as_str(),
             })
         })
-        .filter(|scope| valid_scope(scope))
-        .ok_or_else(Problem::login_failed)?;
-    issue(call, username, asked, &permitted)
+        .filter(|scope| valid_scope(scope));
+    issue(call, username, asked, permitted.as_deref())
 }
 
 fn by_account(
@@ -144,36 +141,29 @@ fn by_account(
 ) -> Result<Response, Problem> {
     let gate = &call.app.gate;
     let from = Caller::of(call.request, &call.app.settings).to_string();
-    let checked = gate.users().check(username, &password.into(), &from);
-    if let Err(Error::RateLimited { .. }) = checked {
-        call.audit("lockout", "put_off");
-    }
-    let login = checked?;
+    let caller = call.caller();
     let new = gate
-        .log_in_by(&login, asked, call.asker(&call.caller()))
+        .log_in_by(
+            username,
+            &password.into(),
+            &from,
+            asked,
+            call.asker(&caller),
+        )
         .map_err(scope_problem)?;
     Ok(tokens(call, &new))
-}
-
-/// Open login: a token without a password, limited to the fixed scope of open login.
-fn open(call: &Call<'_>, username: &str, asked: &str) -> Result<Response, Problem> {
-    issue(call, username, asked, OPEN_LOGIN_SCOPE)
 }
 
 fn issue(
     call: &Call<'_>,
     username: &str,
     asked: &str,
-    permitted: &str,
+    permitted: Option<&str>,
 ) -> Result<Response, Problem> {
-    let scope = narrow_scope(asked, permitted).map_err(scope_problem)?;
     let gate = &call.app.gate;
-    let grant = Grant {
-        subject: username,
-        scope,
-        ttl: None,
-    };
-    let token = gate.issue(&grant, "login", call.asker(&call.caller()))?;
+    let token = gate
+        .log_in_without_account(username, permitted, asked, call.asker(&call.caller()))
+        .map_err(scope_problem)?;
     Ok(Response::json(
         200,
         &json!({

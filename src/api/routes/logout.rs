@@ -6,11 +6,6 @@ use crate::api::route::{Call, bearer_token};
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let token = bearer_token(call.request)?;
-    let done = call.app.gate.revoke_token(token);
-    call.audit(
-        "logout",
-        done.as_ref().map_or_else(|error| error.code(), |_| "ok"),
-    );
-    done?;
+    call.app.gate.log_out(token, call.asker(&call.caller()))?;
     Ok(Response::empty(204))
 }

@@ -36,13 +36,10 @@ fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
         }
         Ok(Refreshed::UsedBefore(user)) => {
             call.seen.user = Some(user);
-            call.audit("refresh", "reused");
             Err(Problem::unauthorized(TokenError::Revoked))
         }
         Err(error) => {
-            // Whose it was is what the trail is read for.
             call.seen.user = gate.subject_of(token, TokenUse::Refresh);
-            call.audit("refresh", error.code());
             Err(match error {
                 Error::InvalidInput(sentence) => Problem::bad_member(BAD_SCOPE, sentence),
                 other => other.into(),

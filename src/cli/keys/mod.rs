@@ -7,6 +7,7 @@ mod shown;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
+use sealgate::gate::KeyAdmin;
 use sealgate::keys::{self, KeyList, KeyState, NewKeys};
 use sealgate::unix_now;
 use serde_json::json;
@@ -233,34 +234,31 @@ fn accepted(state: KeyState) -> String {
 fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
     let all = load_settings(matches)?;
     let trail = Trail::start(&all)?;
-    let settings = all.gate.keys;
+    let settings = &all.gate.keys;
     let grace = matches
         .get_one::<u32>("grace")
         .map(|seconds| Duration::from_secs(u64::from(*seconds)));
-    let rotated = keys::rotate(&settings, chosen(matches), |kind| match kind {
+    let keys = KeyAdmin::new(settings, trail.asker());
+    let rotated = keys.rotate(chosen(matches), |kind| match kind {
         _ if grace.is_some() => grace,
         "token" => Some(settings.rotation.token_grace),
         _ => None,
     });
-    tell(matches, &trail.told("keys.rotate", rotated)?)
+    tell(matches, &rotated?)
 }
 
 fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
     let all = load_settings(matches)?;
     let trail = Trail::start(&all)?;
-    let settings = all.gate.keys;
-    let changes = Changes::before(&settings);
+    let settings = &all.gate.keys;
+    let changes = Changes::before(settings);
     let ids: Vec<&str> = matches
         .get_many::<String>("id")
         .into_iter()
         .flatten()
         .map(String::as_str)
         .collect();
-    let event = match state {
-        KeyState::Retired => "keys.retire",
-        _ => "keys.accept",
-    };
-    let changed = trail.told(event, keys::set_state(&settings, &ids, state))?;
+    let changed = KeyAdmin::new(settings, trail.asker()).set_state(&ids, state)?;
     if !changed.keys.is_empty() || !changed.withdrawn.is_empty() {
         changes.report_ring();
     }
@@ -308,8 +306,8 @@ fn generate(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate.keys);
-    let generated = keys::generate(&settings.gate.keys, chosen(matches));
-    tell(matches, &trail.told("keys.generate", generated)?)?;
+    let keys = KeyAdmin::new(&settings.gate.keys, trail.asker());
+    tell(matches, &keys.generate(chosen(matches))?)?;
     changes.hint_if_ring_is_new();
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command};
 use sealgate::Secret;
-use sealgate::keys::{self, RingSecret};
+use sealgate::gate::KeyAdmin;
+use sealgate::keys::RingSecret;
 
 use super::shown::{flag, tell};
 use crate::cli::audit::Trail;
@@ -79,7 +80,7 @@ fn passphrase_file() -> Arg {
 pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
-    let ring = trail.told("keys.seal", keys::seal(&settings.gate.keys))?;
+    let ring = KeyAdmin::new(&settings.gate.keys, trail.asker()).seal()?;
     said("Sealed", &ring)?;
     remark(
         "Restart running servers that do not have this secret, with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE set: until then \
@@ -91,7 +92,7 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
 pub(super) fn unseal(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
-    let ring = trail.told("keys.unseal", keys::unseal(&settings.gate.keys))?;
+    let ring = KeyAdmin::new(&settings.gate.keys, trail.asker()).unseal()?;
     said("In the clear", &ring)
 }
 
@@ -113,7 +114,7 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let secret = passphrase(matches, password::read_new)?;
     let trail = Trail::start(&settings)?;
-    let text = trail.told("keys.export", keys::export(&settings.gate.keys, &secret))?;
+    let text = KeyAdmin::new(&settings.gate.keys, trail.asker()).export(&secret)?;
     write_new(&out, text.expose()).map_err(|error| {
         Failure::wrong(format!(
             "{} cannot be written: {error}.",
@@ -143,10 +144,7 @@ pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
     let secret = passphrase(matches, || password::read_known("Passphrase: "))?;
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate.keys);
-    let imported = trail.told(
-        "keys.import",
-        keys::import(&settings.gate.keys, text, &secret),
-    )?;
+    let imported = KeyAdmin::new(&settings.gate.keys, trail.asker()).import(text, &secret)?;
     changes.hint_if_ring_is_new();
     if imported.added.is_empty() && !matches.get_flag("json") {
         return write_output(b"All of these keys are in the ring already.\n");

@@ -1,0 +1,155 @@
+//! Changes of accounts, recorded in the audit trail.
+
+use super::audit::{Asker, AuditEvent, Pseudonyms};
+use crate::users::{Login, User, Users};
+use crate::{Error, Secret};
+
+/// The accounts of a data directory, used on behalf of an [`Asker`]. A change takes effect within a second in every process
+/// that uses the same directory.
+///
+/// ```
+/// # fn main() -> Result<(), sealgate::Error> {
+/// use sealgate::{Config, Gate};
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let mut config = Config::new();
+/// config.set("data_dir", folder.path().join("state").to_str().unwrap())?;
+/// let gate = Gate::new(&config.settings()?.gate)?;
+/// let users = gate.users();
+/// users.add("alice", &"correct horse".into(), "encrypt decrypt")?;
+/// assert_eq!(users.check("alice", &"correct horse".into(), "192.0.2.1")?.scope(), "encrypt decrypt");
+/// assert!(users.check("alice", &"battery staple".into(), "192.0.2.1").is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Accounts<'a> {
+    users: &'a Users,
+    pseudonyms: &'a Pseudonyms,
+    asker: Asker<'a>,
+}
+
+impl<'a> Accounts<'a> {
+    /// For a program without a gate; [`Gate::users`](super::Gate::users) returns those of a gate.
+    pub fn new(users: &'a Users, pseudonyms: &'a Pseudonyms, asker: Asker<'a>) -> Self {
+        Accounts {
+            users,
+            pseudonyms,
+            asker,
+        }
+    }
+
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// [`Error::UserExists`], [`Error::InvalidName`], [`Error::WeakPassword`]; [`Error::InvalidInput`] if the scope is
+    /// malformed; [`Error::Store`].
+    pub fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
+        let done = self.users.add(name, password, scope);
+        self.record_end(AuditEvent::AccountAdd, &done, name);
+        done
+    }
+
+    /// At most `most` accounts, ordered by name (bytewise), starting after the name `after`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn list(&self, after: &str, most: u32) -> Result<Vec<User>, Error> {
+        self.users.list(after, most)
+    }
+
+    /// The account with this name.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn find(&self, name: &str) -> Result<Option<User>, Error> {
+        self.users.find(name)
+    }
+
+    /// Changes an account's password and revokes all its tokens. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::WeakPassword`]; [`Error::Store`].
+    pub fn set_password(&self, name: &str, password: &Secret) -> Result<bool, Error> {
+        let done = self.users.set_password(name, password);
+        self.changed(AuditEvent::AccountPassword, name, done)
+    }
+
+    /// Changes an account's scopes; if one is removed, all its tokens are revoked. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if the scope is malformed; [`Error::Store`].
+    pub fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
+        let done = self.users.set_scope(name, scope);
+        self.changed(AuditEvent::AccountScopes, name, done)
+    }
+
+    /// Disables an account, which revokes all its tokens for good, or enables it again. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn set_disabled(&self, name: &str, disabled: bool) -> Result<bool, Error> {
+        let event = match disabled {
+            true => AuditEvent::AccountDisable,
+            false => AuditEvent::AccountEnable,
+        };
+        self.changed(event, name, self.users.set_disabled(name, disabled))
+    }
+
+    /// Removes an account and revokes all its tokens. `false`: there is no such account. Logins still require a password
+    /// after the last account is removed.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn remove(&self, name: &str) -> Result<bool, Error> {
+        let done = self.users.remove(name);
+        self.changed(AuditEvent::AccountRemove, name, done)
+    }
+
+    /// Checks a password without issuing a token; [`Gate::log_in`](super::Gate::log_in) does both. Takes as long as one hash, and waits while as many hashes are running as the settings permit.
+    ///
+    /// `from` identifies where the caller is: an address as text (IPv6 counts by /64), or any other text. After several
+    /// wrong passwords for one name from one place, further attempts from there are delayed, longer each time, up to 15
+    /// minutes. After twice as many from one network (/48, IPv4 /24), or four times as many from anywhere, attempts from
+    /// places where the name has not logged in before are delayed up to a minute.
+    ///
+    /// # Errors
+    /// [`Error::LoginFailed`], with the same error and cost for an unknown name, a wrong password and a disabled account;
+    /// [`Error::RateLimited`] while attempts are delayed; [`Error::Store`].
+    pub fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
+        let done = self.verify(name, password, from);
+        self.record_end(AuditEvent::Login, &done, name);
+        done
+    }
+
+    /// The same as part of a login, which records its own event.
+    pub(super) fn verify(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
+        let done = self.users.check(name, password, from);
+        if let Err(Error::RateLimited { .. }) = done {
+            let (event, user) = (AuditEvent::Lockout, Some(name));
+            self.pseudonyms.record(event, "put_off", user, self.asker);
+        }
+        done
+    }
+
+    fn changed(
+        &self,
+        event: AuditEvent,
+        name: &str,
+        done: Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        let result = match &done {
+            Ok(true) => "ok",
+            Ok(false) => "not_found",
+            Err(error) => error.code(),
+        };
+        self.pseudonyms
+            .record(event, result, Some(name), self.asker);
+        done
+    }
+
+    fn record_end<T>(&self, event: AuditEvent, done: &Result<T, Error>, name: &str) {
+        self.pseudonyms
+            .record_end(event, done, Some(name), self.asker);
+    }
+}

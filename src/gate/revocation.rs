@@ -1,0 +1,145 @@
+//! Revocation of tokens and sessions.
+
+use super::{Gate, Inner};
+use crate::base::clock::unix_now;
+use crate::base::names::check_subject;
+use crate::gate::audit::{Asker, AuditEvent};
+use crate::tokens::{self, TokenUse};
+use crate::{Error, TokenError, users};
+
+impl Gate {
+    /// Revokes an access or refresh token, ends the session it belongs to, and returns its user. A token that has expired or
+    /// was revoked before is left unchanged.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if it is not one of our tokens; [`Error::Setting`] if the gate has no data directory but its keys
+    /// outlive the process; [`Error::Store`].
+    pub fn revoke_token(&self, token: &str) -> Result<String, Error> {
+        self.revoke_token_by(token, Asker::LIBRARY)
+    }
+
+    /// The same on behalf of `asker`, who is named in the audit trail.
+    ///
+    /// # Errors
+    /// Those of [`revoke_token`](Self::revoke_token).
+    pub fn revoke_token_by(&self, token: &str, asker: Asker<'_>) -> Result<String, Error> {
+        let done = self.end_token(token);
+        let user = done.as_deref().ok();
+        self.pseudonyms()
+            .record_end(AuditEvent::RevokeToken, &done, user, asker);
+        done
+    }
+
+    /// The same for the holder of an access token. The audit trail records it as `logout`.
+    pub(crate) fn log_out(&self, token: &str, asker: Asker<'_>) -> Result<(), Error> {
+        let done = self.end_token(token);
+        let user = match &done {
+            Ok(user) => Some(user.clone()),
+            Err(_) => self.subject_of(token, TokenUse::Access),
+        };
+        self.pseudonyms()
+            .record_end(AuditEvent::Logout, &done, user.as_deref(), asker);
+        done.map(drop)
+    }
+
+    fn end_token(&self, token: &str) -> Result<String, Error> {
+        if token.is_empty() {
+            return Err(TokenError::Missing.into());
+        }
+        let Inner { tokens, ledger, .. } = &*self.inner;
+        let now = unix_now();
+        // No access token issued so far in this session lives longer.
+        let last =
+            |least: u64| self.until(least.max(now.saturating_add(tokens.ttl().as_secs())), now);
+        let claims = match self.read_token(token, TokenUse::Access) {
+            Ok(claims) => claims,
+            Err(error) => {
+                let Ok(claims) = self.read_refresh(token) else {
+                    return Err(error.into());
+                };
+                let session = claims.session().unwrap_or_default();
+                ledger.writing()?.end_session(session, last(now))?;
+                ledger.look();
+                return Ok(claims.subject().to_owned());
+            }
+        };
+        let id = tokens::revocation_id(&claims, token);
+        let store = ledger.writing()?;
+        store.revoke_token(&id, self.until(claims.expires_at(), now))?;
+        if let Some(session) = claims.session() {
+            store.end_session(session, last(claims.expires_at()))?;
+        }
+        ledger.look();
+        Ok(claims.subject().to_owned())
+    }
+
+    /// Revokes a token by its id (`jti`), or a session by its (`sid`). The revocation is kept until `expires_at`, when the
+    /// token expires, in seconds since 1970-01-01 UTC; `None` if unknown.
+    ///
+    /// # Errors
+    /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] if `id` cannot be an id.
+    pub fn revoke_token_id(&self, id: &str, expires_at: Option<u64>) -> Result<(), Error> {
+        self.revoke_token_id_by(id, expires_at, Asker::LIBRARY)
+    }
+
+    /// The same on behalf of `asker`, who is named in the audit trail.
+    ///
+    /// # Errors
+    /// Those of [`revoke_token_id`](Self::revoke_token_id).
+    pub fn revoke_token_id_by(
+        &self,
+        id: &str,
+        expires_at: Option<u64>,
+        asker: Asker<'_>,
+    ) -> Result<(), Error> {
+        let done = self.end_token_id(id, expires_at);
+        self.pseudonyms()
+            .record_end(AuditEvent::RevokeToken, &done, None, asker);
+        done
+    }
+
+    fn end_token_id(&self, id: &str, expires_at: Option<u64>) -> Result<(), Error> {
+        if !(1..=128).contains(&id.len()) || !id.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
+            return Err(Error::InvalidInput(
+                "A token's id must be 1 to 128 visible ASCII characters.".to_owned(),
+            ));
+        }
+        let ledger = &self.inner.ledger;
+        let mut at = users::from_now();
+        if let Some(expires_at) = expires_at {
+            at = self.until(expires_at, at.now);
+        }
+        // Revoked tokens and ended sessions share one table, so this covers both kinds of id.
+        ledger.writing()?.end_session(id, at)?;
+        ledger.look();
+        Ok(())
+    }
+
+    /// Revokes all tokens issued to a user so far and ends all their sessions. Tokens without an issue time are refused from
+    /// now on.
+    ///
+    /// # Errors
+    /// As [`revoke_token`](Self::revoke_token); [`Error::InvalidInput`] if `user` cannot be a username.
+    pub fn revoke_user(&self, user: &str) -> Result<(), Error> {
+        self.revoke_user_by(user, Asker::LIBRARY)
+    }
+
+    /// The same on behalf of `asker`, who is named in the audit trail.
+    ///
+    /// # Errors
+    /// Those of [`revoke_user`](Self::revoke_user).
+    pub fn revoke_user_by(&self, user: &str, asker: Asker<'_>) -> Result<(), Error> {
+        let done = self.end_all_of(user);
+        self.pseudonyms()
+            .record_end(AuditEvent::RevokeUser, &done, Some(user), asker);
+        done
+    }
+
+    fn end_all_of(&self, user: &str) -> Result<(), Error> {
+        check_subject(user)?;
+        let ledger = &self.inner.ledger;
+        ledger.writing()?.revoke_user(user, users::from_now())?;
+        ledger.look();
+        Ok(())
+    }
+}
