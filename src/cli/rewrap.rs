@@ -183,7 +183,7 @@ impl Work {
             if done.end {
                 break;
             }
-            tell(&done, counted.lines, progress);
+            report(&done, counted.lines, progress);
             target.write(&done.text)?;
             counted.lines += done.lines;
             counted.bad += done.bad.len() as u64;
@@ -282,7 +282,7 @@ impl Work {
 }
 
 /// Reports which lines cannot be decrypted.
-fn tell(done: &Done, lines_before: u64, progress: &mut Progress) {
+fn report(done: &Done, lines_before: u64, progress: &mut Progress) {
     if done.bad.is_empty() {
         return;
     }

@@ -51,7 +51,7 @@ struct Target {
 }
 
 impl Target {
-    fn tell(&self, level: Level, of: &str, line: &[u8]) {
+    fn call_back(&self, level: Level, of: &str, line: &[u8]) {
         call_host(ANY_SERVER, || {
             // SAFETY: the host has promised that this call is allowed; both texts live until it returns.
             unsafe {
@@ -155,7 +155,7 @@ impl Log for HostLogger {
         logging::with_message(record, |line| {
             let (level, of, line) = (record.level(), record.target().to_owned(), line.to_owned());
             // The host may take its own locks or call the library: none of our locks may be held then.
-            fork::afterwards(move || target.tell(level, &of, &line));
+            fork::afterwards(move || target.call_back(level, &of, &line));
         });
     }
 

@@ -179,7 +179,7 @@ impl KeyRing {
         }
         self.origins.push(KeyOrigin {
             algorithm: Some(key.algorithm().name()),
-            ..origin.told("token", key.id().to_owned())
+            ..origin.describe("token", key.id().to_owned())
         });
         self.token_keys.push(Held {
             key,
@@ -196,7 +196,7 @@ impl KeyRing {
         }
         self.origins
             .retain(|origin| origin.kind != "data" || origin.id != id);
-        self.origins.push(origin.told("data", id));
+        self.origins.push(origin.describe("data", id));
         self.data_keys.push(Held {
             key,
             state: origin.state,

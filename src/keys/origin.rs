@@ -82,7 +82,7 @@ impl<'a> Origin<'a> {
         }
     }
 
-    pub(super) fn told(&self, kind: &'static str, id: String) -> KeyOrigin {
+    pub(super) fn describe(&self, kind: &'static str, id: String) -> KeyOrigin {
         KeyOrigin {
             kind,
             id,

@@ -72,7 +72,7 @@ impl Tally {
     pub(super) fn write(&self, mode: FlushMode) {
         match self.write_quietly(mode) {
             Ok(Some(damage)) => log::warn!("{damage}"),
-            Err(Fault::Trouble(sentence)) => self.journal.tell(&sentence),
+            Err(Fault::Trouble(sentence)) => self.journal.warn_once(&sentence),
             Ok(None) | Err(Fault::Busy) => {}
         }
     }

@@ -191,7 +191,7 @@ fn a_file_that_hangs_while_being_reopened_is_reported() {
     assert_eq!(sink.trouble(), None);
     wait_until(|| {
         sink.trouble()
-            .is_some_and(|told| told.starts_with("Test has accepted nothing for 2 s"))
+            .is_some_and(|line| line.starts_with("Test has accepted nothing for 2 s"))
     });
     sink.not_reopened();
     assert_eq!(sink.trouble(), None);

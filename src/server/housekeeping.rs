@@ -31,10 +31,10 @@ impl Housekeeping {
             return Ok(None);
         };
         let over = Arc::new((Mutex::new(false), Condvar::new()));
-        let (gate, told) = (gate.clone(), over.clone());
+        let (gate, stop) = (gate.clone(), over.clone());
         threads::spawn("sealgate-keys", move || {
             let mut trouble = None;
-            while !is_over_within(&told, pause) {
+            while !is_over_within(&stop, pause) {
                 let _section = fork::section();
                 rotate(&gate, &mut trouble);
                 gate.write_key_usage();
@@ -57,8 +57,8 @@ impl Drop for Housekeeping {
     }
 }
 
-fn is_over_within(told: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
-    let (over, changed) = told;
+fn is_over_within(stop: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
+    let (over, changed) = stop;
     let waited = changed.wait_timeout_while(lock(over), pause, |over| !*over);
     *waited.unwrap_or_else(PoisonError::into_inner).0
 }

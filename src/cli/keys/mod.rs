@@ -17,7 +17,7 @@ use super::changes::Changes;
 use super::settings::{AUDIT, CBC, NEW_KEYS, RING, Used};
 use super::table::{aligned, grouped, harmless, rfc3339};
 use super::{Failure, load_settings, print_json, remark, settings, write_output};
-use shown::{created, flag, key_json, tell, until};
+use shown::{created, flag, key_json, report, until};
 
 /// How long tokens of a replaced key may live.
 const GRACE: Used = &["token_ttl", "refresh_ttl", "leeway"];
@@ -244,7 +244,7 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
         "token" => Some(settings.rotation.token_grace),
         _ => None,
     });
-    tell(matches, &rotated?)
+    report(matches, &rotated?)
 }
 
 fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
@@ -307,7 +307,7 @@ fn generate(matches: &ArgMatches) -> Result<(), Failure> {
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate.keys);
     let keys = KeyAdmin::new(&settings.gate.keys, trail.asker());
-    tell(matches, &keys.generate(chosen(matches))?)?;
+    report(matches, &keys.generate(chosen(matches))?)?;
     changes.hint_if_ring_is_new();
     Ok(())
 }

@@ -9,7 +9,7 @@ use sealgate::Secret;
 use sealgate::gate::KeyAdmin;
 use sealgate::keys::RingSecret;
 
-use super::shown::{flag, tell};
+use super::shown::{flag, report};
 use crate::cli::audit::Trail;
 use crate::cli::changes::Changes;
 use crate::cli::files::refuse_standard_output;
@@ -149,7 +149,7 @@ pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
     if imported.added.is_empty() && !matches.get_flag("json") {
         return write_output(b"All of these keys are in the ring already.\n");
     }
-    tell(matches, &imported)
+    report(matches, &imported)
 }
 
 fn passphrase(

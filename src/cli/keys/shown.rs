@@ -41,7 +41,7 @@ pub(super) fn until(state: KeyState) -> Option<String> {
     }
 }
 
-pub(super) fn tell(matches: &ArgMatches, generated: &Generated) -> Result<(), Failure> {
+pub(super) fn report(matches: &ArgMatches, generated: &Generated) -> Result<(), Failure> {
     if matches.get_flag("json") {
         return print_json(&json!({
             "ring": generated.ring.to_string_lossy(),
@@ -49,10 +49,10 @@ pub(super) fn tell(matches: &ArgMatches, generated: &Generated) -> Result<(), Fa
             "added": generated.added.iter().map(key_json).collect::<Vec<_>>(),
         }));
     }
-    write_output(told(generated).as_bytes())
+    write_output(report_text(generated).as_bytes())
 }
 
-fn told(generated: &Generated) -> String {
+fn report_text(generated: &Generated) -> String {
     let ring = harmless(&generated.ring.to_string_lossy());
     let mut text = match &generated.backup {
         None => format!("Created the key ring {ring}\n"),

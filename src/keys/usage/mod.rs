@@ -68,7 +68,7 @@ pub(super) struct Journal {
     /// Whether the whole file has been checked once.
     known: AtomicBool,
     /// Whether a failure to append has been logged.
-    told: AtomicBool,
+    warned: AtomicBool,
 }
 
 impl Journal {
@@ -76,7 +76,7 @@ impl Journal {
         Journal {
             folder: folder.to_owned(),
             known: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
         }
     }
 
@@ -111,8 +111,8 @@ impl Journal {
     }
 
     /// Logs once that nothing can be appended.
-    pub(super) fn tell(&self, sentence: &str) {
-        if !self.told.swap(true, Ordering::Relaxed) {
+    pub(super) fn warn_once(&self, sentence: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "the message counts of keys cannot be recorded and are kept in memory until they can be: {sentence}"
             );
@@ -121,8 +121,8 @@ impl Journal {
 
     /// An append succeeded: the next failure is a new one.
     pub(super) fn is_well(&self) {
-        if self.told.load(Ordering::Relaxed) {
-            self.told.store(false, Ordering::Relaxed);
+        if self.warned.load(Ordering::Relaxed) {
+            self.warned.store(false, Ordering::Relaxed);
         }
     }
 }

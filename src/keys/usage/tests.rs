@@ -116,17 +116,20 @@ fn a_damaged_file_is_set_aside_and_counting_continues() {
         fs::write(place.path(), &damaged).unwrap();
         let usage = place.read();
         assert_eq!(usage.messages(FIRST), left);
-        let told = usage.trouble.unwrap();
-        assert!(told.contains("is damaged ("), "{told}");
+        let trouble = usage.trouble.unwrap();
+        assert!(trouble.contains("is damaged ("), "{trouble}");
         let line = format!("{bad} line");
-        assert!(told.contains(&line) || damaged.len() > 1 << 20, "{told}");
+        assert!(
+            trouble.contains(&line) || damaged.len() > 1 << 20,
+            "{trouble}"
+        );
         place.add(FIRST, 1).unwrap();
         assert_eq!(place.read().messages(FIRST), left + 1);
         let aside = place.folder().join("key-usage.txt.damaged");
         assert_eq!(fs::read_to_string(&aside).unwrap(), damaged);
         // Reported until the operator removes it.
-        let told = place.read().trouble.unwrap();
-        assert!(told.contains("set aside as"), "{told}");
+        let trouble = place.read().trouble.unwrap();
+        assert!(trouble.contains("set aside as"), "{trouble}");
         fs::remove_file(aside).unwrap();
         assert_eq!(place.read().trouble, None);
     }

@@ -17,7 +17,7 @@ pub(in crate::server) struct Framing {
     pub(in crate::server) close: bool,
 }
 
-/// Tells the client to send its body (RFC 9110, section 15.2.1).
+/// Asks the client to send its body (RFC 9110, section 15.2.1).
 pub(in crate::server) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Appends status line, header fields and body to `out`.

@@ -33,7 +33,7 @@ const TURN: usize = 64;
 /// How long to pause if no connection can be evicted to free a descriptor.
 const REST: Duration = Duration::from_millis(50);
 /// Minimum time between log lines about a shortage.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How often the room for connections is recounted while descriptors may be scarce.
 const FIT_EVERY: Duration = Duration::from_secs(1);
 /// No recount if the limit on open files is more than this many times the connection limit: the host would have to hold
@@ -60,7 +60,7 @@ pub(super) struct Listener {
     /// When the engine started.
     started: Instant,
     /// When a shortage was last logged.
-    told: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 impl Listener {
@@ -98,7 +98,7 @@ impl Listener {
             fitted: Instant::now(),
             scarce: false,
             started,
-            told: None,
+            reported: None,
         };
         if let Some(room) = listener.fit() {
             log::warn!(
@@ -200,7 +200,7 @@ impl Listener {
                     }
                 }
                 Err(error) => {
-                    self.tell(error);
+                    self.report(error);
                     thread::sleep(REST);
                     return;
                 }
@@ -272,7 +272,7 @@ impl Listener {
 
     /// Evicts a connection to free a descriptor; false, after a pause, if that failed.
     fn find_descriptor(&mut self, error: Errno) -> bool {
-        self.tell(error);
+        self.report(error);
         self.fit();
         let before = self.shared.connections.load(Ordering::SeqCst);
         // From now on each new connection replaces another.
@@ -287,9 +287,12 @@ impl Listener {
         found
     }
 
-    fn tell(&mut self, error: Errno) {
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            self.told = Some(Instant::now());
+    fn report(&mut self, error: Errno) {
+        if self
+            .reported
+            .is_none_or(|reported| reported.elapsed() >= REPORT_EVERY)
+        {
+            self.reported = Some(Instant::now());
             log::warn!("cannot accept connections: {error}; still trying");
         }
     }
