@@ -10,8 +10,11 @@ use crate::base::json::{Json, JsonError, MAX_MEMBERS};
 use crate::base::secret::wipe;
 
 /// A member's text. It may be a password or a plaintext, so an owned copy is wiped when dropped.
-#[derive(Default)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+
+impl Text<'_> {
+    pub(super) const EMPTY: Self = Text(Cow::Borrowed(""));
+}
 
 impl Deref for Text<'_> {
     type Target = str;

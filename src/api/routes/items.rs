@@ -54,7 +54,7 @@ impl<'a> Item<'a> {
     /// Empty if the member is missing.
     pub(super) fn context(&self) -> Result<Text<'a>, Problem> {
         let context = text(self.context, "context", "The context is not acceptable.")?;
-        Ok(context.unwrap_or_default())
+        Ok(context.unwrap_or(Text::EMPTY))
     }
 
     fn is_empty(&self) -> bool {
