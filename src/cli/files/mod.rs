@@ -16,14 +16,17 @@ use super::Failure;
 
 /// `--in` and `--out`, for commands that work on files as well as on the standard streams.
 pub(super) fn arguments(read: &'static str, write: &'static str) -> [Arg; 2] {
-    [("in", read), ("out", write)].map(|(name, help)| {
-        Arg::new(name)
-            .long(name)
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .value_hint(ValueHint::FilePath)
-            .help(help)
-    })
+    [("in", read), ("out", write)].map(|(name, help)| argument(name, help))
+}
+
+/// A flag that names a file.
+pub(super) fn argument(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .help(help)
 }
 
 /// The input: a file, or standard input.

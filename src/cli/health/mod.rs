@@ -12,10 +12,10 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
+use clap::{ArgMatches, Command};
 use sealgate::server::{Address, Listen};
 
-use super::{Failure, remark, settings, start};
+use super::{Failure, files, remark, settings, start};
 use answer::{Health, TLS_HERE, ask, judge};
 use tls::Client;
 
@@ -30,14 +30,6 @@ const USED: settings::Used = &[
 ];
 
 pub(super) fn command() -> Command {
-    let file = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .value_hint(ValueHint::FilePath)
-            .help(help)
-    };
     let command = Command::new("healthcheck")
         .about("Ask the server at --listen whether it is ready: exit code 0 if it is, else 1")
         .long_about(
@@ -47,8 +39,8 @@ pub(super) fn command() -> Command {
              the same file, whatever its name. If clients need a certificate and none is given, a server that asks for one \
              counts as alive.",
         )
-        .arg(file("cert", "Client certificate (PEM), if the server asks for one").requires("key"))
-        .arg(file("key", "Private key (PEM) of --cert").requires("cert"));
+        .arg(files::argument("cert", "Client certificate (PEM), if the server asks for one").requires("key"))
+        .arg(files::argument("key", "Private key (PEM) of --cert").requires("cert"));
     settings::add_flags(command, &[USED])
 }
 
