@@ -106,7 +106,8 @@ impl<'a> Accounts<'a> {
         self.changed(AuditEvent::AccountRemove, name, done)
     }
 
-    /// Checks a password without issuing a token; [`Gate::log_in`](super::Gate::log_in) does both. Takes as long as one hash, and waits while as many hashes are running as the settings permit.
+    /// Checks a password without issuing a token; [`Gate::log_in`](super::Gate::log_in) does both. Takes
+    /// as long as one hash, and waits while as many hashes are running as the settings permit.
     ///
     /// `from` identifies where the caller is: an address as text (IPv6 counts by /64), or any other text. After several
     /// wrong passwords for one name from one place, further attempts from there are delayed, longer each time, up to 15

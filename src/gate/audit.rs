@@ -1,5 +1,5 @@
 //! The audit trail: who did what, from where, and how it ended, as events under a log target of their own. Names are masked as in
-//! every line of the log; a keyed pseudonym beside them joins the events of one user without telling who that is.
+//! every line of the log; a keyed pseudonym beside them joins the events of one user without naming that user.
 //! The gate records each event, once; a door only says who asks.
 
 use std::fmt;
@@ -16,10 +16,10 @@ pub use crate::logging::AUDIT;
 
 const KEY_INFO: &[u8] = b"sealgate/audit-pseudonym/v1";
 
-/// What a user's events are joined by: the same name always has the same one while the oldest token key stays.
+/// Derives the pseudonyms that join a user's events: a name keeps its pseudonym while the oldest token key stays.
 #[derive(Default)]
 pub struct Pseudonyms {
-    /// `None`: there is no key to derive one from.
+    /// `None` if there is no token key to derive it from.
     key: Option<Zeroizing<[u8; 32]>>,
 }
 
@@ -70,12 +70,12 @@ events! {
     KeysImport = "keys.import",
 }
 
-/// Who asked for something, as far as a door knows.
+/// Who requested an operation, as far as the caller of the gate knows.
 #[derive(Clone, Copy)]
 pub struct Asker<'a> {
     /// An address, `uid:1000` for the command, `library` for a call.
     pub peer: &'a dyn fmt::Display,
-    /// The request's id; `-` where it was no request.
+    /// The HTTP request's id; `-` if it was not an HTTP request.
     pub id: &'a str,
 }
 
@@ -99,10 +99,10 @@ impl fmt::Debug for Asker<'_> {
 }
 
 impl Pseudonyms {
-    /// Those of the gates with these keys. Makes no keys.
+    /// Those of the gates with these keys. Creates no keys.
     ///
     /// # Errors
-    /// [`Error::KeyRing`] where there is a key ring that cannot be read.
+    /// [`Error::KeyRing`] if there is a key ring that cannot be read.
     pub fn of(settings: &keys::Settings) -> Result<Self, Error> {
         Pseudonyms::from_ring(&KeyRing::as_it_is(settings)?)
     }
@@ -114,8 +114,8 @@ impl Pseudonyms {
         }
     }
 
-    /// Those under each token key that there is, oldest first. The first are in use, the others were or will be where a key
-    /// was or is not the oldest. Makes no keys.
+    /// One for each token key, oldest first. The first is in use; the others were or will be, when their key is the oldest.
+    /// Creates no keys.
     ///
     /// # Errors
     /// Those of [`of`](Self::of).
@@ -130,7 +130,7 @@ impl Pseudonyms {
         Ok(Pseudonyms { key: Some(key) })
     }
 
-    /// 16 hexadecimal digits; `-` where there is no key.
+    /// 16 hexadecimal digits; `-` if there is no key.
     pub fn pseudonym(&self, user: &str) -> String {
         let mut bytes = [0; 8];
         match &self.key {

@@ -88,8 +88,8 @@ fn wherever_the_clock_stands_servers_start_answer_and_log_and_tokens_are_good() 
             assert!(command(&["keys", "list"], "").contains(year), "{to}");
             assert!(command(&["user", "list"], "").contains("alice"));
             assert_eq!(server.post("/logout", "", Some(&second.token)).status, 204);
-            // Of a clock that stands still, what is taken back and what is issued after that are told apart all the same.
-            // (Others begin at `to` in each process.)
+            // A clock outside of the calendar stands still, but tokens issued after a revocation are still distinguished
+            // from those before it. (Other clocks begin at `to` in each process.)
             let stands = !(0..YEAR_10000).contains(&to);
             let mut last = first;
             for password in ["a windy harbour", "a foggy harbour"] {

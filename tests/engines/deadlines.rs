@@ -24,7 +24,7 @@ const HEAD: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: ";
 const BODY: &[u8] = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
 const CHUNKS: &[u8] = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n{";
 
-/// Whoever is told that its request took too long, and does not read that for two seconds while it sends, is cut off.
+/// A client that keeps sending and does not read its 408 for two seconds is disconnected.
 const CUT_OFF: Duration = Duration::from_millis(2900);
 
 /// Sends these bytes and then a byte each tenth of a second; what comes back, and after how long.
@@ -79,7 +79,7 @@ fn a_slow_request_is_given_up_at_its_deadline() {
             scope.spawn(move || {
                 unless_held_up(CUT_OFF, || {
                     let (words, took) = slow(bytes, dripping);
-                    // A connection that never said anything may be told why too.
+                    // A connection that never sent anything may get a 408 too.
                     let fits =
                         words == expected || (bytes.is_empty() && words == "408 timeout, closed");
                     assert!(fits, "{name}: {words}, not {expected}");

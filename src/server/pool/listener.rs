@@ -42,7 +42,8 @@ const PLENTY: usize = 2;
 /// At the connection limit with many connections in mid-transfer, how long new connections wait to see whether this is
 /// a legitimate burst, answered by then, or a flood that completes nothing.
 const DOUBT: Duration = Duration::from_millis(400);
-const BELL: u64 = u64::MAX;
+/// Event data of the waker; no socket has it.
+const WAKER: u64 = u64::MAX;
 
 /// See the module.
 pub(super) struct Listener {
@@ -72,7 +73,7 @@ impl Listener {
         started: Instant,
     ) -> Result<Self, Error> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
-        let waker = EventData::new_u64(BELL);
+        let waker = EventData::new_u64(WAKER);
         epoll::add(&epoll, &hub.waker.0, waker, EventFlags::IN).map_err(impossible)?;
         for (number, socket) in (0u64..).zip(&sockets) {
             let descriptor = socket.listener.as_fd();
@@ -164,7 +165,7 @@ impl Listener {
                 }
             }
             for event in events.drain(..) {
-                if event.data.u64() != BELL {
+                if event.data.u64() != WAKER {
                     self.accept_from(event.data.u64() as usize);
                 }
             }

@@ -38,7 +38,7 @@ const EVENTS: usize = 8;
 /// Maximum bytes per read.
 const SCRATCH: usize = 64 << 10;
 /// Event data of the mailbox; no connection has it.
-const BELL: u64 = u64::MAX;
+const MAILBOX: u64 = u64::MAX;
 /// The timeout of each kind of wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
@@ -94,7 +94,8 @@ impl Worker {
         let impossible = |error: Errno| Error::Io(format!("A worker cannot be created: {error}."));
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
         let waker = hub.mailboxes[number].waker();
-        epoll::add(&epoll, waker, EventData::new_u64(BELL), EventFlags::IN).map_err(impossible)?;
+        epoll::add(&epoll, waker, EventData::new_u64(MAILBOX), EventFlags::IN)
+            .map_err(impossible)?;
         Ok(Worker {
             number,
             shared: hub.shared.clone(),
@@ -146,7 +147,7 @@ impl Worker {
             let mut rung = false;
             for event in events.drain(..) {
                 match event.data.u64() {
-                    BELL => rung = true,
+                    MAILBOX => rung = true,
                     data => self.drive_ready(token(data)),
                 }
             }
