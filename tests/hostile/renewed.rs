@@ -118,17 +118,26 @@ fn a_crowd_that_comes_at_once_pushes_out_nobody_between_two_requests() {
     server.stop();
 }
 
-/// One answer, which anybody gets, is no head start over those who have just come and have not said yet what they want.
+/// What they sent is no head start over those who have just come and have not said yet what they want, and neither is an
+/// answer, which anybody gets.
 #[test]
-fn slow_clients_that_were_answered_before_keep_no_newcomer_out() {
+fn clients_that_come_back_keep_no_newcomer_out() {
     let _alone = alone();
     let home = tempfile::tempdir().unwrap();
     let server = start(&home, &[("SEALGATE_MAX_CONNECTIONS", "300")]);
-    let first = [GET, SLOW].concat();
-    let served = beside_crowd(&server, (1, 400), &first, |_| {
-        distant_clients(server.port, GET, 50, Duration::from_millis(20))
-    });
-    // How many are lost all the same depends on how fast the crowd comes back, and so on the machine.
-    assert!(served.answers() >= 40, "{:?}", served.lost);
+    let long = [SLOW.strip_suffix(b"\r\n").unwrap(), b"X: ", &[b'x'; 4096]].concat();
+    for (kind, first) in [
+        ("silent", b"".to_vec()),
+        ("slow", SLOW.to_vec()),
+        ("answered before", [GET, SLOW].concat()),
+        ("quick at first", long),
+    ] {
+        let served = beside_crowd(&server, (1, 400), &first, |_| {
+            distant_clients(server.port, GET, 40, Duration::from_millis(20))
+        });
+        println!("{kind}: {} of 40, {:?}", served.answers(), served.lost);
+        // All but those that a busy machine holds up for longer than the grace of a newcomer.
+        assert!(served.answers() >= 20, "{kind}: {:?}", served.lost);
+    }
     server.stop();
 }

@@ -16,8 +16,9 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 
 use super::descriptors::Room;
+use super::eviction::admission::Admission;
 use super::hub::Hub;
-use super::mailbox::{Incoming, Mailbox, Message, milliseconds};
+use super::mailbox::{Incoming, Mailbox, Message};
 use super::shared::Shared;
 use super::transport::Transport;
 use crate::Error;
@@ -39,9 +40,6 @@ const FIT_EVERY: Duration = Duration::from_secs(1);
 /// No recount if the limit on open files is more than this many times the connection limit: the host would have to hold
 /// most of them.
 const PLENTY: usize = 2;
-/// At the connection limit with many connections in mid-transfer, how long new connections wait to see whether this is
-/// a legitimate burst, answered by then, or a flood that completes nothing.
-const DOUBT: Duration = Duration::from_millis(400);
 /// Event data of the waker; no socket has it.
 const WAKER: u64 = u64::MAX;
 
@@ -58,8 +56,7 @@ pub(super) struct Listener {
     /// When the latter was counted, and whether it may change.
     fitted: Instant,
     scarce: bool,
-    /// When the engine started.
-    started: Instant,
+    admission: Admission,
     /// When a shortage was last logged.
     reported: Option<Instant>,
 }
@@ -98,7 +95,7 @@ impl Listener {
             max_connections,
             fitted: Instant::now(),
             scarce: false,
-            started,
+            admission: Admission::new(started),
             reported: None,
         };
         if let Some(room) = listener.fit() {
@@ -244,7 +241,7 @@ impl Listener {
             self.most_spare()
         } else {
             let active = self.shared.balance.active();
-            Mailbox::least_busy(&self.hub.mailboxes, active, self.now())
+            Mailbox::least_busy(&self.hub.mailboxes, active, self.admission.now())
         };
         mailbox.connections.fetch_add(1, Ordering::Relaxed);
         // Cannot fail: workers end after the listener.
@@ -254,21 +251,6 @@ impl Listener {
             address,
             crowded,
         }));
-    }
-
-    /// Waits until it is clear which connections to evict.
-    fn wait_in_doubt(&self) {
-        let begun = Instant::now();
-        while !self.shared.siege.lasts(self.now())
-            && Mailbox::are_many_slow(&self.hub.mailboxes)
-            && !self.shared.is_stopping()
-        {
-            if begun.elapsed() >= DOUBT {
-                self.shared.siege.notice(self.now());
-                return;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
     }
 
     /// Evicts a connection to free a descriptor; false, after a pause, if that failed.
@@ -299,18 +281,10 @@ impl Listener {
     }
 
     /// The worker that has to evict a connection; the caller is about to send it the message.
-    fn most_spare(&self) -> &Mailbox {
-        self.wait_in_doubt();
-        let active = self.shared.balance.active();
-        let now = self.now();
-        let besieged = self.shared.siege.lasts(now);
-        let mailbox = Mailbox::most_spare(&self.hub.mailboxes, active, now, besieged);
+    fn most_spare(&mut self) -> &Mailbox {
+        let mailbox = self.admission.most_spare(&self.hub.mailboxes, &self.shared);
         mailbox.to_make_room.fetch_add(1, Ordering::Relaxed);
         mailbox
-    }
-
-    fn now(&self) -> u64 {
-        milliseconds(self.started.elapsed())
     }
 }
 

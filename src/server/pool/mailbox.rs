@@ -10,21 +10,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::connection::Connection;
+use super::eviction::choice::Spare;
+use super::eviction::published::Published;
 use super::transport::Transport;
 use crate::Error;
 use crate::api::Peer;
 use crate::base::address::Counted;
 use crate::base::sync::lock;
 
-/// A connection this far behind, in milliseconds, is evicted before any other.
-const FAR_BEHIND: u64 = 750;
-/// An idle connection is not evicted for this long, in milliseconds, while others are slow.
-const RECENT: u64 = 15_000;
-/// If more than three quarters of a worker's connections are in mid-transfer, those are evicted first: a flood that
-/// reconnects as fast as it is closed does not push out idle connections.
-const MOSTLY: usize = 3;
-/// The same applies above this fraction (one in `MANY`) once they are known not to be a legitimate burst.
-const MANY: usize = 8;
 /// How long the listener waits for a worker to evict one connection before it asks for the next.
 const ROOM_PATIENCE: Duration = Duration::from_millis(5);
 
@@ -82,12 +75,8 @@ pub(super) struct Mailbox {
     pub(super) connections: AtomicUsize,
     /// Evictions requested and not yet done. Meanwhile `spare` is out of date.
     pub(super) to_make_room: AtomicUsize,
-    /// See [`Spare`].
-    slow: AtomicU64,
-    idle: AtomicU64,
-    slow_ones: AtomicUsize,
-    /// How many connections the worker had when it published these.
-    known: AtomicUsize,
+    /// What it could evict.
+    pub(super) spare: Published,
     /// When the slowest of the connections that hold much memory fell or falls behind; zero if there is none.
     pub(super) large: AtomicU64,
     /// Whether it was asked to shed that connection and has not done so yet.
@@ -104,10 +93,7 @@ impl Mailbox {
             wake,
             connections: AtomicUsize::new(0),
             to_make_room: AtomicUsize::new(0),
-            slow: AtomicU64::new(0),
-            idle: AtomicU64::new(0),
-            slow_ones: AtomicUsize::new(0),
-            known: AtomicUsize::new(0),
+            spare: Published::default(),
             large: AtomicU64::new(0),
             to_shed: AtomicBool::new(false),
             load: Load::default(),
@@ -167,41 +153,10 @@ impl Mailbox {
         mailbox
     }
 
-    pub(super) fn publish_spare(&self, spare: Spare) {
-        self.slow.store(spare.slow, Ordering::Release);
-        self.idle.store(spare.idle, Ordering::Release);
-        self.slow_ones.store(spare.slow_ones, Ordering::Release);
-        self.known.store(spare.connections, Ordering::Release);
-    }
-
-    fn spare(&self) -> Spare {
-        self.with_newcomers(Spare {
-            slow: self.slow.load(Ordering::Acquire),
-            idle: self.idle.load(Ordering::Acquire),
-            slow_ones: self.slow_ones.load(Ordering::Acquire),
-            connections: self.known.load(Ordering::Acquire),
-        })
-    }
-
-    /// What the worker published, plus connections still on their way to it, which count as in mid-transfer.
-    pub(super) fn with_newcomers(&self, known: Spare) -> Spare {
+    /// What the worker published, plus connections still on their way to it.
+    pub(super) fn spare(&self) -> Spare {
         let connections = self.connections.load(Ordering::Relaxed);
-        Spare {
-            slow_ones: known.slow_ones + connections.saturating_sub(known.connections),
-            connections,
-            ..known
-        }
-    }
-
-    /// Whether many connections are in mid-transfer, but not so many that it is clear which to evict.
-    pub(super) fn are_many_slow(mailboxes: &[Mailbox]) -> bool {
-        let mut all = Spare::default();
-        for mailbox in mailboxes {
-            let spare = mailbox.spare();
-            all.slow_ones += spare.slow_ones;
-            all.connections += spare.connections;
-        }
-        all.are_many_slow() && !all.are_mostly_slow()
+        self.spare.read().with_newcomers(connections)
     }
 
     /// Waits briefly until at most `asked` requested evictions are outstanding.
@@ -210,96 +165,6 @@ impl Mailbox {
         while self.to_make_room.load(Ordering::Acquire) > asked && Instant::now() < deadline {
             thread::sleep(Duration::from_micros(20));
         }
-    }
-
-    /// The worker with the best connection to evict; if none has one, the worker with the fewest connections.
-    pub(super) fn most_spare(
-        mailboxes: &[Mailbox],
-        active: usize,
-        now: u64,
-        besieged: bool,
-    ) -> &Mailbox {
-        for mailbox in mailboxes {
-            mailbox.wait_for_room(mailbox.spare().at_once(besieged));
-        }
-        mailboxes
-            .iter()
-            .filter_map(|mailbox| Some((mailbox.spare().choose(now, besieged)?.0, mailbox)))
-            .min_by_key(|(rank, _)| *rank)
-            .map_or_else(
-                || Mailbox::least_busy(mailboxes, active, now),
-                |(_, mailbox)| mailbox,
-            )
-    }
-}
-
-/// The connections that a worker could evict. Times are milliseconds since the engine started, zero if there is none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Spare {
-    /// When the slowest connection in mid-transfer fell or falls behind.
-    pub(super) slow: u64,
-    /// Since when the longest-idle connection has been idle.
-    pub(super) idle: u64,
-    /// How many are in mid-transfer, and how many there are in all.
-    pub(super) slow_ones: usize,
-    pub(super) connections: usize,
-}
-
-/// Which of the two to evict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Victim {
-    Slow,
-    Idle,
-}
-
-/// Orders the victims of several workers: the lowest is evicted.
-pub(super) type Rank = (u8, u64);
-
-impl Spare {
-    /// The connection to evict. `besieged`: a flood that completes nothing is in progress.
-    pub(super) fn choose(self, now: u64, besieged: bool) -> Option<(Rank, Victim)> {
-        let slow = (self.slow > 0).then_some((self.slow, Victim::Slow));
-        let idle = (self.idle > 0).then_some((self.idle, Victim::Idle));
-        let behind = |by: u64| slow.filter(|(falls_behind, _)| falls_behind + by <= now);
-        let in_order = [
-            behind(FAR_BEHIND),
-            slow.filter(|_| self.is_crowded_by_slow(besieged)),
-            idle.filter(|(since, _)| since + RECENT <= now),
-            behind(0),
-            idle,
-            slow,
-        ];
-        (0u8..)
-            .zip(in_order)
-            .find_map(|(rank, choice)| choice.map(|(time, victim)| ((rank, time), victim)))
-    }
-
-    /// Whether connections in mid-transfer are evicted before idle ones.
-    pub(super) fn is_crowded_by_slow(self, besieged: bool) -> bool {
-        besieged || self.are_mostly_slow()
-    }
-
-    /// Whether many are in mid-transfer.
-    pub(super) fn are_many_slow(self) -> bool {
-        self.slow_ones * MANY > self.connections
-    }
-
-    fn are_mostly_slow(self) -> bool {
-        self.slow_ones * (MOSTLY + 1) > self.connections * MOSTLY
-    }
-
-    /// How many evictions can be outstanding without comparing victims again: with many slow connections, any of them
-    /// will do.
-    fn at_once(self, besieged: bool) -> usize {
-        match self.is_crowded_by_slow(besieged) {
-            true => self.slow_ones / 8,
-            false => 0,
-        }
-    }
-
-    /// Whether it is so far behind that nothing else matters.
-    pub(super) fn is_far_behind(rank: Rank) -> bool {
-        rank.0 == 0
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! `listener` accepts connections and distributes them, `worker` drives them, `balance` decides how many workers are
 //! active, `connection` is the state of one connection, `transport` its bytes in the clear or over TLS, `answer` hands
-//! a request to the API. `deadlines` finds expired waits, `slowest` the connection furthest behind, `siege` detects a
-//! flood that completes nothing, `descriptors` computes how many connections fit. `blocking` is the second pool, and
+//! a request to the API. `deadlines` finds expired waits, `descriptors` computes how many connections fit, `eviction`
+//! decides which of them is closed for a new one. `blocking` is the second pool, and
 //! `job` its work item. `shared` has the counts that all threads share, `hub` the ways to reach other threads: a worker
 //! through its `mailbox`, the listener through its `waker`.
 //!
@@ -19,13 +19,12 @@ mod blocking;
 mod connection;
 mod deadlines;
 mod descriptors;
+mod eviction;
 mod hub;
 mod job;
 mod listener;
 mod mailbox;
 mod shared;
-mod siege;
-mod slowest;
 mod transport;
 mod waker;
 mod worker;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::balance::Balance;
-use super::siege::Siege;
+use super::eviction::siege::Siege;
 use crate::api::{App, Method};
 use crate::base::address::{Counted, counted};
 use crate::base::sync::lock;

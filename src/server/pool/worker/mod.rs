@@ -2,12 +2,11 @@
 //! ones, and never waits past the next deadline.
 //!
 //! `turns` gives each connection its turn, `moving` moves connections to other workers based on the load recorded in
-//! `look`, and `room` evicts connections based on their speed in `paces`.
+//! `look`, and `evicting` closes those for which there is no room.
 
+mod evicting;
 mod look;
 mod moving;
-mod paces;
-mod room;
 mod turns;
 
 use std::mem;
@@ -23,6 +22,7 @@ use rustix::io::Errno;
 
 use super::connection::{Connection, Ready};
 use super::deadlines::{Deadlines, Wait};
+use super::eviction::paces::Paces;
 use super::hub::Hub;
 use super::mailbox::{Mailbox, Token, milliseconds};
 use super::shared::Shared;
@@ -31,7 +31,6 @@ use crate::base::address::Counted;
 use crate::base::fork;
 
 use look::{Giving, Look};
-use paces::Paces;
 
 /// Events taken at a time: few, so that a new request does not wait behind many.
 const EVENTS: usize = 8;

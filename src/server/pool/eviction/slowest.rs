@@ -5,6 +5,7 @@
 //! the connection with the earliest time is the slowest. The time does not change while nothing is transferred, so a
 //! heap is enough.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The rate that keeps a connection from falling behind, in bytes per second.
@@ -15,29 +16,43 @@ const START: Duration = Duration::from_millis(250);
 /// The most a connection can be ahead: a quick transfer does not pay for a long silence.
 const MOST_AHEAD: Duration = Duration::from_secs(2);
 
+/// How long a connection that has just begun something ranks ahead of all that have had as long: its request may be on
+/// its way.
+pub(in crate::server::pool) const GRACE: Duration = Duration::from_millis(100);
+
 const NONE: u32 = u32::MAX;
 
 /// See the module. Connections are identified by small indices.
 #[derive(Default)]
-pub(super) struct Slowest {
-    /// Connection indices as a min-heap: each time is no later than those of the two children.
+pub(in crate::server::pool) struct Slowest {
+    /// Connection indices as a min-heap: each ranks no later than its two children.
     heap: Vec<u32>,
     nodes: Vec<Node>,
+    /// Connections in their grace and when it ends, the oldest first. Outdated entries stay until their turn.
+    young: VecDeque<(u32, Instant)>,
 }
 
 #[derive(Clone, Copy)]
 struct Node {
     falls_behind: Instant,
+    /// When its grace ends, while it lasts.
+    grace: Option<Instant>,
     position: u32,
 }
 
+impl Node {
+    fn rank(self) -> (bool, Instant) {
+        (self.grace.is_some(), self.falls_behind)
+    }
+}
+
 /// When a connection that starts something now falls behind.
-pub(super) fn begun(now: Instant) -> Instant {
+pub(in crate::server::pool) fn begun(now: Instant) -> Instant {
     now + START
 }
 
 /// When a connection that has transferred this many more bytes falls behind.
-pub(super) fn moved(falls_behind: Instant, bytes: u64, now: Instant) -> Instant {
+pub(in crate::server::pool) fn moved(falls_behind: Instant, bytes: u64, now: Instant) -> Instant {
     let earned = Duration::from_millis(bytes.saturating_mul(1000) / FAIR_RATE);
     let ahead = now + MOST_AHEAD;
     falls_behind
@@ -46,32 +61,78 @@ pub(super) fn moved(falls_behind: Instant, bytes: u64, now: Instant) -> Instant 
 }
 
 impl Slowest {
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::server::pool) fn len(&self) -> usize {
         self.heap.len()
     }
 
     /// When this connection falls behind, if it is tracked.
-    pub(super) fn get(&self, index: u32) -> Option<Instant> {
+    pub(in crate::server::pool) fn get(&self, index: u32) -> Option<Instant> {
         let node = self.nodes.get(index as usize)?;
         (node.position != NONE).then_some(node.falls_behind)
     }
 
-    /// The slowest one, and when it fell or falls behind.
-    pub(super) fn first(&self) -> Option<(u32, Instant)> {
+    /// The slowest one, and the time that it is compared by.
+    pub(in crate::server::pool) fn first(&self) -> Option<(u32, Instant)> {
         let first = *self.heap.first()?;
-        Some((first, self.nodes[first as usize].falls_behind))
+        Some((first, self.compared(first)?))
     }
 
-    pub(super) fn set(&mut self, index: u32, falls_behind: Instant) {
+    /// The time that this connection is compared by, if it is tracked: when it falls behind, or later than that of all
+    /// others in its grace.
+    pub(in crate::server::pool) fn compared(&self, index: u32) -> Option<Instant> {
+        let falls_behind = self.get(index)?;
+        let ahead = match self.nodes[index as usize].grace {
+            Some(_) => MOST_AHEAD,
+            None => Duration::ZERO,
+        };
+        Some(falls_behind + ahead)
+    }
+
+    /// Ends the grace of those that have had it.
+    pub(in crate::server::pool) fn end_grace(&mut self, now: Instant) {
+        while let Some((index, ends)) = self.young.front().copied().filter(|(_, ends)| *ends <= now)
+        {
+            self.young.pop_front();
+            let node = &mut self.nodes[index as usize];
+            if node.grace == Some(ends) {
+                node.grace = None;
+                if node.position != NONE {
+                    let position = node.position as usize;
+                    self.settle(position);
+                }
+            }
+        }
+    }
+
+    /// Records a connection that begins something.
+    pub(in crate::server::pool) fn begin(
+        &mut self,
+        index: u32,
+        falls_behind: Instant,
+        now: Instant,
+    ) {
+        let ends = now + GRACE;
+        self.young.push_back((index, ends));
+        self.put(index, falls_behind, Some(ends));
+    }
+
+    pub(in crate::server::pool) fn set(&mut self, index: u32, falls_behind: Instant) {
+        let grace = self.nodes.get(index as usize).and_then(|node| node.grace);
+        self.put(index, falls_behind, grace);
+    }
+
+    fn put(&mut self, index: u32, falls_behind: Instant, grace: Option<Instant>) {
         let at = index as usize;
         if at >= self.nodes.len() {
             let empty = Node {
                 falls_behind,
+                grace,
                 position: NONE,
             };
             self.nodes.resize(at + 1, empty);
         }
         self.nodes[at].falls_behind = falls_behind;
+        self.nodes[at].grace = grace;
         if self.nodes[at].position == NONE {
             self.nodes[at].position = self.heap.len() as u32;
             self.heap.push(index);
@@ -79,10 +140,11 @@ impl Slowest {
         self.settle(self.nodes[at].position as usize);
     }
 
-    pub(super) fn remove(&mut self, index: u32) {
+    pub(in crate::server::pool) fn remove(&mut self, index: u32) {
         let Some(node) = self.nodes.get_mut(index as usize) else {
             return;
         };
+        node.grace = None;
         let position = std::mem::replace(&mut node.position, NONE) as usize;
         if position == NONE as usize {
             return;
@@ -96,7 +158,7 @@ impl Slowest {
 
     /// Sifts the entry at this position up or down.
     fn settle(&mut self, mut at: usize) {
-        while at > 0 && self.time(at) < self.time((at - 1) / 2) {
+        while at > 0 && self.rank(at) < self.rank((at - 1) / 2) {
             self.swap(at, (at - 1) / 2);
             at = (at - 1) / 2;
         }
@@ -105,9 +167,9 @@ impl Slowest {
             let first = below
                 .into_iter()
                 .filter(|child| *child < self.heap.len())
-                .min_by_key(|child| self.time(*child));
+                .min_by_key(|child| self.rank(*child));
             match first {
-                Some(child) if self.time(child) < self.time(at) => {
+                Some(child) if self.rank(child) < self.rank(at) => {
                     self.swap(at, child);
                     at = child;
                 }
@@ -116,8 +178,8 @@ impl Slowest {
         }
     }
 
-    fn time(&self, position: usize) -> Instant {
-        self.nodes[self.heap[position] as usize].falls_behind
+    fn rank(&self, position: usize) -> (bool, Instant) {
+        self.nodes[self.heap[position] as usize].rank()
     }
 
     fn swap(&mut self, one: usize, other: usize) {
@@ -157,6 +219,30 @@ mod tests {
             assert_eq!(slowest.len(), plain.iter().flatten().count());
             assert_eq!(slowest.get(index), plain[index as usize]);
         }
+    }
+
+    #[test]
+    fn who_has_just_begun_comes_after_all_others() {
+        let start = Instant::now();
+        let mut slowest = Slowest::default();
+        slowest.begin(1, begun(start), start);
+        slowest.set(2, start + MOST_AHEAD);
+        assert_eq!(slowest.first(), Some((2, start + MOST_AHEAD)));
+        // What it sends does not shorten its grace.
+        slowest.set(1, begun(start));
+        slowest.end_grace(start + GRACE / 2);
+        assert_eq!(slowest.first().map(|(index, _)| index), Some(2));
+        // Who begins again, or was removed meanwhile, has nothing left of the first.
+        slowest.begin(3, begun(start), start);
+        slowest.remove(3);
+        slowest.begin(3, begun(start), start + GRACE);
+        slowest.end_grace(start + GRACE);
+        assert_eq!(slowest.first(), Some((1, begun(start))));
+        slowest.remove(1);
+        assert_eq!(slowest.first().map(|(index, _)| index), Some(2));
+        slowest.end_grace(start + GRACE * 2);
+        assert_eq!(slowest.first(), Some((3, begun(start))));
+        assert!(slowest.young.is_empty());
     }
 
     #[test]

@@ -8,17 +8,17 @@ const LASTS: u64 = 10_000;
 
 /// See the module. Times are milliseconds since the engine started.
 #[derive(Default)]
-pub(super) struct Siege {
+pub(in crate::server::pool) struct Siege {
     until: AtomicU64,
 }
 
 impl Siege {
     /// At the connection limit, many connections have been in mid-transfer for too long.
-    pub(super) fn notice(&self, now: u64) {
+    pub(in crate::server::pool) fn notice(&self, now: u64) {
         self.until.fetch_max(now + LASTS, Ordering::Relaxed);
     }
 
-    pub(super) fn lasts(&self, now: u64) -> bool {
+    pub(in crate::server::pool) fn lasts(&self, now: u64) -> bool {
         now < self.until.load(Ordering::Relaxed)
     }
 }

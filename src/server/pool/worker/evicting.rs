@@ -1,15 +1,16 @@
-//! Which connection to evict when there is no room for connections, descriptors or bytes.
+//! Evicts connections of this worker when there is no room for connections, descriptors or bytes, as the policy in
+//! `pool/eviction` has it.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Worker;
-use super::paces::SMALL;
 use crate::base::address::Counted;
 use crate::server::pool::deadlines::Wait;
-use crate::server::pool::mailbox::{Mailbox, Message, Spare, Token, Victim, milliseconds};
+use crate::server::pool::eviction::choice::{Spare, Victim};
+use crate::server::pool::eviction::paces::SMALL;
+use crate::server::pool::mailbox::{Mailbox, Message, Token, milliseconds};
 use crate::server::pool::shared::LARGE;
-use crate::server::pool::slowest::{self};
 
 /// Connections examined in one search for those of an address.
 const LOOKED_AT: usize = 64;
@@ -49,17 +50,11 @@ impl Worker {
         let Some(connection) = &mut self.places[index as usize].connection else {
             return;
         };
-        let now = Instant::now();
         let bytes = connection.take_moved();
-        let before = match self.paces.all.get(index) {
-            Some(before) if !begins => before,
-            _ => slowest::begun(now),
-        };
-        let falls_behind = slowest::moved(before, bytes, now);
-        let keeps = connection.counted();
-        self.paces.set(index, falls_behind, keeps);
-        if keeps >= SMALL {
-            self.keep_ceiling(keeps > LARGE);
+        let holds = connection.counted();
+        self.paces.moved(index, bytes, holds, begins);
+        if holds >= SMALL {
+            self.keep_ceiling(holds > LARGE);
         }
     }
 
@@ -130,7 +125,8 @@ impl Worker {
     fn victim(&mut self) -> Option<u32> {
         let now = milliseconds(self.started.elapsed());
         let besieged = self.shared.siege.lasts(now);
-        let spare = self.mailbox().with_newcomers(self.spare());
+        let connections = self.mailbox().connections.load(Ordering::Relaxed);
+        let spare = self.spare().with_newcomers(connections);
         let (rank, victim) = spare.choose(now, besieged)?;
         if victim == Victim::Slow && spare.are_many_slow() {
             self.shared.siege.notice(now);
@@ -168,7 +164,7 @@ impl Worker {
             if self.address(index) != Some(crowd) {
                 return None;
             }
-            match (self.paces.all.get(index), self.deadlines.get(index)) {
+            match (self.paces.all.compared(index), self.deadlines.get(index)) {
                 (Some(behind), _) => Some(((if behind <= now { 0 } else { 2 }, behind), index)),
                 (None, Some(Wait::Idle)) if idle_too => {
                     Some(((1, self.deadlines.since(index)?), index))
@@ -182,19 +178,21 @@ impl Worker {
     }
 
     /// Reports an eviction as done: the listener may rely on the published values again.
-    pub(super) fn made_room(&self) {
+    pub(super) fn made_room(&mut self) {
         self.publish_spare();
         self.mailbox().to_make_room.fetch_sub(1, Ordering::Release);
     }
 
-    pub(super) fn publish_spare(&self) {
+    pub(super) fn publish_spare(&mut self) {
         let large = self.paces.large.first();
         let large = large.map_or(0, |(_, behind)| self.time(behind));
         self.mailbox().large.store(large, Ordering::Release);
-        self.mailbox().publish_spare(self.spare());
+        let spare = self.spare();
+        self.mailbox().spare.publish(spare);
     }
 
-    fn spare(&self) -> Spare {
+    fn spare(&mut self) -> Spare {
+        self.paces.all.end_grace(Instant::now());
         let time = |at: Instant| self.time(at);
         let slow = self.paces.all.first();
         let idle = self.deadlines.oldest(Wait::Idle);
