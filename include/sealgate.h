@@ -1419,6 +1419,20 @@ sealgate_status sealgate_server_address(const struct sealgate_server *server,
                                         struct sealgate_buffer *out);
 
 /**
+ * The metrics of the server, its gate and the process in the Prometheus text format 0.0.4, as GET /metrics returns them
+ * at the address of the setting "metrics_listen". This needs no such address.
+ *
+ * `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
+ *
+ * # Safety
+ * `server` is NULL or live; `out` is NULL or writable.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_metrics(const struct sealgate_server *server,
+                                        struct sealgate_buffer *out);
+
+/**
  * Stops the server: it accepts no new requests, and running ones have `drain_ms` milliseconds to finish. It returns when
  * all have finished or the time is up, at most about a second later. It may be called more than once, and before the
  * start.

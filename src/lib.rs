@@ -65,6 +65,8 @@ pub mod limiter;
 #[forbid(unsafe_code)]
 pub mod logging;
 #[forbid(unsafe_code)]
+mod metrics;
+#[forbid(unsafe_code)]
 pub mod server;
 #[forbid(unsafe_code)]
 mod signing;
@@ -93,6 +95,7 @@ pub use gate::{Gate, Refreshed, Tokens, audit};
 pub use keys::{KeyOrigin, RING_FILE};
 pub use limiter::Admission;
 pub use logging::mask::{DEFAULT_VISIBLE_CHARS, mask};
+pub use metrics::MetricsFormat;
 pub use signing::TokenAlgorithm;
 pub use store::STORE_FILE;
 pub use tokens::{Claims, Grant};

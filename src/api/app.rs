@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::caller::Caller;
 use super::host::{Host, HostRoute};
+use super::observed::Observed;
 use super::problem::Problem;
 use super::request::{Method, Request, path_of};
 use super::response::Response;
-use super::route::{AppInner, Cost, RequestLog};
+use super::route::{AppInner, Cost, RequestLog, Route};
 use super::router;
 use super::routes::ROUTES;
 use super::secure_data::{self, SecureData};
@@ -20,6 +21,7 @@ use super::settings::{AccessLog, Settings};
 use crate::base::fork;
 use crate::limiter::Limiter;
 use crate::logging::mask::MaskedForLog;
+use crate::metrics::Page;
 use crate::{Error, Gate};
 
 /// The API over a gate. Cheap to clone; `Send` and `Sync`.
@@ -82,6 +84,20 @@ impl App {
     /// but cannot be read or trusted.
     pub fn with_host(gate: Gate, settings: &Settings, host: Host) -> Result<Self, Error> {
         gate.check_store()?;
+        App::with_table(gate, settings, host, ROUTES)
+    }
+
+    /// An API on the same gate with the host's routes and no others.
+    pub(crate) fn with_host_alone(&self, host: Host) -> Result<Self, Error> {
+        App::with_table(self.gate().clone(), &self.inner.settings, host, &[])
+    }
+
+    fn with_table(
+        gate: Gate,
+        settings: &Settings,
+        host: Host,
+        routes: &'static [Route],
+    ) -> Result<Self, Error> {
         let limiter = |times: u32| match settings.login_max_requests.saturating_mul(times) {
             0 => Ok(None),
             limit => Limiter::new(limit, settings.login_window, settings.limiter_memory).map(Some),
@@ -93,8 +109,12 @@ impl App {
                 settings: settings.clone(),
                 login_limiter: limiter(1)?,
                 site_limiter: limiter(SITE)?,
+                observed: Observed::new(
+                    (routes.iter().map(|route| route.path))
+                        .chain(host.routes.iter().map(|route| &*route.path)),
+                ),
                 host,
-                routes: ROUTES,
+                routes,
             }),
         })
     }
@@ -117,6 +137,7 @@ impl App {
     /// The response to HEAD carries the body that GET would return; the engine must not send it.
     pub fn handle(&self, request: &Request<'_>) -> Response {
         let _section = fork::section();
+        let _active = self.inner.observed.begin();
         let started = Instant::now();
         match self.judge(request, Some(request.body.len()), started) {
             Ok((passed, seen)) => self.answer(request, &passed, seen, started),
@@ -144,6 +165,7 @@ impl App {
     /// Answers an admitted request once its body is complete.
     pub(crate) fn complete(&self, request: &Request<'_>, admitted: Admitted) -> Response {
         let _section = fork::section();
+        let _active = self.inner.observed.begin();
         let now = Instant::now();
         // The time spent receiving the body does not count.
         let started = now.checked_sub(admitted.spent).unwrap_or(now);
@@ -205,6 +227,12 @@ impl App {
         }
     }
 
+    /// Adds the metrics of requests, logins and the gate.
+    pub(crate) fn collect(&self, page: &mut Page) {
+        self.inner.observed.collect(page);
+        self.inner.gate.collect(page);
+    }
+
     /// Whether this address belongs to a trusted proxy, which serves many clients.
     pub(crate) fn trusts_proxy(&self, address: &IpAddr) -> bool {
         Caller::Address(address.to_canonical()).is_trusted(&self.inner.settings)
@@ -237,6 +265,10 @@ impl App {
         started: Instant,
         mut response: Response,
     ) -> Response {
+        let took = started.elapsed();
+        let route = seen.route.as_deref();
+        let status = response.status().0;
+        (self.inner.observed).answered(request, route, status, took);
         let id = &seen.id;
         response.set("X-Request-Id", id.as_str().to_owned());
         response.set("X-Content-Type-Options", "nosniff");
@@ -268,7 +300,7 @@ impl App {
                         method = request.method_for_log(),
                         path:% = path,
                         status = response.status().0,
-                        us = started.elapsed().as_micros() as u64;
+                        us = took.as_micros() as u64;
                         "request"
                     )
                 };

@@ -1,12 +1,13 @@
 //! The HTTP API without sockets: a [`Request`] in, a [`Response`] out. Engines and tests call [`App::handle`].
 //!
 //! `app` ties it together. `router` finds the route and enforces its checks (token, scope, limit), `route` defines a route
-//! and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors, and
-//! `caller` the client's address. Reading and writing bytes is left to the engines.
+//! and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors,
+//! `caller` the client's address, and `observed` counts requests for the metrics. Reading and writing bytes is left to the engines.
 
 mod app;
 mod caller;
 mod host;
+mod observed;
 mod peer;
 mod problem;
 mod request;

@@ -11,6 +11,7 @@ pub struct Peer {
     /// Its address; `None` on a Unix socket.
     pub address: Option<IpAddr>,
     socket: Socket,
+    secure: bool,
     /// Looked up on first use. The owner of a connection does not change.
     owner: OnceLock<Owner>,
 }
@@ -47,8 +48,23 @@ impl Peer {
         Peer {
             address,
             socket,
+            secure: false,
             owner: OnceLock::new(),
         }
+    }
+
+    /// The same over TLS.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn over_tls(self) -> Self {
+        Peer {
+            secure: true,
+            ..self
+        }
+    }
+
+    /// Whether the connection is encrypted by TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// Whether the listening socket is reachable from this machine only.

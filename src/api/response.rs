@@ -142,7 +142,7 @@ impl Response {
     }
 
     /// Forbids caches to store this response: it holds a token or a plaintext.
-    pub(super) fn no_store(mut self) -> Self {
+    pub(crate) fn no_store(mut self) -> Self {
         self.set("Cache-Control", "no-store");
         self
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::caller::Caller;
 use super::host::Host;
+use super::observed::Observed;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::request_id::RequestId;
@@ -26,6 +27,7 @@ pub(super) struct AppInner {
     pub(super) site_limiter: Option<Limiter>,
     pub(super) host: Host,
     pub(super) routes: &'static [Route],
+    pub(super) observed: Observed,
 }
 
 /// What the access log records in addition to the request itself.

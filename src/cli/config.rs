@@ -166,7 +166,7 @@ fn faults_outside(report: &Report) -> Vec<String> {
     // If only one of the two is set, that is reported already.
     let tls_is_whole = server.tls_cert.is_some() == server.tls_key.is_some();
     let tls = ["tls_cert", "tls_key", "tls_client_ca"];
-    if right(&["listen", "trusted_proxies"]) && right(&tls) && tls_is_whole {
+    if right(&["listen", "metrics_listen", "trusted_proxies"]) && right(&tls) && tls_is_whole {
         faults.extend(Server::check(server).err().map(|error| error.to_string()));
     }
     for listen in &settings.server.listen {

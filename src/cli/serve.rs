@@ -121,6 +121,9 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
         lines.push(format!("  listening on {address} ({})", server.engine()));
         log::info!("listening on {address}");
     }
+    if let Some(address) = server.metrics_address() {
+        lines.push(format!("  metrics on {address}/metrics"));
+    }
     for origin in gate.key_origins() {
         lines.push(format!("  {origin}"));
     }

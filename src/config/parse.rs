@@ -114,6 +114,14 @@ pub(super) fn proxies(value: &[u8]) -> Result<(Vec<IpNet>, bool), Wanted> {
     Ok((ranges, unix))
 }
 
+/// A single address.
+pub(super) fn one_listen(value: &[u8]) -> Result<Listen, Wanted> {
+    match <[Listen; 1]>::try_from(listen(value)?) {
+        Ok([address]) => Ok(address),
+        Err(_) => Err("must be one address, such as 127.0.0.1:9464.".to_owned()),
+    }
+}
+
 pub(super) fn listen(value: &[u8]) -> Result<Vec<Listen>, Wanted> {
     let wanted =
         || "must be HOST:PORT, [IPV6]:PORT or unix:/PATH, such as 127.0.0.1:5000.".to_owned();

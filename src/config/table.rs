@@ -137,6 +137,14 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "metrics_listen",
+        env: "SEALGATE_METRICS_LISTEN",
+        value_name: "ADDRESS",
+        help: "Where to serve the metrics (GET /metrics) for Prometheus, such as 127.0.0.1:9464. Other machines need a token with the scope metrics, or a client certificate if these are required.",
+        apply: |s, v| parse::one_listen(v).map(|listen| s.server.metrics_listen = Some(listen)),
+        ..PLAIN
+    },
+    Setting {
         name: "socket_mode",
         env: "SEALGATE_SOCKET_MODE",
         default: "600",

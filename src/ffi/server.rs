@@ -12,6 +12,7 @@ use super::config::{SealgateConfig, settings_of};
 use super::gate::SealgateGate;
 use super::input::{handle, output};
 use super::{Failure, SealgateStatus, boundary, boundary_of, free_handle};
+use crate::MetricsFormat;
 use crate::api::{App, Host};
 use crate::base::sync::lock;
 use crate::server::Server;
@@ -197,6 +198,32 @@ pub unsafe extern "C" fn sealgate_server_address(
             if let Some(address) = server.addresses().get(number) {
                 *out = SealgateBuffer::new(address.to_string().into_bytes(), false);
             }
+            Ok(())
+        })
+    }
+}
+
+/// The metrics of the server, its gate and the process in the Prometheus text format 0.0.4, as GET /metrics returns them
+/// at the address of the setting "metrics_listen". This needs no such address.
+///
+/// `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
+/// Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
+///
+/// # Safety
+/// `server` is NULL or live; `out` is NULL or writable.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_server_metrics(
+    server: *const SealgateServer,
+    out: *mut SealgateBuffer,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for both.
+    unsafe {
+        let out = output(out, SealgateBuffer::EMPTY, "out");
+        guarded(server, |server| {
+            let (out, server) = (out?, server.started()?);
+            let text = server.metrics(MetricsFormat::Prometheus);
+            *out = SealgateBuffer::new(text.into_bytes(), false);
             Ok(())
         })
     }

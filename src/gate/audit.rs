@@ -2,6 +2,7 @@
 //! every line of the log; a keyed pseudonym beside them joins the events of one user without naming that user.
 //! The gate records each event, once; a door only says who asks.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::Error;
@@ -9,6 +10,7 @@ use crate::base::encoding::encode_hex;
 use crate::base::hkdf::hkdf_sha256;
 use crate::keys::{self, KeyRing};
 use crate::logging::mask::MaskedForLog;
+use crate::metrics::Codes;
 use crate::signing::TokenKey;
 use zeroize::Zeroizing;
 
@@ -21,6 +23,8 @@ const KEY_INFO: &[u8] = b"sealgate/audit-pseudonym/v1";
 pub struct Pseudonyms {
     /// `None` if there is no token key to derive it from.
     key: Option<Zeroizing<[u8; 32]>>,
+    /// How often each event had each result.
+    counts: Codes,
 }
 
 macro_rules! events {
@@ -110,7 +114,7 @@ impl Pseudonyms {
     pub(crate) fn from_ring(ring: &KeyRing) -> Result<Self, Error> {
         match ring.token_keys().next() {
             Some(oldest) => Pseudonyms::under(oldest),
-            None => Ok(Pseudonyms { key: None }),
+            None => Ok(Pseudonyms::default()),
         }
     }
 
@@ -127,7 +131,10 @@ impl Pseudonyms {
     fn under(token_key: &TokenKey) -> Result<Self, Error> {
         let mut key = Zeroizing::new([0; 32]);
         hkdf_sha256(&token_key.bytes(), KEY_INFO, &mut *key)?;
-        Ok(Pseudonyms { key: Some(key) })
+        Ok(Pseudonyms {
+            key: Some(key),
+            counts: Codes::default(),
+        })
     }
 
     /// 16 hexadecimal digits; `-` if there is no key.
@@ -141,14 +148,20 @@ impl Pseudonyms {
         }
     }
 
-    /// Records an event if the audit log is enabled. `user`: whom it concerns, if known.
+    /// How often each event had each result.
+    pub(super) fn counts(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+        self.counts.all()
+    }
+
+    /// Counts an event, and records it if the audit log is enabled. `user`: whom it concerns, if known.
     pub(crate) fn record(
         &self,
         event: AuditEvent,
-        result: &str,
+        result: &'static str,
         user: Option<&str>,
         asker: Asker<'_>,
     ) {
+        self.counts.add(event.name(), result);
         if !log::log_enabled!(target: AUDIT, log::Level::Info) {
             return;
         }

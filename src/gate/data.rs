@@ -26,7 +26,9 @@ impl Gate {
                         .into(),
                 ));
             }
-            return Ok(encode_base64(&cbc.encrypt(data)?));
+            let encrypted = cbc.encrypt(data)?;
+            self.inner.counts.sealed();
+            return Ok(encode_base64(&encrypted));
         }
         Ok(encode_base64(&self.seal(data, context)?))
     }
@@ -53,6 +55,7 @@ impl Gate {
         let ring = self.inner.keys.current();
         let sealed = seal(ring.newest_data_key())?;
         ring.count_sealed();
+        self.inner.counts.sealed();
         Ok(sealed)
     }
 
@@ -96,7 +99,8 @@ impl Gate {
             let Some(place) = out.get_mut(..size) else {
                 return Ok(Err(size));
             };
-            return key.open_into(context, sealed, place).map(|()| Ok(size));
+            let opened = key.open_into(context, sealed, place);
+            return self.inner.counts.opened(opened).map(|()| Ok(size));
         }
         let opened = self.open(sealed, context)?;
         let Some(place) = out.get_mut(..opened.len()) else {
@@ -111,6 +115,10 @@ impl Gate {
     /// # Errors
     /// [`Error::Decrypt`], one error for every cause.
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Secret, Error> {
+        self.inner.counts.opened(self.open_any(sealed, context))
+    }
+
+    fn open_any(&self, sealed: &[u8], context: &[u8]) -> Result<Secret, Error> {
         let ring = self.ring_for(sealed);
         if let Some(key) = key_of(&ring, sealed)? {
             return key.open(context, sealed);

@@ -322,21 +322,17 @@ impl Gate {
         session: &str,
         issued_at: u64,
     ) -> Result<Pair, Error> {
-        let Inner { tokens, keys, .. } = &*self.inner;
         let make = |used_for, scope, ttl| {
-            tokens.issue(
-                &keys.current(),
-                &TokenSpec {
-                    grant: &Grant {
-                        subject,
-                        scope,
-                        ttl,
-                    },
-                    used_for,
-                    session: Some(session),
-                    issued_at,
+            self.sign(&TokenSpec {
+                grant: &Grant {
+                    subject,
+                    scope,
+                    ttl,
                 },
-            )
+                used_for,
+                session: Some(session),
+                issued_at,
+            })
         };
         let refresh_ttl = self.inner.refresh_ttl;
         Ok(Pair {

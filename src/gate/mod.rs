@@ -1,13 +1,16 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
 //! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`,
-//! changes of keys in `key_admin`, the audit trail in `audit`.
+//! changes of keys in `key_admin`, the audit trail in `audit`, the metrics in
+//! `metrics` and `counts`.
 
 mod accounts;
 pub mod audit;
+mod counts;
 mod data;
 mod key_admin;
 mod login;
+mod metrics;
 mod revocation;
 mod settings;
 
@@ -21,11 +24,12 @@ use crate::gate::audit::{Asker, AuditEvent, Pseudonyms};
 use crate::keys::{KeyOrigin, KeyRing, Keys};
 use crate::limiter::{Admission, Limiter};
 use crate::store::Ledger;
-use crate::tokens::{Claims, Grant, TokenRules, TokenSpec, TokenUse};
+use crate::tokens::{Claims, Grant, Made, TokenRules, TokenSpec, TokenUse};
 use crate::users::Users;
 use crate::{Error, TokenError};
 
 pub use accounts::Accounts;
+use counts::Counts;
 pub(crate) use data::Sources;
 pub use key_admin::KeyAdmin;
 pub use login::{Refreshed, Tokens};
@@ -50,6 +54,7 @@ struct Inner {
     token_key_lead: Duration,
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
+    counts: Counts,
 }
 
 /// Why a token does not permit a request.
@@ -85,6 +90,7 @@ impl Gate {
                 refresh_ttl: settings.tokens.refresh_ttl,
                 token_key_lead: settings.keys.rotation.token_key_lead,
                 limiter,
+                counts: Counts::default(),
             }),
         };
         if !added.is_empty() {
@@ -119,22 +125,20 @@ impl Gate {
     }
 
     fn issue(&self, grant: &Grant<'_>) -> Result<String, Error> {
-        let Inner {
-            keys,
-            tokens,
-            ledger,
-            ..
-        } = &*self.inner;
-        let made = tokens.issue(
-            &keys.current(),
-            &TokenSpec {
-                grant,
-                used_for: TokenUse::Access,
-                session: None,
-                issued_at: ledger.issue_time(grant.subject)?,
-            },
-        )?;
+        let made = self.sign(&TokenSpec {
+            grant,
+            used_for: TokenUse::Access,
+            session: None,
+            issued_at: self.inner.ledger.issue_time(grant.subject)?,
+        })?;
         Ok(made.token)
+    }
+
+    fn sign(&self, spec: &TokenSpec<'_>) -> Result<Made, Error> {
+        let Inner { keys, tokens, .. } = &*self.inner;
+        let made = tokens.issue(&keys.current(), spec)?;
+        self.inner.counts.issued();
+        Ok(made)
     }
 
     /// Verifies a token and returns its claims. Accepts our tokens and, if `JWT_SECRET_KEY` is set, those in the original's
@@ -144,6 +148,7 @@ impl Gate {
     /// A separate error for each cause: malformed, foreign, expired, not yet valid and so on.
     pub fn verify_token(&self, token: &str) -> Result<Claims, TokenError> {
         if token.is_empty() {
+            self.inner.counts.token(Some(TokenError::Missing));
             return Err(TokenError::Missing);
         }
         let Inner { tokens, ledger, .. } = &*self.inner;
@@ -197,11 +202,13 @@ impl Gate {
     ) -> Result<Claims, TokenError> {
         let keys = &self.inner.keys;
         let ring = keys.current();
-        match check(&ring) {
+        let checked = match check(&ring) {
             // Another process may have just created the key.
             Err(TokenError::Invalid) if keys.has_newer_than(&ring) => check(&keys.current()),
             checked => checked,
-        }
+        };
+        self.inner.counts.token(checked.as_ref().err().copied());
+        checked
     }
 
     /// The public keys that verify tokens, each a JSON Web Key (RFC 7517), oldest first. Only accepted keys are included, and
@@ -284,7 +291,9 @@ impl Gate {
     /// Counts a request of `username` and returns whether it is admitted. `None` if the limit is switched off.
     pub fn enforce_rate_limit(&self, username: &str) -> Option<Admission> {
         let limiter = self.inner.limiter.as_ref()?;
-        Some(limiter.admit(username.as_bytes()))
+        let admission = limiter.admit(username.as_bytes());
+        self.inner.counts.limiter(admission.allowed);
+        Some(admission)
     }
 
     /// The keys and where they come from, without their secrets; oldest first.

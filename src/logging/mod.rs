@@ -164,6 +164,12 @@ pub fn trouble() -> Option<String> {
     (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
+/// For the log and the audit trail: its setting, and how many lines could not be written so far.
+pub(crate) fn lost() -> impl Iterator<Item = (&'static str, u64)> {
+    let sinks = SINKS.get().map_or(&[][..], Vec::as_slice);
+    sinks.iter().map(|sink| sink.lost_in_all())
+}
+
 fn flush(sinks: &[Arc<Sink>], limit: Duration) {
     let deadline = Instant::now() + limit;
     // Signal all of them before waiting for any.

@@ -50,6 +50,8 @@ struct State {
     written: u64,
     /// Lines dropped for lack of room since the last report.
     lost: u64,
+    /// The same since the start.
+    lost_in_all: u64,
     /// `taken` at the time of the last report: a flush waits for that line too.
     noted: u64,
     /// Write at once: a warning, an error or a flushing thread is waiting.
@@ -111,11 +113,17 @@ impl Sink {
         }
     }
 
+    /// The log's name, and how many lines were lost since the start.
+    pub(super) fn lost_in_all(&self) -> (&'static str, u64) {
+        (self.name, lock(&self.state).lost_in_all)
+    }
+
     /// Queues a line, or counts it as lost if there is no room.
     pub(super) fn append(&self, line: &[u8], urgent: bool) {
         let mut state = lock(&self.state);
         if state.held + line.len() > BOUND {
             state.lost += 1;
+            state.lost_in_all += 1;
             return;
         }
         let began_chunk = state.push(line);

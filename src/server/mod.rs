@@ -1,15 +1,18 @@
 //! Sockets: where the API meets the network. An engine turns bytes into requests and writes responses; it knows no
 //! routes.
 //!
-//! `pool` is the Linux engine, `tiny_http` the portable one. Both use `http1` for HTTP framing; `tls` does TLS.
-//! `listen` binds addresses, `socket` is a non-blocking socket, and `housekeeping` does background work. The library
+//! `pool` is the Linux engine, `tiny_http` the portable one, and `engine` chooses. Both use `http1` for HTTP framing; `tls` does TLS.
+//! `listen` binds addresses, `metrics` serves the
+//! metrics on an address of its own, `socket` is a non-blocking socket, and `housekeeping` does background work. The library
 //! never touches the process's signal handlers: the host calls [`Server::stop`].
 
 #[cfg(target_os = "linux")]
 mod buffer;
+mod engine;
 mod housekeeping;
 mod http1;
 mod listen;
+mod metrics;
 #[cfg(target_os = "linux")]
 mod pool;
 mod settings;
@@ -24,12 +27,15 @@ use std::time::Duration;
 use crate::api::App;
 use crate::base::fork;
 use crate::base::socket_owner;
-use crate::{Error, Gate};
+use crate::{Error, Gate, MetricsFormat};
 
+use engine::{Engine, Plan};
 use housekeeping::Housekeeping;
 pub use listen::Address;
 #[cfg(target_os = "linux")]
 pub(crate) use listen::SocketId;
+pub use metrics::METRICS_SCOPE;
+use metrics::{Endpoint, Source};
 pub use settings::{EngineChoice, Listen, Settings};
 
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
@@ -43,16 +49,12 @@ pub(crate) use tls::hellos;
 pub struct Server {
     engine: Engine,
     addresses: Vec<Address>,
+    source: Source,
+    metrics: Option<(Engine, Address)>,
     #[cfg(target_os = "linux")]
     listening: Vec<SocketId>,
     housekeeping: Option<Housekeeping>,
     gate: Gate,
-}
-
-enum Engine {
-    #[cfg(target_os = "linux")]
-    Pool(pool::Engine),
-    TinyHttp(tiny_http::Engine),
 }
 
 impl Server {
@@ -71,15 +73,27 @@ impl Server {
             .iter()
             .map(|socket| socket.address.clone())
             .collect();
+        let endpoint = Endpoint::bind(settings)?;
         let gate = app.gate().clone();
         #[cfg(target_os = "linux")]
         let listening = sockets
             .iter()
             .filter_map(|socket| SocketId::of(&socket.listener))
             .collect();
+        let engine = plan.start(app.clone(), sockets, settings)?;
+        let source = Source::of(app, &engine);
+        let metrics = match endpoint {
+            Some(endpoint) => {
+                let address = endpoint.address();
+                Some((endpoint.start(source.clone())?, address))
+            }
+            None => None,
+        };
         Ok(Server {
-            engine: plan.start(app, sockets, settings)?,
+            engine,
             addresses,
+            source,
+            metrics,
             #[cfg(target_os = "linux")]
             listening,
             housekeeping: Housekeeping::start(&gate)?,
@@ -93,12 +107,24 @@ impl Server {
     /// [`Error::Setting`] if an address must not be used with this engine, the engine is not available, or a TLS file
     /// cannot be used.
     pub fn check(settings: &Settings) -> Result<(), Error> {
+        Endpoint::check(settings)?;
         Plan::of(settings).map(drop)
     }
 
     /// The addresses served, with the actual port where port 0 was configured.
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    /// The address that serves the metrics, if the settings want one, with the actual port.
+    pub fn metrics_address(&self) -> Option<&Address> {
+        self.metrics.as_ref().map(|(_, address)| address)
+    }
+
+    /// The metrics of this server, its gate and the process, as `GET /metrics` returns them. Callable from any thread, also
+    /// after a stop.
+    pub fn metrics(&self, format: MetricsFormat) -> String {
+        self.source.text(format)
     }
 
     /// The port of the first TCP address.
@@ -124,11 +150,7 @@ impl Server {
 
     /// The engine's name.
     pub fn engine(&self) -> &'static str {
-        match self.engine {
-            #[cfg(target_os = "linux")]
-            Engine::Pool(_) => "pool",
-            Engine::TinyHttp(_) => "tiny-http",
-        }
+        self.engine.name()
     }
 
     /// Stops the server: it accepts no new requests and gives running ones `grace` to finish. May be called more than
@@ -140,11 +162,11 @@ impl Server {
         if let Some(housekeeping) = &self.housekeeping {
             housekeeping.stop();
         }
-        let stopped = fork::outside(|| match &self.engine {
-            #[cfg(target_os = "linux")]
-            Engine::Pool(engine) => engine.stop(grace),
-            Engine::TinyHttp(engine) => engine.stop(grace),
-        });
+        let stopped = fork::outside(|| self.engine.stop(grace));
+        // Last, so that the end can be watched.
+        if let Some((engine, _)) = &self.metrics {
+            let _ = fork::outside(|| engine.stop(Duration::ZERO));
+        }
         // The process may end without having dropped the gate.
         self.gate.write_key_usage();
         stopped
@@ -155,62 +177,6 @@ impl Server {
     /// # Errors
     /// Why it failed.
     pub fn wait(&self) -> Result<(), Error> {
-        match &self.engine {
-            #[cfg(target_os = "linux")]
-            Engine::Pool(engine) => engine.wait(),
-            Engine::TinyHttp(engine) => engine.wait(),
-        }
-    }
-}
-
-/// The engine to use, after every check that needs no bound address.
-enum Plan {
-    #[cfg(target_os = "linux")]
-    Pool(Option<tls::TlsAcceptor>),
-    TinyHttp,
-}
-
-impl Plan {
-    fn of(settings: &Settings) -> Result<Self, Error> {
-        #[cfg(target_os = "linux")]
-        if settings.engine != EngineChoice::TinyHttp {
-            return tls::TlsAcceptor::new(settings).map(Plan::Pool);
-        }
-        if settings.engine == EngineChoice::Pool {
-            return Err(Error::Setting(
-                "The engine pool needs Linux. Use tiny-http.".to_owned(),
-            ));
-        }
-        if settings.tls_cert.is_some() {
-            return Err(Error::Setting(
-                "The engine tiny-http does not support TLS. Put a TLS proxy in front of it and unset SEALGATE_TLS_CERT."
-                    .to_owned(),
-            ));
-        }
-        tiny_http::check_exposure(settings)?;
-        Ok(Plan::TinyHttp)
-    }
-
-    fn speaks_tls(&self) -> bool {
-        match self {
-            #[cfg(target_os = "linux")]
-            Plan::Pool(tls) => tls.is_some(),
-            Plan::TinyHttp => false,
-        }
-    }
-
-    fn start(
-        self,
-        app: App,
-        sockets: Vec<listen::Socket>,
-        settings: &Settings,
-    ) -> Result<Engine, Error> {
-        match self {
-            #[cfg(target_os = "linux")]
-            Plan::Pool(tls) => pool::Engine::start(app, sockets, tls, settings).map(Engine::Pool),
-            Plan::TinyHttp => {
-                tiny_http::Engine::start(app, sockets, settings).map(Engine::TinyHttp)
-            }
-        }
+        self.engine.wait()
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Settings {
     /// `SEALGATE_LISTEN`.
     pub listen: Vec<Listen>,
+    /// `SEALGATE_METRICS_LISTEN`: where the metrics are served, if anywhere.
+    pub metrics_listen: Option<Listen>,
     /// `SEALGATE_ENGINE`.
     pub engine: EngineChoice,
     /// `SEALGATE_WORKERS`; zero: the engine chooses.
@@ -58,6 +60,7 @@ impl Default for Settings {
         let seconds = Duration::from_secs;
         Settings {
             listen: vec![Listen::Tcp(([127, 0, 0, 1], 5000).into())],
+            metrics_listen: None,
             engine: EngineChoice::Auto,
             workers: 0,
             blocking_workers: 16,

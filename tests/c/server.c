@@ -215,6 +215,11 @@ int main(void)
     sealgate_buffer_free(&address);
     OK(sealgate_server_address(server, 1, &address));
     CHECK(address.size == 0);
+    OK(sealgate_server_metrics(server, &address));
+    CHECK(strstr(address.data, "\nsealgate_connections_max ") != NULL);
+    sealgate_buffer_free(&address);
+    IS(NULL_POINTER, sealgate_server_metrics(server, NULL));
+    IS(NULL_POINTER, sealgate_server_metrics(NULL, &address));
 
     CHECK(get(port, "/orders/7?x=y", NULL, answer, sizeof answer) == 201);
     CHECK(strstr(answer, "GET /orders/7 ?x=y id=7 host=localhost peer=127.0.0.1 body= user=-\n") != NULL);

@@ -8,5 +8,6 @@ mod common;
 mod doors;
 mod host;
 mod limits;
+mod metrics;
 mod server;
 mod sockets;

@@ -271,6 +271,20 @@ def test_a_request_ends_with_its_call(server):
             read()
 
 
+def test_metrics(server):
+    with pytest.raises(sealgate.WrongStateError):
+        server.metrics()
+
+    @server.route("GET", "/things/{id}")
+    def thing(request):
+        return "thing"
+
+    running = started(server)
+    assert running.request("GET", "/things/7").status == 200
+    line = 'http_server_request_duration_seconds_count{http_request_method="GET",http_route="/things/{id}",'
+    assert any(found.startswith(line) and found.endswith(" 1") for found in server.metrics().splitlines())
+
+
 def test_routes_run_side_by_side(server):
     together = threading.Barrier(4)
 

@@ -110,6 +110,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sealgate_server_start": (_STATUS, (_HANDLE,)),
     "sealgate_server_port": (_STATUS, (_HANDLE, POINTER(c_uint16))),
     "sealgate_server_address": (_STATUS, (_HANDLE, c_size_t, _BUFFER)),
+    "sealgate_server_metrics": (_STATUS, (_HANDLE, _BUFFER)),
     "sealgate_server_stop": (_STATUS, (_HANDLE, c_uint32)),
     "sealgate_server_free": (_STATUS, (_HANDLE,)),
     # Arguments of callbacks

@@ -223,6 +223,14 @@ class Server:
         """The first address."""
         return self.addresses[0]
 
+    def metrics(self) -> str:
+        """The metrics of the running server, its gate and the process in the Prometheus text format, as ``GET /metrics``
+        returns them at the address of the setting ``metrics_listen``. This needs no such address.
+        """
+        handle = opened(self._handle, "server")
+        place = take_buffer()
+        return bytes_of(LIBRARY.sealgate_server_metrics(handle, place[1]), place).decode()
+
     def serve_forever(self, drain: float = 10.0) -> None:
         """Starts the server unless it is running, and serves until :meth:`shutdown` is called or Ctrl-C is pressed; then
         stops it and returns. Running requests have ``drain`` seconds to finish; a second Ctrl-C ends them at once.

@@ -49,6 +49,12 @@ impl Pools {
         pool.submit(job, worker, token)
     }
 
+    /// How many jobs wait for a thread.
+    pub(super) fn waiting(&self) -> usize {
+        let waiting = |pool: &Pool| lock(&pool.queue).jobs.len();
+        waiting(&self.slow) + waiting(&self.hashing)
+    }
+
     /// Ends the threads once the queues are empty.
     pub(super) fn close(&self) {
         self.slow.close();

@@ -143,6 +143,8 @@ impl Listener {
 
     fn set_max(&mut self, connections: usize) {
         self.max_connections = connections;
+        let shown = &self.shared.max_connections;
+        shown.store(connections, Ordering::Relaxed);
         self.shared.addresses.fit(connections);
     }
 
@@ -212,7 +214,7 @@ impl Listener {
             // Responses are written in one piece: delaying them to coalesce writes would only add latency.
             let _ = sockopt::set_tcp_nodelay(&socket, true);
         }
-        let who = match (peer, self.sockets[number].address.tcp()) {
+        let mut who = match (peer, self.sockets[number].address.tcp()) {
             (Some(peer), Some(server)) => Peer::tcp(peer, server),
             _ => Peer::local(None, user_of(&socket)),
         };
@@ -228,9 +230,13 @@ impl Listener {
         };
         let socket = Socket(socket);
         let transport = match &self.tls {
-            Some(tls) if !is_unix => Transport::Tls(Box::new(tls.start(socket))),
+            Some(tls) if !is_unix => {
+                who = who.over_tls();
+                Transport::Tls(Box::new(tls.start(socket)))
+            }
             _ => Transport::Plain(socket),
         };
+        self.shared.accepted.add(1);
         let connections = self.shared.connections.fetch_add(1, Ordering::SeqCst);
         let crowded = connections >= self.max_connections;
         if connections > self.max_connections {

@@ -5,7 +5,7 @@
 //! active, `connection` is the state of one connection, `transport` its bytes in the clear or over TLS, `answer` hands
 //! a request to the API. `deadlines` finds expired waits, `descriptors` computes how many connections fit, `eviction`
 //! decides which of them is closed for a new one. `blocking` is the second pool, and
-//! `job` its work item. `shared` has the counts that all threads share, `hub` the ways to reach other threads: a worker
+//! `job` its work item. `stats` is what the metrics show of all this. `shared` has the counts that all threads share, `hub` the ways to reach other threads: a worker
 //! through its `mailbox`, the listener through its `waker`.
 //!
 //! # What it protects against
@@ -25,6 +25,7 @@ mod job;
 mod listener;
 mod mailbox;
 mod shared;
+mod stats;
 mod transport;
 mod waker;
 mod worker;
@@ -47,6 +48,7 @@ use hub::Hub;
 use listener::Listener;
 use mailbox::Mailbox;
 use shared::{Addresses, Shared};
+pub(super) use stats::Stats;
 use worker::{Timeouts, Worker};
 
 /// How long a client may keep sending after we have closed our side, before the connection is cut.
@@ -154,6 +156,10 @@ impl Engine {
         Err(Error::Io(
             "Requests were still running when the grace period was over.".to_owned(),
         ))
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats::of(&self.hub)
     }
 
     pub(super) fn wait(&self) -> Result<(), Error> {

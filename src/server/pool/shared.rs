@@ -12,6 +12,7 @@ use super::eviction::siege::Siege;
 use crate::api::{App, Method};
 use crate::base::address::{Counted, counted};
 use crate::base::sync::lock;
+use crate::metrics::Count;
 use crate::server::http1::head::Limits;
 use crate::server::settings::Settings;
 
@@ -29,6 +30,10 @@ pub(super) struct Shared {
     pub(super) unknown_method: Method,
     /// Connections of all workers, including those on their way to a worker.
     pub(super) connections: AtomicUsize,
+    /// How many there is room for now.
+    pub(super) max_connections: AtomicUsize,
+    pub(super) accepted: Count,
+    pub(super) evicted: Count,
     /// Set when the listener has ended: no new connections will come.
     pub(super) listened: AtomicBool,
     phase: AtomicU8,
@@ -52,6 +57,9 @@ impl Shared {
             balance: Balance::new(workers),
             unknown_method: "?".parse().unwrap_or(Method::Get),
             connections: AtomicUsize::new(0),
+            max_connections: AtomicUsize::new(settings.max_connections),
+            accepted: Count::default(),
+            evicted: Count::default(),
             listened: AtomicBool::new(false),
             phase: AtomicU8::new(RUNNING),
             closes_idle: OnceLock::new(),
@@ -107,6 +115,10 @@ impl Buffered {
             reserved: AtomicUsize::new(0),
             max,
         }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Whether there is room for connections that hold much, or for those that hold little.

@@ -118,6 +118,7 @@ impl Worker {
         let Some(index) = self.victim() else {
             return false;
         };
+        self.shared.evicted.add(1);
         self.close(self.token(index));
         true
     }

@@ -1,0 +1,68 @@
+//! The metrics of a gate, and of the process's log.
+
+use super::Gate;
+use crate::base::clock::unix_now;
+use crate::keys::KeyOrigin;
+use crate::logging;
+use crate::metrics::{Page, label};
+
+impl Gate {
+    /// Adds the metrics.
+    pub(crate) fn collect(&self, page: &mut Page) {
+        page.gauges(
+            "sealgate_build_info",
+            "The version, with the value 1",
+            [(label("version", crate::VERSION), 1.0)],
+        );
+        self.inner.counts.collect(page);
+        let events = self.pseudonyms().counts().into_iter();
+        page.counters(
+            "sealgate_audit_events",
+            "Events of the audit trail, whether or not it is written",
+            events.map(|((event, result), count)| {
+                let labels = vec![("event", event.to_owned()), ("result", result.to_owned())];
+                (labels, count)
+            }),
+        );
+        self.collect_keys(page);
+        if self.has_store() {
+            let is_up = self.store_is_usable();
+            page.gauge(
+                "sealgate_store_up",
+                "Whether the store of accounts can be read",
+                f64::from(u8::from(is_up)),
+            );
+        }
+        page.counters(
+            "sealgate_log_lines_lost",
+            "Lines of the log or the audit trail that could not be written",
+            logging::lost().map(|(name, lost)| (label("log", name), lost)),
+        );
+    }
+
+    fn collect_keys(&self, page: &mut Page) {
+        let keys = self.key_origins();
+        let now = unix_now();
+        let in_use = |key: &&KeyOrigin| key.state.accepts_at(now);
+        let count = |kind: &str| {
+            keys.iter()
+                .filter(in_use)
+                .filter(|key| key.kind == kind)
+                .count()
+        };
+        let kinds = ["token", "data"].map(|kind| (label("kind", kind), count(kind) as f64));
+        page.gauges("sealgate_keys", "Keys that are accepted", kinds);
+        let newest = keys.iter().filter(|key| key.newest);
+        let created = newest.filter_map(|key| Some((label("kind", key.kind), key.created? as f64)));
+        page.gauges(
+            "sealgate_key_created_timestamp_seconds",
+            "When the key in use was created",
+            created,
+        );
+        page.gauge(
+            "sealgate_key_ring_up",
+            "Whether the key ring's file is in use as it is",
+            f64::from(u8::from(self.key_trouble().is_none())),
+        );
+    }
+}

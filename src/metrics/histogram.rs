@@ -1,0 +1,71 @@
+//! How long something took, as a Prometheus histogram.
+
+use std::time::Duration;
+
+/// The upper bounds of the buckets, in seconds: those that OpenTelemetry advises for HTTP, and smaller ones, because most
+/// responses take less than a millisecond.
+/// <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration>
+const BOUNDS: [f64; 19] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75,
+    1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Histogram {
+    /// Per bucket, not cumulative; the last is for all that took longer.
+    counts: [u64; BOUNDS.len() + 1],
+    seconds: f64,
+}
+
+impl Histogram {
+    pub(crate) fn add(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let bucket = BOUNDS.partition_point(|bound| *bound < seconds);
+        self.counts[bucket] += 1;
+        self.seconds += seconds;
+    }
+
+    pub(crate) fn merge(&mut self, other: &Histogram) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.seconds += other.seconds;
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// How many were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Upper bounds and how many fell into each bucket alone.
+    pub(super) fn buckets(&self) -> Vec<(f64, u64)> {
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+        bounds.zip(self.counts).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_belongs_to_its_own_bucket() {
+        let mut durations = Histogram::default();
+        for micros in [0, 100, 101, 10_000_000, 10_000_001] {
+            durations.add(Duration::from_micros(micros));
+        }
+        assert_eq!(durations.counts[..2], [2, 1]);
+        assert_eq!(durations.counts[18..], [1, 1]);
+        let mut both = durations.clone();
+        both.merge(&durations);
+        assert_eq!(
+            (both.count(), both.seconds()),
+            (10, 2.0 * durations.seconds())
+        );
+    }
+}

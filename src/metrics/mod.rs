@@ -1,0 +1,18 @@
+//! Counters that cost little where something happens, and the text in which Prometheus reads them.
+//!
+//! `sharded` keeps counters apart by thread, `codes` counts by names that are known at compile time, `histogram` counts
+//! durations, and `page` collects everything for one answer.
+
+mod codes;
+mod histogram;
+mod page;
+mod process;
+mod sharded;
+
+pub use page::MetricsFormat;
+
+pub(crate) use codes::Codes;
+pub(crate) use histogram::Histogram;
+pub(crate) use page::{Page, label};
+pub(crate) use process::process;
+pub(crate) use sharded::{Count, Sharded};

@@ -1,0 +1,95 @@
+//! The choice between the engines.
+
+use super::listen;
+use super::settings::{EngineChoice, Settings};
+use super::tiny_http;
+#[cfg(target_os = "linux")]
+use super::{pool, tls};
+use crate::Error;
+use crate::api::App;
+use std::time::Duration;
+
+/// A running engine.
+pub(super) enum Engine {
+    #[cfg(target_os = "linux")]
+    Pool(pool::Engine),
+    TinyHttp(tiny_http::Engine),
+}
+
+impl Engine {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            #[cfg(target_os = "linux")]
+            Engine::Pool(_) => "pool",
+            Engine::TinyHttp(_) => "tiny-http",
+        }
+    }
+
+    pub(super) fn wait(&self) -> Result<(), Error> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Engine::Pool(engine) => engine.wait(),
+            Engine::TinyHttp(engine) => engine.wait(),
+        }
+    }
+
+    pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Engine::Pool(engine) => engine.stop(grace),
+            Engine::TinyHttp(engine) => engine.stop(grace),
+        }
+    }
+}
+
+/// The engine to use, after every check that needs no bound address.
+pub(super) enum Plan {
+    #[cfg(target_os = "linux")]
+    Pool(Option<tls::TlsAcceptor>),
+    TinyHttp,
+}
+
+impl Plan {
+    pub(super) fn of(settings: &Settings) -> Result<Self, Error> {
+        #[cfg(target_os = "linux")]
+        if settings.engine != EngineChoice::TinyHttp {
+            return tls::TlsAcceptor::new(settings).map(Plan::Pool);
+        }
+        if settings.engine == EngineChoice::Pool {
+            return Err(Error::Setting(
+                "The engine pool needs Linux. Use tiny-http.".to_owned(),
+            ));
+        }
+        if settings.tls_cert.is_some() {
+            return Err(Error::Setting(
+                "The engine tiny-http does not support TLS. Put a TLS proxy in front of it and unset SEALGATE_TLS_CERT."
+                    .to_owned(),
+            ));
+        }
+        tiny_http::check_exposure(settings)?;
+        Ok(Plan::TinyHttp)
+    }
+
+    pub(super) fn speaks_tls(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Plan::Pool(tls) => tls.is_some(),
+            Plan::TinyHttp => false,
+        }
+    }
+
+    pub(super) fn start(
+        self,
+        app: App,
+        sockets: Vec<listen::Socket>,
+        settings: &Settings,
+    ) -> Result<Engine, Error> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Plan::Pool(tls) => pool::Engine::start(app, sockets, tls, settings).map(Engine::Pool),
+            Plan::TinyHttp => {
+                tiny_http::Engine::start(app, sockets, settings).map(Engine::TinyHttp)
+            }
+        }
+    }
+}

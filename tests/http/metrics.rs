@@ -1,0 +1,324 @@
+//! The metrics, as Prometheus reads them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::wire::Answers;
+use crate::common::{Answer, PATIENCE, Server, run};
+
+/// A server with its metrics on a TCP address.
+fn serve(home: &Path, settings: &[(&str, &str)]) -> (Server, String) {
+    let server = Server::start_with(home, |command| {
+        command
+            .env("SEALGATE_METRICS_LISTEN", "127.0.0.1:0")
+            .envs(settings.iter().copied());
+    });
+    let (_, rest) = server.greeting.split_once("metrics on http://").unwrap();
+    let (address, _) = rest.split_once("/metrics").unwrap();
+    let address = address.to_owned();
+    (server, address)
+}
+
+fn ask(address: &str, request: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    Answer::read(&mut stream).expect("an answer")
+}
+
+fn scrape(address: &str, accept: &str) -> Answer {
+    let answer = ask(
+        address,
+        &format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n"),
+    );
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer
+}
+
+/// The samples of a page without their labels' order mattering: a name with labels, and a value.
+fn samples(page: &str) -> BTreeMap<String, f64> {
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect("a sample");
+            (name.to_owned(), value.parse().expect("a number"))
+        })
+        .collect()
+}
+
+/// The sum of all samples of this name whose labels contain all of these.
+fn sum(page: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
+    let is_meant = |key: &str| {
+        key.split('{').next() == Some(name) && labels.iter().all(|label| key.contains(label))
+    };
+    let found = page.iter().filter(|(key, _)| is_meant(key));
+    found.map(|(_, value)| value).sum()
+}
+
+#[test]
+fn every_request_is_counted_once() {
+    const CLIENTS: usize = 4;
+    const BATCHES: usize = 50;
+    const BATCH: usize = 500;
+    let home = tempfile::tempdir().unwrap();
+    let (server, address) = serve(home.path(), &[("MAX_REQUESTS", "3")]);
+    let one = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let mut answers = Answers::new(server.connect());
+                for _ in 0..BATCHES {
+                    let mut stream = answers.get_ref();
+                    stream.write_all(one.repeat(BATCH).as_bytes()).unwrap();
+                    for _ in 0..BATCH {
+                        assert_eq!(answers.next().unwrap().status, 200);
+                    }
+                }
+            });
+        }
+    });
+    let token = server.log_in("alice");
+    for expected in [200, 200, 200, 429] {
+        assert_eq!(server.get("/secure-data", Some(&token)).status, expected);
+    }
+    assert_eq!(server.get("/secure-data", Some("no.to.ken")).status, 401);
+    assert_eq!(server.get("/secret-in-a-path", None).status, 404);
+    assert_eq!(
+        server
+            .send(b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .status,
+        405
+    );
+    assert_eq!(server.send(b"GET / HTTP/1.0\r\n\r\n").status, 200);
+    assert_eq!(
+        server.send(b"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n").status,
+        400
+    );
+
+    let answer = scrape(&address, "*/*");
+    for secret in ["alice", "secret-in-a-path", "BREW"] {
+        assert!(!answer.body.contains(secret), "{secret}");
+    }
+    let page = samples(&answer.body);
+    let count = |labels: &[&str]| sum(&page, "http_server_request_duration_seconds_count", labels);
+    let healthz = r#"http_route="/healthz""#;
+    assert_eq!(
+        count(&[healthz, r#"code="200""#]),
+        (CLIENTS * BATCHES * BATCH) as f64
+    );
+    let route = r#"http_route="/secure-data""#;
+    assert_eq!(count(&[route, r#"code="200""#]), 3.0);
+    assert_eq!(count(&[route, r#"code="429""#]), 1.0);
+    assert_eq!(count(&[route, r#"code="401""#]), 1.0);
+    assert_eq!(count(&[r#"http_route="""#, r#"code="404""#]), 1.0);
+    assert_eq!(count(&[r#"method="_OTHER""#, r#"code="405""#]), 1.0);
+    assert_eq!(count(&[r#"version="1.0""#]), 1.0);
+    assert_eq!(count(&[r#"code="400""#]), 1.0);
+    assert_eq!(count(&[]), (CLIENTS * BATCHES * BATCH) as f64 + 10.0);
+    let all = |name| sum(&page, name, &[]);
+    assert_eq!(
+        sum(&page, "sealgate_limiter_decisions_total", &["allowed"]),
+        3.0
+    );
+    assert_eq!(
+        sum(&page, "sealgate_limiter_decisions_total", &["denied"]),
+        1.0
+    );
+    assert_eq!(all("sealgate_tokens_issued_total"), 1.0);
+    assert_eq!(all("sealgate_tokens_verified_total"), 4.0);
+    assert_eq!(all("sealgate_tokens_refused_total"), 1.0);
+    assert_eq!(all("sealgate_sealed_total"), 3.0);
+    assert_eq!(all("http_server_active_requests"), 0.0);
+    let logins = ["event=\"login\"", "result=\"ok\""];
+    assert_eq!(sum(&page, "sealgate_audit_events_total", &logins), 1.0);
+    assert!(all("sealgate_connections_accepted_total") >= 10.0);
+    assert!(all("process_resident_memory_bytes") > 1e6);
+    assert!(all("process_cpu_seconds_total") > 0.0);
+    server.stop();
+}
+
+#[test]
+fn promtool_accepts_the_page_and_the_rules() {
+    let home = tempfile::tempdir().unwrap();
+    let (server, address) = serve(home.path(), &[]);
+    server.log_in("alice");
+    let page = scrape(&address, "text/plain").body;
+    let mut check = Command::new("promtool");
+    check.args(["check", "metrics"]);
+    let checked = run(check, page.as_bytes());
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(checked.status.success() && said.is_empty(), "{said}");
+    let mut check = Command::new("promtool");
+    check.args(["check", "rules", "packaging/prometheus/sealgate.rules.yml"]);
+    let checked = run(check, b"");
+    assert!(checked.status.success(), "{checked:?}");
+    server.stop();
+}
+
+/// All names in what we ship for Prometheus and Grafana exist.
+#[test]
+fn rules_and_dashboard_name_what_there_is() {
+    let home = tempfile::tempdir().unwrap();
+    let mut add = crate::common::sealgate(home.path());
+    add.args(["user", "add", "alice"]);
+    let added = run(add, b"correct horse battery staple\n");
+    assert!(added.status.success(), "{added:?}");
+    let (server, address) = serve(home.path(), &[]);
+    assert_eq!(server.get("/secure-data", Some("no.to.ken")).status, 401);
+    let page = scrape(&address, "*/*").body;
+    let names: BTreeSet<&str> = page
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    let is_name = |text: &str| {
+        ["sealgate_", "http_server_", "process_"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+    };
+    for file in ["prometheus/sealgate.rules.yml", "grafana/sealgate.json"] {
+        let text = fs::read_to_string(format!("packaging/{file}")).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let used: BTreeSet<&str> = words.filter(|word| is_name(word)).collect();
+        assert!(used.len() >= 6, "{file}");
+        for name in used {
+            assert!(names.contains(name), "{file}: {name}");
+        }
+    }
+    let grafana = fs::read("packaging/grafana/sealgate.json").unwrap();
+    let dashboard: serde_json::Value = serde_json::from_slice(&grafana).unwrap();
+    assert!(dashboard["panels"].as_array().unwrap().len() > 10);
+    server.stop();
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The real one, with our rules, until it has scraped once.
+#[test]
+fn prometheus_scrapes() {
+    let home = tempfile::tempdir().unwrap();
+    let (server, address) = serve(home.path(), &[]);
+    let rules = fs::canonicalize("packaging/prometheus/sealgate.rules.yml").unwrap();
+    let config = format!(
+        "global: {{scrape_interval: 1s}}\nrule_files: [{}]\nscrape_configs:\n- job_name: sealgate\n  static_configs:\n  - targets: [\"{address}\"]\n",
+        rules.display()
+    );
+    fs::write(home.path().join("prometheus.yml"), config).unwrap();
+    // It cannot be asked which port it was given: one that was free a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let mut command = Command::new("prometheus");
+    command
+        .arg(format!(
+            "--config.file={}",
+            home.path().join("prometheus.yml").display()
+        ))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            home.path().join("data").display()
+        ))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(home.path().join("log")).unwrap());
+    let _running = Running(command.spawn().expect("prometheus"));
+    let start = Instant::now();
+    let query = "GET /api/v1/query?query=sealgate_build_info HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    loop {
+        let mut answer = String::new();
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let _ = stream.write_all(query.as_bytes());
+            let _ = stream.read_to_string(&mut answer);
+        }
+        if answer.contains(r#""job":"sealgate","version":"#) {
+            break;
+        }
+        let log = || fs::read_to_string(home.path().join("log")).unwrap();
+        assert!(start.elapsed() < PATIENCE, "{answer}\n{}", log());
+        thread::sleep(Duration::from_millis(200));
+    }
+    server.stop();
+}
+
+#[test]
+fn readers_that_do_not_read_hold_up_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("metrics");
+    let listen = format!("unix:{}", socket.display());
+    let server = Server::start(home.path(), &[("SEALGATE_METRICS_LISTEN", &listen)]);
+    let lazy: Vec<UnixStream> = (0..80)
+        .map(|_| {
+            let mut stream = UnixStream::connect(&socket).unwrap();
+            stream.set_write_timeout(Some(PATIENCE)).unwrap();
+            let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20);
+            let _ = stream.write_all(request.as_bytes());
+            stream
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(server.get("/healthz", None).status, 200);
+    }
+    drop(lazy);
+    // When the queue is empty again.
+    let start = Instant::now();
+    let request =
+        b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n\r\n";
+    loop {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let _ = stream.write_all(request);
+        match Answer::read(&mut stream) {
+            Some(answer) if answer.status == 200 => {
+                assert!(answer.body.ends_with("# EOF\n"));
+                break;
+            }
+            answer => assert!(start.elapsed() < PATIENCE, "{answer:?}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    server.stop();
+}
+
+/// Nothing but the metrics is served there, and beyond loopback only to those who may read them.
+#[test]
+fn other_machines_need_a_token() {
+    let home = tempfile::tempdir().unwrap();
+    let (server, address) = serve(home.path(), &[]);
+    let login = "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(ask(&address, login).status, 404);
+    let other = "DELETE /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(ask(&address, other).status, 405);
+    assert_eq!(server.get("/metrics", None).status, 404);
+    server.stop();
+
+    let (server, address) = serve(home.path(), &[("SEALGATE_METRICS_LISTEN", "0.0.0.0:0")]);
+    let address = address.replace("0.0.0.0", "127.0.0.1");
+    let page = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n";
+    assert_eq!(ask(&address, &format!("{page}\r\n")).status, 401);
+    let token = |scope: &str| {
+        let mut command = crate::common::sealgate(home.path());
+        command.args(["token", "issue", "--user", "prometheus", "--scope", scope]);
+        let issued = run(command, b"");
+        String::from_utf8(issued.stdout).unwrap().trim().to_owned()
+    };
+    for (scope, status) in [("encrypt", 403), ("metrics", 200)] {
+        let request = format!("{page}Authorization: Bearer {}\r\n\r\n", token(scope));
+        assert_eq!(ask(&address, &request).status, status, "{scope}");
+    }
+    server.stop();
+}
