@@ -11,12 +11,12 @@ use super::caller::Caller;
 use super::host::{Host, HostRoute};
 use super::observed::Observed;
 use super::problem::Problem;
-use super::request::{Method, Request, path_of};
+use super::request::{Method, Request};
 use super::response::Response;
-use super::route::{AppInner, Cost, RequestLog, Route};
+use super::route::{AppInner, Cost, RequestLog, Route, RouteRef};
 use super::router;
 use super::routes::ROUTES;
-use super::secure_data::{self, SecureData};
+use super::secure_data::SecureData;
 use super::settings::{AccessLog, Settings};
 use crate::base::fork;
 use crate::limiter::Limiter;
@@ -30,13 +30,21 @@ pub struct App {
     inner: Arc<AppInner>,
 }
 
-/// Above this size, reading, sealing or opening, and writing take more than about a millisecond on a slow machine.
-const LARGE: usize = 64 << 10;
-
 /// How many times as many logins an IPv6 site (/48) may make as one of its networks (/64).
 const SITE: u32 = 4;
 
-/// A request that has passed every check its head allows: only the body and the response remain.
+/// How far a request has been handled before its body was complete.
+pub(crate) enum Begun {
+    /// Its route has been found.
+    Found(Found),
+    /// It has also passed every check its head allows: only the body and the response remain.
+    Admitted(Box<Admitted>),
+}
+
+/// The route of a request, if there is one, found by the method and the target.
+pub(crate) struct Found(pub(super) router::Found);
+
+/// A request that has passed every check its head allows.
 pub(crate) struct Admitted {
     passed: router::Passed,
     seen: RequestLog,
@@ -136,13 +144,15 @@ impl App {
     ///
     /// The response to HEAD carries the body that GET would return; the engine must not send it.
     pub fn handle(&self, request: &Request<'_>) -> Response {
-        let _section = fork::section();
-        let _active = self.inner.observed.begin();
-        let started = Instant::now();
-        match self.judge(request, Some(request.body.len()), started) {
-            Ok((passed, seen)) => self.answer(request, &passed, seen, started),
-            Err(refusal) => refusal,
-        }
+        self.complete(
+            request,
+            Begun::Found(self.find(request.method, request.target)),
+        )
+    }
+
+    /// Finds the route for a method and a target.
+    pub(crate) fn find(&self, method: &Method, target: &str) -> Found {
+        Found(router::find(&self.inner, method, target))
     }
 
     /// Checks a request by its head alone, before its body has arrived. Returns the response if the head decides it (path,
@@ -154,7 +164,8 @@ impl App {
     ) -> Result<Admitted, Response> {
         let _section = fork::section();
         let started = Instant::now();
-        let (passed, seen) = self.judge(request, length, started)?;
+        let found = self.find(request.method, request.target);
+        let (passed, seen) = self.judge(request, found, length, started)?;
         Ok(Admitted {
             passed,
             seen,
@@ -162,24 +173,40 @@ impl App {
         })
     }
 
-    /// Answers an admitted request once its body is complete.
-    pub(crate) fn complete(&self, request: &Request<'_>, admitted: Admitted) -> Response {
+    /// Answers a request whose body is complete.
+    pub(crate) fn complete(&self, request: &Request<'_>, begun: Begun) -> Response {
         let _section = fork::section();
         let _active = self.inner.observed.begin();
         let now = Instant::now();
-        // The time spent receiving the body does not count.
-        let started = now.checked_sub(admitted.spent).unwrap_or(now);
-        self.answer(request, &admitted.passed, admitted.seen, started)
+        match begun {
+            Begun::Found(found) => {
+                match self.judge(request, found, Some(request.body.len()), now) {
+                    Ok((passed, seen)) => self.answer(request, &passed, seen, now),
+                    Err(refusal) => refusal,
+                }
+            }
+            Begun::Admitted(admitted) => {
+                let Admitted {
+                    passed,
+                    seen,
+                    spent,
+                } = *admitted;
+                // The time spent receiving the body does not count.
+                let started = now.checked_sub(spent).unwrap_or(now);
+                self.answer(request, &passed, seen, started)
+            }
+        }
     }
 
     fn judge(
         &self,
         request: &Request<'_>,
+        found: Found,
         length: Option<usize>,
         started: Instant,
     ) -> Result<(router::Passed, RequestLog), Response> {
         let mut seen = RequestLog::of(request);
-        match caught(|| router::admit(&self.inner, request, length, &mut seen)) {
+        match caught(|| router::admit(&self.inner, request, found.0, length, &mut seen)) {
             Some(Ok(passed)) => Ok((passed, seen)),
             Some(Err(problem)) => {
                 let response = problem.into_response(&seen.id);
@@ -213,17 +240,10 @@ impl App {
 
     /// How long the response may take, so that the engine can keep other requests from waiting behind it: because the body
     /// or the returned data is large, or because the route blocks.
-    pub(crate) fn cost(&self, method: &Method, target: &str, body: &[u8]) -> Cost {
-        let app = &self.inner;
-        let path = path_of(target);
-        match router::cost(app, method, path) {
-            Cost::Quick
-                if body.len() > LARGE
-                    || (path == secure_data::PATH && app.secure_data.size() > LARGE) =>
-            {
-                Cost::Large
-            }
-            cost => cost,
+    pub(crate) fn cost(&self, begun: &Begun, body: usize) -> Cost {
+        match begun {
+            Begun::Found(found) => router::cost(&self.inner, &found.0, body),
+            Begun::Admitted(admitted) => admitted.passed.cost(&self.inner, body),
         }
     }
 
@@ -250,11 +270,19 @@ impl App {
         self.finish(request, &seen, Instant::now(), response)
     }
 
+    /// The path of the request's route, with names in place of parameters.
+    fn route_path(&self, seen: &RequestLog) -> Option<&str> {
+        match seen.route? {
+            RouteRef::Own(route) => Some(route.path),
+            RouteRef::Host(number) => Some(&self.inner.host.routes[number].path),
+        }
+    }
+
     /// Whether the access log omits this request.
     fn leaves_out(&self, seen: &RequestLog, response: &Response) -> bool {
         self.inner.settings.access_log == AccessLog::NoHealth
             && response.status().0 < 400
-            && matches!(seen.route.as_deref(), Some("/healthz" | "/readyz"))
+            && matches!(seen.route, Some(RouteRef::Own(route)) if route.is_health_check)
     }
 
     /// Adds the headers common to all responses and writes the access log line.
@@ -266,7 +294,7 @@ impl App {
         mut response: Response,
     ) -> Response {
         let took = started.elapsed();
-        let route = seen.route.as_deref();
+        let route = self.route_path(seen);
         let status = response.status().0;
         (self.inner.observed).answered(request, route, status, took);
         let id = &seen.id;
@@ -280,10 +308,7 @@ impl App {
         {
             let caller = Caller::of(request, &self.inner.settings);
             // Only known paths and methods are logged verbatim: an unknown one may be a misplaced secret.
-            let path = seen
-                .route
-                .as_deref()
-                .map_or(Shown::Masked(request.path()), Shown::Whole);
+            let path = route.map_or(Shown::Masked(request.path()), Shown::Whole);
             let user = seen
                 .user
                 .as_deref()

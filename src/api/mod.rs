@@ -19,7 +19,7 @@ mod routes;
 mod secure_data;
 mod settings;
 
-pub(crate) use app::Admitted;
+pub(crate) use app::Begun;
 pub use app::{ACCESS, App};
 #[cfg(any(test, fuzzing))]
 pub(crate) use caller::fuzz::forwarding;

@@ -1,6 +1,5 @@
 //! What a route is, what it receives, and what several of them share: reading the token, reporting limits, who is asking.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::caller::Caller;
@@ -33,8 +32,8 @@ pub(super) struct AppInner {
 /// What the access log records in addition to the request itself.
 pub(super) struct RequestLog {
     pub(super) id: RequestId,
-    /// The route's path, with names in place of parameters.
-    pub(super) route: Option<Cow<'static, str>>,
+    /// The route at the request's path, whatever its method.
+    pub(super) route: Option<RouteRef>,
     pub(super) user: Option<String>,
 }
 
@@ -57,9 +56,21 @@ pub(super) struct Route {
     pub(super) takes: fn(&Request<'_>) -> Result<(), Problem>,
     /// Whether only the engine's limit applies to the body; otherwise the limit on credentials does.
     pub(super) takes_data: bool,
+    /// How long it may take, apart from the size of the request.
+    pub(super) cost: fn(&AppInner) -> Cost,
+    /// Whether supervisors call it, again and again: the setting `access_log` can leave it out.
+    pub(super) is_health_check: bool,
     /// Its description in `GET /`.
     pub(super) about: &'static str,
     pub(super) answer: fn(&mut Call<'_>) -> Result<Response, Problem>,
+}
+
+/// A route of the API or of the host.
+#[derive(Clone, Copy)]
+pub(super) enum RouteRef {
+    Own(&'static Route),
+    /// The host's route with this index.
+    Host(usize),
 }
 
 /// Who may use a route.
@@ -82,6 +93,19 @@ pub(crate) enum Cost {
     Slow,
     /// It hashes a password, which occupies a core and much memory for some time.
     Hashing,
+}
+
+/// Above this size, reading, sealing or opening, and writing take more than about a millisecond on a slow machine.
+pub(super) const LARGE: usize = 64 << 10;
+
+/// The cost of routes that only compute.
+pub(super) fn quick(_app: &AppInner) -> Cost {
+    Cost::Quick
+}
+
+/// The cost of routes that write to disk.
+pub(super) fn slow(_app: &AppInner) -> Cost {
+    Cost::Slow
 }
 
 /// What a route receives.

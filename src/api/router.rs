@@ -1,17 +1,28 @@
-//! Finds a request's route and enforces its checks: token, scope, limit.
+//! Finds a request's route, once, and enforces its checks: token, scope, limit.
 
 use super::caller::Caller;
-use super::host::HostRoute;
+use super::host::{Host, HostRoute};
 use super::problem::Problem;
-use super::request::{Method, Request};
+use super::request::{Method, Request, path_of};
 use super::response::Response;
 use super::route::{
-    Access, AppInner, Call, Cost, LazyCaller, RequestLog, Route, add_rate_limit_headers,
+    Access, AppInner, Call, Cost, LARGE, LazyCaller, RequestLog, RouteRef, add_rate_limit_headers,
     bearer_token,
 };
-use crate::Claims;
+use super::routes::ROUTES;
 use crate::gate::audit::{Asker, AuditEvent};
 use crate::limiter::Admission;
+use crate::{Claims, Error};
+
+/// What a request's method and path lead to.
+pub(super) enum Found {
+    Route(RouteRef),
+    /// OPTIONS: the methods that the path accepts. Without a route for the target `*`.
+    Options(Option<RouteRef>, String),
+    /// The path accepts only these methods.
+    OtherMethods(RouteRef, String),
+    Nothing,
+}
 
 /// What is known of a request whose head has passed all checks.
 pub(super) struct Passed {
@@ -25,31 +36,67 @@ pub(super) struct Passed {
 
 /// What answers a request.
 enum Target {
-    Own(&'static Route),
-    /// The host's route with this index.
-    Host(usize),
+    Route(RouteRef),
     /// OPTIONS, with the methods that the path accepts.
     Options(String),
 }
 
-/// Finds the route and enforces its checks. Each request is counted here, once. `length`: of the body, if known.
+/// Finds the route for a method and a target. No path is compared anywhere else.
+pub(super) fn find(app: &AppInner, method: &Method, target: &str) -> Found {
+    if *method == Method::Options && target == "*" {
+        return Found::Options(None, "GET, HEAD, POST, OPTIONS".to_owned());
+    }
+    let path = path_of(target);
+    let wanted = as_get(method);
+    // The methods of the routes at this path.
+    let mut first = None;
+    let mut methods: Vec<&Method> = Vec::new();
+    let own = ROUTES.iter().filter(|route| route.path == path);
+    let own = own.map(|route| (RouteRef::Own(route), &route.method));
+    let host = app.host.routes.iter().enumerate();
+    let host = host.filter(|(_, route)| route.takes(path));
+    let host = host.map(|(number, route)| (RouteRef::Host(number), &route.method));
+    for (route, known) in own.chain(host) {
+        if known == wanted {
+            return Found::Route(route);
+        }
+        first = first.or(Some(route));
+        methods.push(known);
+    }
+    let Some(first) = first else {
+        return Found::Nothing;
+    };
+    match method {
+        Method::Options => Found::Options(Some(first), allowed(&methods)),
+        _ => Found::OtherMethods(first, allowed(&methods)),
+    }
+}
+
+/// Enforces the checks of the route found. Each request is counted here, once. `length`: of the body, if known.
 pub(super) fn admit(
     app: &AppInner,
     request: &Request<'_>,
+    found: Found,
     length: Option<usize>,
     seen: &mut RequestLog,
 ) -> Result<Passed, Problem> {
-    let target = find(app, request, seen)?;
+    seen.route = found.route();
+    let target = match found {
+        Found::Route(route) => Target::Route(route),
+        Found::Options(_, allowed) => Target::Options(allowed),
+        Found::OtherMethods(_, allowed) => return Err(Problem::method_not_allowed(allowed)),
+        Found::Nothing => return Err(Problem::not_found()),
+    };
     let (claims, admission) = enter(&target, app, request, seen)?;
     let max_body = match &target {
-        Target::Own(route) if !route.takes_data => app.settings.max_credentials,
+        Target::Route(RouteRef::Own(route)) if !route.takes_data => app.settings.max_credentials,
         Target::Options(_) => app.settings.max_credentials,
         // The engine's limit applies.
-        Target::Own(_) | Target::Host(_) => usize::MAX,
+        Target::Route(_) => usize::MAX,
     };
     let fits = match &target {
-        Target::Own(route) => (route.takes)(request),
-        Target::Host(_) | Target::Options(_) => Ok(()),
+        Target::Route(RouteRef::Own(route)) => (route.takes)(request),
+        _ => Ok(()),
     };
     let fits = fits.and_then(|()| match length {
         Some(length) if length > max_body => Err(Problem::body_too_large(max_body)),
@@ -81,13 +128,13 @@ pub(super) fn answer(
         Err(Problem::body_too_large(passed.max_body))
     } else {
         match &passed.target {
-            Target::Own(route) => (route.answer)(&mut Call {
+            Target::Route(RouteRef::Own(route)) => (route.answer)(&mut Call {
                 app,
                 request,
                 claims,
                 seen,
             }),
-            Target::Host(number) => app.host.routes[*number]
+            Target::Route(RouteRef::Host(number)) => app.host.routes[*number]
                 .call(
                     request,
                     claims,
@@ -104,61 +151,40 @@ pub(super) fn answer(
     response
 }
 
-fn find(app: &AppInner, request: &Request<'_>, seen: &mut RequestLog) -> Result<Target, Problem> {
-    if *request.method == Method::Options && request.target == "*" {
-        return Ok(Target::Options("GET, HEAD, POST, OPTIONS".to_owned()));
-    }
-    let path = request.path();
-    let method = as_get(request.method);
-    let mut at_path = app
-        .routes
-        .iter()
-        .filter(|route| route.path == path)
-        .peekable();
-    if let Some(route) = at_path.peek() {
-        seen.route = Some(route.path.into());
-        if let Some(route) = at_path.find(|route| route.method == *method) {
-            return Ok(Target::Own(route));
-        }
-    } else {
-        let routes = app.host.routes.iter().enumerate();
-        let mut at_path = routes.filter(|(_, route)| route.takes(path)).peekable();
-        seen.route = at_path.peek().map(|(_, route)| route.path.clone().into());
-        if seen.route.is_none() {
-            return Err(Problem::not_found());
-        }
-        if let Some((number, _)) = at_path.find(|(_, route)| route.method == *method) {
-            return Ok(Target::Host(number));
-        }
-    }
-    match request.method {
-        Method::Options => Ok(Target::Options(allowed(app, path))),
-        _ => Err(Problem::method_not_allowed(allowed(app, path))),
+/// How long the request may take: because its body or the returned data is large, or because the route blocks.
+pub(super) fn cost(app: &AppInner, found: &Found, body: usize) -> Cost {
+    match found {
+        Found::Route(route) => cost_of(app, *route, body),
+        _ => by_size(body),
     }
 }
 
-/// How long the route for this method and path may take.
-pub(super) fn cost(app: &AppInner, method: &Method, path: &str) -> Cost {
-    let host = &app.host;
-    let hooked = |hook: bool, of: Method, at: &str| hook && of == *as_get(method) && at == path;
-    let slow = hooked(host.authenticate.is_some(), Method::Post, "/login")
-        || hooked(host.secure_data.is_some(), Method::Get, "/secure-data")
-        // They write to disk.
-        || hooked(true, Method::Post, "/refresh")
-        || hooked(true, Method::Post, "/logout")
-        || (hooked(true, Method::Get, "/readyz") && !app.gate.store_was_writable())
-        || host
-            .routes
-            .iter()
-            .any(|route| route.blocking && route.method == *as_get(method) && route.takes(path));
-    if slow {
-        return Cost::Slow;
+impl Passed {
+    /// See [`cost`].
+    pub(super) fn cost(&self, app: &AppInner, body: usize) -> Cost {
+        match self.target {
+            Target::Route(route) => cost_of(app, route, body),
+            Target::Options(_) => by_size(body),
+        }
     }
-    match hooked(true, Method::Post, "/login") {
-        true if app.gate.wants_passwords() => Cost::Hashing,
-        // If all of a user's tokens have just been revoked, a new one waits for the next second.
-        true if app.gate.has_store() => Cost::Slow,
-        _ => Cost::Quick,
+}
+
+fn cost_of(app: &AppInner, route: RouteRef, body: usize) -> Cost {
+    let cost = match route {
+        RouteRef::Own(route) => (route.cost)(app),
+        RouteRef::Host(number) if app.host.routes[number].blocking => Cost::Slow,
+        RouteRef::Host(_) => Cost::Quick,
+    };
+    match cost {
+        Cost::Quick => by_size(body),
+        cost => cost,
+    }
+}
+
+fn by_size(body: usize) -> Cost {
+    match body > LARGE {
+        true => Cost::Large,
+        false => Cost::Quick,
     }
 }
 
@@ -180,12 +206,12 @@ fn enter(
     let mut permitted = |scopes: &[&str]| permitted(app, request, scopes, seen);
     let (claims, is_limited) = match target {
         Target::Options(_) => return Ok((None, None)),
-        Target::Own(route) => match route.access {
+        Target::Route(RouteRef::Own(route)) => match route.access {
             Access::Anyone => return Ok((None, None)),
             Access::Token(scopes) => (permitted(scopes)?, true),
             Access::Unlimited(scope) => (permitted(&[scope])?, false),
         },
-        Target::Host(number) => match &app.host.routes[*number] {
+        Target::Route(RouteRef::Host(number)) => match &app.host.routes[*number] {
             HostRoute { scope: None, .. } => return Ok((None, None)),
             HostRoute {
                 scope: Some(scope),
@@ -236,22 +262,11 @@ fn permitted(
     })
 }
 
-fn allowed(app: &AppInner, path: &str) -> String {
-    let own = app
-        .routes
-        .iter()
-        .filter(|route| route.path == path)
-        .map(|route| &route.method);
-    let host = app
-        .host
-        .routes
-        .iter()
-        .filter(|route| route.takes(path))
-        .map(|route| &route.method);
+fn allowed(of_routes: &[&Method]) -> String {
     let mut methods = Vec::new();
-    for method in own.chain(host) {
+    for method in of_routes {
         methods.push(method.as_str());
-        if *method == Method::Get {
+        if **method == Method::Get {
             methods.push("HEAD");
         }
     }
@@ -263,4 +278,27 @@ fn options(allowed: String) -> Response {
     let mut response = Response::empty(204);
     response.set("Allow", allowed);
     response
+}
+
+impl Found {
+    /// The route at the path, whatever its method.
+    pub(super) fn route(&self) -> Option<RouteRef> {
+        match self {
+            Found::Route(route) | Found::OtherMethods(route, _) => Some(*route),
+            Found::Options(route, _) => *route,
+            Found::Nothing => None,
+        }
+    }
+}
+
+impl Host {
+    /// Adds a route.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if it is malformed, a duplicate, or replaces one of the API's own; it is then not added.
+    pub fn add_route(&mut self, route: HostRoute) -> Result<(), Error> {
+        route.check(ROUTES.iter().map(|own| own.path), &self.routes)?;
+        self.routes.push(route);
+        Ok(())
+    }
 }

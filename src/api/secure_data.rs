@@ -16,9 +16,6 @@ const MAX_FILE: usize = 1 << 20;
 /// How often the file is checked for changes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The route's path.
-pub(super) const PATH: &str = "/secure-data";
-
 /// Where the confidential data comes from.
 pub(super) enum SecureData {
     Fixed(Arc<Secret>),

@@ -7,8 +7,6 @@ use std::net::IpAddr;
 
 use crate::{Error, Secret};
 
-#[cfg(test)]
-pub(in crate::api) use route::OWN_PATHS;
 pub use route::{HostCall, HostRoute};
 
 type Authenticate = dyn Fn(&HostLogin<'_>) -> Option<String> + Send + Sync;
@@ -64,17 +62,6 @@ impl Host {
     /// A host that adds nothing.
     pub fn new() -> Self {
         Host::default()
-    }
-
-    /// Adds a route.
-    ///
-    /// # Errors
-    /// [`Error::InvalidInput`] if it is malformed, a duplicate, or replaces one of the API's own; it is then not added.
-    pub fn add_route(&mut self, route: HostRoute) -> Result<(), Error> {
-        self.routes.push(route);
-        route::check(&self.routes).inspect_err(|_| {
-            self.routes.pop();
-        })
     }
 
     /// Uses the host's accounts: `POST /login` then requires a password, and `authenticate` returns the scope that the

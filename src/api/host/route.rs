@@ -9,22 +9,6 @@ use crate::api::response::Response;
 use crate::base::names::valid_scope;
 use crate::{Claims, Error};
 
-/// The paths of the API's own routes, which a host cannot use.
-pub(in crate::api) const OWN_PATHS: [&str; 12] = [
-    "/",
-    "/login",
-    "/secure-data",
-    "/encrypt",
-    "/decrypt",
-    "/rewrap",
-    "/refresh",
-    "/logout",
-    "/introspect",
-    "/.well-known/jwks.json",
-    "/healthz",
-    "/readyz",
-];
-
 /// A route that a host program adds to the API.
 ///
 /// ```
@@ -100,7 +84,7 @@ impl HostRoute {
         HostRoute {
             method,
             path: path.to_owned(),
-            segments: path.split('/').skip(1).map(Segment::of).collect(),
+            segments: segments(path),
             scope: None,
             limited: false,
             blocking: false,
@@ -169,6 +153,53 @@ impl HostRoute {
         }
     }
 
+    /// Refuses an unreachable or ambiguous route. `own`: the paths of the API's routes; `others`: the host's other routes.
+    pub(in crate::api) fn check<'p>(
+        &self,
+        mut own: impl Iterator<Item = &'p str>,
+        others: &[HostRoute],
+    ) -> Result<(), Error> {
+        let wrong = |what: &str| {
+            Err(Error::InvalidInput(format!(
+                "The route {} {what}.",
+                self.path
+            )))
+        };
+        let visible = |text: &str| text.bytes().all(|byte| matches!(byte, 0x21..=0x7e));
+        if !self.path.starts_with('/') || !visible(&self.path) || self.path.contains(['?', '#']) {
+            return wrong("must begin with / and contain only visible ASCII except ? and #");
+        }
+        if self
+            .segments
+            .iter()
+            .any(|segment| !segment.is_well_formed())
+        {
+            return wrong("has a brace that does not enclose a whole segment");
+        }
+        if self
+            .scope
+            .as_deref()
+            .is_some_and(|scope| !valid_scope(scope) || scope.contains(' '))
+        {
+            return wrong("has a scope that is not one name");
+        }
+        if self.limited && self.scope.is_none() {
+            return wrong("is limited per user and therefore needs a token");
+        }
+        if self.method == Method::Head {
+            return wrong("is for HEAD, which the route for GET answers");
+        }
+        if own.any(|path| self.overlaps(&segments(path))) {
+            return wrong("is one of the API's own");
+        }
+        let same =
+            |other: &HostRoute| other.method == self.method && self.overlaps(&other.segments);
+        if others.iter().any(same) {
+            return wrong("duplicates or overlaps another with the same method");
+        }
+        Ok(())
+    }
+
     /// Whether some path would match both this route and the other.
     fn overlaps(&self, other: &[Segment]) -> bool {
         self.segments.len() == other.len()
@@ -181,52 +212,8 @@ impl HostRoute {
     }
 }
 
-/// Refuses unreachable and ambiguous routes.
-pub(in crate::api) fn check(routes: &[HostRoute]) -> Result<(), Error> {
-    for (number, route) in routes.iter().enumerate() {
-        let wrong = |what: &str| {
-            Err(Error::InvalidInput(format!(
-                "The route {} {what}.",
-                route.path
-            )))
-        };
-        let visible = |text: &str| text.bytes().all(|byte| matches!(byte, 0x21..=0x7e));
-        if !route.path.starts_with('/') || !visible(&route.path) || route.path.contains(['?', '#'])
-        {
-            return wrong("must begin with / and contain only visible ASCII except ? and #");
-        }
-        if route
-            .segments
-            .iter()
-            .any(|segment| !segment.is_well_formed())
-        {
-            return wrong("has a brace that does not enclose a whole segment");
-        }
-        if route
-            .scope
-            .as_deref()
-            .is_some_and(|scope| !valid_scope(scope) || scope.contains(' '))
-        {
-            return wrong("has a scope that is not one name");
-        }
-        if route.limited && route.scope.is_none() {
-            return wrong("is limited per user and therefore needs a token");
-        }
-        if route.method == Method::Head {
-            return wrong("is for HEAD, which the route for GET answers");
-        }
-        let segments = |path: &str| path.split('/').skip(1).map(Segment::of).collect();
-        let own: Vec<Vec<Segment>> = OWN_PATHS.into_iter().map(segments).collect();
-        if own.iter().any(|own| route.overlaps(own)) {
-            return wrong("is one of the API's own");
-        }
-        let same =
-            |other: &HostRoute| other.method == route.method && route.overlaps(&other.segments);
-        if routes[..number].iter().any(same) {
-            return wrong("duplicates or overlaps another with the same method");
-        }
-    }
-    Ok(())
+fn segments(path: &str) -> Vec<Segment> {
+    path.split('/').skip(1).map(Segment::of).collect()
 }
 
 impl Segment {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::route::Call;
+use crate::api::route::{AppInner, Call, Cost};
 use crate::logging;
 
 /// The process is running and answers requests.
@@ -42,6 +42,14 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
         .into();
     }
     Ok(Response::json(200, &body).no_store())
+}
+
+/// A store that could not be written is tried again, on disk.
+pub(super) fn ready_cost(app: &AppInner) -> Cost {
+    match app.gate.store_was_writable() {
+        true => Cost::Quick,
+        false => Cost::Slow,
+    }
 }
 
 /// The response's member `name` holds the sentence; the cause is in the server's log.

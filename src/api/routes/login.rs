@@ -9,7 +9,7 @@ use crate::api::host::HostLogin;
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
-use crate::api::route::{Call, add_rate_limit_headers};
+use crate::api::route::{AppInner, Call, Cost, add_rate_limit_headers};
 use crate::api::settings::{LoginMode, Settings};
 use crate::base::json::Json;
 use crate::base::names::{valid_scope, valid_subject};
@@ -49,6 +49,16 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
         add_rate_limit_headers(&mut response, "login", &admission);
     }
     response
+}
+
+pub(super) fn cost(app: &AppInner) -> Cost {
+    match &app.host.authenticate {
+        Some(_) => Cost::Slow,
+        None if app.gate.wants_passwords() => Cost::Hashing,
+        // If all of a user's tokens have just been revoked, a new one waits for the next second.
+        None if app.gate.has_store() => Cost::Slow,
+        None => Cost::Quick,
+    }
 }
 
 /// The limit with fewer requests remaining.

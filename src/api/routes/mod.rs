@@ -15,8 +15,7 @@ mod rewrap;
 mod secure_data;
 
 use super::request::Method;
-use super::route::{Access, Route};
-use super::secure_data::PATH as SECURE_DATA_PATH;
+use super::route::{Access, Route, quick, slow};
 use body::{Text, anything, is_json, json, members, text};
 
 /// Every route, in the order in which `GET /` lists them.
@@ -27,6 +26,8 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Anyone,
         takes: anything,
         takes_data: false,
+        cost: quick,
+        is_health_check: false,
         about: "This list",
         answer: index::answer,
     },
@@ -36,15 +37,19 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Anyone,
         takes: json,
         takes_data: false,
+        cost: login::cost,
+        is_health_check: false,
         about: "Log in and get a token",
         answer: login::answer,
     },
     Route {
         method: Method::Get,
-        path: SECURE_DATA_PATH,
+        path: "/secure-data",
         access: Access::Token(&["secure-data"]),
         takes: anything,
         takes_data: false,
+        cost: secure_data::cost,
+        is_health_check: false,
         about: "The confidential data, encrypted",
         answer: secure_data::answer,
     },
@@ -54,6 +59,8 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Token(&["encrypt"]),
         takes: json,
         takes_data: true,
+        cost: quick,
+        is_health_check: false,
         about: "Encrypt data",
         answer: encrypt::answer,
     },
@@ -63,6 +70,8 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Token(&["decrypt"]),
         takes: json,
         takes_data: true,
+        cost: quick,
+        is_health_check: false,
         about: "Decrypt data",
         answer: decrypt::answer,
     },
@@ -72,6 +81,8 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Token(rewrap::SCOPES),
         takes: json,
         takes_data: true,
+        cost: quick,
+        is_health_check: false,
         about: "Re-encrypt data under the newest key",
         answer: rewrap::answer,
     },
@@ -81,6 +92,8 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Anyone,
         takes: json,
         takes_data: false,
+        cost: slow,
+        is_health_check: false,
         about: "Get new tokens for a refresh token",
         answer: refresh::answer,
     },
@@ -90,6 +103,8 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Unlimited(""),
         takes: anything,
         takes_data: false,
+        cost: slow,
+        is_health_check: false,
         about: "Revoke the token",
         answer: logout::answer,
     },
@@ -99,6 +114,8 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Unlimited("introspect"),
         takes: introspect::form_or_json,
         takes_data: false,
+        cost: quick,
+        is_health_check: false,
         about: "Check whether a token is active, and read its claims",
         answer: introspect::answer,
     },
@@ -108,6 +125,8 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Anyone,
         takes: anything,
         takes_data: false,
+        cost: quick,
+        is_health_check: false,
         about: "The public keys that verify tokens",
         answer: jwks::answer,
     },
@@ -117,6 +136,8 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Anyone,
         takes: anything,
         takes_data: false,
+        cost: quick,
+        is_health_check: true,
         about: "Whether the server is alive",
         answer: health::alive,
     },
@@ -126,18 +147,9 @@ pub(super) static ROUTES: &[Route] = &[
         access: Access::Anyone,
         takes: anything,
         takes_data: false,
+        cost: health::ready_cost,
+        is_health_check: true,
         about: "Whether the server can do its work",
         answer: health::ready,
     },
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::host::OWN_PATHS;
-
-    #[test]
-    fn every_path_here_is_reserved() {
-        assert!(ROUTES.iter().map(|route| route.path).eq(OWN_PATHS));
-    }
-}

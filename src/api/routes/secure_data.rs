@@ -4,7 +4,15 @@ use std::sync::Arc;
 
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::route::Call;
+use crate::api::route::{AppInner, Call, Cost, LARGE};
+
+pub(super) fn cost(app: &AppInner) -> Cost {
+    match &app.host.secure_data {
+        Some(_) => Cost::Slow,
+        None if app.secure_data.size() > LARGE => Cost::Large,
+        None => Cost::Quick,
+    }
+}
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let data = match &call.app.host.secure_data {

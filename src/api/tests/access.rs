@@ -325,18 +325,18 @@ fn invalid_usernames_are_refused() {
 #[test]
 fn only_logins_with_passwords_count_as_hashing() {
     let app = app(&[("password_memory", "1024"), ("password_passes", "1")]);
-    let cost = |path: &str| app.cost(&Method::Post, path, b"");
-    assert_eq!(cost("/login"), Cost::Quick);
+    let post_cost = |path: &str| cost(&app, &Method::Post, path);
+    assert_eq!(post_cost("/login"), Cost::Quick);
     let users = app.gate().users();
     users
         .add("alice", &"a quiet harbour".into(), "encrypt")
         .unwrap();
-    assert_eq!(cost("/login"), Cost::Hashing);
-    assert_eq!(app.cost(&Method::Get, "/login", b""), Cost::Quick);
+    assert_eq!(post_cost("/login"), Cost::Hashing);
+    assert_eq!(cost(&app, &Method::Get, "/login"), Cost::Quick);
     for path in ["/refresh", "/logout"] {
-        assert_eq!(cost(path), Cost::Slow, "{path}");
+        assert_eq!(post_cost(path), Cost::Slow, "{path}");
     }
-    assert_eq!(cost("/introspect"), Cost::Quick);
+    assert_eq!(post_cost("/introspect"), Cost::Quick);
     let ask = json!({"username": "alice", "password": "a quiet harbour"}).to_string();
     let response = post("/login", &ask).of(&app);
     assert_eq!(response.status().0, 200);

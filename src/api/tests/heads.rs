@@ -62,7 +62,7 @@ fn a_chunked_body_that_is_too_long_is_refused_at_its_end() {
         let response = ask.seen(|request| {
             let admitted = app.admit(request, None).unwrap_or_else(|_| unreachable!());
             assert_eq!(admitted.max_body(), 1024);
-            app.complete(request, admitted)
+            app.complete(request, Begun::Admitted(Box::new(admitted)))
         });
         assert_eq!(code(&response, status), name);
         // An engine that reads the body first gets the same response.
@@ -84,7 +84,7 @@ fn a_request_whose_body_arrives_later_is_counted_once() {
             let admitted = app
                 .admit(request, length)
                 .unwrap_or_else(|_| unreachable!());
-            app.complete(request, admitted)
+            app.complete(request, Begun::Admitted(Box::new(admitted)))
         })
     };
     assert_eq!(left(&later(Some(12))), "2");
@@ -99,4 +99,35 @@ fn a_request_whose_body_arrives_later_is_counted_once() {
     let response = refused(&app, &ask, Some(100)).unwrap();
     assert_eq!(code(&response, 429), "rate_limited");
     assert_eq!(left(&response), "0");
+}
+
+#[test]
+fn the_cost_is_that_of_the_route_however_much_has_been_checked() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), vec![b'x'; 70_000]).unwrap();
+    let app = app(&[("secure_data_file", file.path().to_str().unwrap())]);
+    let reads = token(&app, "secure-data encrypt");
+    let authorized = |ask: Ask<'static>| ask.with("Authorization", &reads);
+    for (ask, small, large) in [
+        (get("/secure-data"), Cost::Large, Cost::Large),
+        (post("/encrypt", ""), Cost::Quick, Cost::Large),
+        (post("/logout", ""), Cost::Slow, Cost::Slow),
+        (get("/healthz"), Cost::Quick, Cost::Large),
+    ] {
+        let what = ask.target;
+        let ask = authorized(ask);
+        let found = || Begun::Found(app.find(&ask.method, ask.target));
+        let admitted = || {
+            let admitted = ask.seen(|request| app.admit(request, None));
+            Begun::Admitted(Box::new(admitted.unwrap_or_else(|_| unreachable!())))
+        };
+        for begun in [found(), admitted()] {
+            assert_eq!(app.cost(&begun, 64 << 10), small, "{what}");
+            assert_eq!(app.cost(&begun, (64 << 10) + 1), large, "{what}");
+        }
+    }
+    // Refused whatever its body holds.
+    assert_eq!(cost(&app, &Method::Post, "/secure-data"), Cost::Quick);
+    assert_eq!(cost(&app, &Method::Get, "/nope"), Cost::Quick);
+    assert_eq!(cost(&app, &Method::Options, "*"), Cost::Quick);
 }

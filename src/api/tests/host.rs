@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Secret;
+use crate::api::route::RouteRef;
 use crate::api::{Host, HostCall, HostRoute};
 
 fn text(call: &HostCall<'_>) -> Response {
@@ -52,6 +53,29 @@ fn a_route_matches_only_its_paths_and_methods() {
     assert_eq!(code(&ask.of(&app), 405), "method_not_allowed");
     // The API's own routes still work.
     assert_eq!(get("/healthz").of(&app).status().0, 200);
+}
+
+#[test]
+fn the_log_names_the_route_that_answers_if_another_ones_path_matches_too() {
+    let routes = vec![
+        HostRoute::new(Method::Get, "/orders/{id}", text),
+        HostRoute::new(Method::Post, "/orders/new", text),
+    ];
+    let app = app_with(&[], routes).unwrap();
+    for (method, path, number) in [
+        (Method::Get, "/orders/new", 0),
+        (Method::Post, "/orders/new", 1),
+        // None answers: the first that matches.
+        (Method::Put, "/orders/new", 0),
+        (Method::Options, "/orders/new", 0),
+    ] {
+        let named = app.find(&method, path).0.route();
+        assert!(
+            matches!(named, Some(RouteRef::Host(found)) if found == number),
+            "{method} {path}"
+        );
+    }
+    assert!(app.find(&Method::Get, "/order/new").0.route().is_none());
 }
 
 #[test]
@@ -198,8 +222,8 @@ fn accounts_of_the_host_decide_who_gets_which_token() {
     ] {
         assert_eq!(code(&log_in(sent), status), expected, "{sent}");
     }
-    assert_eq!(app.cost(&Method::Post, "/login", b""), Cost::Slow);
-    assert_eq!(app.cost(&Method::Get, "/login", b""), Cost::Quick);
+    assert_eq!(cost(&app, &Method::Post, "/login"), Cost::Slow);
+    assert_eq!(cost(&app, &Method::Get, "/login"), Cost::Quick);
 }
 
 #[test]
@@ -217,7 +241,7 @@ fn the_host_supplies_the_confidential_data() {
     let opened = app.gate().decrypt_data(encrypted.as_str().unwrap(), b"");
     assert_eq!(opened.unwrap().expose(), b"the host's");
     assert_eq!(code(&ask(), 500), "internal");
-    assert_eq!(app.cost(&Method::Head, "/secure-data?x", b""), Cost::Slow);
+    assert_eq!(cost(&app, &Method::Head, "/secure-data?x"), Cost::Slow);
 }
 
 #[test]
@@ -242,7 +266,7 @@ fn only_the_route_that_blocks_is_slow() {
         HostRoute::new(Method::Delete, "/orders/{id}", text),
     ];
     let app = app_with(&[], routes).unwrap();
-    for (method, path, cost) in [
+    for (method, path, expected) in [
         (Method::Get, "/orders/7", Cost::Slow),
         (Method::Head, "/orders/7?x", Cost::Slow),
         (Method::Delete, "/orders/7", Cost::Quick),
@@ -252,7 +276,7 @@ fn only_the_route_that_blocks_is_slow() {
         // Slow only if the store could not be written.
         (Method::Get, "/readyz", Cost::Quick),
     ] {
-        assert_eq!(app.cost(&method, path, b""), cost, "{method} {path}");
+        assert_eq!(cost(&app, &method, path), expected, "{method} {path}");
     }
 }
 

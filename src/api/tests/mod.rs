@@ -117,6 +117,11 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// What a request without a body costs.
+fn cost(app: &App, method: &Method, target: &str) -> Cost {
+    app.cost(&Begun::Found(app.find(method, target)), 0)
+}
+
 fn body(response: &Response) -> Value {
     serde_json::from_slice(response.body()).unwrap()
 }

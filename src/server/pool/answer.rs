@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::shared::Shared;
-use crate::api::{Admitted, Peer, Problem, Request};
+use crate::api::{Begun, Peer, Problem, Request};
 use crate::server::http1::encode::encode;
 use crate::server::http1::framing::Parsed;
 use crate::server::http1::head::origin_form;
@@ -16,20 +16,16 @@ pub(super) struct Who<'a> {
     pub(super) certificate: Option<&'a str>,
 }
 
-/// Answers one request into `out`; true if the connection closes afterwards. `admitted`: the head was admitted earlier.
+/// Answers one request into `out`; true if the connection closes afterwards.
 pub(super) fn answer(
     shared: &Shared,
     mut request: Parsed<'_>,
-    admitted: Option<Box<Admitted>>,
+    begun: Begun,
     who: Who<'_>,
     out: &mut Vec<u8>,
 ) -> bool {
     let stays = request.keeps_alive();
-    let request_seen = view(&mut request, who);
-    let response = match admitted {
-        Some(admitted) => shared.app.complete(&request_seen, *admitted),
-        None => shared.app.handle(&request_seen),
-    };
+    let response = shared.app.complete(&view(&mut request, who), begun);
     // Checked only now: the request may have taken a while.
     let close = !stays || shared.is_stopping();
     encode(&response, request.framing(close), out);

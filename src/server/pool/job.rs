@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::answer::{Who, answer, overloaded, refuse};
 use super::shared::Shared;
-use crate::api::{Admitted, Peer};
+use crate::api::{Begun, Peer};
 use crate::server::http1::framing::{Parsed, parse_again};
 
 /// How long a response is delayed while responses waiting for slow clients use all the buffer memory.
@@ -28,7 +28,8 @@ pub(super) struct Job {
     bytes: Vec<u8>,
     head: usize,
     decoded: Option<Vec<u8>>,
-    admitted: Option<Box<Admitted>>,
+    /// `None` once it runs.
+    begun: Option<Begun>,
     peer: Peer,
     certificate: Option<Box<str>>,
     pub(super) lane: Lane,
@@ -40,7 +41,7 @@ impl Job {
         lane: Lane,
         head: usize,
         request: Parsed<'_>,
-        admitted: Option<Box<Admitted>>,
+        begun: Begun,
         who: Who<'_>,
     ) -> Self {
         Job {
@@ -50,7 +51,7 @@ impl Job {
                 Cow::Owned(body) => Some(body),
                 Cow::Borrowed(_) => None,
             },
-            admitted,
+            begun: Some(begun),
             peer: who.peer.clone(),
             certificate: who.certificate.map(Into::into),
             lane,
@@ -97,11 +98,11 @@ impl Job {
     /// The encoded response, and whether the connection closes afterwards.
     pub(super) fn run(mut self, shared: &Shared) -> (Vec<u8>, bool) {
         let mut out = Vec::new();
-        let admitted = self.admitted.take();
-        let Some(request) = self.request() else {
+        let begun = self.begun.take();
+        let (Some(request), Some(begun)) = (self.request(), begun) else {
             return (out, true);
         };
-        let close = answer(shared, request, admitted, self.who(), &mut out);
+        let close = answer(shared, request, begun, self.who(), &mut out);
         (out, close)
     }
 

@@ -15,7 +15,7 @@ use super::deadlines::Wait;
 use super::job::Job;
 use super::shared::Shared;
 use super::transport::Transport;
-use crate::api::{Admitted, Headers, Peer, Problem};
+use crate::api::{Begun, Headers, Peer, Problem};
 use crate::base::address::Counted;
 use crate::server::http1::framing::{Framer, Parsed};
 
@@ -87,8 +87,8 @@ pub(super) struct Connection {
     /// Whether that began after the last wait, because others had their turn in between.
     begins: bool,
     framer: Framer,
-    /// The admission of the request whose body is being received.
-    admitted: Option<Box<Admitted>>,
+    /// The next request, if its head has been examined.
+    begun: Option<Begun>,
     /// Bytes of an incomplete request, or not yet examined.
     input: Vec<u8>,
     /// Whether `input` may hold a complete request.
@@ -115,7 +115,7 @@ impl Connection {
             waiting: Wait::Head,
             begins: false,
             framer: Framer::default(),
-            admitted: None,
+            begun: None,
             input: Vec::new(),
             unread: false,
             output: Vec::new(),
@@ -264,7 +264,7 @@ impl Connection {
     fn forget_input(&mut self) {
         self.input = Vec::new();
         self.framer = Framer::default();
-        self.admitted = None;
+        self.begun = None;
         self.unread = false;
     }
 

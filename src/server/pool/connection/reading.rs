@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::{After, Connection, Next, Phase, Ready, Turn};
-use crate::api::Cost;
+use crate::api::{Begun, Cost};
 use crate::server::buffer::append;
 use crate::server::http1::encode::{CONTINUE, encode};
 use crate::server::http1::framing::{Parsed, Step};
@@ -11,7 +11,6 @@ use crate::server::http1::head::origin_form;
 use crate::server::pool::answer::{answer, view};
 use crate::server::pool::deadlines::Wait;
 use crate::server::pool::job::{Job, Lane};
-use crate::server::pool::shared::Shared;
 use crate::server::pool::transport::Transport;
 use crate::server::socket::Stop;
 
@@ -190,19 +189,22 @@ impl Connection {
                     head,
                     used: length,
                 } => {
-                    if let Some(lane) = lane(turn.shared, &request) {
+                    let app = &turn.shared.app;
+                    let begun = self.begun.take().unwrap_or_else(|| {
+                        Begun::Found(app.find(&request.method, origin_form(request.target)))
+                    });
+                    if let Some(lane) = lane(app.cost(&begun, request.body.len())) {
                         // Earlier responses do not wait for it: it is parsed again after they are written.
                         if answered {
+                            self.begun = Some(begun);
                             return taken(used, Then::Again);
                         }
-                        let admitted = self.admitted.take();
-                        let job = Box::new(Job::new(lane, head, request, admitted, self.who()));
+                        let job = Box::new(Job::new(lane, head, request, begun, self.who()));
                         return taken(used + length, Then::Job { job, from: used });
                     }
                     used += length;
                     answers += 1;
-                    let admitted = self.admitted.take();
-                    if answer(turn.shared, request, admitted, self.who(), turn.out) {
+                    if answer(turn.shared, request, begun, self.who(), turn.out) {
                         return taken(used, Then::Over);
                     }
                 }
@@ -231,7 +233,7 @@ impl Connection {
         match app.admit(&view(&mut head, self.who()), length) {
             Ok(admitted) => {
                 self.framer.limit_body(admitted.max_body());
-                self.admitted = Some(Box::new(admitted));
+                self.begun = Some(Begun::Admitted(Box::new(admitted)));
                 None
             }
             Err(response) => {
@@ -274,9 +276,8 @@ enum Then {
 }
 
 /// The lane of a slow request; `None` for one that is answered in place.
-fn lane(shared: &Shared, request: &Parsed<'_>) -> Option<Lane> {
-    let target = origin_form(request.target);
-    match shared.app.cost(&request.method, target, &request.body) {
+fn lane(cost: Cost) -> Option<Lane> {
+    match cost {
         Cost::Quick => None,
         Cost::Large => Some(Lane::Large),
         Cost::Slow => Some(Lane::Slow),
