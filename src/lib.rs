@@ -92,7 +92,7 @@ pub use error::{Error, TokenError, whole_seconds};
 #[doc(hidden)] // for the command only
 pub use ffi::save_address_space;
 pub use gate::{Gate, Refreshed, Tokens, audit};
-pub use keys::{KeyOrigin, RING_FILE};
+pub use keys::{KeyKind, KeyOrigin, RING_FILE};
 pub use limiter::Admission;
 pub use logging::mask::{DEFAULT_VISIBLE_CHARS, mask};
 pub use metrics::MetricsFormat;

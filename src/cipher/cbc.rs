@@ -5,7 +5,6 @@
 //! common prefix have ciphertexts with a common prefix. The sealed format has neither flaw.
 
 use std::fmt;
-use std::str::FromStr;
 
 use openssl::cipher::{Cipher, CipherRef};
 use zeroize::Zeroizing;
@@ -27,26 +26,22 @@ pub enum CbcMode {
     Seal,
 }
 
-impl FromStr for CbcMode {
-    type Err = ();
+impl CbcMode {
+    pub(crate) const ALL: [CbcMode; 3] = [CbcMode::Off, CbcMode::Open, CbcMode::Seal];
 
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "off" => Ok(CbcMode::Off),
-            "open" => Ok(CbcMode::Open),
-            "seal" => Ok(CbcMode::Seal),
-            _ => Err(()),
+    /// Its name in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            CbcMode::Off => "off",
+            CbcMode::Open => "open",
+            CbcMode::Seal => "seal",
         }
     }
 }
 
 impl fmt::Display for CbcMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            CbcMode::Off => "off",
-            CbcMode::Open => "open",
-            CbcMode::Seal => "seal",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -572,15 +572,8 @@ pub static SETTINGS: &[Setting] = &[
         help: "The original program's AES-CBC. off: never. open: decrypts old data only. seal: encrypts new data too. Defaults to seal if AES_IV is set, else off.",
         group: Group::Gate,
         apply: |s, v| {
-            parse::choice(
-                v,
-                &[
-                    ("off", CbcMode::Off),
-                    ("open", CbcMode::Open),
-                    ("seal", CbcMode::Seal),
-                ],
-            )
-            .map(|mode| s.gate.keys.given.cbc = Some(mode))
+            parse::choice(v, &CbcMode::ALL.map(|known| (known.name(), known)))
+                .map(|mode| s.gate.keys.given.cbc = Some(mode))
         },
         ..PLAIN
     },

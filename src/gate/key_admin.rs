@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::audit::{Asker, AuditEvent, Pseudonyms};
-use crate::keys::{self, Changed, Generated, KeyState, NewKeys, RingSecret, Settings};
+use crate::keys::{self, Changed, Generated, KeyKind, KeyState, NewKeys, RingSecret, Settings};
 use crate::{Error, Secret};
 
 /// The key ring that the settings name, managed on behalf of an [`Asker`]. Needs no gate; gates that use the ring detect
@@ -45,7 +45,7 @@ impl<'a> KeyAdmin<'a> {
     pub fn rotate(
         &self,
         kinds: NewKeys,
-        grace: impl Fn(&'static str) -> Option<Duration>,
+        grace: impl Fn(KeyKind) -> Option<Duration>,
     ) -> Result<Generated, Error> {
         let done = keys::rotate(self.settings, kinds, grace);
         self.recorded(AuditEvent::KeysRotate, done)

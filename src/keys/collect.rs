@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::document::{Kind, RingContents};
+use super::document::RingContents;
+use super::kind::{KeyKind, RingKind};
 use super::origin::{KeyOrigin, Origin};
 use super::ring::KeyRing;
 use super::seal::{AtRest, RingSeal};
@@ -157,7 +158,7 @@ impl KeyRing {
                 .expect("checked when the setting is parsed");
             self.cbc = Some(CbcKey::new(aes_key, iv)?);
             self.origins.push(KeyOrigin {
-                kind: "AES-CBC",
+                kind: KeyKind::AesCbc,
                 id: String::new(),
                 from: format!(
                     "AES_KEY and AES_IV (read as 16 {})",
@@ -175,11 +176,11 @@ impl KeyRing {
 
     fn add_token_key(&mut self, key: TokenKey, origin: Origin<'_>) -> Result<(), Error> {
         if self.token_key(key.id()).is_ok() {
-            return Err(same_id("token", key.id()));
+            return Err(same_id(KeyKind::Token, key.id()));
         }
         self.origins.push(KeyOrigin {
-            algorithm: Some(key.algorithm().name()),
-            ..origin.describe("token", key.id().to_owned())
+            algorithm: Some(key.algorithm()),
+            ..origin.describe(KeyKind::Token, key.id().to_owned())
         });
         self.token_keys.push(Held {
             key,
@@ -192,11 +193,11 @@ impl KeyRing {
     fn add_data_key(&mut self, key: DataKey, origin: Origin<'_>) -> Result<(), Error> {
         let id = encode_hex(&key.id());
         if self.data_keys.iter().any(|held| held.key.id() == key.id()) {
-            return Err(same_id("data", &id));
+            return Err(same_id(KeyKind::Data, &id));
         }
         self.origins
-            .retain(|origin| origin.kind != "data" || origin.id != id);
-        self.origins.push(origin.describe("data", id));
+            .retain(|origin| origin.kind != KeyKind::Data || origin.id != id);
+        self.origins.push(origin.describe(KeyKind::Data, id));
         self.data_keys.push(Held {
             key,
             state: origin.state,
@@ -210,7 +211,7 @@ impl KeyRing {
         self.token_keys
             .retain(|known| known.key.id() != id || !known.key.is_secret(secret));
         self.origins
-            .retain(|origin| origin.kind != "token" || origin.id != id);
+            .retain(|origin| origin.kind != KeyKind::Token || origin.id != id);
     }
 }
 
@@ -223,8 +224,8 @@ fn make_file(
     let changed = write::change(folder, seal, |ring| {
         let new = ring.is_empty();
         if new {
-            ring.add_new(Kind::Token, algorithm)?;
-            ring.add_new(Kind::Data, None)?;
+            ring.add_new(RingKind::Token, algorithm)?;
+            ring.add_new(RingKind::Data, None)?;
         }
         Ok(new)
     })?;
@@ -244,11 +245,11 @@ fn next_generation() -> u64 {
 /// A token key that is stored nowhere.
 fn random_token_key(algorithm: Option<TokenAlgorithm>) -> Result<TokenKey, Error> {
     let mut ring = RingContents::default();
-    ring.add_new(Kind::Token, algorithm)?;
+    ring.add_new(RingKind::Token, algorithm)?;
     ring.token_keys[0].token_key()
 }
 
-fn same_id(kind: &str, id: &str) -> Error {
+fn same_id(kind: KeyKind, id: &str) -> Error {
     Error::KeyRing(format!(
         "Two different {kind} keys have the id {id}, so their tokens or data would be ambiguous. Replace the one that you set."
     ))

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::Settings;
-use super::document::{Fault, Kind, RingContents, RingKey};
+use super::document::{Fault, RingContents, RingKey};
+use super::kind::RingKind;
 use super::ring_secret::RingSecret;
 use super::schedule::in_use;
 use super::seal::{AtRest, RingSeal};
@@ -69,14 +70,13 @@ pub(crate) fn import(
     let from = format!("the key ring {}", path.display());
     let mut added = Vec::new();
     let changed = write::change(folder, &RingSeal::of(&settings.ring)?, |ring| {
-        for kind in [Kind::Token, Kind::Data] {
+        for kind in RingKind::ALL {
             let keys = ring.keys_mut(kind);
             let mut new = std::mem::take(exported.keys_mut(kind));
             if let Some(id) = other_key_of_same_id(keys, &new) {
                 return Err(Error::InvalidInput(format!(
-                    "The exported key ring has a {} key {id} that differs from the key with this id in {from}, so their \
-                     tokens or data would be ambiguous. Nothing was changed.",
-                    kind.name()
+                    "The exported key ring has a {kind} key {id} that differs from the key with this id in {from}, so their \
+                     tokens or data would be ambiguous. Nothing was changed."
                 )));
             }
             new.retain(|key| keys.iter().all(|known| known.id != key.id));

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Settings;
-use super::document::{Kind, RingContents, RingKey};
+use super::document::{RingContents, RingKey};
 use super::file::{RING_BACKUP_FILE, RING_FILE};
+use super::kind::{KeyKind, RingKind};
 use super::schedule::Takeover;
 use super::seal::RingSeal;
 use super::{KeyOrigin, KeyRing, KeyUsage, usage, write};
 use crate::Error;
 use crate::base::clock::unix_now;
-use crate::signing::TokenAlgorithm;
 
 /// All keys, without their secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +28,14 @@ impl KeyList {
     /// How many messages a key of the list has sealed, as far as recorded; a running server records counts every second.
     /// `None` unless the key is a data key of the ring: others are not counted.
     pub fn messages(&self, key: &KeyOrigin) -> Option<u64> {
-        let counted = key.kind == "data" && key.created.is_some();
+        let counted = key.kind == KeyKind::Data && key.created.is_some();
         counted.then(|| self.usage.messages(&key.id))
     }
 
     /// Whether there are keys for tokens and for data, so that a gate would not need to create any.
     pub fn is_complete(&self) -> bool {
-        ["token", "data"]
+        RingKind::ALL
+            .map(KeyKind::from)
             .iter()
             .all(|kind| self.keys.iter().any(|key| key.kind == *kind))
     }
@@ -52,10 +53,10 @@ pub struct NewKeys {
 }
 
 impl NewKeys {
-    pub(super) fn has(self, kind: Kind) -> bool {
+    pub(super) fn has(self, kind: RingKind) -> bool {
         match kind {
-            Kind::Token => self.token,
-            Kind::Data => self.data,
+            RingKind::Token => self.token,
+            RingKind::Data => self.data,
         }
     }
 }
@@ -94,7 +95,7 @@ pub(crate) fn generate(settings: &Settings, kinds: NewKeys) -> Result<Generated,
 pub(super) fn add(
     settings: &Settings,
     kinds: NewKeys,
-    grace: impl Fn(Kind) -> Option<Duration>,
+    grace: impl Fn(RingKind) -> Option<Duration>,
 ) -> Result<Generated, Error> {
     check_use(settings, kinds)?;
     add_where(settings, &RingSeal::of(&settings.ring)?, |_, kind| {
@@ -109,7 +110,7 @@ pub(super) fn add(
 pub(super) fn add_where(
     settings: &Settings,
     seal: &RingSeal,
-    mut wanted: impl FnMut(&mut RingContents, Kind) -> Option<Takeover>,
+    mut wanted: impl FnMut(&mut RingContents, RingKind) -> Option<Takeover>,
 ) -> Result<Generated, Error> {
     let folder = folder(settings)?;
     let path = folder.join(RING_FILE);
@@ -117,7 +118,7 @@ pub(super) fn add_where(
     let mut added = Vec::new();
     let changed = write::change(folder, seal, |ring| {
         let new = ring.is_empty();
-        for kind in [Kind::Token, Kind::Data] {
+        for kind in RingKind::ALL {
             let first = new.then(Takeover::default);
             if let Some(takeover) = wanted(ring, kind).or(first) {
                 ring.add_successor(kind, &settings.rotation, takeover, unix_now())?;
@@ -138,12 +139,12 @@ pub(super) fn add_where(
 }
 
 /// The public description of a key of the ring.
-pub(super) fn origin(kind: Kind, key: &RingKey, from: &str) -> KeyOrigin {
+pub(super) fn origin(kind: RingKind, key: &RingKey, from: &str) -> KeyOrigin {
     KeyOrigin {
-        kind: kind.name(),
+        kind: kind.into(),
         id: key.id.clone(),
         from: from.to_owned(),
-        algorithm: key.algorithm.map(TokenAlgorithm::name),
+        algorithm: key.algorithm,
         created: Some(key.created),
         newest: false,
         signs_from: key.signs_from,

@@ -2,9 +2,9 @@
 //!
 //! Keys come from the environment and from the ring file; an environment key is always the newest. `ring` holds all keys
 //! of a gate and `collect` assembles it. `document` is the text of the ring file, `file` reads it, `write` changes it,
-//! `seal` encrypts it at rest, `watch` detects changes, `schedule` decides when token keys sign, and `manage`, `rotate`
-//! and `export` are the operator's commands. `tally` counts the messages that data keys seal, and `usage` stores the
-//! counts. What a key does is up to `signing` and `cipher`.
+//! `seal` encrypts it at rest, `kind` has the kinds of key, `watch` detects changes, `schedule` decides when token keys
+//! sign, and `manage`, `rotate` and `export` are the operator's commands. `tally` counts the messages that data keys seal,
+//! and `usage` stores the counts. What a key does is up to `signing` and `cipher`.
 
 mod collect;
 mod document;
@@ -12,6 +12,7 @@ mod document;
 pub(crate) use document::fuzz::documents;
 mod export;
 mod file;
+mod kind;
 mod manage;
 mod origin;
 mod ring;
@@ -28,6 +29,7 @@ mod write;
 
 pub(crate) use export::{export, import, seal, unseal};
 pub use file::{RING_BACKUP_FILE, RING_FILE};
+pub use kind::KeyKind;
 pub(crate) use manage::generate;
 pub use manage::{Generated, KeyList, NewKeys, list};
 pub use origin::KeyOrigin;

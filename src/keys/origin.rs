@@ -4,19 +4,21 @@ use std::fmt;
 
 use super::KeyState;
 use super::document::RingKey;
+use super::kind::KeyKind;
 use crate::base::clock::unix_now;
+use crate::signing::TokenAlgorithm;
 
 /// A key's id and origin, for start-up log lines. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyOrigin {
-    /// `token`, `data` or `AES-CBC`.
-    pub kind: &'static str,
+    /// What it is for.
+    pub kind: KeyKind,
     /// The id by which tokens or data name the key; empty for AES-CBC, which names none.
     pub id: String,
     /// Where it comes from, and how it was read.
     pub from: String,
-    /// The algorithm of a token key, a name from RFC 7518 or RFC 8037; `None` for other kinds.
-    pub algorithm: Option<&'static str>,
+    /// The algorithm of a token key; `None` for other kinds.
+    pub algorithm: Option<TokenAlgorithm>,
     /// When it was created, in seconds since 1970-01-01 UTC, if known.
     pub created: Option<u64>,
     /// Whether it is used for new tokens or data. With AES-CBC in use, [`Gate::seal`](crate::Gate::seal) still has a
@@ -35,7 +37,10 @@ impl fmt::Display for KeyOrigin {
         if !self.id.is_empty() {
             write!(f, " {}", self.id)?;
         }
-        if let Some(algorithm) = self.algorithm.filter(|name| *name != "HS256") {
+        if let Some(algorithm) = self
+            .algorithm
+            .filter(|algorithm| *algorithm != TokenAlgorithm::Hs256)
+        {
             write!(f, " ({algorithm})")?;
         }
         write!(f, " from {}", self.from)?;
@@ -82,7 +87,7 @@ impl<'a> Origin<'a> {
         }
     }
 
-    pub(super) fn describe(&self, kind: &'static str, id: String) -> KeyOrigin {
+    pub(super) fn describe(&self, kind: KeyKind, id: String) -> KeyOrigin {
         KeyOrigin {
             kind,
             id,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::kind::KeyKind;
 use super::origin::KeyOrigin;
 use super::schedule::signing;
 use super::settings::RingSecrets;
@@ -96,7 +97,7 @@ impl KeyRing {
     /// time.
     pub(super) fn count_in(&mut self, journal: &Arc<Journal>) {
         let kept = self
-            .newest_origin("data")
+            .newest_origin(KeyKind::Data)
             .filter(|origin| origin.created.is_some());
         self.tally = kept.map(|origin| Tally::new(journal, origin.id.clone()));
     }
@@ -155,9 +156,9 @@ impl KeyRing {
         let mut origins = self.origins.clone();
         for origin in &mut origins {
             origin.newest = match origin.kind {
-                "token" => Some(&origin.id) == token.as_ref(),
-                "data" => Some(&origin.id) == data.as_ref(),
-                _ => self.cbc_mode == CbcMode::Seal,
+                KeyKind::Token => Some(&origin.id) == token.as_ref(),
+                KeyKind::Data => Some(&origin.id) == data.as_ref(),
+                KeyKind::AesCbc => self.cbc_mode == CbcMode::Seal,
             };
             origin.signs_from = origin
                 .signs_from
@@ -167,7 +168,7 @@ impl KeyRing {
     }
 
     /// The most recently added key of this kind, even if it does not sign yet.
-    pub(super) fn newest_origin(&self, kind: &str) -> Option<&KeyOrigin> {
+    pub(super) fn newest_origin(&self, kind: KeyKind) -> Option<&KeyOrigin> {
         self.origins.iter().rfind(|origin| origin.kind == kind)
     }
 }

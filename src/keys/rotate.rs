@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Settings;
-use super::document::{Kind, RingContents};
+use super::document::RingContents;
+use super::kind::{KeyKind, RingKind};
 use super::schedule::{Takeover, in_use};
 use super::seal::RingSeal;
 use super::{Generated, KeyOrigin, KeyState, NewKeys, file, manage, write};
@@ -17,7 +18,7 @@ pub struct Changed {
     /// The ring file.
     pub ring: PathBuf,
     /// The keys whose state changed: kind, id and previous state.
-    pub keys: Vec<(&'static str, String, KeyState)>,
+    pub keys: Vec<(KeyKind, String, KeyState)>,
     /// The ids of token keys that had not started signing and were removed from the ring.
     pub withdrawn: Vec<String>,
 }
@@ -26,9 +27,9 @@ pub struct Changed {
 pub(crate) fn rotate(
     settings: &Settings,
     kinds: NewKeys,
-    grace: impl Fn(&'static str) -> Option<Duration>,
+    grace: impl Fn(KeyKind) -> Option<Duration>,
 ) -> Result<Generated, Error> {
-    manage::add(settings, kinds, |kind| grace(kind.name()))
+    manage::add(settings, kinds, |kind| grace(kind.into()))
 }
 
 /// Whether a key created at `made`, in seconds since 1970-01-01 UTC, has reached this age; zero is never reached.
@@ -48,11 +49,11 @@ pub(super) fn rotate_old(
 ) -> Result<Vec<KeyOrigin>, Error> {
     let generated = manage::add_where(settings, seal, |ring, kind| {
         let (age, grace) = match kind {
-            Kind::Token => (
+            RingKind::Token => (
                 settings.rotation.rotate_token_key_after,
                 Some(settings.rotation.token_grace),
             ),
-            Kind::Data => (settings.rotation.rotate_data_key_after, None),
+            RingKind::Data => (settings.rotation.rotate_data_key_after, None),
         };
         // Another process may have been faster.
         let newest = ring.keys_mut(kind).last();
@@ -74,7 +75,7 @@ pub(super) fn to_set_algorithm(
 ) -> Result<Vec<KeyOrigin>, Error> {
     let generated = manage::add_where(settings, seal, |ring, kind| {
         let wanted =
-            kind == Kind::Token && ring.token_algorithm() != settings.rotation.token_algorithm;
+            kind == RingKind::Token && ring.token_algorithm() != settings.rotation.token_algorithm;
         wanted.then_some(Takeover {
             grace: Some(settings.rotation.token_grace),
             now: false,
@@ -101,7 +102,7 @@ pub(crate) fn set_state(
                 continue;
             }
             let (kind, before) = change(ring, id, state)?;
-            keys.push((kind.name(), (*id).to_owned(), before));
+            keys.push((kind.into(), (*id).to_owned(), before));
         }
         Ok(!withdrawn.is_empty() || keys.iter().any(|(_, _, before)| *before != state))
     })?;
@@ -113,8 +114,12 @@ pub(crate) fn set_state(
     })
 }
 
-fn change(ring: &mut RingContents, id: &str, state: KeyState) -> Result<(Kind, KeyState), Error> {
-    for kind in [Kind::Token, Kind::Data] {
+fn change(
+    ring: &mut RingContents,
+    id: &str,
+    state: KeyState,
+) -> Result<(RingKind, KeyState), Error> {
+    for kind in RingKind::ALL {
         let keys = ring.keys_mut(kind);
         let Some(at) = keys.iter().position(|key| key.id == id) else {
             continue;
@@ -133,19 +138,24 @@ fn change(ring: &mut RingContents, id: &str, state: KeyState) -> Result<(Kind, K
 }
 
 /// New tokens and data need a key, so the one in use stays accepted, and so does the next one.
-fn check_replaced(keys: usize, at: usize, used: usize, kind: Kind, id: &str) -> Result<(), Error> {
-    let name = kind.name();
+fn check_replaced(
+    keys: usize,
+    at: usize,
+    used: usize,
+    kind: RingKind,
+    id: &str,
+) -> Result<(), Error> {
     let sentence = match at {
         _ if at < used => return Ok(()),
         _ if at > used => format!(
-            "{id} is the next {name} key and has not been used yet. To prevent its use: sealgate keys retire {id}"
+            "{id} is the next {kind} key and has not been used yet. To prevent its use: sealgate keys retire {id}"
         ),
         _ if at + 1 < keys => format!(
-            "{id} is the {name} key in use until the next one takes over. To use a new one at once: sealgate keys rotate \
-             --{name} --now"
+            "{id} is the {kind} key in use until the next one takes over. To use a new one at once: sealgate keys rotate \
+             --{kind} --now"
         ),
         _ => format!(
-            "{id} is the newest {name} key and is in use. Replace it first: sealgate keys rotate --{name}"
+            "{id} is the newest {kind} key and is in use. Replace it first: sealgate keys rotate --{kind}"
         ),
     };
     Err(Error::InvalidInput(sentence))

@@ -377,16 +377,25 @@ fn a_new_algorithm_applies_from_the_next_start_and_the_old_key_stays_accepted() 
     };
     let algorithms = |gate: &Gate| -> Vec<_> {
         let keys = gate.key_origins().into_iter();
-        keys.filter(|key| key.kind == "token")
+        keys.filter(|key| key.kind == KeyKind::Token)
             .map(|key| (key.algorithm.unwrap(), key.state == KeyState::Accepted))
             .collect()
     };
     let first = start(None);
     let token = first.issue_token(&grant).unwrap();
-    assert_eq!(algorithms(&start(Some("HS256"))), [("HS256", true)]);
+    assert_eq!(
+        algorithms(&start(Some("HS256"))),
+        [(TokenAlgorithm::Hs256, true)]
+    );
     let before = crate::base::clock::unix_now();
     let second = start(Some("EdDSA"));
-    assert_eq!(algorithms(&second), [("HS256", false), ("EdDSA", true)]);
+    assert_eq!(
+        algorithms(&second),
+        [
+            (TokenAlgorithm::Hs256, false),
+            (TokenAlgorithm::EdDsa, true)
+        ]
+    );
     let KeyState::AcceptedUntil(end) = second.key_origins()[0].state else {
         panic!("it has an end");
     };
@@ -405,12 +414,18 @@ fn a_new_algorithm_applies_from_the_next_start_and_the_old_key_stays_accepted() 
     for said in [None, Some("EdDSA")] {
         assert_eq!(
             algorithms(&start(said)),
-            [("HS256", false), ("EdDSA", true)]
+            [
+                (TokenAlgorithm::Hs256, false),
+                (TokenAlgorithm::EdDsa, true)
+            ]
         );
     }
     let third = start(Some("HS256"));
     let keys = third.key_origins();
-    let token_keys: Vec<_> = keys.iter().filter(|key| key.kind == "token").collect();
+    let token_keys: Vec<_> = keys
+        .iter()
+        .filter(|key| key.kind == KeyKind::Token)
+        .collect();
     assert_eq!(token_keys.len(), 3);
     assert!(token_keys[2].newest, "no client has to know it");
 }

@@ -17,7 +17,7 @@ use super::rotate::{is_old, rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
 use super::tally::Tally;
 use super::usage::{FlushMode, Journal};
-use super::{KeyOrigin, KeyRing, NewKeys, RING_FILE};
+use super::{KeyKind, KeyOrigin, KeyRing, NewKeys, RING_FILE};
 use crate::Error;
 use crate::base::clock::coarse_milliseconds;
 use crate::base::file_stamp::Stamp;
@@ -239,8 +239,8 @@ impl Keys {
         };
 
         let kinds = NewKeys {
-            token: has_old("token", settings.rotation.rotate_token_key_after),
-            data: has_old("data", settings.rotation.rotate_data_key_after),
+            token: has_old(KeyKind::Token, settings.rotation.rotate_token_key_after),
+            data: has_old(KeyKind::Data, settings.rotation.rotate_data_key_after),
             now: false,
         };
         // Usually it is too early. A missing ring is not created here.
@@ -368,18 +368,15 @@ fn with_set_algorithm(
     seal: &RingSeal,
 ) -> Result<(KeyRing, Vec<KeyOrigin>), Error> {
     let ring = KeyRing::collect(settings, seal, Missing::Make)?;
-    let newest = ring.newest_origin("token").and_then(|key| key.algorithm);
-    if !ring.has_file
-        || settings.given.jwt_secret_key.is_some()
-        || settings
-            .rotation
-            .token_algorithm
-            .is_none_or(|set| Some(set.name()) == newest)
-    {
-        return Ok((ring, Vec::new()));
-    }
+    let newest = ring
+        .newest_origin(KeyKind::Token)
+        .and_then(|key| key.algorithm);
+    let from_file = ring.has_file && settings.given.jwt_secret_key.is_none();
+    let before = match (newest, settings.rotation.token_algorithm) {
+        (Some(newest), Some(set)) if from_file && newest != set => newest,
+        _ => return Ok((ring, Vec::new())),
+    };
     let added = to_set_algorithm(settings, seal)?;
-    let before = newest.unwrap_or_default();
     for key in &added {
         log::info!(
             "{key} {}; the previous {before} key is accepted until its last token has expired",

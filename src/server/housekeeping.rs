@@ -71,11 +71,11 @@ fn rotate(gate: &Gate, trouble: &mut Option<String>) {
             for key in added {
                 match key.signs_from {
                     None => {
-                        log::info!(kind = key.kind, id = key.id; "a key reached its maximum age and was replaced");
+                        log::info!(kind = key.kind.name(), id = key.id; "a key reached its maximum age and was replaced");
                     }
                     Some(time) => {
                         log::info!(
-                            kind = key.kind, id = key.id, signs_from = time;
+                            kind = key.kind.name(), id = key.id, signs_from = time;
                             "a key reached its maximum age; the next one is published"
                         );
                     }

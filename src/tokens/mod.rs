@@ -272,7 +272,8 @@ impl TokenRules {
         };
         let state = key.state;
         let key = key.accepted()?;
-        key.verify(token, header.alg.as_deref())?;
+        header.require_algorithm(key.algorithm())?;
+        key.verify(token)?;
         let times = read.times();
         times.check(now(), self.leeway)?;
         // A token with an audience is only for that audience (RFC 7519, section 4.1.3).

@@ -14,7 +14,7 @@ use crate::TokenError;
 use crate::base::encoding::{decode_url, is_canonical_url};
 use crate::base::json::Json;
 use crate::base::names::{valid_scope, valid_subject};
-use crate::signing::{ACCESS_TYPE, MAX_TOKEN, TokenKey};
+use crate::signing::{ACCESS_TYPE, MAX_TOKEN, TokenAlgorithm, TokenKey};
 
 /// The first three header members are read. The others are refused: they change the signed bytes, nest tokens, or name
 /// outside keys (RFC 7515, section 4.1; RFC 7797).
@@ -128,6 +128,14 @@ impl<'a> ReadHeader<'a> {
             typ: string(typ)?,
             alg: string(alg)?,
         })
+    }
+
+    /// A header that names an algorithm has to name its key's.
+    pub(super) fn require_algorithm(&self, wanted: TokenAlgorithm) -> Result<(), TokenError> {
+        match self.alg.as_deref() {
+            Some(named) if !wanted.is_named(named) => Err(TokenError::Invalid),
+            _ => Ok(()),
+        }
     }
 
     /// `typ` is a media type: case-insensitive, and `application/` may be omitted (RFC 7515, section 4.1.9).

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 use sealgate::gate::KeyAdmin;
-use sealgate::keys::{self, KeyList, KeyState, NewKeys};
+use sealgate::keys::{self, KeyKind, KeyList, KeyState, NewKeys};
 use sealgate::unix_now;
 use serde_json::json;
 
@@ -189,21 +189,25 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
     let cbc = listed
         .keys
         .iter()
-        .any(|key| key.kind == "AES-CBC" && key.newest);
+        .any(|key| key.kind == KeyKind::AesCbc && key.newest);
     for key in &listed.keys {
         let newest = match key.kind {
             _ if !key.newest => match key.signs_from.and_then(rfc3339) {
                 Some(time) => &format!("next, signs from {time}"),
                 None => "",
             },
-            "token" => "for new tokens",
-            "data" if cbc => "for data sealed by seal()",
+            KeyKind::Token => "for new tokens",
+            KeyKind::Data if cbc => "for data sealed by seal()",
             _ => "for new data",
         };
         rows.push(vec![
-            key.kind.to_owned(),
+            key.kind.to_string(),
             or_dash(key.id.clone()),
-            or_dash(key.algorithm.unwrap_or_default().to_owned()),
+            or_dash(
+                key.algorithm
+                    .map(|known| known.to_string())
+                    .unwrap_or_default(),
+            ),
             or_dash(created(key).unwrap_or_default()),
             or_dash(newest.to_owned()),
             accepted(key.state),
@@ -241,7 +245,7 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
     let keys = KeyAdmin::new(settings, trail.asker());
     let rotated = keys.rotate(chosen(matches), |kind| match kind {
         _ if grace.is_some() => grace,
-        "token" => Some(settings.rotation.token_grace),
+        KeyKind::Token => Some(settings.rotation.token_grace),
         _ => None,
     });
     report(matches, &rotated?)
@@ -266,7 +270,7 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
         let keys = changed.keys.iter();
         return print_json(&json!({
             "ring": changed.ring.to_string_lossy(),
-            "changed": keys.map(|(kind, id, _)| json!({"kind": kind, "id": id})).collect::<Vec<_>>(),
+            "changed": keys.map(|(kind, id, _)| json!({"kind": kind.name(), "id": id})).collect::<Vec<_>>(),
             "withdrawn": changed.withdrawn,
             "accepted": state.accepts_at(unix_now()),
             "accepted_until": until(state),

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches};
 use sealgate::keys::{Generated, KeyState};
-use sealgate::{KeyOrigin, unix_now};
+use sealgate::{KeyOrigin, TokenAlgorithm, unix_now};
 use serde_json::{Value, json};
 
 use crate::cli::table::{harmless, rfc3339};
@@ -21,9 +21,9 @@ pub(super) fn created(key: &KeyOrigin) -> Option<String> {
 
 pub(super) fn key_json(key: &KeyOrigin) -> Value {
     json!({
-        "kind": key.kind,
+        "kind": key.kind.name(),
         "id": (!key.id.is_empty()).then_some(&key.id),
-        "algorithm": key.algorithm,
+        "algorithm": key.algorithm.map(TokenAlgorithm::name),
         "created": created(key),
         "newest": key.newest,
         "signs_from": key.signs_from.and_then(rfc3339),
@@ -65,7 +65,7 @@ fn report_text(generated: &Generated) -> String {
                 rfc3339(time).unwrap_or_default(),
                 time.saturating_sub(unix_now())
             ),
-            (None, Some(algorithm)) if algorithm != "HS256" && key.newest => {
+            (None, Some(algorithm)) if algorithm != TokenAlgorithm::Hs256 && key.newest => {
                 ": it signs at once; clients with a copy of jwks.json reject its tokens until they fetch it again".to_owned()
             }
             _ => String::new(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::KeyState;
+use super::kind::RingKind;
 use crate::base::clock::unix_now;
 use crate::base::encoding::{decode_base64, encode_base64, encode_hex};
 use crate::base::random::random_key;
@@ -39,13 +40,6 @@ pub(super) struct RingKey {
     pub(super) state: KeyState,
     /// For a token key that was published in advance: when it starts signing, also in seconds since 1970-01-01 UTC.
     pub(super) signs_from: Option<u64>,
-}
-
-/// Which list of the ring a key belongs to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Token,
-    Data,
 }
 
 /// Why a text is not a usable ring.
@@ -128,8 +122,8 @@ impl RingContents {
         let document: Document =
             serde_json::from_slice(text).map_err(|_| Fault::Damaged("is damaged"))?;
         let ring = RingContents {
-            token_keys: Kind::Token.read(&document.token_keys)?,
-            data_keys: Kind::Data.read(&document.data_keys)?,
+            token_keys: RingKind::Token.read(&document.token_keys)?,
+            data_keys: RingKind::Data.read(&document.data_keys)?,
         };
         if ring.version() > head.version {
             return Err(Fault::Damaged(
@@ -172,10 +166,10 @@ impl RingContents {
         })
     }
 
-    pub(super) fn keys_mut(&mut self, kind: Kind) -> &mut Vec<RingKey> {
+    pub(super) fn keys_mut(&mut self, kind: RingKind) -> &mut Vec<RingKey> {
         match kind {
-            Kind::Token => &mut self.token_keys,
-            Kind::Data => &mut self.data_keys,
+            RingKind::Token => &mut self.token_keys,
+            RingKind::Data => &mut self.data_keys,
         }
     }
 
@@ -208,7 +202,7 @@ impl RingContents {
     /// Adds a random key as the newest of its kind. A token key gets [`next_algorithm`](Self::next_algorithm).
     pub(super) fn add_new(
         &mut self,
-        kind: Kind,
+        kind: RingKind,
         algorithm: Option<TokenAlgorithm>,
     ) -> Result<(), Error> {
         self.add_from(kind, self.next_algorithm(algorithm), random_key)
@@ -217,12 +211,12 @@ impl RingContents {
     /// Draws keys from `random` until one has an unused id.
     pub(super) fn add_from(
         &mut self,
-        kind: Kind,
+        kind: RingKind,
         algorithm: TokenAlgorithm,
         mut random: impl FnMut() -> Result<Zeroizing<[u8; 32]>, Error>,
     ) -> Result<(), Error> {
         let created = unix_now();
-        let algorithm = (kind == Kind::Token).then_some(algorithm);
+        let algorithm = (kind == RingKind::Token).then_some(algorithm);
         let keys = self.keys_mut(kind);
         // Two collisions in a row are not chance; a generator that repeats itself must not cause an endless loop.
         for _ in 0..4 {
@@ -274,21 +268,14 @@ impl RingKey {
     }
 }
 
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Kind::Token => "token",
-            Kind::Data => "data",
-        }
-    }
-
+impl RingKind {
     /// The algorithm of a stored key.
     fn algorithm(self, stored: &StoredKey) -> Result<Option<TokenAlgorithm>, Fault> {
         match (self, &stored.algorithm) {
-            (Kind::Data, None) => Ok(None),
-            (Kind::Data, Some(_)) => Err(Fault::Damaged("is damaged: a data key cannot sign")),
-            (Kind::Token, None) => Ok(Some(TokenAlgorithm::Hs256)),
-            (Kind::Token, Some(name)) => TokenAlgorithm::from_name(name)
+            (RingKind::Data, None) => Ok(None),
+            (RingKind::Data, Some(_)) => Err(Fault::Damaged("is damaged: a data key cannot sign")),
+            (RingKind::Token, None) => Ok(Some(TokenAlgorithm::Hs256)),
+            (RingKind::Token, Some(name)) => TokenAlgorithm::from_name(name)
                 .filter(|algorithm| *algorithm != TokenAlgorithm::Hs256)
                 .map(Some)
                 .ok_or(Fault::Damaged("has a key with an unknown algorithm")),
@@ -303,7 +290,7 @@ impl Kind {
             let key = key
                 .filter(|key| key_id(algorithm, key.expose()).as_ref() == Some(&stored.id))
                 .ok_or(Fault::Damaged("is damaged: a key does not match its id"))?;
-            if self == Kind::Data && stored.signs_from.is_some() {
+            if self == RingKind::Data && stored.signs_from.is_some() {
                 return Err(Fault::Damaged("is damaged: a data key cannot sign"));
             }
             if keys.iter().any(|known| known.id == stored.id) {

@@ -3,8 +3,8 @@ use super::*;
 fn ring(keys: usize) -> RingContents {
     let mut ring = RingContents::default();
     for _ in 0..keys {
-        ring.add_new(Kind::Token, None).unwrap();
-        ring.add_new(Kind::Data, None).unwrap();
+        ring.add_new(RingKind::Token, None).unwrap();
+        ring.add_new(RingKind::Data, None).unwrap();
     }
     ring
 }
@@ -53,7 +53,7 @@ fn no_flipped_bit_changes_a_key_undetected() {
 fn pairs() -> RingContents {
     let mut ring = ring(1);
     for algorithm in [TokenAlgorithm::EdDsa, TokenAlgorithm::Es256] {
-        ring.add_new(Kind::Token, Some(algorithm)).unwrap();
+        ring.add_new(RingKind::Token, Some(algorithm)).unwrap();
     }
     ring
 }
@@ -105,7 +105,7 @@ fn no_key_is_accepted_under_another_algorithm() {
 fn a_new_key_uses_the_configured_algorithm_else_the_newest_keys() {
     let mut ring = RingContents::default();
     let mut added = |algorithm| {
-        ring.add_new(Kind::Token, algorithm).unwrap();
+        ring.add_new(RingKind::Token, algorithm).unwrap();
         ring.token_algorithm().unwrap()
     };
     assert_eq!(added(None), TokenAlgorithm::Hs256);
@@ -118,7 +118,7 @@ fn a_new_key_uses_the_configured_algorithm_else_the_newest_keys() {
 fn bytes_that_are_not_a_private_key_are_skipped() {
     let mut ring = ring(1);
     let mut next = [[0xff; 32], [0; 32], [9; 32]].into_iter();
-    ring.add_from(Kind::Token, TokenAlgorithm::Es256, || {
+    ring.add_from(RingKind::Token, TokenAlgorithm::Es256, || {
         Ok(Zeroizing::new(next.next().unwrap()))
     })
     .unwrap();
@@ -146,15 +146,15 @@ fn a_new_key_never_gets_an_id_in_use() {
     let mut ring = ring(1);
     let known: [u8; 32] = ring.data_keys[0].key.expose().try_into().unwrap();
     let mut next = [known, [7; 32]].into_iter();
-    ring.add_from(Kind::Data, TokenAlgorithm::Hs256, || {
+    ring.add_from(RingKind::Data, TokenAlgorithm::Hs256, || {
         Ok(Zeroizing::new(next.next().unwrap()))
     })
     .unwrap();
     assert_eq!(ring.data_keys[1].key.expose(), [7; 32]);
     assert!(
-        ring.add_from(Kind::Data, TokenAlgorithm::Hs256, || Ok(Zeroizing::new(
-            known
-        )))
+        ring.add_from(RingKind::Data, TokenAlgorithm::Hs256, || Ok(
+            Zeroizing::new(known)
+        ))
         .is_err(),
         "no endless loop"
     );

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::KeyState;
 use super::Rotation;
-use super::document::{Kind, RingContents, RingKey};
+use super::document::{RingContents, RingKey};
+use super::kind::RingKind;
 use crate::Error;
 
 /// How a new key takes over from the previous one.
@@ -45,16 +46,16 @@ impl RingContents {
     /// Adds a random key that takes over from the previous one, at once or when clients know it.
     pub(super) fn add_successor(
         &mut self,
-        kind: Kind,
+        kind: RingKind,
         rotation: &Rotation,
         takeover: Takeover,
         now: u64,
     ) -> Result<(), Error> {
         // A zero grace means that everybody has to log in again, now. Data cannot be recreated: what older keys sealed
         // still opens.
-        let ends_all = kind == Kind::Token && takeover.grace == Some(Duration::ZERO);
+        let ends_all = kind == RingKind::Token && takeover.grace == Some(Duration::ZERO);
         let lead = rotation.token_key_lead.as_secs();
-        let is_published_first = kind == Kind::Token
+        let is_published_first = kind == RingKind::Token
             && !self.token_keys.is_empty()
             && self
                 .next_algorithm(rotation.token_algorithm)

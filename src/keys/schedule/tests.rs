@@ -19,7 +19,7 @@ impl Ring {
         ring.rotation.token_key_lead = Duration::from_secs(LEAD);
         ring.rotation.token_algorithm = Some(algorithm);
         ring.add(0, false, Some(GRACE));
-        ring.contents.add_new(Kind::Data, None).unwrap();
+        ring.contents.add_new(RingKind::Data, None).unwrap();
         ring
     }
 
@@ -28,7 +28,7 @@ impl Ring {
         let grace = grace.map(Duration::from_secs);
         let takeover = Takeover { grace, now };
         self.contents
-            .add_successor(Kind::Token, &self.rotation, takeover, time)
+            .add_successor(RingKind::Token, &self.rotation, takeover, time)
             .unwrap();
         self.ids().pop().unwrap()
     }
