@@ -7,8 +7,10 @@ use crate::base::clock::unix_now;
 use crate::base::names::narrow_scope;
 use crate::gate::accounts::Accounts;
 use crate::gate::audit::{Asker, AuditEvent};
-use crate::store::{Moment, Rotation, Session};
-use crate::tokens::{self, Claims, Grant, Made, OPEN_LOGIN_SCOPE, TokenSpec, TokenUse};
+use crate::store::{Moment, Session};
+use crate::tokens::{
+    self, Claims, Grant, Made, OPEN_LOGIN_SCOPE, RefreshToken, RefreshUse, TokenSpec, TokenUse,
+};
 use crate::users::Login;
 use crate::{Error, Secret, TokenError};
 
@@ -222,7 +224,7 @@ impl Gate {
         let claims = self.read_refresh(refresh_token)?;
         let scope = narrow_scope(asked, claims.scope())?;
         let (user, session) = (claims.subject(), claims.session().unwrap_or_default());
-        let (Some(store), Some(id)) = (ledger.reading()?, claims.id()) else {
+        let (Some(store), Some(presented)) = (ledger.reading()?, RefreshToken::of(&claims)) else {
             return Err(TokenError::Revoked.into());
         };
         let issued_at = ledger.issue_time(user)?;
@@ -230,8 +232,8 @@ impl Gate {
         let Some(refresh) = &pair.refresh else {
             return Err(TokenError::Revoked.into());
         };
-        let rotation = store.rotate(
-            id,
+        let used = presented.exchange(
+            store,
             Session {
                 id: session,
                 user,
@@ -242,13 +244,13 @@ impl Gate {
             unix_now(),
         )?;
         let user = user.to_owned();
-        match rotation {
-            Rotation::Done => Ok(Refreshed::New(user, pair.into_tokens(scope))),
-            Rotation::Reused => {
+        match used {
+            RefreshUse::Good => Ok(Refreshed::New(user, pair.into_tokens(scope))),
+            RefreshUse::Reused => {
                 ledger.look();
                 Ok(Refreshed::UsedBefore(user))
             }
-            Rotation::Gone => Err(TokenError::Revoked.into()),
+            RefreshUse::Gone => Err(TokenError::Revoked.into()),
         }
     }
 
@@ -293,12 +295,11 @@ impl Gate {
         let Ok(claims) = self.read_refresh(token) else {
             return Ok(None);
         };
-        let (Some(store), Some(session), Some(id)) =
-            (self.inner.ledger.reading()?, claims.session(), claims.id())
-        else {
+        let store = self.inner.ledger.reading()?;
+        let (Some(store), Some(presented)) = (store, RefreshToken::of(&claims)) else {
             return Ok(None);
         };
-        let live = store.is_session(session, id, unix_now())?;
+        let live = presented.is_good(store, unix_now())?;
         Ok(live.then_some(claims))
     }
 

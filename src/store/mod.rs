@@ -94,12 +94,12 @@ pub(crate) struct TokenState {
     pub(crate) accounts: bool,
 }
 
-/// A login that can be refreshed: its refresh tokens form a family, of which only one at a time is valid.
+/// A login that can be refreshed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Session<'a> {
     pub(crate) id: &'a str,
     pub(crate) user: &'a str,
-    /// The id of the one valid refresh token.
+    /// The id of its newest refresh token.
     pub(crate) refresh: &'a str,
     /// When that expires, in seconds since 1970-01-01 UTC.
     pub(crate) expires: u64,
@@ -107,15 +107,26 @@ pub(crate) struct Session<'a> {
     pub(crate) access_expires: u64,
 }
 
-/// The result of using a refresh token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rotation {
-    /// It was valid, and has been replaced by the next one.
-    Done,
-    /// It had been used before: the session has ended, and its access tokens are revoked.
-    Reused,
-    /// There is no such session (any more), or its account is removed or disabled.
-    Gone,
+/// A session as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredSession {
+    pub(crate) user: String,
+    /// The id of its newest refresh token.
+    pub(crate) refresh: String,
+    /// When that expires, in seconds since 1970-01-01 UTC.
+    pub(crate) expires: u64,
+    /// Whether its user has an account that is not disabled.
+    pub(crate) enabled: bool,
+}
+
+/// A change of a session, decided once it has been read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SessionChange<'a> {
+    Keep,
+    /// Stores another newest refresh token, with its times.
+    Replace(Session<'a>),
+    /// Ends it, as [`Store::end_session`] does.
+    End(Moment),
 }
 
 /// The storage backend. `Send` and `Sync`; many threads may call it at the same time. Each change is made completely or
@@ -148,10 +159,14 @@ pub(crate) trait Store: Send + Sync {
     /// `false`: the account no longer has this version, or its tokens from `issued` were revoked meanwhile.
     fn begin_session(&self, session: Session<'_>, version: i64, issued: u64)
     -> Result<bool, Error>;
-    /// Replaces `refresh` by the refresh token of `next`.
-    fn rotate(&self, refresh: &str, next: Session<'_>, now: u64) -> Result<Rotation, Error>;
-    /// Whether there is such a session with this valid refresh token.
-    fn is_session(&self, id: &str, refresh: &str, now: u64) -> Result<bool, Error>;
+    fn session(&self, id: &str) -> Result<Option<StoredSession>, Error>;
+    /// Reads a session and makes the change that `decide` returns for it. Nobody else changes anything in between.
+    /// `decide` must not use the store.
+    fn change_session<'a>(
+        &self,
+        id: &str,
+        decide: &mut dyn FnMut(Option<&StoredSession>) -> SessionChange<'a>,
+    ) -> Result<(), Error>;
     /// Whether changes can be written, determined without writing unless there is doubt.
     fn check_writable(&self) -> Result<(), Error>;
     /// Checks the integrity of the whole store.

@@ -1,10 +1,12 @@
 //! Tokens: JSON Web Tokens (RFC 7519), in our own format (RFC 9068's `at+jwt`) and in the original's.
 //!
 //! `strict` reads header and claims and refuses what a lenient reader would let through; `claims` holds a verified token's
-//! claims; `cache` remembers checked tokens. Signing is left to `signing`, and the keys to the key ring.
+//! claims; `cache` remembers checked tokens; `session` decides which refresh tokens are good. Signing is left to `signing`,
+//! and the keys to the key ring.
 
 mod cache;
 mod claims;
+mod session;
 mod settings;
 mod strict;
 
@@ -31,6 +33,7 @@ use strict::{Parts, ReadClaims, ReadHeader};
 pub use crate::base::names::{valid_scope, valid_subject};
 pub use crate::signing::MAX_TOKEN;
 pub use claims::{Claims, OPEN_LOGIN_SCOPE};
+pub(crate) use session::{RefreshToken, RefreshUse};
 pub use settings::Settings;
 pub use strict::Unverified;
 

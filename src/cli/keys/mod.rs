@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Command};
 use sealgate::gate::KeyAdmin;
 use sealgate::keys::{self, KeyKind, KeyList, KeyState, NewKeys};
-use sealgate::unix_now;
+use sealgate::{TokenAlgorithm, unix_now};
 use serde_json::json;
 
 use super::audit::Trail;
@@ -203,11 +203,7 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
         rows.push(vec![
             key.kind.to_string(),
             or_dash(key.id.clone()),
-            or_dash(
-                key.algorithm
-                    .map(|known| known.to_string())
-                    .unwrap_or_default(),
-            ),
+            or_dash(key.algorithm.map_or("", TokenAlgorithm::name).to_owned()),
             or_dash(created(key).unwrap_or_default()),
             or_dash(newest.to_owned()),
             accepted(key.state),

@@ -18,7 +18,8 @@ use std::path::Path;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
-    Account, Change, MAX_SESSIONS, Moment, Presented, Rotation, Session, Store, TokenState,
+    Account, Change, MAX_SESSIONS, Moment, Presented, Session, SessionChange, Store, StoredSession,
+    TokenState,
 };
 use crate::Error;
 use changes::{bump, forget, revoke_token, revoke_user, signed, unsigned};
@@ -232,18 +233,19 @@ impl Store for SqliteStore {
         })
     }
 
-    fn rotate(&self, refresh: &str, next: Session<'_>, now: u64) -> Result<Rotation, Error> {
-        self.change(|change| rows::rotate(change, refresh, next, now))
+    fn session(&self, id: &str) -> Result<Option<StoredSession>, Error> {
+        self.pool.with(|connection| rows::session(connection, id))
     }
 
-    fn is_session(&self, id: &str, refresh: &str, now: u64) -> Result<bool, Error> {
-        self.pool.with(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM sessions JOIN accounts ON accounts.name = sessions.user
-                         WHERE id = ?1 AND refresh = ?2 AND expires > ?3 AND NOT disabled)",
-                )?
-                .query_row(params![id, refresh, signed(now)], |row| row.get(0))
+    fn change_session<'a>(
+        &self,
+        id: &str,
+        decide: &mut dyn FnMut(Option<&StoredSession>) -> SessionChange<'a>,
+    ) -> Result<(), Error> {
+        self.change(|change| match decide(rows::session(change, id)?.as_ref()) {
+            SessionChange::Keep => Ok(()),
+            SessionChange::Replace(next) => rows::replace_refresh(change, id, next),
+            SessionChange::End(at) => rows::end_session(change, id, at),
         })
     }
 

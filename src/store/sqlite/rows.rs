@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use siphasher::sip128::SipHasher13;
 
 use super::changes::{bump, revoke_token, revoke_user, signed, unsigned};
-use crate::store::{Account, Change, Moment, PasswordHash, Rotation, Session};
+use crate::store::{Account, Change, Moment, PasswordHash, Session, StoredSession};
 
 /// The columns that [`account_of`] reads.
 pub(super) const ACCOUNT: &str =
@@ -138,42 +138,44 @@ fn set_password(
         .map(drop)
 }
 
-/// See [`Store::rotate`](crate::store::Store::rotate).
-pub(super) fn rotate(
+/// See [`Store::session`](crate::store::Store::session).
+pub(super) fn session(
+    connection: &Connection,
+    id: &str,
+) -> rusqlite::Result<Option<StoredSession>> {
+    connection
+        .prepare_cached(
+            "SELECT user, refresh, expires, EXISTS (SELECT 1 FROM accounts WHERE name = user AND NOT disabled)
+                 FROM sessions WHERE id = ?1",
+        )?
+        .query_row([id], |row| {
+            Ok(StoredSession {
+                user: row.get(0)?,
+                refresh: row.get(1)?,
+                expires: whole(row, 2)?,
+                enabled: row.get(3)?,
+            })
+        })
+        .optional()
+}
+
+/// See [`SessionChange::Replace`](crate::store::SessionChange::Replace).
+pub(super) fn replace_refresh(
     change: &Transaction<'_>,
-    refresh: &str,
+    id: &str,
     next: Session<'_>,
-    now: u64,
-) -> rusqlite::Result<Rotation> {
-    let found: Option<(String, u64, bool)> = change
-        .query_row(
-            "SELECT refresh, expires,
-                 EXISTS (SELECT 1 FROM accounts WHERE name = user AND NOT disabled) FROM sessions WHERE id = ?1 AND user = ?2",
-            [next.id, next.user],
-            |row| Ok((row.get(0)?, whole(row, 1)?, row.get(2)?)),
+) -> rusqlite::Result<()> {
+    change
+        .execute(
+            "UPDATE sessions SET refresh = ?2, expires = ?3, access_expires = max(access_expires, ?4) WHERE id = ?1",
+            params![
+                id,
+                next.refresh,
+                signed(next.expires),
+                signed(next.access_expires)
+            ],
         )
-        .optional()?;
-    let Some((good, expires, permitted)) = found else {
-        return Ok(Rotation::Gone);
-    };
-    if good != refresh {
-        let forget = next.access_expires;
-        end_session(change, next.id, Moment { now, forget })?;
-        return Ok(Rotation::Reused);
-    }
-    if !permitted || expires <= now {
-        return Ok(Rotation::Gone);
-    }
-    change.execute(
-        "UPDATE sessions SET refresh = ?2, expires = ?3, access_expires = max(access_expires, ?4) WHERE id = ?1",
-        params![
-            next.id,
-            next.refresh,
-            signed(next.expires),
-            signed(next.access_expires)
-        ],
-    )?;
-    Ok(Rotation::Done)
+        .map(drop)
 }
 
 /// See [`Store::end_session`](crate::store::Store::end_session).
