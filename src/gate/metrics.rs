@@ -2,7 +2,7 @@
 
 use super::Gate;
 use crate::base::clock::unix_now;
-use crate::keys::KeyOrigin;
+use crate::keys::{KeyKind, KeyOrigin};
 use crate::logging;
 use crate::metrics::{Page, label};
 
@@ -43,17 +43,15 @@ impl Gate {
     fn collect_keys(&self, page: &mut Page) {
         let keys = self.key_origins();
         let now = unix_now();
-        let in_use = |key: &&KeyOrigin| key.state.accepts_at(now);
-        let count = |kind: &str| {
-            keys.iter()
-                .filter(in_use)
-                .filter(|key| key.kind == kind)
-                .count()
-        };
-        let kinds = ["token", "data"].map(|kind| (label("kind", kind), count(kind) as f64));
+        let kinds = [KeyKind::Token, KeyKind::Data].map(|kind| {
+            let is_meant = |key: &&KeyOrigin| key.kind == kind && key.state.accepts_at(now);
+            let count = keys.iter().filter(is_meant).count();
+            (label("kind", kind.name()), count as f64)
+        });
         page.gauges("sealgate_keys", "Keys that are accepted", kinds);
         let newest = keys.iter().filter(|key| key.newest);
-        let created = newest.filter_map(|key| Some((label("kind", key.kind), key.created? as f64)));
+        let created =
+            newest.filter_map(|key| Some((label("kind", key.kind.name()), key.created? as f64)));
         page.gauges(
             "sealgate_key_created_timestamp_seconds",
             "When the key in use was created",
