@@ -81,6 +81,7 @@ pub use base::VERSION;
 pub use base::clock::unix_now;
 pub use base::data_dir::shell_word;
 pub use base::secret::Secret;
+pub use base::trace::TraceParent;
 pub use cipher::{
     CbcMode, MAX_PLAINTEXT, MAX_STREAM_CONTEXT, OVERHEAD, STREAM_CHUNK, STREAM_HEADER, Stream,
 };

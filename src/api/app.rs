@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::access_log;
 use super::caller::Caller;
 use super::host::{Host, HostRoute};
 use super::observed::Observed;
@@ -20,7 +21,6 @@ use super::secure_data::SecureData;
 use super::settings::{AccessLog, Settings};
 use crate::base::fork;
 use crate::limiter::Limiter;
-use crate::logging::mask::MaskedForLog;
 use crate::metrics::Page;
 use crate::{Error, Gate};
 
@@ -304,36 +304,8 @@ impl App {
         if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
             response = response.no_store();
         }
-        if log::log_enabled!(target: ACCESS, log::Level::Info) && !self.leaves_out(seen, &response)
-        {
-            let caller = Caller::of(request, &self.inner.settings);
-            // Only known paths and methods are logged verbatim: an unknown one may be a misplaced secret.
-            let path = route.map_or(Shown::Masked(request.path()), Shown::Whole);
-            let user = seen
-                .user
-                .as_deref()
-                .map_or(Shown::Whole("-"), Shown::Masked);
-            // The line names the certificate only if there is one.
-            macro_rules! line {
-                ($($certificate:tt)*) => {
-                    log::info!(
-                        target: ACCESS,
-                        id = id.as_str(),
-                        peer:% = caller,
-                        user:% = user,
-                        $($certificate)*
-                        method = request.method_for_log(),
-                        path:% = path,
-                        status = response.status().0,
-                        us = took.as_micros() as u64;
-                        "request"
-                    )
-                };
-            }
-            match request.certificate {
-                Some(subject) => line!(certificate = subject,),
-                None => line!(),
-            }
+        if access_log::is_on() && !self.leaves_out(seen, &response) {
+            access_log::write(request, &self.inner.settings, seen, route, status, took);
         }
         // A host's log function receives this line before the client receives the response.
         fork::settle();
@@ -352,24 +324,6 @@ fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
         })
         .ok()
 }
-
-/// A name as the access log shows it.
-enum Shown<'a> {
-    Whole(&'a str),
-    Masked(&'a str),
-}
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Shown::Whole(name) => f.write_str(name),
-            Shown::Masked(name) => MaskedForLog(name).fmt(f),
-        }
-    }
-}
-
-/// The log target of the access log, which has one line per request.
-pub const ACCESS: &str = "sealgate::access";
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,6 +19,11 @@ const ENGINES: [&str; 7] = [
     "Upgrade",
 ];
 
+/// Whether a field of this name is not the engines' alone to set.
+pub(crate) fn may_be_set(name: &str) -> bool {
+    !ENGINES.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
 /// Writes a JSON object with one string member.
 pub(super) fn write_text_object(out: &mut Vec<u8>, name: &'static str, text: &str) {
     out.extend_from_slice(b"{\"");
@@ -110,7 +115,7 @@ impl Response {
     /// [`Error::InvalidInput`] if the name is not a token or the value has control characters (RFC 9110, section 5.5), since
     /// such a field could inject the rest of the response; also if only the engine may set the field.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        if ENGINES.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        if !may_be_set(name) {
             return Err(Error::InvalidInput(format!(
                 "The header {name} is set by the server itself."
             )));

@@ -1,5 +1,6 @@
-//! What a route is, what it receives, and what several of them share: reading the token, reporting limits, who is asking.
+//! What a route is, what it receives, and what several of them share: reporting limits, who is asking.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::caller::Caller;
@@ -11,9 +12,10 @@ use super::request_id::RequestId;
 use super::response::Response;
 use super::secure_data::SecureData;
 use super::settings::Settings;
+use crate::base::trace::TraceParent;
 use crate::gate::audit::Asker;
 use crate::limiter::{Admission, Limiter};
-use crate::{Claims, Gate, TokenError};
+use crate::{Claims, Gate};
 
 /// What routes need to answer requests.
 pub(super) struct AppInner {
@@ -35,6 +37,16 @@ pub(super) struct RequestLog {
     /// The route at the request's path, whatever its method.
     pub(super) route: Option<RouteRef>,
     pub(super) user: Option<String>,
+    /// The request that a proxy asks about.
+    pub(super) original: Option<Original>,
+    pub(super) trace: Option<TraceParent>,
+}
+
+/// A request to another server, as far as the access log shows it.
+pub(super) struct Original {
+    pub(super) method: Cow<'static, str>,
+    /// Without the query; anything may be in it.
+    pub(super) path: String,
 }
 
 impl RequestLog {
@@ -43,8 +55,17 @@ impl RequestLog {
             id: RequestId::of(request),
             route: None,
             user: None,
+            original: None,
+            trace: trace_of(request),
         }
     }
+}
+
+/// The trace that a request belongs to, if it names exactly one.
+fn trace_of(request: &Request<'_>) -> Option<TraceParent> {
+    let mut values = request.headers.all("traceparent");
+    let value = values.next().filter(|_| values.next().is_none())?;
+    TraceParent::parse(value)
 }
 
 /// A route of the API.
@@ -58,6 +79,8 @@ pub(super) struct Route {
     pub(super) takes_data: bool,
     /// How long it may take, apart from the size of the request.
     pub(super) cost: fn(&AppInner) -> Cost,
+    /// Whether it takes every path that begins with `path`, and every method: those are another server's.
+    pub(super) is_prefix: bool,
     /// Whether supervisors call it, again and again: the setting `access_log` can leave it out.
     pub(super) is_health_check: bool,
     /// Its description in `GET /`.
@@ -78,6 +101,8 @@ pub(super) enum Access {
     Anyone,
     /// Holders of a token with one of these scopes, or sets of scopes, within the rate limit.
     Token(&'static [&'static str]),
+    /// Holders of a token as the request itself demands; the route checks that.
+    Demanded,
     /// Holders of a token with this scope (if empty, of any token), without a rate limit.
     Unlimited(&'static str),
 }
@@ -142,26 +167,9 @@ impl Call<'_> {
         Asker {
             peer: caller,
             id: self.seen.id.as_str(),
+            trace: self.seen.trace.as_ref(),
         }
     }
-}
-
-/// The token of a request: exactly one `Authorization: Bearer` (RFC 6750, section 2.1), the scheme in any case.
-pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<&'r str, Problem> {
-    let mut values = request.headers.all("Authorization");
-    let value = values.next();
-    if values.next().is_some() {
-        return Err(Problem::bad_request(
-            "There is more than one Authorization header.",
-        ));
-    }
-    let token = value
-        .and_then(|value| value.split_first_chunk::<6>())
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer"))
-        .filter(|(_, rest)| rest.is_empty() || rest.starts_with(b" "))
-        .map(|(_, rest)| rest.trim_ascii())
-        .unwrap_or_default();
-    std::str::from_utf8(token).map_err(|_| Problem::unauthorized(TokenError::Malformed))
 }
 
 /// Adds the limit's header fields to a response or an error.

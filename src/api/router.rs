@@ -2,15 +2,14 @@
 
 use super::caller::Caller;
 use super::host::{Host, HostRoute};
+use super::permission::{admitted, permitted};
 use super::problem::Problem;
 use super::request::{Method, Request, path_of};
 use super::response::Response;
 use super::route::{
-    Access, AppInner, Call, Cost, LARGE, LazyCaller, RequestLog, RouteRef, add_rate_limit_headers,
-    bearer_token,
+    Access, AppInner, Call, Cost, LARGE, RequestLog, Route, RouteRef, add_rate_limit_headers,
 };
 use super::routes::ROUTES;
-use crate::gate::audit::{Asker, AuditEvent};
 use crate::limiter::Admission;
 use crate::{Claims, Error};
 
@@ -51,13 +50,17 @@ pub(super) fn find(app: &AppInner, method: &Method, target: &str) -> Found {
     // The methods of the routes at this path.
     let mut first = None;
     let mut methods: Vec<&Method> = Vec::new();
-    let own = ROUTES.iter().filter(|route| route.path == path);
+    let takes = |route: &Route| match route.is_prefix {
+        true => path.starts_with(route.path),
+        false => path == route.path,
+    };
+    let own = app.routes.iter().filter(|route| takes(route));
     let own = own.map(|route| (RouteRef::Own(route), &route.method));
     let host = app.host.routes.iter().enumerate();
     let host = host.filter(|(_, route)| route.takes(path));
     let host = host.map(|(number, route)| (RouteRef::Host(number), &route.method));
     for (route, known) in own.chain(host) {
-        if known == wanted {
+        if known == wanted || matches!(route, RouteRef::Own(route) if route.is_prefix) {
             return Found::Route(route);
         }
         first = first.or(Some(route));
@@ -139,7 +142,7 @@ pub(super) fn answer(
                     request,
                     claims,
                     Caller::of(request, &app.settings).address(),
-                    seen.id.as_str(),
+                    (seen.id.as_str(), seen.trace.as_ref()),
                 )
                 .map_err(Problem::from),
             Target::Options(allowed) => Ok(options(allowed.clone())),
@@ -207,7 +210,7 @@ fn enter(
     let (claims, is_limited) = match target {
         Target::Options(_) => return Ok((None, None)),
         Target::Route(RouteRef::Own(route)) => match route.access {
-            Access::Anyone => return Ok((None, None)),
+            Access::Anyone | Access::Demanded => return Ok((None, None)),
             Access::Token(scopes) => (permitted(scopes)?, true),
             Access::Unlimited(scope) => (permitted(&[scope])?, false),
         },
@@ -220,46 +223,11 @@ fn enter(
             } => (permitted(&[scope])?, *limited),
         },
     };
-    let admission = is_limited
-        .then(|| app.gate.enforce_rate_limit(claims.subject()))
-        .flatten();
-    match &admission {
-        Some(refused) if !refused.allowed => {
-            Err(Problem::rate_limited(refused.reset).with_limit("default", refused))
-        }
-        _ => Ok((Some(claims), admission)),
-    }
-}
-
-/// The claims of a request whose token has one of these scopes, or all scopes of a set; every token has the empty one.
-fn permitted(
-    app: &AppInner,
-    request: &Request<'_>,
-    scopes: &[&str],
-    seen: &mut RequestLog,
-) -> Result<Claims, Problem> {
-    let caller = LazyCaller {
-        request,
-        settings: &app.settings,
+    let admission = match is_limited {
+        true => admitted(app, claims.subject())?,
+        false => None,
     };
-    let asker = Asker {
-        peer: &caller,
-        id: seen.id.as_str(),
-    };
-    // A header that the gate never sees.
-    let token = bearer_token(request).inspect_err(|problem| {
-        let trail = app.gate.pseudonyms();
-        trail.record(AuditEvent::Denied, problem.code(), None, asker);
-    })?;
-    let checked = app.gate.permit(token, scopes, asker);
-    seen.user = match &checked {
-        Ok(claims) => Some(claims.subject().to_owned()),
-        Err(denied) => denied.user.clone(),
-    };
-    checked.map_err(|denied| match denied.why {
-        Some(error) => Problem::unauthorized(error),
-        None => Problem::insufficient_scope(scopes.first().copied().unwrap_or_default()),
-    })
+    Ok((Some(claims), admission))
 }
 
 fn allowed(of_routes: &[&Method]) -> String {

@@ -32,6 +32,8 @@ pub struct Settings {
     pub forwarded_header: String,
     /// `SEALGATE_ALLOWED_HOSTS`, in lower case.
     pub allowed_hosts: Vec<String>,
+    /// `SEALGATE_VERIFY_HEADERS`: the headers in which `/verify` names the user, the scope and the time of expiry.
+    pub verify_headers: [String; 3],
     /// `SEALGATE_ACCESS_LOG`.
     pub access_log: AccessLog,
 }
@@ -50,6 +52,7 @@ impl Default for Settings {
             trust_unix_peers: false,
             forwarded_header: "X-Forwarded-For".to_owned(),
             allowed_hosts: Vec::new(),
+            verify_headers: ["X-Auth-User", "X-Auth-Scope", "X-Auth-Expires"].map(str::to_owned),
             access_log: AccessLog::All,
         }
     }

@@ -18,6 +18,7 @@ pub(crate) mod secret;
 pub(crate) mod socket_owner;
 pub(crate) mod sync;
 pub(crate) mod threads;
+pub(crate) mod trace;
 
 /// This crate's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -30,6 +30,7 @@ impl<'s> Trail<'s> {
         Asker {
             peer: &self.who,
             id: "-",
+            trace: None,
         }
     }
 

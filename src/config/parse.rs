@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use log::LevelFilter;
 
 use crate::Secret;
+use crate::api::may_be_set;
 use crate::base::binary::{Form, binary};
 use crate::base::http_syntax::is_token;
 use crate::server::Listen;
@@ -82,6 +83,19 @@ pub(super) fn header_name(value: &[u8]) -> Result<String, Wanted> {
         return Err("must be the name of a header.".to_owned());
     }
     Ok(name.to_owned())
+}
+
+/// Three different names.
+pub(super) fn verify_headers(value: &[u8]) -> Result<[String; 3], Wanted> {
+    let wanted = || "must be three different names of headers, separated by commas.".to_owned();
+    let names: Vec<String> = list(value)?.map(str::to_owned).collect();
+    let names: [String; 3] = names.try_into().map_err(|_| wanted())?;
+    let [one, two, three] = names.each_ref().map(|name| name.to_ascii_lowercase());
+    let differ = one != two && two != three && one != three;
+    match differ && names.iter().all(|name| is_token(name) && may_be_set(name)) {
+        true => Ok(names),
+        false => Err(wanted()),
+    }
 }
 
 fn list(value: &[u8]) -> Result<impl Iterator<Item = &str>, Wanted> {

@@ -716,6 +716,15 @@ pub static SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        name: "verify_headers",
+        env: "SEALGATE_VERIFY_HEADERS",
+        default: "X-Auth-User, X-Auth-Scope, X-Auth-Expires",
+        value_name: "LIST",
+        help: "The headers in which /verify passes the user, the scope and the time of expiry on to a proxy: three names.",
+        apply: |s, v| parse::verify_headers(v).map(|names| s.app.verify_headers = names),
+        ..PLAIN
+    },
+    Setting {
         name: "allowed_hosts",
         env: "SEALGATE_ALLOWED_HOSTS",
         value_name: "LIST",

@@ -8,6 +8,7 @@ use std::fmt;
 use crate::Error;
 use crate::base::encoding::encode_hex;
 use crate::base::hkdf::hkdf_sha256;
+use crate::base::trace::TraceParent;
 use crate::keys::{self, KeyRing};
 use crate::logging::mask::MaskedForLog;
 use crate::metrics::Codes;
@@ -81,6 +82,8 @@ pub struct Asker<'a> {
     pub peer: &'a dyn fmt::Display,
     /// The HTTP request's id; `-` if it was not an HTTP request.
     pub id: &'a str,
+    /// The trace that the HTTP request belongs to, if any.
+    pub trace: Option<&'a TraceParent>,
 }
 
 impl Asker<'_> {
@@ -88,11 +91,13 @@ impl Asker<'_> {
     pub const LIBRARY: Asker<'static> = Asker {
         peer: &"library",
         id: "-",
+        trace: None,
     };
     /// A server that rotates keys.
     pub(crate) const SERVER: Asker<'static> = Asker {
         peer: &"server",
         id: "-",
+        trace: None,
     };
 }
 
@@ -169,16 +174,25 @@ impl Pseudonyms {
             Some(user) => (MaskedForLog(user).to_string(), self.pseudonym(user)),
             None => ("-".to_owned(), "-".to_owned()),
         };
-        log::info!(
-            target: AUDIT,
-            event = event.name(),
-            result = result,
-            user = user.as_str(),
-            who = who.as_str(),
-            peer:% = asker.peer,
-            id = asker.id;
-            "audit"
-        );
+        macro_rules! line {
+            ($($trace:tt)*) => {
+                log::info!(
+                    target: AUDIT,
+                    event = event.name(),
+                    result = result,
+                    user = user.as_str(),
+                    who = who.as_str(),
+                    peer:% = asker.peer,
+                    $($trace)*
+                    id = asker.id;
+                    "audit"
+                )
+            };
+        }
+        match asker.trace {
+            Some(trace) => line!(trace = trace.trace_id(), span = trace.span_id(),),
+            None => line!(),
+        }
     }
 
     /// Records how an operation ended.

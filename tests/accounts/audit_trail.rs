@@ -106,6 +106,7 @@ fn every_token_of_a_rust_program_is_in_the_audit_trail_once() {
     let asker = Asker {
         peer: &"192.0.2.1",
         id: "7",
+        trace: None,
     };
     gate.issue_token_by(&grant, asker).unwrap();
     let tokens = gate.log_in_by("alice", &PASSWORD.into(), "", "", asker);

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use crate::common::proxy::Proxy;
 use crate::common::{Answer, PATIENCE, Server, ended, text};
 
 const BODY: &str = r#"{"username":"stranger"}"#;
@@ -65,100 +66,47 @@ fn is_refused((status, body): &(u16, String)) -> bool {
     *status == 403 && body.contains("login_refused") && body.contains("sealgate user add")
 }
 
-/// nginx or HAProxy in the foreground, on a Unix socket of its own.
-struct Proxy {
-    child: Child,
-    socket: PathBuf,
+fn nginx(folder: &Path, upstream: &str, more: &str) -> Proxy {
+    let socket = folder.join("nginx.sock");
+    let at = folder.display();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|what| format!("{what}_temp_path {at}/{what};"))
+        .collect();
+    let config = format!(
+        "user www-data; daemon off; worker_processes 1; pid {at}/nginx.pid; error_log {at}/nginx.log;\n\
+         events {{}}\n\
+         http {{ access_log off; {temporary} {more}\n\
+         server {{ listen unix:{}; location / {{ proxy_pass {upstream}; }} }} }}\n",
+        socket.display()
+    );
+    let arguments = ["-e", "nginx.log", "-p", "."];
+    Proxy::start("nginx", folder, socket, &config, &arguments, "-c")
 }
 
-impl Proxy {
-    fn nginx(folder: &Path, upstream: &str, more: &str) -> Proxy {
-        let socket = folder.join("nginx.sock");
-        let at = folder.display();
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|what| format!("{what}_temp_path {at}/{what};"))
-            .collect();
-        let config = format!(
-            "user www-data; daemon off; worker_processes 1; pid {at}/nginx.pid; error_log {at}/nginx.log;\n\
-             events {{}}\n\
-             http {{ access_log off; {temporary} {more}\n\
-             server {{ listen unix:{}; location / {{ proxy_pass {upstream}; }} }} }}\n",
-            socket.display()
-        );
-        let arguments = ["-e", "nginx.log", "-p", "."];
-        Proxy::start("nginx", folder, socket, &config, &arguments, "-c")
-    }
-
-    fn haproxy(folder: &Path, upstream: &str) -> Proxy {
-        let socket = folder.join("haproxy.sock");
-        let config = format!(
-            "global\n user haproxy\n group haproxy\n\
-             defaults\n mode http\n timeout connect 20s\n timeout client 20s\n timeout server 20s\n\
-             listen front\n bind unix@{} mode 666\n server sealgate {upstream}\n",
-            socket.display()
-        );
-        Proxy::start("haproxy", folder, socket, &config, &["-db"], "-f")
-    }
-
-    fn start(
-        program: &str,
-        folder: &Path,
-        socket: PathBuf,
-        config: &str,
-        arguments: &[&str],
-        flag: &str,
-    ) -> Proxy {
-        let file = folder.join(format!("{program}.conf"));
-        fs::write(&file, config).unwrap();
-        let path = std::env::var("PATH").unwrap_or_default();
-        let child = Command::new("env")
-            .env("PATH", format!("{path}:/usr/sbin"))
-            .current_dir(folder)
-            .arg(program)
-            .args(arguments)
-            .arg(flag)
-            .arg(&file)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut proxy = Proxy { child, socket };
-        let start = Instant::now();
-        while UnixStream::connect(&proxy.socket).is_err() {
-            let ended = proxy.child.try_wait().unwrap();
-            assert!(
-                ended.is_none() && start.elapsed() < PATIENCE,
-                "{program} does not run; scripts/bootstrap test installs it"
-            );
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        proxy
-    }
-
-    /// What a stranger gets through it for `Host: localhost`, which leads past the check of the host.
-    fn log_in(&self) -> (u16, String) {
-        let mut stream = UnixStream::connect(&self.socket).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(
-            stream,
-            "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{BODY}",
-            BODY.len()
-        )
-        .unwrap();
-        let answer = Answer::read(&mut stream).expect("an answer");
-        (answer.status, answer.body)
-    }
+fn haproxy(folder: &Path, upstream: &str) -> Proxy {
+    let socket = folder.join("haproxy.sock");
+    let config = format!(
+        "global\n user haproxy\n group haproxy\n\
+         defaults\n mode http\n timeout connect 20s\n timeout client 20s\n timeout server 20s\n\
+         listen front\n bind unix@{} mode 666\n server sealgate {upstream}\n",
+        socket.display()
+    );
+    Proxy::start("haproxy", folder, socket, &config, &["-db"], "-f")
 }
 
-impl Drop for Proxy {
-    /// nginx's master ends its workers, unless it is killed.
-    fn drop(&mut self) {
-        let id = self.child.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &id]).status();
-        if !std::thread::panicking() {
-            ended(&mut self.child, "the proxy does not end");
-        }
-    }
+/// What a stranger gets through it for `Host: localhost`, which leads past the check of the host.
+fn log_in(proxy: &Proxy) -> (u16, String) {
+    let mut stream = UnixStream::connect(&proxy.socket).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    )
+    .unwrap();
+    let answer = Answer::read(&mut stream).expect("an answer");
+    (answer.status, answer.body)
 }
 
 /// No header shows that it is a proxy: this is nginx with keep-alive to the server.
@@ -181,10 +129,10 @@ fn a_stranger_behind_a_proxy_of_another_user_gets_no_token() {
         assert!(is_refused(&other), "another user: {other:?}");
         let upstream = format!("http://{address}");
         for more in ["", "proxy_http_version 1.1;", HTTP_1_1] {
-            let got = Proxy::nginx(folder.path(), &upstream, more).log_in();
+            let got = log_in(&nginx(folder.path(), &upstream, more));
             assert!(is_refused(&got), "nginx {more}: {got:?}");
         }
-        let got = Proxy::haproxy(folder.path(), &address).log_in();
+        let got = log_in(&haproxy(folder.path(), &address));
         assert!(is_refused(&got), "HAProxy: {got:?}");
         assert_eq!(curl(&[&login], None).0, 200);
     }
@@ -212,9 +160,9 @@ fn on_a_unix_socket_too_it_is_the_user_who_counts() {
     let other = curl(&to, Some("nobody"));
     assert!(is_refused(&other), "another user: {other:?}");
     let upstream = format!("http://unix:{}:", path.display());
-    let got = Proxy::nginx(folder.path(), &upstream, HTTP_1_1).log_in();
+    let got = log_in(&nginx(folder.path(), &upstream, HTTP_1_1));
     assert!(is_refused(&got), "nginx: {got:?}");
-    let got = Proxy::haproxy(folder.path(), &format!("unix@{}", path.display())).log_in();
+    let got = log_in(&haproxy(folder.path(), &format!("unix@{}", path.display())));
     assert!(is_refused(&got), "HAProxy: {got:?}");
 }
 

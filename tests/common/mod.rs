@@ -9,6 +9,7 @@ pub mod load;
 pub mod people;
 pub mod place;
 pub mod process;
+pub mod proxy;
 pub mod wire;
 
 use std::collections::BTreeMap;
@@ -345,6 +346,12 @@ impl Answer {
             headers,
             body: String::from_utf8(body).unwrap(),
         })
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .get(&name.to_ascii_lowercase())
+            .map(|value| &**value)
     }
 
     pub fn json(&self) -> serde_json::Value {

@@ -9,5 +9,7 @@ mod doors;
 mod host;
 mod limits;
 mod metrics;
+mod proxies;
 mod server;
 mod sockets;
+mod verify;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use crate::api::request::{Method, Request};
 use crate::api::response::Response;
 use crate::base::names::valid_scope;
+use crate::base::trace::TraceParent;
 use crate::{Claims, Error};
 
 /// A route that a host program adds to the API.
@@ -59,6 +60,7 @@ pub struct HostCall<'a> {
     parameters: Vec<(&'a str, &'a str)>,
     client: Option<IpAddr>,
     id: &'a str,
+    trace: Option<&'a TraceParent>,
 }
 
 impl HostRoute {
@@ -134,13 +136,14 @@ impl HostRoute {
         request: &Request<'_>,
         claims: Option<&Claims>,
         client: Option<IpAddr>,
-        id: &str,
+        (id, trace): (&str, Option<&TraceParent>),
     ) -> Result<Response, Error> {
         let response = (self.answer)(&HostCall {
             request,
             claims,
             client,
             id,
+            trace,
             parameters: self.matches(request.path()).unwrap_or_default(),
         })?;
         match response.status().0 {
@@ -255,6 +258,11 @@ impl<'a> HostCall<'a> {
     /// The request's id, also in the response's `X-Request-Id` and the access log.
     pub fn request_id(&self) -> &'a str {
         self.id
+    }
+
+    /// The trace that the request belongs to, if it has a valid `traceparent`.
+    pub fn trace(&self) -> Option<&'a TraceParent> {
+        self.trace
     }
 
     /// The part of the path that `{name}` matched: not empty, and still percent-encoded.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Text, is_json, members, text};
+use super::{Text, form, is_json, members, text};
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
@@ -45,45 +45,8 @@ fn token_of<'a>(request: &Request<'a>) -> Result<Text<'a>, Problem> {
         let [token] = members(request, ["token"])?;
         return text(token, "token", BAD_TOKEN)?.ok_or_else(missing);
     }
-    let mut tokens = request
-        .body
-        .split(|byte| *byte == b'&')
-        .filter_map(|pair| pair.strip_prefix(b"token="));
-    let token = tokens.next().ok_or_else(missing)?;
-    if tokens.next().is_some() {
-        return Err(Problem::bad_member(BAD_TOKEN, "token appears twice."));
-    }
-    let token = unescape(token);
-    let token =
-        token.ok_or_else(|| Problem::bad_member(BAD_TOKEN, "token is not correctly encoded."))?;
+    let token = form::value(request.body, "token")
+        .map_err(|fault| Problem::bad_member(BAD_TOKEN, fault.about("token")))?;
+    let token = token.ok_or_else(missing)?;
     Ok(Text(Cow::Owned(token)))
-}
-
-/// Decodes a form value.
-fn unescape(value: &[u8]) -> Option<String> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let mut text = Vec::with_capacity(value.len());
-    let mut rest = value.iter();
-    while let Some(byte) = rest.next() {
-        text.push(match byte {
-            b'+' => b' ',
-            b'%' => (digit(rest.next()?)? << 4 | digit(rest.next()?)?) as u8,
-            other => *other,
-        });
-    }
-    String::from_utf8(text).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn form_values_are_decoded() {
-        assert_eq!(unescape(b"a.b-c_d").as_deref(), Some("a.b-c_d"));
-        assert_eq!(unescape(b"a%2Eb+%c3%A4").as_deref(), Some("a.b \u{e4}"));
-        for wrong in [&b"%"[..], b"%2", b"%zz", b"%-1", b"%ff", b"\xff"] {
-            assert_eq!(unescape(wrong), None);
-        }
-    }
 }

@@ -3,6 +3,7 @@
 mod body;
 mod decrypt;
 mod encrypt;
+mod form;
 mod health;
 mod index;
 mod introspect;
@@ -13,6 +14,7 @@ mod logout;
 mod refresh;
 mod rewrap;
 mod secure_data;
+mod verify;
 
 use super::request::Method;
 use super::route::{Access, Route, quick, slow};
@@ -27,6 +29,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: anything,
         takes_data: false,
         cost: quick,
+        is_prefix: false,
         is_health_check: false,
         about: "This list",
         answer: index::answer,
@@ -38,6 +41,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: json,
         takes_data: false,
         cost: login::cost,
+        is_prefix: false,
         is_health_check: false,
         about: "Log in and get a token",
         answer: login::answer,
@@ -49,6 +53,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: anything,
         takes_data: false,
         cost: secure_data::cost,
+        is_prefix: false,
         is_health_check: false,
         about: "The confidential data, encrypted",
         answer: secure_data::answer,
@@ -60,6 +65,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: json,
         takes_data: true,
         cost: quick,
+        is_prefix: false,
         is_health_check: false,
         about: "Encrypt data",
         answer: encrypt::answer,
@@ -71,6 +77,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: json,
         takes_data: true,
         cost: quick,
+        is_prefix: false,
         is_health_check: false,
         about: "Decrypt data",
         answer: decrypt::answer,
@@ -82,6 +89,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: json,
         takes_data: true,
         cost: quick,
+        is_prefix: false,
         is_health_check: false,
         about: "Re-encrypt data under the newest key",
         answer: rewrap::answer,
@@ -93,6 +101,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: json,
         takes_data: false,
         cost: slow,
+        is_prefix: false,
         is_health_check: false,
         about: "Get new tokens for a refresh token",
         answer: refresh::answer,
@@ -104,6 +113,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: anything,
         takes_data: false,
         cost: slow,
+        is_prefix: false,
         is_health_check: false,
         about: "Revoke the token",
         answer: logout::answer,
@@ -115,9 +125,34 @@ pub(super) static ROUTES: &[Route] = &[
         takes: introspect::form_or_json,
         takes_data: false,
         cost: quick,
+        is_prefix: false,
         is_health_check: false,
         about: "Check whether a token is active, and read its claims",
         answer: introspect::answer,
+    },
+    Route {
+        method: Method::Get,
+        path: "/verify",
+        access: Access::Demanded,
+        takes: anything,
+        takes_data: false,
+        cost: quick,
+        is_prefix: false,
+        is_health_check: false,
+        about: "Whether a proxy may pass a request on",
+        answer: verify::answer,
+    },
+    Route {
+        method: Method::Get,
+        path: verify::PREFIX,
+        access: Access::Demanded,
+        takes: anything,
+        takes_data: false,
+        cost: quick,
+        is_prefix: true,
+        is_health_check: false,
+        about: "The same for Envoy",
+        answer: verify::answer_for,
     },
     Route {
         method: Method::Get,
@@ -126,6 +161,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: anything,
         takes_data: false,
         cost: quick,
+        is_prefix: false,
         is_health_check: false,
         about: "The public keys that verify tokens",
         answer: jwks::answer,
@@ -137,6 +173,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: anything,
         takes_data: false,
         cost: quick,
+        is_prefix: false,
         is_health_check: true,
         about: "Whether the server is alive",
         answer: health::alive,
@@ -148,6 +185,7 @@ pub(super) static ROUTES: &[Route] = &[
         takes: anything,
         takes_data: false,
         cost: health::ready_cost,
+        is_prefix: false,
         is_health_check: true,
         about: "Whether the server can do its work",
         answer: health::ready,

@@ -1,0 +1,69 @@
+//! Whether a request's token permits what it is for, and whether its user may send one more.
+
+use super::problem::Problem;
+use super::request::Request;
+use super::route::{AppInner, LazyCaller, RequestLog};
+use crate::gate::audit::{Asker, AuditEvent};
+use crate::limiter::Admission;
+use crate::{Claims, TokenError};
+
+/// The claims of a request whose token has one of these scopes, or all scopes of a set; every token has the empty one.
+pub(super) fn permitted(
+    app: &AppInner,
+    request: &Request<'_>,
+    scopes: &[&str],
+    seen: &mut RequestLog,
+) -> Result<Claims, Problem> {
+    let caller = LazyCaller {
+        request,
+        settings: &app.settings,
+    };
+    let asker = Asker {
+        peer: &caller,
+        id: seen.id.as_str(),
+        trace: seen.trace.as_ref(),
+    };
+    // A header that the gate never sees.
+    let token = bearer_token(request).inspect_err(|problem| {
+        let trail = app.gate.pseudonyms();
+        trail.record(AuditEvent::Denied, problem.code(), None, asker);
+    })?;
+    let checked = app.gate.permit(token, scopes, asker);
+    seen.user = match &checked {
+        Ok(claims) => Some(claims.subject().to_owned()),
+        Err(denied) => denied.user.clone(),
+    };
+    checked.map_err(|denied| match denied.why {
+        Some(error) => Problem::unauthorized(error),
+        None => Problem::insufficient_scope(scopes.first().copied().unwrap_or_default()),
+    })
+}
+
+/// Counts a request of this user, who must be within the limit. `None`: there is no limit.
+pub(super) fn admitted(app: &AppInner, user: &str) -> Result<Option<Admission>, Problem> {
+    let admission = app.gate.enforce_rate_limit(user);
+    match &admission {
+        Some(refused) if !refused.allowed => {
+            Err(Problem::rate_limited(refused.reset).with_limit("default", refused))
+        }
+        _ => Ok(admission),
+    }
+}
+
+/// The token of a request: exactly one `Authorization: Bearer` (RFC 6750, section 2.1), the scheme in any case.
+pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<&'r str, Problem> {
+    let mut values = request.headers.all("Authorization");
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(Problem::bad_request(
+            "There is more than one Authorization header.",
+        ));
+    }
+    let token = value
+        .and_then(|value| value.split_first_chunk::<6>())
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer"))
+        .filter(|(_, rest)| rest.is_empty() || rest.starts_with(b" "))
+        .map(|(_, rest)| rest.trim_ascii())
+        .unwrap_or_default();
+    std::str::from_utf8(token).map_err(|_| Problem::unauthorized(TokenError::Malformed))
+}
