@@ -9,12 +9,11 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::common::proxy::Proxy;
-use crate::common::{Answer, PATIENCE, Server, ended, text};
+use crate::common::{Answer, PATIENCE, Server, text};
 
 const BODY: &str = r#"{"username":"stranger"}"#;
 
