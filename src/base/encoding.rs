@@ -36,9 +36,31 @@ pub(crate) fn encode_url(bytes: &[u8]) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes)
 }
 
+/// Appends what [`encode_url`] returns. The time that it takes may depend on the bytes, unlike in jwt-simple: all parts of a
+/// token, its signature included, are there to be sent, so none of them is a secret to keep from a clock.
+pub(crate) fn append_url(bytes: &[u8], text: &mut String) {
+    base64_simd::URL_SAFE_NO_PAD.encode_append(bytes, text);
+}
+
+/// How long [`encode_url`] makes this many bytes.
+pub(crate) fn url_size(bytes: usize) -> usize {
+    base64_simd::URL_SAFE_NO_PAD.encoded_length(bytes)
+}
+
 /// URL-safe alphabet without padding; rejects anything that is not canonical.
 pub(crate) fn decode_url(text: &str) -> Option<Vec<u8>> {
     base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()
+}
+
+/// What [`decode_url`] returns, if it has this size.
+pub(crate) fn decode_url_array<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != url_size(N) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    let out = base64_simd::Out::from_slice(&mut bytes);
+    let decoded = base64_simd::URL_SAFE_NO_PAD.decode(text.as_bytes(), out);
+    decoded.is_ok_and(|part| part.len() == N).then_some(bytes)
 }
 
 /// Whether `decode_url` would accept it.
@@ -62,9 +84,13 @@ mod tests {
         }
         assert_eq!(decode_base64(" AA\r\nE=\n").unwrap(), [0, 1]);
         assert_eq!(decode_url("AAE").unwrap(), [0, 1]);
+        assert_eq!(decode_url_array("AAE"), Some([0, 1]));
+        assert_eq!(decode_url_array::<1>("AAE"), None);
+        assert_eq!(decode_url_array::<3>("AAE"), None);
         for wrong in ["AAF", "AAE=", "A/E", "AA E", "A"] {
             assert_eq!(decode_url(wrong), None, "{wrong}");
             assert!(!is_canonical_url(wrong), "{wrong}");
+            assert_eq!(decode_url_array::<2>(wrong), None, "{wrong}");
         }
     }
 }

@@ -4,6 +4,9 @@
 
 use std::sync::OnceLock;
 
+use jwt_simple::algorithms::{HS256Key, MACLike};
+use jwt_simple::claims::NoCustomClaims;
+use jwt_simple::prelude::{UnixTimeStamp, VerificationOptions};
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
@@ -67,6 +70,7 @@ pub(crate) fn tokens(input: &[u8]) {
     // It is only an access token: it has no login session.
     assert!(gates.ours.refresh(&token, "").is_err());
     let Ok(believed) = judged else { return };
+    assert!(jwt_simple_accepts(&token));
 
     let header: Map<String, Value> = serde_json::from_slice(&header).unwrap();
     let claims: Map<String, Value> = serde_json::from_slice(claims).unwrap();
@@ -115,6 +119,19 @@ pub(crate) fn tokens(input: &[u8]) {
     changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
     let changed = String::from_utf8(changed).unwrap();
     assert!(gates.ours.verify_token(&changed).is_err());
+}
+
+/// Apart from the times, which it counts in 32 bits of seconds.
+fn jwt_simple_accepts(token: &str) -> bool {
+    let options = VerificationOptions {
+        artificial_time: Some(UnixTimeStamp::default()),
+        time_tolerance: Some(UnixTimeStamp::default()),
+        accept_future: true,
+        ..VerificationOptions::default()
+    };
+    HS256Key::from_bytes(SECRET.as_bytes())
+        .verify_token::<NoCustomClaims>(token, Some(options))
+        .is_ok()
 }
 
 fn sign(header: &[u8], claims: &[u8]) -> String {

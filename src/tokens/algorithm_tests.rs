@@ -296,10 +296,9 @@ fn signature_is_good(key: &TokenKey, kid: Option<&str>, jws: &str) -> bool {
         }
         header.require_algorithm(key.algorithm())?;
         match key.verify(jws) {
-            // From the invalid claims, which are checked last.
-            Err(TokenError::Malformed) => Ok(()),
-            Err(refused) => Err(refused),
-            Ok(()) => panic!("a payload without claims is not a token"),
+            // jwt-simple reads the claims as well, once the signature is valid.
+            Err(TokenError::Malformed) if key.algorithm() == TokenAlgorithm::EdDsa => Ok(()),
+            judged => judged,
         }
     };
     step().is_ok()

@@ -14,7 +14,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use jwt_simple::claims::JWTClaims;
-use jwt_simple::prelude::HeaderOptions;
 use serde::Serialize;
 
 use crate::base::clock::now;
@@ -166,11 +165,7 @@ impl TokenRules {
         if let Some(audience) = &self.audience {
             claims = claims.with_audience(audience);
         }
-        let options = HeaderOptions {
-            signature_type: Some(making.used_for.typ().to_owned()),
-            content_type: None,
-        };
-        let token = ring.signing_key().sign(claims, &options)?;
+        let token = ring.signing_key().sign(claims, making.used_for.typ())?;
         if token.len() > MAX_TOKEN {
             return Err(Error::InvalidInput(
                 "The token would be longer than 8 KiB.".into(),
@@ -264,11 +259,11 @@ impl TokenRules {
         let original = header.key_id.is_none();
         let key = match &header.key_id {
             Some(id) => {
-                header.require_type(used_for.typ(), false)?;
+                header.require_type(used_for.typ())?;
                 ring.token_key(id)?
             }
             None if used_for == TokenUse::Access => {
-                header.require_type("JWT", true)?;
+                header.require_original_type()?;
                 ring.settings_token_key().ok_or(TokenError::Invalid)?
             }
             None => return Err(TokenError::Malformed),
@@ -289,8 +284,10 @@ impl TokenRules {
         if !meant_for_us || !issued_by_us {
             return Err(TokenError::Invalid);
         }
+        let mut claims = read.believed(original)?;
+        claims.json = json;
         Ok(Checked {
-            claims: read.believed(original, &json)?,
+            claims: Claims::new(claims),
             times,
             key: state,
         })

@@ -1,6 +1,6 @@
 //! Strict parsing of a token, before any signature is verified.
 //!
-//! In addition to what jwt-simple refuses, this refuses non-canonical encodings, duplicate members at any depth, every header
+//! This refuses all that jwt-simple refuses, and non-canonical encodings, duplicate members at any depth, every header
 //! member that would change what is signed or supply a key, claims of the wrong type, a missing `exp` and a missing user.
 //! Only the parts of header and claims that a decision needs are kept.
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::claims::{Claims, Inner, OPEN_LOGIN_SCOPE, Times};
+use super::claims::{Inner, OPEN_LOGIN_SCOPE, Times};
 use crate::TokenError;
 use crate::base::encoding::{decode_url, is_canonical_url};
 use crate::base::json::Json;
@@ -130,29 +130,33 @@ impl<'a> ReadHeader<'a> {
         })
     }
 
-    /// A header that names an algorithm has to name its key's.
+    /// The header has to name the algorithm of its key.
     pub(super) fn require_algorithm(&self, wanted: TokenAlgorithm) -> Result<(), TokenError> {
         match self.alg.as_deref() {
-            Some(named) if !wanted.is_named(named) => Err(TokenError::Invalid),
-            _ => Ok(()),
+            Some(named) if wanted.is_named(named) => Ok(()),
+            Some(_) => Err(TokenError::Invalid),
+            None => Err(TokenError::Malformed),
         }
     }
 
     /// `typ` is a media type: case-insensitive, and `application/` may be omitted (RFC 7515, section 4.1.9).
-    pub(super) fn require_type(&self, wanted: &str, may_miss: bool) -> Result<(), TokenError> {
+    pub(super) fn require_type(&self, wanted: &str) -> Result<(), TokenError> {
         const PREFIX: &str = "application/";
         let short = |typ| match str::split_at_checked(typ, PREFIX.len()) {
             Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
             _ => typ,
         };
-        let fits = match self.typ.as_deref() {
-            Some(typ) => short(typ).eq_ignore_ascii_case(wanted),
-            None => may_miss,
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(TokenError::Malformed)
+        match self.typ.as_deref() {
+            Some(typ) if short(typ).eq_ignore_ascii_case(wanted) => Ok(()),
+            _ => Err(TokenError::Malformed),
+        }
+    }
+
+    /// The original's tokens have `JWT` or no type; only jwt-simple's spelling of it is accepted.
+    pub(super) fn require_original_type(&self) -> Result<(), TokenError> {
+        match self.typ.as_deref() {
+            Some(typ) if !typ.eq_ignore_ascii_case("JWT") => Err(TokenError::Malformed),
+            _ => Ok(()),
         }
     }
 }
@@ -185,12 +189,18 @@ impl<'a> ReadClaims<'a> {
             issued_at,
             not_before,
             audience,
+            nonce,
         ] = members(
             text,
             [
                 "iss", "sub", "username", "scope", "jti", "sid", "exp", "iat", "nbf", "aud",
+                "nonce",
             ],
         )?;
+        // Not used, but jwt-simple reads it.
+        if nonce.is_some_and(|nonce| nonce.as_written() != "null" && nonce.text().is_none()) {
+            return Err(TokenError::Malformed);
+        }
         Ok(ReadClaims {
             issuer: string(issuer)?,
             subject: string(subject)?,
@@ -227,9 +237,9 @@ impl<'a> ReadClaims<'a> {
             .is_some_and(|names| names.iter().any(|name| name == wanted))
     }
 
-    /// The claims of a token whose signature has been verified; `json` is the text this was read from. `original`: the token
-    /// is in the original's format, where the user is `username` and the scope is always that of open login.
-    pub(super) fn believed(&self, original: bool, json: &str) -> Result<Claims, TokenError> {
+    /// The claims of a token whose signature has been verified, without their JSON. `original`: the token is in the
+    /// original's format, where the user is `username` and the scope is always that of open login.
+    pub(super) fn believed(&self, original: bool) -> Result<Inner, TokenError> {
         let subject = match (&self.subject, &self.username) {
             (_, Some(username)) if original => username,
             (Some(subject), None) if !original => subject,
@@ -246,7 +256,7 @@ impl<'a> ReadClaims<'a> {
         }
         let ours =
             |text: &Option<Cow<'_, str>>| text.as_deref().filter(|_| !original).map(str::to_owned);
-        Ok(Claims::new(Inner {
+        Ok(Inner {
             subject: subject.to_string(),
             scope: scope.to_string(),
             issued_at: self.issued_at,
@@ -254,8 +264,8 @@ impl<'a> ReadClaims<'a> {
             id: ours(&self.id),
             session: ours(&self.session),
             foreign_id: self.id.as_deref().filter(|_| original).map(str::to_owned),
-            json: json.to_owned(),
-        }))
+            json: String::new(),
+        })
     }
 }
 

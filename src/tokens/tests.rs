@@ -194,11 +194,42 @@ fn the_type_may_be_written_in_full_and_in_capitals() {
         "at+jwt ",
         "text/at+jwt",
         "application/application/at+jwt",
+        "application/JWT",
         "application/rt+jwt",
         "application/at+jwt; charset=utf-8",
         "applicatio\u{e4}/at+jwt",
     ] {
         assert_eq!(judged(typ), (false, false), "{typ}");
+    }
+}
+
+#[test]
+fn a_header_without_an_algorithm_and_a_nonce_that_is_no_string_are_malformed() {
+    let gate = gate(&[("jwt_secret_key", SECRET)]);
+    let kid = token_key_id(SECRET.as_bytes()).unwrap();
+    let judged = |header: Value, nonce: Option<Value>| {
+        let mut claims = json!({"iss": "sealgate", "sub": "a", "username": "a", "exp": now() + 60});
+        if let Some(nonce) = nonce {
+            claims["nonce"] = nonce;
+        }
+        let token = sign(SECRET.as_bytes(), &header.to_string(), &claims.to_string());
+        gate.verify_token(&token).map(|_| ())
+    };
+    let original = json!({"alg": "HS256", "typ": "JWT"});
+    for header in [
+        json!({"alg": "HS256", "typ": "at+jwt", "kid": kid}),
+        original,
+    ] {
+        for nonce in [None, Some(Value::Null), Some(json!("")), Some(json!("\"n"))] {
+            assert_eq!(judged(header.clone(), nonce), Ok(()));
+        }
+        for nonce in [json!(1), json!(true), json!(["n"]), json!({"n": "null"})] {
+            let judged = judged(header.clone(), Some(nonce));
+            assert_eq!(judged, Err(TokenError::Malformed));
+        }
+        let mut nameless = header;
+        nameless.as_object_mut().unwrap().remove("alg");
+        assert_eq!(judged(nameless, None), Err(TokenError::Malformed));
     }
 }
 
