@@ -20,6 +20,9 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// How many members an object may have, including those of the objects around it.
 pub(crate) const MAX_MEMBERS: usize = 1_000;
 
+/// As many members as most objects have: a token's claims, a request.
+const FEW: usize = 10;
+
 /// Numbers shorter than this have no more digits than a double can hold.
 const SURELY_FINITE: usize = 300;
 
@@ -48,28 +51,31 @@ impl<'a> Json<'a> {
         bytes: &'a [u8],
         names: [&str; N],
     ) -> Result<Option<[Option<Self>; N]>, JsonError> {
-        let (value, Checker { members, .. }) = Checker::read(bytes)?;
+        let (value, checker) = Checker::read(bytes)?;
         if !value.starts_with('{') {
             return Ok(None);
         }
         let mut found = [None; N];
-        for (name, value) in members {
-            Json(value).put(name, &names, &mut found);
+        for (name, value) in checker.members {
+            let escaped = checker.escaped_names && has_escapes(name);
+            Json(value).put((name, escaped), &names, &mut found);
         }
         Ok(Some(found))
     }
 
     /// Puts the value of a member with this name, as written, in its place among those looked for.
-    fn put<const N: usize>(self, name: &str, names: &[&str; N], found: &mut [Option<Self>; N]) {
-        let escaped = has_escapes(name);
-        for (wanted, place) in names.iter().zip(found) {
-            let is_wanted = match escaped {
-                false => name == *wanted,
-                true => Unescaped(name).eq(wanted.chars()),
-            };
-            if is_wanted {
-                *place = Some(self);
-            }
+    fn put<const N: usize>(
+        self,
+        (name, escaped): (&str, bool),
+        names: &[&str; N],
+        found: &mut [Option<Self>; N],
+    ) {
+        let is_wanted = |wanted: &&str| match escaped {
+            false => name == *wanted,
+            true => Unescaped(name).eq(wanted.chars()),
+        };
+        if let Some(place) = names.iter().position(is_wanted) {
+            found[place] = Some(self);
         }
     }
 
@@ -97,7 +103,7 @@ impl<'a> Json<'a> {
         while let Some(name) = walk.next() {
             let value = walk.next()?;
             let name = name.strip_prefix('"')?.strip_suffix('"')?;
-            Json(value).put(name, &names, &mut found);
+            Json(value).put((name, has_escapes(name)), &names, &mut found);
         }
         Some(found)
     }
@@ -181,12 +187,33 @@ fn end_of_string(text: &[u8], at: usize) -> usize {
     text.len()
 }
 
+/// Whether two members have the same name; may sort them. Few names are compared with one another, which is faster; for an
+/// attacker's many that would take too long.
+fn has_duplicates(members: &mut [(&str, &str)], escaped: bool) -> bool {
+    if members.len() <= FEW && !escaped {
+        let mut rest = &*members;
+        while let [(name, _), others @ ..] = rest {
+            if others.iter().any(|(other, _)| other == name) {
+                return true;
+            }
+            rest = others;
+        }
+        return false;
+    }
+    members.sort_unstable_by(|(one, _), (other, _)| compare(one, other));
+    members
+        .windows(2)
+        .any(|pair| compare(pair[0].0, pair[1].0).is_eq())
+}
+
 /// Validates a text in one pass.
 struct Checker<'a> {
     text: &'a str,
     at: usize,
     /// The members of all open objects: their names and values as written. The outermost object's stay.
     members: Vec<(&'a str, &'a str)>,
+    /// Whether the name of any member has escapes.
+    escaped_names: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -196,7 +223,8 @@ impl<'a> Checker<'a> {
         let mut checker = Checker {
             text,
             at: 0,
-            members: Vec::new(),
+            members: Vec::with_capacity(FEW),
+            escaped_names: false,
         };
         checker.skip_space();
         let start = checker.at;
@@ -246,7 +274,8 @@ impl<'a> Checker<'a> {
     fn object(&mut self, depth: usize) -> Result<(), JsonError> {
         let first = self.members.len();
         self.list(b'}', |checker| {
-            let name = checker.string()?;
+            let (name, escaped) = checker.string()?;
+            checker.escaped_names |= escaped;
             let member = checker.members.len();
             if member == MAX_MEMBERS {
                 return Err(JsonError::TooManyMembers);
@@ -260,13 +289,7 @@ impl<'a> Checker<'a> {
             checker.members[member].1 = &checker.text[start..checker.at];
             Ok(())
         })?;
-        // By sorting: comparing each name with every other would take too long for an attacker's many members.
-        let own = &mut self.members[first..];
-        own.sort_unstable_by(|(one, _), (other, _)| compare(one, other));
-        if own
-            .windows(2)
-            .any(|pair| compare(pair[0].0, pair[1].0).is_eq())
-        {
+        if has_duplicates(&mut self.members[first..], self.escaped_names) {
             return Err(JsonError::Duplicate);
         }
         if depth + 1 < MAX_DEPTH {
@@ -301,10 +324,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Returns the text between the quotes.
-    fn string(&mut self) -> Result<&'a str, JsonError> {
+    /// Returns the text between the quotes, and whether it has escapes.
+    fn string(&mut self) -> Result<(&'a str, bool), JsonError> {
         self.take(b'"')?;
         let start = self.at;
+        let mut escaped = false;
         loop {
             let rest = self.rest();
             let stop = memchr2(b'"', b'\\', rest).ok_or(JsonError::Syntax)?;
@@ -317,8 +341,9 @@ impl<'a> Checker<'a> {
             }
             self.at += stop + 1;
             if rest[stop] == b'"' {
-                return Ok(&self.text[start..self.at - 1]);
+                return Ok((&self.text[start..self.at - 1], escaped));
             }
+            escaped = true;
             let (_, length) = escape(&rest[stop + 1..]).ok_or(JsonError::Syntax)?;
             self.at += length;
         }

@@ -39,6 +39,30 @@ fn members_and_elements_are_found_in_place() {
 }
 
 #[test]
+fn finds_a_duplicate_anywhere_among_few_and_many_members() {
+    for count in [2, 3, FEW - 1, FEW, FEW + 1, 3 * FEW] {
+        let object = |names: &[String]| {
+            let members: Vec<String> = names.iter().map(|name| format!("\"{name}\":1")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let names: Vec<String> = (0..count).map(|n| format!("n{n}")).collect();
+        assert_eq!(fault(object(&names).as_bytes()), None, "{count}");
+        for one in 0..count {
+            for other in (0..count).filter(|other| *other != one) {
+                for twin in [names[one].clone(), names[one].replace('n', "\\u006e")] {
+                    let mut names = names.clone();
+                    names[other] = twin;
+                    let text = object(&names);
+                    for text in [&text, &format!("[{{\"a\":{text}}}]")] {
+                        assert_eq!(fault(text.as_bytes()), Some(JsonError::Duplicate), "{text}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn refuses_duplicates_excess_depth_and_trailing_data() {
     assert_eq!(fault(br#"{"a":1,"a":2}"#), Some(JsonError::Duplicate));
     assert_eq!(
