@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-python bench-c clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-python bench-c bench-signing clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -194,6 +194,11 @@ bench-c: bootstrap-bench-c lib ## the C calls beside libjwt and OpenSSL's EVP, a
 		$$(pkg-config --cflags --libs libjwt libcrypto) -L'$(BUILT)' -lsealgate -Wl,-rpath,'$(BUILT)'
 	'$(TARGET)/bench-c/bench' $(ROUNDS)
 	cargo bench --locked --bench calls
+
+bench-signing: bootstrap-run ## issuing and verifying tokens beside jwt-simple and jsonwebtoken (2 minutes): make bench-signing ROUNDS=41
+	$(call heading,tokens)
+	CARGO_TARGET_DIR='$(TARGET)/bench-signing' cargo build --locked --release --manifest-path benches/signing/Cargo.toml
+	'$(TARGET)/bench-signing/release/sealgate-bench-signing' $(ROUNDS)
 
 clean: ## remove everything built
 	cargo clean

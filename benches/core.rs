@@ -1,5 +1,5 @@
-//! What the core costs, beside what it stands on: raw OpenSSL with a reused context writing to the same kind of buffer,
-//! and jwt-simple alone. `cargo bench`; one group only: `cargo bench -- token`.
+//! What the core costs, beside what it stands on: raw OpenSSL with a reused context writing to the same kind of buffer.
+//! `cargo bench`; one group only: `cargo bench -- token`. `make bench-signing` has tokens beside jwt-simple and jsonwebtoken.
 
 #![allow(missing_docs)] // criterion's macros make public functions
 #![allow(clippy::unwrap_used)] // a bench that panics has failed
@@ -8,7 +8,6 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use jwt_simple::prelude::*;
 use openssl::cipher::Cipher;
 use openssl::cipher_ctx::CipherCtx;
 use sealgate::api::{App, Headers, Method, Peer, Request, Response};
@@ -35,12 +34,6 @@ fn grant() -> Grant<'static> {
         scope: "secure-data encrypt decrypt",
         ttl: None,
     }
-}
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct OwnClaims<'a> {
-    username: &'a str,
-    scope: &'a str,
 }
 
 /// AES-256-GCM as a careful C program does it: one context, a new key and a random nonce for each message.
@@ -141,34 +134,13 @@ fn token(c: &mut Criterion) {
     };
     let (gate, uncached) = (checking("4096"), checking("0"));
     let token = gate.issue_token(&grant()).unwrap();
-    // jwt-simple alone, on a token with the same claims, and checking the same token.
-    let key = HS256Key::from_bytes(secret.as_bytes());
     let mut group = c.benchmark_group("token");
     group.bench_function("issue", |b| b.iter(|| gate.issue_token(&grant()).unwrap()));
-    group.bench_function("issue, jwt-simple", |b| {
-        b.iter(|| {
-            let own = OwnClaims {
-                username: "test_user",
-                scope: grant().scope,
-            };
-            let claims = Claims::with_custom_claims(own, Duration::from_secs(1800).into())
-                .with_issuer("sealgate")
-                .with_subject("test_user")
-                .with_jwt_id("Ff3fv7zlSYcTOoR3tK_Vuw");
-            key.authenticate(claims).unwrap()
-        });
-    });
     group.bench_function("verify, remembered", |b| {
         b.iter(|| gate.verify_token(black_box(&token)).unwrap())
     });
     group.bench_function("verify", |b| {
         b.iter(|| uncached.verify_token(black_box(&token)).unwrap())
-    });
-    group.bench_function("verify, jwt-simple", |b| {
-        b.iter(|| {
-            key.verify_token::<NoCustomClaims>(black_box(&token), None)
-                .unwrap()
-        });
     });
     for algorithm in ["EdDSA", "ES256"] {
         let settings = settings(&[("token_algorithm", algorithm), ("token_cache", "0")]);

@@ -44,7 +44,7 @@ def cell(cell):
     return "\n".join(lines)
 
 
-def summary(cells, signing):
+def summary(cells):
     names = {name: None for cell in cells for name in cell["rounds"]}
     ours = [name for name in names if name.startswith("sealgate")]
     peers = [name for name in names if name in PEERS]
@@ -56,14 +56,6 @@ def summary(cells, signing):
             lines += beside_best(name, peers, cells)
         if "flask" in names:
             lines += beside_flask(name, cells)
-    us = {name: f"{value / 1e3:.2f} µs" for name, value in signing.items()}
-    lines += [
-        "\nSigning a token alone, without HTTP",
-        f"  {us['jwt-simple']:>8} with jwt-simple, our 7 claims (Sealgate)",
-        f"  {us['jsonwebtoken-same']:>8} with jsonwebtoken, the same",
-        f"  {us['jsonwebtoken']:>8} with jsonwebtoken, 2 claims (axum and actix here)",
-    ]
-    lines += login_without_signing(ours, cells, signing)
     return "\n".join(lines)
 
 
@@ -93,19 +85,6 @@ def beside_flask(name, cells):
             ratio = medians(cell["rounds"][name])["rate"] / medians(cell["rounds"]["flask"])["rate"]
             shown.append(f"{cell['route']} {ratio:.1f}")
     return [f"\n{name} by Flask and gunicorn, 16 connections: {', '.join(shown)}"] if shown else []
-
-
-def login_without_signing(ours, cells, signing):
-    """Where signing decides, what is left without it."""
-    for cell in cells:
-        if cell["route"] == "login":
-            shown = []
-            for names, library in ((ours, "jwt-simple"), (("axum", "actix"), "jsonwebtoken")):
-                for name in names:
-                    if name in cell["rounds"]:
-                        left = medians(cell["rounds"][name])["cpu"] - signing[library] / 1e3
-                        shown.append(f"{name} {left:.1f}")
-            yield f"  CPU µs of login at {plural(cell['connections'], 'connection')} without signing: {', '.join(shown)}"
 
 
 def medians(rounds):

@@ -43,7 +43,6 @@ def main():
     settings = Settings(sys.argv[1:])
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
-    signing = measure_signing(settings)
     servers, cells, problems = [], [], []
     try:
         for name in settings.peers:
@@ -65,9 +64,9 @@ def main():
             server.stop()
     if settings.access_log:
         problems += missing_lines(servers)
-    print(report.summary(cells, signing))
+    print(report.summary(cells))
     raw = settings.target / "bench-http" / "results.json"
-    raw.write_text(json.dumps({"signing": signing, "cells": cells}, indent=1))
+    raw.write_text(json.dumps({"cells": cells}, indent=1))
     print(f"every round: {os.path.relpath(raw)}")
     if problems:
         raise Failure("not all went well:\n  " + "\n  ".join(problems))
@@ -132,13 +131,6 @@ def warm_up(settings, servers):
 def failures(found, where):
     if found["refused"] or found["broken"]:
         yield f"{where}: {found['refused']} answers of 400 or more, {found['broken']} broken or timed out connections"
-
-
-def measure_signing(settings):
-    """Nanoseconds that signing alone takes, by library."""
-    program = settings.target / "bench-http" / "peers" / "release" / "sign"
-    lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
-    return {name: int(value) for name, value in (line.split() for line in lines)}
 
 
 def missing_lines(servers):

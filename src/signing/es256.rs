@@ -7,7 +7,7 @@ use openssl::ecdsa::EcdsaSig;
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::Private;
-use openssl::sha::sha256;
+use openssl::sha::Sha256;
 use zeroize::Zeroizing;
 
 use super::KEY_SIZE;
@@ -57,7 +57,7 @@ impl Es256Key {
 
     /// OpenSSL derives the nonce from the key, the digest and its random generator.
     pub(super) fn sign(&self, message: &[u8]) -> Option<[u8; SIGNATURE]> {
-        let made = EcdsaSig::sign(&sha256(message), &self.pair).ok()?;
+        let made = EcdsaSig::sign(&digest(message), &self.pair).ok()?;
         let mut signature = [0; SIGNATURE];
         let (r, s) = signature.split_at_mut(NUMBER);
         write(made.r(), r)?;
@@ -71,7 +71,7 @@ impl Es256Key {
         let (r, s) = signature.split_at(NUMBER);
         let verify = || {
             let (r, s) = (BigNum::from_slice(r)?, BigNum::from_slice(s)?);
-            EcdsaSig::from_private_components(r, s)?.verify(&sha256(message), &self.pair)
+            EcdsaSig::from_private_components(r, s)?.verify(&digest(message), &self.pair)
         };
         let valid = verify().unwrap_or(false);
         if !valid {
@@ -93,6 +93,13 @@ fn prepared(scalar: &[u8], point: &[u8]) -> Result<EcKey<Private>, ErrorStack> {
     let pair = pair?;
     pair.check_key()?;
     Ok(pair)
+}
+
+/// Unlike `openssl::sha::sha256`, this does not look the algorithm up each time.
+fn digest(message: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(message);
+    hash.finish()
 }
 
 /// Writes a number at full length, big-endian.

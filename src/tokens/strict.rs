@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use memchr::memchr_iter;
 use serde_json::{Map, Value};
 
 use super::claims::{Inner, OPEN_LOGIN_SCOPE, Times};
@@ -71,16 +72,17 @@ impl<'a> Parts<'a> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::Malformed);
         }
-        let mut parts = token.split('.');
-        let (Some(header), Some(claims), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let mut dots = memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(TokenError::Malformed);
         };
-        if !is_canonical_url(signature) {
+        if !is_canonical_url(&token[second + 1..]) {
             return Err(TokenError::Malformed);
         }
-        Ok(Parts { header, claims })
+        Ok(Parts {
+            header: &token[..first],
+            claims: &token[first + 1..second],
+        })
     }
 
     /// The header's JSON.
