@@ -1,4 +1,4 @@
-//! ES256 keys: P-256 pairs. jwt-simple checks and describes them; OpenSSL signs and verifies in a fifth of its time.
+//! ES256 keys: P-256 pairs. jwt-simple checks and describes them; OpenSSL signs and verifies in less than half of its time.
 
 use jwt_simple::algorithms::{ECDSAP256PublicKeyLike, ES256KeyPair, ES256PublicKey};
 use openssl::bn::{BigNum, BigNumContext, BigNumRef};

@@ -1,9 +1,9 @@
 //! The keys that sign and verify tokens, one kind per algorithm: HS256 (RFC 7518, section 3.2), EdDSA over Ed25519 (RFC
 //! 8037) and ES256 (RFC 7518, section 3.4).
 //!
-//! jwt-simple defines the keys and the form of header and claims, and does all of EdDSA. For HS256 and ES256 it would take
-//! five times as long, so OpenSSL computes these signatures, and the text that is signed is put together here. Tests hold
-//! both equal to jwt-simple.
+//! jwt-simple defines the keys and the form of header and claims, and does all of EdDSA. For HS256 and ES256 it takes
+//! about three times as long, so OpenSSL computes these signatures, and the text that is signed is put together here. Tests
+//! hold both equal to jwt-simple.
 
 mod eddsa;
 mod es256;
