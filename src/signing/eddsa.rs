@@ -9,9 +9,10 @@ use jwt_simple::prelude::{HeaderOptions, UnixTimeStamp, VerificationOptions};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{KEY_SIZE, MAX_TOKEN};
 use crate::TokenError;
 
+/// Size of a seed (RFC 8032, section 5.1.5).
+const SEED: usize = 32;
 /// The start of an Ed25519 seed as a PKCS #8 private key (RFC 8410, section 7).
 const PKCS8: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
@@ -24,7 +25,7 @@ pub(super) struct EdDsaKey {
 }
 
 impl EdDsaKey {
-    pub(super) fn new(seed: &[u8; KEY_SIZE]) -> Option<Self> {
+    pub(super) fn new(seed: &[u8; SEED]) -> Option<Self> {
         let der = Zeroizing::new([&PKCS8[..], seed].concat());
         let pair = Ed25519KeyPair::from_der(&der).ok()?;
         let public = pair.public_key();
@@ -41,7 +42,7 @@ impl EdDsaKey {
     pub(super) fn seed(&self) -> Zeroizing<Vec<u8>> {
         // The public key follows the seed.
         let mut bytes = Zeroizing::new(self.pair.to_bytes());
-        bytes.truncate(KEY_SIZE);
+        bytes.truncate(SEED);
         bytes
     }
 
@@ -71,7 +72,6 @@ impl EdDsaKey {
             artificial_time: Some(UnixTimeStamp::default()),
             time_tolerance: Some(UnixTimeStamp::default()),
             accept_future: true,
-            max_token_length: Some(MAX_TOKEN),
             ..VerificationOptions::default()
         };
         let checked = self

@@ -10,9 +10,7 @@ use openssl::pkey::Private;
 use openssl::sha::Sha256;
 use zeroize::Zeroizing;
 
-use super::KEY_SIZE;
-
-/// Size of the numbers `r` and `s`, of which a signature consists (RFC 7518, section 3.4).
+/// Size of the private scalar, and of the numbers `r` and `s` that a signature consists of (RFC 7518, section 3.4).
 const NUMBER: usize = 32;
 const SIGNATURE: usize = 2 * NUMBER;
 
@@ -24,7 +22,7 @@ pub(super) struct Es256Key {
 }
 
 impl Es256Key {
-    pub(super) fn new(scalar: &[u8; KEY_SIZE]) -> Option<Self> {
+    pub(super) fn new(scalar: &[u8; NUMBER]) -> Option<Self> {
         // Refuses zero and what is not below the order of the curve.
         let checked = ES256KeyPair::from_bytes(scalar).ok()?;
         let public = checked.public_key();
@@ -42,7 +40,7 @@ impl Es256Key {
     }
 
     pub(super) fn scalar(&self) -> Zeroizing<Vec<u8>> {
-        let scalar = self.pair.private_key().to_vec_padded(KEY_SIZE as i32);
+        let scalar = self.pair.private_key().to_vec_padded(NUMBER as i32);
         Zeroizing::new(scalar.expect("a scalar below the order has at most 32 bytes"))
     }
 

@@ -29,9 +29,9 @@ use hs256::Hs256Key;
 pub const MAX_TOKEN: usize = 8192;
 /// `typ` of access tokens (RFC 9068, section 2.1).
 pub(crate) const ACCESS_TYPE: &str = "at+jwt";
-/// Size of keys that the ring generates, and the only size of a key pair's private key; an operator's HS256 secret may be
-/// longer.
-const KEY_SIZE: usize = 32;
+/// The shortest secret of HS256 (RFC 7518, section 3.2).
+const SHORTEST_SECRET: usize = 32;
+
 /// How tokens are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenAlgorithm {
@@ -102,7 +102,7 @@ impl TokenKey {
     /// key.
     pub(crate) fn new(algorithm: TokenAlgorithm, bytes: &[u8]) -> Option<Self> {
         let (signer, id) = match algorithm {
-            TokenAlgorithm::Hs256 if bytes.len() >= KEY_SIZE => {
+            TokenAlgorithm::Hs256 if bytes.len() >= SHORTEST_SECRET => {
                 let id = token_key_id(bytes).ok()?;
                 (Signer::Hs256(Hs256Key::new(bytes, &id)), id)
             }
