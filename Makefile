@@ -195,9 +195,10 @@ bench-c: bootstrap-bench-c lib ## the C calls beside libjwt and OpenSSL's EVP, a
 	'$(TARGET)/bench-c/bench' $(ROUNDS)
 	cargo bench --locked --bench calls
 
+# Not --locked: its lock file also has the main package's dependencies, which change without it.
 bench-signing: bootstrap-run ## issuing and verifying tokens beside jwt-simple and jsonwebtoken (2 minutes): make bench-signing ROUNDS=41
 	$(call heading,tokens)
-	CARGO_TARGET_DIR='$(TARGET)/bench-signing' cargo build --locked --release --manifest-path benches/signing/Cargo.toml
+	CARGO_TARGET_DIR='$(TARGET)/bench-signing' cargo build --release --manifest-path benches/signing/Cargo.toml
 	'$(TARGET)/bench-signing/release/sealgate-bench-signing' $(ROUNDS)
 
 clean: ## remove everything built

@@ -191,14 +191,8 @@ fn end_of_string(text: &[u8], at: usize) -> usize {
 /// attacker's many that would take too long.
 fn has_duplicates(members: &mut [(&str, &str)], escaped: bool) -> bool {
     if members.len() <= FEW && !escaped {
-        let mut rest = &*members;
-        while let [(name, _), others @ ..] = rest {
-            if others.iter().any(|(other, _)| other == name) {
-                return true;
-            }
-            rest = others;
-        }
-        return false;
+        let mut seen = members.iter().enumerate();
+        return seen.any(|(at, (name, _))| members[..at].iter().any(|(other, _)| other == name));
     }
     members.sort_unstable_by(|(one, _), (other, _)| compare(one, other));
     members
