@@ -84,9 +84,9 @@ test-rust: ## unit, integration and documentation tests
 	$(call heading,cargo test)
 	cargo test --locked
 
-soak: ## hostile clients, logins, rotating keys and forks in full numbers against a release build; prints figures
+soak: ## hostile clients, logins, rotating keys and certificates, and forks in full numbers against a release build; prints figures
 	$(call heading,soak)
-	cargo test --locked --release --test hostile --test accounts --test keys --test c -- --ignored --nocapture --test-threads 1 --skip races::
+	cargo test --locked --release --test hostile --test accounts --test keys --test tls --test c -- --ignored --nocapture --test-threads 1 --skip races::
 
 races: bootstrap-test ## the C library under ThreadSanitizer: eight threads, servers, accounts, and two planted races (4 minutes)
 	$(call heading,races)

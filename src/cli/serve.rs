@@ -27,8 +27,8 @@ pub(super) fn command() -> Command {
         .about("Serve the HTTP API")
         .long_about(
             "Serve the HTTP API in the foreground. SIGTERM or SIGINT (Ctrl-C) stops it once running requests have finished; \
-             a second signal stops it at once. SIGHUP reopens the log file and reloads the key ring, whose changes are \
-             otherwise detected within half a second. Without any settings it listens on 127.0.0.1:5000, with keys that it \
+             a second signal stops it at once. SIGHUP reopens the log file and reloads the key ring and the TLS certificate, whose \
+             changes are otherwise detected within half a second and within 5 seconds. Without any settings it listens on 127.0.0.1:5000, with keys that it \
              creates and keeps in the data directory.",
         );
     settings::add_all_flags(command)
@@ -91,10 +91,11 @@ fn watch(
 ) -> thread::JoinHandle<Result<(), Error>> {
     let grace = settings.server.grace;
     thread::spawn(move || {
-        wait_for_stop(&mut signals, &gate);
+        wait_for_stop(&mut signals, &server, &gate);
         log::info!("stopping; running requests may take {} s", grace.as_secs());
+        let stopping = server.clone();
         thread::spawn(move || {
-            wait_for_stop(&mut signals, &gate);
+            wait_for_stop(&mut signals, &stopping, &gate);
             log::logger().flush();
             std::process::exit(1);
         });
@@ -102,8 +103,8 @@ fn watch(
     })
 }
 
-/// Returns at a stop signal. SIGHUP reopens the log file and reloads the keys.
-fn wait_for_stop(signals: &mut Signals, gate: &Gate) {
+/// Returns at a stop signal. SIGHUP reopens the log file and reloads the keys and the certificate.
+fn wait_for_stop(signals: &mut Signals, server: &Server, gate: &Gate) {
     for signal in signals.forever() {
         if signal != SIGHUP {
             return;
@@ -111,6 +112,7 @@ fn wait_for_stop(signals: &mut Signals, gate: &Gate) {
         logging::reopen();
         // Errors have been logged.
         let _ = gate.reload_keys();
+        let _ = server.reload_certificates();
     }
 }
 

@@ -415,7 +415,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "tls_cert",
         env: "SEALGATE_TLS_CERT",
         value_name: "FILE",
-        help: "Certificate chain (PEM, the server's own first). With it TCP addresses speak TLS 1.2 and 1.3 and nothing else. Read at start-up.",
+        help: "Certificate chain (PEM, the server's own first). With it TCP addresses speak TLS 1.2 and 1.3 and nothing else. Certificate, key and SEALGATE_TLS_CLIENT_CA are reloaded within 5 seconds after a file has changed, and on SIGHUP.",
         apply: |s, v| parse::path(v).map(|path| s.server.tls_cert = Some(path)),
         ..PLAIN
     },

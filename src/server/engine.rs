@@ -7,6 +7,8 @@ use super::tiny_http;
 use super::{pool, tls};
 use crate::Error;
 use crate::api::App;
+#[cfg(target_os = "linux")]
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A running engine.
@@ -75,6 +77,14 @@ impl Plan {
             #[cfg(target_os = "linux")]
             Plan::Pool(tls) => tls.is_some(),
             Plan::TinyHttp => false,
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn certificates(&self) -> Option<Arc<tls::Certificates>> {
+        match self {
+            Plan::Pool(tls) => tls.as_ref().map(tls::TlsAcceptor::certificates),
+            Plan::TinyHttp => None,
         }
     }
 

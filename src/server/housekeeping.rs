@@ -1,5 +1,5 @@
-//! Background work of a server: replaces keys that have reached their maximum age, and records how many messages each
-//! key has sealed.
+//! Background work of a server: replaces keys that have reached their maximum age, records how many messages each key has
+//! sealed, and has the TLS certificate replaced when its files change.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,21 +21,35 @@ const SELDOM: Duration = Duration::from_secs(60);
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 
 impl Housekeeping {
-    /// Starts a thread, if the settings require one.
-    pub(super) fn start(gate: &Gate) -> Result<Option<Self>, Error> {
+    /// Starts a thread, if the settings require one. `look`: checks other files, and returns when to do so again.
+    pub(super) fn start(
+        gate: &Gate,
+        look: Option<impl Fn() -> Duration + Send + 'static>,
+    ) -> Result<Option<Self>, Error> {
         let pauses = [
             gate.key_age().map(|age| (age / 20).clamp(OFTEN, SELDOM)),
             gate.keeps_key_usage().then_some(WRITE_EVERY),
         ];
-        let Some(pause) = pauses.into_iter().flatten().min() else {
-            return Ok(None);
-        };
+        let for_keys = pauses.into_iter().flatten().min();
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let (gate, stop) = (gate.clone(), over.clone());
-        threads::spawn("sealgate-keys", move || {
+        let mut pause = match &look {
+            Some(_) => OFTEN,
+            None => match for_keys {
+                Some(pause) => pause,
+                None => return Ok(None),
+            },
+        };
+        threads::spawn("sealgate-upkeep", move || {
             let mut trouble = None;
             while !is_over_within(&stop, pause) {
                 let _section = fork::section();
+                let for_files = look.as_ref().map(|look| look());
+                pause = for_files
+                    .into_iter()
+                    .chain(for_keys)
+                    .min()
+                    .unwrap_or(SELDOM);
                 rotate(&gate, &mut trouble);
                 gate.write_key_usage();
             }

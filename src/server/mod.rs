@@ -22,6 +22,8 @@ pub mod tiny_http;
 #[cfg(target_os = "linux")]
 mod tls;
 
+#[cfg(target_os = "linux")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::App;
@@ -37,6 +39,8 @@ pub(crate) use listen::SocketId;
 pub use metrics::METRICS_SCOPE;
 use metrics::{Endpoint, Source};
 pub use settings::{EngineChoice, Listen, Settings};
+#[cfg(target_os = "linux")]
+pub use tls::CertificateStatus;
 
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
 pub(crate) use http1::framing::fuzz::framing;
@@ -53,6 +57,8 @@ pub struct Server {
     metrics: Option<(Engine, Address)>,
     #[cfg(target_os = "linux")]
     listening: Vec<SocketId>,
+    #[cfg(target_os = "linux")]
+    certificates: Option<Arc<tls::Certificates>>,
     housekeeping: Option<Housekeeping>,
     gate: Gate,
 }
@@ -80,6 +86,14 @@ impl Server {
             .iter()
             .filter_map(|socket| SocketId::of(&socket.listener))
             .collect();
+        #[cfg(target_os = "linux")]
+        let certificates = plan.certificates();
+        #[cfg(target_os = "linux")]
+        let look = certificates
+            .clone()
+            .map(|certificates| move || certificates.look());
+        #[cfg(not(target_os = "linux"))]
+        let look = None::<fn() -> Duration>;
         let engine = plan.start(app.clone(), sockets, settings)?;
         let source = Source::of(app, &engine);
         let metrics = match endpoint {
@@ -96,7 +110,9 @@ impl Server {
             metrics,
             #[cfg(target_os = "linux")]
             listening,
-            housekeeping: Housekeeping::start(&gate)?,
+            #[cfg(target_os = "linux")]
+            certificates,
+            housekeeping: Housekeeping::start(&gate, look)?,
             gate,
         })
     }
@@ -146,6 +162,27 @@ impl Server {
             address => address.is_local() && socket_owner::can_ask(),
         };
         socket_owner::knows_own_user() && self.addresses.iter().any(known)
+    }
+
+    /// Reads the TLS certificate, key and client CA again, as the server does by itself within 5 seconds after their files
+    /// have changed. New handshakes use them; connections continue. Without TLS this does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the files cannot be used, or the certificate has expired; the previous ones stay in use.
+    pub fn reload_certificates(&self) -> Result<(), Error> {
+        #[cfg(target_os = "linux")]
+        if let Some(certificates) = &self.certificates {
+            return certificates.reload();
+        }
+        Ok(())
+    }
+
+    /// The TLS certificate in use, and how its replacements went; `None` without TLS.
+    #[cfg(target_os = "linux")]
+    pub fn certificate(&self) -> Option<CertificateStatus> {
+        self.certificates
+            .as_ref()
+            .map(|certificates| certificates.status())
     }
 
     /// The engine's name.

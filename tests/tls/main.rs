@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod crowds;
+mod renewal;
 
 use std::fs;
 use std::io::Write;

@@ -20,6 +20,8 @@ use crate::cli::{Failure, remark};
 /// Larger than the certificate bundle of any system.
 const MAX_FILE: usize = 1 << 20;
 const CERT: &str = "SEALGATE_TLS_CERT";
+const RELOAD: &str =
+    "the server reloads it within 5 seconds, or its log has the reason why it cannot";
 
 /// Speaks TLS with one server.
 #[derive(Clone)]
@@ -66,7 +68,7 @@ impl Client {
             && shown != self.own
         {
             remark(&format!(
-                "The server presents a different certificate from the one now in {CERT}. Restart it to use the new one."
+                "The server presents a different certificate from the one now in {CERT}: {RELOAD}."
             ));
         }
         // With TLS 1.3 the server refuses our certificate only after the handshake.
@@ -183,13 +185,13 @@ fn distrusted(result: X509VerifyResult, own: &X509Ref) -> String {
             own.not_before()
         ),
         10 if own_is_expired => format!(
-            "{expired} (the one in {CERT} expired on {}). Renew it and restart the server",
+            "{expired} (the one in {CERT} expired on {}). Renew it; the server then reloads it",
             own.not_after()
         ),
-        10 => format!("{expired}. {CERT} now has another one: restart the server"),
+        10 => format!("{expired}. {CERT} now has another one: {RELOAD}"),
         // Its issuer is unknown, or it is self-signed.
         2 | 18..=21 => format!(
-            "presents a certificate that is not the one in {CERT} ({}). If the file was replaced, restart the server",
+            "presents a certificate that is not the one in {CERT} ({}). If the file was replaced: {RELOAD}",
             result.error_string()
         ),
         _ => format!(

@@ -1,8 +1,9 @@
 //! Reads and checks the TLS files, and refuses them with a sentence that names the setting and the remedy. Changes
 //! nothing, never asks for a passphrase, and never blocks on a pipe.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use openssl::asn1::Asn1Time;
@@ -22,25 +23,124 @@ const CLIENT_CA: &str = "SEALGATE_TLS_CLIENT_CA";
 /// Larger than any CA bundle that a system comes with.
 const MAX_FILE: usize = 1 << 20;
 
-/// The server's certificate chain and key.
-pub(super) struct Identity {
+/// The contents of the files.
+#[derive(Clone)]
+pub(super) struct Credentials {
     /// The server's own certificate first; never empty.
     pub(super) chain: Vec<X509>,
     /// Belongs to the first certificate of the chain.
     pub(super) key: PKey<Private>,
+    /// The certificates of the CAs that issue client certificates; `None` if clients are not asked.
+    pub(super) client_ca: Option<Vec<X509>>,
 }
 
-/// Reads certificate and key; `None` if neither is set.
-pub(super) fn read_identity(settings: &Settings) -> Result<Option<Identity>, Error> {
-    let (cert, key) = match (&settings.tls_cert, &settings.tls_key) {
-        (None, None) => return Ok(None),
-        (Some(cert), Some(key)) => (cert, key),
-        _ => {
-            return Err(Error::Setting(format!(
-                "{CERT} and {KEY} belong together. Set both, or neither."
-            )));
+impl Credentials {
+    /// Reads the files; `None` if the settings name no certificate.
+    pub(super) fn read(settings: &Settings) -> Result<Option<Self>, Error> {
+        let (cert, key) = match (&settings.tls_cert, &settings.tls_key) {
+            (None, None) => return Ok(None),
+            (Some(cert), Some(key)) => (cert, key),
+            _ => {
+                return Err(Error::Setting(format!(
+                    "{CERT} and {KEY} belong together. Set both, or neither."
+                )));
+            }
+        };
+        let (chain, key) = read_pair(cert, key)?;
+        let client_ca = settings.tls_client_ca.as_deref();
+        let client_ca = client_ca.map(|path| read_certificates(CLIENT_CA, path));
+        Ok(Some(Credentials {
+            chain,
+            key,
+            client_ca: client_ca.transpose()?,
+        }))
+    }
+
+    /// The server's own certificate.
+    pub(super) fn own(&self) -> &X509 {
+        self.chain.first().expect("a chain is never empty")
+    }
+
+    pub(super) fn has_same_issuers(&self, other: &Credentials) -> bool {
+        self.client_ca == other.client_ca
+    }
+
+    /// The key is the same if the certificate is.
+    pub(super) fn are_same(&self, other: &Credentials) -> bool {
+        self.chain == other.chain && self.has_same_issuers(other)
+    }
+
+    /// Refuses an own certificate that clients would refuse now, and issuers of which none is valid. Expired
+    /// certificates later in the chain are left in some chains on purpose.
+    pub(super) fn check_dates(&self, settings: &Settings) -> Result<(), Error> {
+        let now = Asn1Time::days_from_now(0).map_err(|errors| refused(settings, &errors))?;
+        if let Some(fault) = fault_of_dates(self.own(), &now) {
+            let path = settings.tls_cert.as_deref().unwrap_or(Path::new(""));
+            return Err(wrong(
+                CERT,
+                path,
+                &format!("holds a certificate that {fault}"),
+            ));
         }
-    };
+        let faults = self.client_ca.iter().flatten();
+        let mut faults = faults.map(|issuer| fault_of_dates(issuer, &now));
+        let first = faults.next().flatten();
+        if let Some(fault) = first.filter(|_| faults.all(|fault| fault.is_some())) {
+            let path = settings.tls_client_ca.as_deref().unwrap_or(Path::new(""));
+            return Err(wrong(
+                CLIENT_CA,
+                path,
+                &format!("holds no certificate that is valid now. The first one {fault}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Only warnings, for a start: the clock may be wrong, and a server that starts is easier to fix than one that does
+    /// not.
+    pub(super) fn warn_of_dates(&self, settings: &Settings) {
+        let Ok(now) = Asn1Time::days_from_now(0) else {
+            return;
+        };
+        let issuers = self.client_ca.as_deref().unwrap_or_default();
+        for (setting, path, certificates, so) in [
+            (
+                CERT,
+                &settings.tls_cert,
+                &self.chain[..],
+                "clients will refuse it",
+            ),
+            (
+                CLIENT_CA,
+                &settings.tls_client_ca,
+                issuers,
+                "clients whose certificates it issued are refused",
+            ),
+        ] {
+            for certificate in certificates {
+                if let (Some(fault), Some(path)) = (fault_of_dates(certificate, &now), path) {
+                    log::warn!(
+                        "{setting}: the certificate of {} in {} {fault}: {so}",
+                        super::subject::of(certificate),
+                        path.display()
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Why a certificate is not valid now, as the end of a sentence.
+fn fault_of_dates(certificate: &X509, now: &Asn1Time) -> Option<String> {
+    if certificate.not_after() < now {
+        return Some(format!("has expired ({})", certificate.not_after()));
+    }
+    (certificate.not_before() > now)
+        .then(|| format!("is not valid before {}", certificate.not_before()))
+}
+
+/// Reads a certificate chain and the key of its first certificate.
+fn read_pair(cert: &Path, key: &Path) -> Result<(Vec<X509>, PKey<Private>), Error> {
     let chain = read_certificates(CERT, cert)?;
     let key_text = read(KEY, key, check_secret)?;
     let own_key = parse_key(key, key_text.expose())?;
@@ -63,17 +163,7 @@ pub(super) fn read_identity(settings: &Settings) -> Result<Option<Identity>, Err
     if let Some(remedy) = remedy {
         return Err(wrong(KEY, key, &remedy));
     }
-    Ok(Some(Identity {
-        chain,
-        key: own_key,
-    }))
-}
-
-/// Reads the certificates of the CAs that issue client certificates; `None` if clients are not asked.
-pub(super) fn read_client_ca(settings: &Settings) -> Result<Option<Vec<X509>>, Error> {
-    let path = settings.tls_client_ca.as_deref();
-    path.map(|path| read_certificates(CLIENT_CA, path))
-        .transpose()
+    Ok((chain, own_key))
 }
 
 /// The error for files that are each valid but that OpenSSL rejects.
@@ -129,9 +219,6 @@ fn read_certificates(setting: &str, path: &Path) -> Result<Vec<X509>, Error> {
             },
         ));
     }
-    for certificate in &certificates {
-        warn_of_dates(setting, path, certificate);
-    }
     Ok(certificates)
 }
 
@@ -162,26 +249,6 @@ fn parse_key(path: &Path, text: &[u8]) -> Result<PKey<Private>, Error> {
     }
 }
 
-/// Only a warning: the clock may be wrong, and a server that starts is easier to fix than one that does not.
-fn warn_of_dates(setting: &str, path: &Path, certificate: &X509) {
-    let Ok(now) = Asn1Time::days_from_now(0) else {
-        return;
-    };
-    let subject = super::subject::of(certificate);
-    let path = path.display();
-    if certificate.not_after() < now {
-        log::warn!(
-            "{setting}: the certificate of {subject} in {path} has expired ({}): clients will refuse it",
-            certificate.not_after()
-        );
-    } else if certificate.not_before() > now {
-        log::warn!(
-            "{setting}: the certificate of {subject} in {path} is not valid before {}",
-            certificate.not_before()
-        );
-    }
-}
-
 /// The text of a small file whose metadata passes `check`.
 fn read(
     setting: &str,
@@ -192,17 +259,25 @@ fn read(
         io::ErrorKind::NotFound => wrong(setting, path, "does not exist"),
         _ => wrong(setting, path, &format!("cannot be read: {error}")),
     };
-    // Checked before opening, because opening a pipe would wait for its writer.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(wrong(setting, path, "is not a file"));
-    }
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open(path).map_err(unreadable)?;
     // The metadata of the open file, not of whatever has its name by now.
     let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(wrong(setting, path, "is not a file"));
+    }
     check(setting, path, &metadata)?;
     Secret::read(file, MAX_FILE)
         .map_err(unreadable)?
         .ok_or_else(|| wrong(setting, path, "is larger than 1 MiB"))
+}
+
+/// Opening a pipe would otherwise wait for its writer.
+fn open(path: &Path) -> io::Result<File> {
+    let without_waiting = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(without_waiting)
+        .open(path)
 }
 
 /// Refuses a key file that other users can change.

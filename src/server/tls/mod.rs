@@ -1,13 +1,15 @@
 //! TLS as the state of a connection: configuration, handshake, reading and writing. Never blocks: an operation that
 //! cannot continue returns the readiness it needs.
 //!
-//! `files` reads and checks the certificate, key and CA files, `hello` inspects what clients send in the clear before
+//! `certificates` has the certificate, key and CA in use and replaces them when their files change, `files` reads and
+//! checks those files, `hello` inspects what clients send in the clear before
 //! OpenSSL does, `rules` configures protocol versions and ciphers, `wire` is the socket as OpenSSL sees it, `subject`
 //! formats a client's name. Deadlines are left to the connection.
 //!
 //! OpenSSL is involved only once the complete ClientHello has arrived: until then a connection costs no more than the
 //! bytes it has sent.
 
+mod certificates;
 mod files;
 mod hello;
 mod rules;
@@ -18,16 +20,16 @@ use std::sync::Arc;
 
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
-use openssl::ssl::{ErrorCode, Ssl, SslContext, SslStream};
+use openssl::ssl::{ErrorCode, SslStream};
 
 use crate::Error;
 use crate::server::settings::Settings;
 use crate::server::socket::{Socket, Stop};
-use files::{read_client_ca, read_identity};
+pub use certificates::CertificateStatus;
+pub(in crate::server) use certificates::Certificates;
 #[cfg(any(test, fuzzing))]
 pub(crate) use hello::fuzz::hellos;
 use hello::{Alert, Reader};
-use rules::{ask_clients, present, rules};
 use wire::Wire;
 
 /// Memory of a connection during the handshake and afterwards, rounded up. The help of `max_tls_memory` quotes these.
@@ -37,10 +39,10 @@ const SHAKING_HANDS: usize = 48 << 10;
 const CLAIMED_CHAIN: usize = 100 << 10;
 const OPEN: usize = 20 << 10;
 
-/// Turns sockets into TLS connections. Certificate, key and configuration are read once.
+/// Turns sockets into TLS connections.
 #[derive(Clone)]
 pub(in crate::server) struct TlsAcceptor {
-    context: SslContext,
+    certificates: Arc<Certificates>,
     /// Memory of a connection during the handshake.
     shaking_hands: usize,
 }
@@ -51,24 +53,18 @@ impl TlsAcceptor {
     /// # Errors
     /// [`Error::Setting`] if a file cannot be read, is invalid, or does not match the others.
     pub(in crate::server) fn new(settings: &Settings) -> Result<Option<Self>, Error> {
-        let Some(identity) = read_identity(settings)? else {
-            return Ok(None);
-        };
-        let clients = read_client_ca(settings)?;
-        let shaking_hands = SHAKING_HANDS + clients.as_ref().map_or(0, |_| CLAIMED_CHAIN);
-        let context = rules()
-            .and_then(|mut context| {
-                present(&mut context, &identity)?;
-                if let Some(issuers) = clients {
-                    ask_clients(&mut context, issuers, settings.tls_client_required)?;
-                }
-                Ok(context.build())
-            })
-            .map_err(|errors| files::refused(settings, &errors))?;
-        Ok(Some(TlsAcceptor {
-            context,
-            shaking_hands,
+        let certificates = Certificates::new(settings)?;
+        Ok(certificates.map(|certificates| TlsAcceptor {
+            shaking_hands: match certificates.asks_clients() {
+                true => SHAKING_HANDS + CLAIMED_CHAIN,
+                false => SHAKING_HANDS,
+            },
+            certificates: Arc::new(certificates),
         }))
+    }
+
+    pub(in crate::server) fn certificates(&self) -> Arc<Certificates> {
+        self.certificates.clone()
     }
 
     /// A TLS connection whose first reads perform the handshake.
@@ -76,7 +72,7 @@ impl TlsAcceptor {
         TlsStream {
             socket: Arc::new(socket),
             state: State::Hello {
-                context: self.context.clone(),
+                certificates: self.certificates.clone(),
                 reader: Reader::default(),
                 bytes: Vec::new(),
             },
@@ -97,7 +93,7 @@ pub(in crate::server) struct TlsStream {
 enum State {
     /// The ClientHello is being received.
     Hello {
-        context: SslContext,
+        certificates: Arc<Certificates>,
         reader: Reader,
         bytes: Vec<u8>,
     },
@@ -184,7 +180,7 @@ impl TlsStream {
     /// Reads the ClientHello, and hands the connection to OpenSSL when it is complete.
     fn hear(&mut self) -> Result<(), Stop> {
         let State::Hello {
-            context,
+            certificates,
             reader,
             bytes,
         } = &mut self.state
@@ -203,10 +199,8 @@ impl TlsStream {
                 Ok(Some(read)) => {
                     let hello = before + read;
                     let wire = Wire::new(self.socket.clone(), std::mem::take(bytes), hello);
-                    let stream = Ssl::new(context).and_then(|mut ssl| {
-                        ssl.set_accept_state();
-                        SslStream::new(ssl, wire)
-                    });
+                    let ssl = certificates.connection();
+                    let stream = ssl.and_then(|ssl| SslStream::new(ssl, wire));
                     drop(ErrorStack::get());
                     let Ok(stream) = stream else {
                         return self.end(Stop::Broken);

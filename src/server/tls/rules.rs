@@ -9,7 +9,8 @@
 //! version 5.8 removed (a client can make the server compute for nothing, CVE-2002-20001).
 //!
 //! Not offered: compression (CRIME), renegotiation by the client, early data (it can be replayed), session IDs (they
-//! need memory on the server; tickets are kept by the client). OpenSSL creates the ticket keys, per process.
+//! need memory on the server; tickets are kept by the client). OpenSSL creates the ticket keys;
+//! `certificates` keeps them across reloads.
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{
@@ -21,7 +22,7 @@ use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509PurposeId};
 
-use super::files::Identity;
+use super::files::Credentials;
 
 /// TLS 1.2: forward secrecy and authenticated encryption (RFC 9325, section 4.2).
 pub(super) const CIPHERS_1_2: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
@@ -95,23 +96,20 @@ fn find_protocol<'a>(mut offered: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
 
 pub(super) fn present(
     context: &mut SslContextBuilder,
-    identity: &Identity,
+    credentials: &Credentials,
 ) -> Result<(), ErrorStack> {
-    let [own, issuers @ ..] = identity.chain.as_slice() else {
-        return Err(ErrorStack::get());
-    };
-    context.set_certificate(own)?;
-    for issuer in issuers {
+    context.set_certificate(credentials.own())?;
+    for issuer in &credentials.chain[1..] {
         context.add_extra_chain_cert(issuer.clone())?;
     }
-    context.set_private_key(&identity.key)?;
+    context.set_private_key(&credentials.key)?;
     context.check_private_key()
 }
 
 /// Asks clients for certificates issued by `issuers`.
 pub(super) fn ask_clients(
     context: &mut SslContextBuilder,
-    issuers: Vec<X509>,
+    issuers: &[X509],
     required: bool,
 ) -> Result<(), ErrorStack> {
     let mut names = Stack::new()?;
@@ -120,7 +118,7 @@ pub(super) fn ask_clients(
     for issuer in issuers {
         size += issuer.subject_name().to_der()?.len();
         names.push(issuer.subject_name().to_owned()?)?;
-        store.add_cert(issuer)?;
+        store.add_cert(issuer.clone())?;
     }
     // Not with `set_cert_store`, which OpenSSL may also use to complete our own chain.
     context.set_verify_cert_store(store.build())?;

@@ -8,6 +8,7 @@ mod clients;
 mod files;
 mod handshake;
 mod papers;
+mod renewal;
 mod resumption;
 mod subject;
 mod talk;

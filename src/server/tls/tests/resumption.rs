@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{State, TlsAcceptor};
 use super::papers::{Desk, Paper, Wanted};
+use super::renewal::rename;
 use crate::server::socket::{Socket, Stop};
 
 const VERSIONS: [&str; 2] = ["-tls1_2", "-tls1_3"];
@@ -136,6 +137,57 @@ fn a_resumed_session_keeps_the_client_name() {
         let served = Place::new(&desk).visit(&again).unwrap();
         assert!(!served.reused && served.client.is_none());
         assert_eq!(served.end, Err(Stop::Refused));
+    }
+}
+
+#[test]
+fn tickets_stay_valid_across_a_new_certificate_but_not_across_a_new_client_ca() {
+    let issuer = Paper::authority("Clients");
+    let alice = issuer.issue(&Wanted::default());
+    let desk = Desk::asking(&issuer, true);
+    let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+    let cert = path(desk.file("alice.pem", &alice.pem()));
+    let key = path(desk.file("alice-key.pem", &alice.key_pem()));
+    let ticket = path(desk.folder.path().join("ticket"));
+    let name = Some("CN=alice,O=Example".to_owned());
+    for version in VERSIONS {
+        let place = Place::new(&desk);
+        let certificates = place.acceptor.certificates();
+        let shown = [version, "-ign_eof", "-cert", &cert, "-key", &key];
+        let first = [&shown[..], &["-sess_out", &ticket]].concat();
+        let again = [&first[..], &["-sess_in", &ticket]].concat();
+        let Some(served) = place.visit(&first) else {
+            return;
+        };
+        assert!(!served.reused);
+        for _ in 0..3 {
+            desk.replace(&desk.pair());
+            certificates.reload().unwrap();
+            let served = place.visit(&again).unwrap();
+            assert_eq!(
+                (served.reused, served.client, served.end),
+                (true, name.clone(), Ok(0))
+            );
+        }
+
+        // The client is verified again.
+        let ca = desk.settings.tls_client_ca.as_deref().unwrap();
+        let other = Paper::authority("Others");
+        rename(ca, &[other.pem(), issuer.pem()].concat());
+        certificates.reload().unwrap();
+        for reused in [false, true] {
+            let served = place.visit(&again).unwrap();
+            assert_eq!((served.reused, served.client), (reused, name.clone()));
+        }
+        // Its issuer is gone: the ticket does not let it in either.
+        rename(ca, &other.pem());
+        certificates.reload().unwrap();
+        let served = place.visit(&again).unwrap();
+        assert_eq!(
+            (served.reused, served.client, served.end),
+            (false, None, Err(Stop::Refused))
+        );
+        rename(ca, &issuer.pem());
     }
 }
 
