@@ -1,7 +1,8 @@
 //! The command line: one file for each subcommand; flags for settings come from the settings table (`settings`).
 //!
 //! `failure` maps errors to exit codes, `standard` reads and writes the standard streams, `gate` opens the gate that most
-//! commands use, and `changes` reports what a command created or changed.
+//! commands use, `changes` reports what a command created or changed, and
+//! `systemd` is what the server and systemd tell each other.
 
 mod audit;
 mod changes;
@@ -24,6 +25,7 @@ mod settings;
 mod standard;
 mod store;
 mod stream;
+mod systemd;
 mod table;
 mod token;
 mod user;

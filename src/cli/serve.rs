@@ -9,13 +9,14 @@ use std::time::Duration;
 use clap::{ArgMatches, Command};
 use sealgate::api::{App, LoginMode};
 use sealgate::config::{Config, Settings};
-use sealgate::server::{Address, Server};
+use sealgate::server::{Address, Listener, Server};
 use sealgate::{CbcMode, Error, Gate, logging};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::changes::Changes;
 use super::first_curl::first_curl;
+use super::systemd::{Notifier, Watchdog, passed_sockets};
 use super::table::harmless;
 use super::{Failure, settings};
 
@@ -36,6 +37,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = super::load_settings(matches)?;
+    let sockets = passed_sockets()?;
     logging::init(&settings.log)?;
     panic::set_hook(Box::new(|panicked| {
         logging::tell_panic(panicked);
@@ -52,7 +54,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         log::info!("created the key ring {}", ring.display());
     }
     let app = App::new(gate.clone(), &settings.app)?;
-    let server = Arc::new(Server::start(app, &settings.server)?);
+    let server = Arc::new(start(app, &settings, sockets)?);
     greet(&server, &gate, &settings);
     let stopped = watch(signals, server.clone(), gate, &settings);
     if let Err(failure) = server.wait() {
@@ -65,6 +67,20 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     log::info!("stopped");
     log::logger().flush();
     Ok(ended?)
+}
+
+/// Serves the sockets that systemd passed, else the configured addresses.
+fn start(app: App, settings: &Settings, sockets: Vec<(Listener, String)>) -> Result<Server, Error> {
+    if sockets.is_empty() {
+        return Server::start(app, &settings.server);
+    }
+    let (listeners, names): (Vec<_>, Vec<_>) = sockets.into_iter().unzip();
+    let server = Server::start_on(app, &settings.server, listeners)?;
+    log::info!(
+        "systemd passed the sockets ({}), so SEALGATE_LISTEN is not used",
+        harmless(&names.join(", "))
+    );
+    Ok(server)
 }
 
 /// Raises the limit on open descriptors to its maximum: each connection takes one.
@@ -82,7 +98,7 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Stops the server at the first stop signal; a second one ends the process at once.
+/// Reports the server as ready, and stops it at the first stop signal; a second one ends the process at once.
 fn watch(
     mut signals: Signals,
     server: Arc<Server>,
@@ -90,12 +106,20 @@ fn watch(
     settings: &Settings,
 ) -> thread::JoinHandle<Result<(), Error>> {
     let grace = settings.server.grace;
+    let notifier = Notifier::from_env();
+    notifier.ready(&serving(&server));
+    let watched = server.clone();
+    let watchdog = Watchdog::start(&notifier, move |within| watched.is_alive(within));
     thread::spawn(move || {
-        wait_for_stop(&mut signals, &server, &gate);
-        log::info!("stopping; running requests may take {} s", grace.as_secs());
-        let stopping = server.clone();
+        wait_for_stop(&mut signals, &server, &gate, &notifier);
+        watchdog.stop();
+        let stopping = format!("stopping; running requests may take {} s", grace.as_secs());
+        notifier.stopping(&stopping);
+        log::info!("{stopping}");
+        let stopped = server.clone();
         thread::spawn(move || {
-            wait_for_stop(&mut signals, &stopping, &gate);
+            // What is said from now on must not take back that it stops.
+            wait_for_stop(&mut signals, &stopped, &gate, &Notifier::silent());
             log::logger().flush();
             std::process::exit(1);
         });
@@ -104,16 +128,27 @@ fn watch(
 }
 
 /// Returns at a stop signal. SIGHUP reopens the log file and reloads the keys and the certificate.
-fn wait_for_stop(signals: &mut Signals, server: &Server, gate: &Gate) {
+fn wait_for_stop(signals: &mut Signals, server: &Server, gate: &Gate, notifier: &Notifier) {
     for signal in signals.forever() {
         if signal != SIGHUP {
             return;
         }
+        notifier.reloading();
         logging::reopen();
-        // Errors have been logged.
-        let _ = gate.reload_keys();
-        let _ = server.reload_certificates();
+        let reloads = [gate.reload_keys(), server.reload_certificates()];
+        // They have been logged in full.
+        let failed = reloads.into_iter().filter_map(Result::err);
+        let failed: String = failed
+            .map(|error| format!("; not reloaded: {error}"))
+            .collect();
+        notifier.ready(&(serving(server) + &failed));
     }
+}
+
+/// The state of the server in one line.
+fn serving(server: &Server) -> String {
+    let addresses: Vec<String> = server.addresses().iter().map(Address::to_string).collect();
+    format!("listening on {}", addresses.join(", "))
 }
 
 /// Prints the start-up message: what listens where, with which keys, who may log in, and a first command.

@@ -27,6 +27,14 @@ impl Engine {
         }
     }
 
+    pub(super) fn is_alive(&self, within: Duration) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Engine::Pool(engine) => engine.is_alive(within),
+            Engine::TinyHttp(engine) => engine.is_running(),
+        }
+    }
+
     pub(super) fn wait(&self) -> Result<(), Error> {
         match self {
             #[cfg(target_os = "linux")]

@@ -97,8 +97,12 @@ fn file_of(path: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-pub(super) enum Listener {
+/// A listening socket.
+#[derive(Debug)]
+pub enum Listener {
+    /// For an IP address.
     Tcp(TcpListener),
+    /// For a path.
     #[cfg(unix)]
     Unix(UnixListener),
 }
@@ -173,6 +177,41 @@ pub(super) fn bind(listen: &Listen, socket_mode: u32, tls: bool) -> Result<Socke
             "SEALGATE_LISTEN: this platform has no Unix sockets.".to_owned(),
         )),
     }
+}
+
+/// A socket that another process bound, listens on too, and whose file it removes if it wants to.
+#[cfg(target_os = "linux")]
+pub(super) fn inherit(listener: Listener, tls: bool) -> Result<Socket, Error> {
+    let unfit = |what: &str| {
+        Error::Setting(format!(
+            "A socket that was passed to the server {what}. With systemd, use ListenStream= with an address or a path, and \
+             Accept=no."
+        ))
+    };
+    let listens = rustix::net::sockopt::socket_acceptconn(&listener);
+    if !listens.is_ok_and(|listens| listens) {
+        return Err(unfit("does not listen"));
+    }
+    let address = match &listener {
+        Listener::Tcp(listener) => {
+            let bound = listener.local_addr();
+            let bound = bound.map_err(|_| unfit("has no address"))?;
+            match tls {
+                true => Address::Tls(bound),
+                false => Address::Tcp(bound),
+            }
+        }
+        Listener::Unix(listener) => {
+            let bound = listener.local_addr().ok();
+            let path = bound.and_then(|bound| bound.as_pathname().map(Path::to_owned));
+            Address::Unix(path.ok_or_else(|| unfit("has no path"))?)
+        }
+    };
+    Ok(Socket {
+        address,
+        listener,
+        file: None,
+    })
 }
 
 fn refused(address: SocketAddr, error: &io::Error) -> Error {

@@ -33,9 +33,9 @@ use crate::{Error, Gate, MetricsFormat};
 
 use engine::{Engine, Plan};
 use housekeeping::Housekeeping;
-pub use listen::Address;
 #[cfg(target_os = "linux")]
 pub(crate) use listen::SocketId;
+pub use listen::{Address, Listener};
 pub use metrics::METRICS_SCOPE;
 use metrics::{Endpoint, Source};
 pub use settings::{EngineChoice, Listen, Settings};
@@ -75,6 +75,40 @@ impl Server {
             .iter()
             .map(|listen| listen::bind(listen, settings.socket_mode, plan.speaks_tls()))
             .collect::<Result<Vec<_>, Error>>()?;
+        Server::start_with(app, sockets, plan, settings)
+    }
+
+    /// Starts serving on sockets that another process bound, such as systemd, in place of the configured addresses. That
+    /// process may keep them open, so that connections wait while there is no server.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a socket does not listen, or for the engine tiny-http, which cannot share sockets.
+    #[cfg(target_os = "linux")]
+    pub fn start_on(
+        app: App,
+        settings: &Settings,
+        listeners: Vec<Listener>,
+    ) -> Result<Self, Error> {
+        if settings.engine == EngineChoice::TinyHttp {
+            return Err(Error::Setting(
+                "The engine tiny-http cannot use sockets that systemd passes. Use the engine pool, or disable the socket unit."
+                    .to_owned(),
+            ));
+        }
+        let plan = Plan::of(settings)?;
+        let sockets = listeners
+            .into_iter()
+            .map(|listener| listen::inherit(listener, plan.speaks_tls()))
+            .collect::<Result<Vec<_>, Error>>()?;
+        Server::start_with(app, sockets, plan, settings)
+    }
+
+    fn start_with(
+        app: App,
+        sockets: Vec<listen::Socket>,
+        plan: Plan,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
         let addresses = sockets
             .iter()
             .map(|socket| socket.address.clone())
@@ -188,6 +222,12 @@ impl Server {
     /// The engine's name.
     pub fn engine(&self) -> &'static str {
         self.engine.name()
+    }
+
+    /// Whether each of the server's workers is responsive, shown within this time: none is held up by a request. With the
+    /// engine tiny-http, where a slow client may hold up a worker, it is whether the server runs.
+    pub fn is_alive(&self, within: Duration) -> bool {
+        self.engine.is_alive(within)
     }
 
     /// Stops the server: it accepts no new requests and gives running ones `grace` to finish. May be called more than

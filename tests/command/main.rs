@@ -13,3 +13,4 @@ mod install;
 mod logs;
 mod operator;
 mod pages;
+mod systemd;

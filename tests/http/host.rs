@@ -118,3 +118,33 @@ fn past_the_queue_the_answer_is_503_and_at_once() {
     assert!(took < promised(2 * BLOCKED), "{took:?}");
     drop(held);
 }
+
+#[test]
+fn a_worker_that_a_route_holds_up_is_noticed() {
+    let (entered, enters) = mpsc::channel();
+    let (held, let_go) = mpsc::channel::<()>();
+    let let_go = Mutex::new(let_go);
+    let stuck = HostRoute::new(Method::Get, "/stuck", move |_| {
+        let _ = entered.send(());
+        let _ = let_go.lock().unwrap().recv();
+        Response::new(200, "text/plain", b"done".to_vec())
+    });
+    let (waits, kept) = self::held();
+    let server = serve(&[("workers", "2")], vec![stuck, waits]);
+    let port = server.port().unwrap();
+    assert!(server.is_alive(PATIENCE));
+    // A route on the second pool holds up no worker.
+    let mut blocking = TcpStream::connect(loopback(port)).unwrap();
+    blocking.write_all(&get("/wait")).unwrap();
+    assert!(server.is_alive(PATIENCE));
+
+    let mut stuck = TcpStream::connect(loopback(port)).unwrap();
+    stuck.write_all(&get("/stuck")).unwrap();
+    enters.recv_timeout(PATIENCE).unwrap();
+    assert!(!server.is_alive(Duration::from_millis(200)));
+    held.send(()).unwrap();
+    assert!(server.is_alive(PATIENCE));
+    drop(kept);
+    server.stop(PATIENCE).unwrap();
+    assert!(!server.is_alive(Duration::ZERO));
+}

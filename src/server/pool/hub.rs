@@ -1,9 +1,11 @@
 //! How the threads of an engine communicate, and how they end.
 
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::blocking::Pools;
+use super::heartbeat::Heartbeat;
 use super::mailbox::Mailbox;
 use super::shared::Shared;
 use super::waker::Waker;
@@ -18,6 +20,7 @@ pub(super) struct Hub {
     pub(super) blocking: Pools,
     /// The listener's.
     pub(super) waker: Waker,
+    pub(super) heartbeat: Heartbeat,
     ended: Mutex<Ended>,
     changed: Condvar,
 }
@@ -37,6 +40,7 @@ impl Hub {
     ) -> Result<Self, Error> {
         Ok(Hub {
             shared,
+            heartbeat: Heartbeat::new(mailboxes.len()),
             mailboxes,
             blocking,
             waker: Waker::new()?,
@@ -61,6 +65,25 @@ impl Hub {
     pub(super) fn wake_all(&self) {
         for mailbox in &*self.mailboxes {
             mailbox.wake();
+        }
+    }
+
+    /// Whether every thread, when woken, goes on within this time.
+    pub(super) fn is_alive(&self, within: Duration) -> bool {
+        let before = self.heartbeat.rounds();
+        self.waker.ring();
+        self.wake_all();
+        let deadline = Instant::now() + within;
+        loop {
+            let now = self.heartbeat.rounds();
+            if before.iter().zip(&now).all(|(before, now)| before != now) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            thread::sleep(left.min(Duration::from_millis(5)));
         }
     }
 

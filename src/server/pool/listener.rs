@@ -163,9 +163,11 @@ impl Listener {
                     thread::sleep(REST);
                 }
             }
+            self.hub.heartbeat.count_listener();
             for event in events.drain(..) {
-                if event.data.u64() != WAKER {
-                    self.accept_from(event.data.u64() as usize);
+                match event.data.u64() {
+                    WAKER => self.hub.waker.reset(),
+                    number => self.accept_from(number as usize),
                 }
             }
             if self.fitted.elapsed() >= FIT_EVERY && self.is_short() {

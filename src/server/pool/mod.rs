@@ -5,8 +5,9 @@
 //! active, `connection` is the state of one connection, `transport` its bytes in the clear or over TLS, `answer` hands
 //! a request to the API. `deadlines` finds expired waits, `descriptors` computes how many connections fit, `eviction`
 //! decides which of them is closed for a new one. `blocking` is the second pool, and
-//! `job` its work item. `stats` is what the metrics show of all this. `shared` has the counts that all threads share, `hub` the ways to reach other threads: a worker
-//! through its `mailbox`, the listener through its `waker`.
+//! `job` its work item. `stats` is what the metrics show of all this. `shared` has the counts that all threads share,
+//! `hub` the ways to reach other threads: a worker through its `mailbox`, the listener through its `waker`. `heartbeat`
+//! shows that all of them go on.
 //!
 //! # What it protects against
 //! Receiving the head, receiving the body, sending the response and idling each have an overall deadline, so trickling
@@ -20,6 +21,7 @@ mod connection;
 mod deadlines;
 mod descriptors;
 mod eviction;
+mod heartbeat;
 mod hub;
 mod job;
 mod listener;
@@ -160,6 +162,10 @@ impl Engine {
 
     pub(super) fn stats(&self) -> Stats {
         Stats::of(&self.hub)
+    }
+
+    pub(super) fn is_alive(&self, within: Duration) -> bool {
+        self.hub.is_alive(within)
     }
 
     pub(super) fn wait(&self) -> Result<(), Error> {

@@ -127,6 +127,10 @@ impl Engine {
         Ok(())
     }
 
+    pub(super) fn is_running(&self) -> bool {
+        !self.shared.state().stopped
+    }
+
     pub(super) fn wait(&self) -> Result<(), Error> {
         let mut state = self.shared.state();
         while !state.stopped {

@@ -138,6 +138,7 @@ impl Worker {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(Error::Io(format!("A worker cannot wait: {error}."))),
             }
+            self.hub.heartbeat.count(self.number);
             let woken = Instant::now();
             self.look.asleep += woken - now;
             self.mailbox()
