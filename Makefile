@@ -14,7 +14,7 @@ TOOLS := $(TARGET)/tools
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 # Where `install` puts things; scripts/install has the defaults.
-export PREFIX DESTDIR BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR CMAKEDIR STRIP
+export PREFIX DESTDIR BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR CMAKEDIR UNITDIR STRIP
 
 heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 

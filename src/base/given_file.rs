@@ -36,10 +36,12 @@ pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<Option<String>, 
         ));
     }
     let looser = check_folders(path)?;
-    // An unprivileged service gets access to a root-owned file this way: through a group (Debian's ssl-cert).
+    // An unprivileged service gets access to a root-owned file this way: through a group (Debian's ssl-cert), or through
+    // an ACL, whose mask then stands in the place of the group root's mode (credentials of systemd).
     let is_lent = metadata.uid() == 0
         && !user.is_root()
-        && (getegid().as_raw() == metadata.gid()
+        && (metadata.gid() == 0
+            || getegid().as_raw() == metadata.gid()
             || getgroups()
                 .is_ok_and(|groups| groups.iter().any(|group| group.as_raw() == metadata.gid())));
     let readers = match (mode & 0o004 != 0, mode & 0o040 != 0 && !is_lent) {

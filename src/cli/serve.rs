@@ -28,9 +28,11 @@ pub(super) fn command() -> Command {
         .about("Serve the HTTP API")
         .long_about(
             "Serve the HTTP API in the foreground. SIGTERM or SIGINT (Ctrl-C) stops it once running requests have finished; \
-             a second signal stops it at once. SIGHUP reopens the log file and reloads the key ring and the TLS certificate, whose \
-             changes are otherwise detected within half a second and within 5 seconds. Without any settings it listens on 127.0.0.1:5000, with keys that it \
-             creates and keeps in the data directory.",
+             a second signal stops it at once. SIGHUP reopens the log file and reloads the key ring and the TLS certificate; \
+             changes of the ring are also detected within half a second, changes of the certificate within 5 seconds. Under \
+             systemd it reports its state (sd_notify, watchdog), and serves the sockets that it is passed in place of \
+             --listen. Without any settings it listens on 127.0.0.1:5000, with keys that it creates and keeps in the data \
+             directory.",
         );
     settings::add_all_flags(command)
 }

@@ -132,7 +132,7 @@ pub static SETTINGS: &[Setting] = &[
         env: "SEALGATE_LISTEN",
         default: "127.0.0.1:5000",
         value_name: "ADDRESS",
-        help: "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH, separated by commas. Port 0 picks a free port.",
+        help: "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH, separated by commas. Port 0 picks a free port. Sockets that systemd passes are served in its place.",
         apply: |s, v| parse::listen(v).map(|listen| s.server.listen = listen),
         ..PLAIN
     },

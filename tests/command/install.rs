@@ -139,6 +139,8 @@ fn everything_is_where_it_belongs_twice_over_and_gone_afterwards() {
         "lib/libsealgate.a",
         "lib/libsealgate.so",
         "lib/pkgconfig/sealgate.pc",
+        "lib/systemd/system/sealgate.service",
+        "lib/systemd/system/sealgate.socket",
         "share/bash-completion/completions/sealgate",
         "share/doc/sealgate/LICENSE",
         "share/fish/vendor_completions.d/sealgate.fish",
@@ -163,6 +165,18 @@ fn everything_is_where_it_belongs_twice_over_and_gone_afterwards() {
     };
     same("include/sealgate.h", "include/sealgate.h");
     same("share/doc/sealgate/LICENSE", "LICENSE");
+    same(
+        "lib/systemd/system/sealgate.socket",
+        "packaging/systemd/sealgate.socket",
+    );
+    let unit = fs::read_to_string(installed.path("lib/systemd/system/sealgate.service")).unwrap();
+    let start = format!("\nExecStart=\"{PREFIX}/bin/sealgate\" serve\n");
+    assert!(unit.contains(&start), "{unit}");
+    let source = fs::read_to_string(root().join("packaging/systemd/sealgate.service")).unwrap();
+    assert_eq!(
+        unit.replace(&start, "\nExecStart=/usr/local/bin/sealgate serve\n"),
+        source
+    );
     assert_eq!(
         fs::read_link(installed.path(&soname)).unwrap(),
         Path::new(&format!("libsealgate.so.{VERSION}"))
@@ -181,7 +195,8 @@ fn everything_is_where_it_belongs_twice_over_and_gone_afterwards() {
     wanted.extend(pages);
     for file in &wanted {
         let mode = fs::metadata(installed.path(file)).unwrap().permissions();
-        let program = file.starts_with("bin/") || file.contains(".so");
+        let library = file.ends_with(".so") || file.contains(".so.");
+        let program = file.starts_with("bin/") || library;
         let expected = if program { 0o755 } else { 0o644 };
         assert_eq!(mode.mode() & 0o7777, expected, "{file}");
         // No installed text knows where it was staged or built.

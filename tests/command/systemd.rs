@@ -7,7 +7,9 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -19,7 +21,7 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::common::process::start_by;
-use crate::common::{Answer, PATIENCE, Server, run, said, sealgate};
+use crate::common::{Answer, PATIENCE, Server, run, said, sealgate, text};
 
 /// The socket of NOTIFY_SOCKET.
 struct Supervisor {
@@ -325,6 +327,33 @@ fn what_cannot_be_served_is_refused_with_the_remedy() {
     ] {
         let sentence = refused(socket, engine);
         assert!(sentence.contains(words), "{sentence}");
+    }
+}
+
+/// LoadCredential= gives the service's user access by an ACL to a file of root, which then seems to have mode 0440.
+#[test]
+fn a_credential_causes_no_warning() {
+    let home = tempfile::tempdir().unwrap();
+    if fs::metadata(home.path()).unwrap().uid() != 0 {
+        return;
+    }
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(home.path(), 0o755);
+    let secret = home.path().join("ring-key");
+    fs::write(&secret, [b'x'; 32]).unwrap();
+    for (bits, warned) in [(0o440, false), (0o400, false), (0o444, true)] {
+        mode(&secret, bits);
+        let mut command = sealgate(home.path());
+        command
+            .args(["config", "--check"])
+            .env("SEALGATE_RING_KEY_FILE", &secret)
+            .uid(65_534)
+            .gid(65_534);
+        let output = run(command, b"");
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(said.contains("can be read by"), warned, "{bits:o}: {said}");
     }
 }
 
