@@ -290,4 +290,27 @@ mod tests {
         assert!(refused.contains("may be in use"), "{refused}");
         assert!(path.exists());
     }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_passed_socket_is_served_as_the_kind_that_it_is_and_its_file_is_kept() {
+        for tls in [true, false] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let bound = listener.local_addr().unwrap();
+            let socket = inherit(Listener::Tcp(listener), tls).unwrap();
+            let wanted = match tls {
+                true => Address::Tls(bound),
+                false => Address::Tcp(bound),
+            };
+            assert_eq!(socket.address, wanted);
+
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("socket");
+            let listener = UnixListener::bind(&path).unwrap();
+            let socket = inherit(Listener::Unix(listener), tls).unwrap();
+            assert_eq!(socket.address, Address::Unix(path.clone()));
+            socket.remove_file();
+            assert!(path.exists());
+        }
+    }
 }

@@ -61,7 +61,7 @@ impl Watchdog {
                 match alive {
                     true => tell(),
                     false if !held_up => log::error!(
-                        "a worker has not responded for {} ms: unless it does, systemd restarts the server",
+                        "a worker or the listener has not responded for {} ms: unless it does, systemd restarts the server",
                         pause.as_millis()
                     ),
                     false => {}
