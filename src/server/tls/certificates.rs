@@ -194,21 +194,26 @@ impl Certificates {
     /// Reads the files and puts them to use. A failure that repeats the previous one counts only if `again`.
     fn read(&self, seen: &mut Seen, again: bool) -> Read {
         seen.stamps = stamps(&self.settings);
-        let mut read = self.replace();
+        let mut read = self.load();
         for _ in 1..READS {
             let stamps = stamps(&self.settings);
             if stamps == seen.stamps {
                 break;
             }
             seen.stamps = stamps;
-            read = self.replace();
+            read = self.load();
         }
         drop(ErrorStack::get());
         seen.changing = None;
         match read {
-            Ok(read) => {
+            Ok(next) => {
                 let recovered = seen.trouble.take().is_some();
-                read.map_or(Read::Same { recovered }, Read::New)
+                let Some(next) = next else {
+                    return Read::Same { recovered };
+                };
+                let credentials = next.credentials.clone();
+                self.current.store(next.into());
+                Read::New(credentials)
             }
             Err(error) => {
                 let trouble = Some(error.to_string());
@@ -219,19 +224,16 @@ impl Certificates {
         }
     }
 
-    /// Puts the contents of the files to use and returns them; `None` if they are in use already.
-    fn replace(&self) -> Result<Option<Credentials>, Error> {
+    /// The contents of the files; `None` if they are in use already.
+    fn load(&self) -> Result<Option<Current>, Error> {
         let current = self.current.load();
         let credentials = Credentials::read(&self.settings)?;
-        let Some(credentials) =
-            credentials.filter(|credentials| !credentials.are_same(&current.credentials))
-        else {
+        let credentials = credentials.filter(|read| !read.are_same(&current.credentials));
+        let Some(credentials) = credentials else {
             return Ok(None);
         };
         credentials.check_dates(&self.settings)?;
-        let next = Current::new(&self.settings, credentials.clone(), Some(&current))?;
-        self.current.store(next.into());
-        Ok(Some(credentials))
+        Current::new(&self.settings, credentials, Some(&current)).map(Some)
     }
 
     fn finish(&self, read: Read) -> Result<(), Error> {
