@@ -53,6 +53,7 @@ impl Engine {
 }
 
 /// The engine to use, after every check that needs no bound address.
+#[derive(Clone)]
 pub(super) enum Plan {
     #[cfg(target_os = "linux")]
     Pool(Option<tls::TlsAcceptor>),

@@ -1,5 +1,8 @@
 //! GET /metrics on an address of its own: an engine with one worker, so that a slow reader holds up no request.
 
+#[cfg(target_os = "linux")]
+use std::sync::Arc;
+
 use super::engine::{Engine, Plan};
 use super::listen::{self, Address};
 use super::settings::{EngineChoice, Listen, Settings};
@@ -16,10 +19,13 @@ pub(super) struct Source {
     app: App,
     #[cfg(target_os = "linux")]
     stats: Option<super::pool::Stats>,
+    #[cfg(target_os = "linux")]
+    certificates: Option<Arc<super::tls::Certificates>>,
 }
 
 impl Source {
-    pub(super) fn of(app: App, engine: &Engine) -> Self {
+    /// Of a server that is started with this plan.
+    pub(super) fn of(app: App, engine: &Engine, plan: &Plan) -> Self {
         Source {
             app,
             #[cfg(target_os = "linux")]
@@ -27,6 +33,8 @@ impl Source {
                 Engine::Pool(engine) => Some(engine.stats()),
                 Engine::TinyHttp(_) => None,
             },
+            #[cfg(target_os = "linux")]
+            certificates: plan.certificates(),
         }
     }
 
@@ -37,6 +45,10 @@ impl Source {
         #[cfg(target_os = "linux")]
         if let Some(stats) = &self.stats {
             stats.collect(&mut page);
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(certificates) = &self.certificates {
+            certificates.collect(&mut page);
         }
         metrics::process(&mut page);
         page.text(format)
@@ -52,12 +64,15 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The one that the settings want, if any.
-    pub(super) fn bind(settings: &Settings) -> Result<Option<Self>, Error> {
+    /// The one that the settings want, if any. `servers`: the server's plan, with whose certificate it speaks TLS.
+    pub(super) fn bind(settings: &Settings, servers: &Plan) -> Result<Option<Self>, Error> {
         let Some(own) = own_settings(settings) else {
             return Ok(None);
         };
-        let plan = Plan::of(&own)?;
+        let plan = match own.tls_cert {
+            Some(_) => servers.clone(),
+            None => Plan::of(&own)?,
+        };
         let listen = &own.listen[0];
         Ok(Some(Endpoint {
             socket: listen::bind(listen, own.socket_mode, plan.speaks_tls())?,

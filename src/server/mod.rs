@@ -113,7 +113,7 @@ impl Server {
             .iter()
             .map(|socket| socket.address.clone())
             .collect();
-        let endpoint = Endpoint::bind(settings)?;
+        let endpoint = Endpoint::bind(settings, &plan)?;
         let gate = app.gate().clone();
         #[cfg(target_os = "linux")]
         let listening = sockets
@@ -128,8 +128,8 @@ impl Server {
             .map(|certificates| move || certificates.look());
         #[cfg(not(target_os = "linux"))]
         let look = None::<fn() -> Duration>;
-        let engine = plan.start(app.clone(), sockets, settings)?;
-        let source = Source::of(app, &engine);
+        let engine = plan.clone().start(app.clone(), sockets, settings)?;
+        let source = Source::of(app, &engine, &plan);
         let metrics = match endpoint {
             Some(endpoint) => {
                 let address = endpoint.address();

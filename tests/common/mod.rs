@@ -6,6 +6,7 @@
 pub mod by_line;
 pub mod c;
 pub mod load;
+pub mod pair;
 pub mod people;
 pub mod place;
 pub mod process;

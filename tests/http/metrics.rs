@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::common::pair::Pair;
 use crate::common::wire::Answers;
 use crate::common::{Answer, PATIENCE, Server, run};
 
@@ -24,6 +25,23 @@ fn serve(home: &Path, settings: &[(&str, &str)]) -> (Server, String) {
     let (address, _) = rest.split_once("/metrics").unwrap();
     let address = address.to_owned();
     (server, address)
+}
+
+/// Files of a certificate with this number, and a server with them.
+fn serve_tls(home: &Path) -> (Server, String) {
+    renew(home, 1);
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    serve(
+        home,
+        &[("SEALGATE_TLS_CERT", &cert), ("SEALGATE_TLS_KEY", &key)],
+    )
+}
+
+fn renew(home: &Path, number: u32) {
+    let pair = Pair::new("localhost", number, 0, None);
+    fs::write(home.join("cert.pem"), pair.pem()).unwrap();
+    fs::write(home.join("key.pem"), pair.key_pem()).unwrap();
 }
 
 fn ask(address: &str, request: &str) -> Answer {
@@ -149,16 +167,59 @@ fn promtool_accepts_the_page_and_the_rules() {
     let home = tempfile::tempdir().unwrap();
     let (server, address) = serve(home.path(), &[]);
     server.log_in("alice");
-    let page = scrape(&address, "text/plain").body;
-    let mut check = Command::new("promtool");
-    check.args(["check", "metrics"]);
-    let checked = run(check, page.as_bytes());
-    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-    assert!(checked.status.success() && said.is_empty(), "{said}");
+    let other = tempfile::tempdir().unwrap();
+    let (secure, its_address) = serve_tls(other.path());
+    for address in [&address, &its_address] {
+        let page = scrape(address, "text/plain").body;
+        let mut check = Command::new("promtool");
+        check.args(["check", "metrics"]);
+        let checked = run(check, page.as_bytes());
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.success() && said.is_empty(), "{said}");
+    }
+    secure.stop();
     let mut check = Command::new("promtool");
     check.args(["check", "rules", "packaging/prometheus/sealgate.rules.yml"]);
     let checked = run(check, b"");
     assert!(checked.status.success(), "{checked:?}");
+    server.stop();
+}
+
+#[test]
+fn the_certificate_and_its_renewals_are_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let (server, address) = serve_tls(home.path());
+    let shown = || {
+        let page = samples(&scrape(&address, "*/*").body);
+        let reloads = |result| sum(&page, "sealgate_tls_reloads_total", &[result]);
+        let up = sum(&page, "sealgate_tls_files_up", &[]);
+        (up, reloads("ok"), reloads("error"))
+    };
+    let becomes = |expected| {
+        let start = Instant::now();
+        while shown() != expected {
+            assert!(start.elapsed() < PATIENCE, "{:?}", shown());
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    assert_eq!(shown(), (1.0, 0.0, 0.0));
+    let page = samples(&scrape(&address, "*/*").body);
+    let expiry = sum(
+        &page,
+        "sealgate_tls_certificate_expiry_timestamp_seconds",
+        &[],
+    );
+    let tomorrow = std::time::SystemTime::now() + Duration::from_secs(86_400);
+    let tomorrow = tomorrow.duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!((expiry - tomorrow.as_secs_f64()).abs() < 600.0, "{expiry}");
+
+    let key = home.path().join("key.pem");
+    fs::remove_file(&key).unwrap();
+    becomes((0.0, 0.0, 1.0));
+    fs::write(&key, "").unwrap();
+    renew(home.path(), 2);
+    server.signal("HUP");
+    becomes((1.0, 1.0, 1.0));
     server.stop();
 }
 
@@ -172,7 +233,10 @@ fn rules_and_dashboard_name_what_there_is() {
     assert!(added.status.success(), "{added:?}");
     let (server, address) = serve(home.path(), &[]);
     assert_eq!(server.get("/secure-data", Some("no.to.ken")).status, 401);
-    let page = scrape(&address, "*/*").body;
+    let home = tempfile::tempdir().unwrap();
+    let (secure, its_address) = serve_tls(home.path());
+    let page = scrape(&address, "*/*").body + &scrape(&its_address, "*/*").body;
+    secure.stop();
     let names: BTreeSet<&str> = page
         .lines()
         .filter(|line| !line.starts_with('#'))

@@ -22,6 +22,7 @@ use super::subject;
 use crate::Error;
 use crate::base::file_stamp::Stamp;
 use crate::base::sync::lock;
+use crate::metrics::{Page, label};
 use crate::server::settings::Settings;
 
 /// How often the files are checked. The documentation promises that a change takes effect within 5 seconds.
@@ -189,6 +190,26 @@ impl Certificates {
             refused: self.refused.load(Ordering::Relaxed),
             trouble: lock(&self.seen).trouble.clone(),
         }
+    }
+
+    pub(in crate::server) fn collect(&self, page: &mut Page) {
+        let status = self.status();
+        page.gauge(
+            "sealgate_tls_certificate_expiry_timestamp_seconds",
+            "When the TLS certificate in use expires",
+            status.not_after as f64,
+        );
+        page.gauge(
+            "sealgate_tls_files_up",
+            "Whether the TLS files are in use as they are",
+            f64::from(u8::from(status.trouble.is_none())),
+        );
+        let results = [("ok", status.reloaded), ("error", status.refused)];
+        page.counters(
+            "sealgate_tls_reloads",
+            "Changed TLS files that were put to use or refused",
+            results.map(|(result, count)| (label("result", result), count)),
+        );
     }
 
     /// Reads the files and puts them to use. A failure that repeats the previous one counts only if `again`.
