@@ -137,16 +137,6 @@ impl AsFd for Listener {
     }
 }
 
-impl Listener {
-    pub(super) fn try_clone(&self) -> io::Result<Listener> {
-        match self {
-            Listener::Tcp(listener) => listener.try_clone().map(Listener::Tcp),
-            #[cfg(unix)]
-            Listener::Unix(listener) => listener.try_clone().map(Listener::Unix),
-        }
-    }
-}
-
 /// `tls`: whether TCP addresses use TLS.
 pub(super) fn bind(listen: &Listen, socket_mode: u32, tls: bool) -> Result<Socket, Error> {
     match listen {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,6 @@ use tiny_http::{HTTPVersion, Request as TinyRequest};
 use crate::Error;
 use crate::api::{App, Headers, Peer, Problem, Request, Response};
 use crate::base::sync::lock;
-use crate::base::threads;
 use crate::server::http1::encode::{Framing, encode};
 use crate::server::http1::head::{self, BodyLength, Limits};
 use crate::server::settings::Settings;
@@ -23,7 +22,7 @@ const DRAINED: usize = 64 << 20;
 /// tiny_http reads a body up to this size before it hands over the request, unless the client waits for `100 Continue`.
 const READ_AHEAD: usize = 1024;
 /// How many requests may be leaked (a descriptor and a thread each) before the server must be restarted.
-const SET_ASIDE: usize = 256;
+const LEAKED: usize = 256;
 
 /// The API mounted in the host's own `tiny_http::Server`.
 ///
@@ -60,25 +59,18 @@ impl Mount {
     /// Mounts `app` in `server`. Without accounts, only processes of the same user may log in, and only on Linux over a
     /// loopback address: on a Unix socket tiny_http does not report who connects, so nobody may.
     pub fn new(app: App, server: &tiny_http::Server) -> Self {
-        let address = server.server_addr().to_ip();
-        let limits = Limits::of(&Settings::default());
         Mount {
-            exchange: Arc::new(Exchange::new(app, limits)),
-            server: address,
+            exchange: Arc::new(Exchange::new(app, Limits::of(&Settings::default()))),
+            server: server.server_addr().to_ip(),
         }
     }
 
     /// Refuses bodies longer than `bytes` (default: 1 MiB).
-    pub fn with_max_body(self, bytes: usize) -> Self {
-        let app = self.exchange.app.clone();
-        let limits = Limits {
-            body: bytes,
-            ..self.exchange.limits
-        };
-        Mount {
-            exchange: Arc::new(Exchange::new(app, limits)),
-            server: self.server,
-        }
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        let (app, mut limits) = (self.exchange.app.clone(), self.exchange.limits);
+        limits.body = bytes;
+        self.exchange = Arc::new(Exchange::new(app, limits));
+        self
     }
 
     /// Answers one request; blocks while its body is received. If several threads call this, requests after a refused
@@ -89,8 +81,7 @@ impl Mount {
     /// is not an error.
     pub fn answer(&self, request: TinyRequest) -> Result<(), Error> {
         let heard = self.exchange.hear(request);
-        self.exchange
-            .answer(heard, self.server, &AtomicBool::new(false))
+        self.exchange.answer(heard, self.server, &|| false)
     }
 }
 
@@ -98,16 +89,6 @@ impl Mount {
 pub(super) struct Heard {
     request: TinyRequest,
     length: Result<BodyLength, Problem>,
-}
-
-impl Heard {
-    pub(super) fn url(&self) -> &str {
-        self.request.url()
-    }
-
-    pub(super) fn into_request(self) -> TinyRequest {
-        self.request
-    }
 }
 
 /// Connections on which a request was refused, by the peer's address and port: tiny_http keeps reading them.
@@ -148,7 +129,7 @@ pub(super) struct Exchange {
     app: App,
     limits: Limits,
     refused: Refused,
-    set_aside: AtomicUsize,
+    leaked: AtomicUsize,
 }
 
 impl Exchange {
@@ -157,7 +138,7 @@ impl Exchange {
             app,
             limits,
             refused: Refused::default(),
-            set_aside: AtomicUsize::new(0),
+            leaked: AtomicUsize::new(0),
         }
     }
 
@@ -172,7 +153,7 @@ impl Exchange {
             head::judge(
                 request.method(),
                 request.url(),
-                *request.http_version() <= HTTPVersion(1, 0),
+                is_1_0(&request),
                 &headers(&request),
                 self.limits,
             )
@@ -196,14 +177,14 @@ impl Exchange {
         &self,
         heard: Heard,
         server: Option<SocketAddr>,
-        stopping: &AtomicBool,
+        stopping: &dyn Fn() -> bool,
     ) -> Result<(), Error> {
         let Heard {
             mut request,
             length,
         } = heard;
         let mut framing = Framing {
-            version_1_0: *request.http_version() <= HTTPVersion(1, 0),
+            version_1_0: is_1_0(&request),
             head: *request.method() == tiny_http::Method::Head,
             close: says_close(&request),
         };
@@ -219,7 +200,7 @@ impl Exchange {
             Ok(body) => {
                 let response = self.app.handle(&view(&request, &body, &peer));
                 // Checked only now: the body may have taken a while.
-                framing.close |= stopping.load(Ordering::SeqCst);
+                framing.close |= stopping();
                 write(request, &response, framing);
                 Ok(())
             }
@@ -249,34 +230,22 @@ impl Exchange {
             write(request, response, framing);
             return Ok(());
         }
-        // tiny_http reads the rest of the body when the request is dropped, and only `respond` writes before that. The
-        // thread ends with the body or the connection; tiny_http has a thread for each connection anyway.
-        if request
-            .body_length()
-            .is_some_and(|claimed| claimed <= DRAINED)
-        {
-            let response = to_tiny(response);
-            let drain = move || drop(request.respond(response));
-            if let Err(error) = threads::spawn("sealgate-drain", drain) {
-                log::warn!("cannot start a thread to discard a refused body: {error}");
-            }
+        // tiny_http reads the rest of the body when the request is dropped, and only `respond` writes before that.
+        if request.body_length() <= Some(DRAINED) {
+            let _ = request.respond(to_tiny(response));
             return Ok(());
         }
-        self.put_aside(request, &encoded(response, framing))
-    }
-
-    /// Answers and leaks the request, so that it is never dropped. An upgrade is tiny_http's only way to write without
-    /// giving up the reader; clients skip its interim response (RFC 9110, section 15.2).
-    fn put_aside(&self, request: TinyRequest, answer: &[u8]) -> Result<(), Error> {
-        let interim = tiny_http::Response::empty(100);
-        let mut stream = request.upgrade("none", interim);
-        let _ = stream.write_all(answer).and_then(|()| stream.flush());
+        // Leaked, so that it is never dropped. An upgrade is tiny_http's only way to write without giving up the reader;
+        // clients skip its interim response (RFC 9110, section 15.2).
+        let mut stream = request.upgrade("none", tiny_http::Response::empty(100));
+        let _ = stream.write_all(&encoded(response, framing));
+        let _ = stream.flush();
         std::mem::forget(stream);
-        if self.set_aside.fetch_add(1, Ordering::SeqCst) < SET_ASIDE {
+        if self.leaked.fetch_add(1, Ordering::SeqCst) < LEAKED {
             return Ok(());
         }
         Err(Error::Io(format!(
-            "{SET_ASIDE} requests with huge bodies had to be leaked; restart the server."
+            "{LEAKED} requests with huge bodies had to be leaked; restart the server."
         )))
     }
 }
@@ -288,9 +257,13 @@ fn view<'a>(request: &'a TinyRequest, body: &'a [u8], peer: &'a Peer) -> Request
         headers: headers(request),
         body,
         peer,
-        version_1_0: *request.http_version() <= HTTPVersion(1, 0),
+        version_1_0: is_1_0(request),
         certificate: None,
     }
+}
+
+fn is_1_0(request: &TinyRequest) -> bool {
+    *request.http_version() <= HTTPVersion(1, 0)
 }
 
 fn headers(request: &TinyRequest) -> Headers<'_> {
@@ -306,10 +279,7 @@ fn headers(request: &TinyRequest) -> Headers<'_> {
 /// Whether an unread body is still to come, which tiny_http skips before it reads the next request. If there is none,
 /// or it was read ahead, or its length was never clear, tiny_http reads the next request at once.
 fn keeps_in_step(request: &TinyRequest) -> bool {
-    let expects = request
-        .headers()
-        .iter()
-        .any(|header| header.field.equiv("Expect"));
+    let expects = headers(request).get("Expect").is_some();
     request
         .body_length()
         .is_some_and(|claimed| claimed > READ_AHEAD || (claimed > 0 && expects))
@@ -317,13 +287,8 @@ fn keeps_in_step(request: &TinyRequest) -> bool {
 
 /// What tiny_http checks: the first Connection field, searched for substrings.
 fn connection(request: &TinyRequest) -> String {
-    request
-        .headers()
-        .iter()
-        .find(|header| header.field.equiv("Connection"))
-        .map_or(String::new(), |header| {
-            header.value.as_str().to_ascii_lowercase()
-        })
+    let said = headers(request).get("Connection").unwrap_or_default();
+    String::from_utf8_lossy(said).to_ascii_lowercase()
 }
 
 /// Whether tiny_http will close the connection after this request.
@@ -331,7 +296,7 @@ fn says_close(request: &TinyRequest) -> bool {
     let said = connection(request);
     said.contains("close")
         || said.contains("upgrade")
-        || (*request.http_version() <= HTTPVersion(1, 0) && !said.contains("keep-alive"))
+        || (is_1_0(request) && !said.contains("keep-alive"))
 }
 
 fn read_body(
@@ -380,16 +345,11 @@ fn write(request: TinyRequest, response: &Response, framing: Framing) {
 fn to_tiny(response: &Response) -> tiny_http::Response<io::Cursor<Vec<u8>>> {
     let headers = response
         .headers()
-        .filter_map(|(name, value)| tiny_http::Header::from_bytes(name, value).ok())
-        .collect();
-    let body = response.body().to_vec();
-    let length = body.len();
-    tiny_http::Response::new(
-        response.status(),
-        headers,
-        io::Cursor::new(body),
-        Some(length),
-        None,
+        .filter_map(|(name, value)| tiny_http::Header::from_bytes(name, value).ok());
+    headers.fold(
+        tiny_http::Response::from_data(response.body())
+            .with_status_code(response.status())
+            .with_chunked_threshold(usize::MAX),
+        tiny_http::Response::with_header,
     )
-    .with_chunked_threshold(usize::MAX)
 }
