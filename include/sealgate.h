@@ -3,6 +3,9 @@
  *
  * Generated from src/ffi by `make header`: do not edit. Every call that can fail returns a status, writes its
  * outputs only on success, and keeps a sentence for sealgate_last_error.
+ *
+ * Unless a comment adds to it: handles are NULL or live, inputs are NULL or valid for their sizes, outputs are NULL or
+ * writable, and what a callback received is not used after it returns.
  */
 
 #ifndef SEALGATE_H
@@ -464,10 +467,6 @@ size_t sealgate_opened_size(size_t sealed_size);
  *     printf("%u bytes to store\n", (unsigned)sealed_size);
  * }
  * ```
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or
- * may be written.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_seal_bytes(const struct sealgate_gate *gate,
@@ -496,10 +495,6 @@ sealgate_status sealgate_seal_bytes(const struct sealgate_gate *gate,
  *     fwrite(opened, 1, opened_size, stdout);
  * }
  * ```
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or
- * may be written.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_open_bytes(const struct sealgate_gate *gate,
@@ -516,9 +511,6 @@ sealgate_status sealgate_open_bytes(const struct sealgate_gate *gate,
  *
  * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
  * and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `claims` is NULL or live; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_subject(const struct sealgate_claims *claims,
@@ -531,9 +523,6 @@ sealgate_status sealgate_claims_subject(const struct sealgate_claims *claims,
  * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. The original program's
  * tokens have no id: they are then NULL and 0, as on failure.
  * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `claims` is NULL or live; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_id(const struct sealgate_claims *claims,
@@ -545,9 +534,6 @@ sealgate_status sealgate_claims_id(const struct sealgate_claims *claims,
  *
  * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
  * and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `claims` is NULL or live; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_scope(const struct sealgate_claims *claims,
@@ -558,9 +544,6 @@ sealgate_status sealgate_claims_scope(const struct sealgate_claims *claims,
  * Whether the token has a scope name: `*out` is 1 or 0.
  *
  * On failure `*out` is 0. Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `claims` is NULL or live; `name` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_has_scope(const struct sealgate_claims *claims,
@@ -573,9 +556,6 @@ sealgate_status sealgate_claims_has_scope(const struct sealgate_claims *claims,
  *
  * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
  * and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `claims` is NULL or live; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_json(const struct sealgate_claims *claims,
@@ -586,9 +566,6 @@ sealgate_status sealgate_claims_json(const struct sealgate_claims *claims,
  * When the token expires, in seconds since 1970-01-01 UTC.
  *
  * On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `claims` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_expires_at(const struct sealgate_claims *claims,
@@ -599,9 +576,6 @@ sealgate_status sealgate_claims_expires_at(const struct sealgate_claims *claims,
  * program's tokens.
  *
  * On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `claims` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_claims_issued_at(const struct sealgate_claims *claims,
@@ -609,9 +583,6 @@ sealgate_status sealgate_claims_issued_at(const struct sealgate_claims *claims,
 
 /**
  * Frees claims. NULL does nothing. Since 0.1.
- *
- * # Safety
- * `claims` is NULL or came from `sealgate_verify_token`, and is not used again.
  */
 void sealgate_claims_free(struct sealgate_claims *claims);
 
@@ -620,9 +591,6 @@ void sealgate_claims_free(struct sealgate_claims *claims);
  *
  * `out` receives it; free it with `sealgate_config_free`. On failure `*out` is NULL.
  * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `out` is NULL or writable.
  */
 SEALGATE_MUST_USE sealgate_status sealgate_config_new(struct sealgate_config **out);
 
@@ -644,9 +612,6 @@ SEALGATE_MUST_USE sealgate_status sealgate_config_new(struct sealgate_config **o
  * }
  * sealgate_config_free(config);
  * ```
- *
- * # Safety
- * `config` is NULL or live; `name` and `value` are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_config_set(struct sealgate_config *config,
@@ -661,9 +626,6 @@ sealgate_status sealgate_config_set(struct sealgate_config *config,
  * serve`.
  *
  * Statuses: NULL_POINTER, SETTING. Thread safety: no thread may change the environment during the call. Since 0.1.
- *
- * # Safety
- * `config` is NULL or live.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_config_load_env(struct sealgate_config *config);
@@ -672,9 +634,6 @@ sealgate_status sealgate_config_load_env(struct sealgate_config *config);
  * Loads the settings of a TOML file. The environment, if loaded, and values set by `sealgate_config_set` take precedence.
  *
  * `path_cstr` is NUL-terminated. Statuses: NULL_POINTER, SETTING. Thread safety: one thread at a time. Since 0.1.
- *
- * # Safety
- * `config` is NULL or live; `path_cstr` is NULL or NUL-terminated.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_config_load_file(struct sealgate_config *config,
@@ -682,9 +641,6 @@ sealgate_status sealgate_config_load_file(struct sealgate_config *config,
 
 /**
  * Frees a configuration and wipes its secrets. NULL does nothing. Gates created from it remain valid. Since 0.1.
- *
- * # Safety
- * `config` is NULL or came from `sealgate_config_new`, and is not used again.
  */
 void sealgate_config_free(struct sealgate_config *config);
 
@@ -725,9 +681,6 @@ size_t sealgate_last_error(char *buffer,
  * }
  * sealgate_free(gate);
  * ```
- *
- * # Safety
- * `config` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_new(const struct sealgate_config *config,
@@ -735,9 +688,6 @@ sealgate_status sealgate_new(const struct sealgate_config *config,
 
 /**
  * Frees a gate and wipes its keys. NULL does nothing. Claims and buffers that it returned remain valid. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or came from `sealgate_new`, and is not used again.
  */
 void sealgate_free(struct sealgate_gate *gate);
 
@@ -757,9 +707,6 @@ void sealgate_free(struct sealgate_gate *gate);
  * }
  * sealgate_buffer_free(&token);
  * ```
- *
- * # Safety
- * `gate` is NULL or live; the texts are NULL or valid for their sizes; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_issue_token(const struct sealgate_gate *gate,
@@ -788,9 +735,6 @@ sealgate_status sealgate_issue_token(const struct sealgate_gate *gate,
  * }
  * sealgate_claims_free(claims);
  * ```
- *
- * # Safety
- * `gate` is NULL or live; `token` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_verify_token(const struct sealgate_gate *gate,
@@ -813,9 +757,6 @@ sealgate_status sealgate_verify_token(const struct sealgate_gate *gate,
  * }
  * sealgate_buffer_free(&encrypted);
  * ```
- *
- * # Safety
- * `gate` is NULL or live; `data` and `context` are NULL or valid for their sizes; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_encrypt_data(const struct sealgate_gate *gate,
@@ -839,9 +780,6 @@ sealgate_status sealgate_encrypt_data(const struct sealgate_gate *gate,
  * }
  * sealgate_buffer_free(&data);
  * ```
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_decrypt_data(const struct sealgate_gate *gate,
@@ -859,9 +797,6 @@ sealgate_status sealgate_decrypt_data(const struct sealgate_gate *gate,
  * failure it is empty.
  * Statuses: NULL_POINTER, DECRYPT_FAILED (the same for every cause), KEY_RETIRED, INVALID_ARGUMENT (AES-CBC while the setting
  * cbc is "seal"), CRYPTO. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_rewrap_data(const struct sealgate_gate *gate,
@@ -884,9 +819,6 @@ sealgate_status sealgate_rewrap_data(const struct sealgate_gate *gate,
  * }
  * sealgate_buffer_free(&masked);
  * ```
- *
- * # Safety
- * `data` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_mask_data(const char *data,
@@ -911,9 +843,6 @@ sealgate_status sealgate_mask_data(const char *data,
  *     printf("retry in %llu ms\n", (unsigned long long)wait);
  * }
  * ```
- *
- * # Safety
- * `gate` is NULL or live; `user` is NULL or valid for its size; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_enforce_rate_limit(const struct sealgate_gate *gate,
@@ -954,9 +883,6 @@ sealgate_status sealgate_set_log(int32_t max_level,
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
- *
- * # Safety
- * `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_username(const struct sealgate_login *login,
@@ -968,9 +894,6 @@ sealgate_status sealgate_login_username(const struct sealgate_login *login,
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
- *
- * # Safety
- * `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_password(const struct sealgate_login *login,
@@ -982,9 +905,6 @@ sealgate_status sealgate_login_password(const struct sealgate_login *login,
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
- *
- * # Safety
- * `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_client(const struct sealgate_login *login,
@@ -996,9 +916,6 @@ sealgate_status sealgate_login_client(const struct sealgate_login *login,
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
- *
- * # Safety
- * `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_request_id(const struct sealgate_login *login,
@@ -1012,9 +929,6 @@ sealgate_status sealgate_login_request_id(const struct sealgate_login *login,
  * encrypt decrypt". With an empty one the tokens are accepted only by routes that require no particular scope. It is
  * copied.
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (a malformed scope). Thread safety: within the callback. Since 0.1.
- *
- * # Safety
- * `login` is NULL or the one that the running callback received; `scope` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_login_allow(struct sealgate_login *login,
@@ -1025,9 +939,6 @@ sealgate_status sealgate_login_allow(struct sealgate_login *login,
  * Sets the data that /secure-data returns, encrypted, for this request. It is copied, and the copy is wiped after use.
  *
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
- *
- * # Safety
- * `secure_data` is NULL or the one that the running callback received; `data` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_secure_data_set(struct sealgate_secure_data *secure_data,
@@ -1040,9 +951,6 @@ sealgate_status sealgate_secure_data_set(struct sealgate_secure_data *secure_dat
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_method(const struct sealgate_request *request,
@@ -1054,9 +962,6 @@ sealgate_status sealgate_request_method(const struct sealgate_request *request,
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_path(const struct sealgate_request *request,
@@ -1069,9 +974,6 @@ sealgate_status sealgate_request_path(const struct sealgate_request *request,
  * `*out` is valid during the callback; `*out_size` is its length. If there is no question mark, they are
  * NULL and 0, as on failure.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_query(const struct sealgate_request *request,
@@ -1084,10 +986,6 @@ sealgate_status sealgate_request_query(const struct sealgate_request *request,
  * `*out` is valid during the callback; `*out_size` is its length. If there is no such field, they are NULL
  * and 0, as on failure; an empty value is not NULL.
  * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; `name` is NULL or valid for its
- * size; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_header(const struct sealgate_request *request,
@@ -1102,10 +1000,6 @@ sealgate_status sealgate_request_header(const struct sealgate_request *request,
  * `*out` is valid during the callback; `*out_size` is its length. If the route has no such parameter, they are NULL and 0,
  * as on failure.
  * Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; `name` is NULL or valid for its
- * size; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_parameter(const struct sealgate_request *request,
@@ -1119,9 +1013,6 @@ sealgate_status sealgate_request_parameter(const struct sealgate_request *reques
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_body(const struct sealgate_request *request,
@@ -1134,9 +1025,6 @@ sealgate_status sealgate_request_body(const struct sealgate_request *request,
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_peer(const struct sealgate_request *request,
@@ -1149,9 +1037,6 @@ sealgate_status sealgate_request_peer(const struct sealgate_request *request,
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_client(const struct sealgate_request *request,
@@ -1163,9 +1048,6 @@ sealgate_status sealgate_request_client(const struct sealgate_request *request,
  *
  * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_id(const struct sealgate_request *request,
@@ -1177,9 +1059,6 @@ sealgate_status sealgate_request_id(const struct sealgate_request *request,
  *
  * `*out` belongs to the request: it is valid during the callback and must not be freed. On failure it is NULL.
  * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
- *
- * # Safety
- * `request` is NULL or the one that the running callback received; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_request_claims(const struct sealgate_request *request,
@@ -1189,9 +1068,6 @@ sealgate_status sealgate_request_claims(const struct sealgate_request *request,
  * Sets the status, from 200 to 599.
  *
  * Statuses: NULL_POINTER, INVALID_ARGUMENT. Thread safety: within the callback. Since 0.1.
- *
- * # Safety
- * `response` is NULL or the one that the running callback received.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_response_set_status(struct sealgate_response *response,
@@ -1204,9 +1080,6 @@ sealgate_status sealgate_response_set_status(struct sealgate_response *response,
  * Connection, Date, ...). A response with a body should have a Content-Type.
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the name is not a token, the value has control characters, or
  * the library sets the field). Thread safety: within the callback. Since 0.1.
- *
- * # Safety
- * `response` is NULL or the one that the running callback received; the texts are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_response_set_header(struct sealgate_response *response,
@@ -1219,9 +1092,6 @@ sealgate_status sealgate_response_set_header(struct sealgate_response *response,
  * Sets the body, replacing an earlier one. The bytes are copied.
  *
  * Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
- *
- * # Safety
- * `response` is NULL or the one that the running callback received; `data` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_response_set_body(struct sealgate_response *response,
@@ -1237,9 +1107,6 @@ sealgate_status sealgate_response_set_body(struct sealgate_response *response,
  * Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
  * TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE. Thread safety: any thread. Since
  * 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `token` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_revoke_token(const struct sealgate_gate *gate,
@@ -1254,9 +1121,6 @@ sealgate_status sealgate_revoke_token(const struct sealgate_gate *gate,
  * known.
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid id), SETTING, STORE.
  * Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `id` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_revoke_token_id(const struct sealgate_gate *gate,
@@ -1270,9 +1134,6 @@ sealgate_status sealgate_revoke_token_id(const struct sealgate_gate *gate,
  *
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid name), SETTING, STORE.
  * Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `user` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_revoke_user(const struct sealgate_gate *gate,
@@ -1360,9 +1221,6 @@ sealgate_status sealgate_server_set_secure_data(const struct sealgate_server *se
  * }
  * sealgate_server_free(server);
  * ```
- *
- * # Safety
- * `gate` and `config` are NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_new(const struct sealgate_gate *gate,
@@ -1375,9 +1233,6 @@ sealgate_status sealgate_server_new(const struct sealgate_gate *gate,
  * It returns once clients can connect. After a failure the server can only be freed.
  * Statuses: NULL_POINTER, SETTING (an address is unavailable, a file is unusable), IO, WRONG_STATE (it has already been
  * started), FORKED. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `server` is NULL or live.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_start(const struct sealgate_server *server);
@@ -1386,9 +1241,6 @@ sealgate_status sealgate_server_start(const struct sealgate_server *server);
  * The port of the server's first TCP address: the actual one if port 0 was configured; 0 if it serves only Unix sockets.
  *
  * On failure `*out` is 0. Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `server` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_port(const struct sealgate_server *server,
@@ -1409,9 +1261,6 @@ sealgate_status sealgate_server_port(const struct sealgate_server *server,
  * }
  * sealgate_buffer_free(&address);
  * ```
- *
- * # Safety
- * `server` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_address(const struct sealgate_server *server,
@@ -1441,9 +1290,6 @@ sealgate_status sealgate_server_metrics(const struct sealgate_server *server,
  * Statuses: NULL_POINTER, TIMED_OUT (requests were still running; they get no response), WOULD_DEADLOCK (from one of the
  * server's own callbacks, or a log callback), WRONG_STATE (another thread is starting it), FORKED.
  * Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `server` is NULL or live.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_stop(const struct sealgate_server *server,
@@ -1479,9 +1325,6 @@ const char *sealgate_status_name(int32_t status);
  * copied. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it is NULL. The gate may be freed
  * before the stream.
  * Statuses: NULL_POINTER, INVALID_ARGUMENT (a longer context), CRYPTO. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `context` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_stream_seal(const struct sealgate_gate *gate,
@@ -1495,9 +1338,6 @@ sealgate_status sealgate_stream_seal(const struct sealgate_gate *gate,
  * `context` is the one it was sealed with. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it
  * is NULL. The gate may be freed before the stream.
  * Statuses: NULL_POINTER, INVALID_ARGUMENT (a context of more than 64 KiB). Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `context` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_stream_open(const struct sealgate_gate *gate,
@@ -1510,9 +1350,6 @@ sealgate_status sealgate_stream_open(const struct sealgate_gate *gate,
  *
  * 0 for NULL and for a stream that is finished or has failed; SIZE_MAX if it would overflow.
  * Thread safety: one thread at a time. Since 0.1.
- *
- * # Safety
- * `stream` is NULL or live.
  */
 size_t sealgate_stream_push_size(const struct sealgate_stream *stream,
                                  size_t data_size);
@@ -1521,9 +1358,6 @@ size_t sealgate_stream_push_size(const struct sealgate_stream *stream,
  * The number of bytes that `sealgate_stream_finish` would write now: at most 128 KiB. 0 for NULL.
  *
  * Thread safety: one thread at a time. Since 0.1.
- *
- * # Safety
- * `stream` is NULL or live.
  */
 size_t sealgate_stream_finish_size(const struct sealgate_stream *stream);
 
@@ -1536,10 +1370,6 @@ size_t sealgate_stream_finish_size(const struct sealgate_stream *stream);
  * `out_room` is 0.
  * Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap, more than 256 TiB), BUFFER_TOO_SMALL, WRONG_STATE (already finished),
  * DECRYPT_FAILED (opening; the same for every cause), KEY_RETIRED, CRYPTO. Thread safety: one thread at a time. Since 0.1.
- *
- * # Safety
- * `stream` is NULL or live; `data` is NULL or valid for its size; `out` is NULL or valid for `out_room` bytes; `out_size`
- * is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_stream_push(struct sealgate_stream *stream,
@@ -1557,9 +1387,6 @@ sealgate_status sealgate_stream_push(struct sealgate_stream *stream,
  * then accepts no more data; free it with `sealgate_stream_free`.
  * Statuses: NULL_POINTER, BUFFER_TOO_SMALL, WRONG_STATE (already finished), INVALID_ARGUMENT (more than 256 TiB),
  * DECRYPT_FAILED (opening; the same for every cause), CRYPTO. Thread safety: one thread at a time. Since 0.1.
- *
- * # Safety
- * `stream` is NULL or live; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_stream_finish(struct sealgate_stream *stream,
@@ -1569,9 +1396,6 @@ sealgate_status sealgate_stream_finish(struct sealgate_stream *stream,
 
 /**
  * Frees a stream, finished or not, and wipes what it holds. NULL does nothing. Since 0.1.
- *
- * # Safety
- * `stream` is NULL or came from this library, and is not used again.
  */
 void sealgate_stream_free(struct sealgate_stream *stream);
 
@@ -1585,9 +1409,6 @@ void sealgate_stream_free(struct sealgate_stream *stream);
  * password hash.
  * Statuses: NULL_POINTER, INVALID_UTF8, USER_EXISTS, INVALID_NAME, WEAK_PASSWORD, INVALID_ARGUMENT (the scope),
  * SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_add_user(const struct sealgate_gate *gate,
@@ -1605,9 +1426,6 @@ sealgate_status sealgate_add_user(const struct sealgate_gate *gate,
  *
  * `*out` receives names separated by single spaces, or none; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `subject` is NULL or valid for its size; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_default_scope(const struct sealgate_gate *gate,
@@ -1628,9 +1446,6 @@ sealgate_status sealgate_default_scope(const struct sealgate_gate *gate,
  * An unknown name, a wrong password and a disabled account have the same status and take the same time. The call takes as
  * long as a password hash, and waits while as many hashes are being computed as the setting password_hashes permits.
  * Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, CRYPTO. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_check_password(const struct sealgate_gate *gate,
@@ -1651,9 +1466,6 @@ sealgate_status sealgate_check_password(const struct sealgate_gate *gate,
  * free both with `sealgate_buffer_free`. On failure they are empty.
  * Statuses: those of `sealgate_check_password`, INVALID_ARGUMENT (more scope than the account has), SETTING.
  * Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_log_in(const struct sealgate_gate *gate,
@@ -1677,9 +1489,6 @@ sealgate_status sealgate_log_in(const struct sealgate_gate *gate,
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (more scope than the login has), TOKEN_MISSING, TOKEN_MALFORMED,
  * TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, CRYPTO.
  * Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes; the outputs are NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_refresh(const struct sealgate_gate *gate,
@@ -1695,9 +1504,6 @@ sealgate_status sealgate_refresh(const struct sealgate_gate *gate,
  *
  * Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, CRYPTO.
  * Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_set_user_password(const struct sealgate_gate *gate,
@@ -1711,9 +1517,6 @@ sealgate_status sealgate_set_user_password(const struct sealgate_gate *gate,
  *
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE.
  * Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; the inputs are NULL or valid for their sizes.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_set_user_scope(const struct sealgate_gate *gate,
@@ -1726,9 +1529,6 @@ sealgate_status sealgate_set_user_scope(const struct sealgate_gate *gate,
  * Disables an account (`disabled` is not 0), which revokes all its tokens permanently, or enables it again (0).
  *
  * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `name` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_set_user_disabled(const struct sealgate_gate *gate,
@@ -1740,9 +1540,6 @@ sealgate_status sealgate_set_user_disabled(const struct sealgate_gate *gate,
  * Removes an account and revokes all its tokens. Logins still require a password after the last account is removed.
  *
  * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `gate` is NULL or live; `name` is NULL or valid for its size.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_remove_user(const struct sealgate_gate *gate,
@@ -1782,9 +1579,6 @@ uint32_t sealgate_abi_version(void);
  *     puts("this library has no TLS");
  * }
  * ```
- *
- * # Safety
- * `name` is NULL or valid for its size.
  */
 int32_t sealgate_has_feature(const char *name, size_t name_size);
 

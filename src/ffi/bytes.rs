@@ -42,10 +42,6 @@ pub extern "C" fn sealgate_opened_size(sealed_size: usize) -> usize {
 ///     printf("%u bytes to store\n", (unsigned)sealed_size);
 /// }
 /// ```
-///
-/// # Safety
-/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or
-/// may be written.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_seal_bytes(
@@ -95,10 +91,6 @@ pub unsafe extern "C" fn sealgate_seal_bytes(
 ///     fwrite(opened, 1, opened_size, stdout);
 /// }
 /// ```
-///
-/// # Safety
-/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or
-/// may be written.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_open_bytes(

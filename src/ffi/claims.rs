@@ -17,9 +17,6 @@ pub struct SealgateClaims {
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
 /// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `claims` is NULL or live; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_subject(
@@ -40,9 +37,6 @@ pub unsafe extern "C" fn sealgate_claims_subject(
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. The original program's
 /// tokens have no id: they are then NULL and 0, as on failure.
 /// Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `claims` is NULL or live; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_id(
@@ -62,9 +56,6 @@ pub unsafe extern "C" fn sealgate_claims_id(
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
 /// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `claims` is NULL or live; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_scope(
@@ -83,9 +74,6 @@ pub unsafe extern "C" fn sealgate_claims_scope(
 /// Whether the token has a scope name: `*out` is 1 or 0.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `claims` is NULL or live; `name` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_has_scope(
@@ -113,9 +101,6 @@ pub unsafe extern "C" fn sealgate_claims_has_scope(
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
 /// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `claims` is NULL or live; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_json(
@@ -134,9 +119,6 @@ pub unsafe extern "C" fn sealgate_claims_json(
 /// When the token expires, in seconds since 1970-01-01 UTC.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `claims` is NULL or live; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_expires_at(
@@ -155,9 +137,6 @@ pub unsafe extern "C" fn sealgate_claims_expires_at(
 /// program's tokens.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `claims` is NULL or live; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_issued_at(
@@ -173,9 +152,6 @@ pub unsafe extern "C" fn sealgate_claims_issued_at(
 }
 
 /// Frees claims. NULL does nothing. Since 0.1.
-///
-/// # Safety
-/// `claims` is NULL or came from `sealgate_verify_token`, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_free(claims: *mut SealgateClaims) {
     // SAFETY: by this function's contract.

@@ -18,9 +18,6 @@ pub struct SealgateConfig {
 ///
 /// `out` receives it; free it with `sealgate_config_free`. On failure `*out` is NULL.
 /// Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> SealgateStatus {
@@ -51,9 +48,6 @@ pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> S
 /// }
 /// sealgate_config_free(config);
 /// ```
-///
-/// # Safety
-/// `config` is NULL or live; `name` and `value` are NULL or valid for their sizes.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_set(
@@ -81,9 +75,6 @@ pub unsafe extern "C" fn sealgate_config_set(
 /// serve`.
 ///
 /// Statuses: NULL_POINTER, SETTING. Thread safety: no thread may change the environment during the call. Since 0.1.
-///
-/// # Safety
-/// `config` is NULL or live.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_load_env(config: *mut SealgateConfig) -> SealgateStatus {
@@ -97,9 +88,6 @@ pub unsafe extern "C" fn sealgate_config_load_env(config: *mut SealgateConfig) -
 /// Loads the settings of a TOML file. The environment, if loaded, and values set by `sealgate_config_set` take precedence.
 ///
 /// `path_cstr` is NUL-terminated. Statuses: NULL_POINTER, SETTING. Thread safety: one thread at a time. Since 0.1.
-///
-/// # Safety
-/// `config` is NULL or live; `path_cstr` is NULL or NUL-terminated.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_load_file(
@@ -128,9 +116,6 @@ pub unsafe extern "C" fn sealgate_config_load_file(
 }
 
 /// Frees a configuration and wipes its secrets. NULL does nothing. Gates created from it remain valid. Since 0.1.
-///
-/// # Safety
-/// `config` is NULL or came from `sealgate_config_new`, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_free(config: *mut SealgateConfig) {
     // SAFETY: by this function's contract.

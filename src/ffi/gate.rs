@@ -38,9 +38,6 @@ pub struct SealgateGate {
 /// }
 /// sealgate_free(gate);
 /// ```
-///
-/// # Safety
-/// `config` is NULL or live; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_new(
@@ -61,9 +58,6 @@ pub unsafe extern "C" fn sealgate_new(
 }
 
 /// Frees a gate and wipes its keys. NULL does nothing. Claims and buffers that it returned remain valid. Since 0.1.
-///
-/// # Safety
-/// `gate` is NULL or came from `sealgate_new`, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
     // SAFETY: by this function's contract.
@@ -85,9 +79,6 @@ pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
 /// }
 /// sealgate_buffer_free(&token);
 /// ```
-///
-/// # Safety
-/// `gate` is NULL or live; the texts are NULL or valid for their sizes; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_issue_token(
@@ -129,9 +120,6 @@ pub unsafe extern "C" fn sealgate_issue_token(
 /// }
 /// sealgate_claims_free(claims);
 /// ```
-///
-/// # Safety
-/// `gate` is NULL or live; `token` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_verify_token(
@@ -166,9 +154,6 @@ pub unsafe extern "C" fn sealgate_verify_token(
 /// }
 /// sealgate_buffer_free(&encrypted);
 /// ```
-///
-/// # Safety
-/// `gate` is NULL or live; `data` and `context` are NULL or valid for their sizes; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_encrypt_data(
@@ -204,9 +189,6 @@ pub unsafe extern "C" fn sealgate_encrypt_data(
 /// }
 /// sealgate_buffer_free(&data);
 /// ```
-///
-/// # Safety
-/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_decrypt_data(
@@ -236,9 +218,6 @@ pub unsafe extern "C" fn sealgate_decrypt_data(
 /// failure it is empty.
 /// Statuses: NULL_POINTER, DECRYPT_FAILED (the same for every cause), KEY_RETIRED, INVALID_ARGUMENT (AES-CBC while the setting
 /// cbc is "seal"), CRYPTO. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `gate` is NULL or live; the inputs are NULL or valid for their sizes; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_rewrap_data(
@@ -273,9 +252,6 @@ pub unsafe extern "C" fn sealgate_rewrap_data(
 /// }
 /// sealgate_buffer_free(&masked);
 /// ```
-///
-/// # Safety
-/// `data` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_mask_data(
@@ -311,9 +287,6 @@ pub unsafe extern "C" fn sealgate_mask_data(
 ///     printf("retry in %llu ms\n", (unsigned long long)wait);
 /// }
 /// ```
-///
-/// # Safety
-/// `gate` is NULL or live; `user` is NULL or valid for its size; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_enforce_rate_limit(

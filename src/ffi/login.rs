@@ -36,9 +36,6 @@ impl<'a> SealgateLogin<'a> {
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-///
-/// # Safety
-/// `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_username(
@@ -58,9 +55,6 @@ pub unsafe extern "C" fn sealgate_login_username(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-///
-/// # Safety
-/// `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_password(
@@ -80,9 +74,6 @@ pub unsafe extern "C" fn sealgate_login_password(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-///
-/// # Safety
-/// `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_client(
@@ -102,9 +93,6 @@ pub unsafe extern "C" fn sealgate_login_client(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-///
-/// # Safety
-/// `login` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_request_id(
@@ -126,9 +114,6 @@ pub unsafe extern "C" fn sealgate_login_request_id(
 /// encrypt decrypt". With an empty one the tokens are accepted only by routes that require no particular scope. It is
 /// copied.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (a malformed scope). Thread safety: within the callback. Since 0.1.
-///
-/// # Safety
-/// `login` is NULL or the one that the running callback received; `scope` is NULL or valid for its size.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_allow(
@@ -169,9 +154,6 @@ impl SealgateSecureData {
 /// Sets the data that /secure-data returns, encrypted, for this request. It is copied, and the copy is wiped after use.
 ///
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-///
-/// # Safety
-/// `secure_data` is NULL or the one that the running callback received; `data` is NULL or valid for its size.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_secure_data_set(

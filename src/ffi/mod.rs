@@ -3,6 +3,11 @@
 //! `include/sealgate.h` is generated from these files, comments included. Everything that can fail goes through
 //! [`boundary`]: outputs are written only on success, the error sentence is kept for the calling thread, and no panic
 //! crosses into C.
+//!
+//! # Safety
+//! The contract of every export, unless its comment adds to it: handles are NULL or live (returned by this library and
+//! not freed yet), inputs are NULL or valid for their sizes, outputs are NULL or writable, and what a callback received is
+//! not used after it returns.
 
 mod buffer;
 mod bytes;

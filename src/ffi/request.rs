@@ -43,9 +43,6 @@ pub(super) fn address_text(address: Option<IpAddr>) -> String {
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_method(
@@ -65,9 +62,6 @@ pub unsafe extern "C" fn sealgate_request_method(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_path(
@@ -88,9 +82,6 @@ pub unsafe extern "C" fn sealgate_request_path(
 /// `*out` is valid during the callback; `*out_size` is its length. If there is no question mark, they are
 /// NULL and 0, as on failure.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_query(
@@ -116,10 +107,6 @@ pub unsafe extern "C" fn sealgate_request_query(
 /// `*out` is valid during the callback; `*out_size` is its length. If there is no such field, they are NULL
 /// and 0, as on failure; an empty value is not NULL.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; `name` is NULL or valid for its
-/// size; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_header(
@@ -143,10 +130,6 @@ pub unsafe extern "C" fn sealgate_request_header(
 /// `*out` is valid during the callback; `*out_size` is its length. If the route has no such parameter, they are NULL and 0,
 /// as on failure.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; `name` is NULL or valid for its
-/// size; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_parameter(
@@ -169,9 +152,6 @@ pub unsafe extern "C" fn sealgate_request_parameter(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_body(
@@ -192,9 +172,6 @@ pub unsafe extern "C" fn sealgate_request_body(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_peer(
@@ -215,9 +192,6 @@ pub unsafe extern "C" fn sealgate_request_peer(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_client(
@@ -237,9 +211,6 @@ pub unsafe extern "C" fn sealgate_request_client(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; the outputs are NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_id(
@@ -259,9 +230,6 @@ pub unsafe extern "C" fn sealgate_request_id(
 ///
 /// `*out` belongs to the request: it is valid during the callback and must not be freed. On failure it is NULL.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-///
-/// # Safety
-/// `request` is NULL or the one that the running callback received; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_claims(

@@ -31,9 +31,6 @@ pub struct SealgateStream {
 /// copied. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it is NULL. The gate may be freed
 /// before the stream.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (a longer context), CRYPTO. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `gate` is NULL or live; `context` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_seal(
@@ -51,9 +48,6 @@ pub unsafe extern "C" fn sealgate_stream_seal(
 /// `context` is the one it was sealed with. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it
 /// is NULL. The gate may be freed before the stream.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (a context of more than 64 KiB). Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `gate` is NULL or live; `context` is NULL or valid for its size; `out` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_open(
@@ -70,9 +64,6 @@ pub unsafe extern "C" fn sealgate_stream_open(
 ///
 /// 0 for NULL and for a stream that is finished or has failed; SIZE_MAX if it would overflow.
 /// Thread safety: one thread at a time. Since 0.1.
-///
-/// # Safety
-/// `stream` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_push_size(
     stream: *const SealgateStream,
@@ -86,9 +77,6 @@ pub unsafe extern "C" fn sealgate_stream_push_size(
 /// The number of bytes that `sealgate_stream_finish` would write now: at most 128 KiB. 0 for NULL.
 ///
 /// Thread safety: one thread at a time. Since 0.1.
-///
-/// # Safety
-/// `stream` is NULL or live.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_finish_size(stream: *const SealgateStream) -> usize {
     // SAFETY: by this function's contract.
@@ -104,10 +92,6 @@ pub unsafe extern "C" fn sealgate_stream_finish_size(stream: *const SealgateStre
 /// `out_room` is 0.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap, more than 256 TiB), BUFFER_TOO_SMALL, WRONG_STATE (already finished),
 /// DECRYPT_FAILED (opening; the same for every cause), KEY_RETIRED, CRYPTO. Thread safety: one thread at a time. Since 0.1.
-///
-/// # Safety
-/// `stream` is NULL or live; `data` is NULL or valid for its size; `out` is NULL or valid for `out_room` bytes; `out_size`
-/// is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_push(
@@ -139,9 +123,6 @@ pub unsafe extern "C" fn sealgate_stream_push(
 /// then accepts no more data; free it with `sealgate_stream_free`.
 /// Statuses: NULL_POINTER, BUFFER_TOO_SMALL, WRONG_STATE (already finished), INVALID_ARGUMENT (more than 256 TiB),
 /// DECRYPT_FAILED (opening; the same for every cause), CRYPTO. Thread safety: one thread at a time. Since 0.1.
-///
-/// # Safety
-/// `stream` is NULL or live; `out` is NULL or valid for `out_room` bytes; `out_size` is NULL or writable.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_finish(
@@ -164,9 +145,6 @@ pub unsafe extern "C" fn sealgate_stream_finish(
 }
 
 /// Frees a stream, finished or not, and wipes what it holds. NULL does nothing. Since 0.1.
-///
-/// # Safety
-/// `stream` is NULL or came from this library, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_free(stream: *mut SealgateStream) {
     // SAFETY: by this function's contract.

@@ -58,9 +58,6 @@ pub extern "C" fn sealgate_abi_version() -> u32 {
 ///     puts("this library has no TLS");
 /// }
 /// ```
-///
-/// # Safety
-/// `name` is NULL or valid for its size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_has_feature(name: *const c_char, name_size: usize) -> i32 {
     // SAFETY: by this function's contract.

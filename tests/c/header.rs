@@ -31,7 +31,9 @@ fn generated() -> String {
     config.header = Some(format!(
         "/*\n * Sealgate {version}: tokens, encryption, masking.\n *\n * Generated from src/ffi by `make header`: do not \
          edit. Every call that can fail returns a status, writes its\n * outputs only on success, and keeps a sentence \
-         for sealgate_last_error.\n */"
+         for sealgate_last_error.\n *\n * Unless a comment adds to it: handles are NULL or live, inputs are NULL or \
+         valid for their sizes, outputs are NULL or\n * writable, and what a callback received is not used after it \
+         returns.\n */"
     ));
     config.after_includes = Some(format!(
         "\n/* The version of this header; sealgate_version_string returns that of the running library. */\n\
