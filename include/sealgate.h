@@ -568,8 +568,7 @@ sealgate_status sealgate_claims_json(const struct sealgate_claims *claims,
  * On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
-sealgate_status sealgate_claims_expires_at(const struct sealgate_claims *claims,
-                                           uint64_t *out);
+sealgate_status sealgate_claims_expires_at(const struct sealgate_claims *claims, uint64_t *out);
 
 /**
  * When the token was issued, in seconds since 1970-01-01 UTC; 0 if the token does not record it, as with the original
@@ -592,7 +591,8 @@ void sealgate_claims_free(struct sealgate_claims *claims);
  * `out` receives it; free it with `sealgate_config_free`. On failure `*out` is NULL.
  * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
  */
-SEALGATE_MUST_USE sealgate_status sealgate_config_new(struct sealgate_config **out);
+SEALGATE_MUST_USE
+sealgate_status sealgate_config_new(struct sealgate_config **out);
 
 /**
  * Sets one setting, by its name in the settings file ("token_ttl") or in the environment ("SEALGATE_TOKEN_TTL"). It takes
@@ -1070,8 +1070,7 @@ sealgate_status sealgate_request_claims(const struct sealgate_request *request,
  * Statuses: NULL_POINTER, INVALID_ARGUMENT. Thread safety: within the callback. Since 0.1.
  */
 SEALGATE_MUST_USE
-sealgate_status sealgate_response_set_status(struct sealgate_response *response,
-                                             uint16_t status);
+sealgate_status sealgate_response_set_status(struct sealgate_response *response, uint16_t status);
 
 /**
  * Sets a header field, replacing an earlier one of the same name. Both texts are copied.

@@ -42,7 +42,6 @@ pub extern "C" fn sealgate_opened_size(sealed_size: usize) -> usize {
 ///     printf("%u bytes to store\n", (unsigned)sealed_size);
 /// }
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_seal_bytes(
     gate: *const SealgateGate,
@@ -91,7 +90,6 @@ pub unsafe extern "C" fn sealgate_seal_bytes(
 ///     fwrite(opened, 1, opened_size, stdout);
 /// }
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_open_bytes(
     gate: *const SealgateGate,

@@ -17,7 +17,6 @@ pub struct SealgateClaims {
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
 /// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_subject(
     claims: *const SealgateClaims,
@@ -37,7 +36,6 @@ pub unsafe extern "C" fn sealgate_claims_subject(
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. The original program's
 /// tokens have no id: they are then NULL and 0, as on failure.
 /// Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_id(
     claims: *const SealgateClaims,
@@ -56,7 +54,6 @@ pub unsafe extern "C" fn sealgate_claims_id(
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
 /// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_scope(
     claims: *const SealgateClaims,
@@ -74,7 +71,6 @@ pub unsafe extern "C" fn sealgate_claims_scope(
 /// Whether the token has a scope name: `*out` is 1 or 0.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_has_scope(
     claims: *const SealgateClaims,
@@ -101,7 +97,6 @@ pub unsafe extern "C" fn sealgate_claims_has_scope(
 ///
 /// `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On failure they are NULL
 /// and 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_json(
     claims: *const SealgateClaims,
@@ -119,7 +114,6 @@ pub unsafe extern "C" fn sealgate_claims_json(
 /// When the token expires, in seconds since 1970-01-01 UTC.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_expires_at(
     claims: *const SealgateClaims,
@@ -137,7 +131,6 @@ pub unsafe extern "C" fn sealgate_claims_expires_at(
 /// program's tokens.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_claims_issued_at(
     claims: *const SealgateClaims,

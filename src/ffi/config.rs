@@ -18,7 +18,6 @@ pub struct SealgateConfig {
 ///
 /// `out` receives it; free it with `sealgate_config_free`. On failure `*out` is NULL.
 /// Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> SealgateStatus {
     boundary(|| {
@@ -48,7 +47,6 @@ pub unsafe extern "C" fn sealgate_config_new(out: *mut *mut SealgateConfig) -> S
 /// }
 /// sealgate_config_free(config);
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_set(
     config: *mut SealgateConfig,
@@ -75,7 +73,6 @@ pub unsafe extern "C" fn sealgate_config_set(
 /// serve`.
 ///
 /// Statuses: NULL_POINTER, SETTING. Thread safety: no thread may change the environment during the call. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_load_env(config: *mut SealgateConfig) -> SealgateStatus {
     boundary(|| {
@@ -88,7 +85,6 @@ pub unsafe extern "C" fn sealgate_config_load_env(config: *mut SealgateConfig) -
 /// Loads the settings of a TOML file. The environment, if loaded, and values set by `sealgate_config_set` take precedence.
 ///
 /// `path_cstr` is NUL-terminated. Statuses: NULL_POINTER, SETTING. Thread safety: one thread at a time. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_config_load_file(
     config: *mut SealgateConfig,

@@ -38,7 +38,6 @@ pub struct SealgateGate {
 /// }
 /// sealgate_free(gate);
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_new(
     config: *const SealgateConfig,
@@ -79,7 +78,6 @@ pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
 /// }
 /// sealgate_buffer_free(&token);
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_issue_token(
     gate: *const SealgateGate,
@@ -120,7 +118,6 @@ pub unsafe extern "C" fn sealgate_issue_token(
 /// }
 /// sealgate_claims_free(claims);
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_verify_token(
     gate: *const SealgateGate,
@@ -154,7 +151,6 @@ pub unsafe extern "C" fn sealgate_verify_token(
 /// }
 /// sealgate_buffer_free(&encrypted);
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_encrypt_data(
     gate: *const SealgateGate,
@@ -189,7 +185,6 @@ pub unsafe extern "C" fn sealgate_encrypt_data(
 /// }
 /// sealgate_buffer_free(&data);
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_decrypt_data(
     gate: *const SealgateGate,
@@ -218,7 +213,6 @@ pub unsafe extern "C" fn sealgate_decrypt_data(
 /// failure it is empty.
 /// Statuses: NULL_POINTER, DECRYPT_FAILED (the same for every cause), KEY_RETIRED, INVALID_ARGUMENT (AES-CBC while the setting
 /// cbc is "seal"), CRYPTO. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_rewrap_data(
     gate: *const SealgateGate,
@@ -252,7 +246,6 @@ pub unsafe extern "C" fn sealgate_rewrap_data(
 /// }
 /// sealgate_buffer_free(&masked);
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_mask_data(
     data: *const c_char,
@@ -287,7 +280,6 @@ pub unsafe extern "C" fn sealgate_mask_data(
 ///     printf("retry in %llu ms\n", (unsigned long long)wait);
 /// }
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_enforce_rate_limit(
     gate: *const SealgateGate,

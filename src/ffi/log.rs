@@ -88,7 +88,6 @@ static TARGET: RwLock<Option<Arc<Target>>> = RwLock::new(None);
 ///
 /// # Safety
 /// `callback` and `drop` behave as their types document, on any thread.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_log(
     max_level: i32,

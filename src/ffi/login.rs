@@ -36,7 +36,6 @@ impl<'a> SealgateLogin<'a> {
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_username(
     login: *const SealgateLogin<'_>,
@@ -55,7 +54,6 @@ pub unsafe extern "C" fn sealgate_login_username(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_password(
     login: *const SealgateLogin<'_>,
@@ -74,7 +72,6 @@ pub unsafe extern "C" fn sealgate_login_password(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_client(
     login: *const SealgateLogin<'_>,
@@ -93,7 +90,6 @@ pub unsafe extern "C" fn sealgate_login_client(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_request_id(
     login: *const SealgateLogin<'_>,
@@ -114,7 +110,6 @@ pub unsafe extern "C" fn sealgate_login_request_id(
 /// encrypt decrypt". With an empty one the tokens are accepted only by routes that require no particular scope. It is
 /// copied.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (a malformed scope). Thread safety: within the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_login_allow(
     login: *mut SealgateLogin<'_>,
@@ -154,7 +149,6 @@ impl SealgateSecureData {
 /// Sets the data that /secure-data returns, encrypted, for this request. It is copied, and the copy is wiped after use.
 ///
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_secure_data_set(
     secure_data: *mut SealgateSecureData,

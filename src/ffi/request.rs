@@ -43,7 +43,6 @@ pub(super) fn address_text(address: Option<IpAddr>) -> String {
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_method(
     request: *const SealgateRequest<'_>,
@@ -62,7 +61,6 @@ pub unsafe extern "C" fn sealgate_request_method(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_path(
     request: *const SealgateRequest<'_>,
@@ -82,7 +80,6 @@ pub unsafe extern "C" fn sealgate_request_path(
 /// `*out` is valid during the callback; `*out_size` is its length. If there is no question mark, they are
 /// NULL and 0, as on failure.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_query(
     request: *const SealgateRequest<'_>,
@@ -107,7 +104,6 @@ pub unsafe extern "C" fn sealgate_request_query(
 /// `*out` is valid during the callback; `*out_size` is its length. If there is no such field, they are NULL
 /// and 0, as on failure; an empty value is not NULL.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_header(
     request: *const SealgateRequest<'_>,
@@ -130,7 +126,6 @@ pub unsafe extern "C" fn sealgate_request_header(
 /// `*out` is valid during the callback; `*out_size` is its length. If the route has no such parameter, they are NULL and 0,
 /// as on failure.
 /// Statuses: NULL_POINTER, INVALID_UTF8. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_parameter(
     request: *const SealgateRequest<'_>,
@@ -152,7 +147,6 @@ pub unsafe extern "C" fn sealgate_request_parameter(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_body(
     request: *const SealgateRequest<'_>,
@@ -172,7 +166,6 @@ pub unsafe extern "C" fn sealgate_request_body(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_peer(
     request: *const SealgateRequest<'_>,
@@ -192,7 +185,6 @@ pub unsafe extern "C" fn sealgate_request_peer(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_client(
     request: *const SealgateRequest<'_>,
@@ -211,7 +203,6 @@ pub unsafe extern "C" fn sealgate_request_client(
 ///
 /// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_id(
     request: *const SealgateRequest<'_>,
@@ -230,7 +221,6 @@ pub unsafe extern "C" fn sealgate_request_id(
 ///
 /// `*out` belongs to the request: it is valid during the callback and must not be freed. On failure it is NULL.
 /// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_request_claims(
     request: *const SealgateRequest<'_>,

@@ -24,7 +24,6 @@ impl SealgateResponse {
 /// Sets the status, from 200 to 599.
 ///
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT. Thread safety: within the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_response_set_status(
     response: *mut SealgateResponse,
@@ -43,7 +42,6 @@ pub unsafe extern "C" fn sealgate_response_set_status(
 /// Connection, Date, ...). A response with a body should have a Content-Type.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the name is not a token, the value has control characters, or
 /// the library sets the field). Thread safety: within the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_response_set_header(
     response: *mut SealgateResponse,
@@ -66,7 +64,6 @@ pub unsafe extern "C" fn sealgate_response_set_header(
 /// Sets the body, replacing an earlier one. The bytes are copied.
 ///
 /// Statuses: NULL_POINTER. Thread safety: within the callback. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_response_set_body(
     response: *mut SealgateResponse,

@@ -15,7 +15,6 @@ use super::{Failure, SealgateStatus};
 /// Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
 /// TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE. Thread safety: any thread. Since
 /// 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_token(
     gate: *const SealgateGate,
@@ -39,7 +38,6 @@ pub unsafe extern "C" fn sealgate_revoke_token(
 /// known.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid id), SETTING, STORE.
 /// Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_token_id(
     gate: *const SealgateGate,
@@ -62,7 +60,6 @@ pub unsafe extern "C" fn sealgate_revoke_token_id(
 ///
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid name), SETTING, STORE.
 /// Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_user(
     gate: *const SealgateGate,

@@ -104,7 +104,6 @@ pub type SealgateSecureDataCallback =
 /// # Safety
 /// `server` is NULL or live; the texts are NULL or valid for their sizes; `callback` and `drop` behave as their types
 /// document, on any thread.
-#[must_use]
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)] // pointer and size of three texts
 pub unsafe extern "C" fn sealgate_server_route(
@@ -155,7 +154,6 @@ pub unsafe extern "C" fn sealgate_server_route(
 ///
 /// # Safety
 /// `server` is NULL or live; `callback` and `drop` behave as their types document, on any thread.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_set_authenticate(
     server: *const SealgateServer,
@@ -193,7 +191,6 @@ pub unsafe extern "C" fn sealgate_server_set_authenticate(
 ///
 /// # Safety
 /// `server` is NULL or live; `callback` and `drop` behave as their types document, on any thread.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_set_secure_data(
     server: *const SealgateServer,

@@ -78,7 +78,6 @@ enum State {
 /// }
 /// sealgate_server_free(server);
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_new(
     gate: *const SealgateGate,
@@ -113,7 +112,6 @@ pub unsafe extern "C" fn sealgate_server_new(
 /// It returns once clients can connect. After a failure the server can only be freed.
 /// Statuses: NULL_POINTER, SETTING (an address is unavailable, a file is unusable), IO, WRONG_STATE (it has already been
 /// started), FORKED. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_start(server: *const SealgateServer) -> SealgateStatus {
     // SAFETY: by this function's contract.
@@ -140,7 +138,6 @@ pub unsafe extern "C" fn sealgate_server_start(server: *const SealgateServer) ->
 /// The port of the server's first TCP address: the actual one if port 0 was configured; 0 if it serves only Unix sockets.
 ///
 /// On failure `*out` is 0. Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_port(
     server: *const SealgateServer,
@@ -171,7 +168,6 @@ pub unsafe extern "C" fn sealgate_server_port(
 /// }
 /// sealgate_buffer_free(&address);
 /// ```
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_address(
     server: *const SealgateServer,
@@ -225,7 +221,6 @@ pub unsafe extern "C" fn sealgate_server_metrics(
 /// Statuses: NULL_POINTER, TIMED_OUT (requests were still running; they get no response), WOULD_DEADLOCK (from one of the
 /// server's own callbacks, or a log callback), WRONG_STATE (another thread is starting it), FORKED.
 /// Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_stop(
     server: *const SealgateServer,

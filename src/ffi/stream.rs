@@ -31,7 +31,6 @@ pub struct SealgateStream {
 /// copied. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it is NULL. The gate may be freed
 /// before the stream.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (a longer context), CRYPTO. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_seal(
     gate: *const SealgateGate,
@@ -48,7 +47,6 @@ pub unsafe extern "C" fn sealgate_stream_seal(
 /// `context` is the one it was sealed with. `*out` receives the stream; free it with `sealgate_stream_free`. On failure it
 /// is NULL. The gate may be freed before the stream.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (a context of more than 64 KiB). Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_open(
     gate: *const SealgateGate,
@@ -92,7 +90,6 @@ pub unsafe extern "C" fn sealgate_stream_finish_size(stream: *const SealgateStre
 /// `out_room` is 0.
 /// Statuses: NULL_POINTER, INVALID_ARGUMENT (an overlap, more than 256 TiB), BUFFER_TOO_SMALL, WRONG_STATE (already finished),
 /// DECRYPT_FAILED (opening; the same for every cause), KEY_RETIRED, CRYPTO. Thread safety: one thread at a time. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_push(
     stream: *mut SealgateStream,
@@ -123,7 +120,6 @@ pub unsafe extern "C" fn sealgate_stream_push(
 /// then accepts no more data; free it with `sealgate_stream_free`.
 /// Statuses: NULL_POINTER, BUFFER_TOO_SMALL, WRONG_STATE (already finished), INVALID_ARGUMENT (more than 256 TiB),
 /// DECRYPT_FAILED (opening; the same for every cause), CRYPTO. Thread safety: one thread at a time. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_stream_finish(
     stream: *mut SealgateStream,

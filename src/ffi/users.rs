@@ -18,7 +18,6 @@ use crate::{Error, Refreshed, TokenError, Tokens};
 /// password hash.
 /// Statuses: NULL_POINTER, INVALID_UTF8, USER_EXISTS, INVALID_NAME, WEAK_PASSWORD, INVALID_ARGUMENT (the scope),
 /// SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_add_user(
     gate: *const SealgateGate,
@@ -47,7 +46,6 @@ pub unsafe extern "C" fn sealgate_add_user(
 ///
 /// `*out` receives names separated by single spaces, or none; free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_default_scope(
     gate: *const SealgateGate,
@@ -76,7 +74,6 @@ pub unsafe extern "C" fn sealgate_default_scope(
 /// An unknown name, a wrong password and a disabled account have the same status and take the same time. The call takes as
 /// long as a password hash, and waits while as many hashes are being computed as the setting password_hashes permits.
 /// Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, CRYPTO. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_check_password(
     gate: *const SealgateGate,
@@ -113,7 +110,6 @@ pub unsafe extern "C" fn sealgate_check_password(
 /// free both with `sealgate_buffer_free`. On failure they are empty.
 /// Statuses: those of `sealgate_check_password`, INVALID_ARGUMENT (more scope than the account has), SETTING.
 /// Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_log_in(
     gate: *const SealgateGate,
@@ -155,7 +151,6 @@ pub unsafe extern "C" fn sealgate_log_in(
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (more scope than the login has), TOKEN_MISSING, TOKEN_MALFORMED,
 /// TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, CRYPTO.
 /// Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_refresh(
     gate: *const SealgateGate,
@@ -189,7 +184,6 @@ pub unsafe extern "C" fn sealgate_refresh(
 ///
 /// Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, CRYPTO.
 /// Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_user_password(
     gate: *const SealgateGate,
@@ -213,7 +207,6 @@ pub unsafe extern "C" fn sealgate_set_user_password(
 ///
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE.
 /// Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_user_scope(
     gate: *const SealgateGate,
@@ -236,7 +229,6 @@ pub unsafe extern "C" fn sealgate_set_user_scope(
 /// Disables an account (`disabled` is not 0), which revokes all its tokens permanently, or enables it again (0).
 ///
 /// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_user_disabled(
     gate: *const SealgateGate,
@@ -257,7 +249,6 @@ pub unsafe extern "C" fn sealgate_set_user_disabled(
 /// Removes an account and revokes all its tokens. Logins still require a password after the last account is removed.
 ///
 /// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_remove_user(
     gate: *const SealgateGate,

@@ -64,7 +64,13 @@ fn generated() -> String {
         .generate()
         .expect("the exports make a header")
         .write(&mut header);
-    String::from_utf8(header).unwrap()
+    // Every status must be checked, except that of freeing.
+    let must_use = |line: &str| match line.strip_prefix("sealgate_status sealgate_") {
+        Some(name) if !name.contains("_free(") => format!("SEALGATE_MUST_USE\n{line}\n"),
+        _ => format!("{line}\n"),
+    };
+    let header = String::from_utf8(header).unwrap();
+    header.lines().map(must_use).collect()
 }
 
 /// What a build may have or lack: the server's parts, and the features of Cargo.toml.
