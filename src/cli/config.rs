@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use sealgate::api::App;
 use sealgate::config::{self, Config, Report, Shown, ShownValue, Source, default_data_dir_origin};
 use sealgate::keys;
@@ -14,16 +14,11 @@ use sealgate::server::{Listen, Server};
 use sealgate::users::Users;
 use serde_json::{Value, json};
 
+use super::args::flag;
 use super::table::{aligned, harmless};
 use super::{Failure, print_json, remark, settings, write_output};
 
 pub(super) fn command() -> Command {
-    let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .action(ArgAction::SetTrue)
-            .help(help)
-    };
     let command = Command::new("config")
         .about("Show every setting and where it came from, check them, or print an example file")
         .long_about(
@@ -70,7 +65,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }))?,
         (true, false) if faults.is_empty() => write_output(b"The settings are in order.\n")?,
         (true, false) => {}
-        (false, false) => write_output(aligned(&table(&report)).as_bytes())?,
+        (false, false) => write_output(table(&report).as_bytes())?,
     }
     if faults.is_empty() {
         return Ok(());
@@ -81,26 +76,21 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     })
 }
 
-fn table(report: &Report) -> Vec<Vec<String>> {
-    let any_wrong = report.values.iter().any(|shown| shown.fault.is_some());
-    let mut rows = vec![["SETTING", "VALUE", "FROM"].map(str::to_owned).to_vec()];
-    for shown in &report.values {
+fn table(report: &Report) -> String {
+    let rows = report.values.iter().map(|shown| {
         let value = match &shown.value {
             ShownValue::NotSet => "-".to_owned(),
             ShownValue::Secret(1) => "secret, 1 byte".to_owned(),
             ShownValue::Secret(bytes) => format!("secret, {bytes} bytes"),
             ShownValue::Text(text) => harmless(text),
         };
-        let mut row = vec![shown.setting.name.to_owned(), value, from(shown)];
-        if any_wrong {
-            row.push(match &shown.fault {
-                Some(wanted) => format!("WRONG: {wanted}"),
-                None => String::new(),
-            });
-        }
-        rows.push(row);
-    }
-    rows
+        let wrong = match &shown.fault {
+            Some(wanted) => format!("WRONG: {wanted}"),
+            None => String::new(),
+        };
+        [shown.setting.name.to_owned(), value, from(shown), wrong]
+    });
+    aligned(["SETTING", "VALUE", "FROM", ""], rows)
 }
 
 fn from(shown: &Shown) -> String {

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use clap::{ArgMatches, Command};
 use sealgate::{Error, Secret};
 
-use super::context::{context, given_context};
+use super::args::{context, given_context};
 use super::{Failure, files, open_gate, read_input, settings, stream, write_output};
 
 pub(super) fn encrypt_command() -> Command {

@@ -3,160 +3,82 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
+use clap::{ArgMatches, Command, ValueHint, value_parser};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 use sealgate::config::SETTINGS;
 
+use super::args::{operand, option};
 use super::{EXIT_CODES, Failure, write_output};
 
-/// Examples for each page: the subcommand (without `sealgate`), and command lines.
-const EXAMPLES: &[(&str, &[&str])] = &[
-    ("", &["sealgate serve", "sealgate token issue --user alice"]),
-    (
-        "serve",
-        &[
-            "sealgate serve --listen 127.0.0.1:8000",
-            "SEALGATE_TRUSTED_PROXIES=unix sealgate serve --listen unix:/run/sealgate/socket --socket-mode 660",
-        ],
-    ),
-    (
-        "token issue",
-        &["sealgate token issue --user alice --scope decrypt --ttl 60"],
-    ),
-    ("token verify", &["sealgate token verify < token"]),
-    ("token inspect", &["sealgate token inspect < token"]),
-    (
-        "token revoke",
-        &[
-            "sealgate token revoke < token",
-            "sealgate token revoke --user alice",
-        ],
-    ),
-    (
-        "encrypt",
-        &[
-            "sealgate encrypt --context orders/17 < file > sealed",
-            "sealgate encrypt --in backup.tar --out backup.tar.sealed",
-        ],
-    ),
-    (
-        "decrypt",
-        &[
-            "sealgate decrypt --context orders/17 < sealed > file",
-            "sealgate decrypt --in backup.tar.sealed --out backup.tar",
-        ],
-    ),
-    (
-        "rewrap",
-        &[
-            "sealgate rewrap < old.txt > new.txt",
-            "sealgate rewrap --in cards.txt --out cards.txt --bad-lines stop",
-            "sealgate rewrap --with-contexts < rows.tsv > new.tsv",
-        ],
-    ),
-    ("mask", &["echo my_password | sealgate mask"]),
-    (
-        "healthcheck",
-        &["sealgate healthcheck --listen 127.0.0.1:5000"],
-    ),
-    (
-        "keys list",
-        &["sealgate keys list", "sealgate keys list --json"],
-    ),
-    (
-        "keys generate",
-        &["sealgate keys generate", "sealgate keys generate --data"],
-    ),
-    (
-        "keys rotate",
-        &[
-            "sealgate keys rotate",
-            "sealgate keys rotate --token --grace 0",
-        ],
-    ),
-    (
-        "keys seal",
-        &["SEALGATE_RING_KEY_FILE=/etc/sealgate.key sealgate keys seal"],
-    ),
-    ("keys unseal", &["sealgate keys unseal"]),
-    ("keys export", &["sealgate keys export --out ring.sealed"]),
-    ("keys import", &["sealgate keys import --in ring.sealed"]),
-    ("keys retire", &["sealgate keys retire 5bd867bb"]),
-    (
-        "keys accept",
-        &[
-            "sealgate keys accept 5bd867bb",
-            "sealgate keys accept 5bd867bb --for 86400",
-        ],
-    ),
-    (
-        "user add",
-        &[
-            "sealgate user add alice",
-            "sealgate user add gateway --scopes introspect < password",
-        ],
-    ),
-    (
-        "user list",
-        &["sealgate user list", "sealgate user list --json"],
-    ),
-    ("user passwd", &["sealgate user passwd alice"]),
-    (
-        "user scopes",
-        &["sealgate user scopes alice 'secure-data decrypt'"],
-    ),
-    ("user disable", &["sealgate user disable alice"]),
-    ("user enable", &["sealgate user enable alice"]),
-    ("user remove", &["sealgate user remove alice"]),
-    (
-        "audit who",
-        &[
-            "sealgate audit who alice",
-            "sealgate audit who 9784b1b00cbe4cb1",
-            "grep -F -f <(sealgate audit who alice) /var/log/sealgate/audit.log",
-        ],
-    ),
-    ("store check", &["sealgate store check"]),
-    (
-        "store backup",
-        &["sealgate store backup /a/safe/place/store.db"],
-    ),
-    (
-        "config",
-        &[
-            "sealgate config --check --config /etc/sealgate.toml",
-            "sealgate config --example > sealgate.toml",
-        ],
-    ),
-    (
-        "completions",
-        &[
-            "sealgate completions bash > ~/.local/share/bash-completion/completions/sealgate",
-            "sealgate completions zsh > \"${fpath[1]}/_sealgate\"",
-            "sealgate completions fish > ~/.config/fish/completions/sealgate.fish",
-        ],
-    ),
-    (
-        "man",
-        &[
-            "sealgate man | man -l -",
-            "sealgate man --out ~/.local/share/man/man1",
-        ],
-    ),
+/// What the page of the command itself shows.
+const FIRST_STEPS: [&str; 2] = ["sealgate serve", "sealgate token issue --user alice"];
+/// The other pages show those that contain their words.
+const EXAMPLES: &[&str] = &[
+    "sealgate serve --listen 127.0.0.1:8000",
+    "SEALGATE_TRUSTED_PROXIES=unix sealgate serve --listen unix:/run/sealgate/socket --socket-mode 660",
+    "sealgate token issue --user alice --scope decrypt --ttl 60",
+    "sealgate token verify < token",
+    "sealgate token inspect < token",
+    "sealgate token revoke < token",
+    "sealgate token revoke --user alice",
+    "sealgate encrypt --context orders/17 < file > sealed",
+    "sealgate encrypt --in backup.tar --out backup.tar.sealed",
+    "sealgate decrypt --context orders/17 < sealed > file",
+    "sealgate decrypt --in backup.tar.sealed --out backup.tar",
+    "sealgate rewrap < old.txt > new.txt",
+    "sealgate rewrap --in cards.txt --out cards.txt --bad-lines stop",
+    "sealgate rewrap --with-contexts < rows.tsv > new.tsv",
+    "echo my_password | sealgate mask",
+    "sealgate healthcheck --listen 127.0.0.1:5000",
+    "sealgate keys list",
+    "sealgate keys list --json",
+    "sealgate keys generate",
+    "sealgate keys generate --data",
+    "sealgate keys rotate",
+    "sealgate keys rotate --token --grace 0",
+    "SEALGATE_RING_KEY_FILE=/etc/sealgate.key sealgate keys seal",
+    "sealgate keys unseal",
+    "sealgate keys export --out ring.sealed",
+    "sealgate keys import --in ring.sealed",
+    "sealgate keys retire 5bd867bb",
+    "sealgate keys accept 5bd867bb",
+    "sealgate keys accept 5bd867bb --for 86400",
+    "sealgate user add alice",
+    "sealgate user add gateway --scopes introspect < password",
+    "sealgate user list",
+    "sealgate user list --json",
+    "sealgate user passwd alice",
+    "sealgate user scopes alice 'secure-data decrypt'",
+    "sealgate user disable alice",
+    "sealgate user enable alice",
+    "sealgate user remove alice",
+    "sealgate audit who alice",
+    "sealgate audit who 9784b1b00cbe4cb1",
+    "grep -F -f <(sealgate audit who alice) /var/log/sealgate/audit.log",
+    "sealgate store check",
+    "sealgate store backup /a/safe/place/store.db",
+    "sealgate config --check --config /etc/sealgate.toml",
+    "sealgate config --example > sealgate.toml",
+    "sealgate completions bash > ~/.local/share/bash-completion/completions/sealgate",
+    "sealgate completions zsh > \"${fpath[1]}/_sealgate\"",
+    "sealgate completions fish > ~/.config/fish/completions/sealgate.fish",
+    "sealgate man | man -l -",
+    "sealgate man --out ~/.local/share/man/man1",
 ];
 
 pub(super) fn command() -> Command {
     Command::new("man")
         .about("Print the manual page, or write one for every subcommand")
         .arg(
-            Arg::new("out")
-                .long("out")
-                .value_name("DIR")
-                .value_parser(value_parser!(PathBuf))
-                .value_hint(ValueHint::DirPath)
-                .help("Write sealgate.1 and a page for each subcommand to this directory, which is created if needed"),
+            option(
+                "out",
+                "DIR",
+                "Write sealgate.1 and a page for each subcommand to this directory, which is created if needed",
+            )
+            .value_parser(value_parser!(PathBuf))
+            .value_hint(ValueHint::DirPath),
         )
 }
 
@@ -164,11 +86,8 @@ pub(super) fn completions_command() -> Command {
     Command::new("completions")
         .about("Print a shell completion script for this command")
         .arg(
-            Arg::new("shell")
-                .value_name("SHELL")
-                .required(true)
-                .value_parser(value_parser!(Shell))
-                .help("The shell that the script is for"),
+            operand("shell", "SHELL", "The shell that the script is for")
+                .value_parser(value_parser!(Shell)),
         )
 }
 
@@ -248,11 +167,20 @@ fn more(command: &Command, path: &str) -> Roff {
     }
     roff.control("SH", ["EXIT STATUS"]);
     roff.text([roman(EXIT_CODES)]);
-    if let Some((_, lines)) = EXAMPLES.iter().find(|(of, _)| *of == path) {
+    let words = format!("sealgate {path}");
+    let examples: Vec<&str> = match path {
+        "" => FIRST_STEPS.to_vec(),
+        _ => EXAMPLES
+            .iter()
+            .copied()
+            .filter(|line| line.contains(&words))
+            .collect(),
+    };
+    if !examples.is_empty() {
         roff.control("SH", ["EXAMPLES"]);
         roff.control("nf", []);
-        for line in *lines {
-            roff.text([roman(*line)]);
+        for line in examples {
+            roff.text([roman(line)]);
         }
         roff.control("fi", []);
     }

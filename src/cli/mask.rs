@@ -1,21 +1,21 @@
 //! `sealgate mask`: shows that a secret is present without revealing it.
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command, value_parser};
 use sealgate::DEFAULT_VISIBLE_CHARS;
 
+use super::args::option;
 use super::{Failure, read_input, write_output};
 
 pub(super) fn command() -> Command {
     Command::new("mask")
         .about("Mask standard input: all but the first characters of each line become *")
         .arg(
-            Arg::new("visible-chars")
-                .long("visible-chars")
-                .value_name("N")
-                .value_parser(value_parser!(usize))
-                .help(format!(
-                    "How many characters stay visible [default: {DEFAULT_VISIBLE_CHARS}]"
-                )),
+            option(
+                "visible-chars",
+                "N",
+                format!("How many characters stay visible [default: {DEFAULT_VISIBLE_CHARS}]"),
+            )
+            .value_parser(value_parser!(usize)),
         )
 }
 

@@ -4,10 +4,10 @@
 //! commands use, `changes` reports what a command created or changed, and
 //! `systemd` is what the server and systemd tell each other.
 
+mod args;
 mod audit;
 mod changes;
 mod config;
-mod context;
 mod data;
 mod failure;
 mod files;

@@ -5,11 +5,11 @@ use std::io::{self, Write as _};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use memchr::memrchr;
 use sealgate::{Error, Gate};
 
-use super::context::{context, given_context};
+use super::args::{context, flag, given_context, option, text};
 use super::files::{self, Source, Target};
 use super::progress::Progress;
 use super::{Failure, open_gate, settings, start};
@@ -35,11 +35,11 @@ pub(super) fn command() -> Command {
         )
         .arg(context())
         .arg(
-            Arg::new("with-contexts")
-                .long("with-contexts")
-                .action(ArgAction::SetTrue)
-                .conflicts_with("context")
-                .help("Each line is a context, a tab and the data that belongs to it; the context is kept"),
+            flag(
+                "with-contexts",
+                "Each line is a context, a tab and the data that belongs to it; the context is kept",
+            )
+            .conflicts_with("context"),
         )
         .args(files::arguments(
             "Read the lines from this file [default: standard input]",
@@ -47,13 +47,14 @@ pub(super) fn command() -> Command {
              standard output]",
         ))
         .arg(
-            Arg::new("bad-lines")
-                .long("bad-lines")
-                .value_name("keep|drop|stop")
-                .value_parser(["keep", "drop", "stop"])
-                .hide_possible_values(true)
-                .default_value("keep")
-                .help("What to do with a line that cannot be decrypted: keep it unchanged, drop it, or stop"),
+            option(
+                "bad-lines",
+                "keep|drop|stop",
+                "What to do with a line that cannot be decrypted: keep it unchanged, drop it, or stop",
+            )
+            .value_parser(["keep", "drop", "stop"])
+            .hide_possible_values(true)
+            .default_value("keep"),
         );
     settings::add_flags(
         command,
@@ -70,9 +71,9 @@ enum BadLines {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let bad_lines = match matches.get_one::<String>("bad-lines").map(String::as_str) {
-        Some("drop") => BadLines::Drop,
-        Some("stop") => BadLines::Stop,
+    let bad_lines = match text(matches, "bad-lines") {
+        "drop" => BadLines::Drop,
+        "stop" => BadLines::Stop,
         _ => BadLines::Keep,
     };
     let work = Work {

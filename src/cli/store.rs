@@ -2,19 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
+use clap::{ArgMatches, Command, ValueHint, value_parser};
 use sealgate::users::Users;
 
+use super::args::{group, operand, path};
 use super::files::refuse_standard_output;
 use super::table::harmless;
 use super::{Failure, load_settings, settings, write_output};
 
 pub(super) fn command() -> Command {
-    Command::new("store")
-        .about("Check the store of accounts, and back it up")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .defer(add_subcommands)
+    group("store", "Check the store of accounts, and back it up").defer(add_subcommands)
 }
 
 fn add_subcommands(command: Command) -> Command {
@@ -27,12 +24,13 @@ fn add_subcommands(command: Command) -> Command {
     let backup = Command::new("backup")
         .about("Copy the store to a new file, while servers keep using it")
         .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .required(true)
-                .value_parser(value_parser!(PathBuf))
-                .value_hint(ValueHint::FilePath)
-                .help("The new file; an existing file is not overwritten"),
+            operand(
+                "file",
+                "FILE",
+                "The new file; an existing file is not overwritten",
+            )
+            .value_parser(value_parser!(PathBuf))
+            .value_hint(ValueHint::FilePath),
         );
     command
         .subcommand(settings::add_flags(check, &[settings::STORE]))
@@ -54,8 +52,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             there
         }
         _ => {
-            let file = matches.get_one::<PathBuf>("file");
-            let file = file.ok_or_else(|| Failure::wrong("A file is needed."))?;
+            let file = path(matches, "file").ok_or_else(|| Failure::wrong("A file is needed."))?;
             refuse_standard_output(file)?;
             let there = users.back_up_store(file)?;
             if there {

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use sealgate::{Error, STREAM_CHUNK, Stream};
 use zeroize::Zeroizing;
 
-use super::context::given_context;
+use super::args::given_context;
 use super::files::{Source, Target};
 use super::progress::Progress;
 use super::{Failure, open_gate, start};

@@ -3,20 +3,21 @@
 use sealgate::logging::is_harmful;
 use time::OffsetDateTime;
 
-/// Aligns rows in columns two spaces apart, without trailing spaces; the first row is the heading.
-pub(super) fn aligned(rows: &[Vec<String>]) -> String {
-    let mut widths = Vec::new();
-    for row in rows {
-        for (at, cell) in row.iter().enumerate() {
-            let width = cell.chars().count();
-            match widths.get_mut(at) {
-                Some(widest) => *widest = width.max(*widest),
-                None => widths.push(width),
-            }
+/// Aligns rows in columns two spaces apart, without trailing spaces.
+pub(super) fn aligned<const N: usize>(
+    heading: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut widths = [0; N];
+    let mut all = vec![heading.map(str::to_owned)];
+    all.extend(rows);
+    for row in &all {
+        for (cell, widest) in row.iter().zip(&mut widths) {
+            *widest = cell.chars().count().max(*widest);
         }
     }
     let mut text = String::new();
-    for row in rows {
+    for row in &all {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             line.push_str(&format!("{cell:<width$}  "));
@@ -52,28 +53,34 @@ pub(super) fn rfc3339(seconds: u64) -> Option<String> {
     ))
 }
 
+pub(super) fn or_dash(text: String) -> String {
+    match text.is_empty() {
+        true => "-".to_owned(),
+        false => text,
+    }
+}
+
 /// Escapes characters that could move the cursor or change the direction of the text around them.
 pub(super) fn harmless(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_harmful(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
+    escaped(text, |c, shown| shown.extend(c.escape_default()))
 }
 
 /// The same for JSON, without changing its meaning.
 pub(super) fn harmless_json(text: &str) -> String {
+    escaped(text, |c, shown| match c {
+        // Outside strings the only control characters are newlines.
+        '\n' => shown.push(c),
+        // Four hex digits fit every harmful character.
+        _ => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
+    })
+}
+
+fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        // Outside strings the only control characters are newlines; four hex digits fit every harmful character.
-        if c != '\n' && is_harmful(c) {
-            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            shown.push(c);
+        match is_harmful(c) {
+            true => escape(c, &mut shown),
+            false => shown.push(c),
         }
     }
     shown
@@ -85,9 +92,8 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         assert_eq!(
-            aligned(&[row(["A", "B", "C"]), row(["longer", "ü", ""])]),
+            aligned(["A", "B", "C"], [["longer", "ü", ""].map(str::to_owned)]),
             "A       B  C\nlonger  ü\n"
         );
     }

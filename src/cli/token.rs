@@ -8,6 +8,7 @@ use sealgate::users::User;
 use sealgate::{Error, Gate, Grant, Secret, TokenError};
 use serde_json::{Value, json};
 
+use super::args::{group, operand, option, text};
 use super::audit::Trail;
 use super::changes::Changes;
 use super::settings::{AUDIT, CLAIMS, NEW_KEYS, RING};
@@ -19,27 +20,13 @@ use super::{
 pub(super) fn command() -> Command {
     let issue = Command::new("issue")
         .about("Issue a token and print it")
+        .arg(option("user", "NAME", "The user that the token is for").required(true))
+        .arg(option("scope", "NAMES", format!(
+            "Its scopes, separated by spaces [default: those of the user's account, or without one {OPEN_LOGIN_SCOPE}]"
+        )))
         .arg(
-            Arg::new("user")
-                .long("user")
-                .value_name("NAME")
-                .required(true)
-                .help("The user that the token is for"),
-        )
-        .arg(
-            Arg::new("scope")
-                .long("scope")
-                .value_name("NAMES")
-                .help(format!(
-                    "Its scopes, separated by spaces [default: those of the user's account, or without one {OPEN_LOGIN_SCOPE}]"
-                )),
-        )
-        .arg(
-            Arg::new("ttl")
-                .long("ttl")
-                .value_name("SECONDS")
-                .value_parser(value_parser!(u64).range(1..=MAX_TTL))
-                .help("How long it is valid [default: the setting token-ttl]"),
+            option("ttl", "SECONDS", "How long it is valid [default: the setting token-ttl]")
+                .value_parser(value_parser!(u64).range(1..=MAX_TTL)),
         );
     let verify = Command::new("verify")
         .about("Check a token from standard input and print its claims")
@@ -64,24 +51,20 @@ pub(super) fn command() -> Command {
         )
         .arg(token_argument().conflicts_with_all(["id", "of"]))
         .arg(
-            Arg::new("id")
-                .long("id")
-                .value_name("ID")
+            option("id", "ID", "The id of a token (jti), or of a login (sid)")
                 // One id in 64 begins with a hyphen.
                 .allow_hyphen_values(true)
-                .conflicts_with("of")
-                .help("The id of a token (jti), or of a login (sid)"),
+                .conflicts_with("of"),
         )
         .arg(
-            Arg::new("of")
-                .long("user")
-                .value_name("NAME")
-                .help("All tokens of this user issued until now; tokens without a time of issue stay revoked for good"),
+            option(
+                "of",
+                "NAME",
+                "All tokens of this user issued until now; tokens without a time of issue stay revoked for good",
+            )
+            .long("user"),
         );
-    Command::new("token")
-        .about("Issue, verify, inspect and revoke tokens")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
+    group("token", "Issue, verify, inspect and revoke tokens")
         .subcommand(settings::add_flags(
             issue,
             &[RING, NEW_KEYS, CLAIMS, AUDIT, &["token_ttl", "login"]],
@@ -98,9 +81,8 @@ pub(super) fn command() -> Command {
 }
 
 fn token_argument() -> Arg {
-    Arg::new("token")
-        .value_name("TOKEN")
-        .help("The token; read from standard input if missing or -")
+    let help = "The token; read from standard input if missing or -";
+    operand("token", "TOKEN", help).required(false)
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -114,17 +96,15 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn issue(matches: &ArgMatches) -> Result<(), Failure> {
-    let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
     let gate = gate_of(&settings)?;
-    let subject = text("user");
+    let subject = text(matches, "user");
     let account = gate.users().find(subject)?;
-    let scope = match matches.get_one::<String>("scope") {
+    let scope = &match matches.get_one::<String>("scope") {
         Some(given) => given.clone(),
         None => gate.default_scope(subject)?,
     };
-    let scope = scope.as_str();
     let grant = Grant {
         subject,
         scope,
@@ -168,7 +148,7 @@ fn verify(matches: &ArgMatches) -> Result<(), Failure> {
     let gate = open_gate(matches)?;
     let token = given_token(matches)?;
     let claims = gate
-        .verify_token(text(&token)?)
+        .verify_token(utf8(&token)?)
         .map_err(|error| Failure::no(format!("{error} ({})", error.code())))?;
     print_json(&json!({
         "user": claims.subject(),
@@ -180,7 +160,7 @@ fn verify(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn inspect(matches: &ArgMatches) -> Result<(), Failure> {
     let token = given_token(matches)?;
-    let token = Unverified::read(text(&token)?)
+    let token = Unverified::read(utf8(&token)?)
         .map_err(|error| Failure::no(format!("{error} ({})", error.code())))?;
     let now = sealgate::unix_now() as f64;
     let expires_at = token.claims().get("exp").and_then(Value::as_f64);
@@ -206,7 +186,7 @@ fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
         gate.revoke_token_id_by(id, None, asker)
     } else {
         let token = given_token(matches)?;
-        gate.revoke_token_by(text(&token)?, asker).map(drop)
+        gate.revoke_token_by(utf8(&token)?, asker).map(drop)
     };
     match done {
         Ok(_) => changes.report_store(),
@@ -219,17 +199,17 @@ fn revoke(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn given_token(matches: &ArgMatches) -> Result<Secret, Failure> {
-    match matches.get_one::<String>("token").map(String::as_str) {
-        None | Some("-") => {
+    match text(matches, "token") {
+        "" | "-" => {
             // Other tools add a newline.
             let input = read_input()?;
             Ok(input.expose().trim_ascii().into())
         }
-        Some(token) => Ok(token.into()),
+        token => Ok(token.into()),
     }
 }
 
-fn text(token: &Secret) -> Result<&str, Failure> {
+fn utf8(token: &Secret) -> Result<&str, Failure> {
     token
         .expose_str()
         .map_err(|_| Failure::no(TokenError::Malformed.to_string()))

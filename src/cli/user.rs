@@ -1,29 +1,24 @@
 //! `sealgate user`: accounts, their passwords and their scopes.
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use sealgate::gate::Accounts;
 use sealgate::tokens::OPEN_LOGIN_SCOPE;
 use sealgate::users::{User, Users};
 use serde_json::{Value, json};
 
+use super::args::{flag, group, operand, option, text};
 use super::audit::Trail;
 use super::changes::Changes;
 use super::settings::{AUDIT, PASSWORDS, RING, STORE, Used};
-use super::table::{aligned, harmless, rfc3339};
+use super::table::{aligned, harmless, or_dash, rfc3339};
 use super::{Failure, load_settings, password, settings, write_output};
 
-/// Accounts read at a time, so that any number of them can be listed.
-const PAGE: u32 = 500;
-
 pub(super) fn command() -> Command {
-    Command::new("user")
-        .about("Create, list and change accounts")
+    group("user", "Create, list and change accounts")
         .long_about(
             "Create, list and change accounts. A running server with the same data directory detects changes within a \
              second. Exit code 1 if there is no such account, or already one with that name.",
         )
-        .subcommand_required(true)
-        .arg_required_else_help(true)
         // Their many flags are built only when needed: a server needs none of them.
         .defer(add_subcommands)
 }
@@ -37,30 +32,27 @@ fn add_subcommands(command: Command) -> Command {
         )
         .arg(name())
         .arg(
-            Arg::new("scopes")
-                .long("scopes")
-                .value_name("NAMES")
-                .default_value(OPEN_LOGIN_SCOPE)
-                .help("Scopes that tokens of the account may have, separated by spaces (rewrap and introspect are others)"),
+            option(
+                "scopes",
+                "NAMES",
+                "Scopes that tokens of the account may have, separated by spaces (rewrap and introspect are others)",
+            )
+            .default_value(OPEN_LOGIN_SCOPE),
         );
-    let list = Command::new("list").about("List the accounts").arg(
-        Arg::new("json")
-            .long("json")
-            .action(ArgAction::SetTrue)
-            .help("Print JSON for programs, one account a line"),
-    );
+    let list = Command::new("list")
+        .about("List the accounts")
+        .arg(flag("json", "Print JSON for programs, one account a line"));
     let passwd = Command::new("passwd")
         .about("Change an account's password and revoke its tokens")
         .arg(name());
     let scopes = Command::new("scopes")
         .about("Change an account's scopes; removing one revokes its tokens")
         .arg(name())
-        .arg(
-            Arg::new("scopes")
-                .value_name("NAMES")
-                .required(true)
-                .help("All scopes that it has from now on, separated by spaces; may be empty"),
-        );
+        .arg(operand(
+            "scopes",
+            "NAMES",
+            "All scopes that it has from now on, separated by spaces; may be empty",
+        ));
     let disable = Command::new("disable")
         .about("Disable an account and permanently revoke its tokens")
         .arg(name());
@@ -83,10 +75,7 @@ fn add_subcommands(command: Command) -> Command {
 }
 
 fn name() -> Arg {
-    Arg::new("name")
-        .value_name("NAME")
-        .required(true)
-        .help("The account's name")
+    operand("name", "NAME", "The account's name")
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -100,8 +89,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         return list(&users, &changes, matches);
     }
     changes.must_be_kept()?;
-    let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
-    let name = text("name");
+    let name = text(matches, "name");
     let trail = Trail::start(&settings)?;
     let pseudonyms = trail.pseudonyms()?;
     let accounts = Accounts::new(&users, &pseudonyms, trail.asker());
@@ -110,13 +98,13 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         false => Err(changes.no_such_account()),
     };
     match what {
-        "add" => accounts.add(name, &password::read_new()?, text("scopes"))?,
+        "add" => accounts.add(name, &password::read_new()?, text(matches, "scopes"))?,
         "passwd" => {
             // Checked first, so that nobody types a password for an account that does not exist.
             missing(accounts.find(name)?.is_some())?;
             missing(accounts.set_password(name, &password::read_new()?)?)?;
         }
-        "scopes" => missing(accounts.set_scope(name, text("scopes"))?)?,
+        "scopes" => missing(accounts.set_scope(name, text(matches, "scopes"))?)?,
         "disable" | "enable" => missing(accounts.set_disabled(name, what == "disable")?)?,
         "remove" => missing(accounts.remove(name)?)?,
         _ => unreachable!("clap requires a known subcommand"),
@@ -127,43 +115,44 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn list(users: &Users, changes: &Changes, matches: &ArgMatches) -> Result<(), Failure> {
     let json = matches.get_flag("json");
-    let mut rows = vec![
-        ["NAME", "SCOPES", "STATE", "CREATED"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = Vec::new();
+    let mut none = true;
+    for_each_account(users, |user| {
+        none = false;
+        match json {
+            true => write_output(format!("{}\n", user_json(user)).as_bytes())?,
+            false => rows.push(row(user)),
+        }
+        Ok(())
+    })?;
+    if none {
+        changes.report_no_accounts();
+    }
+    match rows.is_empty() {
+        true => Ok(()),
+        false => write_output(aligned(["NAME", "SCOPES", "STATE", "CREATED"], rows).as_bytes()),
+    }
+}
+
+/// Reads a page of accounts at a time, so that there may be any number of them.
+pub(super) fn for_each_account(
+    users: &Users,
+    mut work: impl FnMut(&User) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    const PAGE: u32 = 500;
     let mut after = String::new();
     loop {
         let page = users.list(&after, PAGE)?;
         let Some(last) = page.last() else {
-            break;
+            return Ok(());
         };
         after.clone_from(&last.name);
-        for user in &page {
-            match json {
-                true => write_output(format!("{}\n", user_json(user)).as_bytes())?,
-                false => rows.push(row(user)),
-            }
-        }
-    }
-    if after.is_empty() {
-        changes.report_no_accounts();
-    }
-    match rows.len() {
-        1 => Ok(()),
-        _ => write_output(aligned(&rows).as_bytes()),
+        page.iter().try_for_each(&mut work)?;
     }
 }
 
-fn row(user: &User) -> Vec<String> {
-    let or_dash = |text: String| {
-        if text.is_empty() {
-            "-".to_owned()
-        } else {
-            text
-        }
-    };
-    vec![
+fn row(user: &User) -> [String; 4] {
+    [
         harmless(&user.name),
         or_dash(user.scope.clone()),
         if user.disabled { "disabled" } else { "on" }.to_owned(),

@@ -1,16 +1,15 @@
 //! `sealgate audit who`: from a name to its pseudonym in the audit trail, and back.
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use sealgate::audit::Pseudonyms;
 use sealgate::keys;
 use sealgate::users::Users;
 
+use super::args::{group, operand, text};
 use super::settings::{RING, add_flags};
 use super::table::harmless;
+use super::user::for_each_account;
 use super::{Failure, load_settings, write_output};
-
-/// Accounts read at a time, so that any number of them can be searched.
-const PAGE: u32 = 500;
 
 pub(super) fn command() -> Command {
     let who = Command::new("who")
@@ -21,16 +20,12 @@ pub(super) fn command() -> Command {
              with that pseudonym; names without an account cannot be found that way. Needs the server's token keys. Exit \
              code 1 if there is no such account, or no key.",
         )
-        .arg(
-            Arg::new("name")
-                .value_name("NAME")
-                .required(true)
-                .help("A user's name, or a pseudonym: 16 hexadecimal digits"),
-        );
-    Command::new("audit")
-        .about("Find who is behind a pseudonym in the audit trail")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
+        .arg(operand(
+            "name",
+            "NAME",
+            "A user's name, or a pseudonym: 16 hexadecimal digits",
+        ));
+    group("audit", "Find who is behind a pseudonym in the audit trail")
         .subcommand(add_flags(who, &[RING]))
 }
 
@@ -39,8 +34,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         unreachable!("clap requires a subcommand");
     };
     let settings = load_settings(matches)?.gate;
-    let name = matches.get_one::<String>("name");
-    let name = name.map_or("", String::as_str);
+    let name = text(matches, "name");
     let keys = Pseudonyms::under_every_key(&settings.keys)?;
     if keys.is_empty() {
         return Err(Failure::no(format!(
@@ -86,22 +80,13 @@ fn accounts_of(
     users: &Users,
 ) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
-    let mut after = String::new();
-    loop {
-        let page = users.list(&after, PAGE)?;
-        let Some(last) = page.last() else {
-            break;
-        };
-        after.clone_from(&last.name);
-        for user in &page {
-            if keys
-                .iter()
-                .any(|keys| keys.pseudonym(&user.name) == pseudonym)
-            {
-                found.push(harmless(&user.name));
-            }
+    for_each_account(users, |user| {
+        let mut own = keys.iter().map(|keys| keys.pseudonym(&user.name));
+        if own.any(|own| own == pseudonym) {
+            found.push(harmless(&user.name));
         }
-    }
+        Ok(())
+    })?;
     if found.is_empty() && users.find(given)?.is_some() {
         found.extend(keys.iter().map(|keys| keys.pseudonym(given)));
     }

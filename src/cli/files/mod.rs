@@ -9,24 +9,15 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::os::unix::fs::FileTypeExt;
 
-use clap::{Arg, ArgMatches, ValueHint, value_parser};
+use clap::{Arg, ArgMatches};
 
 use self::unfinished::Unfinished;
 use super::Failure;
+use super::args::file;
 
 /// `--in` and `--out`, for commands that work on files as well as on the standard streams.
 pub(super) fn arguments(read: &'static str, write: &'static str) -> [Arg; 2] {
-    [("in", read), ("out", write)].map(|(name, help)| argument(name, help))
-}
-
-/// A flag that names a file.
-pub(super) fn argument(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .value_name("FILE")
-        .value_parser(value_parser!(PathBuf))
-        .value_hint(ValueHint::FilePath)
-        .help(help)
+    [file("in", read), file("out", write)]
 }
 
 /// The input: a file, or standard input.

@@ -8,14 +8,14 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Command};
 use sealgate::server::{Address, Listen};
 
-use super::{Failure, files, remark, settings, start};
+use super::args::{file, path};
+use super::{Failure, remark, settings, start};
 use answer::{Health, TLS_HERE, ask, judge};
 use tls::Client;
 
@@ -39,18 +39,17 @@ pub(super) fn command() -> Command {
              the same file, whatever its name. If clients need a certificate and none is given, a server that asks for one \
              counts as alive.",
         )
-        .arg(files::argument("cert", "Client certificate (PEM), if the server asks for one").requires("key"))
-        .arg(files::argument("key", "Private key (PEM) of --cert").requires("cert"));
+        .arg(file("cert", "Client certificate (PEM), if the server asks for one").requires("key"))
+        .arg(file("key", "Private key (PEM) of --cert").requires("cert"));
     settings::add_flags(command, &[USED])
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = super::load_settings(matches)?.server;
-    let file = |name: &str| matches.get_one::<PathBuf>(name).map(PathBuf::as_path);
     let client = match &settings.tls_cert {
         Some(certificates) => Some(Client::new(
             certificates,
-            file("cert").zip(file("key")),
+            path(matches, "cert").zip(path(matches, "key")),
             settings.tls_client_ca.is_some() && settings.tls_client_required,
         )?),
         None => None,

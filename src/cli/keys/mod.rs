@@ -12,12 +12,13 @@ use sealgate::keys::{self, KeyKind, KeyList, KeyState, NewKeys};
 use sealgate::{TokenAlgorithm, unix_now};
 use serde_json::json;
 
+use super::args::{flag, group, operand, option};
 use super::audit::Trail;
 use super::changes::Changes;
 use super::settings::{AUDIT, CBC, NEW_KEYS, RING, Used};
-use super::table::{aligned, grouped, harmless, rfc3339};
+use super::table::{aligned, grouped, harmless, or_dash, rfc3339};
 use super::{Failure, load_settings, print_json, remark, settings, write_output};
-use shown::{created, flag, key_json, report, until};
+use shown::{created, key_json, report, until};
 
 /// How long tokens of a replaced key may live.
 const GRACE: Used = &["token_ttl", "refresh_ttl", "leeway"];
@@ -59,11 +60,12 @@ pub(super) fn command() -> Command {
         .arg(flag("token", "Replace the token key (and no data key without --data)"))
         .arg(flag("data", "Replace the data key (and no token key without --token)"))
         .arg(
-            Arg::new("grace")
-                .long("grace")
-                .value_name("SECONDS")
-                .value_parser(clap::value_parser!(u32))
-                .help("How long the replaced keys are still accepted after that; 0: not at all, and no older token key either"),
+            option(
+                "grace",
+                "SECONDS",
+                "How long the replaced keys are still accepted after that; 0: not at all, and no older token key either",
+            )
+            .value_parser(clap::value_parser!(u32)),
         )
         .arg(now_flag())
         .arg(flag("json", "Print JSON for programs"));
@@ -80,31 +82,26 @@ pub(super) fn command() -> Command {
         .about("Accept tokens and data made with these keys again, indefinitely or for a time")
         .arg(ids())
         .arg(
-            Arg::new("for")
-                .long("for")
-                .value_name("SECONDS")
-                .value_parser(clap::value_parser!(u32))
-                .help("For this long [default: indefinitely]"),
+            option("for", "SECONDS", "For this long [default: indefinitely]")
+                .value_parser(clap::value_parser!(u32)),
         )
         .arg(flag("json", "Print JSON for programs"));
-    Command::new("keys")
-        .about("List keys, create the key ring, replace and retire keys")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(settings::add_flags(list, &[RING, CBC]))
-        .subcommand(settings::add_flags(generate, &[RING, NEW_KEYS, AUDIT]))
-        .subcommand(settings::add_flags(rotate, &[RING, NEW_KEYS, AUDIT, GRACE]))
-        .subcommand(settings::add_flags(retire, &[RING, AUDIT]))
-        .subcommand(settings::add_flags(accept, &[RING, AUDIT]))
-        .subcommands(rest::commands())
+    group(
+        "keys",
+        "List keys, create the key ring, replace and retire keys",
+    )
+    .subcommand(settings::add_flags(list, &[RING, CBC]))
+    .subcommand(settings::add_flags(generate, &[RING, NEW_KEYS, AUDIT]))
+    .subcommand(settings::add_flags(rotate, &[RING, NEW_KEYS, AUDIT, GRACE]))
+    .subcommand(settings::add_flags(retire, &[RING, AUDIT]))
+    .subcommand(settings::add_flags(accept, &[RING, AUDIT]))
+    .subcommands(rest::commands())
 }
 
 fn ids() -> Arg {
-    Arg::new("id")
-        .value_name("ID")
-        .required(true)
-        .num_args(1..)
-        .help("Key ids, as sealgate keys list shows them; put -- before an id that begins with a hyphen")
+    let help =
+        "Key ids, as sealgate keys list shows them; put -- before an id that begins with a hyphen";
+    operand("id", "ID", help).num_args(1..)
 }
 
 fn now_flag() -> Arg {
@@ -150,7 +147,7 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
             }).collect::<Vec<_>>(),
         }))?;
     } else if !listed.keys.is_empty() {
-        write_output(aligned(&table(&listed)).as_bytes())?;
+        write_output(table(&listed).as_bytes())?;
     }
     if let Some(trouble) = &listed.usage.trouble {
         remark(trouble);
@@ -170,27 +167,13 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
     }))
 }
 
-fn table(listed: &KeyList) -> Vec<Vec<String>> {
-    let mut rows = vec![
-        [
-            "KIND",
-            "ID",
-            "ALGORITHM",
-            "CREATED",
-            "NEWEST",
-            "ACCEPTED",
-            "MESSAGES",
-            "FROM",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-    ];
+fn table(listed: &KeyList) -> String {
     // If new data is encrypted with AES-CBC, the newest data key is only for calls that ask for sealed data.
     let cbc = listed
         .keys
         .iter()
         .any(|key| key.kind == KeyKind::AesCbc && key.newest);
-    for key in &listed.keys {
+    let rows = listed.keys.iter().map(|key| {
         let newest = match key.kind {
             _ if !key.newest => match key.signs_from.and_then(rfc3339) {
                 Some(time) => &format!("next, signs from {time}"),
@@ -200,7 +183,7 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
             KeyKind::Data if cbc => "for data sealed by seal()",
             _ => "for new data",
         };
-        rows.push(vec![
+        [
             key.kind.to_string(),
             or_dash(key.id.clone()),
             or_dash(key.algorithm.map_or("", TokenAlgorithm::name).to_owned()),
@@ -209,17 +192,19 @@ fn table(listed: &KeyList) -> Vec<Vec<String>> {
             accepted(key.state),
             or_dash(listed.messages(key).map(grouped).unwrap_or_default()),
             harmless(&key.from),
-        ]);
-    }
-    rows
-}
-
-fn or_dash(text: String) -> String {
-    if text.is_empty() {
-        "-".to_owned()
-    } else {
-        text
-    }
+        ]
+    });
+    let heading = [
+        "KIND",
+        "ID",
+        "ALGORITHM",
+        "CREATED",
+        "NEWEST",
+        "ACCEPTED",
+        "MESSAGES",
+        "FROM",
+    ];
+    aligned(heading, rows)
 }
 
 fn accepted(state: KeyState) -> String {

@@ -2,14 +2,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
 use sealgate::Secret;
 use sealgate::gate::KeyAdmin;
 use sealgate::keys::RingSecret;
 
-use super::shown::{flag, report};
+use super::shown::report;
+use crate::cli::args::{file, flag, path};
 use crate::cli::audit::Trail;
 use crate::cli::changes::Changes;
 use crate::cli::files::refuse_standard_output;
@@ -41,14 +42,7 @@ pub(super) fn commands() -> [Command; 4] {
              terminal, else one line of standard input, or from --passphrase-file. Keys from the environment are not included.",
         )
         .arg(passphrase_file())
-        .arg(
-            Arg::new("out")
-                .long("out")
-                .value_name("FILE")
-                .value_parser(clap::value_parser!(PathBuf))
-                .required(true)
-                .help("The new file, which must not exist yet"),
-        );
+        .arg(file("out", "The new file, which must not exist yet").required(true));
     let import = Command::new("import")
         .about("Add the keys of an exported ring to the ring, or create the ring from them")
         .long_about(
@@ -57,24 +51,14 @@ pub(super) fn commands() -> [Command; 4] {
              standard input, or from --passphrase-file.",
         )
         .arg(passphrase_file())
-        .arg(
-            Arg::new("in")
-                .long("in")
-                .value_name("FILE")
-                .value_parser(clap::value_parser!(PathBuf))
-                .required(true)
-                .help("The exported ring"),
-        )
+        .arg(file("in", "The exported ring").required(true))
         .arg(flag("json", "Print JSON for programs"));
     [seal, unseal, export, import].map(|command| settings::add_flags(command, &[RING, AUDIT]))
 }
 
 fn passphrase_file() -> Arg {
-    Arg::new("passphrase-file")
-        .long("passphrase-file")
-        .value_name("FILE")
-        .value_parser(clap::value_parser!(PathBuf))
-        .help("Read the passphrase from the first line of this file")
+    let help = "Read the passphrase from the first line of this file";
+    file("passphrase-file", help)
 }
 
 pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
@@ -103,10 +87,10 @@ fn said(what: &str, ring: &Path) -> Result<(), Failure> {
 
 pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
-    let out = path(matches, "out");
+    let out = path(matches, "out").unwrap_or(Path::new(""));
     // Checked before anything is typed.
-    refuse_standard_output(&out)?;
-    if fs::symlink_metadata(&out).is_ok() {
+    refuse_standard_output(out)?;
+    if fs::symlink_metadata(out).is_ok() {
         return Err(Failure::wrong(format!(
             "{} already exists. Name a new file.",
             harmless(&out.to_string_lossy())
@@ -115,13 +99,13 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
     let secret = passphrase(matches, password::read_new)?;
     let trail = Trail::start(&settings)?;
     let text = KeyAdmin::new(&settings.gate.keys, trail.asker()).export(&secret)?;
-    write_new(&out, text.expose()).map_err(|error| {
+    write_new(out, text.expose()).map_err(|error| {
         Failure::wrong(format!(
             "{} cannot be written: {error}.",
             harmless(&out.to_string_lossy())
         ))
     })?;
-    said("Exported to", &out)
+    said("Exported to", out)
 }
 
 /// Writes a file that only this user can read, completely or not at all.
@@ -140,7 +124,7 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
 
 pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
-    let text = read(&path(matches, "in"), LARGEST)?;
+    let text = read(path(matches, "in").unwrap_or(Path::new("")), LARGEST)?;
     let secret = passphrase(matches, || password::read_known("Passphrase: "))?;
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate.keys);
@@ -156,7 +140,7 @@ fn passphrase(
     matches: &ArgMatches,
     typed: impl FnOnce() -> Result<Secret, Failure>,
 ) -> Result<RingSecret, Failure> {
-    let text = match matches.get_one::<PathBuf>("passphrase-file") {
+    let text = match path(matches, "passphrase-file") {
         Some(path) => {
             let text = read(path, 8 << 10)?;
             let line = text.expose().split(|byte| *byte == b'\n').next();
@@ -168,13 +152,6 @@ fn passphrase(
     RingSecret::passphrase(text.expose()).ok_or_else(|| {
         Failure::wrong("A passphrase must have 12 to 1024 characters. Nothing was changed.")
     })
-}
-
-fn path(matches: &ArgMatches, name: &str) -> PathBuf {
-    matches
-        .get_one::<PathBuf>(name)
-        .cloned()
-        .unwrap_or_default()
 }
 
 /// Reads a file of at most `most` bytes; it may be a pipe.

@@ -1,19 +1,12 @@
 //! Prints keys and changes to the ring.
 
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::ArgMatches;
 use sealgate::keys::{Generated, KeyState};
 use sealgate::{KeyOrigin, TokenAlgorithm, unix_now};
 use serde_json::{Value, json};
 
 use crate::cli::table::{harmless, rfc3339};
 use crate::cli::{Failure, print_json, write_output};
-
-pub(super) fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .action(ArgAction::SetTrue)
-        .help(help)
-}
 
 pub(super) fn created(key: &KeyOrigin) -> Option<String> {
     key.created.and_then(rfc3339)
