@@ -28,13 +28,6 @@ pub(super) enum Missing {
 }
 
 impl KeyRing {
-    /// Collects the keys that the settings name: from the environment, from the ring file (created if needed and missing),
-    /// or random ones.
-    #[cfg(test)]
-    pub(crate) fn load(settings: &Settings) -> Result<Self, Error> {
-        KeyRing::collect(settings, &RingSeal::of(&settings.ring)?, Missing::Make)
-    }
-
     /// Collects the keys without creating any, so a kind of key may be missing.
     pub(crate) fn as_it_is(settings: &Settings) -> Result<Self, Error> {
         KeyRing::collect(settings, &RingSeal::of(&settings.ring)?, Missing::Leave)

@@ -1,6 +1,7 @@
 //! The ring file in the data directory: reading and validating it, and refusing it if other users could have read or
 //! changed it, with an error that says how to restore it. Changes nothing; `write` does that.
 
+use std::fmt::Display;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
@@ -30,31 +31,26 @@ pub(super) struct Found {
 /// Reads the ring in `folder`; `None` if there is none.
 pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Error> {
     let path = folder.join(RING_FILE);
-    let unreadable = |error: io::Error| {
-        Error::KeyRing(format!(
-            "The key ring {} cannot be read: {error}.",
-            path.display()
-        ))
-    };
+    let unreadable = |error: io::Error| fault_of(folder, format!("cannot be read: {error}."));
     // Checked before it is opened: opening a pipe would wait for its writer.
     let metadata = match fs::metadata(&path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match fs::symlink_metadata(&path) {
-                Ok(_) => Err(Error::KeyRing(format!(
-                    "The key ring {} is a symbolic link to a missing file. Restore that file, or remove the link.",
-                    path.display()
-                ))),
+                Ok(_) => Err(fault_of(
+                    folder,
+                    "is a symbolic link to a missing file. Restore that file, or remove the link.",
+                )),
                 Err(_) => Ok(None),
             };
         }
         Err(error) => return Err(unreadable(error)),
     };
     if !metadata.is_file() {
-        return Err(Error::KeyRing(format!(
-            "The key ring {} is not a file. Move whatever has that name away, then restore the ring from a backup.",
-            path.display()
-        )));
+        return Err(fault_of(
+            folder,
+            "is not a file. Move whatever has that name away, then restore the ring from a backup.",
+        ));
     }
     check_folder(folder).map_err(Error::KeyRing)?;
     let file = File::open(&path).map_err(unreadable)?;
@@ -74,12 +70,18 @@ pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Erro
             at_rest,
             metadata,
         })),
-        Err(fault) => Err(Error::KeyRing(format!(
-            "The key ring {} {fault}. Nothing was changed.{}",
-            path.display(),
-            remedy(folder, seal, fault)
-        ))),
+        Err(fault) => {
+            let remedy = remedy(folder, seal, fault);
+            let what = format!("{fault}. Nothing was changed.{remedy}");
+            Err(fault_of(folder, what))
+        }
     }
+}
+
+/// The error for the ring of a folder; `what` continues the sentence that begins with its path.
+pub(super) fn fault_of(folder: &Path, what: impl Display) -> Error {
+    let path = folder.join(RING_FILE);
+    Error::KeyRing(format!("The key ring {} {what}", path.display()))
 }
 
 /// The error for a ring that must exist but does not.

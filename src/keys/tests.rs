@@ -16,7 +16,12 @@ fn load(settings: &[(&str, &str)]) -> Result<KeyRing, Error> {
     for (name, value) in settings {
         config.set(name, value).unwrap();
     }
-    KeyRing::load(&config.settings().unwrap().gate.keys)
+    collected(&config.settings().unwrap().gate.keys)
+}
+
+fn collected(settings: &Settings) -> Result<KeyRing, Error> {
+    let seal = seal::RingSeal::of(&settings.ring)?;
+    KeyRing::collect(settings, &seal, collect::Missing::Make)
 }
 
 fn gate(settings: &[(&str, &str)]) -> Gate {
@@ -274,7 +279,7 @@ fn a_key_in_both_places_counts_once() {
     let key = crate::base::encoding::decode_base64(ring["token_keys"][0]["key"].as_str().unwrap())
         .unwrap();
     config.set("jwt_secret_key", &key).unwrap();
-    let loaded = KeyRing::load(&config.settings().unwrap().gate.keys).unwrap();
+    let loaded = collected(&config.settings().unwrap().gate.keys).unwrap();
     assert_eq!(loaded.token_keys.len(), 1);
     assert_eq!(
         loaded.settings_token_key().unwrap().key.id(),

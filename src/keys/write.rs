@@ -10,7 +10,7 @@ use std::path::Path;
 use std::os::unix::fs::MetadataExt;
 
 use super::document::{MAX_TEXT, RingContents};
-use super::file::{self, Found, RING_BACKUP_FILE, RING_FILE};
+use super::file::{self, Found, RING_BACKUP_FILE, RING_FILE, fault_of};
 use super::seal::{AtRest, RingSeal};
 use super::usage;
 use crate::base::data_dir::{self, write_new_file};
@@ -101,11 +101,11 @@ fn write(
 ) -> Result<(), Error> {
     if !seal.seals() {
         if old.is_some_and(|old| !matches!(old.at_rest, AtRest::Plain)) {
-            return Err(Error::KeyRing(format!(
-                "The key ring {} is sealed under the previous secret, and SEALGATE_RING_KEY is not set, so it would be \
-                 written unencrypted. Nothing was changed. Set it, or use: sealgate keys unseal",
-                folder.join(RING_FILE).display()
-            )));
+            return Err(fault_of(
+                folder,
+                "is sealed under the previous secret, and SEALGATE_RING_KEY is not set, so it would be written \
+                 unencrypted. Nothing was changed. Set it, or use: sealgate keys unseal",
+            ));
         }
         return replace(folder, text, old.map(|old| old.raw.expose()));
     }
@@ -126,10 +126,10 @@ fn write(
 fn check_owner(folder: &Path, found: &Found) -> Result<(), Error> {
     #[cfg(unix)]
     if fs::metadata(folder).is_ok_and(|folder| folder.uid() != found.metadata.uid()) {
-        return Err(Error::KeyRing(format!(
-            "The key ring {} belongs to another user than its folder. Nothing was changed. Fix it with chown.",
-            folder.join(RING_FILE).display()
-        )));
+        return Err(fault_of(
+            folder,
+            "belongs to another user than its folder. Nothing was changed. Fix it with chown.",
+        ));
     }
     Ok(())
 }
@@ -137,24 +137,20 @@ fn check_owner(folder: &Path, found: &Found) -> Result<(), Error> {
 /// The new text must be readable again.
 fn check_readable(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(), Error> {
     check_size(folder, text, contents)?;
-    RingContents::parse(text).map(drop).map_err(|fault| {
-        Error::KeyRing(format!(
-            "The key ring {} was not changed: the new one {fault}.",
-            folder.join(RING_FILE).display()
-        ))
-    })
+    RingContents::parse(text)
+        .map(drop)
+        .map_err(|fault| fault_of(folder, format!("was not changed: the new one {fault}.")))
 }
 
 fn check_size(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(), Error> {
     if text.len() > MAX_TEXT {
-        let path = folder.join(RING_FILE);
-        return Err(Error::KeyRing(format!(
-            "The key ring {} has {} keys, and more would make it larger than {} KiB, the size limit. \
-             Nothing was changed. Keep a copy, and remove the oldest keys that are no longer needed from it.",
-            path.display(),
-            contents.token_keys.len() + contents.data_keys.len(),
+        let keys = contents.token_keys.len() + contents.data_keys.len();
+        let what = format!(
+            "has {keys} keys, and more would make it larger than {} KiB, the size limit. Nothing was changed. Keep a \
+             copy, and remove the oldest keys that are no longer needed from it.",
             MAX_TEXT >> 10
-        )));
+        );
+        return Err(fault_of(folder, what));
     }
     Ok(())
 }
@@ -164,11 +160,11 @@ fn replace(folder: &Path, text: &[u8], old_text: Option<&[u8]>) -> Result<(), Er
     let path = folder.join(RING_FILE);
     // Renaming would replace the link and leave the file behind it unchanged.
     if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
-        return Err(Error::KeyRing(format!(
-            "The key ring {} is a symbolic link, so a change would replace only the link. Set SEALGATE_DATA_DIR to the \
-             folder of its target.",
-            path.display()
-        )));
+        return Err(fault_of(
+            folder,
+            "is a symbolic link, so a change would replace only the link. Set SEALGATE_DATA_DIR to the folder of its \
+             target.",
+        ));
     }
     let new_path = folder.join(NEW_FILE);
     let new_backup_path = folder.join(NEW_BACKUP_FILE);
@@ -183,18 +179,16 @@ fn replace(folder: &Path, text: &[u8], old_text: Option<&[u8]>) -> Result<(), Er
     attempt().map_err(|error| {
         let _ = fs::remove_file(&new_path);
         let _ = fs::remove_file(&new_backup_path);
-        Error::KeyRing(format!(
-            "The key ring {} cannot be written: {error}. Nothing was changed. Free space, make the folder \
-             writable, or choose another with SEALGATE_DATA_DIR.",
-            path.display()
-        ))
+        let what = format!(
+            "cannot be written: {error}. Nothing was changed. Free space, make the folder writable, or choose another \
+             with SEALGATE_DATA_DIR."
+        );
+        fault_of(folder, what)
     })?;
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| {
-            Error::KeyRing(format!(
-                "The key ring {} was written, but may not survive a power failure: {error}.",
-                path.display()
-            ))
+            let what = format!("was written, but may not survive a power failure: {error}.");
+            fault_of(folder, what)
         })
 }
