@@ -126,16 +126,6 @@ impl Problem {
         .with("WWW-Authenticate", "Bearer")
     }
 
-    /// 404.
-    pub(super) fn not_found() -> Self {
-        Problem::new(
-            404,
-            "not_found",
-            "There is nothing at this path.",
-            "GET / lists the endpoints.",
-        )
-    }
-
     /// 405.
     pub(super) fn method_not_allowed(allowed: String) -> Self {
         let detail = format!("This path accepts {allowed}.");
@@ -148,80 +138,10 @@ impl Problem {
         .with("Allow", allowed)
     }
 
-    /// 408: the client is too slow.
-    pub fn timeout() -> Self {
-        Problem::new(
-            408,
-            "timeout",
-            "The request took too long.",
-            "Send it faster.",
-        )
-    }
-
     /// 413: the body is too large.
     pub fn body_too_large(limit: usize) -> Self {
         let detail = format!("A body may have at most {limit} bytes.");
         Problem::new(413, "body_too_large", "The body is too large.", detail)
-    }
-
-    /// 414: the target is too long.
-    pub fn target_too_long() -> Self {
-        Problem::new(
-            414,
-            "target_too_long",
-            "The request target is too long.",
-            "Send data in the body.",
-        )
-    }
-
-    /// 415: the body's media type is not JSON.
-    pub(super) fn not_json_type() -> Self {
-        Problem::new(
-            415,
-            "unsupported_media_type",
-            "The body must be JSON.",
-            "Send the header: Content-Type: application/json",
-        )
-    }
-
-    /// 415: the body's media type is neither a form nor JSON.
-    pub(super) fn neither_form_nor_json() -> Self {
-        Problem::new(
-            415,
-            "unsupported_media_type",
-            "The body must be a form or JSON.",
-            "Send the header: Content-Type: application/x-www-form-urlencoded",
-        )
-    }
-
-    /// 417: an unsupported expectation (RFC 9110, section 10.1.1).
-    pub fn expectation_failed() -> Self {
-        Problem::new(
-            417,
-            "expectation_failed",
-            "The expectation cannot be met.",
-            "Only 100-continue is supported.",
-        )
-    }
-
-    /// 505: another major version of HTTP.
-    pub fn version_not_supported() -> Self {
-        Problem::new(
-            505,
-            "version_not_supported",
-            "This version of HTTP is not supported.",
-            "Use HTTP/1.1.",
-        )
-    }
-
-    /// 431: too many or too large header fields.
-    pub fn head_too_large() -> Self {
-        Problem::new(
-            431,
-            "head_too_large",
-            "The header fields are too large.",
-            "Send fewer or shorter ones.",
-        )
     }
 
     /// 429.
@@ -234,16 +154,6 @@ impl Problem {
             format!("The next request is admitted in {seconds} s."),
         )
         .with("Retry-After", seconds.to_string())
-    }
-
-    /// 500: a server fault; the response reveals no details.
-    pub fn internal() -> Self {
-        Problem::new(
-            500,
-            "internal",
-            "The server failed.",
-            "Find the reason in the server's log by the request id.",
-        )
     }
 
     /// 503: overloaded, or shutting down.
@@ -296,6 +206,50 @@ impl Problem {
         }
         response
     }
+}
+
+/// Problems that always say the same: status and code, title and detail.
+macro_rules! fixed {
+    ($($(#[$doc:meta])* $visibility:vis $name:ident: $status:literal $code:literal $title:literal $detail:literal;)*) => {
+        impl Problem {
+            $(
+                $(#[$doc])*
+                $visibility fn $name() -> Self {
+                    Problem::new($status, $code, $title, $detail)
+                }
+            )*
+        }
+    };
+}
+
+fixed! {
+    /// 404.
+    pub(super) not_found: 404 "not_found"
+        "There is nothing at this path." "GET / lists the endpoints.";
+    /// 408: the client is too slow.
+    pub timeout: 408 "timeout"
+        "The request took too long." "Send it faster.";
+    /// 414: the target is too long.
+    pub target_too_long: 414 "target_too_long"
+        "The request target is too long." "Send data in the body.";
+    /// 415: the body's media type is not JSON.
+    pub(super) not_json_type: 415 "unsupported_media_type"
+        "The body must be JSON." "Send the header: Content-Type: application/json";
+    /// 415: the body's media type is neither a form nor JSON.
+    pub(super) neither_form_nor_json: 415 "unsupported_media_type"
+        "The body must be a form or JSON." "Send the header: Content-Type: application/x-www-form-urlencoded";
+    /// 417: an unsupported expectation (RFC 9110, section 10.1.1).
+    pub expectation_failed: 417 "expectation_failed"
+        "The expectation cannot be met." "Only 100-continue is supported.";
+    /// 505: another major version of HTTP.
+    pub version_not_supported: 505 "version_not_supported"
+        "This version of HTTP is not supported." "Use HTTP/1.1.";
+    /// 431: too many or too large header fields.
+    pub head_too_large: 431 "head_too_large"
+        "The header fields are too large." "Send fewer or shorter ones.";
+    /// 500: a server fault; the response reveals no details.
+    pub internal: 500 "internal"
+        "The server failed." "Find the reason in the server's log by the request id.";
 }
 
 /// Turns an error of the gate into a response.

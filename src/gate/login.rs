@@ -7,7 +7,7 @@ use crate::base::clock::unix_now;
 use crate::base::names::narrow_scope;
 use crate::gate::accounts::Accounts;
 use crate::gate::audit::{Asker, AuditEvent};
-use crate::store::{Moment, Session};
+use crate::store::{Ledger, Moment, Session};
 use crate::tokens::{
     self, Claims, Grant, Made, OPEN_LOGIN_SCOPE, RefreshToken, RefreshUse, TokenSpec, TokenUse,
 };
@@ -66,17 +66,11 @@ impl Gate {
         self.inner.ledger.epoch() != Some(0)
     }
 
-    /// Whether the store can be used, if there is one.
-    pub(crate) fn store_is_usable(&self) -> bool {
-        self.inner.ledger.epoch().is_some()
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
     }
 
-    /// Whether changes can be written to the store, if there is one. At most a second old.
-    pub(crate) fn store_is_writable(&self) -> bool {
-        self.inner.ledger.is_writable()
-    }
-
-    /// The last result of [`store_is_writable`](Self::store_is_writable), without checking again, which may block on disk.
+    /// Whether changes could be written to the store at the last check. Checking again may block on disk.
     pub(crate) fn store_was_writable(&self) -> bool {
         self.inner.ledger.was_writable()
     }
@@ -107,9 +101,6 @@ impl Gate {
     }
 
     /// The same on behalf of `asker`, who is named in the audit trail.
-    ///
-    /// # Errors
-    /// Those of [`log_in`](Self::log_in).
     pub fn log_in_by(
         &self,
         name: &str,
@@ -193,9 +184,6 @@ impl Gate {
     }
 
     /// The same on behalf of `asker`, who is named in the audit trail: the event `refresh`.
-    ///
-    /// # Errors
-    /// Those of [`refresh`](Self::refresh).
     pub fn refresh_by(
         &self,
         refresh_token: &str,

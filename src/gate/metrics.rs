@@ -26,7 +26,7 @@ impl Gate {
         );
         self.collect_keys(page);
         if self.has_store() {
-            let is_up = self.store_is_usable();
+            let is_up = self.ledger().epoch().is_some();
             page.gauge(
                 "sealgate_store_up",
                 "Whether the store of accounts can be read",

@@ -114,9 +114,6 @@ impl Gate {
     }
 
     /// The same on behalf of `asker`, who is named in the audit trail.
-    ///
-    /// # Errors
-    /// Those of [`issue_token`](Self::issue_token).
     pub fn issue_token_by(&self, grant: &Grant<'_>, asker: Asker<'_>) -> Result<String, Error> {
         let token = self.issue(grant)?;
         self.pseudonyms()
@@ -258,14 +255,8 @@ impl Gate {
         self.inner.keys.write_usage();
     }
 
-    /// Whether there is key usage to save from time to time.
-    pub(crate) fn keeps_key_usage(&self) -> bool {
-        self.inner.keys.keeps_usage()
-    }
-
-    /// The age at which a key is replaced, the lower of the two kinds; `None` if neither is.
-    pub(crate) fn key_age(&self) -> Option<Duration> {
-        self.inner.keys.age()
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.inner.keys
     }
 
     /// Whether the key ring's file still has to be sealed under the secret in the settings.
@@ -276,11 +267,6 @@ impl Gate {
     /// Why the current key ring file is not in use, if so: the previous keys are.
     pub fn key_trouble(&self) -> Option<String> {
         self.inner.keys.trouble()
-    }
-
-    /// Whether that is because the ring was sealed under a secret that this gate does not have.
-    pub(crate) fn lacks_ring_secret(&self) -> bool {
-        self.inner.keys.lacks_secret()
     }
 
     /// Replaces all but the first `visible_chars` characters by `*`.

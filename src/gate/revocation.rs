@@ -19,9 +19,6 @@ impl Gate {
     }
 
     /// The same on behalf of `asker`, who is named in the audit trail.
-    ///
-    /// # Errors
-    /// Those of [`revoke_token`](Self::revoke_token).
     pub fn revoke_token_by(&self, token: &str, asker: Asker<'_>) -> Result<String, Error> {
         let done = self.end_token(token);
         let user = done.as_deref().ok();
@@ -83,9 +80,6 @@ impl Gate {
     }
 
     /// The same on behalf of `asker`, who is named in the audit trail.
-    ///
-    /// # Errors
-    /// Those of [`revoke_token_id`](Self::revoke_token_id).
     pub fn revoke_token_id_by(
         &self,
         id: &str,
@@ -125,9 +119,6 @@ impl Gate {
     }
 
     /// The same on behalf of `asker`, who is named in the audit trail.
-    ///
-    /// # Errors
-    /// Those of [`revoke_user`](Self::revoke_user).
     pub fn revoke_user_by(&self, user: &str, asker: Asker<'_>) -> Result<(), Error> {
         let done = self.end_all_of(user);
         self.pseudonyms()

@@ -27,8 +27,8 @@ impl Housekeeping {
         look: Option<impl Fn() -> Duration + Send + 'static>,
     ) -> Result<Option<Self>, Error> {
         let pauses = [
-            gate.key_age().map(|age| (age / 20).clamp(OFTEN, SELDOM)),
-            gate.keeps_key_usage().then_some(WRITE_EVERY),
+            gate.keys().age().map(|age| (age / 20).clamp(OFTEN, SELDOM)),
+            gate.keys().keeps_usage().then_some(WRITE_EVERY),
         ];
         let for_keys = pauses.into_iter().flatten().min();
         let over = Arc::new((Mutex::new(false), Condvar::new()));

@@ -88,6 +88,17 @@ fn made(folder: &Path, found: &mut BTreeSet<(String, String)>) {
                 .and_then(|code| code.strip_suffix('"'));
             found.insert((status.to_owned(), literal.unwrap_or_default().to_owned()));
         }
+        // The table of problems that always say the same: `name: 404 "not_found"`.
+        let table = source
+            .split_once("\nfixed! {")
+            .map_or("", |(_, table)| table);
+        let rows = table.lines().filter_map(|line| {
+            line.split_once(": ")?
+                .1
+                .strip_suffix('"')?
+                .split_once(" \"")
+        });
+        found.extend(rows.map(|(status, code)| (status.to_owned(), code.to_owned())));
     }
 }
 

@@ -19,10 +19,10 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     if !gate.can_seal() {
         return Err(unready("keys", "The keys do not work."));
     }
-    if !gate.store_is_usable() {
+    if !gate.ledger().epoch().is_some() {
         return Err(unready("store", "The store of accounts cannot be used."));
     }
-    if !gate.store_is_writable() {
+    if !gate.ledger().is_writable() {
         return Err(unready("store", "The store of accounts cannot be written."));
     }
     let mut body = json!({"status": "ready"});
@@ -32,7 +32,7 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     }
     if let Some(trouble) = gate.key_trouble() {
         log::debug!("not in use: {trouble}");
-        body["keys"] = match gate.lacks_ring_secret() {
+        body["keys"] = match gate.keys().lacks_secret() {
             true => {
                 "The key ring is sealed under a secret that this server does not have, so it cannot be used; the previous \
                  keys are in use. Restart the server with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE."
