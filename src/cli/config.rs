@@ -15,6 +15,7 @@ use sealgate::users::Users;
 use serde_json::{Value, json};
 
 use super::args::flag;
+use super::files::folder_of;
 use super::table::{aligned, harmless};
 use super::{Failure, print_json, remark, settings, write_output};
 
@@ -139,26 +140,24 @@ fn shown_json(shown: &Shown) -> Value {
 fn faults_outside(report: &Report) -> Vec<String> {
     let settings = &report.settings;
     let right = |names: &[&str]| names.iter().all(|name| report.is_right(name));
-    let mut faults = Vec::new();
+    let mut checked = Vec::new();
     if right(&["data_dir", "keys", "jwt_secret_key", "aes_key", "aes_iv"]) {
         let gate = &settings.gate;
-        let checked = keys::list(&gate.keys).and_then(|_| Users::check_access(&gate.store));
-        faults.extend(checked.err().map(|error| error.to_string()));
+        checked.push(keys::list(&gate.keys).and_then(|_| Users::check_access(&gate.store)));
     }
     if right(&["secure_data_file"]) {
-        faults.extend(
-            App::check(&settings.app)
-                .err()
-                .map(|error| error.to_string()),
-        );
+        checked.push(App::check(&settings.app));
     }
     let server = &settings.server;
     // If only one of the two is set, that is reported already.
     let tls_is_whole = server.tls_cert.is_some() == server.tls_key.is_some();
     let tls = ["tls_cert", "tls_key", "tls_client_ca"];
     if right(&["listen", "metrics_listen", "trusted_proxies"]) && right(&tls) && tls_is_whole {
-        faults.extend(Server::check(server).err().map(|error| error.to_string()));
+        checked.push(Server::check(server));
     }
+    checked.push(logging::check(&settings.log));
+    let faults = checked.into_iter().filter_map(Result::err);
+    let mut faults: Vec<String> = faults.map(|error| error.to_string()).collect();
     for listen in &settings.server.listen {
         if let Listen::Unix(path) = listen
             && !folder_of(path).is_dir()
@@ -169,11 +168,6 @@ fn faults_outside(report: &Report) -> Vec<String> {
             ));
         }
     }
-    faults.extend(
-        logging::check(&settings.log)
-            .err()
-            .map(|error| error.to_string()),
-    );
     for (name, path) in [
         ("SEALGATE_LOG_FILE", &settings.log.file),
         ("SEALGATE_AUDIT_FILE", &settings.log.audit_file),
@@ -204,10 +198,4 @@ fn can_append(path: &Path) -> io::Result<()> {
             }),
         Err(error) => Err(error),
     }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
 }

@@ -43,27 +43,17 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let gate = load_settings(matches)?.gate;
     let users = Users::new(&gate.users, &gate.store)?;
-    let there = match what {
-        "check" => {
-            let there = users.check_store()?;
-            if there {
-                write_output(b"ok\n")?;
-            }
-            there
-        }
+    let (there, said) = match what {
+        "check" => (users.check_store()?, "ok\n".to_owned()),
         _ => {
             let file = path(matches, "file").ok_or_else(|| Failure::wrong("A file is needed."))?;
             refuse_standard_output(file)?;
-            let there = users.back_up_store(file)?;
-            if there {
-                let said = format!("Wrote {}\n", harmless(&file.to_string_lossy()));
-                write_output(said.as_bytes())?;
-            }
-            there
+            let said = format!("Wrote {}\n", harmless(&file.to_string_lossy()));
+            (users.back_up_store(file)?, said)
         }
     };
     if there {
-        return Ok(());
+        return write_output(said.as_bytes());
     }
     Err(Failure::no(
         "There is no store: no account was ever created, and no token revoked.",

@@ -94,10 +94,7 @@ pub unsafe extern "C" fn sealgate_config_load_file(
         // SAFETY: by this function's contract.
         let config = unsafe { handle_mut(config, "config") }?;
         if path_cstr.is_null() {
-            return Err(Failure::new(
-                SealgateStatus::NullPointer,
-                "path_cstr is NULL.",
-            ));
+            return Err(Failure::null("path_cstr"));
         }
         // SAFETY: not NULL, and it ends in NUL by this function's contract.
         let path = unsafe { CStr::from_ptr(path_cstr) };

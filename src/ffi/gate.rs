@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::buffer::SealgateBuffer;
 use super::claims::SealgateClaims;
 use super::config::{SealgateConfig, settings_of};
-use super::input::{bytes, handle, output, text};
+use super::input::{bytes, handle, output, text, token_text};
 use super::process::watch_exit;
 use super::{Failure, SealgateStatus, boundary, boundary_of, free_handle};
 use crate::{Gate, Grant};
@@ -128,9 +128,7 @@ pub unsafe extern "C" fn sealgate_verify_token(
     // SAFETY: by this function's contract, for all of them.
     unsafe {
         call(gate, out, ptr::null_mut(), |gate| {
-            let token = bytes(token.cast(), token_size, "token")?;
-            // Bytes that are not UTF-8 are not a token either.
-            let token = std::str::from_utf8(token).unwrap_or("\u{fffd}");
+            let token = token_text(token, token_size, "token")?;
             let claims = gate.verify_token(token).map_err(crate::Error::from)?;
             Ok(Box::into_raw(Box::new(SealgateClaims { claims })))
         })

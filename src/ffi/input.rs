@@ -44,6 +44,20 @@ pub(super) unsafe fn text<'a>(
         .map_err(|_| Failure::new(SealgateStatus::InvalidUtf8, format!("{what} is not UTF-8.")))
 }
 
+/// Bytes that are not UTF-8 are not a token either.
+///
+/// # Safety
+/// As [`bytes`].
+pub(super) unsafe fn token_text<'a>(
+    token: *const c_char,
+    size: usize,
+    what: &str,
+) -> Result<&'a str, Failure> {
+    // SAFETY: by this function's contract.
+    let token = unsafe { bytes(token.cast(), size, what)? };
+    Ok(std::str::from_utf8(token).unwrap_or("\u{fffd}"))
+}
+
 /// A handle that must not be NULL.
 ///
 /// # Safety

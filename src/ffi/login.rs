@@ -15,7 +15,7 @@ use crate::base::names::valid_scope;
 pub struct SealgateLogin<'a> {
     login: &'a HostLogin<'a>,
     client: String,
-    allowed: Option<String>,
+    pub(super) allowed: Option<String>,
 }
 
 impl<'a> SealgateLogin<'a> {
@@ -25,10 +25,6 @@ impl<'a> SealgateLogin<'a> {
             client: address_text(login.client()),
             allowed: None,
         }
-    }
-
-    pub(super) fn into_allowed(self) -> Option<String> {
-        self.allowed
     }
 }
 
@@ -137,13 +133,7 @@ pub unsafe extern "C" fn sealgate_login_allow(
 /// Thread safety: one thread at a time, during the callback only. It belongs to the library: do not free it.
 #[derive(Default)]
 pub struct SealgateSecureData {
-    data: Option<Secret>,
-}
-
-impl SealgateSecureData {
-    pub(super) fn into_supplied(self) -> Option<Secret> {
-        self.data
-    }
+    pub(super) data: Option<Secret>,
 }
 
 /// Sets the data that /secure-data returns, encrypted, for this request. It is copied, and the copy is wiped after use.

@@ -2,10 +2,10 @@
 
 use std::ffi::c_char;
 
+use super::SealgateStatus;
 use super::buffer::SealgateBuffer;
 use super::gate::{SealgateGate, call, guarded};
-use super::input::{bytes, text};
-use super::{Failure, SealgateStatus};
+use super::input::{text, token_text};
 
 /// Revokes a token: an access token together with the login that it belongs to, or a refresh token together with its login.
 ///
@@ -74,18 +74,4 @@ pub unsafe extern "C" fn sealgate_revoke_user(
             Ok(gate.revoke_user(user)?)
         })
     }
-}
-
-/// Bytes that are not UTF-8 are not a token either.
-///
-/// # Safety
-/// As [`bytes`].
-pub(super) unsafe fn token_text<'a>(
-    token: *const c_char,
-    size: usize,
-    what: &str,
-) -> Result<&'a str, Failure> {
-    // SAFETY: by this function's contract.
-    let token = unsafe { bytes(token.cast(), size, what)? };
-    Ok(std::str::from_utf8(token).unwrap_or("\u{fffd}"))
 }

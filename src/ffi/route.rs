@@ -176,7 +176,7 @@ pub unsafe extern "C" fn sealgate_server_set_authenticate(
                         log::warn!(returned = outcome; "the login callback failed; the login is denied");
                         return None;
                     }
-                    login.into_allowed()
+                    login.allowed
                 });
                 Ok(())
             })
@@ -209,13 +209,11 @@ pub unsafe extern "C" fn sealgate_server_set_secure_data(
                     let mut data = SealgateSecureData::default();
                     // SAFETY: the host has promised that this call is allowed; `data` lives until it returns.
                     let outcome = call_host(id, || callback(&mut data, user.data()));
-                    data.into_supplied()
-                        .filter(|_| outcome == 0)
-                        .ok_or_else(|| {
-                            Error::Io(format!(
-                                "The secure-data callback set no data; it returned {outcome}."
-                            ))
-                        })
+                    data.data.filter(|_| outcome == 0).ok_or_else(|| {
+                        Error::Io(format!(
+                            "The secure-data callback set no data; it returned {outcome}."
+                        ))
+                    })
                 });
                 Ok(())
             })

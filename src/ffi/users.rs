@@ -4,8 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use super::buffer::SealgateBuffer;
 use super::gate::{SealgateGate, call, guarded, milliseconds};
-use super::input::{bytes, output, text};
-use super::revoke::token_text;
+use super::input::{bytes, output, text, token_text};
 use super::{Failure, SealgateStatus};
 use crate::{Error, Refreshed, TokenError, Tokens};
 

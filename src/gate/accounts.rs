@@ -46,7 +46,8 @@ impl<'a> Accounts<'a> {
     /// malformed; [`Error::Store`].
     pub fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
         let done = self.users.add(name, password, scope);
-        self.record_end(AuditEvent::AccountAdd, &done, name);
+        let (event, user) = (AuditEvent::AccountAdd, Some(name));
+        self.pseudonyms.record_end(event, &done, user, self.asker);
         done
     }
 
@@ -119,7 +120,8 @@ impl<'a> Accounts<'a> {
     /// [`Error::RateLimited`] while attempts are delayed; [`Error::Store`].
     pub fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
         let done = self.verify(name, password, from);
-        self.record_end(AuditEvent::Login, &done, name);
+        let (event, user) = (AuditEvent::Login, Some(name));
+        self.pseudonyms.record_end(event, &done, user, self.asker);
         done
     }
 
@@ -147,10 +149,5 @@ impl<'a> Accounts<'a> {
         self.pseudonyms
             .record(event, result, Some(name), self.asker);
         done
-    }
-
-    fn record_end<T>(&self, event: AuditEvent, done: &Result<T, Error>, name: &str) {
-        self.pseudonyms
-            .record_end(event, done, Some(name), self.asker);
     }
 }

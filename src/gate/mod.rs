@@ -269,11 +269,6 @@ impl Gate {
         self.inner.keys.trouble()
     }
 
-    /// Replaces all but the first `visible_chars` characters by `*`.
-    pub fn mask_data(&self, data: &str, visible_chars: usize) -> String {
-        crate::logging::mask::mask(data, visible_chars)
-    }
-
     /// Counts a request of `username` and returns whether it is admitted. `None` if the limit is switched off.
     pub fn enforce_rate_limit(&self, username: &str) -> Option<Admission> {
         let limiter = self.inner.limiter.as_ref()?;

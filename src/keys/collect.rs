@@ -39,6 +39,7 @@ impl KeyRing {
         seal: &RingSeal,
         missing: Missing,
     ) -> Result<Self, Error> {
+        static GENERATIONS: AtomicU64 = AtomicU64::new(1);
         let mut ring = KeyRing {
             token_keys: Vec::new(),
             data_keys: Vec::new(),
@@ -49,7 +50,7 @@ impl KeyRing {
             has_file: false,
             sealed: false,
             tally: None,
-            generation: next_generation(),
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
         };
         if settings.ephemeral {
             if missing == Missing::Make {
@@ -228,11 +229,6 @@ fn make_file(
 /// Whether the environment provides a key of each kind.
 fn needs_no_ring(given: &GivenKeys) -> bool {
     given.jwt_secret_key.is_some() && given.aes_key.is_some()
-}
-
-fn next_generation() -> u64 {
-    static GENERATIONS: AtomicU64 = AtomicU64::new(1);
-    GENERATIONS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A token key that is stored nowhere.

@@ -34,6 +34,7 @@ use writer::Target;
 /// The log target of audit events. With `SEALGATE_AUDIT_FILE` they also go to a separate file, at any log level.
 pub const AUDIT: &str = "sealgate::audit";
 
+const LOG_FILE: &str = "SEALGATE_LOG_FILE";
 /// How long `log::logger().flush()` waits for a terminal or a disk that hangs.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
@@ -70,15 +71,17 @@ pub fn init_audit(settings: &Settings) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Setting`] if other users can change one.
 pub fn check(settings: &Settings) -> Result<(), Error> {
+    files(settings).try_for_each(|(name, path)| check_file(name, path))
+}
+
+fn files(settings: &Settings) -> impl Iterator<Item = (&'static str, &Path)> {
     let files = [
-        ("SEALGATE_LOG_FILE", &settings.file),
+        (LOG_FILE, &settings.file),
         ("SEALGATE_AUDIT_FILE", &settings.audit_file),
     ];
-    for (name, path) in files {
-        path.as_deref()
-            .map_or(Ok(()), |path| check_file(name, path))?;
-    }
-    Ok(())
+    files
+        .into_iter()
+        .filter_map(|(name, path)| Some((name, path.as_deref()?)))
 }
 
 /// Anyone who can change a log can remove lines from it.
@@ -96,15 +99,7 @@ fn start(settings: &Settings, lines: bool) -> Result<(), Error> {
     if lines {
         targets.push(Target::terminal());
     }
-    let files = [
-        (
-            "SEALGATE_LOG_FILE",
-            settings.file.as_ref().filter(|_| lines),
-        ),
-        ("SEALGATE_AUDIT_FILE", settings.audit_file.as_ref()),
-    ];
-    for (name, path) in files {
-        let Some(path) = path else { continue };
+    for (name, path) in files(settings).filter(|(name, _)| lines || *name != LOG_FILE) {
         check_file(name, path)?;
         let target = Target::file(name, path).map_err(|error| {
             Error::Setting(format!(

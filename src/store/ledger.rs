@@ -243,12 +243,3 @@ fn is_due(last: &AtomicU64, after: u64) -> bool {
             .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
 }
-
-impl std::fmt::Debug for Ledger {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ledger")
-            .field("open", &self.store.get().is_some())
-            .field("epoch", &self.epoch)
-            .finish_non_exhaustive()
-    }
-}

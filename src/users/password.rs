@@ -115,15 +115,8 @@ impl Hasher {
         place: &mut Place,
         password: &Secret,
     ) -> Result<PasswordHash, Error> {
-        let mut salt = vec![0; SALT_SIZE];
-        random(&mut salt)?;
-        let mut made = PasswordHash {
-            salt,
-            hash: Vec::new(),
-            memory: self.memory,
-            passes: self.passes,
-            lanes: self.lanes,
-        };
+        let mut made = self.empty();
+        random(&mut made.salt)?;
         made.hash = place.compute(password, &made)?.to_vec();
         Ok(made)
     }
@@ -136,19 +129,24 @@ impl Hasher {
         password: &Secret,
         kept: Option<&PasswordHash>,
     ) -> Result<bool, Error> {
-        let nobodys = PasswordHash {
-            salt: vec![0; SALT_SIZE],
-            hash: Vec::new(),
-            memory: self.memory,
-            passes: self.passes,
-            lanes: self.lanes,
-        };
+        let nobodys = self.empty();
         let kept = match kept {
             Some(kept) if kept.is_affordable() => kept,
             _ => &nobodys,
         };
         let computed = place.compute(password, kept)?;
         Ok(kept.hash.len() == HASH_SIZE && openssl::memcmp::eq(&computed[..], &kept.hash))
+    }
+
+    /// A hash with the settings' costs that matches no password.
+    fn empty(&self) -> PasswordHash {
+        PasswordHash {
+            salt: vec![0; SALT_SIZE],
+            hash: Vec::new(),
+            memory: self.memory,
+            passes: self.passes,
+            lanes: self.lanes,
+        }
     }
 
     /// Whether it has lower costs than the settings now require.

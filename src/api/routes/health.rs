@@ -19,7 +19,7 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     if !gate.can_seal() {
         return Err(unready("keys", "The keys do not work."));
     }
-    if !gate.ledger().epoch().is_some() {
+    if gate.ledger().epoch().is_none() {
         return Err(unready("store", "The store of accounts cannot be used."));
     }
     if !gate.ledger().is_writable() {

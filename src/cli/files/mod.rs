@@ -12,6 +12,7 @@ use std::os::unix::fs::FileTypeExt;
 use clap::{Arg, ArgMatches};
 
 use self::unfinished::Unfinished;
+pub(super) use self::unfinished::folder_of;
 use super::Failure;
 use super::args::file;
 
@@ -83,36 +84,20 @@ pub(super) struct Target {
 impl Target {
     /// The file that `--out` names; standard output if it names that, or is not given.
     pub(super) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
-        let Some(path) = path_of(matches, "out") else {
-            let name = "Standard output".to_owned();
-            return match direct_stdout() {
-                Ok(writer) => Ok(Target {
-                    writer,
-                    name,
-                    unfinished: None,
-                }),
-                Err(error) => Err(Failure::wrong(format!(
-                    "{name} cannot be written: {error}."
-                ))),
-            };
-        };
-        let name = path.display().to_string();
-        let unwritable = |error| Failure::wrong(format!("{name} cannot be written: {error}."));
-        let Some(path) = place_of(path).map_err(unwritable)? else {
-            // A device or a named pipe is written to directly, not replaced by a file.
-            let file = OpenOptions::new().write(true).open(path);
-            return Ok(Target {
-                writer: Box::new(file.map_err(unwritable)?),
+        let path = path_of(matches, "out");
+        let name = path.map_or("Standard output".to_owned(), |path| {
+            path.display().to_string()
+        });
+        match open_target(path) {
+            Ok((writer, unfinished)) => Ok(Target {
+                writer,
                 name,
-                unfinished: None,
-            });
-        };
-        let (unfinished, file) = Unfinished::new(path).map_err(unwritable)?;
-        Ok(Target {
-            writer: Box::new(file),
-            name,
-            unfinished: Some(unfinished),
-        })
+                unfinished,
+            }),
+            Err(error) => Err(Failure::wrong(format!(
+                "{name} cannot be written: {error}."
+            ))),
+        }
     }
 
     /// Whether the bytes would go to a terminal.
@@ -146,6 +131,19 @@ impl Target {
     fn unwritable(&self, error: &io::Error) -> Failure {
         Failure::wrong(format!("{} cannot be written: {error}.", self.name))
     }
+}
+
+/// A writer and, unless it writes to its target directly, the file that gets its name at the end.
+fn open_target(path: Option<&Path>) -> io::Result<(Box<dyn Write + Send>, Option<Unfinished>)> {
+    let Some(path) = path else {
+        return Ok((direct_stdout()?, None));
+    };
+    if let Some(place) = place_of(path)? {
+        let (unfinished, file) = Unfinished::new(place)?;
+        return Ok((Box::new(file), Some(unfinished)));
+    }
+    // A device or a named pipe is written to directly, not replaced by a file.
+    Ok((Box::new(OpenOptions::new().write(true).open(path)?), None))
 }
 
 /// Standard output without its line buffer, which is useless for binary data.

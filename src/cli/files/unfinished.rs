@@ -151,7 +151,8 @@ impl Drop for Unfinished {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that a path is in.
+pub(in crate::cli) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -201,7 +201,7 @@ impl Exchange {
                 let response = self.app.handle(&view(&request, &body, &peer));
                 // Checked only now: the body may have taken a while.
                 framing.close |= stopping();
-                write(request, &response, framing);
+                write(request.into_writer(), &response, framing);
                 Ok(())
             }
             Err(problem) => {
@@ -227,7 +227,7 @@ impl Exchange {
         framing: Framing,
     ) -> Result<(), Error> {
         if !keeps_in_step(&request) {
-            write(request, response, framing);
+            write(request.into_writer(), response, framing);
             return Ok(());
         }
         // tiny_http reads the rest of the body when the request is dropped, and only `respond` writes before that.
@@ -238,8 +238,7 @@ impl Exchange {
         // Leaked, so that it is never dropped. An upgrade is tiny_http's only way to write without giving up the reader;
         // clients skip its interim response (RFC 9110, section 15.2).
         let mut stream = request.upgrade("none", tiny_http::Response::empty(100));
-        let _ = stream.write_all(&encoded(response, framing));
-        let _ = stream.flush();
+        write(&mut stream, response, framing);
         std::mem::forget(stream);
         if self.leaked.fetch_add(1, Ordering::SeqCst) < LEAKED {
             return Ok(());
@@ -329,16 +328,10 @@ fn read_body(
     Ok(body)
 }
 
-fn encoded(response: &Response, framing: Framing) -> Vec<u8> {
+/// Fails only if the client is gone.
+fn write(mut writer: impl Write, response: &Response, framing: Framing) {
     let mut bytes = Vec::new();
     encode(response, framing, &mut bytes);
-    bytes
-}
-
-fn write(request: TinyRequest, response: &Response, framing: Framing) {
-    let bytes = encoded(response, framing);
-    let mut writer = request.into_writer();
-    // Fails only if the client is gone.
     let _ = writer.write_all(&bytes).and_then(|()| writer.flush());
 }
 
