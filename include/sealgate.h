@@ -1272,9 +1272,6 @@ sealgate_status sealgate_server_address(const struct sealgate_server *server,
  *
  * `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
- *
- * # Safety
- * `server` is NULL or live; `out` is NULL or writable.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_server_metrics(const struct sealgate_server *server,

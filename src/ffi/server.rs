@@ -192,10 +192,6 @@ pub unsafe extern "C" fn sealgate_server_address(
 ///
 /// `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
 /// Statuses: NULL_POINTER, WRONG_STATE (not started), FORKED. Thread safety: any thread. Since 0.1.
-///
-/// # Safety
-/// `server` is NULL or live; `out` is NULL or writable.
-#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_server_metrics(
     server: *const SealgateServer,
