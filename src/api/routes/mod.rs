@@ -20,174 +20,58 @@ use super::request::Method;
 use super::route::{Access, Route, quick, slow};
 use body::{Text, anything, is_json, json, members, text};
 
-/// Every route, in the order in which `GET /` lists them.
-pub(super) static ROUTES: &[Route] = &[
-    Route {
-        method: Method::Get,
-        path: "/",
-        access: Access::Anyone,
-        takes: anything,
-        takes_data: false,
-        cost: quick,
-        is_prefix: false,
-        is_health_check: false,
-        about: "This list",
-        answer: index::answer,
-    },
-    Route {
-        method: Method::Post,
-        path: "/login",
-        access: Access::Anyone,
-        takes: json,
-        takes_data: false,
-        cost: login::cost,
-        is_prefix: false,
-        is_health_check: false,
-        about: "Log in and get a token",
-        answer: login::answer,
-    },
-    Route {
-        method: Method::Get,
-        path: "/secure-data",
-        access: Access::Token(&["secure-data"]),
-        takes: anything,
-        takes_data: false,
-        cost: secure_data::cost,
-        is_prefix: false,
-        is_health_check: false,
-        about: "The confidential data, encrypted",
-        answer: secure_data::answer,
-    },
-    Route {
-        method: Method::Post,
-        path: "/encrypt",
-        access: Access::Token(&["encrypt"]),
-        takes: json,
-        takes_data: true,
-        cost: quick,
-        is_prefix: false,
-        is_health_check: false,
-        about: "Encrypt data",
-        answer: encrypt::answer,
-    },
-    Route {
-        method: Method::Post,
-        path: "/decrypt",
-        access: Access::Token(&["decrypt"]),
-        takes: json,
-        takes_data: true,
-        cost: quick,
-        is_prefix: false,
-        is_health_check: false,
-        about: "Decrypt data",
-        answer: decrypt::answer,
-    },
-    Route {
-        method: Method::Post,
-        path: "/rewrap",
-        access: Access::Token(rewrap::SCOPES),
-        takes: json,
-        takes_data: true,
-        cost: quick,
-        is_prefix: false,
-        is_health_check: false,
-        about: "Re-encrypt data under the newest key",
-        answer: rewrap::answer,
-    },
-    Route {
-        method: Method::Post,
-        path: "/refresh",
-        access: Access::Anyone,
-        takes: json,
-        takes_data: false,
-        cost: slow,
-        is_prefix: false,
-        is_health_check: false,
-        about: "Get new tokens for a refresh token",
-        answer: refresh::answer,
-    },
-    Route {
-        method: Method::Post,
-        path: "/logout",
-        access: Access::Unlimited(""),
-        takes: anything,
-        takes_data: false,
-        cost: slow,
-        is_prefix: false,
-        is_health_check: false,
-        about: "Revoke the token",
-        answer: logout::answer,
-    },
-    Route {
-        method: Method::Post,
-        path: "/introspect",
-        access: Access::Unlimited("introspect"),
-        takes: introspect::form_or_json,
-        takes_data: false,
-        cost: quick,
-        is_prefix: false,
-        is_health_check: false,
-        about: "Check whether a token is active, and read its claims",
-        answer: introspect::answer,
-    },
-    Route {
-        method: Method::Get,
-        path: "/verify",
-        access: Access::Demanded,
-        takes: anything,
-        takes_data: false,
-        cost: quick,
-        is_prefix: false,
-        is_health_check: false,
-        about: "Whether a proxy may pass a request on",
-        answer: verify::answer,
-    },
-    Route {
-        method: Method::Get,
-        path: verify::PREFIX,
-        access: Access::Demanded,
-        takes: anything,
-        takes_data: false,
-        cost: quick,
-        is_prefix: true,
-        is_health_check: false,
-        about: "The same for Envoy",
-        answer: verify::answer_for,
-    },
-    Route {
-        method: Method::Get,
-        path: "/.well-known/jwks.json",
-        access: Access::Anyone,
-        takes: anything,
-        takes_data: false,
-        cost: quick,
-        is_prefix: false,
-        is_health_check: false,
-        about: "The public keys that verify tokens",
-        answer: jwks::answer,
-    },
-    Route {
-        method: Method::Get,
-        path: "/healthz",
-        access: Access::Anyone,
-        takes: anything,
-        takes_data: false,
-        cost: quick,
-        is_prefix: false,
-        is_health_check: true,
-        about: "Whether the server is alive",
-        answer: health::alive,
-    },
-    Route {
-        method: Method::Get,
-        path: "/readyz",
-        access: Access::Anyone,
-        takes: anything,
-        takes_data: false,
-        cost: health::ready_cost,
-        is_prefix: false,
-        is_health_check: true,
-        about: "Whether the server can do its work",
-        answer: health::ready,
-    },
-];
+/// Defines the table. A row is the method and the path, who may use it, the kind of body that it takes, how long it may
+/// take, `with data` if only the engine's limit applies to its body, `as health_check` or `as prefix`; then the description and the
+/// function.
+macro_rules! routes {
+    ($(
+        $method:ident $path:literal $access:expr,
+        takes $takes:path, costs $cost:path $(, with $data:ident)? $(, as $kind:ident)?:
+        $about:literal $answer:path;
+    )*) => {
+        /// Every route, in the order in which `GET /` lists them.
+        pub(super) static ROUTES: &[Route] = &[$(Route {
+            method: Method::$method,
+            path: $path,
+            access: $access,
+            takes: $takes,
+            takes_data: !stringify!($($data)?).is_empty(),
+            cost: $cost,
+            is_health_check: matches!(stringify!($($kind)?).as_bytes(), b"health_check"),
+            is_prefix: matches!(stringify!($($kind)?).as_bytes(), b"prefix"),
+            about: $about,
+            answer: $answer,
+        }),*];
+    };
+}
+
+routes! {
+    Get "/" Access::Anyone, takes anything, costs quick:
+        "This list" index::answer;
+    Post "/login" Access::Anyone, takes json, costs login::cost:
+        "Log in and get a token" login::answer;
+    Get "/secure-data" Access::Token(&["secure-data"]), takes anything, costs secure_data::cost:
+        "The confidential data, encrypted" secure_data::answer;
+    Post "/encrypt" Access::Token(&["encrypt"]), takes json, costs quick, with data:
+        "Encrypt data" encrypt::answer;
+    Post "/decrypt" Access::Token(&["decrypt"]), takes json, costs quick, with data:
+        "Decrypt data" decrypt::answer;
+    Post "/rewrap" Access::Token(rewrap::SCOPES), takes json, costs quick, with data:
+        "Re-encrypt data under the newest key" rewrap::answer;
+    Post "/refresh" Access::Anyone, takes json, costs slow:
+        "Get new tokens for a refresh token" refresh::answer;
+    Post "/logout" Access::Unlimited(""), takes anything, costs slow:
+        "Revoke the token" logout::answer;
+    Post "/introspect" Access::Unlimited("introspect"), takes introspect::form_or_json, costs quick:
+        "Check whether a token is active, and read its claims" introspect::answer;
+    Get "/verify" Access::Demanded, takes anything, costs quick:
+        "Whether a proxy may pass a request on" verify::answer;
+    Get "/verify/for/" Access::Demanded, takes anything, costs quick, as prefix:
+        "The same for Envoy" verify::answer_for;
+    Get "/.well-known/jwks.json" Access::Anyone, takes anything, costs quick:
+        "The public keys that verify tokens" jwks::answer;
+    Get "/healthz" Access::Anyone, takes anything, costs quick, as health_check:
+        "Whether the server is alive" health::alive;
+    Get "/readyz" Access::Anyone, takes anything, costs health::ready_cost, as health_check:
+        "Whether the server can do its work" health::ready;
+}

@@ -16,7 +16,7 @@ use crate::api::route::{Call, Original, add_rate_limit_headers};
 use crate::base::names::valid_scope;
 
 /// In front of the original path.
-pub(super) const PREFIX: &str = "/verify/for/";
+const PREFIX: &str = "/verify/for/";
 
 /// What the proxy requires of a request.
 struct Required<'a> {
