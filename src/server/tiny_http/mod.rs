@@ -110,7 +110,7 @@ impl Engine {
     }
 
     pub(super) fn is_running(&self) -> bool {
-        !self.shared.state().stopped
+        !self.shared.is_stopping()
     }
 
     pub(super) fn wait(&self) -> Result<(), Error> {
