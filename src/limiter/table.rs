@@ -43,14 +43,6 @@ impl Stamps {
         }
     }
 
-    fn newest(&self) -> Option<u64> {
-        match self {
-            Stamps::None => None,
-            Stamps::One(stamp) => Some(*stamp),
-            Stamps::Many(ring) => ring.back().copied(),
-        }
-    }
-
     /// Drops the times up to and including `until`; does nothing without `any`, when less than a window has elapsed.
     pub(super) fn forget_until(&mut self, until: u64, any: bool) {
         if !any {
@@ -71,9 +63,9 @@ impl Stamps {
         }
     }
 
-    /// Adds a time, never before the newest one. `false` if the list would have to grow beyond the budget.
+    /// Adds a time. One before the newest counts for as long as the newest does, since times leave in their order here.
+    /// `false` if the list would have to grow beyond the budget.
     pub(super) fn push(&mut self, now: u64, limit: usize, budget: &Budget) -> bool {
-        let now = self.newest().map_or(now, |newest| newest.max(now));
         match self {
             Stamps::None => *self = Stamps::One(now),
             Stamps::One(first) => {
@@ -255,6 +247,16 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_spread_over_the_whole_table() {
+        // What a slot's share of all keys begins and ends with.
+        let share = u128::MAX / 24;
+        for slot in 0..24 {
+            assert_eq!(home(slot * share + (1 << 64), 24), slot as usize);
+            assert_eq!(home(slot * share + share - (1 << 64), 24), slot as usize);
+        }
+    }
+
+    #[test]
     fn swept_callers_are_gone_and_all_others_are_still_found() {
         let budget = Budget::new(1 << 20);
         let mut table = Table::default();
@@ -328,6 +330,23 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_a_thousand_times_grows_nine_times() {
+        let budget = Budget::new(1 << 20);
+        let mut stamps = Stamps::default();
+        let capacity = |stamps: &Stamps| match stamps {
+            Stamps::Many(ring) => ring.capacity(),
+            _ => 0,
+        };
+        let grown = (0..1_000).filter(|at| {
+            let before = capacity(&stamps);
+            assert!(stamps.push(*at, 1_000, &budget));
+            capacity(&stamps) != before
+        });
+        assert_eq!(grown.count(), 9);
+        assert_eq!(capacity(&stamps), 1_000);
+    }
+
+    #[test]
     fn times_expire_oldest_first_and_none_within_the_first_window() {
         let budget = Budget::new(1 << 20);
         let mut stamps = Stamps::default();
@@ -340,7 +359,7 @@ mod tests {
         stamps.forget_until(4, true);
         assert_eq!(stamps.len(), 3);
         stamps.forget_until(5, true);
-        // A time before the newest one is recorded as the newest.
+        // A time before the newest one leaves with it.
         assert_eq!((stamps.len(), stamps.oldest()), (2, Some(7)));
         stamps.forget_until(6, true);
         assert_eq!(stamps.len(), 2);

@@ -139,6 +139,21 @@ fn invalid_limits_are_refused() {
     }
 }
 
+#[test]
+fn the_settings_describe_the_limiter_and_zero_requests_switch_it_off() {
+    let mut settings = Settings {
+        max_requests: 2,
+        window: Duration::from_secs(7),
+        memory: 12_345,
+    };
+    let limiter = Limiter::of(&settings).unwrap().unwrap();
+    let admission = limiter.admit_at(b"a", Duration::ZERO);
+    assert_eq!((admission.limit, admission.window), (2, settings.window));
+    assert!(limiter.budget.take(12_345 - limiter.bytes()) && !limiter.budget.take(1));
+    settings.max_requests = 0;
+    assert!(Limiter::of(&settings).unwrap().is_none());
+}
+
 const WINDOW: Duration = Duration::from_secs(64);
 
 /// A shard whose first table is full: 12 callers in 16 slots, of whom `stale` have left the window at its end.
