@@ -267,6 +267,50 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_only_ever_lowered() {
+        for (limit, size, refused) in [
+            (16, "10", false),
+            (16, "11", true),
+            (2000, "3e8", false),
+            (2000, "3e9", true),
+        ] {
+            let mut chunked = Chunked::new(1000, 200);
+            chunked.limit_body(limit);
+            let taken = chunked.take(format!("{size}\r\n").as_bytes());
+            assert_eq!(taken.is_err(), refused, "{limit} {size}");
+        }
+    }
+
+    /// Whether `text` is accepted, which has to be the same wherever it is split.
+    fn is_accepted(text: &str, max_extra: usize) -> bool {
+        let accepted = |at: usize| {
+            let mut chunked = Chunked::new(1000, max_extra);
+            let Ok(used) = chunked.take(&text.as_bytes()[..at]) else {
+                return false;
+            };
+            chunked.take(&text.as_bytes()[used..]).is_ok()
+        };
+        let whole = accepted(text.len());
+        for at in 0..text.len() {
+            assert_eq!(accepted(at), whole, "split at {at}");
+        }
+        whole
+    }
+
+    #[test]
+    fn the_longest_lines_are_accepted_and_one_byte_more_is_not() {
+        for more in 0..3 {
+            let size = format!("1;{}\r\nx\r\n", "a".repeat(MAX_LINE - 2 + more));
+            assert_eq!(is_accepted(&size, 10_000), more == 0, "{more} too long");
+            // With its line end, which counts.
+            let trailer = format!("0\r\nA:{}\r\n\r\n", "a".repeat(200 - 4 + more));
+            assert_eq!(is_accepted(&trailer, 200), more == 0, "{more} too long");
+            let two = format!("0\r\nB:\r\nA:{}\r\n\r\n", "a".repeat(200 - 8 + more));
+            assert_eq!(is_accepted(&two, 200), more == 0, "{more} too long");
+        }
+    }
+
+    #[test]
     fn the_overhead_of_the_coding_is_bounded() {
         let mut chunked = Chunked::new(1000, 200);
         let mut refused = false;

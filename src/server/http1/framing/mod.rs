@@ -222,7 +222,7 @@ impl Framer {
         if !whole {
             self.body = Some(body);
             return Ok(Step::More {
-                keep: if taken > 0 { head } else { bytes.len() },
+                keep: head,
                 taken,
                 leave: false,
                 opened: request,
@@ -277,10 +277,11 @@ impl Framer {
                 return Ok(Some(self.searched));
             }
         }
-        if self.searched == start && bytes.len() - start > LONGEST_FIRST_LINE {
+        // One more byte for the CR.
+        if self.searched == start && bytes.len() - start > LONGEST_FIRST_LINE + 1 {
             return Err(Problem::target_too_long());
         }
-        if bytes.len() > limits.head {
+        if bytes.len() >= limits.head {
             return Err(Problem::head_too_large());
         }
         Ok(None)

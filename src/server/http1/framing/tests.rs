@@ -81,6 +81,51 @@ fn limits_apply_before_a_head_is_complete() {
     }
 }
 
+/// Whether it is accepted, whole and however its last bytes are split.
+fn is_accepted(head: &str) -> bool {
+    let all = head.len();
+    let [whole, ..] = [all, all - 1, all - 2, all - 3].map(|at| {
+        let heard = hear(head.as_bytes(), [at, all]);
+        assert_eq!(heard.requests.len(), usize::from(!heard.refused), "{at}");
+        heard.refused
+    });
+    assert_eq!(in_pieces_of(head.as_bytes(), 1).refused, whole);
+    !whole
+}
+
+#[test]
+fn the_longest_first_line_is_accepted_and_one_byte_more_is_not() {
+    let target = format!("/{}", "a".repeat(MAX_TARGET - 1));
+    for empty_lines in ["", "\r\n\r\n\r\n\r\n"] {
+        for more in 0..3 {
+            let method =
+                "M".repeat(LONGEST_FIRST_LINE - MAX_TARGET - " ".len() - " HTTP/1.1".len() + more);
+            let head = format!("{empty_lines}{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(is_accepted(&head), more == 0, "{more} too long");
+        }
+        let endless = empty_lines.to_owned() + &"M".repeat(LONGEST_FIRST_LINE + 2);
+        assert!(in_pieces_of(endless.as_bytes(), 999).refused);
+    }
+}
+
+#[test]
+fn a_head_of_the_longest_length_is_accepted_and_one_byte_more_is_not() {
+    for more in 0..3 {
+        let mut head = "GET / HTTP/1.1\r\nHost: x\r\nA: ".to_owned();
+        head.push_str(&"a".repeat(LIMITS.head - head.len() - "\r\n\r\n".len() + more));
+        head.push_str("\r\n\r\n");
+        assert_eq!(is_accepted(&head), more == 0, "{more} too long");
+    }
+    // What can only become longer than the limit is not awaited.
+    let endless = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(LIMITS.head));
+    for (length, refused) in [(LIMITS.head - 1, false), (LIMITS.head, true)] {
+        assert_eq!(
+            hear(&endless.as_bytes()[..length], [length]).refused,
+            refused
+        );
+    }
+}
+
 #[test]
 fn tiny_chunks_use_no_more_memory_than_their_data() {
     let mut framer = Framer::default();
@@ -116,6 +161,66 @@ fn a_body_has_the_length_that_its_head_gives() {
         let all = length.map(|length| head.len() + length);
         assert_eq!(framer.announced(), all);
     }
+}
+
+#[test]
+fn a_chunked_body_ends_at_a_limit_that_is_set_later() {
+    let head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (body, refused) in [("a\r\n", false), ("b\r\n", true)] {
+        let mut framer = Framer::default();
+        framer.read(head, LIMITS);
+        framer.limit_body(10);
+        let read = [&head[..], body.as_bytes()].concat();
+        let read = framer.read(&read, LIMITS);
+        assert_eq!(matches!(read, Step::Refused { .. }), refused, "{body}");
+    }
+}
+
+#[test]
+fn the_decoded_bytes_of_a_body_are_counted_as_memory() {
+    let head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut framer = Framer::default();
+    framer.read(&head, LIMITS);
+    assert_eq!(framer.memory(), 0);
+    framer.read(&[&head[..], b"fff\r\n", &[b'x'; 1000]].concat(), LIMITS);
+    assert!(framer.memory() >= 1000);
+}
+
+#[test]
+fn the_rest_of_an_unwanted_body_is_skipped_unless_it_is_too_long_or_of_unknown_length() {
+    let passes = |field: &str, come: usize| {
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n");
+        let mut framer = Framer::default();
+        assert!(!framer.in_body());
+        framer.read(head.as_bytes(), LIMITS);
+        assert!(framer.in_body() && !framer.is_passing_over());
+        let passes = framer.pass_over_body(head.len() + come);
+        (passes, framer)
+    };
+    for (length, come, skipped) in [
+        (10, 3, Some(7)),
+        (10, 9, Some(1)),
+        (MOST_PASSED_OVER, 0, Some(MOST_PASSED_OVER)),
+        (MOST_PASSED_OVER + 5, 5, Some(MOST_PASSED_OVER)),
+        (MOST_PASSED_OVER + 1, 0, None),
+        (MOST_PASSED_OVER + 9, 7, None),
+    ] {
+        let (passes, mut framer) = passes(&format!("Content-Length: {length}"), come);
+        assert_eq!(passes, skipped.is_some(), "{length} {come}");
+        let Some(left) = skipped else {
+            assert!(!framer.in_body());
+            continue;
+        };
+        assert_eq!(framer.body_length(), None);
+        assert_eq!(framer.pass_over(left - 1), left - 1);
+        assert!(framer.in_body() && framer.is_passing_over());
+        // The last byte, and the next request.
+        assert_eq!(framer.pass_over(100), 1);
+        assert!(!framer.in_body() && !framer.is_passing_over());
+        assert_eq!(framer.pass_over(100), 0);
+    }
+    let (passes, framer) = passes("Transfer-Encoding: chunked", 0);
+    assert!(!passes && !framer.in_body());
 }
 
 #[test]

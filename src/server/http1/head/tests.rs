@@ -147,8 +147,77 @@ fn targets_are_paths() {
     );
     assert_eq!(judged("http://host:1/a?b").as_deref(), Some("/a?b"));
     assert_eq!(judged("http://host").as_deref(), Some("/"));
+    assert_eq!(judged("http://host?a").as_deref(), Some("/"));
     for refused in ["", "a", "*", "/a\u{7f}", "/a b", "/ü", "ftp://x/", "/a#b"] {
         assert_eq!(judged(refused), None, "{refused}");
     }
     assert_eq!(judged(&format!("/{}", "a".repeat(MAX_TARGET))), None);
+}
+
+#[test]
+fn the_largest_head_is_accepted_and_anything_more_is_not() {
+    let judged = |target: usize, fields: usize, value: usize| {
+        let target = format!("/{}", "a".repeat(target - 1));
+        let value = "v".repeat(value);
+        let mut headers = vec![("Abc", value.as_bytes()); fields - 1];
+        headers.push(("Host", b"x"));
+        let limits = Limits {
+            head: 1000,
+            fields: 3,
+            body: 0,
+        };
+        judge(&Method::Get, &target, false, &Headers(headers), limits)
+    };
+    // Names, values, four bytes for each field, and the target: 9 for Host, 7 each for the others.
+    assert!(judged(1, 3, 481).is_ok());
+    for more in 0..3 {
+        let target = format!("/{}", "a".repeat(MAX_TARGET - 1 + more));
+        for (judged, code) in [
+            (judged(15 + more, 3, 481), "head_too_large"),
+            (judged(491 + more, 2, 493), "head_too_large"),
+            (judged(1, 3 + more, 1), "head_too_large"),
+            (
+                judge(&Method::Get, &target, true, &Headers::default(), LIMITS),
+                "target_too_long",
+            ),
+        ] {
+            match judged {
+                Ok(length) => assert_eq!((length, more), (BodyLength::None, 0)),
+                Err(problem) => {
+                    assert!(
+                        more > 0 && format!("{problem:?}").contains(code),
+                        "{more} {problem:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_missing_host_and_two_hosts_are_reported_as_such() {
+    let detail = |hosts: usize| {
+        let headers = Headers(vec![("Host", &b"x"[..]); hosts]);
+        let judged = judge(&Method::Get, "/", false, &headers, LIMITS);
+        judged.map_err(|problem| format!("{problem:?}"))
+    };
+    assert!(detail(0).unwrap_err().contains("is missing"));
+    assert_eq!(detail(1), Ok(BodyLength::None));
+    assert!(detail(2).unwrap_err().contains("more than one"));
+}
+
+#[test]
+fn a_star_stands_for_the_server_and_only_for_options() {
+    let judged = |method: Method, target: &str| {
+        judge(&method, target, true, &Headers::default(), LIMITS).is_ok()
+    };
+    assert!(judged(Method::Options, "*"));
+    assert!(judged(Method::Options, "/"));
+    for (method, target) in [
+        (Method::Get, "*"),
+        (Method::Options, "a"),
+        (Method::Options, "**"),
+    ] {
+        assert!(!judged(method, target), "{target}");
+    }
 }
