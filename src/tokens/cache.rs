@@ -121,7 +121,7 @@ impl TokenCache {
             checked,
             used: AtomicBool::new(false),
         };
-        let slot = victim(&mut set, &entry);
+        let slot = victim(&mut set, &entry, now());
         *slot = Some(entry);
     }
 
@@ -138,8 +138,7 @@ fn entry_of<'s>(set: &'s Set, place: &Place, token: &str) -> Option<&'s Entry> {
 
 /// The slot that `new` takes: its own, an empty or outdated one, or one not looked up since the set's flags were last
 /// cleared.
-fn victim<'s>(set: &'s mut Set, new: &Entry) -> &'s mut Option<Entry> {
-    let now = now();
+fn victim<'s>(set: &'s mut Set, new: &Entry, now: Duration) -> &'s mut Option<Entry> {
     let own = |slot: &Option<Entry>| {
         slot.as_ref()
             .is_some_and(|old| old.hash == new.hash && old.token == new.token)
@@ -276,6 +275,72 @@ mod tests {
         let long = "x".repeat(MAX_REMEMBERED + 1);
         remember(&cache, &long, 1, checked("x", -10, 10));
         assert_eq!(find(&cache, &long, 1), None);
+    }
+
+    #[test]
+    fn a_token_of_the_longest_length_is_remembered() {
+        let cache = TokenCache::new(1).unwrap();
+        let longest = "x".repeat(MAX_REMEMBERED);
+        remember(&cache, &longest, 1, checked("alice", -10, 10));
+        assert_eq!(find(&cache, &longest, 1).as_deref(), Some("alice"));
+    }
+
+    fn entry(hash: u64, token: &str, used: bool) -> Entry {
+        Entry {
+            hash,
+            generation: 1,
+            epoch: AtomicU64::new(0),
+            token: Zeroizing::new(token.into()),
+            checked: checked("alice", -10, 100),
+            used: AtomicBool::new(used),
+        }
+    }
+
+    /// The number of the slot that the entry would take.
+    fn chosen(set: &mut Set, new: &Entry, at: Duration) -> usize {
+        let chosen: *const Option<Entry> = victim(set, new, at);
+        set.iter()
+            .position(|slot| std::ptr::eq(slot, chosen))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_token_takes_the_slot_that_costs_least() {
+        let full = || ["a", "b", "c", "d"].map(|token| Some(entry(7, token, true)));
+        let at = |set: &mut Set, new: &Entry| chosen(set, new, now());
+        // Its own, although another is free. With the same hash, or the same text only, it is another token.
+        let mut set = full();
+        set[0] = None;
+        assert_eq!(at(&mut set, &entry(7, "c", false)), 2);
+        assert_eq!(at(&mut set, &entry(8, "c", false)), 0);
+        assert_eq!(at(&mut set, &entry(7, "e", false)), 0);
+        // An outdated one, although another is unused.
+        let mut set = full();
+        set[1].as_mut().unwrap().used = AtomicBool::new(false);
+        assert_eq!(at(&mut set, &entry(9, "e", false)), 1);
+        set[2].as_mut().unwrap().generation = 2;
+        assert_eq!(at(&mut set, &entry(9, "e", false)), 2);
+        let mut set = full();
+        set[3].as_mut().unwrap().checked.times.expires_at = Duration::from_secs(1000);
+        let new = entry(1 << 62, "e", false);
+        let moment = Duration::from_nanos(1);
+        assert_eq!(
+            chosen(&mut set, &new, Duration::from_secs(1000) + moment),
+            3
+        );
+        // Until it has expired, it is as good as the others.
+        assert_eq!(chosen(&mut set, &new, Duration::from_secs(1000)), 1);
+    }
+
+    #[test]
+    fn among_tokens_in_use_the_hash_decides_and_all_have_to_be_used_again() {
+        for slot in 0..WAYS {
+            let mut set = ["a", "b", "c", "d"].map(|token| Some(entry(7, token, true)));
+            let new = entry((slot as u64) << 62, "e", false);
+            assert_eq!(chosen(&mut set, &new, now()), slot);
+            let used = |slot: &Option<Entry>| slot.as_ref().unwrap().used.load(Ordering::Relaxed);
+            assert!(!set.iter().any(used));
+        }
     }
 
     #[test]

@@ -196,6 +196,8 @@ fn the_type_may_be_written_in_full_and_in_capitals() {
         "application/application/at+jwt",
         "application/JWT",
         "application/rt+jwt",
+        "applications/at+jwt",
+        "application:at+jwt",
         "application/at+jwt; charset=utf-8",
         "applicatio\u{e4}/at+jwt",
     ] {
@@ -483,4 +485,69 @@ fn no_lifetime_overflows() {
         .unwrap();
     assert!(gate.verify_token(&token).is_ok());
     assert!(settings.tokens.longest_life() > longest);
+}
+
+#[test]
+fn a_token_is_revoked_by_its_id_or_else_by_what_is_signed() {
+    let claims = |id: Option<&str>| {
+        Claims::new(claims::Inner {
+            id: id.map(str::to_owned),
+            ..claims::Inner::default()
+        })
+    };
+    let longest = "i".repeat(MAX_KEPT_ID);
+    for id in ["i", &longest] {
+        assert_eq!(revocation_id(&claims(Some(id)), "a.b.c"), id);
+    }
+    // With openssl: echo -n a.b | openssl dgst -sha256 -binary | basenc --base64url
+    let hashed = "sha256:LnM23I66h-9HLfVow1SCq_JXXcPl6sDFxiuP-urCyTQ";
+    for id in [None, Some(""), Some(&*format!("{longest}i"))] {
+        for token in ["a.b.c", "a.b.other signature"] {
+            assert_eq!(revocation_id(&claims(id), token), hashed);
+        }
+        assert_ne!(revocation_id(&claims(id), "a.c.c"), hashed);
+    }
+}
+
+#[test]
+fn lifetime_and_leeway_are_those_of_the_settings() {
+    let settings = Settings {
+        token_ttl: Duration::from_secs(77),
+        leeway: Duration::from_secs(7),
+        ..Settings::default()
+    };
+    let rules = TokenRules::new(&settings).unwrap();
+    assert_eq!(
+        (rules.ttl(), rules.leeway()),
+        (settings.token_ttl, settings.leeway)
+    );
+}
+
+#[test]
+fn the_store_is_asked_about_the_session_or_the_foreign_id_and_the_time_of_issue() {
+    let rules = TokenRules::new(&Settings {
+        leeway: Duration::from_secs(7),
+        ..Settings::default()
+    })
+    .unwrap();
+    let presented = |id: Option<&str>, session: Option<&str>, foreign: Option<&str>| {
+        let claims = Claims::new(claims::Inner {
+            subject: "alice".to_owned(),
+            issued_at: Some(100),
+            id: id.map(str::to_owned),
+            session: session.map(str::to_owned),
+            foreign_id: foreign.map(str::to_owned),
+            ..claims::Inner::default()
+        });
+        let presented = rules.presented(&claims, "revoked as");
+        assert_eq!((presented.id, presented.subject), ("revoked as", "alice"));
+        let session = presented.session.map(str::to_owned);
+        (session, presented.issued_at.unwrap())
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(presented(Some("i"), Some("s"), None), (some("s"), 100));
+    assert_eq!(presented(Some("i"), None, None), (None, 100));
+    // The clock of another program may be ahead of ours.
+    assert_eq!(presented(None, None, Some("f")), (some("f"), 93));
+    assert_eq!(presented(None, None, None), (None, 93));
 }

@@ -327,6 +327,9 @@ fn only_logins_with_passwords_count_as_hashing() {
     let app = app(&[("password_memory", "1024"), ("password_passes", "1")]);
     let post_cost = |path: &str| cost(&app, &Method::Post, path);
     assert_eq!(post_cost("/login"), Cost::Quick);
+    // Now there is a store, which may make a login wait.
+    app.gate().revoke_user("bob").unwrap();
+    assert_eq!(post_cost("/login"), Cost::Slow);
     let users = app.gate().users();
     users
         .add("alice", &"a quiet harbour".into(), "encrypt")

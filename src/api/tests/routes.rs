@@ -220,6 +220,15 @@ fn unknown_paths_and_methods() {
         (204, Some("POST, OPTIONS"))
     );
     assert!(response.body().is_empty());
+    let mut ask = get("*");
+    assert_eq!(code(&ask.of(&app), 404), "not_found");
+    ask.method = Method::Options;
+    let response = ask.of(&app);
+    let allowed = Some("GET, HEAD, POST, OPTIONS");
+    assert_eq!(
+        (response.status().0, response.header("Allow")),
+        (204, allowed)
+    );
     let mut ask = get("/healthz");
     ask.method = Method::Head;
     assert_eq!(ask.of(&app).status().0, 200);
