@@ -86,3 +86,22 @@ fn aes_256_ecb() -> Result<&'static CipherRef, ErrorStack> {
         .get_or_try_init(|| Cipher::fetch(None, "AES-256-ECB", None))
         .map(|cipher| &**cipher)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_keeps_the_contexts_of_the_keys_used_last() {
+        let mut contexts = Contexts::new().unwrap();
+        let kept = KEYED_CONTEXTS as u64;
+        for serial in 0..2 * kept {
+            contexts.ecb(serial, &[7; 32]).unwrap();
+            contexts.ecb(0, &[7; 32]).unwrap();
+            assert!(contexts.ecb.len() <= KEYED_CONTEXTS);
+        }
+        let serials = contexts.ecb.iter().map(|(serial, _)| *serial);
+        let last = (kept + 1..2 * kept).rev();
+        assert!(serials.eq(std::iter::once(0).chain(last)));
+    }
+}

@@ -111,7 +111,7 @@ impl Stream {
     pub fn finish_size(&self) -> usize {
         let waiting = self.pending.len();
         match &self.phase {
-            Phase::Start(..) => STREAM_HEADER + waiting + TAG,
+            Phase::Start(..) => STREAM_HEADER + TAG,
             Phase::Chunks(_) if self.opening => waiting.saturating_sub(TAG),
             Phase::Chunks(_) => waiting + TAG,
             _ => 0,
@@ -216,12 +216,8 @@ impl Stream {
     fn finish_into(&mut self, out: &mut [u8]) -> Result<(), Error> {
         let out = self.begin(out);
         let waiting = self.pending.len();
-        let complete = match self.phase {
-            Phase::Header(_) => false,
-            // Only the single chunk of an empty stream is empty, so each plaintext has exactly one form.
-            _ if self.opening => waiting > TAG || (waiting == TAG && self.chunks == 0),
-            _ => true,
-        };
+        // Only the single chunk of an empty stream is empty, so each plaintext has exactly one form.
+        let complete = !self.opening || waiting > TAG || (waiting == TAG && self.chunks == 0);
         if !complete {
             return Err(Error::Decrypt);
         }

@@ -289,3 +289,29 @@ fn cbc_matches_the_python_original() {
         assert_eq!(cbc.decrypt(&encrypted).unwrap().expose(), plaintext);
     }
 }
+
+#[test]
+fn a_message_has_at_most_a_gibibyte() {
+    assert_eq!(check_plaintext_size(MAX_PLAINTEXT), Ok(()));
+    // Never written to and refused before it is read, so it takes no memory.
+    let large = vec![0; MAX_PLAINTEXT + 1];
+    let key = DataKey::new(&[7; 32]).unwrap();
+    for refused in [
+        key.seal(b"", &large).unwrap_err(),
+        key.seal_into(b"", &large, &mut []).unwrap_err(),
+    ] {
+        assert!(refused.to_string().contains("1024 MiB"), "{refused}");
+    }
+    let sealed = MAX_PLAINTEXT + OVERHEAD;
+    assert_eq!(opened_size(sealed), Some(MAX_PLAINTEXT));
+    assert_eq!(opened_size(sealed + 1), None);
+    assert_eq!(opened_size(OVERHEAD), Some(0));
+    assert_eq!(opened_size(OVERHEAD - 1), None);
+}
+
+#[test]
+fn the_modes_of_cbc_have_names() {
+    let shown = CbcMode::ALL.map(|mode| mode.to_string());
+    assert_eq!(shown, ["off", "open", "seal"]);
+    assert_eq!(CbcMode::ALL.map(CbcMode::name), ["off", "open", "seal"]);
+}
