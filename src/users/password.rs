@@ -231,3 +231,26 @@ impl Drop for Place {
         self.of.freed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_allocates_its_memory_once() {
+        let hasher = Hasher::new(&Settings {
+            password_hashes: 1,
+            password_memory: 1024,
+            password_passes: 1,
+            ..Settings::default()
+        });
+        let hashed = || {
+            let mut place = hasher.place();
+            let hash = hasher.hash_in(&mut place, &"a quiet harbour".into());
+            assert_eq!(hash.unwrap().hash.len(), HASH_SIZE);
+            place.memory.as_ptr()
+        };
+        let first = hashed();
+        assert_eq!(hashed(), first);
+    }
+}

@@ -84,6 +84,7 @@ fn only_the_password_of_an_enabled_account_is_accepted() {
     users.add("zoe", &"another harbour".into(), "").unwrap();
     let login = users.check("alice", &PASSWORD.into(), "").unwrap();
     assert_eq!((login.name(), login.scope()), ("alice", "encrypt"));
+    assert_eq!(login.version(), 1);
     for (name, password) in [
         ("alice", "A quiet harbour"),
         ("alice", ""),
@@ -117,7 +118,8 @@ fn only_the_password_of_an_enabled_account_is_accepted() {
         users.check("alice", &PASSWORD.into(), ""),
         Err(Error::LoginFailed)
     );
-    assert!(users.check("alice", &"a stormy harbour".into(), "").is_ok());
+    let login = users.check("alice", &"a stormy harbour".into(), "");
+    assert_eq!(login.unwrap().version(), 4, "after three changes");
     assert!(users.remove("alice").unwrap());
     assert_eq!(
         users.check("alice", &"a stormy harbour".into(), ""),
@@ -139,6 +141,32 @@ fn only_the_password_of_an_enabled_account_is_accepted() {
         .collect();
     assert_eq!(listed, ["zoe"]);
     assert_eq!(users.find("alice").unwrap(), None);
+    let zoe = users.find("zoe").unwrap().unwrap();
+    assert_eq!((&*zoe.name, &*zoe.scope, zoe.disabled), ("zoe", "", false));
+}
+
+#[test]
+fn the_store_is_checked_and_backed_up_if_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[]);
+    let backup = folder.path().join("backup");
+    assert!(!users.check_store().unwrap());
+    assert!(!users.back_up_store(&backup).unwrap() && !backup.exists());
+    users.add("alice", &PASSWORD.into(), "").unwrap();
+    assert!(users.check_store().unwrap());
+    assert!(users.back_up_store(&backup).unwrap() && backup.exists());
+    let store = folder.path().join("state").join(store::STORE_FILE);
+    let settings = store::Settings {
+        data_dir: Some(folder.path().join("state")),
+        ..store::Settings::default()
+    };
+    assert_eq!(Users::check_access(&settings), Ok(()));
+    std::fs::set_permissions(&store, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    assert!(matches!(
+        Users::check_access(&settings),
+        Err(Error::Store(_))
+    ));
+    assert_eq!(Users::check_access(&store::Settings::default()), Ok(()));
 }
 
 #[test]
@@ -168,6 +196,33 @@ fn a_hash_with_lower_costs_is_replaced_at_the_next_login() {
         .check("alice", &PASSWORD.into(), "")
         .unwrap();
     assert_eq!(kept(), after);
+}
+
+#[test]
+fn a_hash_is_outdated_if_any_of_its_costs_is_lower() {
+    let hasher = Hasher::new(&Settings {
+        password_memory: 1024,
+        password_passes: 2,
+        password_lanes: 2,
+        ..Settings::default()
+    });
+    for (memory, passes, lanes, outdated) in [
+        (1024, 2, 2, false),
+        (4096, 3, 4, false),
+        (1023, 2, 2, true),
+        (1024, 1, 2, true),
+        (1024, 2, 1, true),
+        (4096, 1, 4, true),
+    ] {
+        let hash = store::PasswordHash {
+            salt: Vec::new(),
+            hash: Vec::new(),
+            memory,
+            passes,
+            lanes,
+        };
+        assert_eq!(hasher.is_outdated(&hash), outdated, "{hash:?}");
+    }
 }
 
 #[test]
@@ -231,6 +286,20 @@ fn guessing_is_delayed_by_name_and_place_whether_or_not_the_account_exists() {
 }
 
 #[test]
+fn the_right_password_resets_the_count_of_wrong_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[("lockout_after", "3")]);
+    users.add("alice", &PASSWORD.into(), "").unwrap();
+    for _ in 0..4 {
+        for _ in 0..2 {
+            let wrong = users.check("alice", &"wrong password".into(), "a");
+            assert_eq!(wrong, Err(Error::LoginFailed));
+        }
+        assert!(users.check("alice", &PASSWORD.into(), "a").is_ok());
+    }
+}
+
+#[test]
 fn the_number_of_hashes_computed_at_once_is_limited() {
     let folder = tempfile::tempdir().unwrap();
     let users = users(
@@ -238,6 +307,7 @@ fn the_number_of_hashes_computed_at_once_is_limited() {
         &[("password_hashes", "2"), ("lockout_after", "0")],
     );
     users.add("alice", &PASSWORD.into(), "").unwrap();
+    assert_eq!(users.places(), 2);
     let held = [users.hasher.place(), users.hasher.place()];
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| users.check("alice", &PASSWORD.into(), ""));

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::common::people::{FREE, PASSWORD, Pair, People, claims, login, refresh, within};
 use crate::common::process::start_by;
@@ -163,6 +164,14 @@ fn a_damaged_store_stops_the_start_and_refuses_tokens_of_a_running_server() {
     assert_eq!(server.get("/healthz", None).status, 200);
     assert_eq!(server.get("/readyz", None).status, 503);
     assert_eq!(fs::read(&store).unwrap(), b"damage");
+    // It is looked at several times a second, and reported once.
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(refused().status, 503);
+    }
+    let reported = |log: &str| log.matches("Tokens are refused until").count();
+    within(PATIENCE, || reported(&server.log()) > 0);
+    assert_eq!(reported(&server.log()), 1);
     drop(server);
     for what in [
         &["user", "list"][..],
@@ -180,6 +189,28 @@ fn a_damaged_store_stops_the_start_and_refuses_tokens_of_a_running_server() {
         assert!(!stderr.contains("panic"), "{stderr}");
     }
     assert!(fs::read(&store).unwrap() != whole);
+}
+
+#[test]
+fn a_password_hash_with_costs_beyond_the_limits_is_refused_and_reported() {
+    let people = People::of(&["alice"]);
+    let server = people.server(&[]);
+    let reported = || {
+        server
+            .log()
+            .matches("costs beyond what any settings")
+            .count()
+    };
+    assert_eq!(login(&server, "alice", "a wrong password").status, 401);
+    assert_eq!(login(&server, "alice", PASSWORD).status, 200);
+    let store = rusqlite::Connection::open(people.place.folder.join("store.db")).unwrap();
+    store
+        .execute_batch("UPDATE accounts SET passes = 4000000000")
+        .unwrap();
+    drop(store);
+    assert_eq!(login(&server, "alice", PASSWORD).status, 401);
+    within(PATIENCE, || reported() > 0);
+    assert_eq!(reported(), 1, "the wrong password is not reported");
 }
 
 /// A server on these accounts, started by another program.

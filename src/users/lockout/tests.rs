@@ -139,6 +139,24 @@ fn a_name_attacked_from_everywhere_waits_at_most_a_minute() {
 }
 
 #[test]
+fn a_new_network_waits_from_its_first_delayed_attempt() {
+    let lockouts = Lockouts::new(1).unwrap();
+    let now = Instant::now();
+    let new = lockouts.of("alice", "198.51.100.1");
+    assert_eq!(wait(&lockouts, new, now), 0);
+    let now = now + Duration::from_secs(100);
+    for n in 0..12 {
+        lockouts.failed_at(lockouts.of("alice", &format!("10.{n}.0.1")), now);
+    }
+    for (later, waits) in [(0, 60), (59, 1), (60, 0)] {
+        assert_eq!(
+            wait(&lockouts, new, now + Duration::from_secs(later)),
+            waits
+        );
+    }
+}
+
+#[test]
 fn wrong_passwords_are_remembered_for_an_hour_and_no_longer() {
     for (later, waits) in [(MEMORY - Duration::from_nanos(1), 1), (MEMORY, 0)] {
         let lockouts = Lockouts::new(2).unwrap();
