@@ -219,9 +219,8 @@ impl Ledger {
             },
         };
         let mut now = unix_now();
-        // With a stopped clock only the order counts.
-        if let Some(before) = before.filter(|before| stands_still(now) && now <= *before) {
-            return Ok(before.saturating_add(1));
+        if let Some(next) = before.and_then(|before| next_of_a_stopped_clock(now, before)) {
+            return Ok(next);
         }
         // But no longer, in case the clock was set back: such a token is refused until the clock has caught up.
         let most = Instant::now() + Duration::from_millis(1100);
@@ -231,6 +230,11 @@ impl Ledger {
         }
         Ok(now)
     }
+}
+
+/// With a stopped clock only the order counts: the time after a revocation that is not over yet.
+fn next_of_a_stopped_clock(now: u64, before: u64) -> Option<u64> {
+    (stands_still(now) && now <= before).then(|| before.saturating_add(1))
 }
 
 /// Whether `last` is at least this many milliseconds old; if so, sets it to now. Only one thread gets `true`; the others
@@ -243,3 +247,7 @@ fn is_due(last: &AtomicU64, after: u64) -> bool {
             .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -186,17 +186,32 @@ pub(super) fn plain_name(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
+thread_local! {
+    /// When this thread began to wait for another process.
+    static SINCE: Cell<Instant> = Cell::new(Instant::now());
+}
+
 /// SQLite calls this for the n-th time because another process is writing; returns whether to keep waiting.
 pub(super) fn wait_for_others(times: i32) -> bool {
-    thread_local!(static SINCE: Cell<Instant> = Cell::new(Instant::now()));
-    let now = Instant::now();
-    if times == 0 {
-        SINCE.set(now);
+    let waits = SINCE.with(|since| is_patient(since, times, Instant::now()));
+    if waits {
+        thread::sleep(pause(times));
     }
-    // Jitter, to avoid lockstep with other processes.
+    waits
+}
+
+/// `since` is set the first time.
+fn is_patient(since: &Cell<Instant>, times: i32, now: Instant) -> bool {
+    if times == 0 {
+        since.set(now);
+    }
+    now.duration_since(since.get()) < BUSY
+}
+
+/// With jitter, to avoid lockstep with other processes.
+fn pause(times: i32) -> Duration {
     let uneven = Duration::from_micros(u64::from(times.unsigned_abs() * 37 % 11) * 100);
-    thread::sleep(LOOK_EVERY + uneven);
-    SINCE.get().elapsed() < BUSY
+    LOOK_EVERY + uneven
 }
 
 /// The settings of every connection to a finished store.
@@ -268,4 +283,45 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_waits_ten_seconds_for_others_each_time() {
+        let start = Instant::now();
+        let since = Cell::new(start);
+        let moment = Duration::from_nanos(1);
+        for start in [start, start + Duration::from_secs(100)] {
+            assert!(is_patient(&since, 0, start));
+            assert!(is_patient(&since, 1, start + BUSY - moment));
+            assert!(!is_patient(&since, 2, start + BUSY));
+        }
+    }
+
+    #[test]
+    fn a_thread_counts_its_own_ten_seconds() {
+        assert!(wait_for_others(0));
+        // On a stalled machine the time may have passed.
+        let start = SINCE.get();
+        assert!(wait_for_others(1) || start.elapsed() >= BUSY);
+        let long_ago = Instant::now()
+            .checked_sub(BUSY)
+            .expect("it runs for longer");
+        SINCE.set(long_ago);
+        assert!(!wait_for_others(2));
+        assert!(wait_for_others(0), "another change");
+    }
+
+    #[test]
+    fn each_pause_takes_one_to_two_milliseconds() {
+        for first in [0, 9_900] {
+            let mut pauses: Vec<Duration> = (first..first + 11).map(pause).collect();
+            pauses.sort();
+            let all = (10..=20).map(|tenths| Duration::from_micros(100 * tenths));
+            assert!(pauses.into_iter().eq(all));
+        }
+    }
 }

@@ -105,6 +105,20 @@ fn the_store_is_private_and_one_that_others_can_read_is_refused() {
 }
 
 #[test]
+fn access_is_checked_without_opening_the_store() {
+    let place = Place::new();
+    assert_eq!(SqliteStore::check_access(&place.folder), Ok(()));
+    assert!(!SqliteStore::is_there(&place.folder).unwrap());
+    drop(SqliteStore::open_or_make(&place.folder).unwrap());
+    assert!(SqliteStore::is_there(&place.folder).unwrap());
+    fs::write(place.file(), b"not a database").unwrap();
+    assert_eq!(SqliteStore::check_access(&place.folder), Ok(()));
+    fs::set_permissions(place.file(), fs::Permissions::from_mode(0o604)).unwrap();
+    let refused = SqliteStore::check_access(&place.folder);
+    assert!(matches!(refused, Err(Error::Store(said)) if said.contains("chmod 600")));
+}
+
+#[test]
 fn a_damaged_store_is_reported_and_never_overwritten() {
     let whole = {
         let place = Place::made();
@@ -167,6 +181,53 @@ fn a_missing_store_whose_log_exists_is_not_recreated() {
     );
     assert!(SqliteStore::open_or_make(&place.folder).is_err());
     assert!(!place.file().exists());
+    // An empty log holds nothing.
+    fs::write(place.folder.join("store.db-wal"), b"").unwrap();
+    assert!(SqliteStore::open(&place.folder).unwrap().is_none());
+}
+
+#[test]
+fn what_cannot_be_examined_or_removed_is_reported() {
+    let place = Place::new();
+    std::os::unix::fs::symlink(&place.folder, &place.folder).unwrap();
+    assert!(place.refused().contains("cannot be examined"));
+    let place = Place::new();
+    fs::create_dir_all(place.folder.join("store.db.new")).unwrap();
+    fs::set_permissions(&place.folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let refused = SqliteStore::open_or_make(&place.folder).err();
+    let said = refused.unwrap().to_string();
+    assert!(said.contains("cannot be created: Is a directory"), "{said}");
+    // No folder at all, and a file in its place, are no store.
+    let place = Place::new();
+    assert!(SqliteStore::open(&place.folder).unwrap().is_none());
+    fs::write(&place.folder, b"").unwrap();
+    assert!(SqliteStore::open(&place.folder).unwrap().is_none());
+}
+
+#[test]
+fn a_database_of_another_program_is_not_ours_whatever_its_version() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let ours = i64::from(schema::APPLICATION_ID);
+    for (id, version, known) in [
+        (ours, 1, Some(1)),
+        (ours, schema::NEWEST, Some(schema::NEWEST)),
+        (ours, 0, None),
+        (ours, -1, None),
+        (ours + 1, 1, None),
+        (0, 0, None),
+    ] {
+        connection
+            .pragma_update(None, "application_id", id)
+            .unwrap();
+        connection
+            .pragma_update(None, "user_version", version)
+            .unwrap();
+        let form = schema::form(&connection).unwrap();
+        match known {
+            Some(number) => assert!(matches!(form, schema::Form::Known(it) if it == number)),
+            None => assert!(matches!(form, schema::Form::Foreign), "{id} {version}"),
+        }
+    }
 }
 
 #[test]
@@ -226,10 +287,10 @@ fn a_backup_restores_everything_that_was_confirmed() {
         fs::metadata(&copy).unwrap().permissions().mode() & 0o7777,
         0o600
     );
-    assert!(
-        store.back_up(&copy).is_err(),
-        "an existing file is not overwritten"
-    );
+    let refused = store.back_up(&copy);
+    assert!(matches!(refused, Err(Error::Store(said)) if said.contains("already exists")));
+    let nowhere = store.back_up(&place.folder.join("none/copy"));
+    assert!(matches!(nowhere, Err(Error::Store(said)) if said.contains("cannot be written")));
     drop(store);
     for name in ["store.db-wal", "store.db-shm"] {
         fs::remove_file(place.folder.join(name)).unwrap();
@@ -256,6 +317,181 @@ fn a_change_is_seen_through_other_open_stores() {
     assert!(one.change_account("alice", &Change::Removed, AT).unwrap());
     assert!(!other.change_account("alice", &Change::Removed, AT).unwrap());
     assert!(other.has_had_accounts().unwrap(), "it stays true");
+    assert!(
+        !SqliteStore::in_memory()
+            .unwrap()
+            .has_had_accounts()
+            .unwrap()
+    );
+}
+
+#[test]
+fn the_whole_store_is_checked_even_behind_an_open_connection() {
+    let place = Place::made();
+    let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+    assert_eq!(store.check(), Ok(()));
+    // A row that its index lacks.
+    let other = rusqlite::Connection::open(place.file()).unwrap();
+    other
+        .execute_batch(
+            "PRAGMA writable_schema = ON;
+             DELETE FROM sqlite_schema WHERE name = 'accounts_by_hash';
+             PRAGMA writable_schema = RESET;
+             INSERT INTO accounts SELECT 'bob', scope, disabled, created, version, salt, hash, memory, passes, lanes
+                 FROM accounts;",
+        )
+        .unwrap();
+    drop(other);
+    let refused = store.check();
+    assert!(
+        matches!(&refused, Err(Error::Store(said)) if said.contains("damaged")),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn an_ended_session_is_gone_and_its_access_tokens_are_revoked() {
+    let store = SqliteStore::in_memory().unwrap();
+    assert!(store.add_account(&account("alice")).unwrap());
+    assert!(store.begin_session(session("s", "r"), 1, 1_000).unwrap());
+    store.end_session("s", AT).unwrap();
+    assert!(store.session("s").unwrap().is_none());
+    assert!(standing(&store, "x", Some("s")).revoked);
+    // Until its last access token has expired, which is later than asked for.
+    let at = |now| Moment { now, forget: now };
+    store.revoke_token("y", at(3_000)).unwrap();
+    assert!(standing(&store, "x", Some("s")).revoked);
+    store.revoke_token("y", at(3_001)).unwrap();
+    assert!(!standing(&store, "x", Some("s")).revoked);
+}
+
+#[test]
+fn a_new_password_replaces_the_old_one() {
+    let store = SqliteStore::in_memory().unwrap();
+    assert!(store.add_account(&account("alice")).unwrap());
+    let new = PasswordHash {
+        salt: vec![3; 16],
+        hash: vec![4; 32],
+        memory: 2048,
+        passes: 5,
+        lanes: 6,
+    };
+    let change = Change::Password(new.clone());
+    assert!(store.change_account("alice", &change, AT).unwrap());
+    assert_eq!(store.account("alice").unwrap().unwrap().password, new);
+}
+
+#[test]
+fn a_store_that_was_replaced_is_no_longer_used() {
+    let (place, other) = (Place::made(), Place::made());
+    let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+    assert!(store.account("alice").unwrap().is_some());
+    fs::rename(other.file(), place.file()).unwrap();
+    let refused = store.account("alice");
+    assert!(matches!(refused, Err(Error::Store(said)) if said.contains("no longer the one")));
+    fs::remove_file(place.file()).unwrap();
+    assert!(store.revoke_user("alice", AT).is_err());
+}
+
+#[test]
+fn after_a_failed_change_writing_is_tried_again() {
+    let place = Place::made();
+    let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+    let Pool::File { last_change, .. } = &store.pool else {
+        panic!("not in a file");
+    };
+    let fail = || {
+        let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        last_change.note::<()>(&Err(rusqlite::Error::SqliteFailure(full, None)));
+        assert!(last_change.failed());
+    };
+    let generation = store.generation().unwrap();
+    assert_eq!(store.check_writable(), Ok(()));
+    fail();
+    // Another process is changing the store: it is writable.
+    let other = rusqlite::Connection::open(place.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(store.check_writable(), Ok(()));
+    drop(other);
+    fail();
+    assert_eq!(store.check_writable(), Ok(()));
+    assert!(!last_change.failed());
+    assert_eq!(store.generation(), Ok(generation), "nobody sees the test");
+    // A connection that may not write; without doubt nobody tries to.
+    store
+        .pool
+        .with(|connection| connection.pragma_update(None, "query_only", true))
+        .unwrap();
+    assert_eq!(store.check_writable(), Ok(()));
+    fail();
+    let refused = store.check_writable();
+    assert!(matches!(refused, Err(Error::Store(said)) if said.contains("write permission")));
+    assert!(last_change.failed());
+}
+
+#[test]
+fn idle_connections_are_kept_up_to_a_limit() {
+    let place = Place::made();
+    let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+    let idle = || match &store.pool {
+        Pool::File { idle, .. } => idle.lock().unwrap().len(),
+        Pool::Memory(_) => panic!("not in a file"),
+    };
+    /// Holds this many connections at once.
+    fn nested(store: &SqliteStore, deep: usize) {
+        if deep > 0 {
+            let inside = store.pool.with(|_| {
+                nested(store, deep - 1);
+                Ok(())
+            });
+            inside.unwrap();
+        }
+    }
+    for (deep, kept) in [(1, 1), (3, 3), (1, 3), (9, 4)] {
+        nested(&store, deep);
+        assert_eq!(idle(), kept, "after {deep} at once");
+    }
+}
+
+#[test]
+fn an_error_says_what_an_operator_can_do() {
+    let path = Path::new("store.db");
+    let said = |error: &rusqlite::Error| file::explain(path, error).to_string();
+    let failure = |code| {
+        let detail = Some("a secret statement".to_owned());
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), detail)
+    };
+    for (code, part) in [
+        (
+            rusqlite::ffi::SQLITE_BUSY,
+            "in use by another process for 10 s",
+        ),
+        (
+            rusqlite::ffi::SQLITE_LOCKED,
+            "in use by another process for 10 s",
+        ),
+        (
+            rusqlite::ffi::SQLITE_READONLY,
+            "attempt to write a readonly database",
+        ),
+        (
+            rusqlite::ffi::SQLITE_FULL,
+            "give this user write permission",
+        ),
+        (rusqlite::ffi::SQLITE_CORRUPT, "is damaged"),
+        (rusqlite::ffi::SQLITE_NOTADB, "is damaged"),
+        (rusqlite::ffi::SQLITE_MISUSE, "failed: "),
+    ] {
+        let said = said(&failure(code));
+        assert!(said.contains(part) && !said.contains("secret"), "{said}");
+    }
+    let said_of_rows = said(&rusqlite::Error::QueryReturnedNoRows);
+    assert!(
+        said_of_rows.contains("failed: a row is missing"),
+        "{said_of_rows}"
+    );
+    let said = said(&rusqlite::Error::InvalidQuery);
+    assert!(said.contains("failed: its contents are invalid"), "{said}");
 }
 
 #[test]

@@ -81,15 +81,17 @@ pub(super) fn check_permission(_folder: &Path) -> Result<(), Error> {
 }
 
 /// Whether there is so little space that a change may fail.
-#[cfg(unix)]
 pub(super) fn is_nearly_full(folder: &Path) -> bool {
-    rustix::fs::statvfs(folder)
-        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LITTLE)
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_nearly_full(_folder: &Path) -> bool {
-    false
+    #[cfg(unix)]
+    {
+        rustix::fs::statvfs(folder)
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LITTLE)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        false
+    }
 }
 
 /// Writes the rows of a login and removes them in the same change: nobody sees them, but all these pages go to the disk.
@@ -120,4 +122,57 @@ fn write_nothing(connection: &mut Connection) -> rusqlite::Result<()> {
          DELETE FROM revoked_tokens WHERE id = '';",
     )?;
     change.commit()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rusqlite::ffi::{
+        Error as Failure, SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR,
+        SQLITE_PERM, SQLITE_READONLY,
+    };
+
+    use super::*;
+
+    #[test]
+    fn only_what_prevents_every_change_counts_as_a_failure_until_one_succeeds() {
+        let last = LastChange::default();
+        let failed = |code| {
+            let failure = rusqlite::Error::SqliteFailure(Failure::new(code), None);
+            last.note::<()>(&Err(failure));
+            last.failed()
+        };
+        assert!(!last.failed());
+        for code in [
+            SQLITE_READONLY,
+            SQLITE_CANTOPEN,
+            SQLITE_PERM,
+            SQLITE_FULL,
+            SQLITE_IOERR,
+        ] {
+            assert!(!failed(SQLITE_BUSY) && !failed(SQLITE_CORRUPT));
+            assert!(failed(code), "{code}");
+            assert!(failed(SQLITE_BUSY), "it says nothing");
+            last.note(&Ok(()));
+            assert!(!last.failed());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_entered_is_reported() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(check_permission(home.path()), Ok(()));
+        // Nobody can enter a file, not even root.
+        let file = home.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let refused = check_permission(&file).unwrap_err().to_string();
+        let named = format!("cannot be written: {}: ", file.display());
+        assert!(refused.contains(&named), "{refused}");
+    }
+
+    #[test]
+    fn a_disk_without_space_is_nearly_full() {
+        assert!(is_nearly_full(Path::new("/proc")));
+        assert!(!is_nearly_full(&std::env::temp_dir()));
+        assert!(!is_nearly_full(Path::new("/nowhere")));
+    }
 }
