@@ -107,3 +107,29 @@ fn other_key_of_same_id<'k>(known: &[RingKey], new: &'k [RingKey]) -> Option<&'k
     })
     .map(|new| &*new.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::KeyState;
+
+    #[test]
+    fn two_keys_may_not_share_an_id() {
+        let key = |id: &str, byte: u8| RingKey {
+            id: id.to_owned(),
+            key: Secret::from(&[byte; 32][..]),
+            algorithm: None,
+            created: 0,
+            state: KeyState::Accepted,
+            signs_from: None,
+        };
+        let known = [key("a", 1), key("b", 2)];
+        for (new, other) in [
+            (vec![], None),
+            (vec![key("a", 1), key("b", 2), key("c", 1)], None),
+            (vec![key("c", 3), key("b", 1)], Some("b")),
+        ] {
+            assert_eq!(other_key_of_same_id(&known, &new), other);
+        }
+    }
+}

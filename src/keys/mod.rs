@@ -45,4 +45,6 @@ pub use usage::{KeyUsage, USAGE_FILE};
 pub(crate) use watch::Keys;
 
 #[cfg(test)]
+mod change_tests;
+#[cfg(test)]
 mod tests;

@@ -249,6 +249,65 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_recorded_is_known_and_recorded_at_the_end_without_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        // On a stalled machine one of them may take long, but not all.
+        let waits = |_| {
+            let tally = tally(folder.path());
+            assert!(!tally.has_unwritten());
+            (0..7).for_each(|_| tally.count());
+            assert!(tally.has_unwritten(), "4 of 7");
+            let start = Instant::now();
+            tally.write(FlushMode::Last);
+            assert!(!tally.has_unwritten());
+            start.elapsed() > Duration::from_secs(1)
+        };
+        assert!(!(0..5).all(waits));
+    }
+
+    #[test]
+    fn the_end_waits_for_threads_that_are_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let tally = tally(folder.path());
+        tally.writers.store(1, Ordering::Release);
+        std::thread::scope(|scope| {
+            let start = Instant::now();
+            let waits = scope.spawn(|| tally.write(FlushMode::Last));
+            thread::sleep(Duration::from_millis(100));
+            assert!(!waits.is_finished() || start.elapsed() > PATIENCE);
+            tally.writers.store(0, Ordering::Release);
+        });
+    }
+
+    #[test]
+    fn the_end_waits_for_them_for_a_moment_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let tally = tally(folder.path());
+        // A thread that never comes back.
+        tally.writers.store(1, Ordering::Release);
+        let (send, receive) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            tally.write(FlushMode::Last);
+            tally.writers.store(0, Ordering::Release);
+            send.send(())
+        });
+        assert!(receive.recv_timeout(Duration::from_secs(60)).is_ok());
+    }
+
+    #[test]
+    fn threads_count_in_different_slots() {
+        let slots: std::collections::BTreeSet<usize> = (0..2 * STRIPES)
+            .map(|_| {
+                let slot = || (stripe(), stripe());
+                let (first, again) = thread::spawn(slot).join().unwrap();
+                assert!(first == again && first < STRIPES);
+                first
+            })
+            .collect();
+        assert!(slots.len() > STRIPES / 2, "{slots:?}");
+    }
+
+    #[test]
     fn a_forked_child_leaves_the_parents_messages_alone() {
         let folder = tempfile::tempdir().unwrap();
         let tally = tally(folder.path());

@@ -285,6 +285,13 @@ fn a_key_in_both_places_counts_once() {
         loaded.settings_token_key().unwrap().key.id(),
         token_key_id(&key).unwrap()
     );
+    let origins: Vec<_> = loaded
+        .origins
+        .iter()
+        .map(|key| (key.kind, &*key.from))
+        .collect();
+    assert_eq!(origins.len(), 2, "{origins:?}");
+    assert!(origins[0].0 == KeyKind::Data && origins[1] == (KeyKind::Token, "JWT_SECRET_KEY"));
 }
 
 #[test]

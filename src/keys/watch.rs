@@ -161,10 +161,14 @@ impl Keys {
 
     /// Checks the file now because a key is missing in this ring; returns whether there is another ring since.
     pub(crate) fn has_newer_than(&self, ring: &KeyRing) -> bool {
+        self.has_newer_within(PATIENCE, ring)
+    }
+
+    fn has_newer_within(&self, patience: Duration, ring: &KeyRing) -> bool {
         let Some(source) = &self.source else {
             return false;
         };
-        let given_up = Instant::now() + PATIENCE;
+        let given_up = Instant::now() + patience;
         // The thread that is reading may be about to find that key.
         let seen = loop {
             match try_lock(&source.seen) {
@@ -237,7 +241,6 @@ impl Keys {
             let made = ring.newest_origin(kind).and_then(|origin| origin.created);
             made.is_some_and(|made| is_old(made, age))
         };
-
         let kinds = NewKeys {
             token: has_old(KeyKind::Token, settings.rotation.rotate_token_key_after),
             data: has_old(KeyKind::Data, settings.rotation.rotate_data_key_after),
@@ -388,3 +391,7 @@ fn with_set_algorithm(
     }
     Ok((KeyRing::collect(settings, seal, Missing::Make)?, added))
 }
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

@@ -192,3 +192,19 @@ fn replace(folder: &Path, text: &[u8], old_text: Option<&[u8]>) -> Result<(), Er
             fault_of(folder, what)
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_of_the_largest_size_is_written_and_one_byte_more_is_not() {
+        let check = |size: usize| {
+            let text = vec![b' '; size];
+            check_size(Path::new("state"), &text, &RingContents::default())
+        };
+        assert_eq!(check(MAX_TEXT), Ok(()));
+        let refused = check(MAX_TEXT + 1).unwrap_err().to_string();
+        assert!(refused.contains("larger than 1024 KiB"), "{refused}");
+    }
+}

@@ -474,3 +474,21 @@ fn what_is_mistyped_changes_nothing() {
     }
     assert_eq!(fs::read(&ring).unwrap(), before);
 }
+
+#[test]
+fn a_new_ring_is_announced_if_clients_have_to_fetch_its_public_keys() {
+    let announced = |home: &Path, algorithm: &str, keys: &str| {
+        let settings = [
+            ("SEALGATE_TOKEN_ALGORITHM", algorithm),
+            ("SEALGATE_KEYS", keys),
+        ];
+        let log = Server::start(home, &settings).stop();
+        log.contains("the key ring is new")
+    };
+    let home = tempfile::tempdir().unwrap();
+    assert!(!announced(home.path(), "EdDSA", "ephemeral"), "no ring");
+    assert!(announced(home.path(), "EdDSA", "ring"), "a first start");
+    assert!(!announced(home.path(), "EdDSA", "ring"), "the second");
+    let home = tempfile::tempdir().unwrap();
+    assert!(!announced(home.path(), "HS256", "ring"), "a secret key");
+}

@@ -160,3 +160,16 @@ fn a_new_key_never_gets_an_id_in_use() {
     );
     assert_eq!(ring.data_keys.len(), 2);
 }
+
+/// A buffer that grows leaves copies of the keys behind.
+#[test]
+fn the_text_of_a_ring_fits_the_memory_reserved_for_it() {
+    for count in [1, 2, 20] {
+        let text = ring(count).to_text();
+        let reserved = 512 + 512 * 2 * count;
+        assert!(
+            text.len() <= reserved && text.capacity() == reserved,
+            "{count}"
+        );
+    }
+}

@@ -203,3 +203,25 @@ fn only_a_ring_with_a_next_key_is_version_3() {
     ring.add(2000, true, Some(GRACE));
     assert_eq!(version(&ring), 2, "no next key");
 }
+
+#[test]
+fn a_key_added_at_the_same_time_changes_no_promise() {
+    let mut ring = Ring::of(TokenAlgorithm::EdDsa);
+    let first = ring.ids().remove(0);
+    ring.add(1_000, false, Some(GRACE));
+    let promised = KeyState::AcceptedUntil(1_000 + LEAD + GRACE);
+    assert_eq!(ring.state(&first), promised);
+    // It takes the place of the next key, which never signs.
+    ring.add(1_000, false, None);
+    assert_eq!(ring.state(&first), promised);
+    ring.check();
+}
+
+#[test]
+fn without_a_lead_a_new_key_signs_at_once() {
+    let mut ring = Ring::of(TokenAlgorithm::EdDsa);
+    ring.rotation.token_key_lead = Duration::ZERO;
+    let next = ring.add(1_000, false, Some(GRACE));
+    assert_eq!(ring.signs(1_000), next);
+    assert_eq!(ring.contents.token_keys[1].signs_from, None);
+}

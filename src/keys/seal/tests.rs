@@ -77,3 +77,37 @@ fn short_passphrases_and_keys_of_other_sizes_are_rejected() {
     assert!(RingSecret::passphrase(&[0xff; 20]).is_none());
     assert!(RingSecret::key(Secret::new(vec![1; 31])).is_none());
 }
+
+/// As in docs/formats.md: another program has to arrive at the same text.
+#[test]
+fn a_ring_is_sealed_in_a_context_that_names_how_its_key_is_derived() {
+    let salt = "AAECAwQFBgcICQoLDA0ODw==".to_owned();
+    let context = |derivation: Derivation| String::from_utf8(derivation.context()).unwrap();
+    assert_eq!(
+        context(Derivation::HkdfSha256 { salt: salt.clone() }),
+        "sealgate sealed key ring 1 hkdf-sha256 AAECAwQFBgcICQoLDA0ODw=="
+    );
+    let argon2id = Derivation::Argon2id {
+        memory_kib: 65_536,
+        passes: 3,
+        lanes: 4,
+        salt,
+    };
+    assert_eq!(
+        context(argon2id),
+        "sealgate sealed key ring 1 argon2id 65536 3 4 AAECAwQFBgcICQoLDA0ODw=="
+    );
+}
+
+#[test]
+fn a_ring_of_a_newer_version_is_not_taken_for_a_damaged_one() {
+    let seal = RingSeal::new(key(1), None);
+    let text = sealed(&seal, &AtRest::Plain);
+    let text = str::from_utf8(text.expose()).unwrap();
+    let mut ring: serde_json::Value = serde_json::from_str(text).unwrap();
+    for (version, fault) in [(2, Fault::Newer), (0, Fault::Damaged("is damaged"))] {
+        ring["version"] = version.into();
+        let text = Secret::from(ring.to_string().as_bytes());
+        assert_eq!(opened(&seal, &text), Err(fault), "{version}");
+    }
+}

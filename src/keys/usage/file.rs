@@ -102,6 +102,14 @@ impl Locked {
     }
 }
 
+#[cfg(test)]
+impl Locked {
+    /// Another descriptor of the file, as a forked process has.
+    pub(super) fn copy(&self) -> File {
+        self.file.try_clone().expect("there are descriptors left")
+    }
+}
+
 impl Drop for Locked {
     fn drop(&mut self) {
         // Closing alone would not release it: a process forked meanwhile has a copy of the descriptor, and with it the

@@ -106,6 +106,7 @@ fn a_damaged_file_is_set_aside_and_counting_continues() {
         (format!("{HEAD}{FIRST} 10\n\0\0\0\0"), 10, 1),
         (format!("{HEAD}\n{FIRST} 10\n{FIRST}\n{FIRST} \n"), 10, 3),
         (format!("{HEAD}{FIRST} 99999999999999999999\n"), 0, 1),
+        (format!("{HEAD}{FIRST} 10\n5BD867BB 7\n5bd867b 7\n"), 10, 2),
         (format!("{FIRST} 10\n{FIRST} 3\n"), 3, 1),
         ("sealgate key usage 1".to_owned(), 0, 1),
         ("sealgate key usage 0\n".to_owned(), 0, 1),
@@ -204,4 +205,114 @@ fn counts_of_keys_no_longer_in_the_ring_are_removed() {
     assert_eq!(place.read().messages(SECOND), 2);
     keep_only(place.folder(), &[FIRST]);
     assert_eq!(place.text(), format!("{HEAD}{FIRST} 1\n"));
+}
+
+#[test]
+fn a_file_is_merged_if_that_halves_it() {
+    let merged = format!("{HEAD}{FIRST} 7\n").len();
+    let shrinks = |size: usize, long: usize| {
+        let found = Found {
+            messages: BTreeMap::from([(FIRST.to_owned(), 7)]),
+            bad_lines: 0,
+            text: Some(vec![b'x'; size]),
+        };
+        found.shrinks(long as u64)
+    };
+    assert!(!shrinks(2 * merged, 0));
+    assert!(shrinks(2 * merged + 1, 0));
+    assert!(shrinks(3 * merged, 3 * merged));
+    assert!(!shrinks(3 * merged, 3 * merged + 1), "not long");
+}
+
+#[test]
+fn only_damage_is_reported() {
+    let place = Place::new();
+    let report = |bad_lines: usize| {
+        let found = Found {
+            messages: BTreeMap::new(),
+            bad_lines,
+            text: Some(Vec::new()),
+        };
+        found.damage_report(place.folder())
+    };
+    assert_eq!(report(0), None);
+    assert!(report(2).unwrap().contains("2 lines cannot be read"));
+}
+
+#[test]
+fn setting_a_damaged_file_aside_is_reported_by_whoever_did_it() {
+    let place = Place::new();
+    fs::write(place.path(), format!("{HEAD}damaged\n")).unwrap();
+    let journal = Journal::in_folder(place.folder());
+    let report = journal.add(FIRST, 1, FlushMode::Last).unwrap().unwrap();
+    assert!(
+        report.contains("set aside as") && report.contains("1 line"),
+        "{report}"
+    );
+    assert_eq!(journal.add(FIRST, 1, FlushMode::Last).unwrap(), None);
+}
+
+#[test]
+fn a_pipe_or_a_link_in_its_place_is_reported_without_waiting() {
+    let place = Place::new();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.path(), mode).unwrap();
+    let folder = place.folder().to_owned();
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(read(&folder).trouble));
+    let trouble = receive.recv_timeout(Duration::from_secs(60));
+    assert!(trouble.expect("it waits").unwrap().contains("not a file"));
+    assert!(place.trouble(FIRST, 1).contains("not a file"));
+    fs::remove_file(place.path()).unwrap();
+    let elsewhere = place.folder().join("elsewhere");
+    fs::write(&elsewhere, HEAD).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, place.path()).unwrap();
+    assert!(place.trouble(FIRST, 1).contains("cannot be used"));
+    assert!(place.read().trouble.is_some());
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), HEAD);
+}
+
+#[test]
+fn the_largest_file_is_read() {
+    for (more, expected) in [(0, Some(3)), (1, None)] {
+        let place = Place::new();
+        let last = format!("{FIRST} 2\n");
+        let zeros = TOO_LONG as usize - HEAD.len() - last.len() - "5bd867bb 1\n".len() + more;
+        let text = format!("{HEAD}{FIRST} {}1\n{last}", "0".repeat(zeros));
+        assert_eq!(text.len() as u64, TOO_LONG + more as u64);
+        fs::write(place.path(), text).unwrap();
+        let usage = place.read();
+        assert_eq!(usage.trouble.is_none(), expected.is_some());
+        assert_eq!(usage.messages(FIRST), expected.unwrap_or(0));
+    }
+}
+
+#[test]
+fn a_failure_is_a_new_one_after_a_success() {
+    let place = Place::new();
+    let journal = Journal::in_folder(place.folder());
+    let warned = || journal.warned.load(Ordering::Relaxed);
+    journal.warn_once("no space");
+    assert!(warned());
+    journal.is_well();
+    assert!(!warned());
+}
+
+#[test]
+fn a_reader_waits_for_a_writer_for_a_moment() {
+    let place = Place::new();
+    place.add(FIRST, 5).unwrap();
+    let writes = Locked::make(place.folder(), &place.path(), PATIENCE).unwrap();
+    let brief = Locked::shared(&place.path(), Duration::ZERO);
+    assert!(matches!(brief, Err(Fault::Busy)));
+    std::thread::scope(|scope| {
+        let reads = scope.spawn(|| Locked::shared(&place.path(), Duration::from_secs(60)));
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!reads.is_finished());
+        // As if a process had been forked meanwhile: a copy of the descriptor does not keep the lock.
+        let copy = writes.copy();
+        drop(writes);
+        assert!(reads.join().unwrap().unwrap().is_some());
+        drop(copy);
+    });
 }
