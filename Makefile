@@ -102,9 +102,10 @@ fuzz: bootstrap-fuzz ## coverage-guided fuzzing of all that reads what strangers
 fuzz-minimise: bootstrap-fuzz ## keeps what covers most of what fuzzing found in fuzz/corpus, which `make test` tries again
 	scripts/fuzz minimise '$(TARGET)/fuzz' $(FUZZ_TARGETS)
 
-mutants: bootstrap-test ## which changes of security-relevant code no test notices: make mutants MUTANTS='limiter tokens' (a day for all)
+SAMPLE ?= 1
+mutants: bootstrap-test ## which changes of security-relevant code no test notices: make mutants MUTANTS='limiter tokens' SAMPLE=10
 	$(call heading,mutants)
-	scripts/mutants '$(TOOLS)' '$(TARGET)/mutants' $(MUTANTS)
+	SAMPLE='$(SAMPLE)' scripts/mutants '$(TOOLS)' '$(TARGET)/mutants' $(MUTANTS)
 
 PYTEST_ENVIRONMENT = SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' \
 	SEALGATE_NODE_MODULES='$(TARGET)/node' CARGO_TARGET_DIR='$(TARGET)' PYTHONDONTWRITEBYTECODE=1
