@@ -1,8 +1,10 @@
 //! Counts requests for the metrics: how many are being answered, and how long each kind took.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::time::Duration;
+
+use foldhash::fast::FixedState;
 
 use super::request::{Method, Request};
 use crate::base::sync::lock;
@@ -11,8 +13,8 @@ use crate::metrics::{Count, Histogram, Page, Sharded};
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Observed {
-    /// The paths of all routes, with their number.
-    routes: HashMap<Box<str>, u16>,
+    /// The paths of all routes, by where their texts are.
+    routes: HashMap<usize, Box<str>>,
     shards: Sharded<Shard>,
 }
 
@@ -20,18 +22,39 @@ pub(super) struct Observed {
 struct Shard {
     begun: Count,
     ended: Count,
-    answered: Mutex<HashMap<Kind, Histogram>>,
+    answered: Mutex<HashMap<Kind, Histogram, FixedState>>,
 }
 
-/// What is counted apart. None of it can be chosen freely by clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What is counted apart. None of it can be chosen freely by clients. Numbers, because this is looked up for each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
-    /// `None`: no route has the path.
-    route: Option<u16>,
-    method: &'static str,
+    /// Where the text of the route's path is; zero if no route has the path.
+    route: usize,
+    /// In [`METHODS`].
+    method: u8,
     status: u16,
     secure: bool,
     version_1_0: bool,
+}
+
+/// The standard methods, and last what stands for all others.
+const METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "_OTHER",
+];
+
+fn number_of(method: &Method) -> u8 {
+    match method {
+        Method::Get => 0,
+        Method::Head => 1,
+        Method::Post => 2,
+        Method::Put => 3,
+        Method::Delete => 4,
+        Method::Options => 5,
+        Method::Patch => 6,
+        Method::Trace => 7,
+        Method::Connect => 8,
+        Method::NonStandard(_) => 9,
+    }
 }
 
 /// A request that is being answered, until this is dropped.
@@ -44,14 +67,12 @@ impl Drop for Active<'_> {
 }
 
 impl Observed {
+    /// `paths`: the very texts with which [`answered`](Self::answered) is called; they stay where they are.
     pub(super) fn new<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
-        let mut routes = HashMap::new();
-        for path in paths {
-            let next = routes.len() as u16;
-            routes.entry(path.into()).or_insert(next);
-        }
         Observed {
-            routes,
+            routes: paths
+                .map(|path| (path.as_ptr() as usize, path.into()))
+                .collect(),
             shards: Sharded::default(),
         }
     }
@@ -70,11 +91,8 @@ impl Observed {
         took: Duration,
     ) {
         let kind = Kind {
-            route: route.and_then(|path| self.routes.get(path)).copied(),
-            method: match request.method {
-                Method::NonStandard(_) => "_OTHER",
-                _ => request.method_for_log(),
-            },
+            route: route.map_or(0, |path| path.as_ptr() as usize),
+            method: number_of(request.method),
             status,
             secure: request.peer.is_secure(),
             version_1_0: request.version_1_0,
@@ -98,17 +116,18 @@ impl Observed {
                 all.entry(*kind).or_default().merge(durations);
             }
         }
-        let mut all: Vec<_> = all.into_iter().collect();
-        all.sort_unstable_by_key(|(kind, _)| *kind);
-        let path_of = |number: u16| {
-            let route = self.routes.iter().find(|(_, route)| **route == number);
-            route.map_or("", |(path, _)| path).to_owned()
-        };
-        let samples = all.into_iter().map(|(kind, durations)| {
+        let all = all.into_iter().map(|(kind, durations)| {
             let version = if kind.version_1_0 { "1.0" } else { "1.1" };
+            let route = self.routes.get(&kind.route);
             let labels = vec![
-                ("http_request_method", kind.method.to_owned()),
-                ("http_route", kind.route.map_or(String::new(), path_of)),
+                (
+                    "http_request_method",
+                    METHODS[usize::from(kind.method)].to_owned(),
+                ),
+                (
+                    "http_route",
+                    route.map_or(String::new(), |path| path.to_string()),
+                ),
                 ("http_response_status_code", kind.status.to_string()),
                 (
                     "url_scheme",
@@ -118,6 +137,11 @@ impl Observed {
             ];
             (labels, durations)
         });
+        // Two routes of different methods may have the same path at different places.
+        let mut samples: BTreeMap<Vec<_>, Histogram> = BTreeMap::new();
+        for (labels, durations) in all {
+            samples.entry(labels).or_default().merge(&durations);
+        }
         page.histograms(
             "http_server_request_duration_seconds",
             "Time to answer a request, without receiving it and sending the response",

@@ -39,5 +39,13 @@ fn new() -> String {
     });
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("{}{count:08x}", *PROCESS)
+    // At least eight digits.
+    let digits = (64 - count.leading_zeros()).div_ceil(4).max(8);
+    let mut id = String::with_capacity(PROCESS.len() + digits as usize);
+    id.push_str(&PROCESS);
+    for digit in (0..digits).rev() {
+        let value = (count >> (4 * digit) & 15) as u32;
+        id.push(char::from_digit(value, 16).unwrap_or('0'));
+    }
+    id
 }

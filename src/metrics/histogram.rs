@@ -10,31 +10,43 @@ const BOUNDS: [f64; 19] = [
     1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
+/// The same in nanoseconds.
+const NANOSECONDS: [u128; BOUNDS.len()] = {
+    let mut all = [0; BOUNDS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = (BOUNDS[at] * 1e9 + 0.5) as u128;
+        at += 1;
+    }
+    all
+};
+
 /// See the module.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Histogram {
     /// Per bucket, not cumulative; the last is for all that took longer.
     counts: [u64; BOUNDS.len() + 1],
-    seconds: f64,
+    nanoseconds: u128,
 }
 
 impl Histogram {
     pub(crate) fn add(&mut self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        let bucket = BOUNDS.partition_point(|bound| *bound < seconds);
-        self.counts[bucket] += 1;
-        self.seconds += seconds;
+        let took = took.as_nanos();
+        // Most take less than the first few bounds.
+        let bucket = NANOSECONDS.iter().position(|bound| took <= *bound);
+        self.counts[bucket.unwrap_or(BOUNDS.len())] += 1;
+        self.nanoseconds += took;
     }
 
     pub(crate) fn merge(&mut self, other: &Histogram) {
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count += more;
         }
-        self.seconds += other.seconds;
+        self.nanoseconds += other.nanoseconds;
     }
 
     pub(super) fn seconds(&self) -> f64 {
-        self.seconds
+        self.nanoseconds as f64 / 1e9
     }
 
     /// How many were counted.
