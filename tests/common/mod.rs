@@ -131,6 +131,13 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// The lines of a log about panics, without tiny_http's own: a thread of its panics where a client is gone too early.
+pub fn panics(log: &str) -> Vec<&str> {
+    log.lines()
+        .filter(|line| line.contains("panic") && !line.contains("tiny_http-"))
+        .collect()
+}
+
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,

@@ -106,7 +106,7 @@ pub(crate) fn run(engine: Engine, cases: Vec<Case>) {
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
     assert_eq!(server.get("/healthz", None).status, 200);
     let log = server.stop();
-    assert!(!log.contains("panic"), "{log}");
+    assert_eq!(crate::common::panics(&log), [""; 0]);
 }
 
 fn judge(engine: Engine, server: &Server, case: &Case) -> Result<(), String> {
