@@ -13,7 +13,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 /// A change takes milliseconds; a process that holds the lock for longer is stopped or hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Creates the folder if it is missing, ensures that no other user can read it, and locks it for one writer.
+/// Creates the directory if it is missing, ensures that no other user can read it, and locks it for one writer.
 pub(crate) fn make_and_lock(folder: &Path, lock_file: &str) -> Result<File, String> {
     make_folder(folder)?;
     check_folder(folder)?;
@@ -32,7 +32,8 @@ pub(crate) fn check_folder(folder: &Path) -> Result<(), String> {
     })
 }
 
-/// The folder that systemd created for this service: the first one in `$STATE_DIRECTORY`, which is a colon-separated list.
+/// The directory that systemd created for this service: the first one in `$STATE_DIRECTORY`, which is a colon-separated
+/// list.
 pub(crate) fn state_directory() -> Option<PathBuf> {
     let list = std::env::var_os("STATE_DIRECTORY")?;
     let mut folders = std::env::split_paths(&list);
@@ -51,7 +52,7 @@ pub(crate) fn close_to_others(folder: &Path) -> Result<(), String> {
     }
     let failed =
         |error: io::Error| format!("{} cannot be made private: {error}.", folder.display());
-    // The mode is changed on the same open folder that was checked.
+    // The mode is changed on the same open directory that was checked.
     let opened = match File::open(folder) {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -75,7 +76,7 @@ pub(crate) fn close_to_others(_folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the folder is open to others but can safely be made private: it is ours, and nobody else could have put
+/// Whether the directory is open to others but can safely be made private: it is ours, and nobody else could have put
 /// anything there.
 #[cfg(unix)]
 fn check_state_directory(folder: &Path, metadata: &Metadata) -> Result<bool, String> {
@@ -134,15 +135,15 @@ fn make_folder(folder: &Path) -> Result<(), String> {
     })
 }
 
-/// Creates an empty file with the folder's owner and mode 0600. Never follows a link.
+/// Creates an empty file with the directory's owner and mode 0600. Never follows a link.
 pub(crate) fn new_file(folder: &Path, path: &Path) -> io::Result<File> {
     let file = new_private_file(path)?;
     own(folder, &file)?;
     Ok(file)
 }
 
-/// Creates a file with these bytes, owned by the folder's owner and synced to disk; replaces what a killed process left
-/// behind. The caller holds a lock.
+/// Creates a file with these bytes, owned by the directory's owner and synced to disk; replaces what a killed process
+/// left behind. The caller holds a lock.
 pub(crate) fn write_new_file(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,6 +1,6 @@
-//! The single rule for files with secrets that others created for us, such as a TLS key or a container's secrets, and for
-//! existing logs: a file that others can change is refused; one that others can read causes a warning. Files that we
-//! create follow the stricter rule in `data_dir`.
+//! The single rule for files with secrets that others created for us, such as a TLS key or a container's secrets, and
+//! for existing logs: a file that others can change is refused; one that others can read causes a warning. Files that
+//! we create follow the stricter rule in `data_dir`.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use crate::base::data_dir::shell_word;
 
-/// Refuses a file that others can change, with the command to fix it, as the end of a sentence that starts with the path.
-/// If others can only read it, returns a warning of the same form. Anything other than a regular file, such as a shell's
+/// Refuses a file that others can change, with the command to fix it, as the end of a sentence that starts with the
+/// path. If others can only read it, returns a warning of the same form. Anything other than a regular file, such as a
+/// shell's
 /// `<(...)`, is accepted.
 #[cfg(unix)]
 pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<Option<String>, String> {
@@ -36,8 +37,8 @@ pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<Option<String>, 
         ));
     }
     let looser = check_folders(path)?;
-    // An unprivileged service gets access to a root-owned file this way: through a group (Debian's ssl-cert), or through
-    // an ACL, whose mask then stands in the place of the group root's mode (credentials of systemd).
+    // An unprivileged service gets access to a root-owned file this way: through a group (Debian's ssl-cert), or
+    // through an ACL, whose mask then stands in the place of the group root's mode (credentials of systemd).
     let is_lent = metadata.uid() == 0
         && !user.is_root()
         && (metadata.gid() == 0
@@ -84,8 +85,9 @@ pub(crate) fn check_open(_path: &Path, _metadata: &Metadata) -> Result<(), Strin
     Ok(())
 }
 
-/// Others can replace files in a folder that they can write to, including the folders in it: those on the path, and those
-/// that each link leads through. In a folder with the sticky bit, such as /tmp, they can replace only their own files.
+/// Others can replace files in a directory that they can write to, including the directories in it: those on the path,
+/// and those that each link leads through. In a directory with the sticky bit, such as /tmp, they can replace only
+/// their own files.
 #[cfg(unix)]
 fn check_folders(path: &Path) -> Result<Option<String>, String> {
     use std::os::unix::fs::MetadataExt;
@@ -102,14 +104,14 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
         let word = shell_word(&folder);
         if mode & 0o002 != 0 {
             return Err(format!(
-                "is in a folder in which every user can replace it (mode {mode:04o}). Fix it with: chmod o-w {word}"
+                "is in a directory in which every user can replace it (mode {mode:04o}). Fix it with: chmod o-w {word}"
             ));
         }
         // A user's private group has no other members.
         let own = rustix::process::getegid().as_raw();
         if holds_it && ![0, own].contains(&metadata.gid()) {
             looser = Some(format!(
-                "is in a folder in which its group can replace it (mode {mode:04o}). Unless that is intended, fix it \
+                "is in a directory in which its group can replace it (mode {mode:04o}). Unless that is intended, fix it \
                  with: chmod g-w {word}"
             ));
         }
@@ -117,8 +119,8 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
     Ok(looser)
 }
 
-/// The folders on a path, innermost first, each with whether it directly holds the named file; then, for each link among
-/// its parts, those of the link's target.
+/// The directories on a path, innermost first, each with whether it directly holds the named file; then, for each link
+/// among its parts, those of the link's target.
 #[cfg(unix)]
 fn folders_on_the_way(path: &Path) -> Vec<(PathBuf, bool)> {
     /// The same limit as the system's (ELOOP).

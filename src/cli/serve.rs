@@ -115,7 +115,10 @@ fn watch(
     thread::spawn(move || {
         wait_for_stop(&mut signals, &server, &gate, &notifier);
         watchdog.stop();
-        let stopping = format!("stopping; running requests may take {} s", grace.as_secs());
+        let stopping = format!(
+            "stopping; running requests have {} s to finish",
+            grace.as_secs()
+        );
         notifier.stopping(&stopping);
         log::info!("{stopping}");
         let stopped = server.clone();

@@ -1,5 +1,5 @@
-//! Fuzz targets, one function each. `make fuzz` has libFuzzer generate the input, guided by coverage; `cargo test` replays
-//! what it found (fuzz/corpus). Not in ordinary builds.
+//! Fuzz targets, one function each. `make fuzz` has libFuzzer generate the input, guided by coverage; `cargo test`
+//! replays what it found (fuzz/corpus). Not in ordinary builds.
 
 mod sealed;
 mod tokens;
@@ -7,7 +7,7 @@ mod tokens;
 /// A reader of untrusted input.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// The name that selects it, also of its folder in fuzz/corpus.
+    /// The name that selects it, also of its directory in fuzz/corpus.
     pub name: &'static str,
     /// Panics if a property is violated.
     pub check: fn(&[u8]),

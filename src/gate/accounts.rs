@@ -4,16 +4,16 @@ use super::audit::{Asker, AuditEvent, Pseudonyms};
 use crate::users::{Login, User, Users};
 use crate::{Error, Secret};
 
-/// The accounts of a data directory, used on behalf of an [`Asker`]. A change takes effect within a second in every process
-/// that uses the same directory.
+/// The accounts of a data directory, used on behalf of an [`Asker`]. A change takes effect within a second in every
+/// process that uses the same directory.
 ///
 /// ```
 /// # fn main() -> Result<(), sealgate::Error> {
 /// use sealgate::{Config, Gate};
 ///
-/// let folder = tempfile::tempdir().unwrap();
+/// let directory = tempfile::tempdir().unwrap();
 /// let mut config = Config::new();
-/// config.set("data_dir", folder.path().join("state").to_str().unwrap())?;
+/// config.set("data_dir", directory.path().join("state").to_str().unwrap())?;
 /// let gate = Gate::new(&config.settings()?.gate)?;
 /// let users = gate.users();
 /// users.add("alice", &"correct horse".into(), "encrypt decrypt")?;
@@ -85,7 +85,8 @@ impl<'a> Accounts<'a> {
         self.changed(AuditEvent::AccountScopes, name, done)
     }
 
-    /// Disables an account, which revokes all its tokens for good, or enables it again. `false`: there is no such account.
+    /// Disables an account, which revokes all its tokens for good, or enables it again. `false`: there is no such
+    /// account.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -97,8 +98,8 @@ impl<'a> Accounts<'a> {
         self.changed(event, name, self.users.set_disabled(name, disabled))
     }
 
-    /// Removes an account and revokes all its tokens. `false`: there is no such account. Logins still require a password
-    /// after the last account is removed.
+    /// Removes an account and revokes all its tokens. `false`: there is no such account. Logins still require a
+    /// password after the last account is removed.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -112,12 +113,12 @@ impl<'a> Accounts<'a> {
     ///
     /// `from` identifies where the caller is: an address as text (IPv6 counts by /64), or any other text. After several
     /// wrong passwords for one name from one place, further attempts from there are delayed, longer each time, up to 15
-    /// minutes. After twice as many from one network (/48, IPv4 /24), or four times as many from anywhere, attempts from
-    /// places where the name has not logged in before are delayed up to a minute.
+    /// minutes. After twice as many from one network (/48, IPv4 /24), or four times as many from anywhere, attempts
+    /// from places where the name has not logged in before are delayed up to a minute.
     ///
     /// # Errors
-    /// [`Error::LoginFailed`], with the same error and cost for an unknown name, a wrong password and a disabled account;
-    /// [`Error::RateLimited`] while attempts are delayed; [`Error::Store`].
+    /// [`Error::LoginFailed`], with the same error and cost for an unknown name, a wrong password and a disabled
+    /// account; [`Error::RateLimited`] while attempts are delayed; [`Error::Store`].
     pub fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
         let done = self.verify(name, password, from);
         let (event, user) = (AuditEvent::Login, Some(name));

@@ -28,7 +28,7 @@ pub(super) struct Found {
     pub(super) metadata: Metadata,
 }
 
-/// Reads the ring in `folder`; `None` if there is none.
+/// Reads the ring in `directory`; `None` if there is none.
 pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Error> {
     let path = folder.join(RING_FILE);
     let unreadable = |error: io::Error| fault_of(folder, format!("cannot be read: {error}."));
@@ -78,7 +78,7 @@ pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Erro
     }
 }
 
-/// The error for the ring of a folder; `what` continues the sentence that begins with its path.
+/// The error for the ring of a directory; `what` continues the sentence that begins with its path.
 pub(super) fn fault_of(folder: &Path, what: impl Display) -> Error {
     let path = folder.join(RING_FILE);
     Error::KeyRing(format!("The key ring {} {what}", path.display()))
@@ -87,7 +87,7 @@ pub(super) fn fault_of(folder: &Path, what: impl Display) -> Error {
 /// The error for a ring that must exist but does not.
 pub(super) fn none_in(folder: &Path) -> Error {
     Error::KeyRing(format!(
-        "There is no key ring in {}. Set SEALGATE_DATA_DIR to its folder, or create one with: sealgate keys generate",
+        "There is no key ring in {}. Set SEALGATE_DATA_DIR to its directory, or create one with: sealgate keys generate",
         folder.display()
     ))
 }

@@ -25,7 +25,8 @@ pub struct KeyList {
 }
 
 impl KeyList {
-    /// How many messages a key of the list has sealed, as far as recorded; a running server records counts every second.
+    /// How many messages a key of the list has sealed, as far as recorded; a running server records counts every
+    /// second.
     /// `None` unless the key is a data key of the ring: others are not counted.
     pub fn messages(&self, key: &KeyOrigin) -> Option<u64> {
         let counted = key.kind == KeyKind::Data && key.created.is_some();
@@ -72,7 +73,7 @@ pub struct Generated {
     pub added: Vec<KeyOrigin>,
 }
 
-/// Lists the keys of the ring file and of the settings. Read-only: creates neither folder nor ring.
+/// Lists the keys of the ring file and of the settings. Read-only: creates neither directory nor ring.
 ///
 /// # Errors
 /// [`Error::KeyRing`] if the ring cannot be read or trusted, or is missing while its backup exists.
@@ -152,7 +153,7 @@ pub(super) fn origin(kind: RingKind, key: &RingKey, from: &str) -> KeyOrigin {
     }
 }
 
-/// The folder where the ring is, or would be.
+/// The directory where the ring is, or would be.
 pub(super) fn folder(settings: &Settings) -> Result<&Path, Error> {
     if settings.ephemeral {
         return Err(Error::Setting(

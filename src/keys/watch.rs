@@ -1,6 +1,6 @@
-//! A gate's ring, and the detection of changes to its file by other processes: within half a second, without a thread, on
-//! calls to the gate; at once when a token or data names an unknown key. The same calls also record the message counts
-//! from time to time.
+//! A gate's ring, and the detection of changes to its file by other processes: within half a second, without a thread,
+//! on calls to the gate; at once when a token or data names an unknown key. The same calls also record the message
+//! counts from time to time.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,12 +27,12 @@ use crate::base::sync::{lock, try_lock};
 const LOOK_EVERY: u64 = 500;
 /// How often sealing calls record the messages sealed since, in milliseconds.
 const WRITE_EVERY: u64 = 5000;
-/// How long a thread that misses a key waits for another thread that is reading the ring: a passphrase takes a tenth of a
-/// second, or seconds on a busy machine. If this is too short, good data is refused.
+/// How long a thread that misses a key waits for another thread that is reading the ring: a passphrase takes a tenth of
+/// a second, or seconds on a busy machine. If this is too short, good data is refused.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// See the module. No wait here is unbounded. Nothing is logged while the lock of [`FileState`] is held: a host's log function
-/// may wait for a thread that waits for that lock.
+/// See the module. No wait here is unbounded. Nothing is logged while the lock of [`FileState`] is held: a host's log
+/// function may wait for a thread that waits for that lock.
 pub(crate) struct Keys {
     ring: ArcSwap<KeyRing>,
     /// `None`: the ring never changes.
@@ -152,7 +152,7 @@ impl Keys {
             return;
         };
         let read = try_lock(&source.seen).and_then(|mut seen| {
-            // A ring may become usable without a change of its file: its mode or its folder's mode may be fixed.
+            // A ring may become usable without a change of its file: its mode or its directory's mode may be fixed.
             let again = seen.trouble.is_some();
             self.look_at(source, &mut seen, again)
         });

@@ -27,8 +27,8 @@ pub(super) struct Changed {
     pub(super) existed: bool,
 }
 
-/// Changes the ring of `folder`, or creates it: `edit` gets the current contents (empty if there is no ring) and returns
-/// whether it changed them.
+/// Changes the ring of `directory`, or creates it: `edit` gets the current contents (empty if there is no ring) and
+/// returns whether it changed them.
 ///
 /// If the ring cannot be used, or is missing while its backup exists, returns an error and writes nothing.
 pub(super) fn change(
@@ -121,14 +121,14 @@ fn write(
     replace(folder, sealed.expose(), backup.as_ref().map(Secret::expose))
 }
 
-/// The new file belongs to the folder's owner, so its contents must not come from another user's ring: through a link, an
-/// administrator could be tricked into disclosing one.
+/// The new file belongs to the directory's owner, so its contents must not come from another user's ring: through a
+/// link, an administrator could be tricked into disclosing one.
 fn check_owner(folder: &Path, found: &Found) -> Result<(), Error> {
     #[cfg(unix)]
     if fs::metadata(folder).is_ok_and(|folder| folder.uid() != found.metadata.uid()) {
         return Err(fault_of(
             folder,
-            "belongs to another user than its folder. Nothing was changed. Fix it with chown.",
+            "belongs to another user than its directory. Nothing was changed. Fix it with chown.",
         ));
     }
     Ok(())

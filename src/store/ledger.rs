@@ -1,6 +1,7 @@
 //! A gate's store: opened only when needed, and watched for changes by other processes.
 //!
-//! A gate whose data directory has no store works without one, at the cost of checking the directory a few times a second.
+//! A gate whose data directory has no store works without one, at the cost of checking the directory a few times a
+//! second.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,7 +49,7 @@ impl Ledger {
     /// Opens nothing yet.
     pub(crate) fn new(settings: &Settings) -> Self {
         let place = match &settings.data_dir {
-            // A folder that cannot be read is not used: nothing is read from it and nothing is written to it.
+            // A directory that cannot be read is not used: nothing is read from it and nothing is written to it.
             Some(folder) if settings.ephemeral => match SqliteStore::is_there(folder) {
                 Ok(true) => Place::Folder(folder.clone()),
                 Ok(false) => Place::Memory,
@@ -81,7 +82,7 @@ impl Ledger {
         Some(self.epoch.load(Ordering::Acquire)).filter(|epoch| *epoch != UNKNOWN)
     }
 
-    /// No other process can change a store in memory: only a folder has to be checked.
+    /// No other process can change a store in memory: only a directory has to be checked.
     fn look_now_and_then(&self) {
         if is_due(&self.looked, LOOK_AFTER_MS) {
             self.look();
@@ -237,8 +238,8 @@ fn next_of_a_stopped_clock(now: u64, before: u64) -> Option<u64> {
     (stands_still(now) && now <= before).then(|| before.saturating_add(1))
 }
 
-/// Whether `last` is at least this many milliseconds old; if so, sets it to now. Only one thread gets `true`; the others
-/// continue with the last result.
+/// Whether `last` is at least this many milliseconds old; if so, sets it to now. Only one thread gets `true`; the
+/// others continue with the last result.
 fn is_due(last: &AtomicU64, after: u64) -> bool {
     let now = coarse_milliseconds();
     let before = last.load(Ordering::Relaxed);

@@ -107,7 +107,7 @@ fn the_supervisor_hears_of_start_reload_and_stop() {
         server.signal("TERM");
         assert_eq!(
             supervisor.hears(),
-            "STOPPING=1\nSTATUS=stopping; running requests may take 10 s"
+            "STOPPING=1\nSTATUS=stopping; running requests have 10 s to finish"
         );
         drop(server);
     }

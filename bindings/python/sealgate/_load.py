@@ -36,7 +36,7 @@ def _candidates() -> list[str]:
     here, name = Path(__file__).resolve().parent, file_name()
     places = [here / name]
     root = here.parents[2] if len(here.parents) > 2 else here
-    # Only if this file is in a source tree: files three folders above an installation are not ours.
+    # Only if this file is in a source tree: files three directories above an installation are not ours.
     if (root / "Cargo.toml").is_file() and root / "bindings" / "python" / "sealgate" == here:
         places += [root / "target" / profile / name for profile in ("release", "debug")]
     found = [str(place) for place in places if place.is_file()]

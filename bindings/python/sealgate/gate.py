@@ -74,7 +74,7 @@ class Gate(Accounts):
 
     Without arguments the environment configures it, with the command's data directory, so that it shares keys with
     ``sealgate serve`` on the same machine. With a :class:`~sealgate.Config`, a mapping or keyword settings, only those
-    count: the environment is not read, and no folder is touched unless a setting asks for it.
+    count: the environment is not read, and no directory is touched unless a setting asks for it.
 
     Any number of threads may use one gate at the same time; the interpreter's lock is released meanwhile. It also works in
     a forked child. :meth:`close`, or the end of the last reference, wipes its keys.

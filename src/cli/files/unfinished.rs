@@ -1,6 +1,6 @@
 //! A file that gets its name only once it is complete and safely on disk. Until then it has no name, so nothing is left
-//! behind, however the command ends. If the system or the file system does not support that, it is a temporary file in the
-//! same directory, removed after a failure and by a signal that ends the command.
+//! behind, however the command ends. If the system or the file system does not support that, it is a temporary file in
+//! the same directory, removed after a failure and by a signal that ends the command.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,7 +16,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-/// The temporary file of this process, shared with the signal thread. Only the holder of the lock may rename or remove it.
+/// The temporary file of this process, shared with the signal thread. Only the holder of the lock may rename or remove
+/// it.
 static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 fn temporary() -> MutexGuard<'static, Option<PathBuf>> {
@@ -151,7 +152,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// The folder that a path is in.
+/// The directory that a path is in.
 pub(in crate::cli) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -207,7 +208,8 @@ fn random_number() -> io::Result<u64> {
 
 /// Makes signals that end the command remove the temporary file first.
 fn remove_at_signals() -> io::Result<()> {
-    // A file that exceeds the user's size limit then fails to be written, which is reported, instead of killing the process.
+    // A file that exceeds the user's size limit then fails to be written, which is reported, instead of killing the
+    // process.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
     let ignored = ignored_signals();

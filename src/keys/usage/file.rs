@@ -164,7 +164,7 @@ fn check_owner(folder: &Path, path: &Path, file: &File) -> Result<(), Fault> {
         let its = file.metadata().map(owner);
         if ours.ok() != its.ok() {
             return Err(Fault::Trouble(format!(
-                "{} belongs to another user than its folder. Fix it with chown.",
+                "{} belongs to another user than its directory. Fix it with chown.",
                 path.display()
             )));
         }

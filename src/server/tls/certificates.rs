@@ -1,8 +1,8 @@
-//! The certificate, key and client CA in use, and their replacement while connections are served: when the files change,
-//! and when asked. Files that cannot be used change nothing.
+//! The certificate, key and client CA in use, and their replacement while connections are served: when the files
+//! change, and when asked. Files that cannot be used change nothing.
 //!
-//! Connections continue with what they began with. Tickets stay valid across a replacement, unless it changes the client
-//! CA: a resumed session is not verified again, so a client whose CA was removed would keep its access.
+//! Connections continue with what they began with. Tickets stay valid across a replacement, unless it changes the
+//! client CA: a resumed session is not verified again, so a client whose CA was removed would keep its access.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -52,8 +52,8 @@ pub struct CertificateStatus {
     pub trouble: Option<String>,
 }
 
-/// See the module. Nothing is logged while the lock of [`Seen`] is held: a host's log function may wait for a thread that
-/// waits for that lock.
+/// See the module. Nothing is logged while the lock of [`Seen`] is held: a host's log function may wait for a thread
+/// that waits for that lock.
 pub(in crate::server) struct Certificates {
     /// With absolute paths: a host may change its working directory.
     settings: Settings,
@@ -79,8 +79,8 @@ struct Seen {
     trouble: Option<String>,
 }
 
-/// Certificate, key and client CA; `None` for a file that is not there. The change time shows what keeps everything else,
-/// such as a copy with the old modification time.
+/// Certificate, key and client CA; `None` for a file that is not there. The change time shows what keeps everything
+/// else, such as a copy with the old modification time.
 type Stamps = [Option<(Stamp, i64, i64)>; 3];
 
 /// The result of reading the files.
@@ -154,7 +154,7 @@ impl Certificates {
         if changed && !seen.have_settled(&stamps) {
             return SETTLE;
         }
-        // Files may become usable without a change: their folder's mode may be fixed, or their time may come.
+        // Files may become usable without a change: their directory's mode may be fixed, or their time may come.
         if !changed && seen.trouble.is_none() {
             seen.changing = None;
             return LOOK_EVERY;

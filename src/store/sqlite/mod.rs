@@ -1,7 +1,7 @@
-//! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers have
-//! open at the same time. `file` creates and validates it, `schema` has its tables, `pool` hands out connections, `rows`
-//! and `changes` read and change rows, `writable` determines whether changes can be written; this file implements
-//! [`Store`].
+//! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers
+//! have open at the same time. `file` creates and validates it, `schema` has its tables, `pool` hands out connections,
+//! `rows` and `changes` read and change rows, `writable` determines whether changes can be written; this file
+//! implements [`Store`].
 
 mod changes;
 mod file;
@@ -34,7 +34,7 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// The store in the folder, if there is one.
+    /// The store in the directory, if there is one.
     pub(crate) fn open(folder: &Path) -> Result<Option<Self>, Error> {
         Ok(Pool::open(folder)?.map(|pool| SqliteStore { pool }))
     }
@@ -44,7 +44,7 @@ impl SqliteStore {
         file::check_access(folder)
     }
 
-    /// The store in the folder, created if there is none.
+    /// The store in the directory, created if there is none.
     pub(crate) fn open_or_make(folder: &Path) -> Result<Self, Error> {
         file::make(folder)?;
         match SqliteStore::open(folder)? {
@@ -62,7 +62,7 @@ impl SqliteStore {
         })
     }
 
-    /// Whether anything in the folder has the store's name.
+    /// Whether anything in the directory has the store's name.
     pub(crate) fn is_there(folder: &Path) -> Result<bool, Error> {
         Ok(matches!(file::look(folder)?, file::Found::File(_)))
     }

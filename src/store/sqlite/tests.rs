@@ -197,7 +197,7 @@ fn what_cannot_be_examined_or_removed_is_reported() {
     let refused = SqliteStore::open_or_make(&place.folder).err();
     let said = refused.unwrap().to_string();
     assert!(said.contains("cannot be created: Is a directory"), "{said}");
-    // No folder at all, and a file in its place, are no store.
+    // No directory at all, and a file in its place, are no store.
     let place = Place::new();
     assert!(SqliteStore::open(&place.folder).unwrap().is_none());
     fs::write(&place.folder, b"").unwrap();

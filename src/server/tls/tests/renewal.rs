@@ -224,7 +224,7 @@ fn files_are_replaced_as_kubernetes_and_certbot_do() {
     desk.settings.tls_cert = Some(folder.join("tls.crt"));
     desk.settings.tls_key = Some(folder.join("tls.key"));
     let acceptor = desk.acceptor();
-    // Kubernetes: one link to a folder is replaced, and the old folder is removed.
+    // Kubernetes: one link to a directory is replaced, and the old directory is removed.
     let pair = desk.pair();
     write("..second", &pair);
     symlink("..second", folder.join("..data_tmp")).unwrap();
