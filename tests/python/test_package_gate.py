@@ -334,6 +334,27 @@ def test_a_call_in_the_middle_of_another_one_is_right():
     assert len(seen) > 100 and all(seen)
 
 
+def test_a_destructor_may_come_after_the_gate_it_uses():
+    """Python collects a cycle in any order: whoever uses the gate last finds it closed, not freed."""
+    seen = []
+
+    class Last:
+        def __init__(self, gate):
+            self.gate = gate
+            self.me = self
+
+        def __del__(self):
+            try:
+                seen.append(self.gate.decrypt(self.gate.encrypt("last")) == b"last")
+            except sealgate.WrongStateError:
+                seen.append(True)
+
+    for _ in range(100):
+        Last(sealgate.Gate(keys="ephemeral"))
+    gc.collect()
+    assert len(seen) == 100 and all(seen)
+
+
 # Processes
 
 

@@ -207,9 +207,12 @@ class Handle(c_void_p):
     free: ClassVar[Any]
 
     def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        address = self.value
         # Not while the interpreter exits: daemon threads may be in a call.
-        if self.value is not None and not finalizing():
-            self.free(self.value)
+        if address is not None and not finalizing():
+            # First: of a cycle, destructors that use this handle may run after this one.
+            self.value = None
+            self.free(address)
 
     def __reduce__(self) -> NoReturn:
         # copy.copy uses this too, and a copy would free the object a second time.
