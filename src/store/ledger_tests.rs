@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
-use crate::store::{Account, Change, Moment, PasswordHash, STORE_FILE};
+use crate::store::{Account, Change, Moment, STORE_FILE};
 
 fn settings(folder: Option<&Path>, ephemeral: bool) -> Settings {
     Settings {
@@ -24,20 +24,7 @@ fn in_memory(open_login: bool) -> Ledger {
 }
 
 fn account(name: &str) -> Account {
-    Account {
-        name: name.to_owned(),
-        scope: String::new(),
-        disabled: false,
-        created: 900,
-        version: 1,
-        password: PasswordHash {
-            salt: vec![1; 16],
-            hash: vec![2; 32],
-            memory: 1024,
-            passes: 1,
-            lanes: 1,
-        },
-    }
+    Account::example(name, "")
 }
 
 fn at(now: u64) -> Moment {

@@ -178,3 +178,24 @@ pub(crate) trait Store: Send + Sync {
     /// still have live access tokens.
     fn end_session(&self, id: &str, at: Moment) -> Result<(), Error>;
 }
+
+#[cfg(test)]
+impl Account {
+    /// An account for tests.
+    pub(crate) fn example(name: &str, scope: &str) -> Self {
+        Account {
+            name: name.to_owned(),
+            scope: scope.to_owned(),
+            disabled: false,
+            created: 900,
+            version: 1,
+            password: PasswordHash {
+                salt: vec![1; 16],
+                hash: vec![2; 32],
+                memory: 1024,
+                passes: 1,
+                lanes: 1,
+            },
+        }
+    }
+}

@@ -80,24 +80,10 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::store::{Account, PasswordHash, Presented, SqliteStore};
+    use crate::store::{Account, Presented, SqliteStore};
 
     fn with_alice(store: SqliteStore) -> SqliteStore {
-        let alice = Account {
-            name: "alice".to_owned(),
-            scope: String::new(),
-            disabled: false,
-            created: 900,
-            version: 1,
-            password: PasswordHash {
-                salt: vec![1; 16],
-                hash: vec![2; 32],
-                memory: 1024,
-                passes: 1,
-                lanes: 1,
-            },
-        };
-        assert!(store.add_account(&alice).unwrap());
+        assert!(store.add_account(&Account::example("alice", "")).unwrap());
         store
     }
 

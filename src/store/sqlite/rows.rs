@@ -205,20 +205,8 @@ mod tests {
         for n in 0..40_u8 {
             let mut hash = vec![0; 32];
             crate::base::random::random(&mut hash).unwrap();
-            let account = Account {
-                name: format!("m{n:02}"),
-                scope: String::new(),
-                disabled: false,
-                created: 900,
-                version: 1,
-                password: PasswordHash {
-                    salt: vec![1; 16],
-                    hash,
-                    memory: 1024,
-                    passes: 1,
-                    lanes: 1,
-                },
-            };
+            let mut account = Account::example(&format!("m{n:02}"), "");
+            account.password.hash = hash;
             assert!(store.add_account(&account).unwrap());
         }
         store

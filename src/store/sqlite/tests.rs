@@ -49,20 +49,7 @@ impl Place {
 }
 
 fn account(name: &str) -> Account {
-    Account {
-        name: name.to_owned(),
-        scope: "encrypt decrypt".to_owned(),
-        disabled: false,
-        created: 900,
-        version: 1,
-        password: PasswordHash {
-            salt: vec![1; 16],
-            hash: vec![2; 32],
-            memory: 1024,
-            passes: 1,
-            lanes: 1,
-        },
-    }
+    Account::example(name, "encrypt decrypt")
 }
 
 fn session<'a>(id: &'a str, refresh: &'a str) -> Session<'a> {

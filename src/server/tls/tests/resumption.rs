@@ -104,15 +104,22 @@ impl Place {
     }
 }
 
+/// A server that asks for this issuer's certificates, and the paths of alice's certificate, its key and her ticket.
+fn alices_desk(issuer: &Paper) -> (Desk, [String; 3]) {
+    let alice = issuer.issue(&Wanted::default());
+    let desk = Desk::asking(issuer, true);
+    let paths = [
+        desk.file("alice.pem", &alice.pem()),
+        desk.file("alice-key.pem", &alice.key_pem()),
+        desk.folder.path().join("ticket"),
+    ];
+    (desk, paths.map(|path| path.to_str().unwrap().to_owned()))
+}
+
 #[test]
 fn a_resumed_session_keeps_the_client_name() {
     let issuer = Paper::authority("Clients");
-    let alice = issuer.issue(&Wanted::default());
-    let desk = Desk::asking(&issuer, true);
-    let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
-    let cert = path(desk.file("alice.pem", &alice.pem()));
-    let key = path(desk.file("alice-key.pem", &alice.key_pem()));
-    let ticket = path(desk.folder.path().join("ticket"));
+    let (desk, [cert, key, ticket]) = alices_desk(&issuer);
     for version in VERSIONS {
         let place = Place::new(&desk);
         let shown = [version, "-ign_eof", "-cert", &cert, "-key", &key];
@@ -143,12 +150,7 @@ fn a_resumed_session_keeps_the_client_name() {
 #[test]
 fn tickets_stay_valid_across_a_new_certificate_but_not_across_a_new_client_ca() {
     let issuer = Paper::authority("Clients");
-    let alice = issuer.issue(&Wanted::default());
-    let desk = Desk::asking(&issuer, true);
-    let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
-    let cert = path(desk.file("alice.pem", &alice.pem()));
-    let key = path(desk.file("alice-key.pem", &alice.key_pem()));
-    let ticket = path(desk.folder.path().join("ticket"));
+    let (desk, [cert, key, ticket]) = alices_desk(&issuer);
     let name = Some("CN=alice,O=Example".to_owned());
     for version in VERSIONS {
         let place = Place::new(&desk);
