@@ -1,8 +1,8 @@
 //! The command line: one file for each subcommand; flags for settings come from the settings table (`settings`).
 //!
 //! `failure` maps errors to exit codes, `standard` reads and writes the standard streams, `gate` opens the gate that most
-//! commands use, `changes` reports what a command created or changed, and
-//! `systemd` is what the server and systemd tell each other.
+//! commands use, `changes` reports what a command created or changed, and `systemd` exchanges sockets and the server's state
+//! with systemd.
 
 mod args;
 mod audit;

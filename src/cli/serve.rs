@@ -123,7 +123,7 @@ fn watch(
         log::info!("{stopping}");
         let stopped = server.clone();
         thread::spawn(move || {
-            // What is said from now on must not take back that it stops.
+            // Silent: a reload must not report a stopping server as ready.
             wait_for_stop(&mut signals, &stopped, &gate, &Notifier::silent());
             log::logger().flush();
             std::process::exit(1);

@@ -29,7 +29,7 @@ const USER: &str = "test_user";
 const SCOPE: &str = "secure-data encrypt decrypt";
 const LIFE: u64 = 1800;
 
-/// Those of Sealgate's claims that jwt-simple does not know by itself.
+/// Sealgate's claims for which jwt-simple has no field of its own.
 #[derive(Serialize, Deserialize)]
 struct Own {
     username: String,

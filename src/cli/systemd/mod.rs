@@ -1,5 +1,5 @@
-//! What `sealgate serve` and systemd tell each other: sockets that systemd has opened (`sockets`), the state of the service
-//! (`notify`), and that the workers go on (`watchdog`). Without systemd nothing of it does anything.
+//! How `sealgate serve` works with systemd: `sockets` takes over sockets that systemd has opened, `notify` reports the state
+//! of the service, and `watchdog` that its workers respond. Without systemd, none of this has any effect.
 
 mod notify;
 mod sockets;

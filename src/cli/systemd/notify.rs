@@ -57,7 +57,7 @@ impl Notifier {
     }
 
     pub(crate) fn reloading(&self) {
-        // systemd ignores answers to an earlier reload, which it tells by the time.
+        // By the time, systemd recognises responses to an earlier reload, and ignores them.
         let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
         let now = now.unwrap_or_default().as_micros();
         self.send(&format!(
@@ -69,7 +69,7 @@ impl Notifier {
         self.send(&format!("STOPPING=1\n{}", line(status)));
     }
 
-    /// The workers go on.
+    /// The workers respond.
     pub(super) fn alive(&self) {
         self.send("WATCHDOG=1");
     }

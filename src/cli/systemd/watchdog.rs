@@ -1,4 +1,4 @@
-//! Tells systemd at intervals that the workers go on (`WatchdogSec=`). As soon as one is held up it is silent, and systemd
+//! Reports to systemd at intervals that the workers respond (`WatchdogSec=`). While one does not, it is silent, and systemd
 //! restarts the service.
 
 use std::env;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::Notifier;
 
-/// The parts of systemd's interval: how often it is told, and how long a worker may take to respond. A response that comes
-/// late once is followed by one in time.
+/// Divides systemd's interval: a report is due once in each part, and a worker has to respond within one. A single late
+/// response is therefore followed by a report in time.
 const PARTS: u32 = 3;
 
 /// Silent once dropped or stopped.
@@ -44,7 +44,7 @@ impl Watchdog {
     fn every(
         pause: Duration,
         is_alive: impl Fn(Duration) -> bool + Send + 'static,
-        tell: impl Fn() + Send + 'static,
+        report: impl Fn() + Send + 'static,
     ) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let stopped = over.clone();
@@ -59,7 +59,7 @@ impl Watchdog {
                     return;
                 }
                 match alive {
-                    true => tell(),
+                    true => report(),
                     false if !held_up => log::error!(
                         "a worker or the listener has not responded for {} ms: unless it does, systemd restarts the server",
                         pause.as_millis()
@@ -81,7 +81,7 @@ impl Watchdog {
         }
     }
 
-    /// Tells systemd nothing more: it no longer expects anything from a service that stops.
+    /// Ends the reports: systemd expects none from a service that is stopping.
     pub(crate) fn stop(&self) {
         self.over.store(true, Ordering::Relaxed);
         if let Some(thread) = &self.thread {
@@ -134,30 +134,30 @@ mod tests {
         let alive = Arc::new(AtomicBool::new(true));
         let responds = alive.clone();
         let (asked, asks) = mpsc::channel();
-        let (told, tells) = mpsc::channel();
+        let (reported, reports) = mpsc::channel();
         let is_alive = move |_| {
             let alive = responds.load(Ordering::SeqCst);
             let _ = asked.send(alive);
             alive
         };
         let watchdog = Watchdog::every(Duration::from_millis(5), is_alive, move || {
-            let _ = told.send(());
+            let _ = reported.send(());
         });
         for _ in 0..2 {
-            tells.recv_timeout(PATIENCE).unwrap();
+            reports.recv_timeout(PATIENCE).unwrap();
         }
         alive.store(false, Ordering::SeqCst);
         while asks.recv_timeout(PATIENCE).unwrap() {}
-        // It has told all that it had to before it asked.
-        while tells.try_recv().is_ok() {}
+        // All reports were made before it asked again.
+        while reports.try_recv().is_ok() {}
         for _ in 0..5 {
             assert!(!asks.recv_timeout(PATIENCE).unwrap());
         }
-        assert!(tells.try_recv().is_err());
+        assert!(reports.try_recv().is_err());
         alive.store(true, Ordering::SeqCst);
-        tells.recv_timeout(PATIENCE).unwrap();
+        reports.recv_timeout(PATIENCE).unwrap();
         watchdog.stop();
         // The thread ends.
-        while tells.recv_timeout(PATIENCE).is_ok() {}
+        while reports.recv_timeout(PATIENCE).is_ok() {}
     }
 }

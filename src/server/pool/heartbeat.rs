@@ -1,4 +1,4 @@
-//! Proof that each thread of the engine goes on: it counts its rounds, and one that is woken has to make one.
+//! Proof that each thread of the engine responds: it counts its rounds, and a thread that is woken has to make one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
