@@ -51,7 +51,7 @@ pub(super) fn write(
     fields.push(("method", request.method_for_log().into()));
     fields.push(("path", Value::from_display(&path)));
     if let (Some(original), Some(path)) = (original, &original_path) {
-        fields.push(("for_method", (&*original.method).into()));
+        fields.push(("for_method", original.method.into()));
         fields.push(("for_path", Value::from_display(path)));
     }
     fields.push(("status", status.into()));

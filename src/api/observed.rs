@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 
-use super::request::{Method, Request};
+use super::request::Request;
 use crate::base::sync::lock;
 use crate::metrics::{Count, Histogram, Page, Sharded};
 
@@ -25,36 +25,17 @@ struct Shard {
     answered: Mutex<HashMap<Kind, Histogram, FixedState>>,
 }
 
-/// What is counted apart. None of it can be chosen freely by clients. Numbers, because this is looked up for each request.
+/// What is counted apart. None of it can be chosen freely by clients. The route is a number, because this is looked up for each
+/// request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
     /// Where the text of the route's path is; zero if no route has the path.
     route: usize,
-    /// In [`METHODS`].
-    method: u8,
+    /// As the log names it.
+    method: &'static str,
     status: u16,
     secure: bool,
     version_1_0: bool,
-}
-
-/// The standard methods, and last what stands for all others.
-const METHODS: [&str; 10] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "_OTHER",
-];
-
-fn number_of(method: &Method) -> u8 {
-    match method {
-        Method::Get => 0,
-        Method::Head => 1,
-        Method::Post => 2,
-        Method::Put => 3,
-        Method::Delete => 4,
-        Method::Options => 5,
-        Method::Patch => 6,
-        Method::Trace => 7,
-        Method::Connect => 8,
-        Method::NonStandard(_) => 9,
-    }
 }
 
 /// A request that is being answered, until this is dropped.
@@ -92,7 +73,7 @@ impl Observed {
     ) {
         let kind = Kind {
             route: route.map_or(0, |path| path.as_ptr() as usize),
-            method: number_of(request.method),
+            method: request.method_for_log(),
             status,
             secure: request.peer.is_secure(),
             version_1_0: request.version_1_0,
@@ -119,11 +100,12 @@ impl Observed {
         let all = all.into_iter().map(|(kind, durations)| {
             let version = if kind.version_1_0 { "1.0" } else { "1.1" };
             let route = self.routes.get(&kind.route);
+            let method = match kind.method {
+                "other" => "_OTHER",
+                standard => standard,
+            };
             let labels = vec![
-                (
-                    "http_request_method",
-                    METHODS[usize::from(kind.method)].to_owned(),
-                ),
+                ("http_request_method", method.to_owned()),
                 (
                     "http_route",
                     route.map_or(String::new(), |path| path.to_string()),

@@ -1,6 +1,5 @@
 //! What a route is, what it receives, and what several of them share: reporting limits, who is asking.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::caller::Caller;
@@ -44,7 +43,7 @@ pub(super) struct RequestLog {
 
 /// A request to another server, as far as the access log shows it.
 pub(super) struct Original {
-    pub(super) method: Cow<'static, str>,
+    pub(super) method: &'static str,
     /// Without the query; anything may be in it.
     pub(super) path: String,
 }

@@ -45,7 +45,7 @@ fn tls_target(address: SocketAddr, settings: &Settings) -> String {
             }
         }
     }
-    if settings.tls_client_ca.is_some() && settings.tls_client_required {
+    if settings.requires_client_certificate() {
         target.push_str("--cert CLIENT.pem --key CLIENT-KEY.pem ");
     }
     format!("{target}https://{host}")

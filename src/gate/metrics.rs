@@ -27,10 +27,10 @@ impl Gate {
         self.collect_keys(page);
         if self.has_store() {
             let is_up = self.ledger().epoch().is_some();
-            page.gauge(
+            page.flag(
                 "sealgate_store_up",
                 "Whether the store of accounts can be read",
-                f64::from(u8::from(is_up)),
+                is_up,
             );
         }
         page.counters(
@@ -57,10 +57,10 @@ impl Gate {
             "When the key in use was created",
             created,
         );
-        page.gauge(
+        page.flag(
             "sealgate_key_ring_up",
             "Whether the key ring's file is in use as it is",
-            f64::from(u8::from(self.key_trouble().is_none())),
+            self.key_trouble().is_none(),
         );
     }
 }

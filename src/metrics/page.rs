@@ -90,7 +90,12 @@ impl Page {
         self.gauges(name, help, [(Vec::new(), value)]);
     }
 
-    /// The same with labels.
+    /// Adds a gauge that is 1 if this holds, else 0.
+    pub(crate) fn flag(&mut self, name: &'static str, help: &'static str, holds: bool) {
+        self.gauge(name, help, f64::from(u8::from(holds)));
+    }
+
+    /// The same as [`gauge`](Self::gauge) with labels.
     pub(crate) fn gauges(
         &mut self,
         name: &'static str,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Plan};
 use super::listen::{self, Address};
-use super::settings::{EngineChoice, Listen, Settings};
+use super::settings::{EngineChoice, Settings};
 use crate::Error;
 use crate::api::{App, Host, HostRoute, Method, Response};
 use crate::metrics::{self, MetricsFormat, Page};
@@ -77,7 +77,8 @@ impl Endpoint {
         Ok(Some(Endpoint {
             socket: listen::bind(listen, own.socket_mode, plan.speaks_tls())?,
             plan,
-            needs_token: !is_local(listen) && !own.requires_certificate(),
+            // A verified certificate is as good as a token.
+            needs_token: !listen.is_local() && !own.requires_client_certificate(),
             settings: own,
         }))
     }
@@ -120,27 +121,13 @@ fn own_settings(settings: &Settings) -> Option<Settings> {
         max_connections_per_address: 0,
         ..settings.clone()
     };
-    if is_local(&listen) {
+    if listen.is_local() {
         own.tls_cert = None;
         own.tls_key = None;
         own.tls_client_ca = None;
     }
     own.listen = vec![listen];
     Some(own)
-}
-
-impl Settings {
-    /// Whether only clients with a verified certificate are served, who need no token to read the metrics.
-    fn requires_certificate(&self) -> bool {
-        self.tls_client_ca.is_some() && self.tls_client_required
-    }
-}
-
-fn is_local(listen: &Listen) -> bool {
-    match listen {
-        Listen::Tcp(address) => crate::api::is_loopback(address.ip()),
-        Listen::Unix(_) => true,
-    }
 }
 
 /// The format that a client asks for: OpenMetrics if it names it, as Prometheus does.

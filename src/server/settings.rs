@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::api::is_loopback;
+
 /// Where and how the server listens.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -53,6 +55,13 @@ pub struct Settings {
     pub socket_mode: u32,
     /// Whether `SEALGATE_TRUSTED_PROXIES` is set: a proxy stands in front.
     pub behind_proxy: bool,
+}
+
+impl Settings {
+    /// Whether clients need a certificate.
+    pub fn requires_client_certificate(&self) -> bool {
+        self.tls_client_ca.is_some() && self.tls_client_required
+    }
 }
 
 impl Default for Settings {
@@ -105,6 +114,16 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// `unix:/run/sealgate.sock`.
     Unix(PathBuf),
+}
+
+impl Listen {
+    /// Whether only this machine can reach it.
+    pub(super) fn is_local(&self) -> bool {
+        match self {
+            Listen::Tcp(address) => is_loopback(address.ip()),
+            Listen::Unix(_) => true,
+        }
+    }
 }
 
 /// How long idle connections stay open during a stop. A client that sends a request meanwhile gets its response with

@@ -21,8 +21,8 @@ use super::route::{Access, Route, quick, slow};
 use body::{Text, anything, is_json, json, members, text};
 
 /// Defines the table. A row is the method and the path, who may use it, the kind of body that it takes, how long it may
-/// take, `with data` if only the engine's limit applies to its body, `as health_check` or `as prefix`; then the description and the
-/// function.
+/// take, `with data` if only the engine's limit applies to its body, `as health_check` or `as prefix`; then the description
+/// and the function.
 macro_rules! routes {
     ($(
         $method:ident $path:literal $access:expr,

@@ -15,9 +15,6 @@ use crate::api::response::Response;
 use crate::api::route::{Call, Original, add_rate_limit_headers};
 use crate::base::names::valid_scope;
 
-/// In front of the original path.
-const PREFIX: &str = "/verify/for/";
-
 /// What the proxy requires of a request.
 struct Required<'a> {
     /// The scope that the token needs; empty if any token will do.
@@ -39,10 +36,8 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
 
 /// The requirements are in the path, and what follows them is the original path.
 pub(super) fn answer_for(call: &mut Call<'_>) -> Result<Response, Problem> {
-    let rest = path_of(call.request.target)
-        .strip_prefix(PREFIX)
-        .unwrap_or_default();
-    let mut parts = rest.splitn(3, '/');
+    // Behind /verify/for/.
+    let mut parts = path_of(call.request.target).splitn(6, '/').skip(3);
     let (Some(scope), Some(limit), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(Problem::bad_request(
             "The path must be /verify/for/SCOPE/LIMIT/..., with - for any token or no limit.",
@@ -52,7 +47,7 @@ pub(super) fn answer_for(call: &mut Call<'_>) -> Result<Response, Problem> {
     let limit = (limit != "-").then(|| limit.to_owned());
     let required = required(scope.into(), limit)?;
     call.seen.original = Some(Original {
-        method: call.request.method_for_log().into(),
+        method: call.request.method_for_log(),
         path: format!("/{path}"),
     });
     decide(call, &required)
@@ -110,7 +105,7 @@ fn in_header(name: &str) -> String {
 /// The request that the proxy asks about, from the headers that it sends. Only logged.
 fn original(request: &Request<'_>) -> Option<Original> {
     let text = |name: &str| request.headers.get_text(name);
-    // nginx and HAProxy send what they are told to send, Traefik and Caddy X-Forwarded-*.
+    // Our configurations of nginx and HAProxy send X-Original-*; Traefik and Caddy send X-Forwarded-* by default.
     let method = text("X-Original-Method").or_else(|| text("X-Forwarded-Method"));
     let uri = text("X-Original-URI").or_else(|| text("X-Forwarded-Uri"));
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -119,7 +114,7 @@ fn original(request: &Request<'_>) -> Option<Original> {
         known.unwrap_or("other")
     });
     uri.map(|uri| Original {
-        method: method.into(),
+        method,
         path: path_of(uri).into(),
     })
 }

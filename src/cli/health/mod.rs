@@ -50,7 +50,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(certificates) => Some(Client::new(
             certificates,
             path(matches, "cert").zip(path(matches, "key")),
-            settings.tls_client_ca.is_some() && settings.tls_client_required,
+            settings.requires_client_certificate(),
         )?),
         None => None,
     };

@@ -36,7 +36,7 @@ use exchange::{Exchange, Heard};
 /// Refuses addresses that this engine must not serve.
 pub(super) fn check_exposure(settings: &Settings) -> Result<(), Error> {
     let exposed = settings.listen.iter().find_map(|listen| match listen {
-        Listen::Tcp(address) if !address.ip().to_canonical().is_loopback() => Some(address),
+        Listen::Tcp(address) if !listen.is_local() => Some(address),
         _ => None,
     });
     match exposed {

@@ -199,10 +199,10 @@ impl Certificates {
             "When the TLS certificate in use expires",
             status.not_after as f64,
         );
-        page.gauge(
+        page.flag(
             "sealgate_tls_files_up",
             "Whether the TLS files are in use as they are",
-            f64::from(u8::from(status.trouble.is_none())),
+            status.trouble.is_none(),
         );
         let results = [("ok", status.reloaded), ("error", status.refused)];
         page.counters(
