@@ -83,3 +83,33 @@ fn where_one_worker_is_enough_no_other_is_woken() {
     assert!(all >= 100 && most * 4 >= all * 3, "{worked:?}");
     server.stop();
 }
+
+#[test]
+fn a_server_without_requests_does_not_wake_up_even_just_after_quick_ones() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[("SEALGATE_WORKERS", "4")]);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let quick: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| hammer(server.connect(), &over)))
+            .collect();
+        thread::sleep(Duration::from_secs(1));
+        over.store(true, Ordering::Relaxed);
+        for client in quick {
+            assert!(client.join().unwrap() > 0);
+        }
+    });
+    // A connection stays open, with the deadline that it has.
+    let mut kept = Answers::new(server.connect());
+    kept.get_ref().write_all(GET).unwrap();
+    assert_eq!(kept.next().unwrap().status, 200);
+    // What the requests left behind is done: closed connections, lines to write.
+    thread::sleep(Duration::from_millis(500));
+    let (waits, used) = (server.waits_of_threads("sealgate-worker"), server.cpu_time());
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(server.waits_of_threads("sealgate-worker"), waits);
+    // In ticks of 10 ms, of which one may have begun before.
+    assert!(server.cpu_time() - used <= Duration::from_millis(10));
+    server.stop();
+}

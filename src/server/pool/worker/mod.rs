@@ -7,11 +7,13 @@
 mod evicting;
 mod look;
 mod moving;
+mod spin;
 mod turns;
 
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
@@ -31,6 +33,7 @@ use crate::base::address::Counted;
 use crate::base::fork;
 
 use look::{Giving, Look};
+use spin::Spin;
 
 /// Events taken at a time: few, so that a new request does not wait behind many.
 const EVENTS: usize = 8;
@@ -38,6 +41,11 @@ const EVENTS: usize = 8;
 const SCRATCH: usize = 64 << 10;
 /// Event data of the mailbox; no connection has it.
 const MAILBOX: u64 = u64::MAX;
+const AT_ONCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
+
 /// The timeout of each kind of wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
@@ -71,6 +79,7 @@ pub(super) struct Worker {
     done: u64,
     giving: Giving,
     look: Look,
+    spin: Spin,
 }
 
 #[derive(Default)]
@@ -119,6 +128,7 @@ impl Worker {
             done: 0,
             giving: Giving::Nothing,
             look: Look::new(started),
+            spin: Spin::new(started),
         })
     }
 
@@ -129,17 +139,9 @@ impl Worker {
         let _section = fork::section();
         loop {
             self.publish_spare();
-            let timeout = self.timeout(now);
             self.mailbox().load.waits(self.done);
-            let waited = fork::outside(|| {
-                epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref())
-            });
-            match waited {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(Error::Io(format!("A worker cannot wait: {error}."))),
-            }
+            let woken = self.wait(&mut events, now)?;
             self.hub.heartbeat.count(self.number);
-            let woken = Instant::now();
             self.look.asleep += woken - now;
             self.mailbox()
                 .load
@@ -162,6 +164,35 @@ impl Worker {
                 return Ok(());
             }
         }
+    }
+
+    /// Waits for events until the next deadline; returns the time after that.
+    fn wait(&mut self, events: &mut Vec<Event>, now: Instant) -> Result<Instant, Error> {
+        let timeout = self.timeout(now);
+        let limit = match self.again.is_empty() {
+            true => self.spin.limit(now),
+            false => Duration::ZERO,
+        };
+        let mut polled = Duration::ZERO;
+        let waited = fork::outside(|| {
+            while polled < limit {
+                let found = epoll::wait(&self.epoll, spare_capacity(events), Some(&AT_ONCE));
+                if found != Ok(0) {
+                    return found;
+                }
+                thread::yield_now();
+                polled = now.elapsed();
+            }
+            epoll::wait(&self.epoll, spare_capacity(events), timeout.as_ref())
+        });
+        if let Err(error) = waited
+            && error != Errno::INTR
+        {
+            return Err(Error::Io(format!("A worker cannot wait: {error}.")));
+        }
+        let woken = Instant::now();
+        self.spin.waited(woken, polled, polled < limit, woken - now);
+        Ok(woken)
     }
 
     fn mailbox(&self) -> &Mailbox {
