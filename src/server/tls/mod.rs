@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
-use openssl::ssl::{ErrorCode, SslStream};
+use openssl::ssl::{ErrorCode, SslStream, SslVersion};
 
 use crate::Error;
 use crate::server::settings::Settings;
@@ -114,6 +114,13 @@ impl TlsStream {
             State::Hello { .. } => self.hear()?,
             State::Refused => return self.read_socket(buffer),
             _ => {}
+        }
+        // In TLS 1.3 a server ends the handshake with a ticket that the client does not wait for. Usually the request is
+        // here by then, so the ticket is sent with the response.
+        if let State::Handshake(stream) = &mut self.state
+            && stream.ssl().version2() == Some(SslVersion::TLS1_3)
+        {
+            stream.get_mut().hold();
         }
         let result = self.call(|stream| stream.ssl_read(buffer));
         if let State::Handshake(stream) = &self.state
@@ -244,6 +251,7 @@ impl TlsStream {
         drop(ErrorStack::get());
         stream.get_mut().begin();
         let result = work(stream);
+        stream.get_mut().let_go(result.is_ok());
         // Even a successful call may leave errors, for example about a ticket that cannot be decrypted.
         drop(ErrorStack::get());
         let refusal = stream.get_ref().refusal();

@@ -70,6 +70,8 @@ pub(super) fn rules() -> Result<SslContextBuilder, ErrorStack> {
             | SslMode::NO_AUTO_CHAIN,
     );
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
+    // A resumed connection gets another; OpenSSL's default of two is for clients that open several at once.
+    context.set_num_tickets(1)?;
     // Without it OpenSSL does not resume sessions of verified clients.
     context.set_session_id_context(b"sealgate")?;
     context.set_alpn_select_callback(|_, offered| {

@@ -35,6 +35,9 @@ pub(super) struct Wire {
     early_data: usize,
     /// Why OpenSSL gets no more bytes.
     refusal: Option<Alert>,
+    /// Bytes to be sent together with those that follow, and whether more are being collected.
+    held: Vec<u8>,
+    holds: bool,
 }
 
 impl Wire {
@@ -50,6 +53,42 @@ impl Wire {
             watch: Watch::Heard,
             reads: READS,
             refusal: None,
+            held: Vec::new(),
+            holds: false,
+        }
+    }
+
+    /// From now on keeps what OpenSSL writes, to send it together with the response.
+    pub(super) fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    /// No longer keeps anything. Sends what was kept if nothing is about to follow.
+    pub(super) fn let_go(&mut self, follows: bool) {
+        self.holds = false;
+        if !follows && !self.held.is_empty() {
+            // What does not fit goes with the next write.
+            let _ = self.send(&[]);
+        }
+    }
+
+    /// Sends what was kept and then these bytes; returns how many of these.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.held.is_empty() {
+            return self.socket.send(bytes);
+        }
+        let kept = self.held.len();
+        self.held.extend_from_slice(bytes);
+        let sent = self.socket.send(&self.held);
+        self.held.truncate(kept);
+        let sent = sent?;
+        self.held.drain(..sent.min(kept));
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+        match sent.checked_sub(kept) {
+            Some(sent) if sent > 0 || bytes.is_empty() => Ok(sent),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -66,7 +105,7 @@ impl Wire {
 
     /// Memory it uses, in bytes.
     pub(super) fn memory(&self) -> usize {
-        self.ahead.capacity()
+        self.ahead.capacity() + self.held.capacity()
     }
 
     /// The alert to send to the client; OpenSSL does not know of it.
@@ -169,7 +208,11 @@ impl Read for Wire {
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.watch.sent(bytes);
-        self.socket.send(bytes)
+        if self.holds {
+            self.held.extend_from_slice(bytes);
+            return Ok(bytes.len());
+        }
+        self.send(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

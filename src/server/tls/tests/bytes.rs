@@ -258,3 +258,65 @@ fn records_are_passed_on_whole_and_socket_reads_per_call_are_bounded() {
     wire.begin();
     assert_eq!(read(&mut wire, 5), Ok(5));
 }
+
+fn held(bytes: &[u8]) -> (Wire, Arc<Socket>, UnixStream) {
+    let (ours, peer) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let socket = Arc::new(Socket(ours.into()));
+    let mut wire = Wire::new(socket.clone(), Vec::new(), 0);
+    wire.hold();
+    wire.write_all(bytes).unwrap();
+    (wire, socket, peer)
+}
+
+fn received(peer: &mut UnixStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = peer.read(&mut buffer) {
+        all.extend(&buffer[..read]);
+    }
+    all
+}
+
+#[test]
+fn what_is_held_goes_out_with_what_follows_or_at_once() {
+    let (mut wire, _, mut peer) = held(b"ticket ");
+    assert_eq!(received(&mut peer), b"");
+    wire.let_go(true);
+    assert_eq!(received(&mut peer), b"");
+    assert_eq!(wire.write(b"response").unwrap(), 8);
+    assert_eq!(received(&mut peer), b"ticket response");
+    assert_eq!(wire.memory(), 0);
+
+    let (mut wire, _, mut peer) = held(b"ticket");
+    wire.let_go(false);
+    assert_eq!(received(&mut peer), b"ticket");
+    assert_eq!(wire.memory(), 0);
+}
+
+#[test]
+fn what_is_held_comes_first_however_little_fits() {
+    let ticket: Vec<u8> = (0..200_000u32).map(|n| (n >> 8) as u8).collect();
+    let (mut wire, socket, mut peer) = held(&ticket);
+    while socket.send(b"earlier ").is_ok() {}
+    wire.let_go(false);
+    let mut all = Vec::new();
+    let response = pattern();
+    let mut written = 0;
+    while written < response.len() {
+        match wire.write(&response[written..]) {
+            Ok(more) => written += more,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                let more = received(&mut peer);
+                assert!(!more.is_empty(), "it blocks although there is room");
+                all.extend(more);
+            }
+        }
+    }
+    all.extend(received(&mut peer));
+    let rest = [ticket, response].concat();
+    assert!(all.ends_with(&rest), "{} bytes", all.len());
+    assert!(all[..all.len() - rest.len()].starts_with(b"earlier earlier "));
+}
