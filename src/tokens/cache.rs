@@ -1,5 +1,9 @@
 //! Remembers checked tokens, so that the next request with the same one costs only a lookup.
 //!
+//! A token replaces another that is still valid only when it comes a second time within about as many new tokens as the
+//! cache has room for. Otherwise more tokens than that, used in turn, would replace each other, and replacing one takes
+//! several times as long as checking one.
+//!
 //! A token is found by a keyed hash of the whole token and then compared in full; its times and the ring's generation are
 //! checked on every lookup. Memory is bounded by a fixed number of slots and a maximum token size. Nothing blocks here: if
 //! another thread holds a set's lock (or held it when the process forked), the cache is skipped and the token is checked in
@@ -7,7 +11,7 @@
 
 use std::hash::BuildHasher;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use foldhash::SharedSeed;
@@ -31,6 +35,8 @@ pub(super) struct TokenCache {
     hash: SeedableRandomState,
     /// Their number is a power of two.
     sets: Box<[RwLock<Set>]>,
+    /// Half of the hash of the last token that found its set full, in the place that the other half chooses.
+    turned_away: Box<[AtomicU32]>,
 }
 
 type Set = [Option<Entry>; WAYS];
@@ -60,6 +66,7 @@ impl TokenCache {
         Ok(TokenCache {
             hash: SeedableRandomState::with_seed(u64::from_le_bytes(seed), process_seed()),
             sets: (0..sets).map(|_| RwLock::default()).collect(),
+            turned_away: (0..sets * WAYS).map(|_| AtomicU32::new(0)).collect(),
         })
     }
 
@@ -99,7 +106,8 @@ impl TokenCache {
         }
     }
 
-    /// Keeps a token just checked under this generation and epoch, replacing a less useful one.
+    /// Keeps a token just checked under this generation and epoch, if there is room for it or it comes often enough to
+    /// replace another.
     pub(super) fn remember(
         &self,
         place: &Place,
@@ -113,16 +121,26 @@ impl TokenCache {
         let Ok(mut set) = self.set(place).try_write() else {
             return;
         };
-        let entry = Entry {
+        let slot = match vacant(&set, place.hash, token, generation, now()) {
+            Some(slot) => slot,
+            None if self.was_turned_away(place) => least_useful(&mut set, place.hash),
+            None => return,
+        };
+        set[slot] = Some(Entry {
             hash: place.hash,
             generation,
             epoch: AtomicU64::new(epoch),
             token: Zeroizing::new(token.into()),
             checked,
             used: AtomicBool::new(false),
-        };
-        let slot = victim(&mut set, &entry, now());
-        *slot = Some(entry);
+        });
+    }
+
+    /// Whether this token was turned away not long ago; from now on it was.
+    fn was_turned_away(&self, place: &Place) -> bool {
+        let at = (place.hash >> 32) as usize & (self.turned_away.len() - 1);
+        let half = place.hash as u32;
+        self.turned_away[at].swap(half, Ordering::Relaxed) == half
     }
 
     fn set(&self, place: &Place) -> &RwLock<Set> {
@@ -136,35 +154,34 @@ fn entry_of<'s>(set: &'s Set, place: &Place, token: &str) -> Option<&'s Entry> {
         .find(|entry| entry.hash == place.hash && **entry.token == *token)
 }
 
-/// The slot that `new` takes: its own, an empty or outdated one, or one not looked up since the set's flags were last
-/// cleared.
-fn victim<'s>(set: &'s mut Set, new: &Entry, now: Duration) -> &'s mut Option<Entry> {
+/// The slot that a token can take without replacing another that is valid: its own, or an empty or outdated one.
+fn vacant(set: &Set, hash: u64, token: &str, generation: u64, now: Duration) -> Option<usize> {
     let own = |slot: &Option<Entry>| {
         slot.as_ref()
-            .is_some_and(|old| old.hash == new.hash && old.token == new.token)
+            .is_some_and(|old| old.hash == hash && **old.token == *token)
     };
     let outdated = |slot: &Option<Entry>| {
-        slot.as_ref().is_none_or(|old| {
-            old.generation != new.generation || old.checked.times.expires_at < now
-        })
+        slot.as_ref()
+            .is_none_or(|old| old.generation != generation || old.checked.times.expires_at < now)
     };
+    set.iter()
+        .position(own)
+        .or_else(|| set.iter().position(outdated))
+}
+
+/// In a full set, a slot not looked up since the set's flags were last cleared.
+fn least_useful(set: &mut Set, hash: u64) -> usize {
     let unused = |slot: &Option<Entry>| {
         slot.as_ref()
             .is_some_and(|old| !old.used.load(Ordering::Relaxed))
     };
-    let at = set
-        .iter()
-        .position(own)
-        .or_else(|| set.iter().position(outdated))
-        .or_else(|| set.iter().position(unused))
-        .unwrap_or_else(|| {
-            for old in set.iter().flatten() {
-                old.used.store(false, Ordering::Relaxed);
-            }
-            // Any slot will do; the hash varies the choice.
-            (new.hash >> 62) as usize % WAYS
-        });
-    &mut set[at]
+    set.iter().position(unused).unwrap_or_else(|| {
+        for old in set.iter().flatten() {
+            old.used.store(false, Ordering::Relaxed);
+        }
+        // Any slot will do; the hash varies the choice.
+        (hash >> 62) as usize % WAYS
+    })
 }
 
 impl Checked {
@@ -263,7 +280,9 @@ mod tests {
         remember(&cache, "busy", 1, checked("busy", -10, 10));
         for n in 0..10_000 {
             assert!(find(&cache, "busy", 1).is_some(), "after {n}");
-            remember(&cache, &format!("token {n}"), 1, checked("x", -10, 10));
+            for _ in 0..2 {
+                remember(&cache, &format!("token {n}"), 1, checked("x", -10, 10));
+            }
         }
         assert!(find(&cache, "token 9999", 1).is_some());
         let held: usize = cache
@@ -275,6 +294,35 @@ mod tests {
         let long = "x".repeat(MAX_REMEMBERED + 1);
         remember(&cache, &long, 1, checked("x", -10, 10));
         assert_eq!(find(&cache, &long, 1), None);
+    }
+
+    #[test]
+    fn more_tokens_than_fit_do_not_replace_each_other_in_turn() {
+        let cache = TokenCache::new(64).unwrap();
+        let found = |n: usize| find(&cache, &format!("token {n}"), 1).is_some();
+        let mut replaced = 0;
+        for _ in 0..5 {
+            for n in 0..2000 {
+                let token = format!("token {n}");
+                if find(&cache, &token, 1).is_none() {
+                    remember(&cache, &token, 1, checked("x", -10, 10));
+                    replaced += usize::from(found(n));
+                }
+            }
+        }
+        // The first 64 are not replacements, and two hashes may agree in half of their bits.
+        assert!(replaced < 70, "{replaced}");
+        // As soon as few are in use, the cache is theirs.
+        for _ in 0..3 {
+            for n in 0..16 {
+                let token = format!("another {n}");
+                if find(&cache, &token, 1).is_none() {
+                    remember(&cache, &token, 1, checked("x", -10, 10));
+                }
+            }
+        }
+        let kept = (0..16).filter(|n| find(&cache, &format!("another {n}"), 1).is_some());
+        assert!(kept.count() >= 12);
     }
 
     #[test]
@@ -298,10 +346,8 @@ mod tests {
 
     /// The number of the slot that the entry would take.
     fn chosen(set: &mut Set, new: &Entry, at: Duration) -> usize {
-        let chosen: *const Option<Entry> = victim(set, new, at);
-        set.iter()
-            .position(|slot| std::ptr::eq(slot, chosen))
-            .unwrap()
+        vacant(set, new.hash, &new.token, new.generation, at)
+            .unwrap_or_else(|| least_useful(set, new.hash))
     }
 
     #[test]
