@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-python bench-c bench-signing clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-docs bench-python bench-c bench-signing clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -175,11 +175,14 @@ fmt: ## format the Rust sources
 	cargo fmt
 
 # make bench-http ROUNDS=1 SECONDS=1 CONNECTIONS='16 64' ROUTES=secure-data PEERS='sealgate axum' ACCESS_LOG=1
-BENCH_SETTINGS := ROUNDS SECONDS CONNECTIONS ROUTES PEERS ACCESS_LOG
-bench-http: bootstrap-bench-http build ## the server beside axum, actix-web, libmicrohttpd and Flask (20 minutes)
+BENCH_SETTINGS := ROUNDS SECONDS CONNECTIONS ROUTES PEERS LOADS ACCESS_LOG
+bench-http: bootstrap-bench-http build ## the server beside axum, actix-web, libmicrohttpd, nginx and Flask (45 minutes)
 	benches/http/setup '$(TARGET)'
 	PYTHONDONTWRITEBYTECODE=1 python3 benches/http/run.py TARGET='$(TARGET)' \
 		$(foreach name,$(BENCH_SETTINGS),$(if $($(name)),$(name)='$($(name))'))
+
+bench-docs: bench-http ## bench-http, whose figures then replace those in README.md and docs/performance.md
+	PYTHONDONTWRITEBYTECODE=1 python3 benches/http/tables.py '$(TARGET)'
 
 bench-python: bootstrap-bench-python ## the Python package beside PyJWT and cryptography, with vendored OpenSSL: make bench-python ROUNDS=41
 	scripts/venv '$(TARGET)/bench-python' benches/python/requirements.txt

@@ -17,8 +17,7 @@ FIELDS = ("rate", "p50", "p99", "cpu", "wrk")
 def heading(settings):
     given = [f"{name}={value}" for name, value in sorted(os.environ.items()) if is_setting(name)]
     lines = [
-        f"{time.strftime('%Y-%m-%d %H:%M')}, {processor()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}, load average {os.getloadavg()[0]:.1f}",
+        f"{time.strftime('%Y-%m-%d %H:%M')}, {machine()}, load average {os.getloadavg()[0]:.1f}",
         f"medians of {settings.rounds} interleaved rounds of {settings.seconds} s; 2 workers each; wrk with 1 thread; "
         f"limiter off; access log {'to a file' if settings.access_log else 'off'}{''.join(', ' + one for one in given)}",
         "± half of the range of the rates; CPU of the server for each request; wrk: how busy the load generator's core is",
@@ -26,8 +25,12 @@ def heading(settings):
     return "\n".join(lines)
 
 
+def machine():
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+
+
 def cell(cell):
-    lines = [f"\n{cell['route']}, {plural(cell['connections'], 'connection')}"]
+    lines = [f"\n{cell['load']}, {cell['route']}, {plural(cell['connections'], 'connection')}"]
     lines.append(f"  {'':<20}{'requests/s':>12}{'±':>6}{'p50 ms':>10}{'p99 ms':>10}{'CPU µs':>10}{'wrk':>8}")
     for name, rounds in cell["rounds"].items():
         found = medians(rounds)
@@ -45,23 +48,36 @@ def cell(cell):
 
 
 def summary(cells):
-    names = {name: None for cell in cells for name in cell["rounds"]}
-    ours = [name for name in names if name.startswith("sealgate")]
-    peers = [name for name in names if name in PEERS]
     lines = []
-    if "sealgate-before" in names and "sealgate" in names:
-        lines += beside_best("sealgate", ["sealgate-before"], cells)
-    for name in ours:
-        if peers:
-            lines += beside_best(name, peers, cells)
-        if "flask" in names:
-            lines += beside_flask(name, cells)
+    for kind in dict.fromkeys(cell["load"] for cell in cells):
+        lines += summary_of([cell for cell in cells if cell["load"] == kind], kind)
     return "\n".join(lines)
 
 
-def beside_best(name, peers, cells):
+def summary_of(cells, kind):
+    names = dict.fromkeys(name for cell in cells for name in cell["rounds"])
+    peers = peers_of(names, kind)
+    lines = []
+    if "sealgate-before" in names and "sealgate" in names:
+        lines += beside_best("sealgate", ["sealgate-before"], cells, kind)
+    for name in names:
+        if name.startswith("sealgate"):
+            if peers:
+                lines += beside_best(name, peers, cells, kind)
+            if "flask" in names:
+                lines += beside_flask(name, cells)
+    return lines
+
+
+def peers_of(names, kind):
+    """Over TLS and with new connections most of the work is not a request's, so that nginx counts although it does none."""
+    peers = PEERS if kind in ("keep-alive", "tokens") else (*PEERS, "nginx")
+    return [name for name in names if name in peers]
+
+
+def beside_best(name, peers, cells, kind):
     """For each cell: the rate by the best rate of the peers; p99 and CPU by the lowest of theirs, whosever it is."""
-    lines = [f"\n{name} by the best of {', '.join(peers)}"]
+    lines = [f"\n{kind}: {name} by the best of {', '.join(peers)}"]
     lines.append(f"  {'':<14}{'connections':>12}{'rate':>8}{'p99':>8}{'CPU':>8}   fastest peer")
     ratios = {"rate": [], "p99": [], "cpu": []}
     for cell in cells:

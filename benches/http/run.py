@@ -1,6 +1,6 @@
 """Measures Sealgate's server beside its peers: `make bench-http`, which sets up what this needs. README.md explains it.
 
-Arguments are settings, NAME=value: TARGET, ROUNDS, SECONDS, CONNECTIONS, PEERS, ROUTES, ACCESS_LOG.
+Arguments are settings, NAME=value: TARGET, ROUNDS, SECONDS, CONNECTIONS, PEERS, ROUTES, LOADS, ACCESS_LOG.
 """
 
 import json
@@ -13,9 +13,18 @@ import time
 from pathlib import Path
 
 import report
-from servers import HERE, NAMES, TICK, Failure, Server, cpu_seconds
+from servers import HERE, NAMES, TICK, TLS_PEERS, Failure, Server, cpu_seconds
 
 ROUTES = {"secure-data": ("GET", "/secure-data"), "login": ("POST", "/login"), "decrypt": ("POST", "/decrypt")}
+LOADS = {
+    "keep-alive": "one token on connections that stay open",
+    "tokens": "100,000 different tokens on connections that stay open",
+    "tls": "one token on TLS connections that stay open",
+    "fresh": "a new connection for each request",
+    "fresh-tls": "a new TLS connection, with a full handshake, for each request",
+}
+ONE_ROUTE = ["secure-data"]  # of the loads after the first, which are about tokens and connections
+TOKENS = 100_000
 FLASK_CONNECTIONS = 16  # it is there for one comparison; more would only make it worse
 SETTLE = 0.1  # seconds in which a server finishes what a round has left behind: closed connections, lines to write
 WRK_FIELDS = ("us", "requests", "p50", "p99", "refused", "broken")
@@ -23,8 +32,9 @@ WRK_FIELDS = ("us", "requests", "p50", "p99", "refused", "broken")
 
 class Settings:
     def __init__(self, arguments):
-        given = {"TARGET": "target", "ROUNDS": "5", "SECONDS": "3", "CONNECTIONS": "2 16 64 256", "ACCESS_LOG": "0"}
+        given = {"TARGET": "target", "ROUNDS": "5", "SECONDS": "3", "CONNECTIONS": "2 4 8 16 64 256", "ACCESS_LOG": "0"}
         given |= {"PEERS": "sealgate axum actix libmicrohttpd nginx flask", "ROUTES": " ".join(ROUTES)}
+        given |= {"LOADS": " ".join(LOADS)}
         for argument in arguments:
             name, equals, value = argument.partition("=")
             if not equals or name not in given:
@@ -36,6 +46,7 @@ class Settings:
         self.connections = [number("CONNECTIONS", word) for word in words(given["CONNECTIONS"])]
         self.peers = choice("PEERS", given["PEERS"], NAMES)
         self.routes = choice("ROUTES", given["ROUTES"], ROUTES)
+        self.loads = choice("LOADS", given["LOADS"], LOADS)
         self.access_log = given["ACCESS_LOG"] not in ("", "0", "off", "no")
 
 
@@ -45,16 +56,23 @@ def main():
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     servers, cells, problems = [], [], []
     try:
-        for name in settings.peers:
-            servers.append(Server(name, settings.target, settings.access_log))
-            servers[-1].wait()
         print(report.heading(settings), flush=True)
-        warm_up(settings, servers)
-        for route in settings.routes:
-            for connections in settings.connections:
-                cell = measure(settings, servers, route, connections, problems)
-                cells.append(cell)
-                print(report.cell(cell), flush=True)
+        for kind in settings.loads:
+            peers = [name for name in settings.peers if takes_part(name, kind)]
+            # Idle servers do not disturb, so those of an earlier load stay, unless they speak something else.
+            for name in peers:
+                if not any(server.name == name and server.tls == is_tls(kind) for server in servers):
+                    servers.append(Server(name, settings.target, settings.access_log, is_tls(kind)))
+                    servers[-1].wait()
+            measured = [server for server in servers if server.name in peers and server.tls == is_tls(kind)]
+            routes = settings.routes if kind == "keep-alive" else [r for r in settings.routes if r in ONE_ROUTE]
+            print(f"\n{kind}: {LOADS[kind]}", flush=True)
+            warm_up(settings, measured, kind, routes)
+            for route in routes:
+                for connections in settings.connections:
+                    cell = measure(settings, measured, kind, route, connections, problems)
+                    cells.append(cell)
+                    print(report.cell(cell), flush=True)
         for server in servers:
             server.check()  # they still do the work, and not just anything quickly
     finally:
@@ -66,39 +84,58 @@ def main():
         problems += missing_lines(servers)
     print(report.summary(cells))
     raw = settings.target / "bench-http" / "results.json"
-    raw.write_text(json.dumps({"cells": cells}, indent=1))
+    raw.write_text(json.dumps({"machine": report.machine(), "cells": cells}, indent=1))
     print(f"every round: {os.path.relpath(raw)}")
     if problems:
         raise Failure("not all went well:\n  " + "\n  ".join(problems))
 
 
-def measure(settings, servers, route, connections, problems):
-    """The rounds of one route and one number of connections, the servers in turn within each round."""
+def takes_part(name, kind):
+    """nginx does not look at tokens, and Flask is there for one comparison."""
+    if is_tls(kind):
+        return name.startswith("sealgate") or name in TLS_PEERS
+    return kind == "keep-alive" or name != "flask" and (kind != "tokens" or name != "nginx")
+
+
+def is_tls(kind):
+    return kind in ("tls", "fresh-tls")
+
+
+def measure(settings, servers, kind, route, connections, problems):
+    """The rounds of one load, route and number of connections, the servers in turn within each round."""
     measured = [server for server in servers if server.name != "flask" or connections == FLASK_CONNECTIONS]
     # A fresh token for each cell, since a long run outlives them.
     loads = {server.name: server.check() for server in measured}
+    if kind == "tokens":
+        for server in measured:
+            server.fetch_tokens(TOKENS)
     rounds = {server.name: [] for server in measured}
     for turn in range(settings.rounds):
         # Another one begins each time, so that none always comes after the same neighbour.
         shift = turn % len(measured)
         for server in measured[shift:] + measured[:shift]:
-            found = load(server, route, connections, settings.seconds, loads[server.name])
-            problems += failures(found, f"{server.name}, {route}, {connections} connections, round {turn + 1}")
+            found = load(server, kind, route, connections, settings.seconds, loads[server.name])
+            where = f"{server.name}, {kind}, {route}, {connections} connections, round {turn + 1}"
+            problems += failures(found, where)
             rounds[server.name].append(found)
-    return {"route": route, "connections": connections, "seconds": settings.seconds, "rounds": rounds}
+    return {"load": kind, "route": route, "connections": connections, "seconds": settings.seconds, "rounds": rounds}
 
 
-def load(server, route, connections, seconds, prepared):
+def load(server, kind, route, connections, seconds, prepared):
     """One run of wrk against one server, with the CPU time that both took."""
     method, path = ROUTES[route]
     token, sealed = prepared
     environment = {"PATH": os.environ["PATH"], "LOAD_METHOD": method}
-    if route != "login":
+    if kind.startswith("fresh"):
+        environment["LOAD_CLOSE"] = "1"
+    if kind == "tokens":
+        environment["LOAD_TOKENS"] = str(server.tokens)
+    elif route != "login":
         environment["LOAD_TOKEN"] = token
     if method == "POST":
         environment["LOAD_BODY"] = sealed if route == "decrypt" else '{"username":"bench"}'
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", HERE / "load.lua"]
-    command.append(f"http://127.0.0.1:{server.port}{path}")
+    command.append(f"{server.scheme}://127.0.0.1:{server.port}{path}")
     pids = server.pids()
     before, wrk_before, all_before = cpu_seconds(pids), children_seconds(), busy_seconds()
     begun = time.monotonic()
@@ -119,12 +156,14 @@ def load(server, route, connections, seconds, prepared):
     return found
 
 
-def warm_up(settings, servers):
+def warm_up(settings, servers, kind, routes):
     for server in servers:
         prepared = server.check()
-        for route in settings.routes:
-            found = load(server, route, FLASK_CONNECTIONS, 1, prepared)
-            for failure in failures(found, f"{server.name}, {route}, warming up"):
+        if kind == "tokens":
+            server.fetch_tokens(TOKENS)
+        for route in routes:
+            found = load(server, kind, route, FLASK_CONNECTIONS, 1, prepared)
+            for failure in failures(found, f"{server.name}, {kind}, {route}, warming up"):
                 raise Failure(failure)
 
 

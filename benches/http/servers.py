@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ TEXT = "This is the confidential data that Sealgate protects."
 SEED_TEXT = "This is the original's confidential data."
 NAMES = ["sealgate", "sealgate-pool", "sealgate-tiny-http", "sealgate-before"]
 NAMES += ["axum", "actix", "libmicrohttpd", "flask", "nginx"]
+TLS_PEERS = ["axum", "nginx"]
 # Of the benchmark alone; nothing else is sealed or signed with them.
 KEYS = {
     "JWT_SECRET_KEY": "a secret of the benchmark, 32 bytes and more",
@@ -26,6 +28,7 @@ KEYS = {
 }
 TICK = os.sysconf("SC_CLK_TCK")
 PR_SET_PDEATHSIG = 1
+FETCHING = 60  # seconds for all tokens
 
 
 class Failure(Exception):
@@ -35,9 +38,11 @@ class Failure(Exception):
 class Server:
     """A running server. It is ended by its own pid, and by the kernel should this program die without a chance to."""
 
-    def __init__(self, name, target, access_log):
+    def __init__(self, name, target, access_log, tls=False):
         self.name = name
-        self.folder = target / "bench-http" / "run" / name
+        self.tls = tls
+        self.scheme = "https" if tls else "http"
+        self.folder = target / "bench-http" / "run" / (f"{name}-tls" if tls else name)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.output = self.folder / "output.log"
         self.access_log = self.folder / "access.log" if access_log else None
@@ -46,6 +51,8 @@ class Server:
                 old.unlink(missing_ok=True)
         self.port = free_port()
         self.served = 0
+        self.tokens = self.folder / "tokens.txt"
+        self.certificate = certificate(target / "bench-http") if tls else None
         command, environment = self.command(target)
         kept = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
         # Sealgate's lines go to standard error, the others' to a file that they are told.
@@ -67,6 +74,8 @@ class Server:
         told = KEYS | {"PORT": port, "SECURE_DATA": TEXT}
         if log:
             told["ACCESS_LOG"] = str(log)
+        if self.tls:
+            told |= {"TLS_CERT": str(self.certificate[0]), "TLS_KEY": str(self.certificate[1])}
         match self.name:
             case "axum" | "actix":
                 return [rust / self.name], told
@@ -85,6 +94,10 @@ class Server:
                 constant = json.dumps({"encrypted_data": base64.b64encode(bytes(98)).decode()}, separators=(",", ":"))
                 text = (HERE / "peers" / "nginx.conf").read_text()
                 settings = {"folder": self.folder, "access_log": log or "off", "port": port, "constant": constant}
+                settings |= {"ssl": "ssl" if self.tls else "", "certificate": ""}
+                if self.tls:
+                    lines = "ssl_certificate {};\n        ssl_certificate_key {};"
+                    settings["certificate"] = lines.format(*self.certificate)
                 (self.folder / "nginx.conf").write_text(text.format(**settings))
                 program = "/usr/sbin/nginx" if os.path.exists("/usr/sbin/nginx") else "nginx"
                 return [program, "-p", self.folder, "-c", self.folder / "nginx.conf"], {}
@@ -96,6 +109,8 @@ class Server:
                     if not program:
                         raise Failure("SEALGATE_BEFORE names the earlier build that sealgate-before is")
                 arguments = ["serve", "--listen", f"127.0.0.1:{port}", "--workers", str(WORKERS), "--engine", engine]
+                if self.tls:
+                    arguments += ["--tls-cert", self.certificate[0], "--tls-key", self.certificate[1]]
                 return [program, *arguments], sealgate_settings(bool(log))
 
     def wait(self, seconds=15):
@@ -140,7 +155,11 @@ class Server:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        if self.tls:
+            trust = ssl.create_default_context(cafile=self.certificate[0])
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=trust)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -187,6 +206,24 @@ class Server:
         self.expect("400 for changed data", self.ask("POST", "/decrypt", token, torn)[0] == 400)
         return token, body
 
+    def fetch_tokens(self, count):
+        """So many tokens of as many users, one a line in a file of this server."""
+        self.tokens.unlink(missing_ok=True)
+        environment = {"PATH": os.environ["PATH"], "FETCH_INTO": str(self.tokens), "FETCH_COUNT": str(count)}
+        command = ["wrk", "-t1", "-c8", f"-d{FETCHING}s", "-s", HERE / "fetch.lua"]
+        command.append(f"{self.scheme}://127.0.0.1:{self.port}/login")
+        wrk = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        while wrk.poll() is None and not self.tokens.exists():
+            time.sleep(0.05)
+        wrk.kill()
+        wrk.wait()
+        if not self.tokens.exists():
+            raise Failure(f"{self.name} did not issue {count} tokens within {FETCHING} s")
+        with open(self.tokens) as file:
+            tokens = set(file.read().split())
+        self.expect(f"{count} different tokens (there are {len(tokens)})", len(tokens) == count)
+        self.served += count
+
     def expect(self, what, good):
         if not good:
             raise Failure(f"{self.name} does not give what it should: {what}\n  {self.last}")
@@ -196,6 +233,17 @@ class Server:
             return 0
         with open(self.access_log, "rb") as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def certificate(folder):
+    """A self-signed certificate for 127.0.0.1 with a P-256 key, and the key, made once."""
+    certificate, key = folder / "tls.pem", folder / "tls.key"
+    if not certificate.exists():
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        command += ["-days", "3650", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+        subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        key.chmod(0o600)
+    return certificate, key
 
 
 def sealgate_settings(access_log):

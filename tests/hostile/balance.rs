@@ -106,7 +106,10 @@ fn a_server_without_requests_does_not_wake_up_even_just_after_quick_ones() {
     assert_eq!(kept.next().unwrap().status, 200);
     // What the requests left behind is done: closed connections, lines to write.
     thread::sleep(Duration::from_millis(500));
-    let (waits, used) = (server.waits_of_threads("sealgate-worker"), server.cpu_time());
+    let (waits, used) = (
+        server.waits_of_threads("sealgate-worker"),
+        server.cpu_time(),
+    );
     thread::sleep(Duration::from_secs(3));
     assert_eq!(server.waits_of_threads("sealgate-worker"), waits);
     // In ticks of 10 ms, of which one may have begun before.

@@ -1,5 +1,6 @@
 //! The peer on axum (tokio).
 
+use std::env;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
@@ -12,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use sealgate_bench_peers::{Claims, Decrypted, Encrypted, Login, Refusal, Token, WORK, WORKERS};
 
 fn main() {
@@ -28,6 +31,9 @@ async fn serve() {
         .route("/login", post(login))
         .route("/secure-data", get(secure_data))
         .route("/decrypt", post(decrypt));
+    if let (Ok(certificate), Ok(key)) = (env::var("TLS_CERT"), env::var("TLS_KEY")) {
+        return serve_over_tls(app, certificate, key).await;
+    }
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, WORK.port))
         .await
         .expect("the port is free")
@@ -45,6 +51,22 @@ async fn serve() {
         axum::serve(listener, app).await
     };
     served.expect("the server runs");
+}
+
+/// Over TLS with rustls, by the crate for it that axum's documentation names.
+async fn serve_over_tls(app: Router, certificate: String, key: String) {
+    let config = RustlsConfig::from_pem_file(certificate, key)
+        .await
+        .expect("certificate and key fit");
+    let app = match WORK.logs() {
+        true => app.layer(middleware::from_fn(log)),
+        false => app,
+    };
+    axum_server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, WORK.port)))
+        .acceptor(RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new()))
+        .serve(app.into_make_service_with_connect_info::<SocketAddr>())
+        .await
+        .expect("the server runs");
 }
 
 struct Caller(#[expect(dead_code, reason = "checked, and then of no use here")] Claims);
