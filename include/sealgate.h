@@ -119,6 +119,10 @@ enum sealgate_status
    */
   SEALGATE_STATUS_STORE = 7,
   /**
+   * The audit trail cannot be written, and audit_fail is "closed": nothing was changed.
+   */
+  SEALGATE_STATUS_AUDIT_FAILED = 8,
+  /**
    * The buffer is too small; the call has returned the size that it needs.
    */
   SEALGATE_STATUS_BUFFER_TOO_SMALL = 6,
@@ -698,7 +702,7 @@ void sealgate_free(struct sealgate_gate *gate);
  * single spaces and may be empty; `sealgate_default_scope` returns the scope of the user's account. `ttl_seconds` is the
  * token's lifetime, at most 315576000 (ten years); 0 uses the setting token_ttl. `*out` receives the token; free it with
  * `sealgate_buffer_free`. On failure it is empty.
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
  *
  * ```c
  * sealgate_buffer token = {0};
@@ -1104,8 +1108,8 @@ sealgate_status sealgate_response_set_body(struct sealgate_response *response,
  * receives the user that it was issued to; free it with `sealgate_buffer_free`. On failure it is empty. Revoking a token
  * again succeeds.
  * Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
- * TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE. Thread safety: any thread. Since
- * 0.1.
+ * TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE, AUDIT_FAILED.
+ * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_revoke_token(const struct sealgate_gate *gate,
@@ -1118,7 +1122,7 @@ sealgate_status sealgate_revoke_token(const struct sealgate_gate *gate,
  *
  * `expires_at`, in seconds since 1970-01-01 UTC, is when it expires; the revocation is kept until then. 0 if that is not
  * known.
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid id), SETTING, STORE.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid id), SETTING, STORE, AUDIT_FAILED.
  * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
@@ -1131,7 +1135,7 @@ sealgate_status sealgate_revoke_token_id(const struct sealgate_gate *gate,
  * Revokes all tokens issued to a user until now, and ends all the user's logins. The original program's tokens, which do
  * not record when they were issued, are rejected from now on.
  *
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid name), SETTING, STORE.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid name), SETTING, STORE, AUDIT_FAILED.
  * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
@@ -1404,7 +1408,7 @@ void sealgate_stream_free(struct sealgate_stream *stream);
  * tokens of users without an account are rejected, and the server's /login requires passwords. The call takes as long as a
  * password hash.
  * Statuses: NULL_POINTER, INVALID_UTF8, USER_EXISTS, INVALID_NAME, WEAK_PASSWORD, INVALID_ARGUMENT (the scope),
- * SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
+ * SETTING (no data directory), STORE, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_add_user(const struct sealgate_gate *gate,
@@ -1441,7 +1445,8 @@ sealgate_status sealgate_default_scope(const struct sealgate_gate *gate,
  * empty.
  * An unknown name, a wrong password and a disabled account have the same status and take the same time. The call takes as
  * long as a password hash, and waits while as many hashes are being computed as the setting password_hashes permits.
- * Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, CRYPTO. Thread safety: any thread. Since 0.1.
+ * Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, AUDIT_FAILED, CRYPTO.
+ * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_check_password(const struct sealgate_gate *gate,
@@ -1483,7 +1488,8 @@ sealgate_status sealgate_log_in(const struct sealgate_gate *gate,
  *
  * `scope` restricts what the access token may be used for; it may be empty. Outputs as with `sealgate_log_in`.
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (more scope than the login has), TOKEN_MISSING, TOKEN_MALFORMED,
- * TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, CRYPTO.
+ * TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, AUDIT_FAILED,
+ * CRYPTO.
  * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
@@ -1498,7 +1504,7 @@ sealgate_status sealgate_refresh(const struct sealgate_gate *gate,
 /**
  * Changes an account's password and revokes all its tokens.
  *
- * Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, CRYPTO.
+ * Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, AUDIT_FAILED, CRYPTO.
  * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
@@ -1511,7 +1517,8 @@ sealgate_status sealgate_set_user_password(const struct sealgate_gate *gate,
 /**
  * Changes an account's scope: names separated by single spaces, or none. Removing a name revokes all the account's tokens.
  *
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE,
+ * AUDIT_FAILED.
  * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
@@ -1524,7 +1531,8 @@ sealgate_status sealgate_set_user_scope(const struct sealgate_gate *gate,
 /**
  * Disables an account (`disabled` is not 0), which revokes all its tokens permanently, or enables it again (0).
  *
- * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE, AUDIT_FAILED.
+ * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_set_user_disabled(const struct sealgate_gate *gate,
@@ -1535,7 +1543,8 @@ sealgate_status sealgate_set_user_disabled(const struct sealgate_gate *gate,
 /**
  * Removes an account and revokes all its tokens. Logins still require a password after the last account is removed.
  *
- * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE, AUDIT_FAILED.
+ * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE
 sealgate_status sealgate_remove_user(const struct sealgate_gate *gate,

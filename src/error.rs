@@ -18,6 +18,9 @@ pub enum Error {
     /// The store of accounts and revocations cannot be read, trusted or written. The sentence explains how to fix it.
     #[error("{0}")]
     Store(String),
+    /// The audit trail cannot be written, and the settings refuse changes then: nothing was changed. The sentence has the reason.
+    #[error("{0}")]
+    Audit(String),
     /// An argument of the call is invalid.
     #[error("{0}")]
     InvalidInput(String),
@@ -65,6 +68,7 @@ impl Error {
             Error::Setting(_) => "setting",
             Error::KeyRing(_) => "key_ring",
             Error::Store(_) => "store",
+            Error::Audit(_) => "audit_failed",
             Error::InvalidInput(_) => "invalid_argument",
             Error::UserExists => "user_exists",
             Error::WeakPassword(_) => "weak_password",

@@ -25,7 +25,7 @@ pub(super) fn permitted(
     };
     // A header that the gate never sees.
     let token = bearer_token(request).inspect_err(|problem| {
-        let trail = app.gate.pseudonyms();
+        let trail = app.gate.trail();
         trail.record(AuditEvent::Denied, problem.code(), None, asker);
     })?;
     let checked = app.gate.permit(token, scopes, asker);

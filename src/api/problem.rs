@@ -162,6 +162,17 @@ impl Problem {
             .with("Retry-After", "1")
     }
 
+    /// 503: the change would not be recorded, so it was not made.
+    fn audit_failed() -> Self {
+        Problem::new(
+            503,
+            "audit_failed",
+            "The audit trail cannot be written.",
+            "Nothing was changed, because it would not be recorded. The server's log has the reason.",
+        )
+        .with("Retry-After", "1")
+    }
+
     /// The same with one more member (RFC 9457, section 3.2).
     pub(super) fn with_member(mut self, name: &'static str, value: &'static str) -> Self {
         self.member = Some((name, value));
@@ -286,6 +297,8 @@ impl From<Error> for Problem {
                     "The store of accounts cannot be used; the server's log has the reason.",
                 )
             }
+            // The sink has logged the reason.
+            Error::Audit(_) => Problem::audit_failed(),
             Error::Setting(_) | Error::KeyRing(_) | Error::Io(_) | Error::Crypto(_) => {
                 log::error!(code = error.code(); "{error}");
                 Problem::internal()

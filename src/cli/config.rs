@@ -156,6 +156,7 @@ fn faults_outside(report: &Report) -> Vec<String> {
         checked.push(Server::check(server));
     }
     checked.push(logging::check(&settings.log));
+    checked.push(logging::check_audit(&settings.gate.audit));
     let faults = checked.into_iter().filter_map(Result::err);
     let mut faults: Vec<String> = faults.map(|error| error.to_string()).collect();
     for listen in &settings.server.listen {
@@ -170,7 +171,7 @@ fn faults_outside(report: &Report) -> Vec<String> {
     }
     for (name, path) in [
         ("SEALGATE_LOG_FILE", &settings.log.file),
-        ("SEALGATE_AUDIT_FILE", &settings.log.audit_file),
+        ("SEALGATE_AUDIT_FILE", &settings.gate.audit.file),
     ] {
         if let Some(path) = path
             && let Err(error) = can_append(path)

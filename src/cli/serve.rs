@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use sealgate::api::{App, LoginMode};
+use sealgate::audit::Trail;
 use sealgate::config::{Config, Settings};
 use sealgate::server::{Address, Listener, Server};
 use sealgate::{CbcMode, Error, Gate, logging};
@@ -50,6 +51,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| Failure::wrong(format!("Signals cannot be handled: {error}.")))?;
     raise_descriptor_limit();
+    // Before the gate may change keys: it uses the same trail.
+    let trail = Trail::without_users(&settings.gate.audit);
+    trail.open()?;
     let changes = Changes::before(&settings.gate.keys);
     let gate = Gate::new(&settings.gate)?;
     if let Some(ring) = changes.new_ring() {

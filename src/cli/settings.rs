@@ -30,7 +30,8 @@ pub(super) const NEW_KEYS: Used = &["token_algorithm", "token_key_lead"];
 pub(super) const CBC: Used = &["aes_iv", "cbc"];
 /// Claims that a token must have.
 pub(super) const CLAIMS: Used = &["issuer", "audience"];
-pub(super) const AUDIT: Used = &["audit_file", "log_format"];
+/// Where audit events go, and what happens if they cannot.
+pub(super) const AUDIT: Used = &["audit_file", "audit", "audit_fail", "log_format"];
 /// The cost of a new password hash.
 pub(super) const PASSWORDS: Used = &["password_memory", "password_passes", "password_lanes"];
 

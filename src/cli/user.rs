@@ -91,8 +91,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     changes.must_be_kept()?;
     let name = text(matches, "name");
     let trail = Trail::start(&settings)?;
-    let pseudonyms = trail.pseudonyms()?;
-    let accounts = Accounts::new(&users, &pseudonyms, trail.asker());
+    let events = trail.with_users()?;
+    let accounts = Accounts::new(&users, &events, trail.asker());
     let missing = |changed: bool| match changed {
         true => Ok(()),
         false => Err(changes.no_such_account()),

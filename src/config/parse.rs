@@ -12,6 +12,7 @@ use crate::Secret;
 use crate::api::may_be_set;
 use crate::base::binary::{Form, binary};
 use crate::base::http_syntax::is_token;
+use crate::logging::AuditSocket;
 use crate::server::Listen;
 
 type Wanted = String;
@@ -54,6 +55,26 @@ pub(super) fn path(value: &[u8]) -> Result<PathBuf, Wanted> {
         return Err("must be a path.".to_owned());
     }
     Ok(path)
+}
+
+/// A kind of socket, and a path if it is not the usual one.
+pub(super) fn audit_socket(value: &[u8]) -> Result<AuditSocket, Wanted> {
+    let wanted = || {
+        "must be syslog: or journald:, or one of them with the path of a socket, such as syslog:/dev/log."
+            .to_owned()
+    };
+    let rest = |kind: &[u8]| value.strip_prefix(kind);
+    let (usual, kind, given): (_, fn(PathBuf) -> AuditSocket, _) =
+        match (rest(b"syslog:"), rest(b"journald:")) {
+            (Some(given), _) => (AuditSocket::SYSLOG, AuditSocket::Syslog, given),
+            (_, Some(given)) => (AuditSocket::JOURNALD, AuditSocket::Journald, given),
+            (None, None) => return Err(wanted()),
+        };
+    match given {
+        [] => Ok(kind(usual.into())),
+        [b'/', ..] => path(given).map(kind).map_err(|_| wanted()),
+        _ => Err(wanted()),
+    }
 }
 
 pub(super) fn mode(value: &[u8]) -> Result<u32, Wanted> {

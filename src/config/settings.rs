@@ -2,6 +2,7 @@
 
 use crate::api::LoginMode;
 use crate::cipher::CbcMode;
+use crate::logging::AuditFail;
 use crate::server::EngineChoice;
 use crate::signing::TokenAlgorithm;
 use crate::{api, gate, logging, server, store};
@@ -25,6 +26,7 @@ impl Settings {
     /// Fills in what follows from other settings.
     pub(super) fn complete(&mut self) {
         let gate = &mut self.gate;
+        gate.audit.format = self.log.format;
         self.app.limiter_memory = gate.limiter.memory;
         gate.keys.rotation.token_grace = gate.tokens.longest_life();
         gate.store = store::Settings {
@@ -67,6 +69,14 @@ impl Settings {
             wrong.push((
                 &["secure_data", "secure_data_file"],
                 "{secure_data} and {secure_data_file} are both set. Set one.",
+            ));
+        }
+        let audit = &self.gate.audit;
+        if audit.fail == AuditFail::Closed && !audit.is_set() {
+            wrong.push((
+                &["audit_fail", "audit", "audit_file"],
+                "{audit_fail} is closed, but there is nothing that audit events must be delivered to. Set {audit} or \
+                 {audit_file}.",
             ));
         }
         let server = &self.server;

@@ -5,7 +5,7 @@ use super::parse;
 use crate::api::{AccessLog, LoginMode};
 use crate::cipher::CbcMode;
 use crate::keys::RingSecret;
-use crate::logging::LogFormat;
+use crate::logging::{AuditFail, LogFormat};
 use crate::server::EngineChoice;
 use crate::signing::TokenAlgorithm;
 use crate::tokens::MAX_TTL;
@@ -227,7 +227,13 @@ settings! {
         |s, v| s.log.file = Some(parse::path(v)?);
     audit_file "SEALGATE_AUDIT_FILE" Gate "FILE" ""
         "File for audit events only (logins, denials, changes of accounts and keys, revoked tokens), whatever the log level; the log has them too."
-        |s, v| s.log.audit_file = Some(parse::path(v)?);
+        |s, v| s.gate.audit.file = Some(parse::path(v)?);
+    audit "SEALGATE_AUDIT" Gate "SINK" ""
+        "Where audit events go besides the log and SEALGATE_AUDIT_FILE. syslog: sends them to /dev/log (RFC 5424), journald: to systemd's journal, each with fields; a path after the colon names another socket."
+        |s, v| s.gate.audit.socket = Some(parse::audit_socket(v)?);
+    audit_fail "SEALGATE_AUDIT_FAIL" Gate "open|closed" "open"
+        "What happens while audit events cannot be delivered. open: everything goes on. closed: logins, new and revoked tokens and changes of accounts and keys are refused."
+        |s, v| s.gate.audit.fail = parse::choice(v, &[("open", AuditFail::Open), ("closed", AuditFail::Closed)])?;
     secure_data "SEALGATE_SECURE_DATA" Server secret "TEXT" ""
         "The data that GET /secure-data encrypts and returns."
         |s, v| s.app.secure_data = Some(v.into());

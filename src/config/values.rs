@@ -89,7 +89,7 @@ impl Config {
                 settings.app.secure_data_file.as_ref(),
             ),
             ("SEALGATE_LOG_FILE", settings.log.file.as_ref()),
-            ("SEALGATE_AUDIT_FILE", settings.log.audit_file.as_ref()),
+            ("SEALGATE_AUDIT_FILE", settings.gate.audit.file.as_ref()),
         ];
         let files = files.into_iter();
         files

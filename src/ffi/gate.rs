@@ -69,7 +69,7 @@ pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
 /// single spaces and may be empty; `sealgate_default_scope` returns the scope of the user's account. `ttl_seconds` is the
 /// token's lifetime, at most 315576000 (ten years); 0 uses the setting token_ttl. `*out` receives the token; free it with
 /// `sealgate_buffer_free`. On failure it is empty.
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, CRYPTO. Thread safety: any thread. Since 0.1.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
 ///
 /// ```c
 /// sealgate_buffer token = {0};

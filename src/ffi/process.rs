@@ -37,7 +37,8 @@ pub(super) fn watch_forks() {
 #[cfg(not(unix))]
 pub(super) fn watch_forks() {}
 
-/// From the first gate on, makes the exit of this process wait until gates have saved their counters.
+/// From the first gate on, makes the exit of this process wait until gates have saved their counters, and for a while until their
+/// audit events are delivered.
 #[cfg(unix)]
 pub(super) fn watch_exit() {
     use std::sync::Once;
@@ -45,7 +46,9 @@ pub(super) fn watch_exit() {
     extern "C" fn at_exit() {
         // Nothing may unwind into C.
         let _ = std::panic::catch_unwind(crate::keys::write_all_at_exit);
+        let _ = std::panic::catch_unwind(|| crate::logging::flush_within(AT_EXIT));
     }
+    const AT_EXIT: std::time::Duration = std::time::Duration::from_secs(2);
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handler takes no arguments, does not unwind, and lives as long as the library, which is never

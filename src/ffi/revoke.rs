@@ -13,8 +13,8 @@ use super::input::{text, token_text};
 /// receives the user that it was issued to; free it with `sealgate_buffer_free`. On failure it is empty. Revoking a token
 /// again succeeds.
 /// Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
-/// TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE. Thread safety: any thread. Since
-/// 0.1.
+/// TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE, AUDIT_FAILED.
+/// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_token(
     gate: *const SealgateGate,
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn sealgate_revoke_token(
 ///
 /// `expires_at`, in seconds since 1970-01-01 UTC, is when it expires; the revocation is kept until then. 0 if that is not
 /// known.
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid id), SETTING, STORE.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid id), SETTING, STORE, AUDIT_FAILED.
 /// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_token_id(
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn sealgate_revoke_token_id(
 /// Revokes all tokens issued to a user until now, and ends all the user's logins. The original program's tokens, which do
 /// not record when they were issued, are rejected from now on.
 ///
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid name), SETTING, STORE.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (not a valid name), SETTING, STORE, AUDIT_FAILED.
 /// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_user(

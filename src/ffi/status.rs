@@ -24,6 +24,8 @@ pub enum SealgateStatus {
     KeyRing = 5,
     /// The store of accounts and revocations cannot be read, trusted or written.
     Store = 7,
+    /// The audit trail cannot be written, and audit_fail is "closed": nothing was changed.
+    AuditFailed = 8,
     /// The buffer is too small; the call has returned the size that it needs.
     BufferTooSmall = 6,
     /// No token was given.
@@ -76,7 +78,7 @@ pub enum SealgateStatus {
 }
 
 impl SealgateStatus {
-    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 31] = [
+    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 32] = [
         (SealgateStatus::Ok, c"ok"),
         (SealgateStatus::NullPointer, c"null_pointer"),
         (SealgateStatus::InvalidArgument, c"invalid_argument"),
@@ -84,6 +86,7 @@ impl SealgateStatus {
         (SealgateStatus::Setting, c"setting"),
         (SealgateStatus::KeyRing, c"key_ring"),
         (SealgateStatus::Store, c"store"),
+        (SealgateStatus::AuditFailed, c"audit_failed"),
         (SealgateStatus::BufferTooSmall, c"buffer_too_small"),
         (SealgateStatus::TokenMissing, c"token_missing"),
         (SealgateStatus::TokenMalformed, c"token_malformed"),
@@ -115,6 +118,7 @@ impl SealgateStatus {
             Error::Setting(_) => SealgateStatus::Setting,
             Error::KeyRing(_) => SealgateStatus::KeyRing,
             Error::Store(_) => SealgateStatus::Store,
+            Error::Audit(_) => SealgateStatus::AuditFailed,
             Error::InvalidInput(_) => SealgateStatus::InvalidArgument,
             Error::UserExists => SealgateStatus::UserExists,
             Error::WeakPassword(_) => SealgateStatus::WeakPassword,

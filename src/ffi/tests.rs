@@ -191,6 +191,7 @@ fn rust_and_c_have_the_same_codes() {
         Error::Setting(sentence()),
         Error::KeyRing(sentence()),
         Error::Store(sentence()),
+        Error::Audit(sentence()),
         Error::InvalidInput(sentence()),
         Error::UserExists,
         Error::WeakPassword(sentence()),

@@ -16,7 +16,7 @@ use crate::{Error, Refreshed, TokenError, Tokens};
 /// tokens of users without an account are rejected, and the server's /login requires passwords. The call takes as long as a
 /// password hash.
 /// Statuses: NULL_POINTER, INVALID_UTF8, USER_EXISTS, INVALID_NAME, WEAK_PASSWORD, INVALID_ARGUMENT (the scope),
-/// SETTING (no data directory), STORE, CRYPTO. Thread safety: any thread. Since 0.1.
+/// SETTING (no data directory), STORE, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_add_user(
     gate: *const SealgateGate,
@@ -72,7 +72,8 @@ pub unsafe extern "C" fn sealgate_default_scope(
 /// empty.
 /// An unknown name, a wrong password and a disabled account have the same status and take the same time. The call takes as
 /// long as a password hash, and waits while as many hashes are being computed as the setting password_hashes permits.
-/// Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, CRYPTO. Thread safety: any thread. Since 0.1.
+/// Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, RATE_LIMITED, STORE, AUDIT_FAILED, CRYPTO.
+/// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_check_password(
     gate: *const SealgateGate,
@@ -148,7 +149,8 @@ pub unsafe extern "C" fn sealgate_log_in(
 ///
 /// `scope` restricts what the access token may be used for; it may be empty. Outputs as with `sealgate_log_in`.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (more scope than the login has), TOKEN_MISSING, TOKEN_MALFORMED,
-/// TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, CRYPTO.
+/// TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID, TOKEN_KEY_RETIRED, TOKEN_REVOKED, STORE, AUDIT_FAILED,
+/// CRYPTO.
 /// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_refresh(
@@ -181,7 +183,7 @@ pub unsafe extern "C" fn sealgate_refresh(
 
 /// Changes an account's password and revokes all its tokens.
 ///
-/// Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, CRYPTO.
+/// Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD, NOT_FOUND (no such account), STORE, AUDIT_FAILED, CRYPTO.
 /// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_user_password(
@@ -204,7 +206,8 @@ pub unsafe extern "C" fn sealgate_set_user_password(
 
 /// Changes an account's scope: names separated by single spaces, or none. Removing a name revokes all the account's tokens.
 ///
-/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such account), STORE,
+/// AUDIT_FAILED.
 /// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_user_scope(
@@ -227,7 +230,8 @@ pub unsafe extern "C" fn sealgate_set_user_scope(
 
 /// Disables an account (`disabled` is not 0), which revokes all its tokens permanently, or enables it again (0).
 ///
-/// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+/// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE, AUDIT_FAILED.
+/// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_set_user_disabled(
     gate: *const SealgateGate,
@@ -247,7 +251,8 @@ pub unsafe extern "C" fn sealgate_set_user_disabled(
 
 /// Removes an account and revokes all its tokens. Logins still require a password after the last account is removed.
 ///
-/// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+/// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE, AUDIT_FAILED.
+/// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_remove_user(
     gate: *const SealgateGate,

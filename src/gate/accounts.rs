@@ -1,11 +1,12 @@
 //! Changes of accounts, recorded in the audit trail.
 
-use super::audit::{Asker, AuditEvent, Pseudonyms};
+use super::audit::{Asker, AuditEvent, Trail};
 use crate::users::{Login, User, Users};
 use crate::{Error, Secret};
 
 /// The accounts of a data directory, used on behalf of an [`Asker`]. A change takes effect within a second in every
-/// process that uses the same directory.
+/// process that uses the same directory. If the settings refuse changes while audit events cannot be delivered, every change
+/// and [`check`](Self::check) may fail with [`Error::Audit`].
 ///
 /// ```
 /// # fn main() -> Result<(), sealgate::Error> {
@@ -25,16 +26,16 @@ use crate::{Error, Secret};
 #[derive(Debug, Clone, Copy)]
 pub struct Accounts<'a> {
     users: &'a Users,
-    pseudonyms: &'a Pseudonyms,
+    trail: &'a Trail,
     asker: Asker<'a>,
 }
 
 impl<'a> Accounts<'a> {
     /// For a program without a gate; [`Gate::users`](super::Gate::users) returns those of a gate.
-    pub fn new(users: &'a Users, pseudonyms: &'a Pseudonyms, asker: Asker<'a>) -> Self {
+    pub fn new(users: &'a Users, trail: &'a Trail, asker: Asker<'a>) -> Self {
         Accounts {
             users,
-            pseudonyms,
+            trail,
             asker,
         }
     }
@@ -45,9 +46,10 @@ impl<'a> Accounts<'a> {
     /// [`Error::UserExists`], [`Error::InvalidName`], [`Error::WeakPassword`]; [`Error::InvalidInput`] if the scope is
     /// malformed; [`Error::Store`].
     pub fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
-        let done = self.users.add(name, password, scope);
         let (event, user) = (AuditEvent::AccountAdd, Some(name));
-        self.pseudonyms.record_end(event, &done, user, self.asker);
+        self.trail.permit(event, user, self.asker)?;
+        let done = self.users.add(name, password, scope);
+        self.trail.record_end(event, &done, user, self.asker);
         done
     }
 
@@ -72,8 +74,9 @@ impl<'a> Accounts<'a> {
     /// # Errors
     /// [`Error::WeakPassword`]; [`Error::Store`].
     pub fn set_password(&self, name: &str, password: &Secret) -> Result<bool, Error> {
-        let done = self.users.set_password(name, password);
-        self.changed(AuditEvent::AccountPassword, name, done)
+        self.change(AuditEvent::AccountPassword, name, || {
+            self.users.set_password(name, password)
+        })
     }
 
     /// Changes an account's scopes; if one is removed, all its tokens are revoked. `false`: there is no such account.
@@ -81,8 +84,9 @@ impl<'a> Accounts<'a> {
     /// # Errors
     /// [`Error::InvalidInput`] if the scope is malformed; [`Error::Store`].
     pub fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
-        let done = self.users.set_scope(name, scope);
-        self.changed(AuditEvent::AccountScopes, name, done)
+        self.change(AuditEvent::AccountScopes, name, || {
+            self.users.set_scope(name, scope)
+        })
     }
 
     /// Disables an account, which revokes all its tokens for good, or enables it again. `false`: there is no such
@@ -95,7 +99,7 @@ impl<'a> Accounts<'a> {
             true => AuditEvent::AccountDisable,
             false => AuditEvent::AccountEnable,
         };
-        self.changed(event, name, self.users.set_disabled(name, disabled))
+        self.change(event, name, || self.users.set_disabled(name, disabled))
     }
 
     /// Removes an account and revokes all its tokens. `false`: there is no such account. Logins still require a
@@ -104,8 +108,7 @@ impl<'a> Accounts<'a> {
     /// # Errors
     /// [`Error::Store`].
     pub fn remove(&self, name: &str) -> Result<bool, Error> {
-        let done = self.users.remove(name);
-        self.changed(AuditEvent::AccountRemove, name, done)
+        self.change(AuditEvent::AccountRemove, name, || self.users.remove(name))
     }
 
     /// Checks a password without issuing a token; [`Gate::log_in`](super::Gate::log_in) does both. Takes
@@ -120,9 +123,10 @@ impl<'a> Accounts<'a> {
     /// [`Error::LoginFailed`], with the same error and cost for an unknown name, a wrong password and a disabled
     /// account; [`Error::RateLimited`] while attempts are delayed; [`Error::Store`].
     pub fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
-        let done = self.verify(name, password, from);
         let (event, user) = (AuditEvent::Login, Some(name));
-        self.pseudonyms.record_end(event, &done, user, self.asker);
+        self.trail.permit(event, user, self.asker)?;
+        let done = self.verify(name, password, from);
+        self.trail.record_end(event, &done, user, self.asker);
         done
     }
 
@@ -131,24 +135,26 @@ impl<'a> Accounts<'a> {
         let done = self.users.check(name, password, from);
         if let Err(Error::RateLimited { .. }) = done {
             let (event, user) = (AuditEvent::Lockout, Some(name));
-            self.pseudonyms.record(event, "put_off", user, self.asker);
+            self.trail.record(event, "put_off", user, self.asker);
         }
         done
     }
 
-    fn changed(
+    /// Makes and records a change, if the trail permits.
+    fn change(
         &self,
         event: AuditEvent,
         name: &str,
-        done: Result<bool, Error>,
+        make: impl FnOnce() -> Result<bool, Error>,
     ) -> Result<bool, Error> {
+        self.trail.permit(event, Some(name), self.asker)?;
+        let done = make();
         let result = match &done {
             Ok(true) => "ok",
             Ok(false) => "not_found",
             Err(error) => error.code(),
         };
-        self.pseudonyms
-            .record(event, result, Some(name), self.asker);
+        self.trail.record(event, result, Some(name), self.asker);
         done
     }
 }

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::audit::{Asker, AuditEvent, Pseudonyms};
-use crate::keys::{self, Changed, Generated, KeyKind, KeyState, NewKeys, RingSecret, Settings};
+use super::audit::{Asker, AuditEvent, Trail};
+use super::settings::Settings;
+use crate::keys::{self, Changed, Generated, KeyKind, KeyState, NewKeys, RingSecret};
 use crate::{Error, Secret};
 
 /// The key ring that the settings name, managed on behalf of an [`Asker`]. Needs no gate; gates that use the ring detect
-/// changes within half a second.
+/// changes within half a second. If the settings refuse changes while audit events cannot be delivered, every call may fail
+/// with [`Error::Audit`].
 #[derive(Debug, Clone, Copy)]
 pub struct KeyAdmin<'a> {
     settings: &'a Settings,
@@ -29,15 +31,16 @@ impl<'a> KeyAdmin<'a> {
     /// [`Error::Setting`] if the settings leave the new keys unused; [`Error::KeyRing`] if the ring cannot be read, trusted or
     /// written. The ring is then unchanged.
     pub fn generate(&self, kinds: NewKeys) -> Result<Generated, Error> {
-        let done = keys::generate(self.settings, kinds);
-        self.recorded(AuditEvent::KeysGenerate, done)
+        self.change(AuditEvent::KeysGenerate, || {
+            keys::generate(&self.settings.keys, kinds)
+        })
     }
 
     /// Adds keys to the ring that replace those in use. The replaced keys are accepted for `grace` (`None`: indefinitely); if
     /// it is zero, they and all older token keys are retired at once. All processes that use the ring detect the change within
     /// half a second.
     ///
-    /// A token key with a public key is published first and signs after `settings.rotation.token_key_lead`, unless `kinds.now`
+    /// A token key with a public key is published first and signs after `settings.keys.rotation.token_key_lead`, unless `kinds.now`
     /// or a `grace` of zero requests it at once: [`keys::KeyOrigin::signs_from`] has the time. All other keys are used at once.
     ///
     /// # Errors
@@ -47,8 +50,9 @@ impl<'a> KeyAdmin<'a> {
         kinds: NewKeys,
         grace: impl Fn(KeyKind) -> Option<Duration>,
     ) -> Result<Generated, Error> {
-        let done = keys::rotate(self.settings, kinds, grace);
-        self.recorded(AuditEvent::KeysRotate, done)
+        self.change(AuditEvent::KeysRotate, || {
+            keys::rotate(&self.settings.keys, kinds, grace)
+        })
     }
 
     /// Sets the state of the keys with these ids: whether their tokens or data are accepted. Retiring a token key that has not
@@ -62,7 +66,7 @@ impl<'a> KeyAdmin<'a> {
             KeyState::Retired => AuditEvent::KeysRetire,
             _ => AuditEvent::KeysAccept,
         };
-        self.recorded(event, keys::set_state(self.settings, ids, state))
+        self.change(event, || keys::set_state(&self.settings.keys, ids, state))
     }
 
     /// Rewrites the ring sealed under the secret that the settings name, and keeps the previous ring as the backup, also
@@ -71,7 +75,7 @@ impl<'a> KeyAdmin<'a> {
     /// # Errors
     /// [`Error::Setting`] if they name none; [`Error::KeyRing`] if the ring cannot be read, trusted or written.
     pub fn seal(&self) -> Result<PathBuf, Error> {
-        self.recorded(AuditEvent::KeysSeal, keys::seal(self.settings))
+        self.change(AuditEvent::KeysSeal, || keys::seal(&self.settings.keys))
     }
 
     /// Rewrites the ring and its backup unsealed. Returns the path of the ring file.
@@ -79,7 +83,7 @@ impl<'a> KeyAdmin<'a> {
     /// # Errors
     /// [`Error::KeyRing`] if the ring cannot be read, trusted or written.
     pub fn unseal(&self) -> Result<PathBuf, Error> {
-        self.recorded(AuditEvent::KeysUnseal, keys::unseal(self.settings))
+        self.change(AuditEvent::KeysUnseal, || keys::unseal(&self.settings.keys))
     }
 
     /// The text of the ring, sealed under `secret`, for storing elsewhere or moving to another machine. It does not include
@@ -88,8 +92,9 @@ impl<'a> KeyAdmin<'a> {
     /// # Errors
     /// [`Error::KeyRing`] if there is no ring, or it cannot be read or trusted.
     pub fn export(&self, secret: &RingSecret) -> Result<Secret, Error> {
-        let done = keys::export(self.settings, secret);
-        self.recorded(AuditEvent::KeysExport, done)
+        self.change(AuditEvent::KeysExport, || {
+            keys::export(&self.settings.keys, secret)
+        })
     }
 
     /// Adds the keys of an exported ring to the ring of the settings, or creates that ring from them. Existing keys do not
@@ -100,13 +105,22 @@ impl<'a> KeyAdmin<'a> {
     /// [`Error::InvalidInput`] if the text is not an exported ring, was sealed under another secret, or has a key with the id
     /// of a different key of the ring; otherwise the errors of [`generate`](Self::generate). The ring is then unchanged.
     pub fn import(&self, text: Secret, secret: &RingSecret) -> Result<Generated, Error> {
-        let done = keys::import(self.settings, text, secret);
-        self.recorded(AuditEvent::KeysImport, done)
+        self.change(AuditEvent::KeysImport, || {
+            keys::import(&self.settings.keys, text, secret)
+        })
     }
 
-    fn recorded<T>(&self, event: AuditEvent, done: Result<T, Error>) -> Result<T, Error> {
+    /// Makes and records a change, if the trail permits.
+    fn change<T>(
+        &self,
+        event: AuditEvent,
+        make: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
         // No user is concerned, so no pseudonym is needed.
-        Pseudonyms::default().record_end(event, &done, None, self.asker);
+        let trail = Trail::without_users(&self.settings.audit);
+        trail.permit(event, None, self.asker)?;
+        let done = make();
+        trail.record_end(event, &done, None, self.asker);
         done
     }
 }

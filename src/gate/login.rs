@@ -42,7 +42,7 @@ impl Gate {
 
     /// The same on behalf of `asker`, who is named in the audit trail.
     pub fn users_by<'a>(&'a self, asker: Asker<'a>) -> Accounts<'a> {
-        Accounts::new(&self.inner.users, self.pseudonyms(), asker)
+        Accounts::new(&self.inner.users, self.trail(), asker)
     }
 
     /// The scope of a token for this user if no other is requested: that of the account, or [`OPEN_LOGIN_SCOPE`] if there
@@ -109,6 +109,7 @@ impl Gate {
         asked: &str,
         asker: Asker<'_>,
     ) -> Result<Tokens, Error> {
+        self.trail().permit(AuditEvent::Login, Some(name), asker)?;
         let checked = self.users_by(asker).verify(name, password, from);
         let done = checked.and_then(|login| self.begin_session(&login, asked));
         self.record_login(&done, name, asker);
@@ -124,6 +125,7 @@ impl Gate {
         asked: &str,
         asker: Asker<'_>,
     ) -> Result<String, Error> {
+        self.trail().permit(AuditEvent::Login, Some(name), asker)?;
         let done = permitted.ok_or(Error::LoginFailed).and_then(|permitted| {
             self.issue(&Grant {
                 subject: name,
@@ -142,7 +144,7 @@ impl Gate {
             Err(Error::InvalidInput(_)) => "invalid_scope",
             Err(error) => error.code(),
         };
-        self.pseudonyms()
+        self.trail()
             .record(AuditEvent::Login, result, Some(name), asker);
     }
 
@@ -178,7 +180,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Error::Token`] if it is not a refresh token or has been revoked; [`Error::InvalidInput`] if `asked` exceeds the
-    /// session's scope; [`Error::Store`].
+    /// session's scope; [`Error::Store`]; [`Error::Audit`].
     pub fn refresh(&self, refresh_token: &str, asked: &str) -> Result<Refreshed, Error> {
         self.refresh_by(refresh_token, asked, Asker::LIBRARY)
     }
@@ -190,6 +192,7 @@ impl Gate {
         asked: &str,
         asker: Asker<'_>,
     ) -> Result<Refreshed, Error> {
+        self.trail().permit(AuditEvent::Refresh, None, asker)?;
         let done = self.rotate_refresh(refresh_token, asked);
         let whose;
         let (result, user) = match &done {
@@ -202,7 +205,7 @@ impl Gate {
             }
         };
         let user = user.map(String::as_str);
-        self.pseudonyms()
+        self.trail()
             .record(AuditEvent::Refresh, result, user, asker);
         done
     }

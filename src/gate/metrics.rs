@@ -15,7 +15,7 @@ impl Gate {
             [(label("version", crate::VERSION), 1.0)],
         );
         self.inner.counts.collect(page);
-        let events = self.pseudonyms().counts().into_iter();
+        let events = self.trail().counts().into_iter();
         page.counters(
             "sealgate_audit_events",
             "Events of the audit trail, whether or not it is written",
@@ -24,6 +24,7 @@ impl Gate {
                 (labels, count)
             }),
         );
+        self.collect_sinks(page);
         self.collect_keys(page);
         if self.has_store() {
             let is_up = self.ledger().epoch().is_some();
@@ -35,8 +36,33 @@ impl Gate {
         }
         page.counters(
             "sealgate_log_lines_lost",
-            "Lines of the log or the audit trail that could not be written",
+            "Lines of the log that could not be written",
             logging::lost().map(|(name, lost)| (label("log", name), lost)),
+        );
+    }
+
+    fn collect_sinks(&self, page: &mut Page) {
+        let sinks = self.trail().sinks();
+        if sinks.is_empty() {
+            return;
+        }
+        let up = sinks.iter();
+        page.gauges(
+            "sealgate_audit_up",
+            "Whether events of the audit trail are delivered",
+            up.map(|sink| (label("sink", sink.name), f64::from(u8::from(sink.is_up)))),
+        );
+        let waiting = sinks.iter();
+        page.gauges(
+            "sealgate_audit_waiting",
+            "Events of the audit trail that are not delivered yet",
+            waiting.map(|sink| (label("sink", sink.name), sink.waiting as f64)),
+        );
+        let lost = sinks.iter();
+        page.counters(
+            "sealgate_audit_lost",
+            "Events of the audit trail that were not delivered and never will be",
+            lost.map(|sink| (label("sink", sink.name), sink.lost)),
         );
     }
 

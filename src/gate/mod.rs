@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::base::data_dir;
 use crate::cipher::CbcMode;
-use crate::gate::audit::{Asker, AuditEvent, Pseudonyms};
+use crate::gate::audit::{Asker, AuditEvent, Pseudonyms, Trail};
 use crate::keys::{KeyOrigin, KeyRing, Keys};
 use crate::limiter::{Admission, Limiter};
 use crate::store::Ledger;
@@ -49,7 +49,7 @@ struct Inner {
     tokens: TokenRules,
     ledger: Arc<Ledger>,
     users: Users,
-    pseudonyms: Pseudonyms,
+    trail: Trail,
     refresh_ttl: Duration,
     token_key_lead: Duration,
     /// `None`: the limit is switched off.
@@ -82,7 +82,7 @@ impl Gate {
         let (keys, added) = Keys::load(&settings.keys)?;
         let gate = Gate {
             inner: Arc::new(Inner {
-                pseudonyms: Pseudonyms::from_ring(&keys.current())?,
+                trail: Trail::new(Pseudonyms::from_ring(&keys.current())?, &settings.audit),
                 keys,
                 tokens: TokenRules::new(&settings.tokens)?,
                 users: Users::with_ledger(&settings.users, ledger.clone())?,
@@ -101,23 +101,24 @@ impl Gate {
 
     /// Records that keys were rotated by their age or for another algorithm.
     fn record_replaced_keys(&self) {
-        self.pseudonyms()
+        self.trail()
             .record(AuditEvent::KeysRotate, "ok", None, Asker::SERVER);
     }
 
     /// Issues a signed token for `grant.subject`. The audit trail gets the event `token.issue`.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if the subject or the scope is not acceptable.
+    /// [`Error::InvalidInput`] if the subject or the scope is not acceptable; [`Error::Audit`].
     pub fn issue_token(&self, grant: &Grant<'_>) -> Result<String, Error> {
         self.issue_token_by(grant, Asker::LIBRARY)
     }
 
     /// The same on behalf of `asker`, who is named in the audit trail.
     pub fn issue_token_by(&self, grant: &Grant<'_>, asker: Asker<'_>) -> Result<String, Error> {
+        let (event, user) = (AuditEvent::TokenIssue, Some(grant.subject));
+        self.trail().permit(event, user, asker)?;
         let token = self.issue(grant)?;
-        self.pseudonyms()
-            .record(AuditEvent::TokenIssue, "ok", Some(grant.subject), asker);
+        self.trail().record(event, "ok", user, asker);
         Ok(token)
     }
 
@@ -182,8 +183,7 @@ impl Gate {
             Some(error) => error.code(),
         };
         let user = denied.user.as_deref();
-        self.pseudonyms()
-            .record(AuditEvent::Denied, result, user, asker);
+        self.trail().record(AuditEvent::Denied, result, user, asker);
         Err(denied)
     }
 
@@ -239,9 +239,9 @@ impl Gate {
     /// this on its own.
     ///
     /// # Errors
-    /// [`Error::KeyRing`] if the ring cannot be read, trusted or written; it is then unchanged.
+    /// [`Error::KeyRing`] if the ring cannot be read, trusted or written, and [`Error::Audit`]; it is then unchanged.
     pub fn rotate_old_keys(&self) -> Result<Vec<KeyOrigin>, Error> {
-        let added = self.inner.keys.rotate_old()?;
+        let added = self.inner.keys.rotate_old(|| self.trail().check())?;
         if !added.is_empty() {
             self.record_replaced_keys();
         }
@@ -287,9 +287,9 @@ impl Gate {
         self.inner.users.places()
     }
 
-    /// What the audit trail joins the events of a user by.
-    pub fn pseudonyms(&self) -> &Pseudonyms {
-        &self.inner.pseudonyms
+    /// The audit trail. It is open at the first event, or after [`Trail::open`].
+    pub fn trail(&self) -> &Trail {
+        &self.inner.trail
     }
 
     /// Whether and how the original's AES-CBC is supported.

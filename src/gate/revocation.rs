@@ -13,29 +13,32 @@ impl Gate {
     ///
     /// # Errors
     /// [`Error::Token`] if it is not one of our tokens; [`Error::Setting`] if the gate has no data directory but its keys
-    /// outlive the process; [`Error::Store`].
+    /// outlive the process; [`Error::Store`]; [`Error::Audit`].
     pub fn revoke_token(&self, token: &str) -> Result<String, Error> {
         self.revoke_token_by(token, Asker::LIBRARY)
     }
 
     /// The same on behalf of `asker`, who is named in the audit trail.
     pub fn revoke_token_by(&self, token: &str, asker: Asker<'_>) -> Result<String, Error> {
+        let event = AuditEvent::RevokeToken;
+        self.trail().permit(event, None, asker)?;
         let done = self.end_token(token);
         let user = done.as_deref().ok();
-        self.pseudonyms()
-            .record_end(AuditEvent::RevokeToken, &done, user, asker);
+        self.trail().record_end(event, &done, user, asker);
         done
     }
 
     /// The same for the holder of an access token. The audit trail records it as `logout`.
     pub(crate) fn log_out(&self, token: &str, asker: Asker<'_>) -> Result<(), Error> {
+        let event = AuditEvent::Logout;
+        self.trail().permit(event, None, asker)?;
         let done = self.end_token(token);
         let user = match &done {
             Ok(user) => Some(user.clone()),
             Err(_) => self.subject_of(token, TokenUse::Access),
         };
-        self.pseudonyms()
-            .record_end(AuditEvent::Logout, &done, user.as_deref(), asker);
+        let user = user.as_deref();
+        self.trail().record_end(event, &done, user, asker);
         done.map(drop)
     }
 
@@ -86,9 +89,10 @@ impl Gate {
         expires_at: Option<u64>,
         asker: Asker<'_>,
     ) -> Result<(), Error> {
+        let event = AuditEvent::RevokeToken;
+        self.trail().permit(event, None, asker)?;
         let done = self.end_token_id(id, expires_at);
-        self.pseudonyms()
-            .record_end(AuditEvent::RevokeToken, &done, None, asker);
+        self.trail().record_end(event, &done, None, asker);
         done
     }
 
@@ -120,9 +124,10 @@ impl Gate {
 
     /// The same on behalf of `asker`, who is named in the audit trail.
     pub fn revoke_user_by(&self, user: &str, asker: Asker<'_>) -> Result<(), Error> {
+        let event = AuditEvent::RevokeUser;
+        self.trail().permit(event, Some(user), asker)?;
         let done = self.end_all_of(user);
-        self.pseudonyms()
-            .record_end(AuditEvent::RevokeUser, &done, Some(user), asker);
+        self.trail().record_end(event, &done, Some(user), asker);
         done
     }
 

@@ -1,5 +1,6 @@
 //! A gate's settings: one part for each module below it.
 
+use crate::logging::AuditSettings;
 use crate::{keys, limiter, store, tokens, users};
 
 /// Keys, tokens, accounts, encryption and the limit on requests.
@@ -15,4 +16,6 @@ pub struct Settings {
     pub limiter: limiter::Settings,
     /// Where accounts, sessions and revocations are kept: in the data directory, or in memory if the keys are ephemeral.
     pub store: store::Settings,
+    /// Where audit events go besides the log.
+    pub audit: AuditSettings,
 }

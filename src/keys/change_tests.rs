@@ -254,7 +254,7 @@ fn a_missing_ring_is_not_created_by_rotation() {
     let (keys, _) = Keys::load(&ring.settings).unwrap();
     fs::remove_file(ring.file()).unwrap();
     let _ = fs::remove_file(ring.folder.join(RING_BACKUP_FILE));
-    assert_eq!(keys.rotate_old().unwrap(), []);
+    assert_eq!(keys.rotate_old(|| Ok(())).unwrap(), []);
     assert!(!ring.file().exists());
 }
 
@@ -271,10 +271,10 @@ fn an_open_ring_replaces_the_kind_of_key_that_is_old() {
         ring.age(86_400);
         let (keys, _) = Keys::load(&ring.settings).unwrap();
         assert_eq!(keys.age(), Some(day));
-        let added = keys.rotate_old().unwrap();
+        let added = keys.rotate_old(|| Ok(())).unwrap();
         assert_eq!((added.len(), added[0].kind), (1, kind));
         assert_eq!(keys.current().newest_origin(kind).unwrap().id, added[0].id);
-        assert!(keys.rotate_old().unwrap().is_empty());
+        assert!(keys.rotate_old(|| Ok(())).unwrap().is_empty());
     }
     let mut ring = Ring::made();
     assert_eq!(Keys::load(&ring.settings).unwrap().0.age(), None);

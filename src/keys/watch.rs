@@ -229,8 +229,11 @@ impl Keys {
         }
     }
 
-    /// Replaces keys that have reached their maximum age, and uses the new ones at once.
-    pub(crate) fn rotate_old(&self) -> Result<Vec<KeyOrigin>, Error> {
+    /// Replaces keys that have reached their maximum age, and uses the new ones at once. `permit` is asked first.
+    pub(crate) fn rotate_old(
+        &self,
+        permit: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<Vec<KeyOrigin>, Error> {
         let Some(source) = &self.source else {
             return Ok(Vec::new());
         };
@@ -250,9 +253,8 @@ impl Keys {
         if !kinds.token && !kinds.data || !source.file.exists() {
             return Ok(Vec::new());
         }
-        let added = rotate_old(settings, &source.seal.load(), kinds)?;
-        self.look();
-        Ok(added)
+        permit()?;
+        rotate_old(settings, &source.seal.load(), kinds).inspect(|_| self.look())
     }
 
     /// Whether the ring file still has to be sealed.

@@ -43,7 +43,7 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_> {
 
 /// A field's value; a quoted JSON string if it could look like further fields: a user-chosen name may contain spaces and
 /// `=`.
-fn push_value(line: &mut Vec<u8>, value: &str) {
+pub(super) fn push_value(line: &mut Vec<u8>, value: &str) {
     let special = |byte: u8| matches!(byte, b' ' | b'=' | b'"');
     if value.bytes().fold(false, |any, byte| any | special(byte)) {
         line.push(b'"');

@@ -1,48 +1,54 @@
-//! Logging: one logger for the terminal and a file. Lines are written whole, and no caller waits for either.
+//! Logging: one logger for the terminal and a file, and the sinks of audit events. Lines are written whole, and no caller
+//! waits for them, except for audit events that have to be delivered.
 //!
-//! `line` and `json` are the two line formats (`format` chooses), `mask` hides names, `sink` queues lines in bounded
-//! memory, `writer` is the thread that writes them. The caller decides what a line may contain: names are masked there,
+//! `line` and `json` are the formats of lines, `syslog` and `journald` those of messages (`encoding` chooses), `mask` hides
+//! names, `sink` queues lines in bounded memory, `writer` is the thread that writes them, to `lines` (a terminal or a file) or
+//! to a `socket`. `audit` has the sinks of audit events. The caller decides what a line may contain: names are masked there,
 //! and secrets never get this far. This module escapes all control characters, and lets only warnings and errors of other
 //! crates through, because their verbose output is unknown.
 
-mod format;
+pub(crate) mod audit;
+mod encoding;
+mod fields;
+mod journald;
 mod json;
 mod line;
+mod lines;
 pub(crate) mod mask;
+mod queue;
 mod settings;
 mod sink;
+mod socket;
+mod syslog;
 mod writer;
 
-use std::cell::Cell;
 use std::panic::PanicHookInfo;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{CombinedLogger, SharedLogger};
 
 use crate::Error;
-use crate::base::given_file;
 
-use format::format;
+pub use audit::check_audit;
+use encoding::{Encoding, with_line};
 pub use line::is_harmful;
-pub use settings::{LogFormat, Settings};
-use sink::Sink;
+use lines::Lines;
+pub use settings::{AuditFail, AuditSettings, AuditSocket, LogFormat, Settings};
+use sink::{FLUSH_LIMIT, Sink, flush};
 use writer::Target;
 
-/// The log target of audit events. With `SEALGATE_AUDIT_FILE` they also go to a separate file, at any log level.
+/// The log target of audit events. [`AuditSettings`] name what else they go to, at any log level.
 pub const AUDIT: &str = "sealgate::audit";
 
 const LOG_FILE: &str = "SEALGATE_LOG_FILE";
-/// How long `log::logger().flush()` waits for a terminal or a disk that hangs.
-const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 /// The sinks of the process's logger; unset in a process without one.
 static SINKS: OnceLock<Vec<Arc<Sink>>> = OnceLock::new();
 
-/// Sets up the process's logger: to the terminal (standard error) and, if set, to a file; audit events also to theirs. For
-/// programs, not libraries: a process has one logger, and its writer threads do not survive a fork.
+/// Sets up the process's logger: to the terminal (standard error) and, if set, to a file. For programs, not libraries: a
+/// process has one logger, and its writer threads do not survive a fork.
 ///
 /// A log call never waits for the terminal or the disk. Each has a thread that writes its lines: warnings and errors at
 /// once, others within 100 ms. Before a process exits, `log::logger().flush()` has the rest written, in at most 2 s. While
@@ -52,100 +58,58 @@ static SINKS: OnceLock<Vec<Arc<Sink>>> = OnceLock::new();
 /// # Errors
 /// [`Error::Setting`] if the file cannot be opened; [`Error::Io`] if the process has a logger already.
 pub fn init(settings: &Settings) -> Result<(), Error> {
-    start(settings, true)
-}
-
-/// The same for a command that logs only audit events, and only if they have a file.
-///
-/// # Errors
-/// Those of [`init`].
-pub fn init_audit(settings: &Settings) -> Result<(), Error> {
-    match settings.audit_file {
-        Some(_) => start(settings, false),
-        None => Ok(()),
+    let encoding = Encoding::Line(settings.format);
+    let terminal = Sink::new("Standard error", encoding);
+    let mut targets = vec![(terminal, Lines::terminal())];
+    if let Some(path) = &settings.file {
+        let mut lines = Lines::of_file(path);
+        lines.open_for(LOG_FILE)?;
+        targets.push((Sink::new(LOG_FILE, encoding), lines));
     }
-}
-
-/// Checks that the files of the settings can be trusted, if they exist.
-///
-/// # Errors
-/// [`Error::Setting`] if other users can change one.
-pub fn check(settings: &Settings) -> Result<(), Error> {
-    files(settings).try_for_each(|(name, path)| check_file(name, path))
-}
-
-fn files(settings: &Settings) -> impl Iterator<Item = (&'static str, &Path)> {
-    let files = [
-        (LOG_FILE, &settings.file),
-        ("SEALGATE_AUDIT_FILE", &settings.audit_file),
-    ];
-    files
+    let (sinks, targets): (Vec<_>, Vec<_>) = targets
         .into_iter()
-        .filter_map(|(name, path)| Some((name, path.as_deref()?)))
-}
-
-/// Anyone who can change a log can remove lines from it.
-fn check_file(name: &str, path: &Path) -> Result<(), Error> {
-    let Ok(metadata) = path.metadata() else {
-        return Ok(());
-    };
-    given_file::check(path, &metadata)
-        .map(drop)
-        .map_err(|end| Error::Setting(format!("{name}: {} {end}", path.display())))
-}
-
-fn start(settings: &Settings, lines: bool) -> Result<(), Error> {
-    let mut targets = Vec::new();
-    if lines {
-        targets.push(Target::terminal());
-    }
-    for (name, path) in files(settings).filter(|(name, _)| lines || *name != LOG_FILE) {
-        check_file(name, path)?;
-        let target = Target::file(name, path).map_err(|error| {
-            Error::Setting(format!(
-                "{name}: {} cannot be opened for writing: {error}.",
-                path.display()
-            ))
-        })?;
-        targets.push(target);
-    }
-    let sinks: Vec<Arc<Sink>> = targets
-        .iter()
-        .map(|target| Arc::new(Sink::new(target.name(), settings.format)))
-        .collect();
-    let mut logger = LineLogger {
+        .map(|(sink, lines)| (Arc::new(sink), Target::Lines(lines)))
+        .unzip();
+    let logger = LineLogger {
         level: settings.level,
-        format: settings.format,
+        encoding,
         sinks: sinks.clone(),
-        audit: None,
     };
-    if settings.audit_file.is_some() {
-        logger.audit = logger.sinks.pop();
-    }
     CombinedLogger::init(vec![Box::new(logger)])
         .map_err(|_| Error::Io("The process has a logger already.".to_owned()))?;
     for (sink, target) in sinks.iter().zip(targets) {
-        writer::start(sink.clone(), target).map_err(|error| {
-            Error::Io(format!("The log writer thread cannot be started: {error}."))
-        })?;
+        writer::start(sink.clone(), target)?;
     }
     // Cannot be set already: setting the logger would have failed.
     let _ = SINKS.set(sinks);
     Ok(())
 }
 
-/// Reopens the log file, for programs that rotate it (logrotate): later lines go to a new file with the same name. If that
-/// fails, a warning is logged and the old file stays in use. Returns at once; does nothing without a log file, or without
-/// a logger from [`init`].
+/// Checks that the file of the settings can be trusted, if it exists.
+///
+/// # Errors
+/// [`Error::Setting`] if other users can change it.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    let file = settings.file.as_deref();
+    file.map_or(Ok(()), |path| lines::check_file(LOG_FILE, path))
+}
+
+/// Reopens the log file and the audit files, for programs that rotate them (logrotate): later lines go to a new file with the
+/// same name. If that fails, a warning is logged and the old file stays in use. Returns at once.
 pub fn reopen() {
     for sink in SINKS.get().into_iter().flatten() {
         sink.reopen();
     }
+    for log in audit::all() {
+        log.reopen();
+    }
 }
 
-/// Waits until everything logged before is written, `limit` has passed, or a write fails.
+/// Waits until everything logged before, and every audit event, is written, `limit` has passed, or a write fails.
 pub fn flush_within(limit: Duration) {
-    flush(SINKS.get().map_or(&[], Vec::as_slice), limit);
+    let lines = SINKS.get().map_or(&[][..], Vec::as_slice);
+    let events = audit::all_sinks();
+    flush(&[lines, &events[..]].concat(), limit);
 }
 
 /// Problems with the log, in sentences for an operator: what cannot be written, and how many lines were lost so far.
@@ -159,43 +123,22 @@ pub fn trouble() -> Option<String> {
     (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
-/// For the log and the audit trail: its setting, and how many lines could not be written so far.
+/// For the terminal and the log file: its name, and how many lines could not be written so far.
 pub(crate) fn lost() -> impl Iterator<Item = (&'static str, u64)> {
     let sinks = SINKS.get().map_or(&[][..], Vec::as_slice);
     sinks.iter().map(|sink| sink.lost_in_all())
 }
 
-fn flush(sinks: &[Arc<Sink>], limit: Duration) {
-    let deadline = Instant::now() + limit;
-    // Signal all of them before waiting for any.
-    let marks: Vec<_> = sinks.iter().map(|sink| sink.hurry()).collect();
-    for (sink, mark) in sinks.iter().zip(marks) {
-        sink.wait_for(mark, deadline);
-    }
-}
-
 /// Formats each record once and passes it to every sink.
 struct LineLogger {
     level: LevelFilter,
-    format: LogFormat,
+    encoding: Encoding,
     sinks: Vec<Arc<Sink>>,
-    /// Receives the audit events only, and all of them.
-    audit: Option<Arc<Sink>>,
-}
-
-impl LineLogger {
-    fn audit_of(&self, metadata: &Metadata<'_>) -> Option<&Arc<Sink>> {
-        self.audit.as_ref().filter(|_| metadata.target() == AUDIT)
-    }
-
-    fn takes(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.level && concerns(metadata)
-    }
 }
 
 impl Log for LineLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.takes(metadata) || self.audit_of(metadata).is_some()
+        metadata.level() <= self.level && concerns(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -203,30 +146,24 @@ impl Log for LineLogger {
             return;
         }
         with_line(|line| {
-            format(self.format, line, record);
-            if let Some(sink) = self.audit_of(record.metadata()) {
-                sink.append(line, true);
-            }
-            if self.takes(record.metadata()) {
-                for sink in &self.sinks {
-                    sink.append(line, record.level() <= Level::Warn);
-                }
+            self.encoding.encode(line, record);
+            for sink in &self.sinks {
+                sink.append(line, record.level() <= Level::Warn);
             }
         });
     }
 
     fn flush(&self) {
-        let sinks: Vec<_> = self.sinks.iter().chain(&self.audit).cloned().collect();
-        flush(&sinks, FLUSH_LIMIT);
+        flush(
+            &[&self.sinks[..], &audit::all_sinks()[..]].concat(),
+            FLUSH_LIMIT,
+        );
     }
 }
 
 impl SharedLogger for LineLogger {
     fn level(&self) -> LevelFilter {
-        match self.audit {
-            Some(_) => self.level.max(LevelFilter::Info),
-            None => self.level,
-        }
+        self.level
     }
 
     fn config(&self) -> Option<&simplelog::Config> {
@@ -257,19 +194,6 @@ pub(crate) fn with_message(record: &Record<'_>, work: impl FnOnce(&[u8])) {
         line::message(line, record);
         work(line);
     });
-}
-
-/// Calls `work` with the thread's buffer, empty.
-fn with_line(work: impl FnOnce(&mut Vec<u8>)) {
-    const KEPT: usize = 4096;
-    thread_local!(static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
-    // Taken out meanwhile, so a value that logs while it is formatted gets a separate buffer.
-    let mut line = LINE.try_with(Cell::take).unwrap_or_default();
-    line.clear();
-    work(&mut line);
-    if line.capacity() <= KEPT {
-        let _ = LINE.try_with(|kept| kept.set(line));
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is logged, where to, and in which format.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use log::LevelFilter;
 
@@ -13,8 +13,6 @@ pub struct Settings {
     pub format: LogFormat,
     /// `SEALGATE_LOG_FILE`.
     pub file: Option<PathBuf>,
-    /// `SEALGATE_AUDIT_FILE`.
-    pub audit_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -23,7 +21,6 @@ impl Default for Settings {
             level: LevelFilter::Info,
             format: LogFormat::Text,
             file: None,
-            audit_file: None,
         }
     }
 }
@@ -36,4 +33,56 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// Where audit events go besides the log, and what happens while they cannot be delivered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// `SEALGATE_AUDIT_FILE`.
+    pub file: Option<PathBuf>,
+    /// `SEALGATE_AUDIT`.
+    pub socket: Option<AuditSocket>,
+    /// `SEALGATE_AUDIT_FAIL`.
+    pub fail: AuditFail,
+    /// `SEALGATE_LOG_FORMAT`, for the file.
+    pub format: LogFormat,
+}
+
+/// A local socket for audit events, by its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditSocket {
+    /// Syslog (RFC 5424).
+    Syslog(PathBuf),
+    /// systemd's journal, in its native protocol.
+    Journald(PathBuf),
+}
+
+/// What happens while audit events cannot be delivered.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum AuditFail {
+    /// Everything goes on, and events are kept in memory up to a limit.
+    #[default]
+    Open,
+    /// Whatever would be recorded as a change is refused.
+    Closed,
+}
+
+impl AuditSocket {
+    /// Where syslog listens.
+    pub const SYSLOG: &str = "/dev/log";
+    /// Where systemd's journal listens.
+    pub const JOURNALD: &str = "/run/systemd/journal/socket";
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            AuditSocket::Syslog(path) | AuditSocket::Journald(path) => path,
+        }
+    }
+}
+
+impl AuditSettings {
+    /// Whether events go anywhere besides the log.
+    pub fn is_set(&self) -> bool {
+        self.file.is_some() || self.socket.is_some()
+    }
 }

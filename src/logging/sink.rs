@@ -1,34 +1,32 @@
-//! Queue of lines for one terminal or file: bounded memory between the threads that log and the thread that writes.
+//! Queue of lines for one terminal, file or socket: bounded memory between the threads that log and the thread that writes.
 //!
 //! Code under the lock never logs, formats foreign values or does I/O: no thread waits here for longer than a copy takes,
 //! and no panic and no deadlock can start here.
 
-use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{Level, Record};
 
-use super::format::format;
-use super::settings::LogFormat;
+use super::encoding::Encoding;
+use super::queue::{Batch, State, Writer};
 use crate::base::sync::lock;
 
 /// Maximum number of bytes waiting to be written, including those that the writer holds.
 const BOUND: usize = 4 << 20;
-/// Number of bytes per write when that many are waiting.
-const CHUNK: usize = 64 << 10;
 /// How long lines are collected after a write. The promise is 100 ms.
 const PACE: Duration = Duration::from_millis(75);
 /// How long until a failed write is retried.
 const RETRY: Duration = Duration::from_millis(500);
-/// A write that takes longer is reported as hanging.
-const HANGS_AFTER: Duration = Duration::from_secs(2);
-/// Written chunks that are kept for reuse.
-const SPARES: usize = 2;
+/// How long a program that ends waits for a terminal, a disk or a socket that hangs.
+pub(super) const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+/// How soon after a failed write somebody who has to know may have it retried.
+const RETRY_ON_DEMAND: Duration = Duration::from_millis(100);
 
 pub(super) struct Sink {
     name: &'static str,
-    format: LogFormat,
+    encoding: Encoding,
     state: Mutex<State>,
     /// Wakes the writer.
     work: Condvar,
@@ -36,64 +34,13 @@ pub(super) struct Sink {
     progress: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    /// Whole lines, oldest first; a chunk exceeds [`CHUNK`] only if a single line does.
-    chunks: VecDeque<Vec<u8>>,
-    /// Where the first chunk continues after a partial write.
-    from: usize,
-    spares: Vec<Vec<u8>>,
-    /// Bytes of lines here and with the writer.
-    held: usize,
-    /// Total bytes of lines received and written.
-    taken: u64,
-    written: u64,
-    /// Lines dropped for lack of room since the last report.
-    lost: u64,
-    /// The same since the start.
-    lost_in_all: u64,
-    /// `taken` at the time of the last report: a flush waits for that line too.
-    noted: u64,
-    /// Write at once: a warning, an error or a flushing thread is waiting.
-    urgent: bool,
-    reopen: bool,
-    writer: Writer,
-    /// Earliest time of the next write that is not urgent.
-    not_before: Option<Instant>,
-    /// Since when the writer has been writing or reopening the file.
-    writing_since: Option<Instant>,
-    /// Why the last write failed.
-    failure: Option<String>,
-    /// Total number of failed writes.
-    failures: u64,
-    flushing: usize,
-}
-
-/// The writer's state, so that it is woken only if necessary: a wake-up costs more than a line.
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Writer {
-    /// Writing, or about to check for lines.
-    #[default]
-    Busy,
-    /// Waiting for a line.
-    Idle,
-    /// Collecting lines.
-    Pacing,
-    /// Waiting to retry after a failure.
-    Failing,
-}
-
 /// The writer's next task.
 pub(super) enum Work {
     Write(Batch),
+    /// Find out whether lines could be written.
+    Probe,
     Reopen,
-}
-
-/// Lines to be written.
-pub(super) struct Batch {
-    pub(super) lines: Vec<u8>,
-    /// How much of them is written.
-    pub(super) from: usize,
+    End,
 }
 
 /// How far a flush has to wait.
@@ -102,15 +49,35 @@ pub(super) struct Mark {
     failures: u64,
 }
 
+/// How a sink is doing.
+#[derive(Default)]
+pub(super) struct Health {
+    /// Why lines cannot be written now, as the end of a sentence that begins with the sink's name.
+    pub(super) fault: Option<String>,
+    /// Lines that are not written yet.
+    pub(super) waiting: u64,
+    /// Lines that were lost since the start.
+    pub(super) lost: u64,
+}
+
 impl Sink {
-    pub(super) fn new(name: &'static str, format: LogFormat) -> Self {
+    pub(super) fn new(name: &'static str, encoding: Encoding) -> Self {
         Sink {
             name,
-            format,
+            encoding,
             state: Mutex::default(),
             work: Condvar::new(),
             progress: Condvar::new(),
         }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How its lines are written.
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// The log's name, and how many lines were lost since the start.
@@ -178,38 +145,90 @@ impl Sink {
         state.flushing -= 1;
     }
 
+    /// Whether everything queued so far is written. If it is not, or nothing shows that lines can be written, waits for an
+    /// attempt.
+    pub(super) fn is_settled(&self, limit: Duration) -> bool {
+        let mut state = lock(&self.state);
+        let recently = state.last_attempt.map(|last| last.elapsed());
+        if state.hangs().is_some()
+            || state.failure.is_some() && recently.is_some_and(|since| since < RETRY_ON_DEMAND)
+        {
+            return false;
+        }
+        let (taken, failures) = (state.taken, state.failures);
+        let settled =
+            |state: &State| state.written >= taken && state.attempts > 0 && state.failure.is_none();
+        if settled(&state) {
+            return true;
+        }
+        state.probe = true;
+        state.urgent = true;
+        state.not_before = None;
+        state.writer = Writer::Busy;
+        state.flushing += 1;
+        self.work.notify_one();
+        let deadline = Instant::now() + limit;
+        while !settled(&state) && state.failures == failures {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = wait(&self.progress, state, left);
+        }
+        state.flushing -= 1;
+        settled(&state)
+    }
+
     /// Problems that an operator should know about.
     pub(super) fn trouble(&self) -> Option<String> {
+        let (fault, lost) = (self.health().fault?, lock(&self.state).lost);
+        Some(format!("{} {fault}. {lost} lines were lost.", self.name))
+    }
+
+    pub(super) fn health(&self) -> Health {
         let state = lock(&self.state);
-        let (name, lost) = (self.name, state.lost);
-        let hangs = state
-            .writing_since
-            .map(|since| since.elapsed())
-            .filter(|hangs| *hangs >= HANGS_AFTER);
-        match (&state.failure, hangs) {
-            (Some(failure), _) => Some(format!(
-                "{name} cannot be written: {failure}. {lost} lines were lost."
-            )),
-            (None, Some(hangs)) => Some(format!(
-                "{name} has accepted nothing for {} s. {lost} lines were lost.",
-                hangs.as_secs()
-            )),
+        let fault = match (&state.failure, state.hangs()) {
+            (Some(failure), _) => Some(format!("cannot be written: {failure}")),
+            (None, Some(hangs)) => Some(format!("has accepted nothing for {} s", hangs.as_secs())),
             (None, None) => None,
+        };
+        Health {
+            fault,
+            waiting: state.waiting,
+            lost: state.lost_in_all,
         }
+    }
+
+    /// Has the writer's thread end; lines that are still waiting are lost. How many they are.
+    pub(super) fn end(&self) -> u64 {
+        let mut state = lock(&self.state);
+        state.end = true;
+        state.writer = Writer::Busy;
+        self.work.notify_one();
+        state.waiting
     }
 
     /// For the writer: waits for the next task.
     pub(super) fn next(&self) -> Work {
         let mut state = lock(&self.state);
         loop {
+            if state.end {
+                return Work::End;
+            }
             if std::mem::take(&mut state.reopen) {
                 state.writing_since = Some(Instant::now());
                 return Work::Reopen;
             }
+            // Where there are lines, writing them shows the same.
+            let probe = std::mem::take(&mut state.probe) && state.chunks.is_empty();
             let left = state.not_before.map_or(Duration::ZERO, |moment| {
                 moment.saturating_duration_since(Instant::now())
             });
             let failing = state.failure.is_some();
+            if probe || failing && state.chunks.is_empty() && left.is_zero() {
+                state.starts();
+                return Work::Probe;
+            }
             if state.chunks.is_empty() {
                 state.urgent = false;
                 // For a while after a write the next line need not wake the writer: it wakes up on its own.
@@ -246,14 +265,11 @@ impl Sink {
         let mut state = lock(&self.state);
         let length = batch.lines.len();
         state.held -= length;
+        state.waiting -= batch.count;
         state.written += length as u64;
-        state.writing_since = None;
+        state.ended();
         state.not_before = Some(Instant::now() + PACE);
-        let mut spare = batch.lines;
-        if state.spares.len() < SPARES && spare.capacity() == CHUNK {
-            spare.clear();
-            state.spares.push(spare);
-        }
+        state.reuse(batch.lines);
         if state.lost > 0 {
             // Under the lock, so that the note is between the lines before and after the loss.
             let note = self.note_of_loss(state.lost);
@@ -270,8 +286,7 @@ impl Sink {
 
     fn note_of_loss(&self, lost: u64) -> Vec<u8> {
         let mut note = Vec::new();
-        format(
-            self.format,
+        self.encoding.encode(
             &mut note,
             &Record::builder()
                 .level(Level::Warn)
@@ -283,13 +298,36 @@ impl Sink {
         note
     }
 
-    /// For the writer: writing this batch failed. `true` if the previous write had not.
-    pub(super) fn failed(&self, batch: Batch, error: &std::io::Error) -> bool {
+    /// For the writer: writing this batch failed. `true` if the previous attempt had not.
+    pub(super) fn failed(&self, batch: Batch, error: &io::Error) -> bool {
         let mut state = lock(&self.state);
-        state.chunks.push_front(batch.lines);
-        state.from = batch.from;
-        state.writing_since = None;
+        state.chunks.push_front(batch);
         state.urgent = false;
+        self.has_failed(state, error)
+    }
+
+    /// For the writer: a line will never be accepted, and is skipped.
+    pub(super) fn refused(&self) {
+        let mut state = lock(&self.state);
+        state.lost += 1;
+        state.lost_in_all += 1;
+    }
+
+    /// For the writer: whether lines could be written. `true` if that has changed for the worse or the better.
+    pub(super) fn probed(&self, probed: &io::Result<()>) -> bool {
+        let mut state = lock(&self.state);
+        match probed {
+            Err(error) => self.has_failed(state, error),
+            Ok(()) => {
+                state.ended();
+                self.progress.notify_all();
+                state.failure.take().is_some()
+            }
+        }
+    }
+
+    fn has_failed(&self, mut state: MutexGuard<'_, State>, error: &io::Error) -> bool {
+        state.ended();
         state.not_before = Some(Instant::now() + RETRY);
         state.failures += 1;
         self.progress.notify_all();
@@ -305,9 +343,8 @@ impl Sink {
     pub(super) fn reopened(&self) {
         let mut state = lock(&self.state);
         state.writing_since = None;
-        let from = state.from;
-        if let Some(first) = state.chunks.front() {
-            state.from = first[..from]
+        if let Some(first) = state.chunks.front_mut() {
+            first.from = first.lines[..first.from]
                 .iter()
                 .rposition(|byte| *byte == b'\n')
                 .map_or(0, |end| end + 1);
@@ -316,40 +353,13 @@ impl Sink {
     }
 }
 
-impl State {
-    /// `true` if the line started a new chunk.
-    fn push(&mut self, line: &[u8]) -> bool {
-        self.held += line.len();
-        self.taken += line.len() as u64;
-        match self.chunks.back_mut() {
-            Some(chunk) if chunk.capacity() - chunk.len() >= line.len() => {
-                chunk.extend_from_slice(line);
-                false
-            }
-            _ => {
-                let mut chunk = self
-                    .spares
-                    .pop()
-                    .unwrap_or_else(|| Vec::with_capacity(CHUNK));
-                chunk.extend_from_slice(line);
-                self.chunks.push_back(chunk);
-                true
-            }
-        }
-    }
-
-    /// The first chunk, for the writer.
-    fn take(&mut self) -> Batch {
-        self.writer = Writer::Busy;
-        self.writing_since = Some(Instant::now());
-        let lines = self.chunks.pop_front().unwrap_or_default();
-        if self.chunks.is_empty() {
-            self.urgent = false;
-        }
-        Batch {
-            lines,
-            from: std::mem::take(&mut self.from),
-        }
+/// Waits until everything queued in these sinks is written, `limit` has passed, or a write fails.
+pub(super) fn flush(sinks: &[Arc<Sink>], limit: Duration) {
+    let deadline = Instant::now() + limit;
+    // Signal all of them before waiting for any.
+    let marks: Vec<_> = sinks.iter().map(|sink| sink.hurry()).collect();
+    for (sink, mark) in sinks.iter().zip(marks) {
+        sink.wait_for(mark, deadline);
     }
 }
 
@@ -369,6 +379,7 @@ impl Sink {
     /// The queued text.
     pub(super) fn held_text(&self) -> String {
         let state = lock(&self.state);
-        String::from_utf8(state.chunks.iter().flatten().copied().collect()).unwrap()
+        let lines = state.chunks.iter().flat_map(|chunk| &chunk.lines);
+        String::from_utf8(lines.copied().collect()).unwrap()
     }
 }

@@ -6,13 +6,18 @@ use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::sink::{Batch, Sink, Work};
+use super::encoding::Encoding;
+use super::lines::{Lines, Output};
+use super::queue::Batch;
+use super::sink::{Sink, Work};
+use super::socket::{Framing, Socket};
 use super::writer::{self, Target};
 use super::{LineLogger, LogFormat, flush};
 use crate::base::sync::lock;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const MEMORY: usize = 4 << 20;
+const TEXT: Encoding = Encoding::Line(LogFormat::Text);
 
 #[derive(Default)]
 struct Disk {
@@ -52,6 +57,8 @@ impl Write for Handle {
     }
 }
 
+impl Output for Handle {}
+
 impl Disk {
     fn change(&self, change: impl FnOnce(&mut DiskState)) {
         change(&mut lock(&self.state));
@@ -66,8 +73,8 @@ impl Disk {
 fn start(change: impl FnOnce(&mut DiskState)) -> (Arc<Disk>, Arc<Sink>) {
     let disk = Arc::new(Disk::default());
     disk.change(change);
-    let sink = Arc::new(Sink::new("Test", LogFormat::Text));
-    let target = Target::new("Test", Box::new(Handle(disk.clone())));
+    let sink = Arc::new(Sink::new("Test", TEXT));
+    let target = Target::Lines(Lines::new(Box::new(Handle(disk.clone()))));
     writer::start(sink.clone(), target).unwrap();
     (disk, sink)
 }
@@ -169,14 +176,13 @@ fn a_flush_of_a_full_disk_returns_before_its_limit() {
 
 #[test]
 fn a_new_file_begins_with_a_whole_line() {
-    let sink = Sink::new("Test", LogFormat::Text);
+    let sink = Sink::new("Test", TEXT);
     let take = || match sink.next() {
         Work::Write(batch) => batch,
-        Work::Reopen => panic!("not requested"),
+        Work::Probe | Work::Reopen | Work::End => panic!("not requested"),
     };
     sink.append(b"first\nsecond\n", true);
-    let Batch { lines, .. } = take();
-    let cut = Batch { lines, from: 9 };
+    let cut = Batch { from: 9, ..take() };
     sink.failed(cut, &io::ErrorKind::StorageFull.into());
     sink.reopened();
     let batch = take();
@@ -185,7 +191,7 @@ fn a_new_file_begins_with_a_whole_line() {
 
 #[test]
 fn a_file_that_hangs_while_being_reopened_is_reported() {
-    let sink = Sink::new("Test", LogFormat::Text);
+    let sink = Sink::new("Test", TEXT);
     sink.reopen();
     assert!(matches!(sink.next(), Work::Reopen));
     assert_eq!(sink.trouble(), None);
@@ -198,12 +204,114 @@ fn a_file_that_hangs_while_being_reopened_is_reported() {
 }
 
 #[test]
+fn a_sink_is_settled_once_everything_is_written() {
+    let (disk, sink) = start(|_| ());
+    // Nothing was ever written: whether that is possible is found out.
+    assert!(sink.is_settled(PATIENCE));
+    disk.change(|disk| disk.room = Some(0));
+    sink.append(b"one\n", true);
+    wait_until(|| sink.health().fault.is_some());
+    let start = Instant::now();
+    assert!(!sink.is_settled(PATIENCE));
+    assert!(start.elapsed() < PATIENCE / 2, "a failure is enough");
+    disk.change(|disk| disk.room = None);
+    wait_until(|| sink.is_settled(PATIENCE));
+    assert_eq!(disk.text(), "one\n");
+    disk.change(|disk| disk.hangs = true);
+    sink.append(b"two\n", true);
+    assert!(!sink.is_settled(Duration::from_millis(50)));
+    // Once it is known to hang, nobody waits.
+    wait_until(|| sink.health().fault.is_some());
+    let start = Instant::now();
+    assert!(!sink.is_settled(PATIENCE));
+    assert!(start.elapsed() < PATIENCE / 2);
+    assert_eq!(sink.health().waiting, 1);
+    disk.change(|disk| disk.hangs = false);
+    wait_until(|| sink.is_settled(PATIENCE));
+    assert_eq!(sink.health().waiting, 0);
+    assert_eq!(sink.end(), 0);
+}
+
+#[test]
+fn a_failed_sink_without_lines_recovers_on_its_own() {
+    let sink = Sink::new("Test", TEXT);
+    assert!(sink.probed(&Err(io::ErrorKind::NotFound.into())), "news");
+    assert!(
+        !sink.probed(&Err(io::ErrorKind::NotFound.into())),
+        "no news"
+    );
+    assert!(sink.trouble().is_some());
+    assert!(matches!(sink.next(), Work::Probe), "after a while");
+    assert!(sink.probed(&Ok(())), "news");
+    assert!(sink.trouble().is_none());
+}
+
+#[test]
+fn what_could_not_be_synced_is_written_again() {
+    struct Unsynced(Arc<Disk>, bool);
+    impl Write for Unsynced {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Handle(self.0.clone()).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Output for Unsynced {
+        fn sync(&mut self) -> io::Result<()> {
+            match std::mem::replace(&mut self.1, true) {
+                false => Err(io::ErrorKind::StorageFull.into()),
+                true => Ok(()),
+            }
+        }
+    }
+    let disk = Arc::new(Disk::default());
+    let sink = Arc::new(Sink::new("Test", TEXT));
+    let out = Box::new(Unsynced(disk.clone(), false));
+    writer::start(sink.clone(), Target::Lines(Lines::new(out).synced())).unwrap();
+    sink.append(b"line\n", true);
+    wait_until(|| sink.is_settled(PATIENCE));
+    assert_eq!(disk.text(), "line\nline\n");
+    sink.end();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_message_too_large_for_the_socket_is_skipped_and_counted() {
+    use std::os::unix::net::UnixDatagram;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = UnixDatagram::bind(&path).unwrap();
+    journal.set_read_timeout(Some(PATIENCE)).unwrap();
+    let sink = Arc::new(Sink::new("Test", Encoding::Journald));
+    let target = Target::Socket(Socket::new(&path, Framing::Journald));
+    for size in [3, 1 << 21, 4] {
+        let message = [
+            u32::try_from(size).unwrap().to_ne_bytes().as_slice(),
+            &vec![b'x'; size],
+        ]
+        .concat();
+        sink.append(&message, true);
+    }
+    writer::start(sink.clone(), target).unwrap();
+    let mut room = [0; 4096];
+    let mut lengths = || journal.recv(&mut room).unwrap();
+    assert_eq!((lengths(), lengths()), (3, 4));
+    // The loss is noted in its place.
+    assert!(lengths() > 4);
+    assert!(sink.is_settled(PATIENCE));
+    assert_eq!(sink.health().lost, 1);
+    sink.end();
+}
+
+#[test]
 fn other_crates_are_logged_only_from_warnings_up() {
     let logger = LineLogger {
         level: LevelFilter::Trace,
-        format: LogFormat::Text,
+        encoding: TEXT,
         sinks: Vec::new(),
-        audit: None,
     };
     let enabled = |target: &str, level| {
         logger.enabled(&Metadata::builder().target(target).level(level).build())
@@ -227,12 +335,11 @@ fn a_value_that_logs_while_it_is_logged_does_not_deadlock() {
             f.write_str("outer")
         }
     }
-    let sink = Arc::new(Sink::new("test", LogFormat::Text));
+    let sink = Arc::new(Sink::new("test", TEXT));
     let logger = LineLogger {
         level: LevelFilter::Info,
-        format: LogFormat::Text,
+        encoding: TEXT,
         sinks: vec![sink.clone()],
-        audit: None,
     };
     let chatty = Chatty(&logger);
     logger.log(

@@ -98,7 +98,7 @@ impl Rust {
     }
 
     fn keys(&self) -> KeyAdmin<'_> {
-        KeyAdmin::new(&self.settings.keys, sealgate::audit::Asker::LIBRARY)
+        KeyAdmin::new(&self.settings, sealgate::audit::Asker::LIBRARY)
     }
 }
 

@@ -14,3 +14,4 @@ mod logins;
 mod open_login;
 mod revocation;
 mod routes;
+mod sinks;

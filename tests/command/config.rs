@@ -480,3 +480,66 @@ fn the_example_file_changes_nothing_and_each_of_its_lines_means_the_default() {
         SETTINGS.len()
     );
 }
+
+#[test]
+fn a_check_judges_what_audit_events_go_to() {
+    use std::os::unix::net::{UnixDatagram, UnixListener};
+
+    let home = tempfile::tempdir().unwrap();
+    let place = |name: &str| home.path().join(name);
+    let _datagrams = UnixDatagram::bind(place("datagrams")).unwrap();
+    let _stream = UnixListener::bind(place("stream")).unwrap();
+    write(&place("file"), "", 0o600);
+    let check = |settings: &[(&str, &str)]| {
+        let output = typed(home.path(), &["config", "--check"], b"", settings);
+        (output.status.code(), text(&output.stderr))
+    };
+    let with = |kind: &str, name: &str| format!("{kind}:{}", place(name).display());
+    for good in [
+        with("syslog", "datagrams"),
+        with("syslog", "stream"),
+        with("journald", "datagrams"),
+    ] {
+        let settings = [
+            ("SEALGATE_AUDIT", &*good),
+            ("SEALGATE_AUDIT_FAIL", "closed"),
+        ];
+        assert_eq!(check(&settings), (Some(0), String::new()), "{good}");
+    }
+    for (bad, why) in [
+        (with("syslog", "nowhere"), "No such file"),
+        (with("syslog", "file"), "Connection refused"),
+        (with("journald", "stream"), "wrong type"),
+        (with("syslog", &"long".repeat(40)), "cannot be used"),
+    ] {
+        let (code, said) = check(&[("SEALGATE_AUDIT", &bad)]);
+        assert_eq!(code, Some(2), "{bad}");
+        assert!(
+            said.contains("SEALGATE_AUDIT: the socket ") && said.contains(why),
+            "{said}"
+        );
+    }
+    for malformed in [
+        "syslog",
+        "syslog:relative",
+        "journal:",
+        "file:/x",
+        "SYSLOG:",
+    ] {
+        let (code, said) = check(&[("SEALGATE_AUDIT", malformed)]);
+        assert_eq!(code, Some(2), "{malformed}");
+        assert!(
+            said.contains("SEALGATE_AUDIT must be syslog: or journald:"),
+            "{said}"
+        );
+    }
+    let (code, said) = check(&[("SEALGATE_AUDIT_FAIL", "closed")]);
+    assert_eq!(code, Some(2));
+    assert!(
+        said.contains("SEALGATE_AUDIT_FAIL is closed") && said.contains("SEALGATE_AUDIT_FILE"),
+        "{said}"
+    );
+    let (code, said) = check(&[("SEALGATE_AUDIT_FAIL", "shut")]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("must be one of: open, closed"), "{said}");
+}

@@ -11,6 +11,7 @@ pub mod people;
 pub mod place;
 pub mod process;
 pub mod proxy;
+pub mod sinks;
 pub mod wire;
 
 use std::collections::BTreeMap;

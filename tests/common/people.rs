@@ -128,7 +128,7 @@ pub fn within_a_second(is_so: impl Fn() -> bool) -> Duration {
     within(super::promised(Duration::from_secs(1)), is_so)
 }
 
-pub fn within(patience: Duration, is_so: impl Fn() -> bool) -> Duration {
+pub fn within(patience: Duration, mut is_so: impl FnMut() -> bool) -> Duration {
     let started = Instant::now();
     loop {
         // Asked before the time is looked at: a machine that pauses us is no reason.

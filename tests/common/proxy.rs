@@ -1,7 +1,7 @@
-//! nginx or HAProxy in front of a server.
+//! nginx or HAProxy in front of a server, or another daemon that listens on a Unix socket.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -39,7 +39,7 @@ impl Proxy {
             .unwrap();
         let mut proxy = Proxy { child, socket };
         let start = Instant::now();
-        while UnixStream::connect(&proxy.socket).is_err() {
+        while !proxy.listens() {
             let ended = proxy.child.try_wait().unwrap();
             assert!(
                 ended.is_none() && start.elapsed() < PATIENCE,
@@ -48,6 +48,11 @@ impl Proxy {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         proxy
+    }
+
+    fn listens(&self) -> bool {
+        let datagrams = || UnixDatagram::unbound().unwrap().connect(&self.socket);
+        UnixStream::connect(&self.socket).is_ok() || datagrams().is_ok()
     }
 }
 

@@ -12,13 +12,15 @@ const START: &str = "<!-- settings: written by tests/docs/settings.rs -->\n";
 const END: &str = "<!-- end of settings -->";
 
 /// Names in capitals that are no settings: those of the build, of the tests, of the Python package and of the C header.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 14] = [
     "SEALGATE_ABI_VERSION",
     "SEALGATE_BUILD_FEATURES",
     "SEALGATE_BUILD_LIBRARY",
     "SEALGATE_CONFIG",
+    "SEALGATE_EVENT",
     "SEALGATE_LIBRARY",
     "SEALGATE_LITERAL",
+    "SEALGATE_RESULT",
     "SEALGATE_STATUS_",
     "SEALGATE_VERSION_MAJOR",
     "SEALGATE_VERSION_MINOR",

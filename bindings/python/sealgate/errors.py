@@ -15,6 +15,7 @@ from typing import ClassVar, NoReturn
 from ._load import HELD
 
 __all__ = [
+    "AuditFailedError",
     "BufferTooSmallError",
     "CryptoError",
     "DecryptFailedError",
@@ -101,6 +102,12 @@ class StoreError(SealgateError, OSError):
     """The store of accounts and revocations cannot be read, trusted or written."""
 
     status, code = 7, "store"
+
+
+class AuditFailedError(SealgateError, OSError):
+    """The audit trail cannot be written, and the setting audit_fail is ``closed``: nothing was changed. Answer with 503."""
+
+    status, code, http_status = 8, "audit_failed", 503
 
 
 class TokenError(SealgateError, ValueError):

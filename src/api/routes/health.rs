@@ -13,7 +13,7 @@ pub(super) fn alive(_call: &mut Call<'_>) -> Result<Response, Problem> {
 }
 
 /// The server can also do its work: the newest key seals and opens; the store, if there is one, can be read and written. A
-/// log that cannot be written or a key ring that can no longer be used is reported as well.
+/// log or an audit trail that cannot be written, or a key ring that can no longer be used, is reported as well.
 pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;
     if !gate.can_seal() {
@@ -29,6 +29,9 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     // Reported, but no reason to take the server out of service: requests are still answered.
     if let Some(trouble) = logging::trouble() {
         body["log"] = trouble.into();
+    }
+    if let Some(trouble) = gate.trail().trouble() {
+        body["audit"] = trouble.into();
     }
     if let Some(trouble) = gate.key_trouble() {
         log::debug!("not in use: {trouble}");

@@ -57,6 +57,7 @@ pub(super) fn cost(app: &AppInner) -> Cost {
         None if app.gate.wants_passwords() => Cost::Hashing,
         // If all of a user's tokens have just been revoked, a new one waits for the next second.
         None if app.gate.has_store() => Cost::Slow,
+        None if app.gate.trail().is_awaited() => Cost::Slow,
         None => Cost::Quick,
     }
 }
@@ -100,7 +101,7 @@ fn log_in(
     // A password that the gate never sees.
     let password = password_of(password).inspect_err(|problem| {
         let (caller, user) = (call.caller(), Some(username));
-        let (trail, asker) = (gate.pseudonyms(), call.asker(&caller));
+        let (trail, asker) = (gate.trail(), call.asker(&caller));
         trail.record(AuditEvent::Login, problem.code(), user, asker);
     })?;
     match host_decides {

@@ -223,7 +223,7 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
     let grace = matches
         .get_one::<u32>("grace")
         .map(|seconds| Duration::from_secs(u64::from(*seconds)));
-    let keys = KeyAdmin::new(settings, trail.asker());
+    let keys = KeyAdmin::new(&all.gate, trail.asker());
     let rotated = keys.rotate(chosen(matches), |kind| match kind {
         _ if grace.is_some() => grace,
         KeyKind::Token => Some(settings.rotation.token_grace),
@@ -243,7 +243,7 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
         .flatten()
         .map(String::as_str)
         .collect();
-    let changed = KeyAdmin::new(settings, trail.asker()).set_state(&ids, state)?;
+    let changed = KeyAdmin::new(&all.gate, trail.asker()).set_state(&ids, state)?;
     if !changed.keys.is_empty() || !changed.withdrawn.is_empty() {
         changes.report_ring();
     }
@@ -291,7 +291,7 @@ fn generate(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate.keys);
-    let keys = KeyAdmin::new(&settings.gate.keys, trail.asker());
+    let keys = KeyAdmin::new(&settings.gate, trail.asker());
     report(matches, &keys.generate(chosen(matches))?)?;
     changes.hint_if_ring_is_new();
     Ok(())

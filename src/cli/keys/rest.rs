@@ -64,7 +64,7 @@ fn passphrase_file() -> Arg {
 pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
-    let ring = KeyAdmin::new(&settings.gate.keys, trail.asker()).seal()?;
+    let ring = KeyAdmin::new(&settings.gate, trail.asker()).seal()?;
     said("Sealed", &ring)?;
     remark(
         "Restart running servers that do not have this secret, with SEALGATE_RING_KEY or SEALGATE_RING_KEY_FILE set: until then \
@@ -76,7 +76,7 @@ pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
 pub(super) fn unseal(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let trail = Trail::start(&settings)?;
-    let ring = KeyAdmin::new(&settings.gate.keys, trail.asker()).unseal()?;
+    let ring = KeyAdmin::new(&settings.gate, trail.asker()).unseal()?;
     said("In the clear", &ring)
 }
 
@@ -98,7 +98,7 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let secret = passphrase(matches, password::read_new)?;
     let trail = Trail::start(&settings)?;
-    let text = KeyAdmin::new(&settings.gate.keys, trail.asker()).export(&secret)?;
+    let text = KeyAdmin::new(&settings.gate, trail.asker()).export(&secret)?;
     write_new(out, text.expose()).map_err(|error| {
         Failure::wrong(format!(
             "{} cannot be written: {error}.",
@@ -128,7 +128,7 @@ pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
     let secret = passphrase(matches, || password::read_known("Passphrase: "))?;
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate.keys);
-    let imported = KeyAdmin::new(&settings.gate.keys, trail.asker()).import(text, &secret)?;
+    let imported = KeyAdmin::new(&settings.gate, trail.asker()).import(text, &secret)?;
     changes.hint_if_ring_is_new();
     if imported.added.is_empty() && !matches.get_flag("json") {
         return write_output(b"All of these keys are in the ring already.\n");
