@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::pair::Pair;
+use crate::common::sinks::close;
 use crate::common::wire::Answers;
 use crate::common::{Answer, PATIENCE, Server, run};
 
@@ -165,7 +166,9 @@ fn every_request_is_counted_once() {
 #[test]
 fn promtool_accepts_the_page_and_the_rules() {
     let home = tempfile::tempdir().unwrap();
-    let (server, address) = serve(home.path(), &[]);
+    let trail = home.path().join("trail");
+    let trail = ("SEALGATE_AUDIT_FILE", trail.to_str().unwrap());
+    let (server, address) = serve(home.path(), &[trail]);
     server.log_in("alice");
     let other = tempfile::tempdir().unwrap();
     let (secure, its_address) = serve_tls(other.path());
@@ -223,6 +226,35 @@ fn the_certificate_and_its_renewals_are_shown() {
     server.stop();
 }
 
+#[test]
+fn audit_events_that_are_not_delivered_are_counted() {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("journal");
+    let sink = format!("journald:{}", socket.display());
+    let (server, address) = serve(home.path(), &[("SEALGATE_AUDIT", &sink)]);
+    let shown = || {
+        let page = samples(&scrape(&address, "*/*").body);
+        ["up", "waiting", "lost_total"]
+            .map(|what| page[&format!("sealgate_audit_{what}{{sink=\"journald\"}}")])
+    };
+    let becomes = |expected| {
+        let start = Instant::now();
+        while shown() != expected {
+            assert!(start.elapsed() < PATIENCE, "{:?}", shown());
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    becomes([0.0, 0.0, 0.0]);
+    server.log_in("alice");
+    becomes([0.0, 1.0, 0.0]);
+    let journal = UnixDatagram::bind(&socket).unwrap();
+    becomes([1.0, 0.0, 0.0]);
+    close(journal);
+    server.log_in("alice");
+    becomes([0.0, 1.0, 0.0]);
+    server.stop();
+}
+
 /// All names in what we ship for Prometheus and Grafana exist.
 #[test]
 fn rules_and_dashboard_name_what_there_is() {
@@ -231,7 +263,9 @@ fn rules_and_dashboard_name_what_there_is() {
     add.args(["user", "add", "alice"]);
     let added = run(add, b"correct horse battery staple\n");
     assert!(added.status.success(), "{added:?}");
-    let (server, address) = serve(home.path(), &[]);
+    let trail = home.path().join("trail");
+    let trail = ("SEALGATE_AUDIT_FILE", trail.to_str().unwrap());
+    let (server, address) = serve(home.path(), &[trail]);
     assert_eq!(server.get("/secure-data", Some("no.to.ken")).status, 401);
     let home = tempfile::tempdir().unwrap();
     let (secure, its_address) = serve_tls(home.path());
