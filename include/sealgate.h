@@ -950,6 +950,19 @@ sealgate_status sealgate_secure_data_set(struct sealgate_secure_data *secure_dat
                                          size_t data_size);
 
 /**
+ * Reads the TLS certificate, its key and the client CA again, and reopens the files of the audit trail, as `sealgate serve` does
+ * on SIGHUP.
+ *
+ * The server also detects changed TLS files on its own, within 5 seconds. New handshakes use the new certificate; connections
+ * continue. If the files cannot be used, the previous ones stay in use. Without TLS only the files of the audit trail are
+ * reopened: those of all gates in the process.
+ * Statuses: NULL_POINTER, SETTING (the files cannot be used, or the certificate has expired), WRONG_STATE (not started),
+ * FORKED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_reload(const struct sealgate_server *server);
+
+/**
  * The method, such as "GET", not NUL-terminated. A HEAD request has "HEAD" and is answered like GET: the library omits the
  * body.
  *
@@ -1057,6 +1070,28 @@ SEALGATE_MUST_USE
 sealgate_status sealgate_request_id(const struct sealgate_request *request,
                                     const char **out,
                                     size_t *out_size);
+
+/**
+ * The id of the trace that the request belongs to, from its header traceparent (W3C Trace Context): 32 lowercase hexadecimal
+ * digits, not NUL-terminated, as in the log line. NULL and 0 if there is no such header or it is not valid.
+ *
+ * `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_trace_id(const struct sealgate_request *request,
+                                          const char **out,
+                                          size_t *out_size);
+
+/**
+ * The id of the caller's span in that trace: 16 lowercase hexadecimal digits; otherwise as `sealgate_request_trace_id`.
+ *
+ * Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_request_span_id(const struct sealgate_request *request,
+                                         const char **out,
+                                         size_t *out_size);
 
 /**
  * The verified claims of the request's token; NULL if the route requires none.

@@ -21,6 +21,7 @@ mod log;
 mod login;
 mod panics;
 mod process;
+mod reload;
 mod request;
 mod response;
 mod revoke;

@@ -217,6 +217,44 @@ pub unsafe extern "C" fn sealgate_request_id(
     }
 }
 
+/// The id of the trace that the request belongs to, from its header traceparent (W3C Trace Context): 32 lowercase hexadecimal
+/// digits, not NUL-terminated, as in the log line. NULL and 0 if there is no such header or it is not valid.
+///
+/// `*out` is valid during the callback; `*out_size` is its length. On failure they are NULL and 0.
+/// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_request_trace_id(
+    request: *const SealgateRequest<'_>,
+    out: *mut *const c_char,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe {
+        lend(request, "request", out, out_size, |request| {
+            let trace = request.call.trace();
+            Ok(trace.map(|trace| trace.trace_id().as_bytes()))
+        })
+    }
+}
+
+/// The id of the caller's span in that trace: 16 lowercase hexadecimal digits; otherwise as `sealgate_request_trace_id`.
+///
+/// Statuses: NULL_POINTER. Thread safety: any thread, during the callback. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealgate_request_span_id(
+    request: *const SealgateRequest<'_>,
+    out: *mut *const c_char,
+    out_size: *mut usize,
+) -> SealgateStatus {
+    // SAFETY: the contract is the same.
+    unsafe {
+        lend(request, "request", out, out_size, |request| {
+            let trace = request.call.trace();
+            Ok(trace.map(|trace| trace.span_id().as_bytes()))
+        })
+    }
+}
+
 /// The verified claims of the request's token; NULL if the route requires none.
 ///
 /// `*out` belongs to the request: it is valid during the callback and must not be freed. On failure it is NULL.

@@ -317,7 +317,7 @@ impl SealgateServer {
         self.parts()
     }
 
-    fn started(&self) -> Result<Arc<Server>, Failure> {
+    pub(super) fn started(&self) -> Result<Arc<Server>, Failure> {
         match &*lock(&self.usable()?.state) {
             State::Started(server) => Ok(server.clone()),
             _ => Err(wrong_state("The server is not running.")),

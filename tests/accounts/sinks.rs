@@ -570,3 +570,28 @@ fn rsyslog_reads_every_field() {
         "{bad}"
     );
 }
+
+#[test]
+fn a_reload_moves_the_trail_of_a_program_to_a_new_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = "
+import os, sealgate, time
+def eventually(path, count):
+    end = time.monotonic() + 60
+    while not os.path.exists(path) or open(path).read().count('event=token.issue') != count:
+        assert time.monotonic() < end, path
+        time.sleep(0.01)
+gate = sealgate.Gate(keys='ephemeral', audit_file='audit')
+with sealgate.Server(gate, listen='127.0.0.1:0') as server:
+    gate.issue_token('alice')
+    eventually('audit', 1)
+    os.rename('audit', 'audit.1')
+    server.reload()
+    eventually('audit', 0)
+    gate.issue_token('bob')
+    eventually('audit', 1)
+    eventually('audit.1', 1)
+";
+    let mut command = python(folder.path());
+    checked(command.args(["-c", program]).current_dir(folder.path()));
+}

@@ -33,6 +33,10 @@ static int32_t show(const sealgate_request *request, sealgate_response *response
     CHECK(none_size == peer_size && memcmp(none, peer, peer_size) == 0);
     OK(sealgate_request_id(request, &none, &none_size));
     CHECK(none_size > 0);
+    OK(sealgate_request_trace_id(request, &none, &none_size));
+    CHECK(none == NULL && none_size == 0);
+    OK(sealgate_request_span_id(request, &none, &none_size));
+    CHECK(none == NULL && none_size == 0);
     OK(sealgate_request_body(request, &body, &body_size));
     OK(sealgate_request_claims(request, &claims));
     if (claims != NULL) {
@@ -218,6 +222,8 @@ int main(void)
     OK(sealgate_server_metrics(server, &address));
     CHECK(strstr(address.data, "\nsealgate_connections_max ") != NULL);
     sealgate_buffer_free(&address);
+    OK(sealgate_server_reload(server));
+    IS(NULL_POINTER, sealgate_server_reload(NULL));
     IS(NULL_POINTER, sealgate_server_metrics(server, NULL));
     IS(NULL_POINTER, sealgate_server_metrics(NULL, &address));
 

@@ -1,4 +1,4 @@
-"""A server in a Python program uses a renewed certificate without having been asked to."""
+"""A server in a Python program uses a renewed certificate, whether or not it is asked to."""
 
 import datetime
 import os
@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import pytest
 import sealgate
 from doors import eventually
 from served import HERE, gate
@@ -60,3 +61,19 @@ def test_a_renewed_certificate_is_used_and_connections_continue(gate, tmp_path):
             assert eventually(lambda: number(server.port) == 2)
             stream.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert stream.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_reload_uses_a_renewed_certificate_at_once_or_reports_why_not(gate, tmp_path):
+    put(tmp_path, 1)
+    files = {"tls_cert": str(tmp_path / "cert.pem"), "tls_key": str(tmp_path / "key.pem")}
+    server = sealgate.Server(gate, {**HERE, **files})
+    with pytest.raises(sealgate.WrongStateError):
+        server.reload()
+    with server:
+        put(tmp_path, 2)
+        server.reload()
+        assert number(server.port) == 2
+        (tmp_path / "cert.pem").write_text("no certificate")
+        with pytest.raises(sealgate.SettingError):
+            server.reload()
+        assert number(server.port) == 2

@@ -111,6 +111,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sealgate_server_port": (_STATUS, (_HANDLE, POINTER(c_uint16))),
     "sealgate_server_address": (_STATUS, (_HANDLE, c_size_t, _BUFFER)),
     "sealgate_server_metrics": (_STATUS, (_HANDLE, _BUFFER)),
+    "sealgate_server_reload": (_STATUS, (_HANDLE,)),
     "sealgate_server_stop": (_STATUS, (_HANDLE, c_uint32)),
     "sealgate_server_free": (_STATUS, (_HANDLE,)),
     # Arguments of callbacks
@@ -123,6 +124,8 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sealgate_request_peer": (_STATUS, (_HANDLE, _OUT, _SIZE)),
     "sealgate_request_client": (_STATUS, (_HANDLE, _OUT, _SIZE)),
     "sealgate_request_id": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_request_trace_id": (_STATUS, (_HANDLE, _OUT, _SIZE)),
+    "sealgate_request_span_id": (_STATUS, (_HANDLE, _OUT, _SIZE)),
     "sealgate_request_claims": (_STATUS, (_HANDLE, _OUT)),
     "sealgate_response_set_status": (_STATUS, (_HANDLE, c_uint16)),
     "sealgate_response_set_header": (_STATUS, (_HANDLE, *_DATA, *_DATA)),

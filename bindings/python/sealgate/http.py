@@ -168,6 +168,20 @@ class Request:
         return (self._lent(HELD.sealgate_request_id) or b"").decode()
 
     @property
+    def trace_id(self) -> Optional[str]:
+        """The id of the trace that the request belongs to, 32 hexadecimal digits, from its header ``traceparent`` (W3C Trace
+        Context), as in the log line; None if there is no such header or it is not valid.
+        """
+        found = self._lent(HELD.sealgate_request_trace_id)
+        return None if found is None else found.decode()
+
+    @property
+    def span_id(self) -> Optional[str]:
+        """The id of the caller's span in that trace, 16 hexadecimal digits; None without a trace."""
+        found = self._lent(HELD.sealgate_request_span_id)
+        return None if found is None else found.decode()
+
+    @property
     def claims(self) -> Optional[Claims]:
         """The verified claims of the request's token; None if the route requires none."""
         claims = c_void_p()

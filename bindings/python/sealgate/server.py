@@ -231,6 +231,16 @@ class Server:
         place = take_buffer()
         return bytes_of(LIBRARY.sealgate_server_metrics(handle, place[1]), place).decode()
 
+    def reload(self) -> None:
+        """Reads the TLS certificate, its key and the client CA again, and reopens the files of the audit trail, for a program
+        that rotates it. The server detects changed TLS files on its own within 5 seconds; this is for a program that wants to
+        know whether they can be used.
+
+        :raises SettingError: if the files cannot be used, or the certificate has expired; the previous ones stay in use.
+        :raises WrongStateError: if it has not been started.
+        """
+        check(LIBRARY.sealgate_server_reload(opened(self._handle, "server")))
+
     def serve_forever(self, drain: float = 10.0) -> None:
         """Starts the server unless it is running, and serves until :meth:`shutdown` is called or Ctrl-C is pressed; then
         stops it and returns. Running requests have ``drain`` seconds to finish; a second Ctrl-C ends them at once.
