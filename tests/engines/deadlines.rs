@@ -95,6 +95,37 @@ fn a_slow_request_is_given_up_at_its_deadline() {
     server.stop();
 }
 
+/// Its head has arrived, so the response and the log can name it.
+#[test]
+fn a_request_whose_body_does_not_arrive_keeps_its_id() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Engine::Pool.start(&home, SHORT);
+    let named = |bytes: &[u8], id: &str| {
+        let text = std::str::from_utf8(bytes).unwrap();
+        text.replacen("Host:", &format!("X-Request-Id: {id}\r\nHost:"), 1)
+    };
+    for (bytes, late, ended) in [(BODY, "late", "ended"), (CHUNKS, "late-2", "ended-2")] {
+        let answer = server.send(named(bytes, late).as_bytes());
+        assert_eq!(in_words(&answer), "408 timeout");
+        assert_eq!(answer.header("X-Request-Id"), Some(late));
+        let answer = server.send_all(named(bytes, ended).as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(
+            answer.contains(&format!("X-Request-Id: {ended}\r\n")),
+            "{answer}"
+        );
+    }
+    let log = server.stop();
+    for id in ["late", "late-2", "ended", "ended-2"] {
+        let mut lines = log.lines();
+        let line = lines.find(|line| line.contains(&format!(" id={id} ")));
+        assert!(
+            line.is_some_and(|line| line.contains(" method=POST ")),
+            "{log}"
+        );
+    }
+}
+
 /// A body in bursts is slow all the same, however much each of them brings.
 #[test]
 fn a_body_that_comes_in_bursts_has_no_longer_than_another() {

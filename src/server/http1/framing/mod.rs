@@ -105,6 +105,11 @@ impl Framer {
         Some(self.body.as_ref()?.head + self.body_length()?)
     }
 
+    /// The head of the request whose body is being received. `bytes`: all that the caller keeps of it.
+    pub(in crate::server) fn head<'b>(&self, bytes: &'b [u8]) -> Option<Parsed<'b>> {
+        parse_again(bytes.get(..self.body.as_ref()?.head)?)
+    }
+
     /// Limits the size of the body being received.
     pub(in crate::server) fn limit_body(&mut self, most: usize) {
         if let Some(Body {

@@ -215,22 +215,18 @@ impl Connection {
             // Silent from the start, or still in the handshake: nothing can be answered.
             Wait::Head if self.is_between_requests() => Next::Close,
             Wait::Body if self.framer.is_passing_over() => Next::Close,
-            Wait::Head | Wait::Body => self.refuse(turn, Problem::timeout(), None),
+            Wait::Head | Wait::Body => self.refuse(turn, Problem::timeout()),
         }
     }
 
-    /// Answers with an error and ends the connection.
-    fn refuse(
-        &mut self,
-        turn: &mut Turn<'_>,
-        problem: Problem,
-        request: Option<Parsed<'_>>,
-    ) -> Next {
-        self.write_refusal(turn, problem, request);
+    /// Answers the request being received with an error and ends the connection.
+    fn refuse(&mut self, turn: &mut Turn<'_>, problem: Problem) -> Next {
+        self.write_refusal(turn, problem, self.framer.head(&self.input));
         self.forget_input();
         self.write(turn, After::Linger)
     }
 
+    /// `request`: what is known about it.
     fn write_refusal(&self, turn: &mut Turn<'_>, problem: Problem, request: Option<Parsed<'_>>) {
         let request = request.unwrap_or_else(|| Parsed {
             method: turn.shared.unknown_method.clone(),
@@ -245,9 +241,7 @@ impl Connection {
     /// Gives up the memory it holds.
     pub(super) fn shed(&mut self, turn: &mut Turn<'_>) -> Next {
         match self.phase {
-            Phase::Reading if !self.framer.is_passing_over() => {
-                self.refuse(turn, overloaded(), None)
-            }
+            Phase::Reading if !self.framer.is_passing_over() => self.refuse(turn, overloaded()),
             _ => Next::Close,
         }
     }
@@ -258,7 +252,7 @@ impl Connection {
             return Next::Close;
         }
         let problem = Problem::bad_request("The request ended too early.");
-        self.refuse(turn, problem, None)
+        self.refuse(turn, problem)
     }
 
     fn forget_input(&mut self) {
