@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::access_log;
 use super::caller::Caller;
+use super::cors;
 use super::host::{Host, HostRoute};
 use super::observed::Observed;
+use super::origins::AllowedOrigins;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
@@ -95,9 +97,13 @@ impl App {
         App::with_table(gate, settings, host, ROUTES)
     }
 
-    /// An API on the same gate with the host's routes and no others.
+    /// An API on the same gate with the host's routes and no others, and for no web pages.
     pub(crate) fn with_host_alone(&self, host: Host) -> Result<Self, Error> {
-        App::with_table(self.gate().clone(), &self.inner.settings, host, &[])
+        let settings = Settings {
+            cors_origins: AllowedOrigins::default(),
+            ..self.inner.settings.clone()
+        };
+        App::with_table(self.gate().clone(), &settings, host, &[])
     }
 
     fn with_table(
@@ -304,6 +310,7 @@ impl App {
         if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
             response = response.no_store();
         }
+        cors::add_fields(&self.inner.settings, request, &mut response);
         if access_log::is_on() && !self.leaves_out(seen, &response) {
             access_log::write(request, &self.inner.settings, seen, route, status, took);
         }

@@ -2,13 +2,16 @@
 //!
 //! `app` ties it together, and `access_log` writes a line for each request. `router` finds the route and enforces its checks (token, scope, limit), `permission` has the
 //! checks of token and limit, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors,
-//! `caller` the client's address, and `observed` counts requests for the metrics. Reading and writing bytes is left to the engines.
+//! `caller` the client's address, `cors` the headers for web pages of other origins (`origins`), and `observed` counts requests for the metrics.
+//! Reading and writing bytes is left to the engines.
 
 mod access_log;
 mod app;
 mod caller;
+mod cors;
 mod host;
 mod observed;
+mod origins;
 mod peer;
 mod permission;
 mod problem;
@@ -27,6 +30,7 @@ pub(crate) use app::Begun;
 #[cfg(any(test, fuzzing))]
 pub(crate) use caller::fuzz::forwarding;
 pub use host::{Host, HostCall, HostLogin, HostRoute};
+pub use origins::AllowedOrigins;
 pub use peer::Peer;
 pub(crate) use peer::is_loopback;
 pub use problem::Problem;

@@ -146,6 +146,28 @@ impl Response {
         }
     }
 
+    /// Adds names to a field that is a list of names, unless it has them.
+    pub(super) fn add_to_list(&mut self, field: &'static str, names: &'static str) {
+        let known = self
+            .headers
+            .iter_mut()
+            .find(|(known, _)| known.eq_ignore_ascii_case(field));
+        let Some((_, list)) = known else {
+            self.headers.push((field.into(), names.into()));
+            return;
+        };
+        for name in names.split(", ") {
+            let has = |item: &str| item == "*" || item.eq_ignore_ascii_case(name);
+            if !list.split(',').any(|item| has(item.trim())) {
+                let list = list.to_mut();
+                if !list.is_empty() {
+                    list.push_str(", ");
+                }
+                list.push_str(name);
+            }
+        }
+    }
+
     /// Forbids caches to store this response: it holds a token or a plaintext.
     pub(crate) fn no_store(mut self) -> Self {
         self.set("Cache-Control", "no-store");

@@ -1,10 +1,11 @@
-//! Who may log in, what `/secure-data` returns, and which proxies are trusted.
+//! Who may log in, what `/secure-data` returns, which proxies are trusted, and which web pages may use the API.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::origins::AllowedOrigins;
 use crate::Secret;
 
 /// What the API needs in addition to a gate.
@@ -34,6 +35,12 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// `SEALGATE_VERIFY_HEADERS`: the headers in which `/verify` names the user, the scope and the time of expiry.
     pub verify_headers: [String; 3],
+    /// `SEALGATE_CORS_ORIGINS`.
+    pub cors_origins: AllowedOrigins,
+    /// `SEALGATE_CORS_HEADERS`: request headers that their pages may send, besides those that the API itself reads.
+    pub cors_headers: Vec<String>,
+    /// `SEALGATE_CORS_CREDENTIALS`: whether they may send cookies and client certificates.
+    pub cors_credentials: bool,
     /// `SEALGATE_ACCESS_LOG`.
     pub access_log: AccessLog,
 }
@@ -53,6 +60,9 @@ impl Default for Settings {
             forwarded_header: "X-Forwarded-For".to_owned(),
             allowed_hosts: Vec::new(),
             verify_headers: ["X-Auth-User", "X-Auth-Scope", "X-Auth-Expires"].map(str::to_owned),
+            cors_origins: AllowedOrigins::default(),
+            cors_headers: Vec::new(),
+            cors_credentials: false,
             access_log: AccessLog::All,
         }
     }

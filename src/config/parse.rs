@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use log::LevelFilter;
 
 use crate::Secret;
-use crate::api::may_be_set;
+use crate::api::{AllowedOrigins, may_be_set};
 use crate::base::binary::{Form, binary};
 use crate::base::http_syntax::is_token;
 use crate::logging::AuditSocket;
@@ -128,6 +128,19 @@ fn list(value: &[u8]) -> Result<impl Iterator<Item = &str>, Wanted> {
 
 pub(super) fn hosts(value: &[u8]) -> Result<Vec<String>, Wanted> {
     Ok(list(value)?.map(str::to_ascii_lowercase).collect())
+}
+
+pub(super) fn origins(value: &[u8]) -> Result<AllowedOrigins, Wanted> {
+    AllowedOrigins::parse(list(value)?)
+}
+
+pub(super) fn header_names(value: &[u8]) -> Result<Vec<String>, Wanted> {
+    list(value)?
+        .map(|name| match is_token(name) && name != "*" {
+            true => Ok(name.to_owned()),
+            false => Err("must be names of headers, separated by commas.".to_owned()),
+        })
+        .collect()
 }
 
 pub(super) fn proxies(value: &[u8]) -> Result<(Vec<IpNet>, bool), Wanted> {

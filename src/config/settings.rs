@@ -79,6 +79,19 @@ impl Settings {
                  {audit_file}.",
             ));
         }
+        if self.app.cors_origins.is_all() && self.app.cors_credentials {
+            wrong.push((
+                &["cors_origins", "cors_credentials"],
+                "{cors_origins} is *, but {cors_credentials} is for pages that you trust. Name their origins.",
+            ));
+        }
+        if self.app.cors_origins.is_all() && self.app.login == LoginMode::Open {
+            wrong.push((
+                &["cors_origins", "login"],
+                "{cors_origins} is * and {login} is open, so any web page could log in through a visitor's browser. \
+                 Name the origins of your pages.",
+            ));
+        }
         let server = &self.server;
         if server.tls_cert.is_some() != server.tls_key.is_some() {
             wrong.push((

@@ -304,6 +304,15 @@ settings! {
     allowed_hosts "SEALGATE_ALLOWED_HOSTS" Server "LIST" ""
         "Hosts that a login without an account may name in its Host header, besides localhost; separated by commas."
         |s, v| s.app.allowed_hosts = parse::hosts(v)?;
+    cors_origins "SEALGATE_CORS_ORIGINS" Server "LIST" ""
+        "Origins whose web pages may use the API from a browser (CORS), separated by commas, such as https://app.example.com; * permits every origin. Without it no response has CORS headers."
+        |s, v| s.app.cors_origins = parse::origins(v)?;
+    cors_headers "SEALGATE_CORS_HEADERS" Server "LIST" ""
+        "Request headers that these pages may send, separated by commas, besides those that the API itself reads: for the routes of a host."
+        |s, v| s.app.cors_headers = parse::header_names(v)?;
+    cors_credentials "SEALGATE_CORS_CREDENTIALS" Server "off|on" "off"
+        "Whether requests of these pages may carry cookies and client certificates. Tokens do not need it."
+        |s, v| s.app.cors_credentials = parse::choice(v, &[("off", false), ("on", true)])?;
     limiter_memory "SEALGATE_LIMITER_MEMORY" Gate "BYTES" "67108864"
         "Maximum memory of each of three rate limiter tables: requests, logins, and logins from IPv6 /48s."
         |s, v| s.gate.limiter.memory = parse::number(v, 65_536, 1 << 36)? as usize;

@@ -200,6 +200,10 @@ fn an_invalid_value_is_reported_without_showing_it() {
         ("forwarded_header", "can ary"),
         ("socket_mode", "999"),
         ("data_dir", ""),
+        ("cors_origins", "https://canary/"),
+        ("cors_headers", "can ary"),
+        ("cors_headers", "*"),
+        ("cors_credentials", "canary"),
     ];
     for (name, value) in cases {
         let said = sentence(&[(name, value)]);
@@ -220,6 +224,16 @@ fn invalid_combinations_are_refused() {
     assert!(sentence(&[("cbc", "open")]).contains("AES_IV"));
     assert!(sentence(&[("cbc", "seal"), key]).contains("AES_IV"));
     assert!(settings(&[iv, key, ("cbc", "open")]).is_ok());
+    let every = ("cors_origins", "*");
+    for (name, value) in [("cors_credentials", "on"), ("login", "open")] {
+        let said = sentence(&[every, (name, value)]);
+        assert!(
+            said.starts_with("cors_origins is *") && said.contains(name),
+            "{said}"
+        );
+        assert!(settings(&[("cors_origins", "https://a.example"), (name, value)]).is_ok());
+    }
+    assert!(settings(&[every]).is_ok());
     assert_eq!(
         sentence(&[("secure_data", "a"), ("secure_data_file", "/b")]),
         "secure_data and secure_data_file are both set. Set one."

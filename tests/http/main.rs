@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod cors;
 mod doors;
 mod host;
 mod limits;

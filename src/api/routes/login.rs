@@ -270,6 +270,12 @@ fn why_not_open(request: &Request<'_>, settings: &Settings) -> Option<&'static s
             "the Host header names neither this machine nor a host in SEALGATE_ALLOWED_HOSTS",
         );
     }
+    // A page of a permitted origin may log in; here every page would be one.
+    if settings.cors_origins.is_all() && request.headers.get("Origin").is_some() {
+        return Some(
+            "the request comes from a web page while SEALGATE_CORS_ORIGINS permits all of them",
+        );
+    }
     match request.peer.owner() {
         Owner::SameUser => None,
         Owner::Another => Some(

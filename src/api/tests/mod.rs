@@ -1,7 +1,8 @@
 //! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `heads` what is
-//! answered before a body has arrived, `items` batches and rewrapping, `routes` the rest.
+//! answered before a body has arrived, `cors` web pages of other origins, `items` batches and rewrapping, `routes` the rest.
 
 mod access;
+mod cors;
 mod heads;
 mod host;
 mod items;
