@@ -284,6 +284,38 @@ fn an_open_ring_replaces_the_kind_of_key_that_is_old() {
 }
 
 #[test]
+fn the_algorithm_in_the_settings_brings_one_token_key_and_no_other() {
+    let mut ring = Ring::made();
+    ring.settings.rotation.token_algorithm = Some(TokenAlgorithm::Hs256);
+    let before = (ring.ids(KeyKind::Token).len(), ring.ids(KeyKind::Data));
+    let added = |ring: &Ring| rotate::to_set_algorithm(&ring.settings, &ring.seal()).unwrap();
+    let new = added(&ring);
+    assert_eq!((new.len(), new[0].kind), (1, KeyKind::Token));
+    assert_eq!(new[0].algorithm, Some(TokenAlgorithm::Hs256));
+    let after = (ring.ids(KeyKind::Token).len(), ring.ids(KeyKind::Data));
+    assert_eq!(after, (before.0 + 1, before.1));
+    assert_eq!(added(&ring), [], "another process was faster");
+}
+
+/// `Config` refuses this combination, but programs can fill in the settings themselves.
+#[test]
+fn a_secret_of_the_settings_leaves_the_ring_as_it_is() {
+    let mut ring = Ring::none();
+    ring.settings.rotation.token_algorithm = Some(TokenAlgorithm::Hs256);
+    ring.add(BOTH);
+    let before = ring.text();
+    ring.settings.given.jwt_secret_key = Some(Secret::from(&[7; 32][..]));
+    ring.settings.rotation.token_algorithm = Some(TokenAlgorithm::EdDsa);
+    let (keys, added) = Keys::load(&ring.settings).unwrap();
+    assert_eq!(added, []);
+    assert_eq!(
+        keys.current().signing_key().algorithm(),
+        TokenAlgorithm::Hs256
+    );
+    assert_eq!(ring.text(), before);
+}
+
+#[test]
 fn a_key_that_would_never_be_used_is_not_added() {
     let mut ring = Ring::made();
     let refused = |ring: &Ring, kinds: NewKeys| sentence(generate(&ring.settings, kinds));
@@ -562,6 +594,10 @@ fn cbc_opens_and_seals_as_the_mode_says() {
         let ring = load(&config.settings().unwrap().gate.keys).unwrap();
         assert_eq!(ring.cbc_for_opening().is_some(), opens, "{mode}");
         assert_eq!(ring.cbc_for_sealing().is_some(), seals, "{mode}");
+        let mut origins = ring.origins().into_iter();
+        let cbc = origins.find(|key| key.kind == KeyKind::AesCbc);
+        let newest = cbc.map(|key| key.newest);
+        assert_eq!(newest, opens.then_some(seals), "{mode}");
     }
 }
 
@@ -638,4 +674,33 @@ fn a_key_is_described_by_what_is_known_of_it() {
         ..key
     };
     assert_eq!(cbc.to_string(), "AES-CBC key from AES_KEY");
+}
+
+#[test]
+fn a_key_is_the_next_one_until_its_time_has_come() {
+    let ring = Ring::made();
+    for _ in 0..3 {
+        ring.add(TOKEN);
+    }
+    let now = unix_now();
+    let starts = [None, Some(now - 200), Some(now - 100), Some(now + 9_000)];
+    write::change(&ring.folder, &ring.seal(), |ring| {
+        for (key, start) in ring.token_keys.iter_mut().zip(starts) {
+            key.signs_from = start;
+        }
+        Ok(true)
+    })
+    .unwrap();
+    let keys = list(&ring.settings).unwrap().keys.into_iter();
+    let keys = keys.filter(|key| key.kind == KeyKind::Token);
+    let shown: Vec<_> = keys.map(|key| (key.newest, key.signs_from)).collect();
+    assert_eq!(
+        shown,
+        [
+            (false, None),
+            (false, None),
+            (true, None),
+            (false, Some(now + 9_000))
+        ]
+    );
 }

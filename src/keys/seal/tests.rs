@@ -42,6 +42,26 @@ fn a_rewritten_ring_keeps_its_salt_and_gets_a_new_nonce() {
     assert!(first.key == second.key && first.sealed != second.sealed);
 }
 
+/// A passphrase may have the bytes of a key, and then each opens what the other sealed. Only a key is good enough without
+/// Argon2id.
+#[test]
+fn a_rewritten_ring_is_sealed_as_its_secret_requires() {
+    let bytes = [b'a'; 32];
+    let (key, passphrase) = (key(b'a'), RingSecret::passphrase(&bytes));
+    for (before, after, is_stretched) in [
+        (&passphrase, &key, false),
+        (&key, &passphrase, true),
+        (&passphrase, &passphrase, true),
+    ] {
+        let text = sealed(&RingSeal::new(before.clone(), None), &AtRest::Plain);
+        let seal = RingSeal::new(after.clone(), None);
+        let (_, at_rest) = seal.open(text).unwrap();
+        let derivation = seal.derivation(&at_rest).unwrap();
+        let stretches = matches!(derivation, Derivation::Argon2id { .. });
+        assert_eq!(stretches, is_stretched);
+    }
+}
+
 #[test]
 fn nothing_modified_opens() {
     let seal = RingSeal::new(key(1), None);
