@@ -45,6 +45,4 @@ pub use usage::{KeyUsage, USAGE_FILE};
 pub(crate) use watch::Keys;
 
 #[cfg(test)]
-mod change_tests;
-#[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Output;
 
@@ -12,6 +12,7 @@ use crate::common::c::{checked, python};
 use crate::common::people::{PASSWORD, Pair, People, login, within};
 use crate::common::place::Place;
 use crate::common::{PATIENCE, run, said, text, typed};
+use serde_json::json;
 
 /// The field of each line of an audit file, `event` and the like.
 pub(crate) fn fields(trail: &str, name: &str) -> Vec<String> {
@@ -212,4 +213,93 @@ fn a_signal_moves_the_log_and_the_audit_trail_to_new_files() {
         assert_eq!(text.matches("event=login").count(), 1, "{path:?}: {text}");
         assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600);
     }
+}
+
+#[test]
+fn audit_events_join_a_users_doings_without_the_name() {
+    let people = People::none();
+    let file = people.home().join("audit");
+    let setting = [
+        ("SEALGATE_AUDIT_FILE", file.to_str().unwrap()),
+        ("SEALGATE_LOG_LEVEL", "error"),
+    ];
+    let typed = |arguments: &[&str]| {
+        let mut command = people.command(arguments);
+        command.envs(setting);
+        assert!(
+            crate::common::run(command, format!("{PASSWORD}\n").as_bytes())
+                .status
+                .success()
+        );
+    };
+    typed(&["user", "add", "alice-of-the-hill"]);
+    typed(&["keys", "generate"]);
+    let server = people.server(&setting);
+    let pair = Pair::log_in(&server, "alice-of-the-hill");
+    login(&server, "alice-of-the-hill", "a noisy harbour");
+    assert_eq!(
+        server.post("/introspect", "{}", Some(&pair.token)).status,
+        403
+    );
+    assert_eq!(server.post("/logout", "", Some(&pair.token)).status, 204);
+    assert_eq!(server.get("/secure-data", Some(&pair.token)).status, 401);
+    assert_eq!(pair.refreshed(&server).status, 401);
+    // Whoever knows the password is not to find that out unseen.
+    let beyond = json!({"username": "alice-of-the-hill", "password": PASSWORD, "scope": "admin"})
+        .to_string();
+    assert_eq!(server.post("/login", &beyond, None).status, 400);
+    typed(&["token", "revoke", "--user", "alice-of-the-hill"]);
+    server.stop();
+    let trail = fs::read_to_string(&file).unwrap();
+    let events: Vec<(String, String, String)> = trail
+        .lines()
+        .map(|line| {
+            let field = |name: &str| {
+                let (_, rest) = line.split_once(&format!(" {name}=")).unwrap();
+                rest.split(' ').next().unwrap().to_owned()
+            };
+            assert!(
+                !field("id").is_empty() && !field("peer").is_empty(),
+                "{line}"
+            );
+            (field("event"), field("result"), field("who"))
+        })
+        .collect();
+    let names: Vec<(&str, &str)> = events
+        .iter()
+        .map(|(event, result, _)| (&**event, &**result))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("account.add", "ok"),
+            ("keys.generate", "ok"),
+            ("login", "ok"),
+            ("login", "login_failed"),
+            ("denied", "insufficient_scope"),
+            ("logout", "ok"),
+            ("denied", "token_revoked"),
+            ("refresh", "token_revoked"),
+            ("login", "invalid_scope"),
+            ("revoke.user", "ok"),
+        ]
+    );
+    let whose: Vec<&String> = events
+        .iter()
+        .map(|(_, _, who)| who)
+        .filter(|who| *who != "-")
+        .collect();
+    assert_eq!(whose.len(), 9);
+    assert!(
+        whose.iter().all(|who| *who == whose[0] && who.len() == 16),
+        "{trail}"
+    );
+    assert!(
+        !trail.contains("alice-of") && trail.contains("user=ali***"),
+        "{trail}"
+    );
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }

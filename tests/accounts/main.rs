@@ -12,6 +12,7 @@ mod kept;
 mod killed;
 mod logins;
 mod open_login;
+mod refusals;
 mod revocation;
 mod routes;
 mod sinks;

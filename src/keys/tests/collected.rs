@@ -1,3 +1,5 @@
+//! How a ring is assembled from its file and the settings.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,0 +1,76 @@
+//! The store: `contents` has what it keeps, `on_disk` what it refuses, and that it never overwrites anything damaged.
+
+mod contents;
+mod on_disk;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use super::*;
+use crate::store::PasswordHash;
+
+const AT: Moment = Moment {
+    now: 1_000,
+    forget: 2_000,
+};
+
+struct Place {
+    _home: tempfile::TempDir,
+    folder: PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("state");
+        Place {
+            _home: home,
+            folder,
+        }
+    }
+
+    fn made() -> Place {
+        let place = Place::new();
+        let store = SqliteStore::open_or_make(&place.folder).unwrap();
+        assert!(store.add_account(&account("alice")).unwrap());
+        place
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join(STORE_FILE)
+    }
+
+    /// The error message when opening fails.
+    fn refused(&self) -> String {
+        match SqliteStore::open(&self.folder) {
+            Err(Error::Store(sentence)) => sentence,
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("the store opens"),
+        }
+    }
+}
+
+fn account(name: &str) -> Account {
+    Account::example(name, "encrypt decrypt")
+}
+
+fn session<'a>(id: &'a str, refresh: &'a str) -> Session<'a> {
+    Session {
+        id,
+        user: "alice",
+        refresh,
+        expires: 5_000,
+        access_expires: 3_000,
+    }
+}
+
+fn standing(store: &SqliteStore, id: &str, session: Option<&str>) -> TokenState {
+    let presented = Presented {
+        id,
+        session,
+        subject: "alice",
+        issued_at: Some(1_000),
+    };
+    store.standing(presented).unwrap()
+}
