@@ -13,6 +13,8 @@ use super::cors;
 use super::host::{Host, HostRoute};
 use super::observed::Observed;
 use super::origins::AllowedOrigins;
+#[cfg(target_os = "linux")]
+use super::peer::Peer;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
@@ -262,6 +264,12 @@ impl App {
     /// Whether this address belongs to a trusted proxy, which serves many clients.
     pub(crate) fn trusts_proxy(&self, address: &IpAddr) -> bool {
         Caller::Address(address.to_canonical()).is_trusted(&self.inner.settings)
+    }
+
+    /// Whether the other end of a connection is a trusted proxy.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn trusts_peer(&self, peer: &Peer) -> bool {
+        Caller::at(peer).is_trusted(&self.inner.settings)
     }
 
     /// How many passwords may be hashed at once.

@@ -12,8 +12,21 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     socket: Socket,
     secure: bool,
+    serves: Serves,
     /// Looked up on first use. The owner of a connection does not change.
     owner: OnceLock<Owner>,
+}
+
+/// Whom a connection serves.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Serves {
+    /// As far as is known, the process at its other end.
+    #[default]
+    Peer,
+    /// The client that a proxy named before the first request (PROXY protocol).
+    Client(IpAddr),
+    /// The proxy itself, or a client whose address it does not know.
+    Nobody,
 }
 
 /// How to look up the owner.
@@ -49,6 +62,7 @@ impl Peer {
             address,
             socket,
             secure: false,
+            serves: Serves::Peer,
             owner: OnceLock::new(),
         }
     }
@@ -60,6 +74,17 @@ impl Peer {
             secure: true,
             ..self
         }
+    }
+
+    /// From now on it serves the client that a proxy named before the first request; `None` if that named nobody.
+    #[cfg(any(test, target_os = "linux"))]
+    pub(crate) fn serve(&mut self, client: Option<IpAddr>) {
+        self.serves = client.map_or(Serves::Nobody, Serves::Client);
+    }
+
+    /// Whom it serves.
+    pub(super) fn serves(&self) -> Serves {
+        self.serves
     }
 
     /// Whether the connection is encrypted by TLS.

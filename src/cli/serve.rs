@@ -10,7 +10,7 @@ use clap::{ArgMatches, Command};
 use sealgate::api::{App, LoginMode};
 use sealgate::audit::Trail;
 use sealgate::config::{Config, Settings};
-use sealgate::server::{Address, Listener, Server};
+use sealgate::server::{Address, Listener, ProxyProtocol, Server};
 use sealgate::{CbcMode, Error, Gate, logging};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -176,6 +176,9 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
     let reachable_login = offers_login(server, gate, settings);
     let login = match settings.app.login {
         LoginMode::Auto if gate.wants_passwords() => "users with an account and its password",
+        LoginMode::Auto if is_behind_proxies(settings) => {
+            "nobody: there are no accounts (sealgate user add NAME), and every connection comes through a proxy"
+        }
         LoginMode::Auto if !reachable_login && is_local(server) => {
             "nobody: there are no accounts (sealgate user add NAME), and the system does not report which user a caller's \
              process belongs to"
@@ -208,10 +211,17 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
 /// Whether anybody can get a token by POST /login.
 fn offers_login(server: &Server, gate: &Gate, settings: &Settings) -> bool {
     match settings.app.login {
-        LoginMode::Auto => gate.wants_passwords() || server.knows_users(),
+        LoginMode::Auto => {
+            gate.wants_passwords() || (server.knows_users() && !is_behind_proxies(settings))
+        }
         LoginMode::Open => true,
         LoginMode::Off => false,
     }
+}
+
+/// Whether every connection names the client that it serves.
+fn is_behind_proxies(settings: &Settings) -> bool {
+    settings.server.proxy_protocol == ProxyProtocol::Require
 }
 
 fn is_local(server: &Server) -> bool {

@@ -3,7 +3,7 @@
 use crate::api::LoginMode;
 use crate::cipher::CbcMode;
 use crate::logging::AuditFail;
-use crate::server::EngineChoice;
+use crate::server::{EngineChoice, ProxyProtocol};
 use crate::signing::TokenAlgorithm;
 use crate::{api, gate, logging, server, store};
 
@@ -111,6 +111,21 @@ impl Settings {
                 "{tls_cert} is set, but the engine that {engine} names does not support TLS. Use pool, or \
                  a proxy that terminates TLS.",
             ));
+        }
+        if server.proxy_protocol != ProxyProtocol::Off {
+            if self.app.trusted_proxies.is_empty() && !self.app.trust_unix_peers {
+                wrong.push((
+                    &["proxy_protocol", "trusted_proxies"],
+                    "{proxy_protocol} reads headers of trusted proxies only, but {trusted_proxies} names none.",
+                ));
+            }
+            if server.engine == EngineChoice::TinyHttp {
+                wrong.push((
+                    &["proxy_protocol", "engine"],
+                    "{proxy_protocol} is set, but the engine that {engine} names does not support the PROXY protocol. \
+                     Use pool, or a header that the proxy sets.",
+                ));
+            }
         }
         wrong
     }

@@ -6,7 +6,7 @@ use crate::api::{AccessLog, LoginMode};
 use crate::cipher::CbcMode;
 use crate::keys::RingSecret;
 use crate::logging::{AuditFail, LogFormat};
-use crate::server::EngineChoice;
+use crate::server::{EngineChoice, ProxyProtocol};
 use crate::signing::TokenAlgorithm;
 use crate::tokens::MAX_TTL;
 use crate::users::MAX_HASH_COST;
@@ -295,6 +295,13 @@ settings! {
     trusted_proxies "SEALGATE_TRUSTED_PROXIES" Server "LIST" ""
         "Addresses or ranges of trusted reverse proxies, separated by commas; unix stands for peers on a Unix socket."
         |s, v| (s.app.trusted_proxies, s.app.trust_unix_peers) = parse::proxies(v)?;
+    proxy_protocol "SEALGATE_PROXY_PROTOCOL" Server "off|accept|require" "off"
+        "Whether connections from SEALGATE_TRUSTED_PROXIES begin with a header of the PROXY protocol (version 1 or 2) that names the client. off: none is read. accept: they may. require: they have to, and all other connections are refused, except from this machine with a header that names nobody."
+        |s, v| s.server.proxy_protocol = parse::choice(v, &[
+            ("off", ProxyProtocol::Off),
+            ("accept", ProxyProtocol::Accept),
+            ("require", ProxyProtocol::Require),
+        ])?;
     forwarded_header "SEALGATE_FORWARDED_HEADER" Server "HEADER" "X-Forwarded-For"
         "The header in which a trusted proxy passes on the client's address: X-Forwarded-For, Forwarded, or one with a single address."
         |s, v| s.app.forwarded_header = parse::header_name(v)?;

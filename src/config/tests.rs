@@ -197,6 +197,7 @@ fn an_invalid_value_is_reported_without_showing_it() {
         ("issuer", ""),
         ("audience", "can\nary"),
         ("trusted_proxies", "canary"),
+        ("proxy_protocol", "canary"),
         ("forwarded_header", "can ary"),
         ("socket_mode", "999"),
         ("data_dir", ""),
@@ -234,6 +235,20 @@ fn invalid_combinations_are_refused() {
         assert!(settings(&[("cors_origins", "https://a.example"), (name, value)]).is_ok());
     }
     assert!(settings(&[every]).is_ok());
+    let require = ("proxy_protocol", "require");
+    assert_eq!(
+        sentence(&[require]),
+        "proxy_protocol reads headers of trusted proxies only, but SEALGATE_TRUSTED_PROXIES names none."
+    );
+    for trusted in ["10.0.0.1", "unix"] {
+        let trusted = ("trusted_proxies", trusted);
+        assert!(settings(&[require, trusted]).is_ok());
+        let said = sentence(&[require, trusted, ("engine", "tiny-http")]);
+        assert!(
+            said.contains("does not support the PROXY protocol"),
+            "{said}"
+        );
+    }
     assert_eq!(
         sentence(&[("secure_data", "a"), ("secure_data_file", "/b")]),
         "secure_data and secure_data_file are both set. Set one."

@@ -23,6 +23,8 @@ pub const TARGETS: &[Target] = &[
     target("framing", crate::server::framing),
     #[cfg(target_os = "linux")]
     target("hellos", crate::server::hellos),
+    #[cfg(target_os = "linux")]
+    target("proxy_headers", crate::server::proxy_headers),
     target("heads", crate::server::heads),
     target("forwarding", crate::api::forwarding),
     target("json", crate::base::json::fuzz::json),

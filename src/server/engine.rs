@@ -1,7 +1,7 @@
 //! The choice between the engines.
 
 use super::listen;
-use super::settings::{EngineChoice, Settings};
+use super::settings::{EngineChoice, ProxyProtocol, Settings};
 use super::tiny_http;
 #[cfg(target_os = "linux")]
 use super::{pool, tls};
@@ -74,6 +74,13 @@ impl Plan {
         if settings.tls_cert.is_some() {
             return Err(Error::Setting(
                 "The engine tiny-http does not support TLS. Put a TLS proxy in front of it and unset SEALGATE_TLS_CERT."
+                    .to_owned(),
+            ));
+        }
+        if settings.proxy_protocol != ProxyProtocol::Off {
+            return Err(Error::Setting(
+                "The engine tiny-http does not support the PROXY protocol. Unset SEALGATE_PROXY_PROTOCOL, and have the proxy \
+                 name the client in a header."
                     .to_owned(),
             ));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Plan};
 use super::listen::{self, Address};
-use super::settings::{EngineChoice, Settings};
+use super::settings::{EngineChoice, ProxyProtocol, Settings};
 use crate::Error;
 use crate::api::{App, Host, HostRoute, Method, Response};
 use crate::metrics::{self, MetricsFormat, Page};
@@ -119,6 +119,8 @@ fn own_settings(settings: &Settings) -> Option<Settings> {
         blocking_workers: 1,
         max_connections: 64,
         max_connections_per_address: 0,
+        // Prometheus asks without a proxy.
+        proxy_protocol: ProxyProtocol::Off,
         ..settings.clone()
     };
     if listen.is_local() {

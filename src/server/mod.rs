@@ -1,8 +1,8 @@
 //! Sockets: where the API meets the network. An engine turns bytes into requests and writes responses; it knows no
 //! routes.
 //!
-//! `pool` is the Linux engine, `tiny_http` the portable one, and `engine` chooses. Both use `http1` for HTTP framing; `tls` does TLS.
-//! `listen` binds addresses, `metrics` serves the
+//! `pool` is the Linux engine, `tiny_http` the portable one, and `engine` chooses. Both use `http1` for HTTP framing; `tls` does TLS,
+//! and `proxy_protocol` reads the header with which a proxy names its client. `listen` binds addresses, `metrics` serves the
 //! metrics on an address of its own, `socket` is a non-blocking socket, and `housekeeping` does background work. The library
 //! never touches the process's signal handlers: the host calls [`Server::stop`].
 
@@ -15,6 +15,8 @@ mod listen;
 mod metrics;
 #[cfg(target_os = "linux")]
 mod pool;
+#[cfg(target_os = "linux")]
+mod proxy_protocol;
 mod settings;
 #[cfg(target_os = "linux")]
 mod socket;
@@ -38,7 +40,7 @@ pub(crate) use listen::SocketId;
 pub use listen::{Address, Listener};
 pub use metrics::METRICS_SCOPE;
 use metrics::{Endpoint, Source};
-pub use settings::{EngineChoice, Listen, Settings};
+pub use settings::{EngineChoice, Listen, ProxyProtocol, Settings};
 #[cfg(target_os = "linux")]
 pub use tls::CertificateStatus;
 
@@ -46,6 +48,8 @@ pub use tls::CertificateStatus;
 pub(crate) use http1::framing::fuzz::framing;
 #[cfg(any(test, fuzzing))]
 pub(crate) use http1::head::fuzz::heads;
+#[cfg(all(any(test, fuzzing), target_os = "linux"))]
+pub(crate) use proxy_protocol::fuzz::proxy_headers;
 #[cfg(all(any(test, fuzzing), target_os = "linux"))]
 pub(crate) use tls::hellos;
 

@@ -55,6 +55,8 @@ pub struct Settings {
     pub socket_mode: u32,
     /// Whether `SEALGATE_TRUSTED_PROXIES` is set: a proxy stands in front.
     pub behind_proxy: bool,
+    /// `SEALGATE_PROXY_PROTOCOL`.
+    pub proxy_protocol: ProxyProtocol,
 }
 
 impl Settings {
@@ -91,6 +93,7 @@ impl Default for Settings {
             grace: seconds(10),
             socket_mode: 0o600,
             behind_proxy: false,
+            proxy_protocol: ProxyProtocol::Off,
         }
     }
 }
@@ -105,6 +108,18 @@ pub enum EngineChoice {
     Pool,
     /// The portable one.
     TinyHttp,
+}
+
+/// Whether trusted proxies name the client in a header of the PROXY protocol, at the start of a connection.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// No such header is read.
+    #[default]
+    Off,
+    /// They may.
+    Accept,
+    /// They have to, and nobody else may connect.
+    Require,
 }
 
 /// An address to listen on.

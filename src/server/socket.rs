@@ -31,6 +31,12 @@ impl Socket {
         Ok(read)
     }
 
+    /// Reads the available bytes and leaves them for the next read.
+    pub(super) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (read, _) = rustix::net::recv(&self.0, buffer, RecvFlags::PEEK).map_err(failure)?;
+        Ok(read)
+    }
+
     /// Reads the available bytes into possibly uninitialised memory; empty at the end of the stream.
     pub(super) fn receive<'b>(&self, room: &'b mut [MaybeUninit<u8>]) -> io::Result<&'b [u8]> {
         let ((received, _), _) =

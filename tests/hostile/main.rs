@@ -12,6 +12,7 @@ mod crowds;
 mod hosts;
 mod life;
 mod memory;
+mod proxy_headers;
 mod renewed;
 mod room;
 mod uploads;

@@ -5,6 +5,7 @@ import functools
 import http.client
 import json
 import logging
+import socket
 import urllib.error
 
 import pytest
@@ -167,6 +168,33 @@ def test_a_route_knows_who_is_asking_and_the_requests_id(gate):
         assert json.loads(reply.body)["id"] == reply.headers["X-Request-Id"]
     finally:
         server.close()
+
+
+PROXY_HEADERS = {
+    "v1": b"PROXY TCP4 203.0.113.9 198.51.100.1 40000 443\r\n",
+    "v2": b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([203, 0, 113, 9, 198, 51, 100, 1, 156, 64, 1, 187]),
+}
+
+
+@pytest.mark.parametrize("header", PROXY_HEADERS.values(), ids=PROXY_HEADERS)
+def test_a_route_knows_the_client_that_the_connection_names(gate, header):
+    settings = {**HERE, "trusted_proxies": "127.0.0.1", "proxy_protocol": "require"}
+    with sealgate.Server(gate, settings) as server:
+        server.route("GET", "/x")(lambda request: {"addr": request.remote_addr, "peer": request.peer})
+        port = server.start().port
+        for first, status in [(header, 200), (b"", 400), (header[:-3], 400)]:
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+                connection.sendall(first + b"GET /x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n")
+                reply = http.client.HTTPResponse(connection)
+                reply.begin()
+                assert reply.status == status
+                body = json.loads(reply.read())
+                assert status != 200 or body == {"addr": "203.0.113.9", "peer": "127.0.0.1"}
+
+
+def test_the_proxy_protocol_needs_proxies(gate):
+    with pytest.raises(sealgate.SettingError, match="trusted_proxies|SEALGATE_TRUSTED_PROXIES"):
+        sealgate.Server(gate, {**HERE, "proxy_protocol": "accept"}).start()
 
 
 def test_nobody_names_another_address_without_a_trusted_proxy(server):

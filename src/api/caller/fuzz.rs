@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 
 use super::*;
-use crate::api::{Headers, Method, Peer};
+use crate::api::{Headers, Method};
 
 const HEADERS: [&str; 3] = ["X-Forwarded-For", "Forwarded", "X-Real-IP"];
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -34,18 +34,33 @@ pub(crate) fn forwarding(input: &[u8]) {
         &SETTINGS.get_or_init(|| HEADERS.map(settings))[chosen],
     );
     let mut fields: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
-    let caller = |fields: &[&[u8]], peer: Option<IpAddr>| {
+    let caller_at = |fields: &[&[u8]], peer: &Peer| {
         let request = Request {
             method: &Method::Get,
             target: "/",
             headers: Headers(fields.iter().map(|value| (header, *value)).collect()),
             body: b"",
-            peer: &Peer::local(peer, None),
+            peer,
             version_1_0: false,
             certificate: None,
         };
         Caller::of(&request, settings)
     };
+    let caller =
+        |fields: &[&[u8]], peer: Option<IpAddr>| caller_at(fields, &Peer::local(peer, None));
+    #[cfg(target_os = "linux")]
+    for peer in [Some(PROXY), None] {
+        let named = |client: Option<IpAddr>| {
+            let mut peer = Peer::local(peer, None);
+            peer.serve(client);
+            caller_at(&fields, &peer)
+        };
+        // Headers say nothing against a connection that names a client, and nothing for one that names nobody.
+        assert_eq!(named(Some(STRANGER)), Caller::Address(STRANGER));
+        assert_eq!(named(None), peer.map_or(Caller::Unix, Caller::Address));
+        // Another proxy counts as if it had connected itself.
+        assert_eq!(named(Some(PROXY)), caller(&fields, Some(PROXY)));
+    }
     // Only a trusted proxy can set the address.
     assert_eq!(caller(&fields, Some(STRANGER)), Caller::Address(STRANGER));
     for peer in [Some(PROXY), None] {

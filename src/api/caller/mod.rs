@@ -1,9 +1,11 @@
-//! The caller's address: that of the socket's peer, or the client that a trusted proxy names.
+//! The caller's address: that of the socket's peer, or the client that a trusted proxy names, at the start of the connection
+//! (PROXY protocol) or in a header.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use super::Request;
+use crate::api::peer::{Peer, Serves};
 use crate::api::settings::Settings;
 use crate::base::address::{Counted, counted, network, parse};
 
@@ -16,10 +18,18 @@ pub(super) enum Caller {
 }
 
 impl Caller {
-    /// The socket's peer. If that is a trusted proxy, the configured header is read from the right, where each proxy
-    /// appends, up to the first address that is not a trusted proxy's. An unreadable entry ends the search.
+    /// The socket's peer, or the client that it named with the PROXY protocol. If that is a trusted proxy, the configured
+    /// header is read from the right, where each proxy appends, up to the first address that is not a trusted proxy's. An
+    /// unreadable entry ends the search.
+    ///
+    /// If a proxy named nobody, the header is not read: the bytes may come from a client whose address the proxy does not
+    /// know, and who may have written anything.
     pub(super) fn of(request: &Request<'_>, settings: &Settings) -> Caller {
-        let mut caller = Caller::peer(request);
+        let mut caller = match request.peer.serves() {
+            Serves::Nobody => return Caller::peer(request),
+            Serves::Client(address) => Caller::Address(address.to_canonical()),
+            Serves::Peer => Caller::peer(request),
+        };
         if !caller.is_trusted(settings) {
             return caller;
         }
@@ -77,7 +87,12 @@ impl Caller {
 
     /// The socket's peer, even if it is a proxy.
     pub(super) fn peer(request: &Request<'_>) -> Caller {
-        request.peer.address.map_or(Caller::Unix, |address| {
+        Caller::at(request.peer)
+    }
+
+    /// The other end of a connection, even if it is a proxy.
+    pub(super) fn at(peer: &Peer) -> Caller {
+        peer.address.map_or(Caller::Unix, |address| {
             Caller::Address(address.to_canonical())
         })
     }
@@ -119,7 +134,7 @@ pub(super) mod fuzz;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Headers, Method, Peer};
+    use crate::api::{Headers, Method};
 
     fn caller(peer: &str, header: &str, values: &[&str], trusted: &str) -> String {
         let mut config = crate::Config::new();
@@ -187,6 +202,38 @@ mod tests {
             caller("10.0.0.1", "Forwarded", &["for=_hidden"], "10.0.0.1"),
             "10.0.0.1"
         );
+    }
+
+    /// What it is if the peer named this client with the PROXY protocol, and the header this one.
+    fn named(peer: &str, client: Option<&str>, forwarded: &str) -> String {
+        let mut config = crate::Config::new();
+        config.set("trusted_proxies", "10.0.0.0/8, unix").unwrap();
+        let settings = config.settings().unwrap().app;
+        let mut peer = Peer::local(peer.parse().ok(), None);
+        peer.serve(client.map(|client| client.parse().unwrap()));
+        let request = Request {
+            method: &Method::Get,
+            target: "/",
+            headers: Headers(vec![("X-Forwarded-For", forwarded.as_bytes())]),
+            body: b"",
+            peer: &peer,
+            version_1_0: false,
+            certificate: None,
+        };
+        Caller::of(&request, &settings).to_string()
+    }
+
+    #[test]
+    fn the_client_that_the_connection_names_is_believed_before_headers() {
+        for peer in ["10.0.0.1", "unix"] {
+            assert_eq!(named(peer, Some("192.0.2.7"), "6.6.6.6"), "192.0.2.7");
+            assert_eq!(named(peer, Some("::ffff:192.0.2.7"), "x"), "192.0.2.7");
+            // Another proxy, whose header counts as if it had connected here itself.
+            assert_eq!(named(peer, Some("10.0.0.2"), "6.6.6.6, 1.2.3.4"), "1.2.3.4");
+            assert_eq!(named(peer, Some("10.0.0.2"), "nonsense"), "10.0.0.2");
+            // Nobody knows who wrote the header.
+            assert_eq!(named(peer, None, "6.6.6.6"), peer);
+        }
     }
 
     #[test]

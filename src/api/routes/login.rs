@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Text, members, text};
 use crate::api::caller::Caller;
 use crate::api::host::HostLogin;
+use crate::api::peer::Serves;
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
@@ -260,7 +261,8 @@ fn why_not_open(request: &Request<'_>, settings: &Settings) -> Option<&'static s
             .iter()
             .chain([&settings.forwarded_header.as_str()])
             .any(|name| request.headers.get(name).is_some())
-        || Caller::peer(request).is_trusted(settings);
+        || Caller::peer(request).is_trusted(settings)
+        || request.peer.serves() != Serves::Peer;
     if proxied {
         return Some("the request came through a proxy, or as HTTP/1.0");
     }

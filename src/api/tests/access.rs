@@ -279,6 +279,17 @@ fn open_login_is_for_processes_of_the_servers_own_user() {
 }
 
 #[test]
+fn a_connection_that_names_a_client_is_not_local() {
+    let app = app(&[]);
+    for client in [None, Some("127.0.0.1".parse().unwrap())] {
+        let mut peer = own();
+        peer.serve(client);
+        let response = post("/login", r#"{"username": "a"}"#).from(peer).of(&app);
+        assert_eq!(code(&response, 403), "login_refused");
+    }
+}
+
+#[test]
 fn a_caller_behind_a_trusted_proxy_is_not_local() {
     let app = app(&[
         ("trusted_proxies", "127.0.0.9"),

@@ -22,7 +22,7 @@ use super::mailbox::{Incoming, Mailbox, Message};
 use super::shared::Shared;
 use super::transport::Transport;
 use crate::Error;
-use crate::api::Peer;
+use crate::api::{Peer, is_loopback};
 use crate::server::listen::{self, Address};
 use crate::server::socket::Socket;
 use crate::server::tls::TlsAcceptor;
@@ -220,13 +220,21 @@ impl Listener {
             (Some(peer), Some(server)) => Peer::tcp(peer, server),
             _ => Peer::local(None, user_of(&socket)),
         };
-        let Ok(address) = self
-            .shared
-            .addresses
-            .enter(peer.map(|peer| peer.ip()), |ip| {
-                self.shared.app.trusts_proxy(ip)
-            })
-        else {
+        let shared = &self.shared;
+        let (ip, server) = (
+            peer.map(|peer| peer.ip()),
+            self.sockets[number].address.tcp(),
+        );
+        let is_here =
+            ip.is_none_or(|ip| is_loopback(ip) || server.is_some_and(|server| server.ip() == ip));
+        let awaited = match shared.proxies.expects(&shared.app, &who, is_here) {
+            Ok(awaited) => awaited,
+            Err(why) => return shared.proxies.refused(ip, why),
+        };
+        // A connection whose header is awaited is counted once that has named the client.
+        let counted = ip.filter(|_| awaited.is_none());
+        let entered = (shared.addresses).enter(counted, |ip| shared.app.trusts_proxy(ip));
+        let Ok(address) = entered else {
             log::debug!("connection refused: its address has reached its limit");
             return;
         };
@@ -257,6 +265,7 @@ impl Listener {
             transport,
             peer: who,
             address,
+            awaited,
             crowded,
         }));
     }

@@ -12,6 +12,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::connection::Connection;
 use super::eviction::choice::Spare;
 use super::eviction::published::Published;
+use super::proxies::Awaited;
 use super::transport::Transport;
 use crate::Error;
 use crate::api::Peer;
@@ -38,6 +39,7 @@ pub(super) struct Incoming {
     pub(super) transport: Transport,
     pub(super) peer: Peer,
     pub(super) address: Option<Counted>,
+    pub(super) awaited: Option<Box<Awaited>>,
     /// The connection limit is reached: another connection has to be evicted.
     pub(super) crowded: bool,
 }

@@ -4,8 +4,8 @@
 //! `listener` accepts connections and distributes them, `worker` drives them, `balance` decides how many workers are
 //! active, `connection` is the state of one connection, `transport` its bytes in the clear or over TLS, `answer` hands
 //! a request to the API. `deadlines` finds expired waits, `descriptors` computes how many connections fit, `eviction`
-//! decides which of them is closed for a new one. `blocking` is the second pool, and
-//! `job` its work item. `stats` is what the metrics show of all this. `shared` has the counts that all threads share,
+//! decides which of them is closed for a new one. `proxies` decides which of them begin with a header of the PROXY protocol.
+//! `blocking` is the second pool, and `job` its work item. `stats` is what the metrics show of all this. `shared` has the counts that all threads share,
 //! `hub` the ways to reach other threads: a worker through its `mailbox`, the listener through its `waker`. `heartbeat`
 //! shows that all of them go on.
 //!
@@ -26,6 +26,7 @@ mod hub;
 mod job;
 mod listener;
 mod mailbox;
+mod proxies;
 mod shared;
 mod stats;
 mod transport;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::balance::Balance;
 use super::eviction::siege::Siege;
+use super::proxies::Proxies;
 use crate::api::{App, Method};
 use crate::base::address::{Counted, counted};
 use crate::base::sync::lock;
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     /// Memory of all TLS connections.
     pub(super) tls: Buffered,
     pub(super) addresses: Addresses,
+    pub(super) proxies: Proxies,
     pub(super) siege: Siege,
     pub(super) balance: Balance,
     /// Logged in place of a method that could not be parsed.
@@ -53,6 +55,7 @@ impl Shared {
             buffered: Buffered::new(settings.max_buffered),
             tls: Buffered::new(settings.max_tls_memory),
             addresses,
+            proxies: Proxies::new(settings.proxy_protocol),
             siege: Siege::default(),
             balance: Balance::new(workers),
             unknown_method: "?".parse().unwrap_or(Method::Get),

@@ -34,6 +34,14 @@ impl Transport {
         }
     }
 
+    /// The socket below. Reading from it is for what precedes TLS.
+    pub(super) fn socket(&self) -> &Socket {
+        match self {
+            Transport::Plain(socket) => socket,
+            Transport::Tls(stream) => stream.socket(),
+        }
+    }
+
     /// Whether there is buffered data that polling the socket would not report: read again before waiting.
     pub(super) fn has_unread(&self) -> bool {
         match self {
@@ -81,9 +89,6 @@ impl Transport {
 
 impl AsFd for Transport {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Transport::Plain(socket) => socket.0.as_fd(),
-            Transport::Tls(stream) => stream.socket().0.as_fd(),
-        }
+        self.socket().0.as_fd()
     }
 }

@@ -1,10 +1,11 @@
 //! One connection: bytes in, requests answered in place and in order, bytes out. It returns what it waits for next to
 //! its worker.
 //!
-//! `reading` is the input side, `writing` the output side. While a response is not completely written, nothing more is
+//! `proxy_header` is what may precede the first request, `reading` the input side, `writing` the output side. While a response is not completely written, nothing more is
 //! read. An idle connection keeps no buffer: bytes are read into the worker's, and only an incomplete request stays
 //! with the connection.
 
+mod proxy_header;
 mod reading;
 mod writing;
 
@@ -13,6 +14,7 @@ use std::mem;
 use super::answer::{Who, overloaded, refuse};
 use super::deadlines::Wait;
 use super::job::Job;
+use super::proxies::Awaited;
 use super::shared::Shared;
 use super::transport::Transport;
 use crate::api::{Begun, Headers, Peer, Problem};
@@ -81,6 +83,8 @@ pub(super) struct Connection {
     transport: Transport,
     peer: Peer,
     pub(super) address: Option<Counted>,
+    /// The header of a proxy that is yet to arrive.
+    awaited: Option<Box<Awaited>>,
     phase: Phase,
     /// What the awaited bytes belong to.
     waiting: Wait,
@@ -106,11 +110,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(transport: Transport, peer: Peer, address: Option<Counted>) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        peer: Peer,
+        address: Option<Counted>,
+        awaited: Option<Box<Awaited>>,
+    ) -> Self {
         Connection {
             transport,
             peer,
             address,
+            awaited,
             phase: Phase::Reading,
             waiting: Wait::Head,
             begins: false,
@@ -256,6 +266,7 @@ impl Connection {
     }
 
     fn forget_input(&mut self) {
+        self.awaited = None;
         self.input = Vec::new();
         self.framer = Framer::default();
         self.begun = None;
@@ -284,7 +295,10 @@ impl Connection {
 
     /// Updates the count of its buffers.
     fn count(&mut self, shared: &Shared) {
-        let now = self.input.capacity() + self.output.capacity() + self.framer.memory() + self.lent;
+        let header = self.awaited.as_ref();
+        let header = header.map_or(0, |awaited| awaited.reader.memory());
+        let buffers = self.input.capacity() + self.output.capacity() + header;
+        let now = buffers + self.framer.memory() + self.lent;
         shared.buffered.change(self.counted, now);
         self.counted = now;
     }

@@ -23,6 +23,11 @@ const BATCH: usize = 64 << 10;
 
 impl Connection {
     pub(super) fn read(&mut self, turn: &mut Turn<'_>) -> Next {
+        if self.awaited.is_some()
+            && let Some(next) = self.read_proxy_header(turn)
+        {
+            return next;
+        }
         // Whether the timeout restarts.
         let mut begins = mem::take(&mut self.begins);
         if mem::take(&mut self.unread) && !self.input.is_empty() {

@@ -52,6 +52,7 @@ impl Worker {
             mut transport,
             peer,
             address,
+            awaited,
             crowded,
         } = incoming;
         let has_room = !crowded || self.make_room();
@@ -65,7 +66,7 @@ impl Worker {
             self.let_go(address);
             return;
         }
-        let connection = Box::new(Connection::new(transport, peer, address));
+        let connection = Box::new(Connection::new(transport, peer, address, awaited));
         self.house(connection, Wait::Head);
     }
 

@@ -1,0 +1,651 @@
+//! Headers of the PROXY protocol, right and wrong, from trusted peers and from others: nobody is misled about a client's
+//! address, and nobody is kept out.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::load::connect_from;
+use crate::common::wire::{Answers, End};
+use crate::common::{Answer, PATIENCE, promised, unless_held_up};
+use crate::{GET, beside_others, start};
+
+const TRUSTED: (&str, &str) = ("SEALGATE_TRUSTED_PROXIES", "127.0.0.1");
+const ACCEPT: (&str, &str) = ("SEALGATE_PROXY_PROTOCOL", "accept");
+const REQUIRE: (&str, &str) = ("SEALGATE_PROXY_PROTOCOL", "require");
+
+const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+const LINE: &str = "PROXY TCP4 192.0.2.7 198.51.100.1 40000 443\r\n";
+/// The addresses of that line.
+const ADDRESSES: [u8; 12] = [192, 0, 2, 7, 198, 51, 100, 1, 0x9c, 0x40, 1, 0xbb];
+
+/// A header of version 2 that gives its length as `length`.
+fn claiming(length: usize, command: u8, family: u8, block: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(length).unwrap().to_be_bytes();
+    [SIGNATURE, &[command, family], &length, block].concat()
+}
+
+fn binary(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
+    claiming(block.len(), command, family, block)
+}
+
+/// A header of version 2 for this client.
+fn from(client: Ipv4Addr) -> Vec<u8> {
+    binary(0x21, 0x11, &[&client.octets(), &ADDRESSES[4..]].concat())
+}
+
+/// A line of this length that names nobody.
+fn unknown(length: usize) -> Vec<u8> {
+    let start = "PROXY UNKNOWN ";
+    format!("{start}{}\r\n", "x".repeat(length - start.len() - 2)).into_bytes()
+}
+
+fn request(id: &str, more: &str) -> Vec<u8> {
+    format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: {id}\r\n{more}\r\n").into_bytes()
+}
+
+/// The peer in the access log's line of the request with this id.
+fn peer(log: &str, id: &str) -> String {
+    let line = log
+        .lines()
+        .find(|line| line.contains(&format!(" id={id} ")));
+    let line = line.unwrap_or_else(|| panic!("{id} is not in the log: {log}"));
+    let (_, rest) = line.split_once(" peer=").unwrap();
+    rest.split(' ').next().unwrap().to_owned()
+}
+
+/// What comes back for these bytes: a status, and how the connection ended.
+fn outcome(mut stream: TcpStream, bytes: &[u8], pieces: usize) -> String {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    for piece in bytes.chunks(pieces) {
+        // A server that has already refused need not take all of it.
+        let _ = stream.write_all(piece);
+        if pieces == 1 {
+            // So that they do not arrive together.
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+    let mut answers = Answers::new(stream);
+    match answers.next() {
+        Ok(answer) => match answer.header("Connection") {
+            Some("close") => format!("{}, {:?}", answer.status, answers.next().unwrap_err()),
+            _ => answer.status.to_string(),
+        },
+        Err(end) => format!("{end:?}"),
+    }
+}
+
+const REFUSED: &str = "400, Closed";
+
+/// What a connection from a trusted peer begins with, and the caller or how it is refused.
+fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let line = LINE.as_bytes();
+    let v6: Vec<u8> = [
+        &[0x20, 1, 0xd, 0xb8],
+        &[0; 11][..],
+        &[7],
+        &[0; 15],
+        &[1, 0, 1, 0, 2],
+    ]
+    .concat();
+    let nothing = b"PROXY UNKNOWN\r\n";
+    vec![
+        ("v1", line.to_vec(), "192.0.2.7"),
+        (
+            "v1-v6",
+            b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n".to_vec(),
+            "2001:db8::7",
+        ),
+        ("v1-unknown", nothing.to_vec(), "127.0.0.1"),
+        ("v1-107", unknown(107), "127.0.0.1"),
+        ("v1-108", unknown(108), REFUSED),
+        (
+            "v1-endless",
+            [&b"PROXY TCP4 "[..], &[b'1'; 60_000]].concat(),
+            REFUSED,
+        ),
+        (
+            "v1-lf",
+            b"PROXY TCP4 192.0.2.7 198.51.100.1 1 2\n".to_vec(),
+            REFUSED,
+        ),
+        (
+            "v1-cr",
+            b"PROXY TCP4 192.0.2.7 198.51.100.1 1 2\r".to_vec(),
+            REFUSED,
+        ),
+        (
+            "v1-no-end",
+            b"PROXY TCP4 192.0.2.7 198.51.100.1 1 2".to_vec(),
+            REFUSED,
+        ),
+        (
+            "v1-words",
+            b"PROXY TCP4 192.0.2.7 198.51.100.1 1 2 3\r\n".to_vec(),
+            REFUSED,
+        ),
+        (
+            "v1-octal",
+            b"PROXY TCP4 192.0.2.07 198.51.100.1 1 2\r\n".to_vec(),
+            REFUSED,
+        ),
+        (
+            "v1-family",
+            b"PROXY TCP6 192.0.2.7 198.51.100.1 1 2\r\n".to_vec(),
+            REFUSED,
+        ),
+        (
+            "v1-case",
+            b"proxy TCP4 192.0.2.7 198.51.100.1 1 2\r\n".to_vec(),
+            REFUSED,
+        ),
+        ("v1-twice", [line, line].concat(), REFUSED),
+        ("v2", binary(0x21, 0x11, &ADDRESSES), "192.0.2.7"),
+        ("v2-udp", binary(0x21, 0x12, &ADDRESSES), "192.0.2.7"),
+        ("v2-v6", binary(0x21, 0x21, &v6), "2001:db8::7"),
+        (
+            "v2-mapped",
+            binary(
+                0x21,
+                0x21,
+                &[&[0; 10][..], &[0xff; 2], &ADDRESSES[..4], &v6[16..]].concat(),
+            ),
+            "192.0.2.7",
+        ),
+        ("v2-unix", binary(0x21, 0x31, &[b'/'; 216]), "127.0.0.1"),
+        (
+            "v2-unspecified",
+            binary(0x21, 0x00, b"whatever"),
+            "127.0.0.1",
+        ),
+        ("v2-local", binary(0x20, 0x00, &[]), "127.0.0.1"),
+        (
+            "v2-local-named",
+            binary(0x20, 0x11, &ADDRESSES),
+            "127.0.0.1",
+        ),
+        (
+            "v2-extension",
+            binary(
+                0x21,
+                0x11,
+                &[&ADDRESSES[..], b"\x02\0\x01x\x04\0\0"].concat(),
+            ),
+            "192.0.2.7",
+        ),
+        ("v2-short", binary(0x21, 0x11, &ADDRESSES[..11]), REFUSED),
+        ("v2-empty", binary(0x21, 0x11, &[]), REFUSED),
+        ("v2-short-v6", binary(0x21, 0x21, &ADDRESSES), REFUSED),
+        ("v2-65535", binary(0x21, 0x11, &[0; 65_535]), REFUSED),
+        (
+            "v2-65535-claimed",
+            claiming(65_535, 0x21, 0x11, &ADDRESSES),
+            REFUSED,
+        ),
+        ("v2-4097", binary(0x20, 0x00, &[0; 4096 - 15]), REFUSED),
+        ("v2-4096", binary(0x20, 0x00, &[0; 4096 - 16]), "127.0.0.1"),
+        ("v2-version", binary(0x11, 0x11, &ADDRESSES), REFUSED),
+        ("v2-command", binary(0x22, 0x11, &ADDRESSES), REFUSED),
+        ("v2-kind", binary(0x21, 0x41, &ADDRESSES), REFUSED),
+        ("v2-protocol", binary(0x21, 0x13, &ADDRESSES), REFUSED),
+        (
+            "v2-extensions",
+            binary(0x21, 0x11, &[&ADDRESSES[..], b"\x02\0\xff"].concat()),
+            REFUSED,
+        ),
+        (
+            "v2-checksum",
+            binary(0x21, 0x11, &[&ADDRESSES[..], b"\x03\0\x04sum!"].concat()),
+            REFUSED,
+        ),
+        (
+            "v2-twice",
+            binary(0x21, 0x11, &ADDRESSES).repeat(2),
+            REFUSED,
+        ),
+        (
+            "v2-then-v1",
+            [&binary(0x21, 0x11, &ADDRESSES), line].concat(),
+            REFUSED,
+        ),
+        ("v2-half-a-signature", SIGNATURE[..8].to_vec(), REFUSED),
+        ("before", [b" ", line].concat(), REFUSED),
+    ]
+}
+
+#[test]
+fn each_header_is_read_in_one_way_or_refused_however_it_arrives() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[TRUSTED, REQUIRE]);
+    let cases = cases();
+    for (name, header, expected) in &cases {
+        for pieces in [usize::MAX, 1, 13] {
+            // Whoever has not sent all within two seconds of a refusal is cut off.
+            if pieces < 100 && header.len() > 1000 {
+                continue;
+            }
+            let id = format!("{name}-{pieces}");
+            // A proxy would not have written this one.
+            let request = request(&id, "X-Forwarded-For: 6.6.6.6\r\nConnection: close\r\n");
+            let found = outcome(server.connect(), &[&header[..], &request].concat(), pieces);
+            let wanted = if *expected == REFUSED {
+                REFUSED
+            } else {
+                "200, Closed"
+            };
+            assert_eq!(found, wanted, "{id}");
+        }
+    }
+    assert_eq!(server.get("/healthz", None).status, 400, "without a header");
+    let log = server.stop();
+    for (name, header, expected) in &cases {
+        if *expected != REFUSED {
+            assert_eq!(peer(&log, &format!("{name}-{}", usize::MAX)), *expected);
+            assert!(header.len() > 1000 || peer(&log, &format!("{name}-1")) == *expected);
+        }
+    }
+    assert!(!log.contains("6.6.6.6"), "{log}");
+    let warned = log
+        .lines()
+        .filter(|line| line.contains("WARN  refused a connection from 127.0.0.1 "));
+    let warned: Vec<&str> = warned.collect();
+    assert!(
+        warned[0].contains("the PROXY protocol header is invalid: "),
+        "{log}"
+    );
+    assert!(warned.len() < cases.len() / 2, "one line for each: {log}");
+}
+
+#[test]
+fn a_connection_may_begin_without_a_header_where_it_is_accepted() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[TRUSTED, ACCEPT]);
+    let forwarded = "X-Forwarded-For: 203.0.113.9\r\n";
+    let cases = [
+        ("none", &b""[..], "", "127.0.0.1"),
+        // A proxy of the other kind.
+        ("forwarded", b"", forwarded, "203.0.113.9"),
+        ("named", LINE.as_bytes(), forwarded, "192.0.2.7"),
+        // What begins like a header and goes on otherwise is not lost.
+        ("lines", b"\r\n\r\n", "", "127.0.0.1"),
+    ];
+    for (name, first, more, _) in cases {
+        for pieces in [usize::MAX, 1] {
+            let id = format!("{name}-{pieces}");
+            let bytes = [first, &request(&id, more)].concat();
+            assert_eq!(outcome(server.connect(), &bytes, pieces), "200", "{id}");
+        }
+    }
+    for pieces in [usize::MAX, 1] {
+        let method = b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(outcome(server.connect(), method, pieces), "405");
+        let unknown = b"PROXY / HTTP/1.1\r\nHost: x\r\n\r\n";
+        assert_eq!(outcome(server.connect(), unknown, pieces), REFUSED);
+    }
+    let log = server.stop();
+    for (name, _, _, caller) in cases {
+        for pieces in [usize::MAX, 1] {
+            assert_eq!(peer(&log, &format!("{name}-{pieces}")), caller);
+        }
+    }
+}
+
+#[test]
+fn the_header_of_an_untrusted_peer_is_no_request() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    for mode in ["off", "accept"] {
+        let server = start(&home, &[TRUSTED, ("SEALGATE_PROXY_PROTOCOL", mode)]);
+        for (number, header) in [LINE.as_bytes().to_vec(), from([192, 0, 2, 7].into())]
+            .iter()
+            .enumerate()
+        {
+            for pieces in [usize::MAX, 1] {
+                let bytes = [&header[..], &request(&format!("forged-{number}"), "")].concat();
+                let stranger = connect_from(77, server.port).unwrap();
+                assert_eq!(outcome(stranger, &bytes, pieces), REFUSED, "{mode}");
+            }
+        }
+        let stranger = connect_from(77, server.port).unwrap();
+        assert_eq!(outcome(stranger, &request("plain", ""), usize::MAX), "200");
+        let log = server.stop();
+        assert_eq!(peer(&log, "plain"), "127.0.0.77");
+        assert!(
+            !log.contains("192.0.2.7") && !log.contains("forged"),
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn where_it_is_required_others_may_only_speak_for_themselves() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[TRUSTED, REQUIRE]);
+    let stranger = || connect_from(77, server.port).unwrap();
+    for (id, header, expected) in [
+        ("none", Vec::new(), REFUSED),
+        ("named-1", LINE.as_bytes().to_vec(), REFUSED),
+        ("named-2", from([192, 0, 2, 7].into()), REFUSED),
+        ("itself-1", b"PROXY UNKNOWN\r\n".to_vec(), "200"),
+        ("itself-2", binary(0x20, 0, &[]), "200"),
+    ] {
+        let bytes = [&header[..], &request(id, "X-Forwarded-For: 6.6.6.6\r\n")].concat();
+        assert_eq!(outcome(stranger(), &bytes, usize::MAX), expected, "{id}");
+    }
+    // Nobody logs in without an account over such a connection, whoever owns it.
+    let body = r#"{"username":"a"}"#;
+    let login = format!(
+        "PROXY UNKNOWN\r\nPOST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for mut stream in [stranger(), server.connect()] {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(login.as_bytes()).unwrap();
+        let answer = Answer::read(&mut stream).unwrap();
+        assert_eq!((answer.status, &*answer.code()), (403, "login_refused"));
+    }
+    let log = server.stop();
+    assert!(
+        log.contains("WARN  refused a connection from 127.0.0.77 (SEALGATE_PROXY_PROTOCOL): the connection does not begin"),
+        "{log}"
+    );
+    for id in ["itself-1", "itself-2"] {
+        assert_eq!(peer(&log, id), "127.0.0.77");
+    }
+    assert!(
+        !log.contains("6.6.6.6") && !log.contains("192.0.2.7"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_header_counts_for_all_requests_of_its_connection_and_comes_once() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[TRUSTED, ACCEPT]);
+    for (number, header) in [LINE.as_bytes().to_vec(), from([192, 0, 2, 7].into())]
+        .iter()
+        .enumerate()
+    {
+        let mut connection = Answers::new(server.connect());
+        let ask = |connection: &Answers<TcpStream>, bytes: &[u8]| {
+            let mut stream = connection.get_ref();
+            stream.write_all(bytes).unwrap();
+        };
+        ask(&connection, header);
+        for turn in 0..3 {
+            ask(&connection, &request(&format!("{number}-{turn}"), ""));
+            assert_eq!(connection.next().unwrap().status, 200);
+        }
+        // Pipelined ones are of the same client too.
+        let both = [
+            request(&format!("{number}-3"), ""),
+            request(&format!("{number}-4"), ""),
+        ]
+        .concat();
+        ask(&connection, &both);
+        assert_eq!(connection.next().unwrap().status, 200);
+        assert_eq!(connection.next().unwrap().status, 200);
+        ask(
+            &connection,
+            &[&from([203, 0, 113, 9].into())[..], &request("late", "")].concat(),
+        );
+        assert_eq!(connection.next().unwrap().status, 400);
+        assert_eq!(connection.next().unwrap_err(), End::Closed);
+    }
+    let log = server.stop();
+    for number in 0..2 {
+        for turn in 0..5 {
+            assert_eq!(peer(&log, &format!("{number}-{turn}")), "192.0.2.7");
+        }
+    }
+    assert!(
+        !log.contains("203.0.113.9") && !log.contains("late"),
+        "{log}"
+    );
+}
+
+#[test]
+fn the_named_client_is_the_one_that_is_limited_and_audited() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let audit = home.path().join("audit");
+    let server = start(
+        &home,
+        &[
+            TRUSTED,
+            REQUIRE,
+            ("SEALGATE_LOGIN", "open"),
+            ("SEALGATE_LOGIN_MAX_REQUESTS", "2"),
+            ("SEALGATE_LOGIN_WINDOW", "3600"),
+            ("SEALGATE_MAX_CONNECTIONS_PER_ADDRESS", "2"),
+            ("SEALGATE_AUDIT_FILE", audit.to_str().unwrap()),
+        ],
+    );
+    let login = |client: [u8; 4]| {
+        let body = r#"{"username":"a"}"#;
+        let head = format!(
+            "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            body.len()
+        );
+        outcome(
+            server.connect(),
+            &[&from(client.into()), head.as_bytes()].concat(),
+            usize::MAX,
+        )
+    };
+    let (one, other) = ([192, 0, 2, 7], [192, 0, 2, 8]);
+    for status in ["200, Closed", "200, Closed", "429, Closed"] {
+        assert_eq!(login(one), status);
+    }
+    assert_eq!(login(other), "200, Closed");
+
+    // Of each address two connections may be open at once, whoever opens them.
+    let open = |client: [u8; 4]| {
+        let mut connection = Answers::new(server.connect());
+        let _ = connection
+            .get_mut()
+            .write_all(&[&from(client.into()), GET].concat());
+        let status = connection.next().map(|answer| answer.status);
+        (connection, status)
+    };
+    // Those of the logins are closed, but the server may not have noticed yet.
+    server.settled_descriptors();
+    let kept: Vec<_> = [one, one, other, other].map(open).into();
+    assert!(kept.iter().all(|(_, status)| *status == Ok(200)));
+    for client in [one, other] {
+        assert!(matches!(open(client).1, Err(End::Closed | End::Reset)));
+    }
+    drop(kept);
+    server.settled_descriptors();
+    assert_eq!(open(one).1, Ok(200));
+    server.stop();
+    let audit = std::fs::read_to_string(audit).unwrap();
+    let peers: Vec<&str> = audit
+        .lines()
+        .filter(|line| line.contains(" event=login "))
+        .map(|line| {
+            line.split_once(" peer=")
+                .unwrap()
+                .1
+                .split(' ')
+                .next()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(peers, ["192.0.2.7", "192.0.2.7", "192.0.2.8"], "{audit}");
+}
+
+#[test]
+fn a_unix_socket_is_a_trusted_peer_where_it_is_named_so() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("socket");
+    let listen = format!("127.0.0.1:0,unix:{}", path.display());
+    for (trusted, status, caller) in [("unix", 200, "192.0.2.7"), ("127.0.0.1", 400, "")] {
+        let settings = [
+            ("SEALGATE_LISTEN", &*listen),
+            ("SEALGATE_TRUSTED_PROXIES", trusted),
+            ACCEPT,
+        ];
+        let server = start(&home, &settings);
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        for byte in LINE.as_bytes() {
+            let _ = stream.write_all(&[*byte]);
+        }
+        let _ = stream.write_all(&request("unix", ""));
+        assert_eq!(
+            Answer::read(&mut stream).unwrap().status,
+            status,
+            "{trusted}"
+        );
+        let log = server.stop();
+        if status == 200 {
+            assert_eq!(peer(&log, "unix"), caller);
+        }
+    }
+}
+
+/// Header, TLS and the first head have one deadline together.
+#[test]
+fn a_slow_header_is_given_up_at_the_deadline_of_heads() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(&home, &[TRUSTED, REQUIRE, ("SEALGATE_HEAD_TIMEOUT", "2")]);
+    let half_a_head = [LINE.as_bytes(), b"GET / HTTP/1.1\r\n"].concat();
+    let longest = claiming(4080, 0x20, 0, &[]);
+    let cases = [
+        ("nothing", &b""[..], false, Err(End::Closed)),
+        ("half a line", b"PROXY TCP4 ", false, Err(End::Closed)),
+        ("half a signature", &SIGNATURE[..5], false, Err(End::Closed)),
+        ("a dripping header", &longest, true, Err(End::Closed)),
+        ("a header", LINE.as_bytes(), false, Err(End::Closed)),
+        ("half a head", &half_a_head, false, Ok(408)),
+    ];
+    thread::scope(|scope| {
+        for (name, first, dripping, expected) in cases {
+            let server = &server;
+            scope.spawn(move || {
+                unless_held_up(Duration::from_millis(3900), || {
+                    let begun = Instant::now();
+                    let mut connection = Answers::new(server.connect());
+                    let mut stream = connection.get_ref();
+                    stream.write_all(first).unwrap();
+                    while dripping && begun.elapsed() < Duration::from_millis(1800) {
+                        stream.write_all(b"x").unwrap();
+                        thread::sleep(Duration::from_millis(50));
+                    }
+                    let end = connection.next().map(|answer| answer.status);
+                    let took = begun.elapsed();
+                    assert_eq!(end, expected, "{name}");
+                    assert!(took > Duration::from_millis(1900), "{name}: {took:?}");
+                    assert!(
+                        took < promised(Duration::from_millis(3500)),
+                        "{name}: {took:?}"
+                    );
+                });
+            });
+        }
+    });
+    server.stop();
+}
+
+#[test]
+fn at_the_limit_whoever_is_slow_with_its_header_goes_first() {
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let server = start(
+        &home,
+        &[TRUSTED, REQUIRE, ("SEALGATE_MAX_CONNECTIONS", "50")],
+    );
+    let kept = |client: u8| {
+        let mut connection = Answers::new(server.connect());
+        let first = [&from([192, 0, 2, client].into())[..], GET].concat();
+        connection.get_mut().write_all(&first).unwrap();
+        assert_eq!(connection.next().unwrap().status, 200);
+        connection
+    };
+    let mut idle: Vec<_> = (0..47).map(kept).collect();
+    let mut slow: Vec<_> = (0..3).map(|_| Answers::new(server.connect())).collect();
+    for connection in &mut slow {
+        connection
+            .get_mut()
+            .write_all(b"PROXY TCP4 192.0.2")
+            .unwrap();
+    }
+    thread::sleep(Duration::from_millis(1500));
+    let _new: Vec<_> = (100..103).map(kept).collect();
+    for connection in &mut slow {
+        assert!(matches!(connection.next(), Err(End::Closed | End::Reset)));
+    }
+    for connection in &mut idle {
+        connection.get_mut().write_all(GET).unwrap();
+        assert_eq!(connection.next().unwrap().status, 200);
+    }
+    server.stop();
+}
+
+/// Headers that never end count as the bytes they are.
+#[test]
+fn unfinished_headers_have_to_fit_into_the_memory_for_requests() {
+    const MOST: usize = 1 << 20;
+    const CLIENTS: usize = 400;
+    let _beside = beside_others();
+    let home = tempfile::tempdir().unwrap();
+    let most = MOST.to_string();
+    let settings = [
+        TRUSTED,
+        REQUIRE,
+        ("SEALGATE_MAX_BUFFERED", &*most),
+        ("SEALGATE_METRICS_LISTEN", "127.0.0.1:0"),
+        ("SEALGATE_HEAD_TIMEOUT", "60"),
+    ];
+    let server = start(&home, &settings);
+    let (_, rest) = server.greeting.split_once("metrics on http://").unwrap();
+    let metrics = rest.split('/').next().unwrap();
+    let ask_metrics = |first: &[u8]| {
+        let mut stream = TcpStream::connect(metrics).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let _ = stream.write_all(&[first, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"].concat());
+        Answer::read(&mut stream).unwrap()
+    };
+    // Nobody stands between the metrics and their reader.
+    assert_eq!(ask_metrics(LINE.as_bytes()).status, 400);
+    let buffered = || {
+        let page = ask_metrics(b"").body;
+        let line = page
+            .lines()
+            .find(|line| line.starts_with("sealgate_buffered_bytes "));
+        let number = line.unwrap().split(' ').nth(1).unwrap();
+        number.parse::<f64>().unwrap() as usize
+    };
+    assert!(buffered() < 4096);
+    let header = claiming(4080, 0x20, 0, &[0; 4000]);
+    let mut crowd = Vec::new();
+    let mut peak = 0;
+    for number in 0..CLIENTS {
+        let mut stream = server.connect();
+        let _ = stream.write_all(&header);
+        crowd.push(stream);
+        if number % 50 == 49 {
+            peak = peak.max(buffered());
+        }
+    }
+    assert!(
+        peak > MOST / 2,
+        "{peak} bytes are counted for {CLIENTS} headers"
+    );
+    assert!(peak <= MOST + 64 * 1024, "{peak} bytes");
+    let good = [LINE.as_bytes(), GET].concat();
+    assert_eq!(outcome(server.connect(), &good, usize::MAX), "200");
+    drop(crowd);
+    server.stop();
+}
