@@ -1,11 +1,12 @@
-//! The curl command that the start-up message suggests; it works as printed.
+//! The curl command that the start-up message suggests; it works as printed. Where every connection has to come from a trusted
+//! proxy, it works there.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
 use openssl::nid::Nid;
 use openssl::x509::{X509, X509NameEntryRef};
-use sealgate::server::{Address, Settings};
+use sealgate::server::{Address, ProxyProtocol, Settings};
 use sealgate::shell_word;
 
 /// A curl command that logs in at this address.
@@ -15,7 +16,13 @@ pub(super) fn first_curl(address: &Address, settings: &Settings, body: &str) -> 
         Address::Tls(address) => tls_target(Address::connectable(*address), settings),
         Address::Unix(path) => format!("--unix-socket {} http://localhost", shell_word(path)),
     };
-    format!(r#"curl -X POST {target}/login -H "Content-Type: application/json" -d '{body}'"#)
+    let header = match settings.proxy_protocol {
+        ProxyProtocol::Require => "--haproxy-protocol ",
+        ProxyProtocol::Off | ProxyProtocol::Accept => "",
+    };
+    format!(
+        r#"curl -X POST {header}{target}/login -H "Content-Type: application/json" -d '{body}'"#
+    )
 }
 
 /// Makes curl trust the server's own certificate and connect under one of its names.

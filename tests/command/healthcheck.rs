@@ -184,6 +184,33 @@ fn every_address_has_to_be_ready() {
     assert!(text(&unknown.stderr).contains("port 0"));
 }
 
+/// Where all others have to name a client: the check names nobody, and need not be a trusted proxy.
+#[test]
+fn a_server_behind_proxies_is_asked_all_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let papers = Papers::new();
+    papers.issue("own", None, (-1, 1));
+    let socket = home.path().join("socket");
+    let listen = format!("127.0.0.1:0,0.0.0.0:0,unix:{}", socket.display());
+    for trusted in ["192.0.2.1", "127.0.0.1, unix"] {
+        let required = [
+            ("SEALGATE_PROXY_PROTOCOL", "require".to_owned()),
+            ("SEALGATE_TRUSTED_PROXIES", trusted.to_owned()),
+        ];
+        for more in [Vec::new(), papers.settings("own")] {
+            let settings = [&required[..], &more].concat();
+            let (server, listen) = serve(home.path(), &listen, &settings);
+            is_ready(&check(home.path(), &listen, &[], &settings));
+            // Without the setting it is a stranger.
+            assert_eq!(
+                check(home.path(), &listen, &[], &more).status.code(),
+                Some(1)
+            );
+            server.stop();
+        }
+    }
+}
+
 #[test]
 fn ipv6_is_asked_as_well() {
     if TcpListener::bind("[::1]:0").is_err() {
@@ -444,6 +471,22 @@ fn the_curl_command_of_a_start_works_as_it_stands() {
         text(&output.stdout).contains("\"token\""),
         "{curl}: {output:?}"
     );
+
+    // From a trusted proxy's address, where there is no other way in.
+    let required = [
+        ("SEALGATE_PROXY_PROTOCOL", "require".to_owned()),
+        ("SEALGATE_TRUSTED_PROXIES", "127.0.0.1".to_owned()),
+        ("SEALGATE_LOGIN", "open".to_owned()),
+    ];
+    for more in [Vec::new(), papers.settings("localhost")] {
+        let settings = [&required[..], &more].concat();
+        let (server, _) = serve(home.path(), "127.0.0.1:0", &settings);
+        let (curl, output) = suggested(&server);
+        assert!(
+            text(&output.stdout).contains("\"token\""),
+            "{curl}: {output:?}"
+        );
+    }
 
     let mut mutual = papers.settings("localhost");
     mutual.push(("SEALGATE_TLS_CLIENT_CA", papers.shown("ca")));

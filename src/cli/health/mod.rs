@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Command};
-use sealgate::server::{Address, Listen};
+use sealgate::server::{Address, Listen, ProxyProtocol};
 
 use super::args::{file, path};
 use super::{Failure, remark, settings, start};
@@ -27,7 +27,11 @@ const USED: settings::Used = &[
     "tls_key",
     "tls_client_ca",
     "tls_client",
+    "trusted_proxies",
+    "proxy_protocol",
 ];
+/// Where every connection has to begin so, a process of the same machine may say that it speaks for nobody else.
+const FOR_NOBODY_ELSE: &[u8] = b"PROXY UNKNOWN\r\n";
 
 pub(super) fn command() -> Command {
     let command = Command::new("healthcheck")
@@ -63,6 +67,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             "With port 0 the server picks a free port. Name that port with --listen HOST:PORT.",
         ));
     }
+    let first = match settings.proxy_protocol {
+        ProxyProtocol::Require => FOR_NOBODY_ELSE,
+        ProxyProtocol::Off | ProxyProtocol::Accept => b"",
+    };
     // All addresses are asked at once, under a common deadline.
     let deadline = Instant::now() + DEADLINE;
     let mut asked = Vec::new();
@@ -70,7 +78,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         let shown = shown(&listen, client.is_some());
         let (done, answer) = mpsc::channel();
         let client = client.clone();
-        start(move || done.send(check(&listen, client.as_ref())))?;
+        start(move || done.send(check(&listen, first, client.as_ref())))?;
         asked.push((shown, answer));
     }
     let mut failed = Vec::new();
@@ -107,20 +115,25 @@ fn shown(listen: &Listen, tls: bool) -> String {
     }
 }
 
-/// The error is why it is not ready, phrased to follow "The server ...".
-fn check(listen: &Listen, client: Option<&Client>) -> Result<Health, String> {
+/// Sends `first` before anything else. The error is why it is not ready, phrased to follow "The server ...".
+fn check(listen: &Listen, first: &[u8], client: Option<&Client>) -> Result<Health, String> {
     let silent = |error: io::Error| format!("does not answer: {error}");
     match listen {
         Listen::Tcp(address) => {
             let address = Address::connectable(*address);
-            let stream = TcpStream::connect_timeout(&address, DEADLINE).map_err(silent)?;
+            let mut stream = TcpStream::connect_timeout(&address, DEADLINE).map_err(silent)?;
+            stream.write_all(first).map_err(silent)?;
             match client {
                 Some(client) => client.check(stream),
                 None => check_stream(stream),
             }
         }
         #[cfg(unix)]
-        Listen::Unix(path) => check_stream(UnixStream::connect(path).map_err(silent)?),
+        Listen::Unix(path) => {
+            let mut stream = UnixStream::connect(path).map_err(silent)?;
+            stream.write_all(first).map_err(silent)?;
+            check_stream(stream)
+        }
         #[cfg(not(unix))]
         Listen::Unix(_) => {
             Err("is on a Unix socket, which this platform does not support".to_owned())
