@@ -1,10 +1,14 @@
 //! nginx or HAProxy in front of a server, or another daemon that listens on a Unix socket.
 
 use std::fs;
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
+
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::{PATIENCE, ended};
 
@@ -24,19 +28,33 @@ impl Proxy {
         arguments: &[&str],
         flag: &str,
     ) -> Proxy {
+        Proxy::start_with(program, folder, socket, config, arguments, flag, |_| {})
+    }
+
+    /// The same with changes to the environment that it is started with.
+    pub fn start_with(
+        program: &str,
+        folder: &Path,
+        socket: PathBuf,
+        config: &str,
+        arguments: &[&str],
+        flag: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> Proxy {
         let file = folder.join(format!("{program}.conf"));
         fs::write(&file, config).unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
-        let child = Command::new("env")
+        let mut command = Command::new("env");
+        command
             .env("PATH", format!("{path}:/usr/sbin"))
             .current_dir(folder)
             .arg(program)
             .args(arguments)
             .arg(flag)
             .arg(&file)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stdin(Stdio::null());
+        change(&mut command);
+        let child = command.spawn().unwrap();
         let mut proxy = Proxy { child, socket };
         let start = Instant::now();
         while !proxy.listens() {
@@ -53,6 +71,25 @@ impl Proxy {
     fn listens(&self) -> bool {
         let datagrams = || UnixDatagram::unbound().unwrap().connect(&self.socket);
         UnixStream::connect(&self.socket).is_ok() || datagrams().is_ok()
+    }
+}
+
+/// A TCP address for a proxy to listen on, whose socket it inherits: nobody else can take the port in between.
+pub struct Inherited {
+    pub port: u16,
+    pub descriptor: i32,
+    _listener: TcpListener,
+}
+
+impl Inherited {
+    pub fn new() -> Inherited {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        fcntl_setfd(&listener, FdFlags::empty()).unwrap();
+        Inherited {
+            port: listener.local_addr().unwrap().port(),
+            descriptor: listener.as_raw_fd(),
+            _listener: listener,
+        }
     }
 }
 

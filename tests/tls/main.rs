@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod crowds;
+mod proxy_header;
 mod renewal;
 
 use std::fs;
