@@ -179,11 +179,11 @@ PROXY_HEADERS = {
 @pytest.mark.parametrize("header", PROXY_HEADERS.values(), ids=PROXY_HEADERS)
 def test_a_route_knows_the_client_that_the_connection_names(gate, header):
     settings = {**HERE, "trusted_proxies": "127.0.0.1", "proxy_protocol": "require"}
-    with sealgate.Server(gate, settings) as server:
-        server.route("GET", "/x")(lambda request: {"addr": request.remote_addr, "peer": request.peer})
-        port = server.start().port
+    server = sealgate.Server(gate, settings)
+    server.route("GET", "/x")(lambda request: {"addr": request.remote_addr, "peer": request.peer})
+    with server:
         for first, status in [(header, 200), (b"", 400), (header[:-3], 400)]:
-            with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+            with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as connection:
                 connection.sendall(first + b"GET /x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n")
                 reply = http.client.HTTPResponse(connection)
                 reply.begin()
