@@ -119,3 +119,35 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_portable_engine_refuses_what_it_does_not_support() {
+        let with = |change: fn(&mut Settings)| {
+            let mut settings = Settings {
+                engine: EngineChoice::TinyHttp,
+                behind_proxy: true,
+                ..Settings::default()
+            };
+            change(&mut settings);
+            Plan::of(&settings).err().map(|error| error.to_string())
+        };
+        assert_eq!(with(|_| {}), None);
+        for (change, what) in [
+            (
+                (|settings| settings.tls_cert = Some("cert.pem".into())) as fn(&mut Settings),
+                "does not support TLS",
+            ),
+            (
+                |settings| settings.proxy_protocol = ProxyProtocol::Accept,
+                "does not support the PROXY protocol",
+            ),
+        ] {
+            let said = with(change).unwrap_or_default();
+            assert!(said.contains(what), "{said}");
+        }
+    }
+}

@@ -37,13 +37,8 @@ impl Connection {
             Step::Absent => return self.go_on_without(turn, *awaited),
         };
         // What has been seen can be read at once.
-        if self
-            .transport
-            .socket()
-            .read(&mut turn.scratch[..taken])
-            .ok()
-            != Some(taken)
-        {
+        let read = self.transport.socket().read(&mut turn.scratch[..taken]);
+        if read.ok() != Some(taken) {
             return Some(Next::Close);
         }
         self.moved += taken as u64;
