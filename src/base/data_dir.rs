@@ -10,15 +10,30 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
+use super::replacement::{self, InUse};
+
 /// A change takes milliseconds; a process that holds the lock for longer is stopped or hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// One writer at a time, while this exists. A killed process leaves nothing locked.
+pub(crate) struct Writer {
+    _lock: File,
+    _in_use: Option<InUse>,
+}
+
 /// Creates the directory if it is missing, ensures that no other user can read it, and locks it for one writer.
-pub(crate) fn make_and_lock(folder: &Path, lock_file: &str) -> Result<File, String> {
+pub(crate) fn make_and_lock(folder: &Path, lock_file: &str) -> Result<Writer, String> {
+    make(folder)?;
+    let _in_use = replacement::enter(folder)?;
+    let _lock = lock(folder, lock_file)?;
+    Ok(Writer { _lock, _in_use })
+}
+
+/// Creates the directory if it is missing, and ensures that no other user can read it.
+pub(crate) fn make(folder: &Path) -> Result<(), String> {
     make_folder(folder)?;
     check_folder(folder)?;
-    close_to_others(folder)?;
-    lock(folder, lock_file)
+    close_to_others(folder)
 }
 
 /// Only the owner may access secrets.
@@ -138,8 +153,19 @@ fn make_folder(folder: &Path) -> Result<(), String> {
 /// Creates an empty file with the directory's owner and mode 0600. Never follows a link.
 pub(crate) fn new_file(folder: &Path, path: &Path) -> io::Result<File> {
     let file = new_private_file(path)?;
-    own(folder, &file)?;
+    own(folder, &file, 0o600)?;
     Ok(file)
+}
+
+/// Creates a directory inside `folder`, with its owner and mode 0700.
+pub(crate) fn new_folder(folder: &Path, path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(path)?;
+    #[cfg(unix)]
+    own(folder, &File::open(path)?, 0o700)?;
+    Ok(())
 }
 
 /// Creates a file with these bytes, owned by the directory's owner and synced to disk; replaces what a killed process
@@ -165,25 +191,25 @@ pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
 
 /// An administrator who changes a service's files must leave the service its access.
 #[cfg(unix)]
-fn own(folder: &Path, file: &File) -> io::Result<()> {
+fn own(folder: &Path, file: &File, mode: u32) -> io::Result<()> {
     let owner = fs::metadata(folder)?;
     let metadata = file.metadata()?;
     if metadata.uid() != owner.uid() {
         std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))?;
     }
     // An unusual umask may have removed permissions that the owner needs.
-    if metadata.mode() & 0o7777 != 0o600 {
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    if metadata.mode() & 0o777 != mode {
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn own(_folder: &Path, _file: &File) -> io::Result<()> {
+fn own(_folder: &Path, _file: &File, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// One writer at a time. The lock is released when the file is closed, so a killed process leaves none behind.
+/// The lock is released when the file is closed.
 fn lock(folder: &Path, lock_file: &str) -> Result<File, String> {
     let path = folder.join(lock_file);
     let unwritable = |error: io::Error| {

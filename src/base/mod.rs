@@ -14,6 +14,7 @@ pub(crate) mod http_syntax;
 pub(crate) mod json;
 pub(crate) mod names;
 pub(crate) mod random;
+pub(crate) mod replacement;
 pub(crate) mod secret;
 pub(crate) mod socket_owner;
 pub(crate) mod sync;

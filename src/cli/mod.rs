@@ -6,6 +6,7 @@
 
 mod args;
 mod audit;
+mod backup;
 mod changes;
 mod config;
 mod data;
@@ -53,6 +54,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("keys", matches)) => keys::run(matches),
         Some(("user", matches)) => user::run(matches),
         Some(("store", matches)) => store::run(matches),
+        Some(("backup", matches)) => backup::backup(matches),
+        Some(("restore", matches)) => backup::restore(matches),
         Some(("audit", matches)) => who::run(matches),
         Some(("config", matches)) => config::run(matches),
         Some(("completions", matches)) => man::completions(command(), matches),
@@ -79,6 +82,8 @@ fn command() -> Command {
         .subcommand(keys::command())
         .subcommand(user::command())
         .subcommand(store::command())
+        .subcommand(backup::backup_command())
+        .subcommand(backup::restore_command())
         .subcommand(who::command())
         .subcommand(config::command())
         .subcommand(man::completions_command())

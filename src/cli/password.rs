@@ -1,11 +1,17 @@
-//! Reads passwords: typed without echo at a terminal, else one line of standard input. Never from an argument, which other
-//! users of the machine can see.
+//! Reads passwords and passphrases: typed without echo at a terminal, else one line of standard input, or from a file. Never
+//! from an argument, which other users of the machine can see.
 
+use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
 
+use clap::{Arg, ArgMatches};
 use sealgate::Secret;
+use sealgate::keys::RingSecret;
 
 use super::Failure;
+use super::args::{file, path};
+use super::table::harmless;
 
 /// Far longer than a password may be.
 const LONGEST_LINE: u64 = 4096;
@@ -32,6 +38,41 @@ pub(super) fn read_known(prompt: &str) -> Result<Secret, Failure> {
     } else {
         read_line(io::stdin().lock())
     }
+}
+
+/// `--passphrase-file`.
+pub(super) fn passphrase_file() -> Arg {
+    let help = "Read the passphrase from the first line of this file";
+    file("passphrase-file", help)
+}
+
+/// The passphrase in the file that `--passphrase-file` names, else the one that `typed` reads.
+pub(super) fn passphrase(
+    matches: &ArgMatches,
+    typed: impl FnOnce() -> Result<Secret, Failure>,
+) -> Result<RingSecret, Failure> {
+    let text = match path(matches, "passphrase-file") {
+        Some(path) => {
+            let text = read_secret(path, 8 << 10)?;
+            let line = text.expose().split(|byte| *byte == b'\n').next();
+            let line = line.unwrap_or_default();
+            Secret::from(line.strip_suffix(b"\r").unwrap_or(line))
+        }
+        None => typed()?,
+    };
+    RingSecret::passphrase(text.expose()).ok_or_else(|| {
+        Failure::wrong("A passphrase must have 12 to 1024 characters. Nothing was changed.")
+    })
+}
+
+/// Reads a file of at most `most` bytes; it may be a pipe.
+pub(super) fn read_secret(path: &Path, most: usize) -> Result<Secret, Failure> {
+    let shown = harmless(&path.to_string_lossy());
+    let unreadable = |error: io::Error| Failure::wrong(format!("{shown} cannot be read: {error}."));
+    File::open(path)
+        .and_then(|file| Secret::read(file, most))
+        .map_err(unreadable)?
+        .ok_or_else(|| Failure::wrong(format!("{shown} is too large.")))
 }
 
 fn ask(prompt: &str) -> Result<Secret, Failure> {

@@ -84,8 +84,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         },
         bad_lines,
     };
-    let source = Source::of(matches)?;
-    let target = Target::of(matches)?;
+    let source = Source::of(matches, "in")?;
+    let target = Target::of(matches, "out")?;
     let mut progress = Progress::new(source.size);
     let passed = work.pass(source, target, &mut progress);
     // Not left to the gate's drop: threads that are never joined hold it too.

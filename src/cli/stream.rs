@@ -54,7 +54,7 @@ pub(super) fn is_asked_for(matches: &ArgMatches) -> bool {
 }
 
 pub(super) fn encrypt(matches: &ArgMatches) -> Result<(), Failure> {
-    if Target::is_terminal(matches) {
+    if Target::is_terminal(matches, "out") {
         return Err(Failure::wrong(
             "A sealed stream is binary and cannot be written to a terminal. Name a file with --out.",
         ));
@@ -79,8 +79,8 @@ pub(super) fn decrypt(matches: &ArgMatches) -> Result<(), Failure> {
 /// A failure comes with the first byte of the input.
 fn run(mut stream: Stream, matches: &ArgMatches) -> Result<(), (Failure, Option<u8>)> {
     let mut first = None;
-    let done = Source::of(matches).and_then(|source| {
-        let target = Target::of(matches)?;
+    let done = Source::of(matches, "in").and_then(|source| {
+        let target = Target::of(matches, "out")?;
         pass(&mut stream, source, target, &mut first)
     });
     done.map_err(|failure| (failure, first))

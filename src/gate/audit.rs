@@ -89,6 +89,8 @@ events! {
     KeysUnseal = "keys.unseal",
     KeysExport = "keys.export",
     KeysImport = "keys.import",
+    Backup = "backup",
+    Restore = "restore",
 }
 
 impl AuditEvent {

@@ -1,11 +1,11 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
 //! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`,
-//! changes of keys in `key_admin`, the audit trail in `audit`, the metrics in
-//! `metrics` and `counts`.
+//! changes of keys in `key_admin`, backups in `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
 
 mod accounts;
 pub mod audit;
+pub mod backup;
 mod counts;
 mod data;
 mod key_admin;
@@ -80,6 +80,8 @@ impl Gate {
         }
         let ledger = Arc::new(Ledger::new(&settings.store));
         let (keys, added) = Keys::load(&settings.keys)?;
+        // By now the directory exists, unless nothing is kept there.
+        ledger.enter()?;
         let gate = Gate {
             inner: Arc::new(Inner {
                 trail: Trail::new(Pseudonyms::from_ring(&keys.current())?, &settings.audit),

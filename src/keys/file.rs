@@ -9,6 +9,7 @@ use std::path::Path;
 use super::document::{Fault, MAX_TEXT, RingContents};
 use super::seal::{AtRest, RingSeal};
 use crate::base::data_dir::{check_folder, check_mode, shell_word};
+use crate::base::replacement;
 use crate::{Error, Secret};
 
 /// The ring's file in the data directory.
@@ -30,6 +31,25 @@ pub(super) struct Found {
 
 /// Reads the ring in `directory`; `None` if there is none.
 pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Error> {
+    // Otherwise the file may be one of a restore that is not complete.
+    let _in_use = replacement::enter(folder).map_err(Error::KeyRing)?;
+    let Some((raw, metadata)) = read_raw(folder)? else {
+        return Ok(None);
+    };
+    match parse(raw.clone(), seal) {
+        Ok((contents, text, at_rest)) => Ok(Some(Found {
+            contents,
+            raw,
+            text,
+            at_rest,
+            metadata,
+        })),
+        Err(fault) => Err(unusable(folder, seal, fault)),
+    }
+}
+
+/// Reads the file of the ring as it is; `None` if there is none. The caller uses the directory.
+pub(super) fn read_raw(folder: &Path) -> Result<Option<(Secret, Metadata)>, Error> {
     let path = folder.join(RING_FILE);
     let unreadable = |error: io::Error| fault_of(folder, format!("cannot be read: {error}."));
     // Checked before it is opened: opening a pipe would wait for its writer.
@@ -58,24 +78,20 @@ pub(super) fn read(folder: &Path, seal: &RingSeal) -> Result<Option<Found>, Erro
     let metadata = file.metadata().map_err(unreadable)?;
     check_mode(&path, &metadata, 0o600).map_err(Error::KeyRing)?;
     let raw = read_text(file).map_err(unreadable)?;
-    let parsed = seal.open(raw.clone()).and_then(|(text, at_rest)| {
-        let contents = RingContents::parse(text.expose())?;
-        Ok((contents, text, at_rest))
-    });
-    match parsed {
-        Ok((contents, text, at_rest)) => Ok(Some(Found {
-            contents,
-            raw,
-            text,
-            at_rest,
-            metadata,
-        })),
-        Err(fault) => {
-            let remedy = remedy(folder, seal, fault);
-            let what = format!("{fault}. Nothing was changed.{remedy}");
-            Err(fault_of(folder, what))
-        }
-    }
+    Ok(Some((raw, metadata)))
+}
+
+/// The keys in the bytes of a ring file, its text, and how that was stored.
+pub(super) fn parse(raw: Secret, seal: &RingSeal) -> Result<(RingContents, Secret, AtRest), Fault> {
+    let (text, at_rest) = seal.open(raw)?;
+    let contents = RingContents::parse(text.expose())?;
+    Ok((contents, text, at_rest))
+}
+
+/// The error for a ring that cannot be used, with the remedy.
+pub(super) fn unusable(folder: &Path, seal: &RingSeal, fault: Fault) -> Error {
+    let remedy = remedy(folder, seal, fault);
+    fault_of(folder, format!("{fault}. Nothing was changed.{remedy}"))
 }
 
 /// The error for the ring of a directory; `what` continues the sentence that begins with its path.
@@ -145,10 +161,7 @@ fn reads_well(path: &Path, seal: &RingSeal) -> bool {
         }
         read_text(File::open(path)?)
     };
-    text().is_ok_and(|raw| {
-        let opened = seal.open(raw);
-        opened.is_ok_and(|(text, _)| RingContents::parse(text.expose()).is_ok())
-    })
+    text().is_ok_and(|raw| parse(raw, seal).is_ok())
 }
 
 /// A file that is too long to be a ring is read as empty, so it is rejected.

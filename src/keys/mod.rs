@@ -3,10 +3,11 @@
 //! Keys come from the environment and from the ring file; an environment key is always the newest. `ring` holds all keys
 //! of a gate and `collect` assembles it. `document` is the text of the ring file, `file` reads it, `write` changes it,
 //! `seal` encrypts it at rest, `kind` has the kinds of key, `watch` detects changes, `schedule` decides when token keys
-//! sign, and `manage`, `rotate` and `export` are the operator's commands. `tally` counts the messages that data keys seal,
-//! and `usage` stores the counts. What a key does is up to `signing` and `cipher`.
+//! sign, `manage`, `rotate` and `export` are the operator's commands, and `copy` is for backups. `tally` counts the
+//! messages that data keys seal, and `usage` stores the counts. What a key does is up to `signing` and `cipher`.
 
 mod collect;
+mod copy;
 mod document;
 #[cfg(any(test, fuzzing))]
 pub(crate) use document::fuzz::documents;
@@ -27,6 +28,8 @@ mod usage;
 mod watch;
 mod write;
 
+pub use copy::KeyLosses;
+pub(crate) use copy::{MAX_RING, RingCopy, new_passphrase_key, passphrase_key, usage_for_backup};
 pub(crate) use export::{export, import, seal, unseal};
 pub use file::{RING_BACKUP_FILE, RING_FILE};
 pub use kind::KeyKind;

@@ -12,6 +12,7 @@ use once_cell::sync::OnceCell;
 
 use super::{Presented, Settings, SqliteStore, Store};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
+use crate::base::replacement::{self, InUse};
 use crate::{Error, TokenError};
 
 /// How stale the knowledge of other processes' changes may be: well under the promised second.
@@ -26,6 +27,8 @@ const NEVER: u64 = u64::MAX;
 /// See the module.
 pub(crate) struct Ledger {
     place: Place,
+    /// Keeps a restore from replacing the directory's files; empty while there is no directory.
+    in_use: OnceCell<InUse>,
     store: OnceCell<SqliteStore>,
     open_login: bool,
     /// A result verified in one epoch has to be verified again in another; 0 while there is no store.
@@ -64,6 +67,7 @@ impl Ledger {
         };
         Ledger {
             place,
+            in_use: OnceCell::new(),
             store: OnceCell::new(),
             open_login: settings.open_login,
             epoch: AtomicU64::new(0),
@@ -72,6 +76,17 @@ impl Ledger {
             asked: AtomicU64::new(NEVER),
             writable: AtomicBool::new(true),
         }
+    }
+
+    /// Uses the directory, if there is one, for as long as this exists.
+    pub(crate) fn enter(&self) -> Result<(), Error> {
+        if let (Place::Folder(folder), None) = (&self.place, self.in_use.get())
+            && let Some(in_use) = replacement::enter(folder).map_err(Error::Store)?
+        {
+            // Another thread may have been faster.
+            let _ = self.in_use.set(in_use);
+        }
+        Ok(())
     }
 
     /// The epoch, refreshed if the last check is too old. `None`: there is a store, and it cannot be used.
@@ -151,7 +166,10 @@ impl Ledger {
     /// The store, created if there is none.
     pub(crate) fn writing(&self) -> Result<&dyn Store, Error> {
         let store = self.store.get_or_try_init(|| match &self.place {
-            Place::Folder(folder) => SqliteStore::open_or_make(folder),
+            Place::Folder(folder) => {
+                let made = SqliteStore::open_or_make(folder);
+                self.enter().and(made)
+            }
             Place::Memory => SqliteStore::in_memory(),
             Place::Nowhere => Err(Error::Setting(
                 "There is no data directory to store revocations in. Set one with SEALGATE_DATA_DIR.".to_owned(),
@@ -167,6 +185,7 @@ impl Ledger {
         let Place::Folder(folder) = &self.place else {
             return Ok(None);
         };
+        self.enter()?;
         if !SqliteStore::is_there(folder)? {
             return Ok(None);
         }

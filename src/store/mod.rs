@@ -13,8 +13,8 @@ use crate::Error;
 
 pub(crate) use ledger::Ledger;
 pub use settings::Settings;
-pub use sqlite::STORE_FILE;
-pub(crate) use sqlite::SqliteStore;
+pub use sqlite::{STORE_FILE, StoreContents};
+pub(crate) use sqlite::{SqliteStore, check_copy};
 
 /// Maximum number of sessions per account; beyond it the oldest session ends.
 pub(crate) const MAX_SESSIONS: u32 = 100;

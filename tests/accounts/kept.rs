@@ -196,7 +196,7 @@ fn a_backup_restores_the_accounts_as_the_message_says() {
     }
     fs::write(&store, vec![7; 8192]).unwrap();
     let said = said(&people.typed(&["user", "list"], ""));
-    let (_, commands) = said.split_once("FILE): ").unwrap();
+    let (_, commands) = said.split_once("store backup FILE): ").unwrap();
     let commands = commands.trim().replace("BACKUP", path);
     let restored = std::process::Command::new("sh")
         .args(["-c", &commands])

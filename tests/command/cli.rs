@@ -111,6 +111,8 @@ fn help_lists_the_settings_that_a_subcommand_uses_and_no_others() {
         ("audit who", &[ring]),
         ("store check", &[store]),
         ("store backup", &[store]),
+        ("backup", &[ring, audit]),
+        ("restore", &[ring, audit]),
         ("healthcheck", &[listen]),
         ("mask", &[]),
         ("completions", &[]),

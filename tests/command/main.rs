@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod backup;
 mod cli;
 mod clocks;
 mod config;
@@ -13,4 +14,5 @@ mod install;
 mod logs;
 mod operator;
 mod pages;
+mod restore;
 mod systemd;

@@ -12,7 +12,7 @@ use std::os::unix::fs::FileTypeExt;
 use clap::{Arg, ArgMatches};
 
 use self::unfinished::Unfinished;
-pub(super) use self::unfinished::folder_of;
+pub(super) use self::unfinished::{Scratch, folder_of, report_size_limit};
 use super::Failure;
 use super::args::file;
 
@@ -25,17 +25,19 @@ pub(super) fn arguments(read: &'static str, write: &'static str) -> [Arg; 2] {
 pub(super) struct Source {
     reader: Box<dyn Read + Send>,
     name: String,
+    path: Option<PathBuf>,
     /// Its size in bytes, if known in advance.
     pub(super) size: Option<u64>,
 }
 
 impl Source {
-    /// The file that `--in` names; standard input if it names that, or is not given.
-    pub(super) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
-        let Some(path) = path_of(matches, "in") else {
+    /// The file that the argument names; standard input if it names that, or is not given.
+    pub(super) fn of(matches: &ArgMatches, argument: &str) -> Result<Self, Failure> {
+        let Some(path) = path_of(matches, argument, STDIN) else {
             return Ok(Source {
                 reader: Box::new(io::stdin()),
                 name: "Standard input".to_owned(),
+                path: None,
                 size: None,
             });
         };
@@ -49,8 +51,14 @@ impl Source {
         Ok(Source {
             size: metadata.is_file().then_some(metadata.len()),
             reader: Box::new(file),
+            path: Some(path.to_owned()),
             name,
         })
+    }
+
+    /// The path of the file, unless it is standard input.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Fills `buffer`, completely unless the input ends.
@@ -73,6 +81,12 @@ impl Source {
     }
 }
 
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer)
+    }
+}
+
 /// The output: a file, or standard output.
 pub(super) struct Target {
     writer: Box<dyn Write + Send>,
@@ -82,18 +96,48 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The file that `--out` names; standard output if it names that, or is not given.
-    pub(super) fn of(matches: &ArgMatches) -> Result<Self, Failure> {
-        let path = path_of(matches, "out");
+    /// The file that the argument names; standard output if it names that, or is not given. A file that is replaced keeps
+    /// its mode.
+    pub(super) fn of(matches: &ArgMatches, argument: &str) -> Result<Self, Failure> {
+        Target::open(matches, argument, |_| {})
+    }
+
+    /// The same for secrets: readable by the file's owner only, and replacing an existing file only if `force`.
+    pub(super) fn private(
+        matches: &ArgMatches,
+        argument: &str,
+        force: bool,
+    ) -> Result<Self, Failure> {
+        let target = Target::open(matches, argument, |file| file.make_private(force))?;
+        match &target.unfinished {
+            Some(file) if !force && file.path().symlink_metadata().is_ok() => {
+                Err(Failure::wrong(format!(
+                    "{} already exists. Name a new file, or use --force",
+                    target.name
+                )))
+            }
+            _ => Ok(target),
+        }
+    }
+
+    fn open(
+        matches: &ArgMatches,
+        argument: &str,
+        prepare: impl FnOnce(&mut Unfinished),
+    ) -> Result<Self, Failure> {
+        let path = path_of(matches, argument, STDOUT);
         let name = path.map_or("Standard output".to_owned(), |path| {
             path.display().to_string()
         });
         match open_target(path) {
-            Ok((writer, unfinished)) => Ok(Target {
-                writer,
-                name,
-                unfinished,
-            }),
+            Ok((writer, mut unfinished)) => {
+                unfinished.as_mut().map(prepare);
+                Ok(Target {
+                    writer,
+                    name,
+                    unfinished,
+                })
+            }
             Err(error) => Err(Failure::wrong(format!(
                 "{name} cannot be written: {error}."
             ))),
@@ -101,8 +145,13 @@ impl Target {
     }
 
     /// Whether the bytes would go to a terminal.
-    pub(super) fn is_terminal(matches: &ArgMatches) -> bool {
-        path_of(matches, "out").is_none() && io::stdout().is_terminal()
+    pub(super) fn is_terminal(matches: &ArgMatches, argument: &str) -> bool {
+        path_of(matches, argument, STDOUT).is_none() && io::stdout().is_terminal()
+    }
+
+    /// The path of the file that gets its name at the end.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.unfinished.as_ref().map(Unfinished::path)
     }
 
     /// Whether data reaches it as it is written, instead of a file that appears at the end.
@@ -111,11 +160,17 @@ impl Target {
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.write_bytes(bytes)
+            .map_err(|error| self.unwritable(&error))
+    }
+
+    /// The same with the system's error.
+    pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = self.writer.write_all(bytes);
         if let Some(unfinished) = &mut self.unfinished {
             unfinished.has_grown(bytes.len());
         }
-        written.map_err(|error| self.unwritable(&error))
+        written
     }
 
     /// Flushes the output after the last write, and gives the file its name.
@@ -173,10 +228,9 @@ pub(super) fn refuse_standard_output(path: &Path) -> Result<(), Failure> {
 const STDIN: &[&str] = &["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 const STDOUT: &[&str] = &["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
-/// `None`: the standard stream.
-fn path_of<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a Path> {
-    let path = matches.get_one::<PathBuf>(name)?;
-    let standard = if name == "in" { STDIN } else { STDOUT };
+/// `None`: the standard stream with these names.
+fn path_of<'a>(matches: &'a ArgMatches, argument: &str, standard: &[&str]) -> Option<&'a Path> {
+    let path = matches.get_one::<PathBuf>(argument)?;
     (!standard.iter().any(|name| path.as_os_str() == *name)).then_some(path)
 }
 

@@ -2,6 +2,7 @@
 //! behind, however the command ends. If the system or the file system does not support that, it is a temporary file in
 //! the same directory, removed after a failure and by a signal that ends the command.
 
+use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,12 +17,54 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-/// The temporary file of this process, shared with the signal thread. Only the holder of the lock may rename or remove
-/// it.
-static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
+use crate::cli::Failure;
 
-fn temporary() -> MutexGuard<'static, Option<PathBuf>> {
+/// The temporary files of this process, shared with the signal thread. Only the holder of the lock may rename or remove
+/// them.
+static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn temporary() -> MutexGuard<'static, Vec<PathBuf>> {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the file, if it is one of the temporary files.
+fn remove_temporary(path: &Path) {
+    let mut known = temporary();
+    if known.iter().any(|known| known == path) {
+        known.retain(|known| known != path);
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// The path of a temporary file that others write. If it exists in the end, it is removed.
+pub(in crate::cli) struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// In the directory of this file, or where the system keeps temporary files.
+    pub(in crate::cli) fn beside(file: Option<&Path>) -> Result<Self, Failure> {
+        let path = || {
+            remove_at_signals()?;
+            let folder = file.map_or_else(env::temp_dir, |file| folder_of(file).to_owned());
+            Ok(folder.join(temporary_name()?))
+        };
+        let path = path().map_err(|error: io::Error| {
+            Failure::wrong(format!("A temporary file cannot be made: {error}."))
+        })?;
+        temporary().push(path.clone());
+        Ok(Scratch { path })
+    }
+
+    pub(in crate::cli) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        remove_temporary(&self.path);
+    }
 }
 
 /// A file that has a temporary name, or none, until it is finished. If dropped before that, it is removed.
@@ -30,6 +73,10 @@ pub(super) struct Unfinished {
     /// Its temporary name: just before it replaces `path`, or from the start where every file needs a name.
     temporary: PathBuf,
     path: PathBuf,
+    /// Whether it replaces an existing file.
+    replaces: bool,
+    /// Whether it keeps the mode of the file that it replaces.
+    keeps_mode: bool,
     /// How many bytes were written since the last sync was requested.
     waiting: usize,
     disk: Option<Disk>,
@@ -42,8 +89,7 @@ impl Unfinished {
     /// Creates it in the directory of `path`, readable by its owner only. The second value is for writing.
     pub(super) fn new(path: PathBuf) -> io::Result<(Self, File)> {
         remove_at_signals()?;
-        let name = format!(".sealgate-{:016x}.part", random_number()?);
-        let temporary = path.with_file_name(name);
+        let temporary = path.with_file_name(temporary_name()?);
         let file = match nameless_in(folder_of(&path)) {
             Some(file) => file,
             None => Unfinished::named(&temporary)?,
@@ -53,10 +99,22 @@ impl Unfinished {
             file,
             temporary,
             path,
+            replaces: true,
+            keeps_mode: true,
             waiting: 0,
             disk: None,
         };
         Ok((unfinished, writer?))
+    }
+
+    /// For secrets: readable by its owner only, and replacing an existing file only if `replaces`.
+    pub(super) fn make_private(&mut self, replaces: bool) {
+        self.replaces = replaces;
+        self.keeps_mode = false;
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn named(temporary_path: &Path) -> io::Result<File> {
@@ -67,7 +125,7 @@ impl Unfinished {
         // Under the lock, so that the signal thread sees both the file and its name, or neither.
         let mut known = temporary();
         let file = options.open(temporary_path)?;
-        *known = Some(temporary_path.to_owned());
+        known.push(temporary_path.to_owned());
         Ok(file)
     }
 
@@ -91,26 +149,34 @@ impl Unfinished {
         self.disk.take().map_or(Ok(()), Disk::finish)?;
         // A replaced file keeps its mode; a new one is readable by its owner only.
         #[cfg(unix)]
-        if let Ok(before) = fs::metadata(&self.path) {
+        if let (true, Ok(before)) = (self.keeps_mode, fs::metadata(&self.path)) {
             let mode = before.permissions().mode() & 0o777;
             self.file
                 .set_permissions(fs::Permissions::from_mode(mode))?;
         }
         self.file.sync_all()?;
-        let mut known = temporary();
-        if known.is_none() {
-            // Linking cannot replace an existing file; only renaming can.
-            give_name(&self.file, &self.temporary)?;
-            *known = Some(self.temporary.clone());
-        }
-        let renamed = fs::rename(&self.temporary, &self.path);
-        if renamed.is_ok() {
-            *known = None;
-        }
-        drop(known);
-        renamed?;
+        self.name()?;
         // Some file systems cannot sync a directory; the file exists all the same.
         let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+
+    fn name(&self) -> io::Result<()> {
+        let mut known = temporary();
+        let is_nameless = !known.contains(&self.temporary);
+        // Linking cannot replace an existing file; only renaming can.
+        if is_nameless && !self.replaces {
+            return give_name(&self.file, &self.path);
+        }
+        if is_nameless {
+            give_name(&self.file, &self.temporary)?;
+            known.push(self.temporary.clone());
+        }
+        if !self.replaces && self.path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(&self.temporary, &self.path)?;
+        known.retain(|known| *known != self.temporary);
         Ok(())
     }
 }
@@ -145,10 +211,7 @@ impl Disk {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let mut known = temporary();
-        if known.take().is_some() {
-            let _ = fs::remove_file(&self.temporary);
-        }
+        remove_temporary(&self.temporary);
     }
 }
 
@@ -200,17 +263,21 @@ fn way_to(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-fn random_number() -> io::Result<u64> {
+/// A name that no file has.
+fn temporary_name() -> io::Result<String> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(format!(".sealgate-{:016x}.part", u64::from_ne_bytes(bytes)))
 }
 
-/// Makes signals that end the command remove the temporary file first.
+/// A file that exceeds the user's size limit then fails to be written, which is reported, instead of killing the process.
+pub(in crate::cli) fn report_size_limit() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
+
+/// Makes signals that end the command remove the temporary files first.
 fn remove_at_signals() -> io::Result<()> {
-    // A file that exceeds the user's size limit then fails to be written, which is reported, instead of killing the
-    // process.
-    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
+    report_size_limit()?;
     let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
     let ignored = ignored_signals();
     let mut signals = Signals::new(
@@ -226,7 +293,7 @@ fn remove_at_signals() -> io::Result<()> {
             };
             // Never released: no file gets its name after this.
             let mut known = temporary();
-            if let Some(path) = known.take() {
+            for path in known.drain(..) {
                 let _ = fs::remove_file(path);
             }
             // The parent should see which signal ended the process.
@@ -265,6 +332,8 @@ mod tests {
                 file,
                 temporary,
                 path: path.clone(),
+                replaces: true,
+                keeps_mode: true,
                 waiting: 0,
                 disk: None,
             }

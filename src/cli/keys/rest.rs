@@ -1,19 +1,18 @@
 //! `sealgate keys seal`, `unseal`, `export` and `import`: the ring's file on disk, and its transfer to another machine.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-use clap::{Arg, ArgMatches, Command};
-use sealgate::Secret;
+use clap::{ArgMatches, Command};
 use sealgate::gate::KeyAdmin;
-use sealgate::keys::RingSecret;
 
 use super::shown::report;
 use crate::cli::args::{file, flag, path};
 use crate::cli::audit::Trail;
 use crate::cli::changes::Changes;
 use crate::cli::files::refuse_standard_output;
+use crate::cli::password::{passphrase, passphrase_file, read_secret};
 use crate::cli::settings::{AUDIT, RING};
 use crate::cli::table::harmless;
 use crate::cli::{Failure, load_settings, password, remark, settings, write_output};
@@ -54,11 +53,6 @@ pub(super) fn commands() -> [Command; 4] {
         .arg(file("in", "The exported ring").required(true))
         .arg(flag("json", "Print JSON for programs"));
     [seal, unseal, export, import].map(|command| settings::add_flags(command, &[RING, AUDIT]))
-}
-
-fn passphrase_file() -> Arg {
-    let help = "Read the passphrase from the first line of this file";
-    file("passphrase-file", help)
 }
 
 pub(super) fn seal(matches: &ArgMatches) -> Result<(), Failure> {
@@ -124,7 +118,7 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
 
 pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
-    let text = read(path(matches, "in").unwrap_or(Path::new("")), LARGEST)?;
+    let text = read_secret(path(matches, "in").unwrap_or(Path::new("")), LARGEST)?;
     let secret = passphrase(matches, || password::read_known("Passphrase: "))?;
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate.keys);
@@ -134,32 +128,4 @@ pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
         return write_output(b"All of these keys are in the ring already.\n");
     }
     report(matches, &imported)
-}
-
-fn passphrase(
-    matches: &ArgMatches,
-    typed: impl FnOnce() -> Result<Secret, Failure>,
-) -> Result<RingSecret, Failure> {
-    let text = match path(matches, "passphrase-file") {
-        Some(path) => {
-            let text = read(path, 8 << 10)?;
-            let line = text.expose().split(|byte| *byte == b'\n').next();
-            let line = line.unwrap_or_default();
-            Secret::from(line.strip_suffix(b"\r").unwrap_or(line))
-        }
-        None => typed()?,
-    };
-    RingSecret::passphrase(text.expose()).ok_or_else(|| {
-        Failure::wrong("A passphrase must have 12 to 1024 characters. Nothing was changed.")
-    })
-}
-
-/// Reads a file of at most `most` bytes; it may be a pipe.
-fn read(path: &Path, most: usize) -> Result<Secret, Failure> {
-    let shown = harmless(&path.to_string_lossy());
-    let unreadable = |error: io::Error| Failure::wrong(format!("{shown} cannot be read: {error}."));
-    File::open(path)
-        .and_then(|file| Secret::read(file, most))
-        .map_err(unreadable)?
-        .ok_or_else(|| Failure::wrong(format!("{shown} is too large.")))
 }

@@ -166,6 +166,13 @@ impl RingContents {
         })
     }
 
+    pub(super) fn keys(&self, kind: RingKind) -> &[RingKey] {
+        match kind {
+            RingKind::Token => &self.token_keys,
+            RingKind::Data => &self.data_keys,
+        }
+    }
+
     pub(super) fn keys_mut(&mut self, kind: RingKind) -> &mut Vec<RingKey> {
         match kind {
             RingKind::Token => &mut self.token_keys,

@@ -243,7 +243,7 @@ fn secret_of(
 }
 
 impl Derivation {
-    fn new(secret: &RingSecret) -> Result<Self, Error> {
+    pub(in crate::keys) fn new(secret: &RingSecret) -> Result<Self, Error> {
         let mut salt = [0; SALT];
         random(&mut salt)?;
         let salt = encode_base64(&salt);
@@ -268,7 +268,7 @@ impl Derivation {
     }
 
     /// Whether its cost is within what sealgate writes.
-    fn is_ours(&self) -> bool {
+    pub(in crate::keys) fn is_ours(&self) -> bool {
         let bearable = match self {
             Derivation::HkdfSha256 { .. } => true,
             Derivation::Argon2id {
@@ -299,7 +299,7 @@ impl Derivation {
         format!("{FORMAT} {FORMAT_VERSION} {by}").into_bytes()
     }
 
-    fn key(&self, secret: &RingSecret) -> Result<Zeroizing<[u8; 32]>, Error> {
+    pub(in crate::keys) fn key(&self, secret: &RingSecret) -> Result<Zeroizing<[u8; 32]>, Error> {
         const FAILED: Error = Error::Crypto("a ring's key could not be derived");
         let salt = self.salt().ok_or(FAILED)?;
         let mut key = Zeroizing::new([0; 32]);

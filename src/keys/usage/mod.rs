@@ -164,6 +164,32 @@ pub(super) fn read(folder: &Path) -> KeyUsage {
     usage
 }
 
+/// The text of the file for a backup: the counts that can be read; empty if there are none.
+pub(super) fn text_for_backup(folder: &Path) -> String {
+    text_if_any(&read(folder).messages)
+}
+
+/// The text of the file after a restore, for the keys with these ids. A count is that of the backup's text or of the
+/// directory, whichever is higher: messages sealed after the backup still count. Empty if there are none. `None`: the text is
+/// damaged.
+pub(super) fn text_after_restore(text: &[u8], folder: &Path, ids: &[&str]) -> Option<String> {
+    let backup = Found::parse(text.to_vec()).filter(|found| found.bad_lines == 0)?;
+    let mut messages = read(folder).messages;
+    for (id, count) in backup.messages {
+        let known = messages.entry(id).or_default();
+        *known = count.max(*known);
+    }
+    messages.retain(|id, _| ids.contains(&id.as_str()));
+    Some(text_if_any(&messages))
+}
+
+fn text_if_any(messages: &BTreeMap<String, u64>) -> String {
+    match messages.is_empty() {
+        true => String::new(),
+        false => text_of(messages),
+    }
+}
+
 /// Removes keys that are no longer in the ring. The caller holds the ring's lock, so no key of a newer ring is removed.
 /// Returns the text to log once no lock is held.
 pub(super) fn keep_only(folder: &Path, ids: &[&str]) -> Option<String> {
@@ -202,26 +228,34 @@ struct Found {
 
 impl Found {
     fn read(file: &mut Locked) -> Result<Self, Fault> {
+        if file.size() > TOO_LONG {
+            return Ok(Found {
+                messages: BTreeMap::new(),
+                bad_lines: 1,
+                text: None,
+            });
+        }
+        let text = file.read(TOO_LONG)?;
+        Found::parse(text).ok_or_else(|| {
+            Fault::Trouble(format!(
+                "{} was written by a newer version of sealgate; use that version.",
+                file.path().display()
+            ))
+        })
+    }
+
+    /// `None`: a newer version wrote it.
+    fn parse(text: Vec<u8>) -> Option<Self> {
         let mut found = Found {
             messages: BTreeMap::new(),
             bad_lines: 0,
             text: None,
         };
-        if file.size() > TOO_LONG {
-            found.bad_lines = 1;
-            return Ok(found);
-        }
-        let text = file.read(TOO_LONG)?;
         let mut lines = text.split_inclusive(|byte| *byte == b'\n');
         match lines.next() {
             None => {}
             Some(head) if head == HEAD.as_bytes() => {}
-            Some(head) if is_newer(head) => {
-                return Err(Fault::Trouble(format!(
-                    "{} was written by a newer version of sealgate; use that version.",
-                    file.path().display()
-                )));
-            }
+            Some(head) if is_newer(head) => return None,
             Some(_) => found.bad_lines += 1,
         }
         for line in lines {
@@ -234,14 +268,12 @@ impl Found {
             }
         }
         found.text = Some(text);
-        Ok(found)
+        Some(found)
     }
 
     /// The counts with one line per key.
     fn to_text(&self) -> String {
-        let lines = self.messages.iter();
-        let lines = lines.map(|(id, messages)| line(id, *messages));
-        HEAD.to_owned() + &lines.collect::<String>()
+        text_of(&self.messages)
     }
 
     /// Whether it is long and would be much shorter with one line per key.
@@ -293,6 +325,13 @@ impl Fault {
     fn of(path: &Path, error: &io::Error) -> Self {
         Fault::Trouble(format!("{} cannot be used: {error}.", path.display()))
     }
+}
+
+/// One line per key.
+fn text_of(messages: &BTreeMap<String, u64>) -> String {
+    let lines = messages.iter();
+    let lines = lines.map(|(id, messages)| line(id, *messages));
+    HEAD.to_owned() + &lines.collect::<String>()
 }
 
 fn line(id: &str, messages: u64) -> String {

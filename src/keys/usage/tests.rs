@@ -316,3 +316,34 @@ fn a_reader_waits_for_a_writer_for_a_moment() {
         drop(copy);
     });
 }
+
+#[test]
+fn a_count_never_decreases_when_a_backup_is_restored() {
+    let place = Place::new();
+    assert_eq!(text_for_backup(place.folder()), "");
+    place.add(FIRST, 5).unwrap();
+    place.add(SECOND, 7).unwrap();
+    let backup = text_for_backup(place.folder());
+    assert_eq!(backup, format!("{HEAD}{SECOND} 7\n{FIRST} 5\n"));
+    place.add(FIRST, 100).unwrap();
+    let after =
+        |backup: &str, ids: &[&str]| text_after_restore(backup.as_bytes(), place.folder(), ids);
+    let both = [FIRST, SECOND];
+    let merged = format!("{HEAD}{SECOND} 7\n{FIRST} 105\n");
+    assert_eq!(after(&backup, &both), Some(merged.clone()));
+    assert_eq!(after(HEAD, &both), Some(merged.clone()));
+    assert_eq!(after("", &both), Some(merged));
+    // Higher in the backup, and a key that the restored ring lacks.
+    let higher = format!("{HEAD}{SECOND} 8\nffffffff 3\n");
+    assert_eq!(
+        after(&higher, &[SECOND]),
+        Some(format!("{HEAD}{SECOND} 8\n"))
+    );
+    for damaged in [
+        "nonsense\n",
+        &format!("{HEAD}{FIRST} -1\n"),
+        "sealgate key usage 2\n",
+    ] {
+        assert_eq!(after(damaged, &both), None, "{damaged}");
+    }
+}

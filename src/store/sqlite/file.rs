@@ -169,7 +169,7 @@ fn look_through(path: &Path, connection: &Connection) -> Result<(), Error> {
     }
 }
 
-fn plain(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn plain(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(plain_name(path), flags)?;
     connection.busy_handler(Some(wait_for_others))?;
@@ -253,7 +253,7 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
 }
 
 /// SQLite's own message, without the statement, which may contain a name.
-fn reason(error: &rusqlite::Error) -> String {
+pub(super) fn reason(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(code, _) => code.to_string(),
         rusqlite::Error::QueryReturnedNoRows => "a row is missing".to_owned(),
@@ -271,8 +271,9 @@ pub(super) fn damaged(path: &Path, what: &str) -> Error {
 
 fn restore(path: &Path) -> String {
     format!(
-        "Stop the processes that use it, then restore a backup (made earlier with: sealgate store backup FILE): rm -f {} \
-         {} && cp -p BACKUP {}",
+        "Stop the processes that use it, then restore a backup (made earlier with: sealgate backup FILE): sealgate restore \
+         --force FILE; or a copy of the store alone (made earlier with: sealgate store backup FILE): rm -f {} {} && cp -p \
+         BACKUP {}",
         shell_word(&beside(path, "-wal")),
         shell_word(&beside(path, "-shm")),
         shell_word(path)

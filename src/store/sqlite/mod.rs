@@ -1,9 +1,10 @@
 //! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers
 //! have open at the same time. `file` creates and validates it, `schema` has its tables, `pool` hands out connections,
-//! `rows` and `changes` read and change rows, `writable` determines whether changes can be written; this file
-//! implements [`Store`].
+//! `rows` and `changes` read and change rows, `writable` determines whether changes can be written, `copy` checks backups;
+//! this file implements [`Store`].
 
 mod changes;
+mod copy;
 mod file;
 mod pool;
 mod rows;
@@ -26,6 +27,8 @@ use changes::{bump, forget, revoke_token, revoke_user, signed, unsigned};
 use pool::Pool;
 use rows::{ACCOUNT, account_of, whole};
 
+pub use copy::StoreContents;
+pub(crate) use copy::check_copy;
 pub use file::STORE_FILE;
 
 /// See the module.

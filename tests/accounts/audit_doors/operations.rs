@@ -1,6 +1,18 @@
 //! The operations, the events that each leaves, and how each door is asked for it.
 
+<<<<<<< HEAD:tests/accounts/audit_doors/operations.rs
+=======
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Once;
+
+use sealgate::audit::{AUDIT, Asker, AuditEvent};
+>>>>>>> 018ba1f (sealgate backup writes keys and accounts to one file while servers run, and sealgate restore brings them back or changes nothing):tests/accounts/audit_doors.rs
 use sealgate::gate::KeyAdmin;
+use sealgate::gate::backup::{Backup, BackupReader};
 use sealgate::keys::{KeyState, NewKeys, RingSecret};
 use sealgate::{Gate, Grant, Refreshed};
 use serde_json::json;
@@ -47,7 +59,15 @@ impl Rust {
     }
 
     fn keys(&self) -> KeyAdmin<'_> {
+<<<<<<< HEAD:tests/accounts/audit_doors/operations.rs
         KeyAdmin::new(&self.settings, sealgate::audit::Asker::LIBRARY)
+=======
+        KeyAdmin::new(&self.settings.keys, Asker::LIBRARY)
+    }
+
+    fn backup(&self) -> Backup<'_> {
+        Backup::new(&self.settings, Asker::LIBRARY)
+>>>>>>> 018ba1f (sealgate backup writes keys and accounts to one file while servers run, and sealgate restore brings them back or changes nothing):tests/accounts/audit_doors.rs
     }
 }
 
@@ -291,6 +311,25 @@ fn keys() -> Vec<Operation> {
         leaves(&[["keys.import", "invalid_argument", "-"]])
             .command(&["keys", "import", "--in", "/dev/null"], PASSPHRASE)
             .rust(|rust, _| drop(rust.keys().import("".into(), &passphrase()))),
+        leaves(&[["backup", "ok", "-"]])
+            .command(&["backup", "copy"], "")
+            .rust(|rust, _| {
+                let scratch = rust
+                    .settings
+                    .store
+                    .data_dir
+                    .as_ref()
+                    .unwrap()
+                    .join("scratch");
+                let written = rust.backup().write(&scratch, None, &mut Vec::new());
+                assert!(written.unwrap().is_some() && !scratch.exists());
+            }),
+        leaves(&[["restore", "invalid_argument", "-"]])
+            .command(&["restore", "copy"], "")
+            .rust(|rust, _| {
+                let reader = BackupReader::new(&b""[..], None).unwrap();
+                assert!(rust.backup().restore(reader, false).is_err());
+            }),
     ]
 }
 

@@ -294,3 +294,63 @@ fn an_error_says_what_an_operator_can_do() {
     let said = said(&rusqlite::Error::InvalidQuery);
     assert!(said.contains("failed: its contents are invalid"), "{said}");
 }
+
+#[test]
+fn a_copy_is_checked_completely_and_stays_a_single_file() {
+    let place = Place::made();
+    let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+    assert!(store.begin_session(session("s", "r"), 1, 1_000).unwrap());
+    let home = tempfile::tempdir().unwrap();
+    let copy = home.path().join("copy");
+    store.back_up(&copy).unwrap();
+    let whole = fs::read(&copy).unwrap();
+    let contents = StoreContents {
+        accounts: 1,
+        sessions: 1,
+    };
+    assert_eq!(check_copy(&copy), Ok(contents));
+    // Of the first version, in the mode of a store that is in use.
+    let change = |bytes: &[u8], statements: &str| {
+        fs::write(&copy, bytes).unwrap();
+        let other = rusqlite::Connection::open(&copy).unwrap();
+        other.execute_batch(statements).unwrap();
+    };
+    change(
+        &whole,
+        "DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name = 'stand_in_key'; PRAGMA user_version = 1;
+         PRAGMA journal_mode = WAL;",
+    );
+    assert_eq!(check_copy(&copy), Ok(contents));
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    let mut torn = whole.clone();
+    torn[4096..12_288].fill(0xab);
+    for (what, bytes, statements) in [
+        ("newer version", &whole, "PRAGMA user_version = 999"),
+        (
+            "not a store of sealgate",
+            &whole,
+            "PRAGMA application_id = 1",
+        ),
+        ("tables are not those", &whole, "DROP TABLE sessions"),
+        (
+            "tables are not those",
+            &whole,
+            "ALTER TABLE sessions ADD COLUMN more TEXT",
+        ),
+        (
+            "tables are not those",
+            &whole,
+            "CREATE TRIGGER t AFTER INSERT ON sessions BEGIN DELETE FROM revoked_tokens; END",
+        ),
+    ] {
+        change(bytes, statements);
+        let said = check_copy(&copy).unwrap_err();
+        assert!(said.contains(what), "{statements}: {said}");
+    }
+    for bytes in [&torn[..], &whole[..5_000], &whole[..100], b"", &[7; 9_000]] {
+        fs::write(&copy, bytes).unwrap();
+        let said = check_copy(&copy).unwrap_err();
+        assert!(said.starts_with("is damaged: "), "{said}");
+    }
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+}
