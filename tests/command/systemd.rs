@@ -415,3 +415,126 @@ fn restarts_refuse_no_connection() {
     assert!(failures.is_empty(), "{failures:?}");
     server.stop();
 }
+
+/// A client that keeps its connection as long as the server lets it, with a pause between two requests. What failed.
+fn keeps_asking<S: Read + Write>(
+    connect: impl Fn() -> io::Result<S>,
+    over: &AtomicBool,
+    answered: &AtomicUsize,
+) -> Vec<String> {
+    let mut failures = Vec::new();
+    let mut kept = None;
+    let mut last = Instant::now();
+    while !over.load(Ordering::SeqCst) {
+        let mut stream = match kept.take().map_or_else(&connect, Ok) {
+            Ok(stream) => stream,
+            Err(error) => {
+                failures.push(error.to_string());
+                continue;
+            }
+        };
+        // The server waits for a second; a client that the machine holds up may come too late.
+        let late = last.elapsed() > Duration::from_millis(400);
+        let ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let answer = stream.write_all(ask).ok();
+        let sent_late = late || last.elapsed() > Duration::from_millis(400);
+        match answer.and_then(|()| Answer::read(&mut stream)) {
+            Some(answer) if answer.status == 200 => {
+                answered.fetch_add(1, Ordering::SeqCst);
+                let closes = answer.header("connection") == Some("close");
+                kept = (!closes).then_some(stream);
+            }
+            Some(answer) => failures.push(format!("{} {}", answer.status, answer.body)),
+            None if sent_late => {}
+            None => failures.push("no answer".to_owned()),
+        }
+        last = Instant::now();
+        thread::sleep(Duration::from_millis(3));
+    }
+    failures
+}
+
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// An upgrade: another process takes over the sockets, after the old one has ended or while it still serves.
+#[test]
+fn a_server_is_replaced_under_load_without_a_failed_request() {
+    let sockets = Sockets::new();
+    let mut server = sockets.serve();
+    let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        let (over, answered, failures, sockets) = (&over, &answered, &failures, &sockets);
+        // Else they would ask for ever if this thread fails.
+        let _over = SetAtEnd(over);
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let failed = keeps_asking(|| tcp(sockets.port), over, answered);
+                failures.lock().unwrap().extend(failed);
+            });
+            scope.spawn(|| {
+                let failed = keeps_asking(|| unix(&sockets.path), over, answered);
+                failures.lock().unwrap().extend(failed);
+            });
+        }
+        let more = |count: usize| {
+            let wanted = answered.load(Ordering::SeqCst) + count;
+            let start = Instant::now();
+            while answered.load(Ordering::SeqCst) < wanted {
+                assert!(start.elapsed() < PATIENCE, "nobody is answered");
+                thread::sleep(Duration::from_millis(5));
+            }
+        };
+        for round in 0..6 {
+            more(60);
+            let next = (round % 2 == 0).then(|| sockets.serve());
+            server.signal("TERM");
+            assert_eq!(server.wait(), Some(0), "{}", server.log());
+            server = next.unwrap_or_else(|| sockets.serve());
+        }
+        more(60);
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{failures:?}");
+    assert!(answered.load(Ordering::SeqCst) > 400);
+    server.stop();
+}
+
+/// The new version upgrades the store when it starts; the old one is over by then.
+#[test]
+fn a_store_of_an_older_version_is_upgraded_and_one_of_a_newer_version_is_left_alone() {
+    use crate::common::people::{PASSWORD, Pair, People};
+
+    let people = People::of(&["alice"]);
+    let token = Pair::log_in(&people.server(&[]), "alice").token;
+    let change = |statements: &str| {
+        let store = rusqlite::Connection::open(people.place.folder.join("store.db")).unwrap();
+        store.execute_batch(statements).unwrap();
+    };
+    change(
+        "DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name = 'stand_in_key'; PRAGMA user_version = 1;",
+    );
+    let server = people.server(&[]);
+    assert_eq!(server.get("/secure-data", Some(&token)).status, 200);
+    Pair::log_in(&server, "alice");
+    server.stop();
+    change("PRAGMA user_version = 99");
+    let ring = fs::read(people.place.ring()).unwrap();
+    for arguments in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["user", "list"],
+        &["backup", "-"],
+    ] {
+        let refused = people.typed(arguments, PASSWORD);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let words = "was written by a newer version of sealgate; use that version";
+        assert!(text(&refused.stderr).contains(words), "{refused:?}");
+    }
+    assert_eq!(fs::read(people.place.ring()).unwrap(), ring);
+}

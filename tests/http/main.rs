@@ -13,4 +13,5 @@ mod metrics;
 mod proxies;
 mod server;
 mod sockets;
+mod upgrade;
 mod verify;
