@@ -84,9 +84,12 @@ test-rust: ## unit, integration and documentation tests
 	$(call heading,cargo test)
 	cargo test --locked
 
-soak: ## hostile clients, logins, rotating keys and certificates, and forks in full numbers against a release build; prints figures
+soak: bootstrap-test ## hostile clients, logins, rotating keys and certificates, forks, and 20,000 requests by schemathesis against a release build; prints figures
 	$(call heading,soak)
 	cargo test --locked --release --test hostile --test accounts --test keys --test tls --test c -- --ignored --nocapture --test-threads 1 --skip races::
+	$(VENVS)
+	$(PYTEST_ENVIRONMENT) SEALGATE_BIN='$(TARGET)/release/sealgate' SEALGATE_OPENAPI_REQUESTS=20000 \
+		'$(VENV)/bin/python' $(PYTEST) -n 0 -s tests/python/test_openapi.py
 
 races: bootstrap-test ## the C library under ThreadSanitizer: eight threads, servers, accounts, and two planted races (4 minutes)
 	$(call heading,races)
@@ -108,7 +111,11 @@ mutants: bootstrap-test ## which changes of security-relevant code no test notic
 	SAMPLE='$(SAMPLE)' scripts/mutants '$(TOOLS)' '$(TARGET)/mutants' $(MUTANTS)
 
 PYTEST_ENVIRONMENT = SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' \
-	SEALGATE_NODE_MODULES='$(TARGET)/node' CARGO_TARGET_DIR='$(TARGET)' PYTHONDONTWRITEBYTECODE=1
+	SEALGATE_NODE_MODULES='$(TARGET)/node' SEALGATE_OPENAPI_TOOLS='$(TARGET)/openapi' CARGO_TARGET_DIR='$(TARGET)' \
+	PYTHONDONTWRITEBYTECODE=1
+# The tests' own Python, and one for the programs that test_openapi.py runs, which need many packages.
+VENVS = scripts/venv '$(VENV)' tests/python/requirements.txt && \
+	scripts/venv '$(TARGET)/openapi' tests/python/openapi/requirements.txt
 # A file's tests stay together and in their order, and the files in theirs: the one that builds the package takes longest, and
 # begins early enough so.
 PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache' -n auto --dist loadfile --no-loadscope-reorder
@@ -116,7 +123,7 @@ PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache' -n auto --dist loadfile
 test-python: ## the Python tests, against the debug build; the package is also built and installed as released
 	$(call heading,pytest)
 	cargo build --locked
-	scripts/venv '$(VENV)' tests/python/requirements.txt
+	$(VENVS)
 	scripts/node-modules '$(TARGET)/node' tests/python/package.json
 	$(PYTEST_ENVIRONMENT) '$(VENV)/bin/python' $(PYTEST) tests/python
 
@@ -147,7 +154,7 @@ soak-python: bootstrap-test ## a million calls of each of the package's function
 flaky: bootstrap-test ## the whole suite FLAKY_ROUNDS times (5) beside four busy processes; lists what failed, logs in target/flaky
 	$(call heading,flaky tests)
 	cargo build --locked
-	scripts/venv '$(VENV)' tests/python/requirements.txt
+	$(VENVS)
 	$(PYTEST_ENVIRONMENT) FLAKY_ROUNDS='$(FLAKY_ROUNDS)' FLAKY_BUSY='$(FLAKY_BUSY)' \
 		scripts/flaky '$(TARGET)/flaky' '$(VENV)/bin/python' $(PYTEST) -rfE tests/python
 

@@ -5,6 +5,8 @@
 
 pub mod by_line;
 pub mod c;
+#[path = "../../src/api/tests/described.rs"]
+pub mod described;
 pub mod load;
 pub mod pair;
 pub mod people;
@@ -21,6 +23,8 @@ use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use described::{Described, Exchange};
 
 /// Nothing here takes longer, however busy the machine is; what does hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -244,11 +248,13 @@ impl Server {
         }
     }
 
-    /// Sends these bytes and reads one answer.
+    /// Sends these bytes and reads one answer, which openapi.json has to describe.
     pub fn send(&self, bytes: &[u8]) -> Answer {
         let mut stream = self.connect();
         let _ = stream.write_all(bytes);
-        Answer::read(&mut stream).expect("an answer")
+        let answer = Answer::read(&mut stream).expect("an answer");
+        answer.is_described_for(bytes);
+        answer
     }
 
     /// Sends these bytes, closes its own side and reads all that comes.
@@ -350,11 +356,55 @@ impl Answer {
             .map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
         stream.read_exact(&mut body).ok()?;
-        Some(Answer {
+        let answer = Answer {
             status,
             headers,
             body: String::from_utf8(body).unwrap(),
-        })
+        };
+        answer.is_described();
+        Some(answer)
+    }
+
+    /// Fails unless openapi.json describes it as an answer to this request. Of what is no request with a path, only the
+    /// problem is known.
+    fn is_described_for(&self, request: &[u8]) {
+        let line = request.split(|byte| *byte == b'\r').next();
+        let line = std::str::from_utf8(line.unwrap_or_default()).unwrap_or_default();
+        let words: Vec<&str> = line.split(' ').collect();
+        if let [method, target, version] = words[..]
+            && (target.starts_with('/') || target == "*")
+            && version.starts_with("HTTP/1.")
+        {
+            self.compare(method, target, Described::check);
+        }
+    }
+
+    /// Fails if it is a problem that openapi.json does not have.
+    pub fn is_described(&self) {
+        self.compare("-", "-", Described::check_problem);
+    }
+
+    fn compare(
+        &self,
+        method: &str,
+        target: &str,
+        check: fn(&Described, &Exchange<'_>) -> Result<(), String>,
+    ) {
+        let headers: Vec<(&str, &str)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let exchange = Exchange {
+            method,
+            target,
+            status: self.status,
+            headers: &headers,
+            body: self.body.as_bytes(),
+        };
+        if let Err(wrong) = check(Described::here(), &exchange) {
+            panic!("{wrong}");
+        }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -80,11 +80,13 @@ impl<S: Read> Answers<S> {
         self.stream
             .read_exact(&mut body)
             .map_err(|error| End::of(error.kind()))?;
-        Ok(Answer {
+        let answer = Answer {
             status,
             headers,
             body: String::from_utf8(body).expect("UTF-8"),
-        })
+        };
+        answer.is_described();
+        Ok(answer)
     }
 
     fn line(&mut self, at_end: End) -> Result<String, End> {

@@ -7,6 +7,7 @@ mod common;
 
 mod http;
 mod links;
+mod openapi;
 mod pages;
 #[cfg(target_os = "linux")]
 mod promises;

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import described
 import reference
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
@@ -111,6 +112,8 @@ class Reply:
 class Site:
     """An HTTP server by its address."""
 
+    is_ours = True  # openapi.json has to describe its responses
+
     def __init__(self, port):
         self.port = port
 
@@ -126,9 +129,12 @@ class Site:
         try:
             connection.request(method, path, body, fields)
             response = connection.getresponse()
-            return Reply(response.status, response.headers, response.read())
+            reply = Reply(response.status, response.headers, response.read())
         finally:
             connection.close()
+        if self.is_ours:
+            described.here().check(method, path, reply.status, reply.headers, reply.body)
+        return reply
 
     def get(self, path, **more):
         return self.request("GET", path, **more)

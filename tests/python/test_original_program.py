@@ -25,6 +25,7 @@ class Original(Child):
     arguments = (sys.executable, "-B", str(Path(__file__).with_name("seed_app.py")))
     ready = r"^port (\d+)$"
     exit_code = -signal.SIGTERM
+    is_ours = False
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ class FlaskApp(Child):
     arguments = (sys.executable, str(EXAMPLES / "flask_app.py"), "0")
     ready = r"^port (\d+)$"
     exit_code = -signal.SIGTERM
+    is_ours = False
 
     def __init__(self, folder, settings):
         super().__init__(folder, OURS | settings)

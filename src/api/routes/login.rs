@@ -95,29 +95,35 @@ fn log_in(
     let asked = asked.as_deref().unwrap_or_default();
     let gate = &call.app.gate;
     let host_decides = call.app.host.authenticate.is_some();
-    if !host_decides && !gate.wants_passwords() {
-        // A token without a password never permits more than was always permitted so.
-        return issue(call, username, asked, Some(OPEN_LOGIN_SCOPE));
-    }
+    let is_open = !host_decides && !gate.wants_passwords();
     // A password that the gate never sees.
-    let password = password_of(password).inspect_err(|problem| {
+    let password = password_of(password, is_open).inspect_err(|problem| {
         let (caller, user) = (call.caller(), Some(username));
         let (trail, asker) = (gate.trail(), call.asker(&caller));
         trail.record(AuditEvent::Login, problem.code(), user, asker);
     })?;
+    if is_open {
+        // A token without a password never permits more than was always permitted so.
+        return issue(call, username, asked, Some(OPEN_LOGIN_SCOPE));
+    }
     match host_decides {
         true => by_host(call, username, &password, asked),
         false => by_account(call, username, &password, asked),
     }
 }
 
-fn password_of(member: Option<Json<'_>>) -> Result<Text<'_>, Problem> {
-    let password = text(member, "password", BAD_PASSWORD)?.ok_or_else(|| {
-        Problem::bad_member(
-            BAD_PASSWORD,
-            r#"Send {"username": "...", "password": "..."}."#,
-        )
-    })?;
+/// The password; empty if there is none and none is needed.
+fn password_of(member: Option<Json<'_>>, is_optional: bool) -> Result<Text<'_>, Problem> {
+    let password = match text(member, "password", BAD_PASSWORD)? {
+        Some(password) => password,
+        None if is_optional => Text::EMPTY,
+        None => {
+            return Err(Problem::bad_member(
+                BAD_PASSWORD,
+                r#"Send {"username": "...", "password": "..."}."#,
+            ));
+        }
+    };
     // A character takes at most 4 bytes, so our longest password fits; a host's may be longer.
     if password.len() > MAX_PASSWORD_BYTES {
         return Err(Problem::bad_member(BAD_PASSWORD, "password is too long."));

@@ -11,6 +11,7 @@ mod items;
 mod jwks;
 mod login;
 mod logout;
+mod openapi;
 mod refresh;
 mod rewrap;
 mod secure_data;
@@ -74,4 +75,6 @@ routes! {
         "Whether the server is alive" health::alive;
     Get "/readyz" Access::Anyone, takes anything, costs health::ready_cost, as health_check:
         "Whether the server can do its work" health::ready;
+    Get "/openapi.json" Access::Anyone, takes anything, costs quick:
+        "This API as an OpenAPI document" openapi::answer;
 }

@@ -1,13 +1,17 @@
 //! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `heads` what is
-//! answered before a body has arrived, `cors` web pages of other origins, `items` batches and rewrapping, `routes` the rest.
+//! answered before a body has arrived, `cors` web pages of other origins, `items` batches and rewrapping, `openapi` the
+//! document of the API, `routes` the rest. `described` compares every response with that document.
 
 mod access;
 mod cors;
+mod described;
 mod heads;
 mod host;
 mod items;
+mod openapi;
 mod routes;
 
+use described::{Described, Exchange};
 use serde_json::Value;
 
 use super::*;
@@ -97,7 +101,24 @@ impl<'a> Ask<'a> {
     }
 
     fn of(&self, app: &App) -> Response {
-        self.seen(|request| app.handle(request))
+        let response = self.seen(|request| app.handle(request));
+        self.compare(&response);
+        response
+    }
+
+    /// Fails unless openapi.json describes the response. What a host adds is not in it.
+    fn compare(&self, response: &Response) {
+        let headers: Vec<_> = response.headers().collect();
+        let exchange = Exchange {
+            method: self.method.as_str(),
+            target: self.target,
+            status: response.status().0,
+            headers: &headers,
+            body: response.body(),
+        };
+        if let Err(wrong) = Described::here().check_beside_hosts(&exchange) {
+            panic!("{wrong}");
+        }
     }
 
     fn seen<T>(&self, by: impl FnOnce(&Request<'_>) -> T) -> T {

@@ -36,7 +36,8 @@ fn the_list_of_endpoints() {
             "/verify/for/",
             "/.well-known/jwks.json",
             "/healthz",
-            "/readyz"
+            "/readyz",
+            "/openapi.json"
         ]
     );
     assert_eq!(get("/?x=y").of(&app(&[])).status().0, 200);

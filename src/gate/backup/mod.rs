@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::Settings;
-use super::audit::{Asker, AuditEvent, Pseudonyms};
+use super::audit::{Asker, AuditEvent, Trail};
 use crate::Error;
 use crate::base::given_file;
 use crate::keys::RingSecret;
@@ -44,13 +44,15 @@ impl<'a> Backup<'a> {
     ///
     /// # Errors
     /// [`Error::KeyRing`] or [`Error::Store`] if the ring or the store cannot be read or trusted, [`Error::Io`] if the backup
-    /// cannot be written.
+    /// cannot be written, [`Error::Audit`] if the audit trail does not permit it.
     pub fn write(
         &self,
         scratch: &Path,
         secret: Option<&RingSecret>,
         out: &mut dyn Write,
     ) -> Result<Option<BackupContents>, Error> {
+        let trail = self.trail();
+        trail.permit(AuditEvent::Backup, None, self.asker)?;
         let done = folder_of(self.settings)
             .and_then(|folder| create::create(self.settings, folder, scratch, secret, out));
         let result = match &done {
@@ -58,7 +60,7 @@ impl<'a> Backup<'a> {
             Ok(Some(_)) => "ok",
             Err(error) => error.code(),
         };
-        self.record(AuditEvent::Backup, result);
+        trail.record(AuditEvent::Backup, result, None, self.asker);
         done
     }
 
@@ -70,18 +72,16 @@ impl<'a> Backup<'a> {
     /// already; [`Error::Store`] if a server or a program uses the directory; [`Error::Io`] if it cannot be written. Nothing
     /// has changed then, unless the error says otherwise.
     pub fn restore(&self, backup: BackupReader<'_>, force: bool) -> Result<Restored, Error> {
+        let trail = self.trail();
+        trail.permit(AuditEvent::Restore, None, self.asker)?;
         let done = folder_of(self.settings)
             .and_then(|folder| restore::restore(self.settings, folder, backup, force));
-        self.record(
-            AuditEvent::Restore,
-            done.as_ref().map_or_else(Error::code, |_| "ok"),
-        );
+        trail.record_end(AuditEvent::Restore, &done, None, self.asker);
         done
     }
 
-    fn record(&self, event: AuditEvent, result: &'static str) {
-        // No user is concerned, so no pseudonym is needed.
-        Pseudonyms::default().record(event, result, None, self.asker);
+    fn trail(&self) -> Trail {
+        Trail::without_users(&self.settings.audit)
     }
 }
 

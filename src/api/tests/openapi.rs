@@ -1,0 +1,434 @@
+//! openapi.json and the routes agree in both directions, it is served, and what departs from it is noticed.
+
+use serde_json::{Map, json};
+
+use super::described::{Described, Exchange};
+use super::*;
+use crate::api::route::{Access, Route};
+use crate::api::routes::ROUTES;
+
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
+const KINDS: [&str; 3] = [
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "text/plain",
+];
+
+/// The methods with their operations of each path, by the path without its parameters.
+fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let items = paths.iter().flat_map(|(template, item)| {
+        let path = template.split('{').next().unwrap();
+        let methods = item.as_object().unwrap().iter();
+        let methods = methods.filter(|(name, _)| METHODS.contains(&name.as_str()));
+        methods.map(move |(method, operation)| (path, method.as_str(), operation))
+    });
+    items.collect()
+}
+
+/// The kinds of body that a route accepts; none if it ignores the body.
+fn kinds(route: &Route) -> Vec<&'static str> {
+    let accepted = |kind: &str| {
+        let ask = post("/", "");
+        let ask = ask.without("Content-Type").with("Content-Type", kind);
+        ask.seen(|request| (route.takes)(request).is_ok())
+    };
+    match post("/", "")
+        .without("Content-Type")
+        .seen(|request| (route.takes)(request).is_ok())
+    {
+        true => Vec::new(),
+        false => KINDS.into_iter().filter(|kind| accepted(kind)).collect(),
+    }
+}
+
+/// The security requirement: sets of scopes, one of which a token needs.
+fn security(access: &Access) -> Value {
+    let sets: Vec<&str> = match access {
+        Access::Anyone => Vec::new(),
+        Access::Token(sets) => sets.to_vec(),
+        Access::Demanded => vec![""],
+        Access::Unlimited(scope) => vec![scope],
+    };
+    let set = |names: &str| {
+        let names: Vec<&str> = names.split_whitespace().collect();
+        json!({ "token": names })
+    };
+    sets.into_iter().map(set).collect()
+}
+
+/// The statuses that follow from a route's access and kind of body, and whether it has them.
+fn by_access(route: &Route) -> Vec<(&'static str, bool)> {
+    let (token, scope, limit) = match route.access {
+        Access::Anyone => return vec![("415", !kinds(route).is_empty())],
+        Access::Token(_) | Access::Demanded => (true, true, true),
+        Access::Unlimited(scope) => (true, !scope.is_empty(), false),
+    };
+    vec![
+        ("401", token),
+        ("403", scope),
+        ("415", !kinds(route).is_empty()),
+        ("429", limit),
+    ]
+}
+
+/// Where the table of routes and the document differ.
+fn differences(document: &Value) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let described = operations(document);
+    for (path, method, operation) in &described {
+        let route = ROUTES.iter().find(|route| {
+            let same = route.method.as_str().eq_ignore_ascii_case(method);
+            route.path == *path && (same || route.is_prefix)
+        });
+        let Some(route) = route else {
+            wrong.push(format!("{method} {path} is no route"));
+            continue;
+        };
+        let mut compare = |what: &str, here: Value, there: Value| {
+            if here != there {
+                wrong.push(format!("{method} {path}: {what}: {here}, not {there}"));
+            }
+        };
+        let content = operation["requestBody"]["content"].as_object();
+        let content: Vec<&String> = content.map_or_else(Vec::new, |kinds| kinds.keys().collect());
+        compare("summary", route.about.into(), operation["summary"].clone());
+        compare(
+            "security",
+            security(&route.access),
+            operation["security"].clone(),
+        );
+        compare("body", json!(kinds(route)), json!(content));
+        let responses = operation["responses"].as_object().unwrap();
+        let any = document["x-any-request"]["responses"].as_object().unwrap();
+        for status in any.keys() {
+            compare(status, true.into(), responses.contains_key(status).into());
+        }
+        for (status, has) in by_access(route) {
+            compare(status, has.into(), responses.contains_key(status).into());
+        }
+    }
+    for route in ROUTES {
+        let methods = match route.is_prefix {
+            true => METHODS.to_vec(),
+            false => vec![route.method.as_str()],
+        };
+        for method in methods {
+            let known = |(path, name, _): &(&str, &str, &Value)| {
+                *path == route.path && name.eq_ignore_ascii_case(method)
+            };
+            if !described.iter().any(known) {
+                wrong.push(format!("{method} {} is not described", route.path));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn the_document_and_the_table_of_routes_agree() {
+    let document = Described::here().document();
+    assert_eq!(differences(document), [""; 0]);
+    assert_eq!(operations(document).len(), ROUTES.len() + METHODS.len() - 1);
+}
+
+/// The document with one thing changed.
+fn planted(pointer: &str, value: Option<Value>) -> Value {
+    let mut document = Described::here().document().clone();
+    let (above, name) = pointer.rsplit_once('/').unwrap();
+    let name = name.replace("~1", "/");
+    let above = document.pointer_mut(above).expect("what is changed");
+    let above: &mut Map<String, Value> = above.as_object_mut().unwrap();
+    match value {
+        Some(value) => drop(above.insert(name, value)),
+        None => drop(above.remove(&name).expect("what is removed")),
+    }
+    document
+}
+
+#[test]
+fn faults_planted_in_the_document_differ_from_the_table() {
+    for (pointer, value) in [
+        ("/paths/~1healthz", None),
+        ("/paths/~1new", Some(json!({"get": {}}))),
+        ("/paths/~1login/post", None),
+        ("/paths/~1login/put", Some(json!({}))),
+        ("/paths/~1verify~1for~1{scope}~1{limit}~1{path}/trace", None),
+        ("/paths/~1encrypt/post/security", Some(json!([]))),
+        (
+            "/paths/~1rewrap/post/security/1/token",
+            Some(json!(["decrypt"])),
+        ),
+        (
+            "/paths/~1logout/post/security/0/token",
+            Some(json!(["logout"])),
+        ),
+        ("/paths/~1login/post/requestBody", None),
+        (
+            "/paths/~1logout/post/requestBody",
+            Some(json!({"content": {"application/json": {}}})),
+        ),
+        (
+            "/paths/~1introspect/post/requestBody/content/application~1x-www-form-urlencoded",
+            None,
+        ),
+        ("/paths/~1encrypt/post/responses/429", None),
+        ("/paths/~1encrypt/post/responses/415", None),
+        ("/paths/~1introspect/post/responses/429", Some(json!({}))),
+        ("/paths/~1healthz/get/responses/431", None),
+        ("/paths/~1healthz/get/summary", Some(json!("Another"))),
+    ] {
+        let document = planted(pointer, value);
+        assert!(!differences(&document).is_empty(), "{pointer}");
+    }
+}
+
+/// A response that the document describes.
+fn good(app: &App) -> (Response, Vec<(String, String)>) {
+    let response = post("/login", r#"{"username": "alice"}"#).of(app);
+    let headers = response.headers();
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let headers = headers.collect();
+    (response, headers)
+}
+
+#[test]
+fn faults_planted_in_the_document_are_noticed_in_a_response() {
+    let (response, headers) = good(&app(&[]));
+    let headers: Vec<_> = headers.iter().map(|(a, b)| (&**a, &**b)).collect();
+    let exchange = Exchange {
+        method: "POST",
+        target: "/login?a=b",
+        status: 200,
+        headers: &headers,
+        body: response.body(),
+    };
+    assert_eq!(Described::here().check(&exchange), Ok(()));
+    let tokens = "/components/schemas/Tokens";
+    for (pointer, value) in [
+        ("/paths/~1login/post/responses/200", None),
+        (
+            "/paths/~1login/post/responses/200/content/application~1json",
+            None,
+        ),
+        (
+            "/paths/~1login/post/responses/200/headers/X-New",
+            Some(json!({"required": true, "schema": {}})),
+        ),
+        (
+            "/components/headers/NoStore/schema/enum",
+            Some(json!(["private"])),
+        ),
+        (
+            "/components/headers/RateLimit/schema/pattern",
+            Some(json!("^[0-9]+$")),
+        ),
+        (
+            &*format!("{tokens}/properties/expires_in/type"),
+            Some(json!("string")),
+        ),
+        (
+            &*format!("{tokens}/required"),
+            Some(json!(["token", "refresh_token"])),
+        ),
+        (&*format!("{tokens}/properties/token_type"), None),
+    ] {
+        let described = Described::new(planted(pointer, value));
+        assert!(described.check(&exchange).is_err(), "{pointer}");
+    }
+}
+
+#[test]
+fn a_response_that_departs_from_the_document_is_noticed() {
+    let (response, headers) = good(&app(&[]));
+    let check = |method: &str, status: u16, headers: &[(String, String)], body: &[u8]| {
+        let headers: Vec<_> = headers.iter().map(|(a, b)| (&**a, &**b)).collect();
+        Described::here().check(&Exchange {
+            method,
+            target: "/login",
+            status,
+            headers: &headers,
+            body,
+        })
+    };
+    assert_eq!(check("POST", 200, &headers, response.body()), Ok(()));
+    for status in [201, 204, 400, 404, 418, 500] {
+        assert!(check("POST", status, &headers, response.body()).is_err());
+    }
+    assert!(check("GET", 200, &headers, response.body()).is_err());
+    let whole = body(&response);
+    for name in ["token", "token_type", "expires_in"] {
+        let mut less = whole.clone();
+        less.as_object_mut().unwrap().remove(name);
+        let less = less.to_string();
+        assert!(
+            check("POST", 200, &headers, less.as_bytes()).is_err(),
+            "{name}"
+        );
+        let mut other = whole.clone();
+        other[name] = json!([]);
+        let other = other.to_string();
+        assert!(
+            check("POST", 200, &headers, other.as_bytes()).is_err(),
+            "{name}"
+        );
+    }
+    let mut more = whole.clone();
+    more["another"] = 1.into();
+    for wrong in [&*more.to_string(), "", "[]", "no JSON"] {
+        assert!(
+            check("POST", 200, &headers, wrong.as_bytes()).is_err(),
+            "{wrong}"
+        );
+    }
+    for (at, (name, _)) in headers.iter().enumerate() {
+        let is_optional = name.starts_with("RateLimit");
+        let mut fewer = headers.clone();
+        fewer.remove(at);
+        assert_eq!(
+            check("POST", 200, &fewer, response.body()).is_ok(),
+            is_optional,
+            "{name}"
+        );
+        let mut other = headers.clone();
+        other[at].1 = "another value".to_owned();
+        assert!(
+            check("POST", 200, &other, response.body()).is_err(),
+            "{name}"
+        );
+    }
+    let mut more = headers.clone();
+    more.push((
+        "Access-Control-Allow-Origin".to_owned(),
+        "https://a.example".to_owned(),
+    ));
+    assert_eq!(check("POST", 200, &more, response.body()), Ok(()));
+}
+
+#[test]
+fn a_problem_has_to_be_one_of_its_route_and_status() {
+    let app = app(&[]);
+    let response = get("/secure-data").of(&app);
+    let headers: Vec<_> = response.headers().collect();
+    let exchange = |target: &'static str, body: &[u8]| {
+        Described::here().check(&Exchange {
+            method: "GET",
+            target,
+            status: 401,
+            headers: &headers,
+            body,
+        })
+    };
+    assert_eq!(exchange("/secure-data", response.body()), Ok(()));
+    // The route needs no token.
+    assert!(exchange("/healthz", response.body()).is_err());
+    for (name, value) in [
+        ("type", json!("urn:sealgate:problem:token_lost")),
+        ("type", json!("urn:sealgate:problem:login_failed")),
+        ("status", json!(403)),
+        ("request_id", json!(7)),
+        ("another", json!("member")),
+    ] {
+        let mut wrong = body(&response);
+        wrong[name] = value.clone();
+        let wrong = wrong.to_string();
+        assert!(
+            exchange("/secure-data", wrong.as_bytes()).is_err(),
+            "{name}: {value}"
+        );
+    }
+}
+
+/// The examples are what readers copy, and what clients are generated and tested with.
+#[test]
+fn every_example_has_the_form_that_it_stands_beside() {
+    fn visit(described: &Described, value: &Value, count: &mut usize) {
+        if let (Some(schema), Some(object)) = (value.get("schema"), value.as_object()) {
+            let examples = object.get("examples").and_then(Value::as_object);
+            let examples = examples.into_iter().flat_map(Map::values);
+            let examples = examples.map(|example| &example["value"]);
+            for example in examples.chain(object.get("example")) {
+                assert_eq!(
+                    described.check_value(schema, example, false),
+                    Ok(()),
+                    "{example}"
+                );
+                *count += 1;
+            }
+        }
+        match value {
+            Value::Object(members) => members.values().for_each(|it| visit(described, it, count)),
+            Value::Array(items) => items.iter().for_each(|it| visit(described, it, count)),
+            _ => {}
+        }
+    }
+    let mut count = 0;
+    visit(Described::here(), Described::here().document(), &mut count);
+    assert!(count > 50, "{count} examples");
+}
+
+#[test]
+fn everything_that_is_defined_is_used_and_every_reference_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|it| references(it, found));
+            }
+            Value::Array(items) => items.iter().for_each(|it| references(it, found)),
+            _ => {}
+        }
+    }
+    let document = Described::here().document();
+    let mut found = Vec::new();
+    references(document, &mut found);
+    for reference in &found {
+        let pointer = reference.trim_start_matches('#');
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+    for kind in ["parameters", "headers", "schemas", "responses"] {
+        for name in document["components"][kind].as_object().unwrap().keys() {
+            let reference = format!("#/components/{kind}/{name}");
+            assert!(found.contains(&&*reference), "{reference} is not used");
+        }
+    }
+    let mut ids: Vec<&str> = operations(document)
+        .iter()
+        .map(|(_, _, operation)| operation["operationId"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+}
+
+#[test]
+fn the_document_is_served_and_revalidated() {
+    let app = app(&[]);
+    let response = get("/openapi.json").of(&app);
+    assert_eq!(response.status().0, 200);
+    assert_eq!(response.header("Content-Type"), Some("application/json"));
+    assert_eq!(&body(&response), Described::here().document());
+    assert_eq!(body(&response)["info"]["version"], crate::VERSION);
+    assert!(
+        !response.body().windows(2).any(|pair| pair == b"  "),
+        "white space"
+    );
+    let etag = response.header("ETag").unwrap();
+    assert_eq!(
+        response.header("Cache-Control"),
+        Some("public, max-age=300")
+    );
+    let other = "\"other\"".to_owned();
+    for (value, status) in [
+        (etag.to_owned(), 304),
+        (format!("W/{etag}"), 304),
+        (format!("{other}, {etag}"), 304),
+        (other, 200),
+    ] {
+        let again = get("/openapi.json").with("If-None-Match", &value).of(&app);
+        assert_eq!(again.status().0, status, "{value}");
+        assert_eq!(again.header("ETag"), Some(etag));
+        assert_eq!(again.body().is_empty(), status == 304);
+    }
+}
