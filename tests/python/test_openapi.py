@@ -24,7 +24,7 @@ REQUESTS = int(os.environ.get("SEALGATE_OPENAPI_REQUESTS", "0"))
 SCOPES = "secure-data encrypt decrypt rewrap introspect"
 
 # Limits that are never reached are stated in the headers all the same.
-RAISED = {"MAX_REQUESTS": 1_000_000_000, "SEALGATE_LOGIN_MAX_REQUESTS": 1_000_000_000, "SEALGATE_LOCKOUT_AFTER": 0}
+RAISED = {"MAX_REQUESTS": 10_000_000, "SEALGATE_LOGIN_MAX_REQUESTS": 10_000_000, "SEALGATE_LOCKOUT_AFTER": 0}
 CHEAP = {"SEALGATE_PASSWORD_MEMORY": 1024, "SEALGATE_PASSWORD_PASSES": 1}
 
 
@@ -52,7 +52,7 @@ def open_login(serve):
 
 def with_token(server):
     issue = Command(server.arguments[0], server.folder)
-    server.token = issue("token", "issue", "--user", "alice", "--scope", SCOPES, "--ttl", "24h").succeeded().decode().strip()
+    server.token = issue("token", "issue", "--user", "alice", "--scope", SCOPES, "--ttl", "86400").succeeded().decode().strip()
     return server
 
 
@@ -62,8 +62,7 @@ def schemathesis(site, token, *arguments, document=described.FILE, folder, timeo
     ended = subprocess.run(
         [
             *(tool("st"), "--no-color", "--config-file", OWN / "schemathesis.toml", "run", document),
-            *("--url", f"http://127.0.0.1:{site.port}", "--header", f"Authorization: Bearer {token}"),
-            *("--checks", "all", *arguments),
+            *("--url", f"http://127.0.0.1:{site.port}", "--checks", "all", *arguments),
         ],
         cwd=folder,
         env=environment,
@@ -111,7 +110,7 @@ def another_header(document):
 
 
 DOCUMENT_FAULTS = {
-    "POST /encrypt": (without_status, "Undocumented HTTP status code"),
+    "POST /encrypt": (without_status, "Undocumented status code"),
     "GET /healthz": (another_type, "Response violates schema"),
     "GET /.well-known/jwks.json": (another_header, "Response header does not conform to the schema"),
 }
@@ -166,8 +165,8 @@ def lost_check(reply, headers):
 
 SERVER_FAULTS = {
     "GET /": (renamed_member, "Response violates schema"),
-    "GET /healthz": (lost_header, "Missing required headers"),
-    "GET /readyz": (other_status, "Undocumented HTTP status code"),
+    "GET /healthz": (lost_header, "Missing required response headers"),
+    "GET /readyz": (other_status, "Undocumented status code"),
     "GET /verify": (lost_check, "API accepts requests without authentication"),
 }
 
