@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -83,10 +84,10 @@ def requests(server):
 @pytest.mark.parametrize("name", ["accounts", "open_login"])
 def test_the_server_keeps_to_the_document(name, request, tmp_path):
     server = request.getfixturevalue(name)
-    examples, seed = (200, 1) if REQUESTS else (10, 1)
+    examples, seed = (30, 1) if REQUESTS else (10, 1)
     while True:
         more = ("--max-examples", str(examples), "--seed", str(seed))
-        ended = schemathesis(server, server.token, *more, folder=tmp_path, timeout=max(10 * PATIENCE, REQUESTS))
+        ended = schemathesis(server, server.token, *more, folder=tmp_path)
         assert ended.code == 0, ended.err
         made, seed = requests(server), seed + 1
         print(f"{name}: {made} requests")
@@ -232,7 +233,7 @@ def test_a_generated_client_logs_in_seals_and_opens(accounts, tmp_path):
     # Without the tools that would format the client's code.
     config.write_text(json.dumps({"post_hooks": []}))
     generate = ["generate", "--path", described.FILE, "--output-path", package, "--meta", "none", "--config", config]
-    environment = clean_environment(tmp_path, {"PYTHONPATH": tmp_path})
+    environment = clean_environment(tmp_path, {"PYTHONPATH": tmp_path, "MYPYPATH": tmp_path})
 
     def run(*arguments):
         ended = subprocess.run(
@@ -241,9 +242,11 @@ def test_a_generated_client_logs_in_seals_and_opens(accounts, tmp_path):
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
 
-    generated = run(tool("openapi-python-client"), *generate, "--fail-on-warning")
-    assert "Warning" not in generated, generated
-    printed = run(tool("python"), "-B", OWN / "use_client.py", f"http://127.0.0.1:{accounts.port}")
+    run(tool("openapi-python-client"), *generate, "--fail-on-warning")
+    script, python = OWN / "use_client.py", tool("python")
+    types = ["--strict", "--follow-imports", "silent", "--cache-dir", tmp_path / "mypy", "--python-executable", python]
+    run(sys.executable, "-m", "mypy", *types, script)
+    printed = run(python, "-B", script, f"http://127.0.0.1:{accounts.port}")
     assert printed.split("\n")[:-1] == [
         "meet me at noon",
         "urn:sealgate:problem:decrypt_failed",
