@@ -69,8 +69,8 @@ impl<'a> Backup<'a> {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if the backup is damaged, of a newer version or sealed under another secret, or there is a state
-    /// already; [`Error::Store`] if a server or a program uses the directory; [`Error::Io`] if it cannot be written. Nothing
-    /// has changed then, unless the error says otherwise.
+    /// already; [`Error::Store`] if a server or a program uses the directory; [`Error::Io`] if it cannot be written;
+    /// [`Error::Audit`] if the audit trail does not permit it. Nothing has changed then, unless the error says otherwise.
     pub fn restore(&self, backup: BackupReader<'_>, force: bool) -> Result<Restored, Error> {
         let trail = self.trail();
         trail.permit(AuditEvent::Restore, None, self.asker)?;

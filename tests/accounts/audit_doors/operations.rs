@@ -1,16 +1,6 @@
 //! The operations, the events that each leaves, and how each door is asked for it.
 
-<<<<<<< HEAD:tests/accounts/audit_doors/operations.rs
-=======
-#![allow(clippy::unwrap_used)] // a test that panics has failed
-
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::fs;
-use std::sync::Once;
-
-use sealgate::audit::{AUDIT, Asker, AuditEvent};
->>>>>>> 018ba1f (sealgate backup writes keys and accounts to one file while servers run, and sealgate restore brings them back or changes nothing):tests/accounts/audit_doors.rs
+use sealgate::audit::Asker;
 use sealgate::gate::KeyAdmin;
 use sealgate::gate::backup::{Backup, BackupReader};
 use sealgate::keys::{KeyState, NewKeys, RingSecret};
@@ -59,15 +49,11 @@ impl Rust {
     }
 
     fn keys(&self) -> KeyAdmin<'_> {
-<<<<<<< HEAD:tests/accounts/audit_doors/operations.rs
-        KeyAdmin::new(&self.settings, sealgate::audit::Asker::LIBRARY)
-=======
-        KeyAdmin::new(&self.settings.keys, Asker::LIBRARY)
+        KeyAdmin::new(&self.settings, Asker::LIBRARY)
     }
 
     fn backup(&self) -> Backup<'_> {
         Backup::new(&self.settings, Asker::LIBRARY)
->>>>>>> 018ba1f (sealgate backup writes keys and accounts to one file while servers run, and sealgate restore brings them back or changes nothing):tests/accounts/audit_doors.rs
     }
 }
 

@@ -95,7 +95,7 @@ impl Connection {
         match self.transport {
             Transport::Plain(_) => {
                 let sentence = format!("{}{}.", why[..1].to_uppercase(), &why[1..]);
-                self.refuse(turn, Problem::bad_request(sentence), None)
+                self.refuse(turn, Problem::bad_request(sentence))
             }
             Transport::Tls(_) => Next::Close,
         }
