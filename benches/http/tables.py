@@ -1,6 +1,7 @@
 """Writes the tables of figures in README.md and docs/performance.md from the last run: `make bench-docs`.
 
-A table stands between `<!-- bench-http NAME -->` and `<!-- end -->`. A table whose cells were not measured stays.
+A table stands between `<!-- bench-http NAME -->` and `<!-- end -->`, where NAME is `busy`, `beside` or a load. A table whose
+cells were not measured stays.
 """
 
 import json
@@ -20,8 +21,7 @@ COLUMNS = ["sealgate", "axum", "actix", "libmicrohttpd", "nginx"]
 
 def main(target):
     results = json.loads((target / "bench-http" / "results.json").read_text())
-    tables = {"machine": [f"{results['machine']}."]}
-    tables |= {"busy": busy(results["cells"]), "beside": beside(results["cells"])}
+    tables = {"busy": busy(results["cells"]), "beside": beside(results["cells"])}
     for kind in ("tokens", "tls", "fresh", "fresh-tls"):
         tables[kind] = rates(results["cells"], kind)
     for page in PAGES:

@@ -113,7 +113,10 @@ fn help_lists_the_settings_that_a_subcommand_uses_and_no_others() {
         ("store backup", &[store]),
         ("backup", &[ring, audit]),
         ("restore", &[ring, audit]),
-        ("healthcheck", &[listen]),
+        (
+            "healthcheck",
+            &[listen, "SEALGATE_PROXY_PROTOCOL SEALGATE_TRUSTED_PROXIES"],
+        ),
         ("mask", &[]),
         ("completions", &[]),
         ("man", &[]),

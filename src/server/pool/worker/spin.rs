@@ -2,8 +2,8 @@
 //! times what a request takes, so with a few clients that respond at once a worker would mostly wait for itself to wake.
 //!
 //! It polls only while the last waits were short, for no longer than sleeping and waking would take, and lets other
-//! threads run in between. If polling finds nothing several times, it stops for a while, and longer each time. A worker
-//! without traffic sleeps without a timeout; nothing here wakes it.
+//! threads run in between. If one does, or if polling finds nothing several times, it stops for a while, and longer each
+//! time. A worker without traffic sleeps without a timeout; nothing here wakes it.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ const SHORT_WAITS: u32 = 16;
 /// Polling stops when it has found nothing this many times more often than every [`HITS_PER_MISS`]th time.
 const MISSES: u32 = 8;
 const HITS_PER_MISS: u32 = 4;
+/// A poll that took longer let another thread have the core, and that thread will want it again: polling stops at once.
+const CROWDED: Duration = Duration::from_micros(100);
 /// How long it stops then. This doubles each time up to the longest pause, and is reset by [`PROVEN`] hits.
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(256);
@@ -94,7 +96,7 @@ impl Spin {
             Stage::Polling { .. } if polled.is_zero() && took <= SHORT => {}
             Stage::Polling { debt, .. } => {
                 *debt += HITS_PER_MISS;
-                if *debt >= MISSES * HITS_PER_MISS {
+                if *debt >= MISSES * HITS_PER_MISS || polled > CROWDED {
                     self.stage = Stage::Sleeping {
                         until: now + self.pause,
                         short: 0,
@@ -133,9 +135,14 @@ mod tests {
 
         /// A wait for an event that comes after this time. Waking up takes 30 µs. Returns whether it polled.
         fn wait(&mut self, until: Duration) -> bool {
+            self.wait_beside(until, Duration::ZERO)
+        }
+
+        /// The same, while another thread takes the core for this long as soon as it can.
+        fn wait_beside(&mut self, until: Duration, other: Duration) -> bool {
             let limit = self.spin.limit(self.now);
-            let polled = until.min(limit);
-            let found = until < limit;
+            let polled = until.min(limit).max(other);
+            let found = polled < limit;
             let took = if found {
                 until
             } else {
@@ -186,6 +193,16 @@ mod tests {
         let share = clock.polled.as_secs_f64() / 10.0;
         assert!(share < 0.01, "{share}");
         assert_eq!(clock.spin.pause, LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn another_thread_that_wants_the_core_stops_it_at_once() {
+        let mut clock = Clock::new();
+        for _ in 0..SHORT_WAITS {
+            clock.wait(HIT);
+        }
+        assert!(clock.wait_beside(HIT, Duration::from_millis(3)));
+        assert!(!clock.wait(HIT));
     }
 
     #[test]
