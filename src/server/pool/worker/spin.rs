@@ -1,9 +1,8 @@
 //! Whether a worker polls for a while before it sleeps. A sleeping thread takes about 30 µs to wake up, which is several
 //! times what a request takes, so with a few clients that respond at once a worker would mostly wait for itself to wake.
 //!
-//! It polls only while the last waits were short, for no longer than sleeping and waking would take, and lets other
-//! threads run in between. If one does, or if polling finds nothing several times, it stops for a while, and longer each
-//! time. A worker without traffic sleeps without a timeout; nothing here wakes it.
+//! It polls only while the last waits were short, and for no longer than sleeping and waking would take. If another thread
+//! took the core meanwhile, or if polling finds nothing several times, it stops for a while, and longer each time. A worker without traffic sleeps without a timeout; nothing here wakes it.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ const SHORT_WAITS: u32 = 16;
 /// Polling stops when it has found nothing this many times more often than every [`HITS_PER_MISS`]th time.
 const MISSES: u32 = 8;
 const HITS_PER_MISS: u32 = 4;
-/// A poll that took longer let another thread have the core, and that thread will want it again: polling stops at once.
+/// In a poll that took longer another thread had the core, and it will want it again: polling stops at once.
 const CROWDED: Duration = Duration::from_micros(100);
 /// How long it stops then. This doubles each time up to the longest pause, and is reset by [`PROVEN`] hits.
 const PAUSE: Duration = Duration::from_millis(1);
