@@ -109,6 +109,14 @@ impl Caller {
     }
 }
 
+#[cfg(target_os = "linux")]
+impl Peer {
+    /// As the log shows it.
+    pub(crate) fn shown(&self) -> impl fmt::Display {
+        Caller::at(self)
+    }
+}
+
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -229,13 +229,11 @@ impl Listener {
             ip.is_none_or(|ip| is_loopback(ip) || server.is_some_and(|server| server.ip() == ip));
         let awaited = match shared.proxies.expects(&shared.app, &who, is_here) {
             Ok(awaited) => awaited,
-            Err(why) => return shared.proxies.refused(ip, why),
+            Err(why) => return shared.proxies.refused(&who, why),
         };
         // A connection whose header is awaited is counted once that has named the client.
         let counted = ip.filter(|_| awaited.is_none());
-        let entered = (shared.addresses).enter(counted, |ip| shared.app.trusts_proxy(ip));
-        let Ok(address) = entered else {
-            log::debug!("connection refused: its address has reached its limit");
+        let Ok(address) = shared.enter(counted) else {
             return;
         };
         let socket = Socket(socket);

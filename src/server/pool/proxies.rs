@@ -1,8 +1,6 @@
 //! Which connections begin with a header of the PROXY protocol, and whom it is believed from. What the header says is read
 //! by `connection/proxy_header.rs`.
 
-use std::fmt;
-use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -65,7 +63,7 @@ impl Proxies {
     }
 
     /// Logs that a connection is refused.
-    pub(super) fn refused(&self, peer: Option<IpAddr>, why: &str) {
+    pub(super) fn refused(&self, peer: &Peer, why: &str) {
         let mut warned = lock(&self.warned);
         let level = match *warned {
             Some(at) if at.elapsed() < WARN_EVERY => log::Level::Debug,
@@ -75,23 +73,11 @@ impl Proxies {
             *warned = Some(Instant::now());
         }
         drop(warned);
-        let peer = Shown(peer);
+        let peer = peer.shown();
         log::log!(
             level,
             "refused a connection from {peer} (SEALGATE_PROXY_PROTOCOL): {why}"
         );
-    }
-}
-
-/// A peer as the access log shows it.
-struct Shown(Option<IpAddr>);
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.to_canonical().fmt(f),
-            None => f.write_str("unix"),
-        }
     }
 }
 

@@ -69,6 +69,16 @@ impl Shared {
         }
     }
 
+    /// Counts a connection of this address; an error, which is logged, if the address has reached its limit.
+    pub(super) fn enter(&self, address: Option<IpAddr>) -> Result<Option<Counted>, ()> {
+        let entered = self
+            .addresses
+            .enter(address, |ip| self.app.trusts_proxy(ip));
+        entered.inspect_err(|()| {
+            log::debug!("connection refused: its address has reached its limit");
+        })
+    }
+
     /// Whether the engine accepts no more connections and requests.
     pub(super) fn is_stopping(&self) -> bool {
         self.phase.load(Ordering::SeqCst) >= STOPPING

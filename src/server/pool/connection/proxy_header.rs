@@ -70,13 +70,8 @@ impl Connection {
 
     /// Counts the connection as one of the client's address, which nobody knew before.
     fn enter(&mut self, turn: &Turn<'_>, address: Option<std::net::IpAddr>) -> Option<Next> {
-        let shared = turn.shared;
-        self.count(shared);
-        let entered = shared
-            .addresses
-            .enter(address, |ip| shared.app.trusts_proxy(ip));
-        let Ok(address) = entered else {
-            log::debug!("connection refused: its address has reached its limit");
+        self.count(turn.shared);
+        let Ok(address) = turn.shared.enter(address) else {
             return Some(Next::Close);
         };
         self.address = address;
@@ -91,7 +86,7 @@ impl Connection {
 
     /// Without TLS the client learns why.
     fn refuse_proxy_header(&mut self, turn: &mut Turn<'_>, why: &str) -> Next {
-        turn.shared.proxies.refused(self.peer.address, why);
+        turn.shared.proxies.refused(&self.peer, why);
         match self.transport {
             Transport::Plain(_) => {
                 let sentence = format!("{}{}.", why[..1].to_uppercase(), &why[1..]);
