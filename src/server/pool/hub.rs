@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::acceptor::Acceptor;
 use super::blocking::Pools;
 use super::heartbeat::Heartbeat;
 use super::mailbox::Mailbox;
@@ -18,6 +19,7 @@ pub(super) struct Hub {
     /// One for each worker.
     pub(super) mailboxes: Arc<[Mailbox]>,
     pub(super) blocking: Pools,
+    pub(super) acceptor: Acceptor,
     /// The listener's.
     pub(super) waker: Waker,
     pub(super) heartbeat: Heartbeat,
@@ -37,12 +39,14 @@ impl Hub {
         shared: Arc<Shared>,
         mailboxes: Arc<[Mailbox]>,
         blocking: Pools,
+        acceptor: Acceptor,
     ) -> Result<Self, Error> {
         Ok(Hub {
             shared,
             heartbeat: Heartbeat::new(mailboxes.len()),
             mailboxes,
             blocking,
+            acceptor,
             waker: Waker::new()?,
             ended: Mutex::default(),
             changed: Condvar::new(),

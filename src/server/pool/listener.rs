@@ -1,8 +1,9 @@
-//! The listener: one thread that accepts connections on all addresses and hands each to a worker. Only a stop ends it.
+//! The listener: one thread that accepts connections on all addresses and hands each to a worker. While the workers accept
+//! for themselves, it only checks now and then that they do. Only a stop ends it.
 //! It accepts no more connections than the process has descriptors for. If descriptors run out anyway, it evicts
 //! connections, and pauses only if none can be evicted.
 
-use std::net::SocketAddr;
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,19 +14,13 @@ use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 
 use super::descriptors::Room;
 use super::eviction::admission::Admission;
 use super::hub::Hub;
 use super::mailbox::{Incoming, Mailbox, Message};
 use super::shared::Shared;
-use super::transport::Transport;
 use crate::Error;
-use crate::api::{Peer, is_loopback};
-use crate::server::listen::{self, Address};
-use crate::server::socket::Socket;
-use crate::server::tls::TlsAcceptor;
 
 /// The accept backlog: as long as the system allows.
 const BACKLOG: i32 = 65_535;
@@ -37,18 +32,34 @@ const REST: Duration = Duration::from_millis(50);
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How often the room for connections is recounted while descriptors may be scarce.
 const FIT_EVERY: Duration = Duration::from_secs(1);
+/// How often the listener checks that busy workers accept.
+const CHECK_EVERY: Duration = Duration::from_millis(5);
 /// No recount if the limit on open files is more than this many times the connection limit: the host would have to hold
 /// most of them.
 const PLENTY: usize = 2;
 /// Event data of the waker; no socket has it.
 const WAKER: u64 = u64::MAX;
 
+/// Event data of this socket.
+fn data(socket: usize) -> u64 {
+    socket as u64
+}
+
+/// What the workers have done so far.
+#[derive(Clone, Copy)]
+struct Progress {
+    /// The rounds of the active ones.
+    rounds: u64,
+    /// The connections of all threads.
+    accepted: u64,
+}
+
 /// See the module.
 pub(super) struct Listener {
     shared: Arc<Shared>,
     hub: Arc<Hub>,
-    tls: Option<TlsAcceptor>,
-    sockets: Vec<listen::Socket>,
+    /// How many sockets it listens on.
+    sockets: usize,
     epoll: OwnedFd,
     /// Connection limit from the settings, and from the available descriptors.
     permitted: usize,
@@ -57,6 +68,8 @@ pub(super) struct Listener {
     fitted: Instant,
     scarce: bool,
     admission: Admission,
+    /// While it only checks that the workers accept: what they had done at the last check.
+    checks: Option<Progress>,
     /// When a shortage was last logged.
     reported: Option<Instant>,
 }
@@ -64,38 +77,33 @@ pub(super) struct Listener {
 impl Listener {
     pub(super) fn new(
         hub: Arc<Hub>,
-        tls: Option<TlsAcceptor>,
-        sockets: Vec<listen::Socket>,
         max_connections: usize,
         started: Instant,
     ) -> Result<Self, Error> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(impossible)?;
         let waker = EventData::new_u64(WAKER);
         epoll::add(&epoll, &hub.waker.0, waker, EventFlags::IN).map_err(impossible)?;
-        for (number, socket) in (0u64..).zip(&sockets) {
+        let sockets = hub.acceptor.sockets();
+        for socket in &*sockets {
             let descriptor = socket.listener.as_fd();
             rustix::io::ioctl_fionbio(descriptor, true).map_err(impossible)?;
             // A second listen only extends the backlog: bursts arrive faster than any thread is scheduled.
             rustix::net::listen(descriptor, BACKLOG).map_err(impossible)?;
-            epoll::add(
-                &epoll,
-                descriptor,
-                EventData::new_u64(number),
-                EventFlags::IN,
-            )
-            .map_err(impossible)?;
         }
+        let count = sockets.len();
+        drop(sockets);
+        hub.acceptor.watch(&epoll, data).map_err(impossible)?;
         let mut listener = Listener {
             shared: hub.shared.clone(),
             hub,
-            tls,
-            sockets,
+            sockets: count,
             epoll,
             permitted: max_connections,
             max_connections,
             fitted: Instant::now(),
             scarce: false,
             admission: Admission::new(started),
+            checks: None,
             reported: None,
         };
         if let Some(room) = listener.fit() {
@@ -145,6 +153,13 @@ impl Listener {
         self.max_connections = connections;
         let shown = &self.shared.max_connections;
         shown.store(connections, Ordering::Relaxed);
+        // While descriptors are scarce, this thread recounts them after each connection.
+        let roomy = if self.scarce {
+            connections / 2
+        } else {
+            connections
+        };
+        self.hub.acceptor.set_roomy(roomy);
         self.shared.addresses.fit(connections);
     }
 
@@ -152,11 +167,11 @@ impl Listener {
     pub(super) fn run(mut self) {
         let mut events: Vec<Event> = Vec::with_capacity(8);
         while !self.shared.is_stopping() {
-            let timeout = self.is_short().then_some(Timespec {
-                tv_sec: FIT_EVERY.as_secs() as i64,
-                tv_nsec: 0,
-            });
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
+            match epoll::wait(
+                &self.epoll,
+                spare_capacity(&mut events),
+                self.timeout().as_ref(),
+            ) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => {
                     log::error!("the listener cannot wait for connections: {error}");
@@ -164,35 +179,103 @@ impl Listener {
                 }
             }
             self.hub.heartbeat.count_listener();
+            let is_quiet = events.is_empty();
             for event in events.drain(..) {
                 match event.data.u64() {
-                    WAKER => self.hub.waker.reset(),
+                    WAKER => {
+                        self.hub.waker.reset();
+                        self.wait_behind_workers();
+                        self.accept_from_all();
+                    }
+                    _ if self.checks.is_some() => {}
+                    _ if self.hub.acceptor.has_workers() => self.begin_checks(),
                     number => self.accept_from(number as usize),
                 }
+            }
+            if is_quiet && self.checks.is_some() {
+                self.check_workers();
             }
             if self.fitted.elapsed() >= FIT_EVERY && self.is_short() {
                 self.fit_anew();
             }
         }
-        for number in 0..self.sockets.len() {
-            self.accept_from(number);
-        }
-        for socket in &self.sockets {
+        self.accept_from_all();
+        let sockets = mem::take(&mut *self.hub.acceptor.sockets());
+        self.take_returned();
+        for socket in &sockets {
             socket.remove_file();
         }
-        self.sockets.clear();
+        drop(sockets);
         self.shared.listened.store(true, Ordering::SeqCst);
         self.hub.wake_all();
     }
 
+    fn timeout(&self) -> Option<Timespec> {
+        let wait = match self.checks {
+            Some(_) => CHECK_EVERY,
+            None if self.is_short() => FIT_EVERY,
+            None => return None,
+        };
+        Timespec::try_from(wait).ok()
+    }
+
+    /// The kernel has woken this thread because all workers that accept are at work. They soon look for new connections,
+    /// so that from now on this thread need not wake for each of them: it checks instead that the workers go on.
+    fn begin_checks(&mut self) {
+        self.hub.acceptor.ignore(&self.epoll);
+        self.checks = Some(self.progress());
+    }
+
+    fn check_workers(&mut self) {
+        let now = self.progress();
+        let Some(before) = self.checks.replace(now) else {
+            return;
+        };
+        if now.rounds == before.rounds {
+            // A route holds them up, or there is nothing to do.
+            self.accept_from_all();
+        }
+        if now.accepted == before.accepted || !self.hub.acceptor.has_workers() {
+            self.wait_behind_workers();
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        let rounds = self.hub.heartbeat.rounds();
+        let active = self.shared.balance.active();
+        Progress {
+            rounds: rounds.iter().take(active).sum(),
+            accepted: self.shared.accepted.get(),
+        }
+    }
+
+    /// Waits for connections that none of the waiting workers is woken for.
+    fn wait_behind_workers(&mut self) {
+        self.checks = None;
+        self.hub.acceptor.ignore(&self.epoll);
+        if let Err(error) = self.hub.acceptor.watch(&self.epoll, data) {
+            log::error!("the listener cannot wait for connections: {error}");
+        }
+    }
+
+    fn take_returned(&mut self) {
+        for incoming in self.hub.acceptor.returned() {
+            self.hand_over(incoming);
+        }
+    }
+
+    fn accept_from_all(&mut self) {
+        self.take_returned();
+        for number in 0..self.sockets {
+            self.accept_from(number);
+        }
+    }
+
     fn accept_from(&mut self, number: usize) {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         for _ in 0..TURN {
-            match acceptfrom_with(&self.sockets[number].listener, flags) {
-                Ok((socket, peer)) => {
-                    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                    self.hand_over(socket, peer, number);
-                }
+            match self.hub.acceptor.accept(number) {
+                Ok(Some(incoming)) => self.hand_over(incoming),
+                Ok(None) => {}
                 Err(Errno::AGAIN) => return,
                 // The client left before the accept, or a signal arrived: try the next one.
                 Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
@@ -210,48 +293,13 @@ impl Listener {
         }
     }
 
-    fn hand_over(&mut self, socket: OwnedFd, peer: Option<SocketAddr>, number: usize) {
-        let is_unix = matches!(self.sockets[number].address, Address::Unix(_));
-        if !is_unix {
-            // Responses are written in one piece: delaying them to coalesce writes would only add latency.
-            let _ = sockopt::set_tcp_nodelay(&socket, true);
-        }
-        let mut who = match (peer, self.sockets[number].address.tcp()) {
-            (Some(peer), Some(server)) => Peer::tcp(peer, server),
-            _ => Peer::local(None, user_of(&socket)),
-        };
-        let shared = &self.shared;
-        let (ip, server) = (
-            peer.map(|peer| peer.ip()),
-            self.sockets[number].address.tcp(),
-        );
-        let is_here =
-            ip.is_none_or(|ip| is_loopback(ip) || server.is_some_and(|server| server.ip() == ip));
-        let awaited = match shared.proxies.expects(&shared.app, &who, is_here) {
-            Ok(awaited) => awaited,
-            Err(why) => return shared.proxies.refused(&who, why),
-        };
-        // A connection whose header is awaited is counted once that has named the client.
-        let counted = ip.filter(|_| awaited.is_none());
-        let Ok(address) = shared.enter(counted) else {
-            return;
-        };
-        let socket = Socket(socket);
-        let transport = match &self.tls {
-            Some(tls) if !is_unix => {
-                who = who.over_tls();
-                Transport::Tls(Box::new(tls.start(socket)))
-            }
-            _ => Transport::Plain(socket),
-        };
-        self.shared.accepted.add(1);
-        let connections = self.shared.connections.fetch_add(1, Ordering::SeqCst);
-        let crowded = connections >= self.max_connections;
-        if connections > self.max_connections {
+    fn hand_over(&mut self, incoming: Incoming) {
+        let connections = self.shared.connections.load(Ordering::SeqCst);
+        if connections > self.max_connections + 1 {
             // Above the limit: evict one more, until the count is back at the limit.
             let _ = self.most_spare().send(Message::MakeRoom);
         }
-        let mailbox = if crowded {
+        let mailbox = if incoming.crowded {
             self.most_spare()
         } else {
             let active = self.shared.balance.active();
@@ -259,13 +307,7 @@ impl Listener {
         };
         mailbox.connections.fetch_add(1, Ordering::Relaxed);
         // Cannot fail: workers end after the listener.
-        let _ = mailbox.send(Message::Adopt(Incoming {
-            transport,
-            peer: who,
-            address,
-            awaited,
-            crowded,
-        }));
+        let _ = mailbox.send(Message::Adopt(incoming));
     }
 
     /// Evicts a connection to free a descriptor; false, after a pause, if that failed.
@@ -301,12 +343,6 @@ impl Listener {
         mailbox.to_make_room.fetch_add(1, Ordering::Relaxed);
         mailbox
     }
-}
-
-/// The user ID of the process that connected to this Unix socket.
-fn user_of(socket: &OwnedFd) -> Option<u32> {
-    let credentials = sockopt::socket_peercred(socket).ok()?;
-    Some(credentials.uid.as_raw())
 }
 
 fn impossible(error: Errno) -> Error {

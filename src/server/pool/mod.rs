@@ -14,6 +14,7 @@
 //! bytes does not extend it. Heads, bodies, connections and all buffered bytes together are bounded. A connection costs
 //! a descriptor and, while idle, no buffer; never a thread.
 
+mod acceptor;
 mod answer;
 mod balance;
 mod blocking;
@@ -46,6 +47,7 @@ use crate::server::listen;
 use crate::server::settings::{self, Settings};
 use crate::server::tls::TlsAcceptor;
 
+use acceptor::Acceptor;
 use blocking::Pools;
 use hub::Hub;
 use listener::Listener;
@@ -90,7 +92,8 @@ impl Engine {
         let mailboxes = (0..workers).map(|_| Mailbox::new());
         let mailboxes: Arc<[Mailbox]> = mailboxes.collect::<Result<_, _>>()?;
         let blocking = Pools::new(settings.blocking_workers, hashing, &shared, &mailboxes);
-        let hub = Arc::new(Hub::new(shared, mailboxes, blocking)?);
+        let acceptor = Acceptor::new(shared.clone(), tls, sockets);
+        let hub = Arc::new(Hub::new(shared, mailboxes, blocking, acceptor)?);
         let patience = Timeouts {
             head: settings.head_timeout,
             body: settings.body_timeout,
@@ -103,7 +106,7 @@ impl Engine {
             .map(|number| Worker::new(number, hub.clone(), patience, started))
             .collect::<Result<Vec<_>, _>>()?;
         // Last, because it counts the descriptors that are left.
-        let listener = Listener::new(hub.clone(), tls, sockets, settings.max_connections, started)?;
+        let listener = Listener::new(hub.clone(), settings.max_connections, started)?;
         // Everything that can fail is done, except for starting the threads.
         let engine = Engine {
             hub: hub.clone(),

@@ -1,9 +1,10 @@
 //! A worker: its own epoll and its own connections. It drives each connection when its socket is ready, closes overdue
 //! ones, and never waits past the next deadline.
 //!
-//! `turns` gives each connection its turn, `moving` moves connections to other workers based on the load recorded in
+//! `accepting` accepts connections, `turns` gives each connection its turn, `moving` moves connections to other workers based on the load recorded in
 //! `look`, and `evicting` closes those for which there is no room.
 
+mod accepting;
 mod evicting;
 mod look;
 mod moving;
@@ -32,6 +33,7 @@ use crate::Error;
 use crate::base::address::Counted;
 use crate::base::fork;
 
+use accepting::listening;
 use look::{Giving, Look};
 use spin::Spin;
 
@@ -75,6 +77,8 @@ pub(super) struct Worker {
     out: Vec<u8>,
     started: Instant,
     stopping: bool,
+    /// Whether it accepts connections.
+    accepts: bool,
     /// Turns of connections so far.
     done: u64,
     giving: Giving,
@@ -125,6 +129,7 @@ impl Worker {
             out: Vec::new(),
             started,
             stopping: false,
+            accepts: false,
             done: 0,
             giving: Giving::Nothing,
             look: Look::new(started),
@@ -138,6 +143,7 @@ impl Worker {
         let mut now = Instant::now();
         let _section = fork::section();
         loop {
+            self.choose_to_accept();
             self.publish_spare();
             self.mailbox().load.waits(self.done);
             let woken = self.wait(&mut events, now)?;
@@ -146,10 +152,15 @@ impl Worker {
             self.mailbox()
                 .load
                 .begins(milliseconds(woken - self.started));
+            // New connections first: while a route holds this worker up, the listener would not know of them.
+            for socket in events.iter().filter_map(listening) {
+                self.accept_from(socket);
+            }
             let mut rung = false;
             for event in events.drain(..) {
                 match event.data.u64() {
                     MAILBOX => rung = true,
+                    _ if listening(&event).is_some() => {}
                     data => self.drive_ready(token(data)),
                 }
             }

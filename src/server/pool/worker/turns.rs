@@ -47,7 +47,7 @@ impl Worker {
         }
     }
 
-    fn adopt(&mut self, incoming: Incoming) {
+    pub(super) fn adopt(&mut self, incoming: Incoming) {
         let Incoming {
             mut transport,
             peer,
