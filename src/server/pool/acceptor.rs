@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
 
@@ -18,6 +18,16 @@ use crate::base::sync::lock;
 use crate::server::listen::{Address, Socket as ListeningSocket};
 use crate::server::socket::Socket;
 use crate::server::tls::TlsAcceptor;
+
+/// Index in a worker's event data of a listening socket; no connection has it. The number of the socket follows.
+const LISTENING: u32 = u32::MAX;
+
+/// The listening socket of a worker's event, if it is one's.
+pub(super) fn listening(event: &Event) -> Option<usize> {
+    let data = event.data.u64();
+    // The mailbox has all bits set.
+    (data as u32 == LISTENING && data != u64::MAX).then_some((data >> 32) as usize)
+}
 
 /// See the module.
 pub(super) struct Acceptor {
@@ -155,7 +165,8 @@ impl Acceptor {
     }
 
     /// Has a worker's epoll wait for connections, as [`watch`](Self::watch) does; false if that fails.
-    pub(super) fn begin(&self, epoll: &OwnedFd, data: fn(usize) -> u64) -> bool {
+    pub(super) fn begin(&self, epoll: &OwnedFd) -> bool {
+        let data = |socket| (socket as u64) << 32 | u64::from(LISTENING);
         if self.watch(epoll, data).is_err() {
             self.ignore(epoll);
             return false;

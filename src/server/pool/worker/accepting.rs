@@ -4,29 +4,15 @@
 
 use std::sync::atomic::Ordering;
 
-use rustix::event::epoll::Event;
 use rustix::io::Errno;
 
-use super::{MAILBOX, Worker};
+use super::Worker;
 use crate::server::pool::mailbox::{Incoming, Mailbox, Message, milliseconds};
 
-/// Index in the event data of a listening socket; no connection has it. The number of the socket follows.
-const LISTENING: u32 = u32::MAX;
 /// Connections accepted on one socket in a row.
 const TURN: usize = 8;
 /// A worker keeps what it accepts unless another has fewer connections than it, less one part in this many.
 const FEWER: usize = 8;
-
-/// Event data of this socket.
-fn data(socket: usize) -> u64 {
-    (socket as u64) << 32 | u64::from(LISTENING)
-}
-
-/// The listening socket of an event, if it is one's.
-pub(super) fn listening(event: &Event) -> Option<usize> {
-    let data = event.data.u64();
-    (data != MAILBOX && data as u32 == LISTENING).then_some((data >> 32) as usize)
-}
 
 impl Worker {
     /// Begins or ends accepting: only active workers do, and only while the engine runs and has room.
@@ -37,7 +23,7 @@ impl Worker {
             self.accepts = false;
             acceptor.end(&self.epoll);
         } else if !self.accepts && is_active && acceptor.is_roomy_again() {
-            self.accepts = acceptor.begin(&self.epoll, data);
+            self.accepts = acceptor.begin(&self.epoll);
             // The listener goes back behind this worker.
             self.hub.waker.ring();
         }

@@ -23,6 +23,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
+use super::acceptor::listening;
 use super::connection::{Connection, Ready};
 use super::deadlines::{Deadlines, Wait};
 use super::eviction::paces::Paces;
@@ -33,7 +34,6 @@ use crate::Error;
 use crate::base::address::Counted;
 use crate::base::fork;
 
-use accepting::listening;
 use look::{Giving, Look};
 use spin::Spin;
 
