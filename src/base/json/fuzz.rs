@@ -57,6 +57,9 @@ fn compare_values(ours: Json<'_>, theirs: &Value) {
         }
         Value::Object(theirs) => {
             assert!(ours.elements().is_none());
+            let entries = ours.entries().unwrap();
+            let names: Vec<String> = entries.map(|(name, _)| name.into_owned()).collect();
+            assert_eq!(names, theirs.keys().cloned().collect::<Vec<_>>());
             // Requested names contain no backslash, which would be read as an escape.
             for (name, value) in theirs.iter().filter(|(name, _)| !name.contains('\\')) {
                 let [found, missing] = ours
@@ -71,6 +74,7 @@ fn compare_values(ours: Json<'_>, theirs: &Value) {
         }
         other => {
             assert!(ours.elements().is_none() && ours.members([]).is_none());
+            assert!(ours.entries().is_none());
             assert_eq!(
                 serde_json::from_str::<Value>(ours.as_written()).unwrap(),
                 *other

@@ -6,13 +6,16 @@
 //! objects, at most [`MAX_MEMBERS`], and a copy of each requested string that has escapes.
 
 mod escapes;
+mod serialize;
+mod walk;
 
 use std::borrow::Cow;
-use std::str;
+use std::{iter, str};
 
 use memchr::memchr2;
 
 use escapes::{Unescaped, compare, escape, has_escapes};
+use walk::Walk;
 
 /// How deeply objects and arrays may be nested.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -41,7 +44,6 @@ pub(crate) struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
     /// Reads one value, optionally surrounded by white space.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, JsonError> {
         Checker::read(bytes).map(|(value, _)| Json(value))
     }
@@ -96,6 +98,20 @@ impl<'a> Json<'a> {
         Some(Cow::Owned(text))
     }
 
+    /// The value of a text that has been read before and has no white space around it.
+    pub(crate) fn read_before(text: &'a str) -> Self {
+        Json(text)
+    }
+
+    /// The members in their order; `None` if the value is not an object.
+    pub(crate) fn entries(self) -> Option<impl Iterator<Item = (Cow<'a, str>, Json<'a>)>> {
+        let mut walk = Walk::into(self.0, '{')?;
+        Some(iter::from_fn(move || {
+            let name = Json(walk.next()?).text()?;
+            Some((name, Json(walk.next()?)))
+        }))
+    }
+
     /// The members with these names; `None` if the value is not an object.
     pub(crate) fn members<const N: usize>(self, names: [&str; N]) -> Option<[Option<Self>; N]> {
         let mut found = [None; N];
@@ -112,79 +128,6 @@ impl<'a> Json<'a> {
     pub(crate) fn elements(self) -> Option<impl Iterator<Item = Json<'a>>> {
         Walk::into(self.0, '[').map(|walk| walk.map(Json))
     }
-}
-
-/// Iterates over the values of an array, or alternately over names and values of an object, in a validated text.
-struct Walk<'a>(&'a str);
-
-impl<'a> Walk<'a> {
-    fn into(value: &'a str, opening: char) -> Option<Self> {
-        value.strip_prefix(opening).map(Walk)
-    }
-}
-
-impl<'a> Iterator for Walk<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let between = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':');
-        let start = self.0.bytes().position(|byte| !between(&byte));
-        let rest = &self.0[start.unwrap_or(self.0.len())..];
-        if let None | Some(b']' | b'}') = rest.as_bytes().first() {
-            self.0 = "";
-            return None;
-        }
-        let (value, rest) = rest.split_at(length_of_value(rest.as_bytes()));
-        self.0 = rest;
-        Some(value)
-    }
-}
-
-/// The length in bytes of the value at the start of a validated text.
-fn length_of_value(text: &[u8]) -> usize {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b'"' => at = end_of_string(text, at),
-            b'[' | b'{' => {
-                depth += 1;
-                at += 1;
-                continue;
-            }
-            b']' | b'}' => {
-                depth = depth.saturating_sub(1);
-                at += 1;
-            }
-            b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => {
-                at += 1;
-                continue;
-            }
-            _ => {
-                at += text[at..]
-                    .iter()
-                    .position(|byte| matches!(byte, b',' | b']' | b'}' | ..=b' '))
-                    .unwrap_or(text.len() - at);
-            }
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    at
-}
-
-/// The end of the string that starts at `at` in a validated text.
-fn end_of_string(text: &[u8], at: usize) -> usize {
-    let mut at = at + 1;
-    while let Some(stop) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += stop;
-        if text[at] == b'"' {
-            return at + 1;
-        }
-        at += 2;
-    }
-    text.len()
 }
 
 /// Whether two members have the same name; may sort them. Few names are compared with one another, which is faster; for an

@@ -238,3 +238,55 @@ fn retold(json: Json<'_>) -> Value {
     }
     Value::Object(object)
 }
+
+#[test]
+fn a_value_is_written_with_the_same_meaning() {
+    let text = r#" {"b" : [ 1, -2.50, true , null, {} , [] ], "\u0061\n": {"x y": "\u00e4\"\\\/"}, "": false} "#;
+    let written = r#"{"b":[1,-2.5,true,null,{},[]],"a\n":{"x y":"ä\"\\/"},"":false}"#;
+    let value = Json::read(text.as_bytes()).unwrap();
+    assert_eq!(serde_json::to_string(&value).unwrap(), written);
+    let again = Json::read_before(written);
+    assert_eq!(serde_json::to_string(&again).unwrap(), written);
+    let names: Vec<_> = value.entries().unwrap().map(|(name, _)| name).collect();
+    assert_eq!(names, ["b", "a\n", ""]);
+    let theirs: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_value(value).unwrap(), theirs);
+    assert!(Json::read(b"[1]").unwrap().entries().is_none());
+    assert_eq!(Json::read(b"{ }").unwrap().entries().unwrap().count(), 0);
+}
+
+#[test]
+fn a_number_is_the_nearest_that_64_bits_hold() {
+    let value = |text: &str| serde_json::to_value(Json::read(text.as_bytes()).unwrap()).unwrap();
+    assert_eq!(value("18446744073709551615"), u64::MAX);
+    assert_eq!(value("-9223372036854775808"), i64::MIN);
+    assert_eq!(
+        value("122.416294033786585").as_f64(),
+        Some(122.41629403378658)
+    );
+    assert_eq!(
+        value("18446744073709551616").as_f64(),
+        Some(18446744073709551616.0)
+    );
+    let is_beyond = |text: &str| Json::read(text.as_bytes()).unwrap().is_beyond_64_bits();
+    for text in [
+        "18446744073709551616",
+        "-9223372036854775809",
+        "100000000000000000000",
+    ] {
+        assert!(is_beyond(text), "{text}");
+    }
+    for text in [
+        "0",
+        "-0",
+        "18446744073709551615",
+        "-9223372036854775808",
+        "1e30",
+        "100000000000000000000.0",
+        "\"18446744073709551616\"",
+        "[18446744073709551616]",
+        "null",
+    ] {
+        assert!(!is_beyond(text), "{text}");
+    }
+}
