@@ -32,7 +32,7 @@ fn grant() -> Grant<'static> {
     Grant {
         subject: "test_user",
         scope: "secure-data encrypt decrypt",
-        ttl: None,
+        ..Grant::default()
     }
 }
 

@@ -32,7 +32,7 @@
 //! assert_eq!(gate.decrypt_data(&sealed, b"orders/17/card")?.expose(), b"4111 1111 1111 1111");
 //! assert!(gate.decrypt_data(&sealed, b"orders/18/card").is_err());
 //!
-//! let token = gate.issue_token(&Grant { subject: "alice", scope: "decrypt", ttl: None })?;
+//! let token = gate.issue_token(&Grant { subject: "alice", scope: "decrypt", ..Grant::default() })?;
 //! assert_eq!(gate.verify_token(&token)?.subject(), "alice");
 //! # Ok(())
 //! # }

@@ -4,6 +4,7 @@
 pub(crate) mod address;
 pub(crate) mod binary;
 pub(crate) mod clock;
+pub(crate) mod custom_claims;
 pub(crate) mod data_dir;
 pub(crate) mod encoding;
 pub(crate) mod file_stamp;

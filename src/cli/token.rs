@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use sealgate::tokens::{MAX_TTL, OPEN_LOGIN_SCOPE, Unverified};
 use sealgate::users::User;
@@ -27,6 +28,19 @@ pub(super) fn command() -> Command {
         .arg(
             option("ttl", "SECONDS", "How long it is valid [default: the setting token-ttl]")
                 .value_parser(value_parser!(u64).range(1..=MAX_TTL)),
+        )
+        .arg(
+            option("claims", "JSON", "Claims of your own, a JSON object: '{\"department\": \"ops\"}'")
+                .value_parser(NonEmptyStringValueParser::new()),
+        )
+        .arg(
+            option(
+                "not_before",
+                "TIME",
+                "When it becomes valid, in seconds since 1970 (date -d 'tomorrow 8:00' +%s)",
+            )
+            .long("not-before")
+            .value_parser(value_parser!(u64)),
         );
     let verify = Command::new("verify")
         .about("Check a token from standard input and print its claims")
@@ -112,6 +126,10 @@ fn issue(matches: &ArgMatches) -> Result<(), Failure> {
             .get_one::<u64>("ttl")
             .copied()
             .map(Duration::from_secs),
+        claims: text(matches, "claims"),
+        not_before: matches.get_one::<u64>("not_before").copied(),
+        // The setting's, for which there is a flag.
+        audience: "",
     };
     let token = gate.issue_token_by(&grant, trail.asker())?;
     match &account {

@@ -4,13 +4,13 @@ use clap::{Arg, ArgMatches, Command};
 use sealgate::gate::Accounts;
 use sealgate::tokens::OPEN_LOGIN_SCOPE;
 use sealgate::users::{User, Users};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::args::{flag, group, operand, option, text};
 use super::audit::Trail;
 use super::changes::Changes;
 use super::settings::{AUDIT, PASSWORDS, RING, STORE, Used};
-use super::table::{aligned, harmless, or_dash, rfc3339};
+use super::table::{aligned, harmless, harmless_json, or_dash, rfc3339};
 use super::{Failure, load_settings, password, settings, write_output};
 
 pub(super) fn command() -> Command {
@@ -38,6 +38,14 @@ fn add_subcommands(command: Command) -> Command {
                 "Scopes that tokens of the account may have, separated by spaces (rewrap and introspect are others)",
             )
             .default_value(OPEN_LOGIN_SCOPE),
+        )
+        .arg(
+            option(
+                "claims",
+                "JSON",
+                "Claims that the tokens of its logins get, a JSON object: '{\"department\": \"ops\"}'",
+            )
+            .default_value("{}"),
         );
     let list = Command::new("list")
         .about("List the accounts")
@@ -53,6 +61,17 @@ fn add_subcommands(command: Command) -> Command {
             "NAMES",
             "All scopes that it has from now on, separated by spaces; may be empty",
         ));
+    let claims = Command::new("claims")
+        .about("Show or change the claims that an account's logins get; removing or changing one revokes its tokens")
+        .arg(name())
+        .arg(
+            operand(
+                "claims",
+                "JSON",
+                "All claims that it has from now on, a JSON object: '{\"department\": \"ops\"}'; {} removes them",
+            )
+            .required(false),
+        );
     let disable = Command::new("disable")
         .about("Disable an account and permanently revoke its tokens")
         .arg(name());
@@ -62,7 +81,7 @@ fn add_subcommands(command: Command) -> Command {
     let remove = Command::new("remove")
         .about("Remove an account and revoke its tokens")
         .arg(name());
-    [add, list, passwd, scopes, disable, enable, remove]
+    [add, list, passwd, scopes, claims, disable, enable, remove]
         .into_iter()
         .fold(command, |command, one| {
             let used: &[Used] = match one.get_name() {
@@ -88,8 +107,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if what == "list" {
         return list(&users, &changes, matches);
     }
-    changes.must_be_kept()?;
     let name = text(matches, "name");
+    if what == "claims" && !matches.contains_id("claims") {
+        let user = users.find(name)?.ok_or_else(|| changes.no_such_account())?;
+        return write_output(harmless_json(&format!("{}\n", user.claims)).as_bytes());
+    }
+    changes.must_be_kept()?;
     let trail = Trail::start(&settings)?;
     let events = trail.with_users()?;
     let accounts = Accounts::new(&users, &events, trail.asker());
@@ -98,13 +121,19 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         false => Err(changes.no_such_account()),
     };
     match what {
-        "add" => accounts.add(name, &password::read_new()?, text(matches, "scopes"))?,
+        "add" => accounts.add_with_claims(
+            name,
+            &password::read_new()?,
+            text(matches, "scopes"),
+            text(matches, "claims"),
+        )?,
         "passwd" => {
             // Checked first, so that nobody types a password for an account that does not exist.
             missing(accounts.find(name)?.is_some())?;
             missing(accounts.set_password(name, &password::read_new()?)?)?;
         }
         "scopes" => missing(accounts.set_scope(name, text(matches, "scopes"))?)?,
+        "claims" => missing(accounts.set_claims(name, text(matches, "claims"))?)?,
         "disable" | "enable" => missing(accounts.set_disabled(name, what == "disable")?)?,
         "remove" => missing(accounts.remove(name)?)?,
         _ => unreachable!("clap requires a known subcommand"),
@@ -120,7 +149,7 @@ fn list(users: &Users, changes: &Changes, matches: &ArgMatches) -> Result<(), Fa
     for_each_account(users, |user| {
         none = false;
         match json {
-            true => write_output(format!("{}\n", user_json(user)).as_bytes())?,
+            true => write_output(harmless_json(&format!("{}\n", user_json(user))).as_bytes())?,
             false => rows.push(row(user)),
         }
         Ok(())
@@ -130,7 +159,10 @@ fn list(users: &Users, changes: &Changes, matches: &ArgMatches) -> Result<(), Fa
     }
     match rows.is_empty() {
         true => Ok(()),
-        false => write_output(aligned(["NAME", "SCOPES", "STATE", "CREATED"], rows).as_bytes()),
+        false => {
+            let heading = ["NAME", "SCOPES", "STATE", "CREATED", "CLAIMS"];
+            write_output(aligned(heading, rows).as_bytes())
+        }
     }
 }
 
@@ -151,13 +183,21 @@ pub(super) fn for_each_account(
     }
 }
 
-fn row(user: &User) -> [String; 4] {
+fn row(user: &User) -> [String; 5] {
+    let claims = claims_of(user);
+    let claims: Vec<&str> = claims.keys().map(String::as_str).collect();
     [
         harmless(&user.name),
         or_dash(user.scope.clone()),
         if user.disabled { "disabled" } else { "on" }.to_owned(),
         or_dash(rfc3339(user.created).unwrap_or_default()),
+        // Their values may be long.
+        or_dash(harmless(&claims.join(","))),
     ]
+}
+
+fn claims_of(user: &User) -> Map<String, Value> {
+    serde_json::from_str(&user.claims).unwrap_or_default()
 }
 
 fn user_json(user: &User) -> Value {
@@ -166,5 +206,6 @@ fn user_json(user: &User) -> Value {
         "scope": user.scope,
         "disabled": user.disabled,
         "created": rfc3339(user.created),
+        "claims": claims_of(user),
     })
 }

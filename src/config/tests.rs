@@ -34,7 +34,7 @@ fn defaults_match_the_table() {
         .issue_token(&crate::Grant {
             subject: "alice",
             scope: "",
-            ttl: None,
+            ..crate::Grant::default()
         })
         .unwrap();
     let claims = gate.verify_token(&token).unwrap();

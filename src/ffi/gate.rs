@@ -68,7 +68,8 @@ pub unsafe extern "C" fn sealgate_free(gate: *mut SealgateGate) {
 /// `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is scope names separated by
 /// single spaces and may be empty; `sealgate_default_scope` returns the scope of the user's account. `ttl_seconds` is the
 /// token's lifetime, at most 315576000 (ten years); 0 uses the setting token_ttl. `*out` receives the token; free it with
-/// `sealgate_buffer_free`. On failure it is empty.
+/// `sealgate_buffer_free`. On failure it is empty. `sealgate_issue_token_with` adds custom claims, an audience and the time
+/// from which on the token is valid.
 /// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
 ///
 /// ```c
@@ -95,6 +96,7 @@ pub unsafe extern "C" fn sealgate_issue_token(
                 subject: text(subject, subject_size, "subject")?,
                 scope: text(scope, scope_size, "scope")?,
                 ttl: (ttl_seconds > 0).then(|| Duration::from_secs(ttl_seconds.into())),
+                ..Grant::default()
             })?;
             Ok(SealgateBuffer::new(token.into_bytes(), true))
         })

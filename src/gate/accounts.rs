@@ -46,9 +46,23 @@ impl<'a> Accounts<'a> {
     /// [`Error::UserExists`], [`Error::InvalidName`], [`Error::WeakPassword`]; [`Error::InvalidInput`] if the scope is
     /// malformed; [`Error::Store`].
     pub fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
+        self.add_with_claims(name, password, scope, "{}")
+    }
+
+    /// Adds an account whose logins get these custom claims, a JSON object as in [`Grant::claims`](crate::Grant::claims).
+    ///
+    /// # Errors
+    /// Those of [`add`](Self::add); [`Error::InvalidInput`] if the claims are not acceptable.
+    pub fn add_with_claims(
+        &self,
+        name: &str,
+        password: &Secret,
+        scope: &str,
+        claims: &str,
+    ) -> Result<(), Error> {
         let (event, user) = (AuditEvent::AccountAdd, Some(name));
         self.trail.permit(event, user, self.asker)?;
-        let done = self.users.add(name, password, scope);
+        let done = self.users.add_with_claims(name, password, scope, claims);
         self.trail.record_end(event, &done, user, self.asker);
         done
     }
@@ -86,6 +100,19 @@ impl<'a> Accounts<'a> {
     pub fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
         self.change(AuditEvent::AccountScopes, name, || {
             self.users.set_scope(name, scope)
+        })
+    }
+
+    /// Changes the custom claims that an account's logins get from now on, a JSON object as in
+    /// [`Grant::claims`](crate::Grant::claims); `{}` removes them. If a claim is removed or changed, all the account's tokens
+    /// are revoked. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if the claims are not acceptable, or too large for a token with the account's name and scopes;
+    /// [`Error::Store`].
+    pub fn set_claims(&self, name: &str, claims: &str) -> Result<bool, Error> {
+        self.change(AuditEvent::AccountClaims, name, || {
+            self.users.set_claims(name, claims)
         })
     }
 

@@ -78,6 +78,7 @@ events! {
     AccountAdd = "account.add",
     AccountPassword = "account.password",
     AccountScopes = "account.scopes",
+    AccountClaims = "account.claims",
     AccountDisable = "account.disable",
     AccountEnable = "account.enable",
     AccountRemove = "account.remove",

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Gate, Inner};
 use crate::base::clock::unix_now;
+use crate::base::custom_claims::CustomClaims;
 use crate::base::names::narrow_scope;
 use crate::gate::accounts::Accounts;
 use crate::gate::audit::{Asker, AuditEvent};
@@ -130,7 +131,7 @@ impl Gate {
             self.issue(&Grant {
                 subject: name,
                 scope: narrow_scope(asked, permitted)?,
-                ttl: None,
+                ..Grant::default()
             })
         });
         self.record_login(&done, name, asker);
@@ -154,7 +155,8 @@ impl Gate {
         let scope = narrow_scope(asked, login.scope())?;
         let issued_at = ledger.issue_time(login.name())?;
         let session = tokens::new_id()?;
-        let pair = self.make_pair(login.name(), (scope, scope), &session, issued_at)?;
+        let account = (login.name(), login.claims());
+        let pair = self.make_pair(account, (scope, scope), &session, issued_at)?;
         let refresh = pair.refresh.as_ref();
         let begun = ledger.writing()?.begin_session(
             Session {
@@ -219,7 +221,12 @@ impl Gate {
             return Err(TokenError::Revoked.into());
         };
         let issued_at = ledger.issue_time(user)?;
-        let pair = self.make_pair(user, (scope, claims.scope()), session, issued_at)?;
+        // Without an account the session is gone.
+        let account = store.account(user)?;
+        let custom = account
+            .as_ref()
+            .map_or("", |account| account.claims.as_str());
+        let pair = self.make_pair((user, custom), (scope, claims.scope()), session, issued_at)?;
         let Some(refresh) = &pair.refresh else {
             return Err(TokenError::Revoked.into());
         };
@@ -272,6 +279,8 @@ impl Gate {
         }
         said.entry("sub").or_insert_with(|| claims.subject().into());
         said.insert("scope".to_owned(), json!(claims.scope()));
+        // None of these has the name of a member above.
+        said.extend(claims.custom());
         Ok(said)
     }
 
@@ -306,32 +315,46 @@ impl Gate {
         }
     }
 
-    /// `scopes`: those of the access token and of the refresh token.
+    /// `account`: its name and its claims, which the access token gets; `scopes`: those of the access token and of the refresh
+    /// token.
     fn make_pair(
         &self,
-        subject: &str,
+        (subject, claims): (&str, &str),
         scopes: (&str, &str),
         session: &str,
         issued_at: u64,
     ) -> Result<Pair, Error> {
-        let make = |used_for, scope, ttl| {
+        let make = |used_for, grant: &Grant<'_>| {
             self.sign(&TokenSpec {
-                grant: &Grant {
-                    subject,
-                    scope,
-                    ttl,
-                },
+                grant,
                 used_for,
                 session: Some(session),
                 issued_at,
             })
         };
+        let access = make(
+            TokenUse::Access,
+            &Grant {
+                subject,
+                scope: scopes.0,
+                claims,
+                ..Grant::default()
+            },
+        );
         let refresh_ttl = self.inner.refresh_ttl;
         Ok(Pair {
-            access: make(TokenUse::Access, scopes.0, None)?,
+            access: access.map_err(|error| with_the_accounts_claims(error, claims))?,
             refresh: match refresh_ttl.is_zero() {
                 true => None,
-                false => Some(make(TokenUse::Refresh, scopes.1, Some(refresh_ttl))?),
+                false => Some(make(
+                    TokenUse::Refresh,
+                    &Grant {
+                        subject,
+                        scope: scopes.1,
+                        ttl: Some(refresh_ttl),
+                        ..Grant::default()
+                    },
+                )?),
             },
         })
     }
@@ -342,6 +365,17 @@ impl Gate {
             now,
             forget: expires_at.saturating_add(self.inner.tokens.leeway().as_secs()),
         }
+    }
+}
+
+/// What an error in the making of a login's token means: the user asked for nothing wrong if the account has claims that no
+/// token can have.
+fn with_the_accounts_claims(error: Error, claims: &str) -> Error {
+    match error {
+        Error::InvalidInput(sentence) if claims != CustomClaims::NONE => Error::Store(format!(
+            "The store has claims of an account that its tokens cannot have. {sentence} Set others: sealgate user claims."
+        )),
+        other => other,
     }
 }
 

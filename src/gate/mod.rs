@@ -110,7 +110,8 @@ impl Gate {
     /// Issues a signed token for `grant.subject`. The audit trail gets the event `token.issue`.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if the subject or the scope is not acceptable; [`Error::Audit`].
+    /// [`Error::InvalidInput`] if the subject, the scope or the claims are not acceptable, or the token would be longer than
+    /// 8 KiB; [`Error::Audit`].
     pub fn issue_token(&self, grant: &Grant<'_>) -> Result<String, Error> {
         self.issue_token_by(grant, Asker::LIBRARY)
     }
@@ -153,6 +154,21 @@ impl Gate {
         }
         let Inner { tokens, ledger, .. } = &*self.inner;
         self.with_its_key(|ring| tokens.verify(ring, ledger, token))
+    }
+
+    /// Verifies a token that must be for this audience, whatever the setting `audience` is: one issued with
+    /// [`Grant::audience`]. [`verify_token`](Self::verify_token) and every route refuse it, so a token for one purpose, such as
+    /// confirming an address, is of no use for another. The check is not cached.
+    ///
+    /// # Errors
+    /// Those of [`verify_token`](Self::verify_token); [`TokenError::Invalid`] if it is not for this audience.
+    pub fn verify_token_for(&self, token: &str, audience: &str) -> Result<Claims, TokenError> {
+        if token.is_empty() {
+            self.inner.counts.token(Some(TokenError::Missing));
+            return Err(TokenError::Missing);
+        }
+        let Inner { tokens, ledger, .. } = &*self.inner;
+        self.with_its_key(|ring| tokens.verify_for(ring, ledger, token, audience))
     }
 
     /// Verifies a token that needs one of these scopes, or all of a set; the empty one accepts any token. A refusal is the

@@ -8,8 +8,8 @@ use crate::tokens::{self, TokenUse};
 use crate::{Error, TokenError, users};
 
 impl Gate {
-    /// Revokes an access or refresh token, ends the session it belongs to, and returns its user. A token that has expired or
-    /// was revoked before is left unchanged.
+    /// Revokes an access or refresh token, whatever its audience, ends the session it belongs to, and returns its user. A
+    /// token that has expired or was revoked before is left unchanged.
     ///
     /// # Errors
     /// [`Error::Token`] if it is not one of our tokens; [`Error::Setting`] if the gate has no data directory but its keys
@@ -51,7 +51,8 @@ impl Gate {
         // No access token issued so far in this session lives longer.
         let last =
             |least: u64| self.until(least.max(now.saturating_add(tokens.ttl().as_secs())), now);
-        let claims = match self.read_token(token, TokenUse::Access) {
+        let read = self.with_its_key(|ring| tokens.read_for_anyone(ring, token));
+        let claims = match read {
             Ok(claims) => claims,
             Err(error) => {
                 let Ok(claims) = self.read_refresh(token) else {

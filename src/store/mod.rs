@@ -25,6 +25,8 @@ pub(crate) struct Account {
     pub(crate) name: String,
     /// Scope names separated by single spaces.
     pub(crate) scope: String,
+    /// The claims that its logins get, a JSON object.
+    pub(crate) claims: String,
     pub(crate) disabled: bool,
     /// Seconds since 1970-01-01 UTC.
     pub(crate) created: u64,
@@ -56,6 +58,8 @@ pub(crate) enum Change {
     },
     /// New scopes. If a scope is removed, all tokens of the account are revoked.
     Scope(String),
+    /// New claims, a JSON object. If a claim is removed or changed, all tokens of the account are revoked.
+    Claims(String),
     /// Disabled (all tokens of the account are revoked) or enabled again.
     Disabled(bool),
     /// Removed; all its tokens are revoked.
@@ -186,6 +190,7 @@ impl Account {
         Account {
             name: name.to_owned(),
             scope: scope.to_owned(),
+            claims: "{}".to_owned(),
             disabled: false,
             created: 900,
             version: 1,

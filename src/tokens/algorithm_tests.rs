@@ -28,7 +28,7 @@ fn grant(subject: &str) -> Grant<'_> {
     Grant {
         subject,
         scope: "encrypt",
-        ttl: None,
+        ..Grant::default()
     }
 }
 

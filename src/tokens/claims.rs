@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use crate::TokenError;
+use crate::base::custom_claims::is_custom;
+use crate::base::json::Json;
 use crate::keys::KeyState;
 
 /// The scope of open login, without a password, and of tokens in the original's format.
@@ -83,6 +87,60 @@ impl Claims {
     /// All claims as they are in the token, a JSON object.
     pub fn json(&self) -> &str {
         &self.0.json
+    }
+
+    /// A claim by its name, which is compared exactly; `None` if the token lacks it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), sealgate::Error> {
+    /// # use sealgate::{Config, Gate, Grant};
+    /// # let mut config = Config::new();
+    /// # config.set("keys", "ephemeral")?;
+    /// # let gate = Gate::new(&config.settings()?.gate)?;
+    /// let token = gate.issue_token(&Grant {
+    ///     subject: "alice",
+    ///     claims: r#"{"department": "ops", "level": 3}"#,
+    ///     ..Grant::default()
+    /// })?;
+    /// let claims = gate.verify_token(&token)?;
+    /// assert_eq!(claims.get("department").unwrap(), "ops");
+    /// assert_eq!(claims.get("level").and_then(|level| level.as_i64()), Some(3));
+    /// assert_eq!(claims.get("Level"), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get(&self, name: &str) -> Option<Value> {
+        serde_json::to_value(self.member(name)?).ok()
+    }
+
+    /// A claim by its name, as JSON, as it is written in the token; `None` if the token lacks it.
+    pub fn get_json(&self, name: &str) -> Option<&str> {
+        self.member(name).map(Json::as_written)
+    }
+
+    /// The claims that are neither Sealgate's own nor reserved: see
+    /// [`RESERVED_CLAIMS`](super::RESERVED_CLAIMS).
+    pub fn custom(&self) -> Map<String, Value> {
+        let all = self.object().and_then(Json::entries);
+        all.into_iter()
+            .flatten()
+            .filter(|(name, _)| is_custom(name))
+            .filter_map(|(name, value)| {
+                let value = serde_json::to_value(value).ok()?;
+                Some((name.into_owned(), value))
+            })
+            .collect()
+    }
+
+    /// A claim by its name.
+    pub(crate) fn member(&self, name: &str) -> Option<Json<'_>> {
+        let mut all = self.object()?.entries()?;
+        all.find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// All claims. A token's have been read before it was accepted.
+    fn object(&self) -> Option<Json<'_>> {
+        Json::read(self.0.json.as_bytes()).ok()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Tokens: JSON Web Tokens (RFC 7519), in our own format (RFC 9068's `at+jwt`) and in the original's.
 //!
-//! `strict` reads header and claims and refuses what a lenient reader would let through; `claims` holds a verified token's
-//! claims; `cache` remembers checked tokens; `session` decides which refresh tokens are good. Signing is left to `signing`,
-//! and the keys to the key ring.
+//! `issue` writes new tokens; `strict` reads header and claims and refuses what a lenient reader would let through; `claims`
+//! holds a verified token's claims; `cache` remembers checked tokens; `session` decides which refresh tokens are good.
+//! Signing is left to `signing`, and the keys to the key ring.
 
 mod cache;
 mod claims;
+mod issue;
 mod session;
 mod settings;
 mod strict;
@@ -13,13 +14,8 @@ mod strict;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use jwt_simple::claims::JWTClaims;
-use serde::Serialize;
-
 use crate::base::clock::now;
 use crate::base::encoding::encode_url;
-use crate::base::names::check_subject;
-use crate::base::random::random;
 use crate::keys::{KeyRing, Unusable};
 use crate::signing::ACCESS_TYPE;
 use crate::store::{Ledger, Presented};
@@ -29,15 +25,16 @@ use cache::TokenCache;
 use claims::Checked;
 use strict::{Parts, ReadClaims, ReadHeader};
 
+pub use crate::base::custom_claims::{MAX_CLAIMS, RESERVED_CLAIMS};
 pub use crate::base::names::{valid_scope, valid_subject};
 pub use crate::signing::MAX_TOKEN;
 pub use claims::{Claims, OPEN_LOGIN_SCOPE};
+pub use issue::{Grant, MAX_TTL};
+pub(crate) use issue::{Made, TokenSpec, new_id};
 pub(crate) use session::{RefreshToken, RefreshUse};
 pub use settings::Settings;
 pub use strict::Unverified;
 
-/// The longest lifetime of a new token, in seconds: ten years.
-pub const MAX_TTL: u64 = 315_576_000;
 /// `typ` of refresh tokens, which can only be exchanged for new tokens.
 const REFRESH_TYPE: &str = "rt+jwt";
 /// Longer token ids are stored as a hash.
@@ -61,46 +58,13 @@ pub(crate) struct TokenRules {
     cache: Option<TokenCache>,
 }
 
-/// What a new token contains besides times and its id.
-#[derive(Debug, Clone)]
-pub struct Grant<'a> {
-    /// The user: 1 to 256 characters, no control characters.
-    pub subject: &'a str,
-    /// Scope names separated by single spaces (RFC 6749, section 3.3).
-    pub scope: &'a str,
-    /// How long it lives, at most [`MAX_TTL`] seconds; `None` for the setting `token_ttl`.
-    pub ttl: Option<Duration>,
-}
-
-/// Everything a new token is made from.
-pub(crate) struct TokenSpec<'a> {
-    pub(crate) grant: &'a Grant<'a>,
-    pub(crate) used_for: TokenUse,
-    /// The session it belongs to.
-    pub(crate) session: Option<&'a str>,
-    /// In seconds since 1970-01-01 UTC.
-    pub(crate) issued_at: u64,
-}
-
-/// A new token.
-pub(crate) struct Made {
-    pub(crate) token: String,
-    /// Its id (`jti`).
-    pub(crate) id: String,
-    /// In seconds since 1970-01-01 UTC.
-    pub(crate) expires_at: u64,
-}
-
-/// The claims that jwt-simple does not write.
-#[derive(Serialize)]
-struct OwnClaims<'a> {
-    // These two are registered, but jwt-simple's times end with the year 2106.
-    iat: u64,
-    exp: u64,
-    username: &'a str,
-    scope: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sid: Option<&'a str>,
+/// Which audience a token must be for (RFC 7519, section 4.1.3).
+#[derive(Debug, Clone, Copy)]
+enum Audience<'a> {
+    /// The setting's; if there is none, the token must have none.
+    Ours,
+    Named(&'a str),
+    Any,
 }
 
 impl TokenRules {
@@ -128,56 +92,6 @@ impl TokenRules {
         self.leeway
     }
 
-    /// Signs a new token with the ring's newest key.
-    pub(crate) fn issue(&self, ring: &KeyRing, making: &TokenSpec<'_>) -> Result<Made, Error> {
-        let grant = making.grant;
-        check_subject(grant.subject)?;
-        if !valid_scope(grant.scope) {
-            return Err(Error::InvalidInput(
-                "The scope must be names separated by single spaces.".into(),
-            ));
-        }
-        let id = new_id()?;
-        let ttl = grant.ttl.unwrap_or(self.ttl);
-        if ttl > Duration::from_secs(MAX_TTL) {
-            return Err(Error::InvalidInput(format!(
-                "A token can live for at most {MAX_TTL} seconds (ten years)."
-            )));
-        }
-        let expires_at = making.issued_at.saturating_add(ttl.as_secs());
-        let mut claims = JWTClaims::<OwnClaims<'_>> {
-            issued_at: None,
-            expires_at: None,
-            invalid_before: None,
-            issuer: Some(self.issuer.clone()),
-            subject: Some(grant.subject.to_owned()),
-            audiences: None,
-            jwt_id: Some(id.clone()),
-            nonce: None,
-            custom: OwnClaims {
-                iat: making.issued_at,
-                exp: expires_at,
-                username: grant.subject,
-                scope: grant.scope,
-                sid: making.session,
-            },
-        };
-        if let Some(audience) = &self.audience {
-            claims = claims.with_audience(audience);
-        }
-        let token = ring.signing_key().sign(claims, making.used_for.typ())?;
-        if token.len() > MAX_TOKEN {
-            return Err(Error::InvalidInput(
-                "The token would be longer than 8 KiB.".into(),
-            ));
-        }
-        Ok(Made {
-            token,
-            id,
-            expires_at,
-        })
-    }
-
     /// Checks a token, or finds it in the cache; a revoked one is refused in either case.
     pub(crate) fn verify(
         &self,
@@ -187,12 +101,9 @@ impl TokenRules {
     ) -> Result<Claims, TokenError> {
         // Read before querying the store: a change in between starts a new epoch.
         let epoch = ledger.epoch().ok_or(TokenError::Unchecked)?;
-        let still_good = |claims: &Claims| match epoch {
-            0 => Ok(()),
-            _ => ledger.check(self.presented(claims, &revocation_id(claims, token))),
-        };
+        let still_good = |claims: &Claims| self.check_revocation(ledger, epoch, claims, token);
         let Some(cache) = &self.cache else {
-            let checked = self.check(ring, token, TokenUse::Access)?;
+            let checked = self.check(ring, token, TokenUse::Access, Audience::Ours)?;
             return still_good(&checked.claims).map(|()| checked.claims);
         };
         let place = cache.place(token);
@@ -203,11 +114,39 @@ impl TokenRules {
             }
             return Ok(claims);
         }
-        let checked = self.check(ring, token, TokenUse::Access)?;
+        let checked = self.check(ring, token, TokenUse::Access, Audience::Ours)?;
         still_good(&checked.claims)?;
         let claims = checked.claims.clone();
         cache.remember(&place, token, (ring.generation(), epoch), checked);
         Ok(claims)
+    }
+
+    /// Checks a token for this audience. The cache, which holds only tokens that are for us, has no part in it.
+    pub(crate) fn verify_for(
+        &self,
+        ring: &KeyRing,
+        ledger: &Ledger,
+        token: &str,
+        audience: &str,
+    ) -> Result<Claims, TokenError> {
+        let epoch = ledger.epoch().ok_or(TokenError::Unchecked)?;
+        let audience = Audience::Named(audience);
+        let claims = self.check(ring, token, TokenUse::Access, audience)?.claims;
+        self.check_revocation(ledger, epoch, &claims, token)?;
+        Ok(claims)
+    }
+
+    fn check_revocation(
+        &self,
+        ledger: &Ledger,
+        epoch: u64,
+        claims: &Claims,
+        token: &str,
+    ) -> Result<(), TokenError> {
+        match epoch {
+            0 => Ok(()),
+            _ => ledger.check(self.presented(claims, &revocation_id(claims, token))),
+        }
     }
 
     /// What the store needs to check a token.
@@ -234,7 +173,17 @@ impl TokenRules {
         token: &str,
         used_for: TokenUse,
     ) -> Result<Claims, TokenError> {
-        self.check(ring, token, used_for)
+        self.check(ring, token, used_for, Audience::Ours)
+            .map(|checked| checked.claims)
+    }
+
+    /// The same for an access token, whoever it is for: whoever issued a token can revoke it.
+    pub(crate) fn read_for_anyone(
+        &self,
+        ring: &KeyRing,
+        token: &str,
+    ) -> Result<Claims, TokenError> {
+        self.check(ring, token, TokenUse::Access, Audience::Any)
             .map(|checked| checked.claims)
     }
 
@@ -244,6 +193,7 @@ impl TokenRules {
         ring: &KeyRing,
         token: &str,
         used_for: TokenUse,
+        audience: Audience<'_>,
     ) -> Result<Checked, TokenError> {
         let parts = Parts::split(token)?;
         let header_json;
@@ -275,10 +225,14 @@ impl TokenRules {
         let times = read.times();
         times.check(now(), self.leeway)?;
         // A token with an audience is only for that audience (RFC 7519, section 4.1.3).
-        let meant_for_us = match &self.audience {
+        let meant_for_us = match (audience, &self.audience) {
+            (Audience::Any, _) => true,
+            (Audience::Named(wanted), _) => !wanted.is_empty() && read.names_audience(wanted),
             // The original's tokens have none.
-            Some(wanted) if read.has_audience() || !original => read.names_audience(wanted),
-            _ => !read.has_audience(),
+            (Audience::Ours, Some(wanted)) if read.has_audience() || !original => {
+                read.names_audience(wanted)
+            }
+            (Audience::Ours, _) => !read.has_audience(),
         };
         let issued_by_us = original || read.issuer() == Some(&self.issuer);
         if !meant_for_us || !issued_by_us {
@@ -301,13 +255,6 @@ impl TokenUse {
             TokenUse::Refresh => REFRESH_TYPE,
         }
     }
-}
-
-/// 128 random bits, in base64url.
-pub(crate) fn new_id() -> Result<String, Error> {
-    let mut id = [0; 16];
-    random(&mut id)?;
-    Ok(encode_url(&id))
 }
 
 /// The id under which a token is revoked: its own, or the hash of the signed part if it has none (the original's) or a very

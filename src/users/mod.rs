@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::clock::unix_now;
+use crate::base::custom_claims::CustomClaims;
 use crate::base::names::{check_subject, valid_scope};
 use crate::store::{self, Account, Change, Ledger, Moment, SqliteStore};
 use crate::{Error, Secret};
@@ -40,6 +41,8 @@ pub struct User {
     pub name: String,
     /// Scope names separated by single spaces: the most that this user's tokens may have.
     pub scope: String,
+    /// The custom claims that its logins get: a JSON object, `{}` if there are none.
+    pub claims: String,
     /// Whether it cannot log in.
     pub disabled: bool,
     /// When it was added, in seconds since 1970-01-01 UTC.
@@ -51,6 +54,7 @@ pub struct User {
 pub struct Login {
     name: String,
     scope: String,
+    claims: String,
     /// The account's version when the password was checked.
     version: i64,
 }
@@ -64,6 +68,11 @@ impl Login {
     /// The widest scope that this user's tokens may have.
     pub fn scope(&self) -> &str {
         &self.scope
+    }
+
+    /// The custom claims of this user's tokens, a JSON object.
+    pub(crate) fn claims(&self) -> &str {
+        &self.claims
     }
 
     pub(crate) fn version(&self) -> i64 {
@@ -91,14 +100,29 @@ impl Users {
         })
     }
 
-    /// Adds an account.
+    /// Adds an account without claims.
+    #[cfg(test)]
     pub(crate) fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
+        self.add_with_claims(name, password, scope, CustomClaims::NONE)
+    }
+
+    /// Adds an account.
+    pub(crate) fn add_with_claims(
+        &self,
+        name: &str,
+        password: &Secret,
+        scope: &str,
+        claims: &str,
+    ) -> Result<(), Error> {
         check_subject(name).map_err(|error| Error::InvalidName(error.to_string()))?;
         check_scope(scope)?;
+        let claims = CustomClaims::read(claims)?;
+        check_size(name, scope, claims.json())?;
         password::check(name, password)?;
         let account = Account {
             name: name.to_owned(),
             scope: scope.to_owned(),
+            claims: claims.into_json(),
             disabled: false,
             created: unix_now(),
             version: 1,
@@ -141,7 +165,21 @@ impl Users {
     /// Changes an account's scopes; if one is removed, all its tokens are revoked. `false`: there is no such account.
     pub(crate) fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
         check_scope(scope)?;
+        if let Some(user) = self.find(name)? {
+            check_size(name, scope, &user.claims)?;
+        }
         self.change(name, Change::Scope(scope.to_owned()))
+    }
+
+    /// Changes the claims that an account's logins get, a JSON object; if one is removed or changed, all its tokens are revoked.
+    /// `false`: there is no such account.
+    pub(crate) fn set_claims(&self, name: &str, claims: &str) -> Result<bool, Error> {
+        let claims = CustomClaims::read(claims)?;
+        let Some(user) = self.find(name)? else {
+            return Ok(false);
+        };
+        check_size(name, &user.scope, claims.json())?;
+        self.change(name, Change::Claims(claims.into_json()))
     }
 
     /// Disables an account, which revokes all its tokens for good, or enables it again. `false`: there is no such account.
@@ -215,6 +253,7 @@ impl Users {
         Ok(Login {
             name: account.name,
             scope: account.scope,
+            claims: account.claims,
             version: account.version,
         })
     }
@@ -261,6 +300,7 @@ impl User {
         User {
             name: account.name,
             scope: account.scope,
+            claims: account.claims,
             disabled: account.disabled,
             created: account.created,
         }
@@ -275,6 +315,23 @@ fn check_scope(scope: &str) -> Result<(), Error> {
         "The scope must be names of visible ASCII characters, separated by single spaces."
             .to_owned(),
     ))
+}
+
+/// What the name, the scope and the claims of an account may take of its tokens, in bytes of JSON. A token of 8 KiB has room
+/// for about 6,000 in all; the rest is for the issuer, the audience and what has a fixed size.
+const MAX_IN_TOKEN: usize = 5120;
+
+/// Keeps an account from having more than its tokens have room for. Its name is in them twice.
+fn check_size(name: &str, scope: &str, claims: &str) -> Result<(), Error> {
+    let name = serde_json::to_string(name).map_or(usize::MAX, |name| name.len());
+    let size = name.saturating_mul(2).saturating_add(scope.len());
+    if claims == CustomClaims::NONE || size.saturating_add(claims.len()) <= MAX_IN_TOKEN {
+        return Ok(());
+    }
+    Err(Error::InvalidInput(format!(
+        "The account's name, scopes and claims are too large for a token: together they may have {MAX_IN_TOKEN} bytes, the name \
+         counted twice."
+    )))
 }
 
 /// How long revocations are remembered, in seconds: earlier versions issued tokens with lifetimes up to this.

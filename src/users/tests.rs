@@ -324,3 +324,65 @@ fn the_number_of_hashes_computed_at_once_is_limited() {
     });
     assert!(started.elapsed() < Duration::from_secs(60), "it hangs");
 }
+
+#[test]
+fn claims_are_those_that_a_token_can_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[]);
+    let add = |name: &str, scope: &str, claims: &str| {
+        users.add_with_claims(name, &PASSWORD.into(), scope, claims)
+    };
+    let found = |name: &str| users.find(name).unwrap().unwrap();
+    for wrong in ["", "null", r#"{"sub": "root"}"#, r#"{"a": 1, "a": 1}"#] {
+        assert!(matches!(
+            add("alice", "", wrong),
+            Err(Error::InvalidInput(_))
+        ));
+        assert!(matches!(
+            users.set_claims("alice", wrong),
+            Err(Error::InvalidInput(_))
+        ));
+    }
+    assert_eq!(users.find("alice").unwrap(), None);
+    assert_eq!(users.set_claims("alice", "{}"), Ok(false));
+    add("alice", "encrypt", r#"{ "department": "ops" }"#).unwrap();
+    assert_eq!(found("alice").claims, r#"{"department":"ops"}"#);
+    let login = users.check("alice", &PASSWORD.into(), "").unwrap();
+    assert_eq!(login.claims(), r#"{"department":"ops"}"#);
+    assert_eq!(users.set_claims("alice", r#"{"level": 1}"#), Ok(true));
+    assert_eq!(found("alice").claims, r#"{"level":1}"#);
+    assert!(users.set_claims("alice", r#"{"Iss": 1}"#).is_err());
+    assert_eq!(found("alice").claims, r#"{"level":1}"#);
+    assert_eq!(users.set_claims("alice", "{}"), Ok(true));
+    users.add("bob", &PASSWORD.into(), "").unwrap();
+    assert_eq!(found("bob").claims, "{}");
+    let login = users.check("bob", &PASSWORD.into(), "").unwrap();
+    assert_eq!(login.claims(), "{}");
+}
+
+#[test]
+fn an_account_has_no_more_claims_than_its_tokens_have_room_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[]);
+    let sized = |size: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(size - 8));
+    let add = |name: &str, scope: &str, claims: &str| {
+        users.add_with_claims(name, &PASSWORD.into(), scope, claims)
+    };
+    let too_large = |done: Result<(), Error>| {
+        let said = done.unwrap_err().to_string();
+        assert!(said.contains("too large for a token"), "{said}");
+    };
+    let scope = "s".repeat(1024);
+    // A quotation mark takes two bytes of JSON, and the name is in the token twice.
+    let name = "\"".repeat(256);
+    let room = MAX_IN_TOKEN - 2 * (2 * 256 + 2) - 1024;
+    too_large(add(&name, &scope, &sized(room + 1)));
+    add(&name, &scope, &sized(room)).unwrap();
+    too_large(users.set_claims(&name, &sized(room + 1)).map(|_| ()));
+    assert_eq!(users.set_scope(&name, ""), Ok(true));
+    assert_eq!(users.set_claims(&name, &sized(room + 1)), Ok(true));
+    too_large(users.set_scope(&name, &scope).map(|_| ()));
+    // Without claims there is always room.
+    assert_eq!(users.set_claims(&name, "{}"), Ok(true));
+    assert_eq!(users.set_scope(&name, &scope), Ok(true));
+}

@@ -131,7 +131,7 @@ fn nothing_is_confirmed_that_would_go_into_a_store_that_was_replaced() {
         .issue_token(&Grant {
             subject: "alice",
             scope: "decrypt",
-            ttl: None,
+            ..Grant::default()
         })
         .unwrap();
     let (store, copy) = (

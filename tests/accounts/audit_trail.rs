@@ -101,7 +101,7 @@ fn every_token_of_a_rust_program_is_in_the_audit_trail_once() {
     let grant = Grant {
         subject: "alice",
         scope: "",
-        ttl: None,
+        ..Grant::default()
     };
     gate.issue_token(&grant).unwrap();
     let asker = Asker {

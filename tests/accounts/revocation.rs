@@ -100,7 +100,7 @@ fn a_login_right_after_all_was_taken_back_is_good() {
         let issued = gate(&people).issue_token(&Grant {
             subject: "alice",
             scope: "secure-data",
-            ttl: None,
+            ..Grant::default()
         });
         assert_eq!(
             server.get("/secure-data", Some(&issued.unwrap())).status,

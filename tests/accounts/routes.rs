@@ -49,6 +49,8 @@ fn accounts_are_made_listed_changed_and_removed() {
         &["user", "disable", "alice"],
         &["user", "enable", "alice"],
         &["user", "scopes", "alice", "encrypt"],
+        &["user", "claims", "alice"],
+        &["user", "claims", "alice", "{}"],
     ] {
         let output = people.typed(what, PASSWORD);
         assert_eq!(output.status.code(), Some(1), "{what:?}");

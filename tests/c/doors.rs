@@ -113,7 +113,7 @@ fn a_token_of_any_door_is_good_at_every_other() {
     let grant = sealgate::Grant {
         subject: "alice",
         scope,
-        ttl: None,
+        ..sealgate::Grant::default()
     };
     let made = [
         text(&c.one("issue", &[b"alice", scope.as_bytes()]).unwrap()),

@@ -104,6 +104,7 @@ fn help_lists_the_settings_that_a_subcommand_uses_and_no_others() {
         ("user add", &[ring, audit, hash]),
         ("user passwd", &[ring, audit, hash]),
         ("user scopes", &[ring, audit]),
+        ("user claims", &[ring, audit]),
         ("user disable", &[ring, audit]),
         ("user enable", &[ring, audit]),
         ("user remove", &[ring, audit]),

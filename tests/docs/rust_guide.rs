@@ -22,9 +22,12 @@ fn a_gate() -> Done {
     let token = gate.issue_token(&Grant {
         subject: "alice",
         scope: "decrypt",
-        ttl: None,
+        claims: r#"{"department": "ops"}"#,
+        ..Grant::default()
     })?;
-    assert_eq!(gate.verify_token(&token)?.subject(), "alice");
+    let claims = gate.verify_token(&token)?;
+    assert_eq!(claims.subject(), "alice");
+    assert_eq!(claims.get("department").unwrap(), "ops");
     Ok(())
 }
 

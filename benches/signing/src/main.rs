@@ -88,7 +88,7 @@ fn sealgates(algorithm: &'static str) -> [Part; 2] {
     let grant = Grant {
         subject: USER,
         scope: SCOPE,
-        ttl: None,
+        ..Grant::default()
     };
     let token = gate.issue_token(&grant).expect("a token");
     let verifier = gate.clone();

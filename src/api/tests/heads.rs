@@ -11,7 +11,7 @@ fn token(app: &App, scope: &str) -> String {
     let grant = crate::tokens::Grant {
         subject: "alice",
         scope,
-        ttl: None,
+        ..crate::tokens::Grant::default()
     };
     format!("Bearer {}", app.gate().issue_token(&grant).unwrap())
 }

@@ -19,7 +19,7 @@ fn token(app: &App, scope: &str) -> String {
     let grant = Grant {
         subject: "worker",
         scope,
-        ttl: None,
+        ..Grant::default()
     };
     format!("Bearer {}", app.gate().issue_token(&grant).unwrap())
 }

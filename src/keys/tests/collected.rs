@@ -97,7 +97,7 @@ fn the_first_start_creates_a_ring_that_later_starts_use() {
         .issue_token(&Grant {
             subject: "alice",
             scope: "",
-            ttl: None,
+            ..Grant::default()
         })
         .unwrap();
     let sealed = first.encrypt_data(b"data", b"").unwrap();
@@ -139,7 +139,7 @@ fn environment_keys_are_the_newest_and_ring_keys_still_work() {
         .issue_token(&Grant {
             subject: "alice",
             scope: "",
-            ttl: None,
+            ..Grant::default()
         })
         .unwrap();
     let sealed = before.seal(b"data", b"").unwrap();
@@ -352,7 +352,7 @@ fn new_keys_are_the_newest_and_old_ones_still_work() {
     let grant = Grant {
         subject: "alice",
         scope: "",
-        ttl: None,
+        ..Grant::default()
     };
     let token = before.issue_token(&grant).unwrap();
     let sealed = before.seal(b"data", b"").unwrap();
@@ -387,7 +387,7 @@ fn a_new_algorithm_applies_from_the_next_start_and_the_old_key_stays_accepted() 
     let grant = Grant {
         subject: "alice",
         scope: "",
-        ttl: None,
+        ..Grant::default()
     };
     let algorithms = |gate: &Gate| -> Vec<_> {
         let keys = gate.key_origins().into_iter();

@@ -123,7 +123,9 @@ impl Store for SqliteStore {
         self.change(|change| {
             let password = &account.password;
             let added = change.execute(
-                "INSERT OR IGNORE INTO accounts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                &format!(
+                    "INSERT OR IGNORE INTO accounts ({ACCOUNT}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+                ),
                 params![
                     account.name,
                     account.scope,
@@ -134,7 +136,8 @@ impl Store for SqliteStore {
                     password.hash,
                     password.memory,
                     password.passes,
-                    password.lanes
+                    password.lanes,
+                    account.claims
                 ],
             )?;
             if added == 0 {

@@ -4,11 +4,12 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use siphasher::sip128::SipHasher13;
 
 use super::changes::{bump, revoke_token, revoke_user, signed, unsigned};
+use crate::base::custom_claims::are_kept;
 use crate::store::{Account, Change, Moment, PasswordHash, Session, StoredSession};
 
 /// The columns that [`account_of`] reads.
 pub(super) const ACCOUNT: &str =
-    "name, scope, disabled, created, version, salt, hash, memory, passes, lanes";
+    "name, scope, disabled, created, version, salt, hash, memory, passes, lanes, claims";
 
 pub(super) fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
     Ok(Account {
@@ -24,6 +25,7 @@ pub(super) fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
             passes: row.get(8)?,
             lanes: row.get(9)?,
         },
+        claims: row.get(10)?,
     })
 }
 
@@ -62,14 +64,14 @@ pub(super) fn change_account(
     wanted: &Change,
     at: Moment,
 ) -> rusqlite::Result<bool> {
-    let old: Option<(String, i64)> = change
+    let old: Option<(String, i64, String)> = change
         .query_row(
-            "SELECT scope, version FROM accounts WHERE name = ?1",
+            "SELECT scope, version, claims FROM accounts WHERE name = ?1",
             [name],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
         .optional()?;
-    let Some((old_scope, old_version)) = old else {
+    let Some((old_scope, old_version, old_claims)) = old else {
         return Ok(false);
     };
     let takes_back = match wanted {
@@ -94,6 +96,13 @@ pub(super) fn change_account(
             old_scope
                 .split(' ')
                 .any(|old| !old.is_empty() && !kept(old))
+        }
+        Change::Claims(claims) => {
+            change.execute(
+                "UPDATE accounts SET claims = ?2 WHERE name = ?1",
+                params![name, claims],
+            )?;
+            !are_kept(&old_claims, claims)
         }
         Change::Disabled(disabled) => {
             change.execute(

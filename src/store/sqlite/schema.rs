@@ -29,6 +29,8 @@ const STEPS: &[&str] = &[
     // Key for choosing the account that stands in for an unknown name; nobody knows it.
     "CREATE INDEX accounts_by_hash ON accounts (hash);
      INSERT INTO meta VALUES ('stand_in_key', random());",
+    // A JSON object: the claims that the account's logins get.
+    "ALTER TABLE accounts ADD COLUMN claims TEXT NOT NULL DEFAULT '{}';",
 ];
 
 /// The version that this program reads and writes.

@@ -49,7 +49,7 @@ fn ambiguous_subjects_and_scopes_are_not_issued() {
         let grant = Grant {
             subject: "alice",
             scope,
-            ttl: None,
+            ..Grant::default()
         };
         assert!(
             matches!(gate.issue_token(&grant), Err(Error::InvalidInput(_))),

@@ -1,5 +1,8 @@
-//! Tokens: `format` has what they contain and what is malformed, `validity` from when and until when they are accepted.
+//! Tokens: `format` has what they contain and what is malformed, `validity` from when and until when they are accepted,
+//! `custom` custom claims, and `audience` whom tokens are for.
 
+mod audience;
+mod custom;
 mod format;
 mod validity;
 
@@ -25,7 +28,7 @@ fn grant(subject: &str) -> Grant<'_> {
     Grant {
         subject,
         scope: "encrypt decrypt",
-        ttl: None,
+        ..Grant::default()
     }
 }
 

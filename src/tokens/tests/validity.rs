@@ -109,6 +109,7 @@ fn no_lifetime_overflows() {
         subject: "alice",
         scope: "",
         ttl,
+        ..Grant::default()
     };
     let gate = Gate::new(&settings).unwrap();
     let longest = Duration::from_secs(MAX_TTL);

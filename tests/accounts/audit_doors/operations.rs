@@ -134,6 +134,18 @@ fn accounts() -> Vec<Operation> {
             .command(&["user", "scopes", "alice", "a  b"], "")
             .python("gate.set_user_scope('alice', 'a  b')")
             .rust(|rust, _| drop(rust.gate.users().set_scope("alice", "a  b"))),
+        leaves(&[["account.claims", "ok", ALICE]])
+            .command(&["user", "claims", "alice", r#"{"level": 3}"#], "")
+            .python("gate.set_user_claims('alice', {'level': 3})")
+            .rust(|rust, _| drop(rust.gate.users().set_claims("alice", r#"{"level": 3}"#))),
+        leaves(&[["account.claims", "invalid_argument", ALICE]])
+            .command(&["user", "claims", "alice", r#"{"sub": "root"}"#], "")
+            .python("gate.set_user_claims('alice', {'sub': 'root'})")
+            .rust(|rust, _| drop(rust.gate.users().set_claims("alice", r#"{"sub": "root"}"#))),
+        leaves(&[["account.claims", "not_found", "no***"]])
+            .command(&["user", "claims", "nobody", "{}"], "")
+            .python("gate.set_user_claims('nobody', {})")
+            .rust(|rust, _| drop(rust.gate.users().set_claims("nobody", "{}"))),
         leaves(&[["account.disable", "ok", ALICE]])
             .command(&["user", "disable", "alice"], "")
             .python("gate.disable_user('alice')")
@@ -235,7 +247,7 @@ fn tokens() -> Vec<Operation> {
                 let grant = Grant {
                     subject: "alice",
                     scope: "",
-                    ttl: None,
+                    ..Grant::default()
                 };
                 held.token = rust.gate.issue_token(&grant).unwrap();
             }),

@@ -125,20 +125,33 @@ fn a_change_that_removes_rights_revokes_the_tokens() {
         password: password.clone(),
         version,
     };
+    let claims = |json: &str| Change::Claims(json.to_owned());
     for (change, takes_back) in [
         (Change::Password(password.clone()), true),
         (rehash(1), false),
         (Change::Scope("encrypt decrypt admin".to_owned()), false),
         (Change::Scope("encrypt".to_owned()), true),
         (Change::Scope(String::new()), true),
+        (claims(r#"{"a":1,"b":"x","more":[]}"#), false),
+        (claims(r#"{"b":"x","a":1}"#), false),
+        (claims(r#"{"a":1}"#), true),
+        (claims(r#"{"a":2,"b":"x"}"#), true),
+        (claims("{}"), true),
         (Change::Disabled(true), true),
         (Change::Disabled(false), false),
         (Change::Removed, true),
     ] {
         let store = SqliteStore::in_memory().unwrap();
-        assert!(store.add_account(&account("alice")).unwrap());
+        let alice = Account {
+            claims: r#"{"a":1,"b":"x"}"#.to_owned(),
+            ..account("alice")
+        };
+        assert!(store.add_account(&alice).unwrap());
         assert!(store.begin_session(session("s", "r1"), 1, 1_000).unwrap());
         assert!(store.change_account("alice", &change, AT).unwrap());
+        if let (Change::Claims(new), Some(alice)) = (&change, store.account("alice").unwrap()) {
+            assert_eq!((&alice.claims, alice.version), (new, 2));
+        }
         let back = store.revoked_before("alice").unwrap();
         assert_eq!(back, takes_back.then_some(AT.now), "{change:?}");
         let lives = store.session("s").unwrap().is_some();
