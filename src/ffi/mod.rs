@@ -14,6 +14,7 @@ mod bytes;
 mod callback;
 mod claims;
 mod config;
+mod custom_claims;
 mod error;
 mod gate;
 mod input;

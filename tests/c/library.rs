@@ -58,6 +58,11 @@ fn accounts_and_what_is_taken_back() {
 }
 
 #[test]
+fn custom_claims_from_c() {
+    also_under_valgrind("tests/c/claims.c");
+}
+
+#[test]
 fn eight_threads_share_one_gate() {
     plain_and_sanitized("tests/c/threads.c");
 }

@@ -221,6 +221,7 @@ fn no_data_races() {
         ("threads.c", &["2000"]),
         ("server.c", &[]),
         ("users.c", &[]),
+        ("claims.c", &[]),
         ("host.c", &[]),
         ("gate.c", &[]),
         ("orders.c", &[]),
