@@ -1,7 +1,7 @@
 """What the package believes about the C library is what sealgate.h says."""
 
 import re
-from ctypes import POINTER, c_char_p, c_int32, c_size_t, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_int32, c_int64, c_size_t, c_uint16, c_uint32, c_uint64, c_void_p
 
 import pytest
 
@@ -24,6 +24,7 @@ VALUES = {
     "void": None,
     "sealgate_status": c_int32,
     "int32_t": c_int32,
+    "int64_t": c_int64,
     "uint16_t": c_uint16,
     "uint32_t": c_uint32,
     "uint64_t": c_uint64,

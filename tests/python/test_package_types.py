@@ -21,6 +21,10 @@ config = Config({"token_ttl": 300, "aes_key": b"x" * 32}, environment=True, file
 with Gate(config) as gate, Gate({"keys": "ephemeral"}) as other:
     token: str = gate.issue_token("alice", scope=["orders"], ttl=60)
     claims: Claims = gate.verify_token(token)
+    token = gate.issue_token("alice", claims={"department": "ops", "level": 3}, audience="billing", not_before=1)
+    department: str = gate.verify_token(token, audience="billing")["department"]
+    gate.add_user("alice", "a long enough secret", claims={"department": department})
+    gate.set_user_claims("alice", {**gate.user_claims("alice"), "level": [1, None]})
     user: str = claims["sub"]
     times: "tuple[int, Optional[str]]" = (claims.expires_at, claims.id)
     text: str = gate.encrypt(memoryview(b"x"), context="a")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from ctypes import byref, c_uint64
 from typing import Any, NamedTuple, Optional, Union
 
 from ._load import LIBRARY
-from ._memory import Handle, lend, number, opened, take_buffer, text, text_of
+from ._memory import Handle, bytes_of, lend, number, opened, take_buffer, text, text_of
+from .claims import claims_text
 from .errors import RateLimitedError, check, fail
 
 __all__ = ["OPEN_LOGIN_SCOPE", "Accounts", "Tokens", "scope_text"]
@@ -68,19 +70,30 @@ class Accounts:
                 if view is not None:
                     view.release()
 
-    def add_user(self, name: str, password: str, scope: Union[str, Iterable[str]] = OPEN_LOGIN_SCOPE) -> None:
+    def add_user(
+        self,
+        name: str,
+        password: str,
+        scope: Union[str, Iterable[str]] = OPEN_LOGIN_SCOPE,
+        claims: Optional[Mapping[str, Any]] = None,
+    ) -> None:
         """Creates an account. Once one has been created, tokens of users without an account are rejected.
 
         :param password: 8 to 128 characters, not a common password.
         :param scope: all that the account's tokens may be used for.
+        :param claims: custom claims that the account's logins get: see :meth:`set_user_claims`.
         :raises UserExistsError: if there is already an account with this name; like the next two, it is an
             InvalidArgumentError.
         :raises InvalidNameError: if the name is empty, longer than 256 characters, or has control characters.
         :raises WeakPasswordError: if the password is not acceptable.
-        :raises InvalidArgumentError: if the scope is malformed.
+        :raises InvalidArgumentError: if the scope is malformed, or the claims are not acceptable.
         :raises StoreError: if the store cannot be used.
         """
-        self._call(LIBRARY.sealgate_add_user, text(name, "name"), text(password, "password"), scope_text(scope))
+        user, secret, names = text(name, "name"), text(password, "password"), scope_text(scope)
+        if claims is None:
+            self._call(LIBRARY.sealgate_add_user, user, secret, names)
+        else:
+            self._call(LIBRARY.sealgate_add_user_with_claims, user, secret, names, claims_text(claims))
 
     def set_user_password(self, name: str, password: str) -> None:
         """Changes an account's password and revokes all its tokens.
@@ -96,6 +109,36 @@ class Accounts:
         :raises NotFoundError: if there is no such account.
         """
         self._call(LIBRARY.sealgate_set_user_scope, text(name, "name"), scope_text(scope))
+
+    def set_user_claims(self, name: str, claims: Mapping[str, Any]) -> None:
+        """Changes the custom claims that an account's logins get from now on, refreshed ones included. Removing or changing one
+        revokes all the account's tokens. An empty mapping removes all.
+
+            >>> from sealgate import Gate
+            >>> gate = Gate(keys="ephemeral")
+            >>> gate.add_user("alice", "a long enough secret", claims={"department": "ops"})
+            >>> gate.set_user_claims("alice", {**gate.user_claims("alice"), "level": 3})
+            >>> gate.verify_token(gate.log_in("alice", "a long enough secret").token)["level"]
+            3
+
+        :param claims: what JSON can represent, at most 4 KiB of it. Names that have a meaning in tokens, such as ``sub``, are
+            refused in every spelling.
+        :raises NotFoundError: if there is no such account.
+        :raises InvalidArgumentError: if the claims are not acceptable, or too large for a token with the account's name and
+            scopes.
+        """
+        self._call(LIBRARY.sealgate_set_user_claims, text(name, "name"), claims_text(claims))
+
+    def user_claims(self, name: str) -> dict[str, Any]:
+        """The custom claims of an account. They are for its logins: tokens from ``issue_token`` do not get them.
+
+        :raises NotFoundError: if there is no such account.
+        """
+        handle, place, user = opened(self._handle, "gate"), take_buffer(), text(name, "name")
+        claims: dict[str, Any] = json.loads(
+            bytes_of(LIBRARY.sealgate_user_claims(handle, user, len(user), place[1]), place)
+        )
+        return claims
 
     def disable_user(self, name: str) -> None:
         """Disables an account, which revokes all its tokens permanently.

@@ -11,7 +11,14 @@ from ._load import HELD
 from ._memory import Handle, lent_bytes
 from .errors import check
 
-__all__ = ["Claims"]
+__all__ = ["Claims", "claims_text"]
+
+
+def claims_text(claims: Mapping[str, Any]) -> bytes:
+    """Custom claims as JSON. The library checks what they are."""
+    if not isinstance(claims, Mapping):
+        raise TypeError(f"claims must be a mapping, not {type(claims).__name__}")
+    return str.encode(json.dumps(dict(claims), ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
 class _Values(NamedTuple):
@@ -56,6 +63,13 @@ class Claims(Mapping[str, Any]):
         ...     claims = gate.verify_token(gate.issue_token("alice", scope="orders"))
         >>> claims["username"], claims.subject, claims.scopes, claims.has_scope("decrypt")
         ('alice', 'alice', ('orders',), False)
+
+    Custom claims, of :meth:`Gate.issue_token <sealgate.Gate.issue_token>` or of an account, are members like all others:
+
+        >>> with sealgate.Gate(keys="ephemeral") as gate:
+        ...     claims = gate.verify_token(gate.issue_token("alice", claims={"department": "ops", "level": 3}))
+        >>> claims["department"], claims["level"], claims.get("manager")
+        ('ops', 3, None)
 
     The properties hold what the library derived from the claims, also for tokens of the original program, which have only
     ``username`` and ``exp``. Claims do not need their gate any more, can be pickled, and may be used on any thread.

@@ -1,8 +1,8 @@
-"""The gate: all operations on tokens, data and limits."""
+"""The gate: all operations on data and limits; those on tokens and accounts are its bases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from ctypes import byref, c_int32, c_uint32, c_uint64
 from typing import Any, BinaryIO, NamedTuple, NoReturn, Optional, Union
 
@@ -22,18 +22,17 @@ from ._memory import (
     text,
     text_of,
 )
-from .accounts import OPEN_LOGIN_SCOPE, Accounts, scope_text
-from .claims import Claims, ClaimsHandle
+from .accounts import OPEN_LOGIN_SCOPE
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
 from .stream import OpeningReader, SealingWriter, Stream
+from .tokens import TokenIssuer
 
 __all__ = ["OPEN_LOGIN_SCOPE", "OVERHEAD", "Admission", "Gate", "mask_data"]
 
 #: How many bytes longer sealed data is than the plaintext.
 OVERHEAD: int = LIBRARY.sealgate_sealed_size(0)
 
-_issue, _verify = LIBRARY.sealgate_issue_token, LIBRARY.sealgate_verify_token
 _encrypt, _encrypt_small = LIBRARY.sealgate_encrypt_data, HELD.sealgate_encrypt_data
 _decrypt, _decrypt_small = LIBRARY.sealgate_decrypt_data, HELD.sealgate_decrypt_data
 _seal, _seal_small = LIBRARY.sealgate_seal_bytes, HELD.sealgate_seal_bytes
@@ -63,7 +62,7 @@ class _GateHandle(Handle):
     free = LIBRARY.sealgate_free
 
 
-class Gate(Accounts):
+class Gate(TokenIssuer):
     """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate
@@ -104,50 +103,6 @@ class Gate(Accounts):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Gate cannot be pickled: create one in each process, from the same settings")
-
-    # Tokens
-
-    def issue_token(
-        self, subject: str, scope: Union[str, Iterable[str], None] = None, ttl: Optional[int] = None
-    ) -> str:
-        """Issues a signed token.
-
-        :param subject: the user, 1 to 256 characters without control characters.
-        :param scope: what the token may be used for: names in a list, or separated by single spaces. None uses the scope of
-            the subject's account, or ``OPEN_LOGIN_SCOPE`` if there is none.
-        :param ttl: its lifetime in seconds, at most 315,576,000 (ten years); None uses the setting ``token_ttl``.
-
-            >>> gate = Gate(keys="ephemeral")
-            >>> gate.verify_token(gate.issue_token("alice", scope=["orders"], ttl=60)).scopes
-            ('orders',)
-
-        :raises InvalidArgumentError: if subject, scope or ttl is invalid.
-        :raises StoreError: if the store cannot be used.
-        """
-        user = text(subject, "subject")
-        names = self._default_scope(user) if scope is None else text(scope_text(scope), "scope")
-        seconds = 0 if ttl is None else number(ttl, "ttl", _UINT32_MAX)
-        if ttl is not None and not seconds:
-            raise ValueError("ttl must be at least 1 second")
-        handle, place = self._handle or opened(None, "gate"), take_buffer()
-        status = _issue(handle, user, len(user), names, len(names), seconds, place[1])
-        return text_of(status, place)
-
-    def _default_scope(self, user: bytes) -> bytes:
-        handle, place = self._handle or opened(None, "gate"), take_buffer()
-        return bytes_of(LIBRARY.sealgate_default_scope(handle, user, len(user), place[1]), place)
-
-    def verify_token(self, token: Union[str, bytes]) -> Claims:
-        """Verifies a token and returns its claims.
-
-        :raises TokenError: if it is rejected; the subclass gives the reason.
-        """
-        encoded = str.encode(token) if type(token) is str else text(token, "token")
-        handle, claims = self._handle or opened(None, "gate"), ClaimsHandle()
-        status = _verify(handle, encoded, len(encoded), byref(claims))
-        if status:
-            fail(status)
-        return Claims(claims)
 
     # Data
 
