@@ -175,7 +175,7 @@ enum sealgate_status
    */
   SEALGATE_STATUS_LOGIN_FAILED = 31,
   /**
-   * There is no account with this name.
+   * There is no account, or no claim, with this name.
    */
   SEALGATE_STATUS_NOT_FOUND = 32,
   /**
@@ -649,6 +649,177 @@ sealgate_status sealgate_config_load_file(struct sealgate_config *config,
 void sealgate_config_free(struct sealgate_config *config);
 
 /**
+ * Issues a signed token with custom claims, for an audience, or for later.
+ *
+ * `subject`, `scope` and `ttl_seconds` are as with `sealgate_issue_token`. `claims` is a JSON object of at most 4096 bytes
+ * without white space, or empty for none. Names that have a meaning in tokens are refused in every spelling: iss, sub, aud,
+ * exp and others, which docs/formats.md lists. `audience` says whom the token is for (aud): at most 256 bytes of UTF-8
+ * without control characters, or empty for the setting audience. A token for another audience than the setting's is accepted
+ * by `sealgate_verify_token_for` and by nothing else. `not_before` is the time before which the token is not valid (nbf), in
+ * seconds since 1970-01-01 UTC, or 0; the lifetime still counts from now. `*out` receives the token; free it with
+ * `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (also if the token would be longer than 8 KiB), STORE,
+ * AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer token = {0};
+ * if (sealgate_issue_token_with(gate, SEALGATE_LITERAL("alice"), SEALGATE_LITERAL("orders"), 300,
+ *                               SEALGATE_LITERAL("{\"department\": \"ops\"}"), NULL, 0, 0, &token) == SEALGATE_STATUS_OK) {
+ *     printf("Authorization: Bearer %s\n", token.data);
+ * }
+ * sealgate_buffer_free(&token);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_issue_token_with(const struct sealgate_gate *gate,
+                                          const char *subject,
+                                          size_t subject_size,
+                                          const char *scope,
+                                          size_t scope_size,
+                                          uint32_t ttl_seconds,
+                                          const char *claims,
+                                          size_t claims_size,
+                                          const char *audience,
+                                          size_t audience_size,
+                                          uint64_t not_before,
+                                          struct sealgate_buffer *out);
+
+/**
+ * Verifies a token that must be for this audience, whatever the setting audience is.
+ *
+ * `sealgate_verify_token` and every route refuse a token for another audience than the setting's, so a token for one purpose,
+ * such as confirming an address, is of no use for another. `audience` must not be empty. `*out` receives its claims; free
+ * them with `sealgate_claims_free`. On failure it is NULL.
+ * Statuses: INVALID_UTF8, INVALID_ARGUMENT (no audience), those of `sealgate_verify_token`; TOKEN_INVALID if the token is not
+ * for this audience. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_claims *claims = NULL;
+ * if (sealgate_verify_token_for(gate, token, strlen(token), SEALGATE_LITERAL("confirm-address"), &claims) == SEALGATE_STATUS_OK) {
+ *     puts("the address is confirmed");
+ * }
+ * sealgate_claims_free(claims);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_verify_token_for(const struct sealgate_gate *gate,
+                                          const char *token,
+                                          size_t token_size,
+                                          const char *audience,
+                                          size_t audience_size,
+                                          struct sealgate_claims **out);
+
+/**
+ * The JSON of one claim, whatever its type, as it is written in the token, as UTF-8 text, not NUL-terminated.
+ *
+ * `name` is compared exactly. `*out` points into the claims and is valid until they are freed; `*out_size` is its length. On
+ * failure they are NULL and 0.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (the token has no such claim). Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_get_json(const struct sealgate_claims *claims,
+                                         const char *name,
+                                         size_t name_size,
+                                         const char **out,
+                                         size_t *out_size);
+
+/**
+ * A claim that is a string, as UTF-8 text, which may contain any character, U+0000 too.
+ *
+ * `name` is compared exactly. `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (the token has no such claim), INVALID_ARGUMENT (it is no string).
+ * Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_claims *claims = NULL;
+ * sealgate_buffer department = {0};
+ * if (sealgate_verify_token(gate, token, strlen(token), &claims) == SEALGATE_STATUS_OK &&
+ *     sealgate_claims_get_string(claims, SEALGATE_LITERAL("department"), &department) == SEALGATE_STATUS_OK) {
+ *     puts(department.data);
+ * }
+ * sealgate_buffer_free(&department);
+ * sealgate_claims_free(claims);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_get_string(const struct sealgate_claims *claims,
+                                           const char *name,
+                                           size_t name_size,
+                                           struct sealgate_buffer *out);
+
+/**
+ * A claim that is a whole number of 64 bits, written without a fraction and an exponent.
+ *
+ * `name` is compared exactly. On failure `*out` is 0.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (the token has no such claim), INVALID_ARGUMENT (it is no such number;
+ * `sealgate_claims_get_json` has others). Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_get_integer(const struct sealgate_claims *claims,
+                                            const char *name,
+                                            size_t name_size,
+                                            int64_t *out);
+
+/**
+ * A claim that is true or false: `*out` is 1 or 0.
+ *
+ * `name` is compared exactly. On failure `*out` is 0.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (the token has no such claim), INVALID_ARGUMENT (it is neither).
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_get_boolean(const struct sealgate_claims *claims,
+                                            const char *name,
+                                            size_t name_size,
+                                            int32_t *out);
+
+/**
+ * Creates an account as `sealgate_add_user` does, with custom claims that its logins get.
+ *
+ * `claims` is a JSON object as with `sealgate_issue_token_with`; "{}" for none.
+ * Statuses: those of `sealgate_add_user`; INVALID_ARGUMENT also for claims that are not acceptable, or too large for a token
+ * with the account's name and scope. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_add_user_with_claims(const struct sealgate_gate *gate,
+                                              const char *name,
+                                              size_t name_size,
+                                              const void *password,
+                                              size_t password_size,
+                                              const char *scope,
+                                              size_t scope_size,
+                                              const char *claims,
+                                              size_t claims_size);
+
+/**
+ * Changes the custom claims that an account's logins get from now on, refreshed ones included.
+ *
+ * `claims` is a JSON object as with `sealgate_issue_token_with`; "{}" removes them all. If a claim is removed or changed, all
+ * tokens of the account are revoked.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the claims are not acceptable, or too large for a token with the
+ * account's name and scope), NOT_FOUND (no such account), STORE, AUDIT_FAILED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_set_user_claims(const struct sealgate_gate *gate,
+                                         const char *name,
+                                         size_t name_size,
+                                         const char *claims,
+                                         size_t claims_size);
+
+/**
+ * Returns the custom claims of an account, which are for its logins; tokens that `sealgate_issue_token` issues do not get
+ * them.
+ *
+ * `*out` receives a JSON object, "{}" if there are none; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_user_claims(const struct sealgate_gate *gate,
+                                     const char *name,
+                                     size_t name_size,
+                                     struct sealgate_buffer *out);
+
+/**
  * Copies the error sentence of this thread's last failed call into `buffer`, NUL-terminated, and returns the size that the
  * whole sentence needs, including the NUL. A sentence that does not fit is truncated.
  *
@@ -701,7 +872,8 @@ void sealgate_free(struct sealgate_gate *gate);
  * `subject` is the user: 1 to 256 characters of UTF-8 without control characters. `scope` is scope names separated by
  * single spaces and may be empty; `sealgate_default_scope` returns the scope of the user's account. `ttl_seconds` is the
  * token's lifetime, at most 315576000 (ten years); 0 uses the setting token_ttl. `*out` receives the token; free it with
- * `sealgate_buffer_free`. On failure it is empty.
+ * `sealgate_buffer_free`. On failure it is empty. `sealgate_issue_token_with` adds custom claims, an audience and the time
+ * from which on the token is valid.
  * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
  *
  * ```c
