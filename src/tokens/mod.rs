@@ -1,9 +1,10 @@
 //! Tokens: JSON Web Tokens (RFC 7519), in our own format (RFC 9068's `at+jwt`) and in the original's.
 //!
 //! `strict` reads header and claims and refuses what a lenient reader would let through; `claims` holds a verified token's
-//! claims; `cache` remembers checked tokens; `session` decides which refresh tokens are good. Signing is left to `signing`,
-//! and the keys to the key ring.
+//! claims; `cache` remembers checked tokens; `session` decides which refresh tokens are good; `api_keys` has the keys that are
+//! accepted like access tokens. Signing is left to `signing`, and the keys to the key ring.
 
+mod api_keys;
 mod cache;
 mod claims;
 mod session;
@@ -31,6 +32,7 @@ use strict::{Parts, ReadClaims, ReadHeader};
 
 pub use crate::base::names::{valid_scope, valid_subject};
 pub use crate::signing::MAX_TOKEN;
+pub use api_keys::{API_KEY_SCOPES, ApiKey, ApiKeyLimit, ApiKeys, NEVER_EXPIRES, NewApiKey};
 pub use claims::{Claims, OPEN_LOGIN_SCOPE};
 pub(crate) use session::{RefreshToken, RefreshUse};
 pub use settings::Settings;
@@ -62,7 +64,7 @@ pub(crate) struct TokenRules {
 }
 
 /// What a new token contains besides times and its id.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Grant<'a> {
     /// The user: 1 to 256 characters, no control characters.
     pub subject: &'a str,

@@ -29,6 +29,13 @@ const STEPS: &[&str] = &[
     // Key for choosing the account that stands in for an unknown name; nobody knows it.
     "CREATE INDEX accounts_by_hash ON accounts (hash);
      INSERT INTO meta VALUES ('stand_in_key', random());",
+    // API keys. Times are NULL if there are none.
+    "CREATE TABLE api_keys (
+         id TEXT PRIMARY KEY, hash BLOB NOT NULL, owner TEXT NOT NULL, scope TEXT NOT NULL, created INTEGER NOT NULL,
+         expires INTEGER, max_requests INTEGER, period INTEGER, used INTEGER, revoked INTEGER
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX api_keys_by_owner ON api_keys (owner, id);
+     INSERT INTO meta VALUES ('api_keys', 1);",
 ];
 
 /// The version that this program reads and writes.
