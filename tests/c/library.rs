@@ -58,6 +58,11 @@ fn accounts_and_what_is_taken_back() {
 }
 
 #[test]
+fn api_keys_from_c() {
+    plain_and_sanitized("tests/c/api_keys.c");
+}
+
+#[test]
 fn eight_threads_share_one_gate() {
     plain_and_sanitized("tests/c/threads.c");
 }
