@@ -22,7 +22,8 @@ from ._memory import (
     text,
     text_of,
 )
-from .accounts import OPEN_LOGIN_SCOPE, Accounts, scope_text
+from .accounts import OPEN_LOGIN_SCOPE, scope_text
+from .api_keys import ApiKeys
 from .claims import Claims, ClaimsHandle
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
@@ -63,7 +64,7 @@ class _GateHandle(Handle):
     free = LIBRARY.sealgate_free
 
 
-class Gate(Accounts):
+class Gate(ApiKeys):
     """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate
@@ -138,7 +139,7 @@ class Gate(Accounts):
         return bytes_of(LIBRARY.sealgate_default_scope(handle, user, len(user), place[1]), place)
 
     def verify_token(self, token: Union[str, bytes]) -> Claims:
-        """Verifies a token and returns its claims.
+        """Verifies a token or an API key and returns its claims.
 
         :raises TokenError: if it is rejected; the subclass gives the reason.
         """
@@ -351,6 +352,20 @@ class Gate(Accounts):
             LIBRARY.sealgate_enforce_rate_limit(
                 handle, name, len(name), byref(allowed), byref(remaining), byref(wait)
             )
+        )
+        left = None if remaining.value == _UINT32_MAX else remaining.value
+        return Admission(bool(allowed.value), left, wait.value / 1000)
+
+    def admit_api_key(self, id: str) -> Admission:
+        """Counts a request with an API key, by its id (``Claims.api_key``), and returns whether it is admitted: against the
+        key's own limit or, if it has none, as a request of its owner.
+
+        :raises NotFoundError: if there is no such key, or it is not accepted any more.
+        """
+        name, handle = text(id, "id"), opened(self._handle, "gate")
+        allowed, remaining, wait = c_int32(), c_uint32(), c_uint64()
+        check(
+            LIBRARY.sealgate_admit_api_key(handle, name, len(name), byref(allowed), byref(remaining), byref(wait))
         )
         left = None if remaining.value == _UINT32_MAX else remaining.value
         return Admission(bool(allowed.value), left, wait.value / 1000)
