@@ -12,7 +12,7 @@ use openssl::cipher::Cipher;
 use openssl::cipher_ctx::CipherCtx;
 use sealgate::api::{App, Headers, Method, Peer, Request, Response};
 use sealgate::limiter::Limiter;
-use sealgate::{Config, Gate, Grant, Settings};
+use sealgate::{Config, Gate, Grant, NewApiKey, Settings};
 
 const SIZES: [usize; 4] = [64, 1 << 10, 64 << 10, 1 << 20];
 
@@ -156,6 +156,42 @@ fn token(c: &mut Criterion) {
     group.finish();
 }
 
+/// An API key beside a token, with the same store and among 900 others; and wrong ones.
+fn api_key(c: &mut Criterion) {
+    let gate = gate();
+    let add = || {
+        let (key, _) = gate
+            .api_keys()
+            .add(&NewApiKey {
+                owner: grant().subject,
+                ..NewApiKey::default()
+            })
+            .unwrap();
+        key.expose_str().unwrap().to_owned()
+    };
+    let key = add();
+    let token = gate.issue_token(&grant()).unwrap();
+    for _ in 0..900 {
+        add();
+    }
+    let secret = format!("{}{}", &key[..20], &add()[20..]);
+    let unknown = format!("sg_{}", &key[4..]) + "x";
+    let mut group = c.benchmark_group("api key");
+    group.bench_function("token, remembered", |b| {
+        b.iter(|| gate.verify_token(black_box(&token)).unwrap())
+    });
+    group.bench_function("key", |b| {
+        b.iter(|| gate.verify_token(black_box(&key)).unwrap())
+    });
+    group.bench_function("wrong secret", |b| {
+        b.iter(|| gate.verify_token(black_box(&secret)).unwrap_err())
+    });
+    group.bench_function("unknown", |b| {
+        b.iter(|| gate.verify_token(black_box(&unknown)).unwrap_err())
+    });
+    group.finish();
+}
+
 /// With a store in which 1,000 tokens were taken back, and accounts.
 fn token_with_store(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
@@ -280,5 +316,14 @@ fn answer(app: &App, method: &Method, target: &str, bearer: &str, body: &str) ->
     response
 }
 
-criterion_group!(benches, seal, token, token_with_store, rest, api, batch);
+criterion_group!(
+    benches,
+    seal,
+    token,
+    api_key,
+    token_with_store,
+    rest,
+    api,
+    batch
+);
 criterion_main!(benches);

@@ -175,7 +175,7 @@ enum sealgate_status
    */
   SEALGATE_STATUS_LOGIN_FAILED = 31,
   /**
-   * There is no account, or no claim, with this name.
+   * There is no account or claim with this name, or no API key with this id.
    */
   SEALGATE_STATUS_NOT_FOUND = 32,
   /**
@@ -425,6 +425,112 @@ typedef int32_t (*sealgate_secure_data_callback)(struct sealgate_secure_data *da
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * Adds an API key: a credential for machines, which `sealgate_verify_token` and every server with the same data directory
+ * accept like an access token.
+ *
+ * `owner` is the user that it stands for: 1 to 256 characters of UTF-8 without control characters. `scope` is scope names
+ * separated by single spaces and may be empty; if the owner has an account, they must be scopes of the account, and the key
+ * never permits more than the account does at the time of its use. `sealgate_default_scope` returns the scope of the account.
+ * `expires_at`, in seconds since 1970-01-01 UTC, is when it expires; 0: it does not. `max_requests` and `window_seconds` are
+ * a limit of its own; with 0 for both, its requests count as those of its owner.
+ * `*key` receives the key, which is stored nowhere and cannot be read again; `*id` receives its id, by which it is listed and
+ * revoked. Free both with `sealgate_buffer_free`. On failure they are empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (any of the arguments, or the owner has 1000 keys), SETTING (no data
+ * directory, and keys that are not ephemeral), STORE, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer key = {0}, id = {0};
+ * if (sealgate_add_api_key(gate, SEALGATE_LITERAL("nightly-backup"), SEALGATE_LITERAL("encrypt"), 0, 0, 0, &key, &id) == SEALGATE_STATUS_OK) {
+ *     printf("Authorization: Bearer %s\n", key.data);
+ * }
+ * sealgate_buffer_free(&key);
+ * sealgate_buffer_free(&id);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_add_api_key(const struct sealgate_gate *gate,
+                                     const char *owner,
+                                     size_t owner_size,
+                                     const char *scope,
+                                     size_t scope_size,
+                                     uint64_t expires_at,
+                                     uint32_t max_requests,
+                                     uint32_t window_seconds,
+                                     struct sealgate_buffer *key,
+                                     struct sealgate_buffer *id);
+
+/**
+ * Lists API keys, without their secrets, ordered by id.
+ *
+ * `owner` is the user whose keys are listed; with length 0, those of everybody. At most `most` keys are listed, starting after
+ * the id `after` (with length 0, at the first). `*out` receives a JSON array, without a line feed; free it with
+ * `sealgate_buffer_free`. On failure it is empty. Its objects have the members id, owner, scope, created, expires_at,
+ * max_requests, window, last_used (the first second of the hour) and revoked_at; what a key does not have is null, and times
+ * are seconds since 1970-01-01 UTC. Revoked keys are listed for some time.
+ * Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_list_api_keys(const struct sealgate_gate *gate,
+                                       const char *owner,
+                                       size_t owner_size,
+                                       const char *after,
+                                       size_t after_size,
+                                       uint32_t most,
+                                       struct sealgate_buffer *out);
+
+/**
+ * Revokes an API key by its id, for good. This gate refuses it from now on, and every gate and server with the same data
+ * directory within a second. Revoking a key again succeeds.
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such key), STORE, AUDIT_FAILED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_revoke_api_key(const struct sealgate_gate *gate,
+                                        const char *id,
+                                        size_t id_size);
+
+/**
+ * Revokes all API keys of a user, for good, as `sealgate_revoke_api_key` does.
+ *
+ * `*revoked` receives how many there were. On failure it is 0.
+ * Statuses: NULL_POINTER, INVALID_UTF8, STORE, AUDIT_FAILED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_revoke_api_keys_of(const struct sealgate_gate *gate,
+                                            const char *owner,
+                                            size_t owner_size,
+                                            uint64_t *revoked);
+
+/**
+ * Counts a request with an API key, by its id (`sealgate_claims_api_key`), and reports whether it is admitted: against the
+ * key's own limit or, if it has none, as a request of its owner.
+ *
+ * The outputs are those of `sealgate_enforce_rate_limit`.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such key, or it is not accepted any more).
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_admit_api_key(const struct sealgate_gate *gate,
+                                       const char *id,
+                                       size_t id_size,
+                                       int32_t *allowed,
+                                       uint32_t *remaining,
+                                       uint64_t *retry_after_ms);
+
+/**
+ * The id of the API key that these are the claims of, as UTF-8 text, not NUL-terminated.
+ *
+ * `*out` points into the claims and is valid until they are freed; `*out_size` is its length. For the claims of a token they
+ * are NULL and 0, as on failure. Of an API key that does not expire, `sealgate_claims_expires_at` is 253402300799, the last
+ * second of the year 9999.
+ * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_claims_api_key(const struct sealgate_claims *claims,
+                                        const char **out,
+                                        size_t *out_size);
 
 /**
  * Frees the bytes of a buffer, wiping plaintexts and tokens first, and sets it to empty.
@@ -894,7 +1000,7 @@ sealgate_status sealgate_issue_token(const struct sealgate_gate *gate,
                                      struct sealgate_buffer *out);
 
 /**
- * Verifies a token.
+ * Verifies a token or an API key.
  *
  * `*out` receives its claims; free them with `sealgate_claims_free`. On failure it is NULL.
  * Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
@@ -1315,7 +1421,8 @@ sealgate_status sealgate_response_set_body(struct sealgate_response *response,
  * receives the user that it was issued to; free it with `sealgate_buffer_free`. On failure it is empty. Revoking a token
  * again succeeds.
  * Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
- * TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE, AUDIT_FAILED.
+ * TOKEN_KEY_RETIRED, INVALID_ARGUMENT (an API key: `sealgate_revoke_api_key` revokes those), SETTING (no data directory, and
+ * keys that are not ephemeral), STORE, AUDIT_FAILED.
  * Thread safety: any thread. Since 0.1.
  */
 SEALGATE_MUST_USE

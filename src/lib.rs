@@ -12,6 +12,7 @@
 //! | re-encrypt old data under the newest key | [`Gate::rewrap`], [`Gate::rewrap_data`] |
 //! | bind data to its place (a row, a user), so that it cannot be decrypted elsewhere | the `context` argument of these |
 //! | issue a token, and verify it later | [`Gate::issue_token`], [`Gate::verify_token`] |
+//! | let a machine in with a key of its own | [`Gate::api_keys`] |
 //! | limit how often a caller may send requests | [`Gate::enforce_rate_limit`] |
 //! | list keys, or add new ones | [`keys::list`], [`gate::KeyAdmin`] |
 //! | show that a secret is present without revealing it | [`mask`] |
@@ -99,4 +100,4 @@ pub use logging::mask::{DEFAULT_VISIBLE_CHARS, mask};
 pub use metrics::MetricsFormat;
 pub use signing::TokenAlgorithm;
 pub use store::STORE_FILE;
-pub use tokens::{Claims, Grant};
+pub use tokens::{ApiKey, ApiKeyLimit, Claims, Grant, NewApiKey};

@@ -41,6 +41,9 @@ pub(super) fn write(
     fields.push(("peer", Value::from_display(&caller)));
     fields.push(("user", Value::from_display(&user)));
     // These are named only if there are any.
+    if let Some(key) = &seen.api_key {
+        fields.push(("key", key.as_str().into()));
+    }
     if let Some(subject) = request.certificate {
         fields.push(("certificate", subject.into()));
     }

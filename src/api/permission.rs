@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::request::Request;
-use super::route::{AppInner, LazyCaller, RequestLog};
+use super::route::{AppInner, Call, LazyCaller, RequestLog};
 use crate::gate::audit::{Asker, AuditEvent};
 use crate::limiter::Admission;
 use crate::{Claims, TokenError};
@@ -33,21 +33,32 @@ pub(super) fn permitted(
         Ok(claims) => Some(claims.subject().to_owned()),
         Err(denied) => denied.user.clone(),
     };
+    let key = checked.as_ref().ok().and_then(Claims::api_key);
+    seen.api_key = key.map(str::to_owned);
     checked.map_err(|denied| match denied.why {
         Some(error) => Problem::unauthorized(error),
         None => Problem::insufficient_scope(scopes.first().copied().unwrap_or_default()),
     })
 }
 
-/// Counts a request of this user, who must be within the limit. `None`: there is no limit.
-pub(super) fn admitted(app: &AppInner, user: &str) -> Result<Option<Admission>, Problem> {
-    let admission = app.gate.enforce_rate_limit(user);
+/// Counts a request with these claims: of the user, or of an API key with a limit of its own, who must be within the limit.
+/// `None`: there is no limit.
+pub(super) fn admitted(app: &AppInner, claims: &Claims) -> Result<Option<Admission>, Problem> {
+    let admission = app.gate.admit(claims);
     match &admission {
         Some(refused) if !refused.allowed => {
             Err(Problem::rate_limited(refused.reset).with_limit("default", refused))
         }
         _ => Ok(admission),
     }
+}
+
+/// Records a refusal that only the route itself can decide.
+pub(super) fn denied(call: &Call<'_>, claims: &Claims, problem: Problem) -> Problem {
+    let (caller, user) = (call.caller(), Some(claims.subject()));
+    let (trail, asker) = (call.app.gate.trail(), call.asker(&caller));
+    trail.record(AuditEvent::Denied, problem.code(), user, asker);
+    problem
 }
 
 /// The token of a request: exactly one `Authorization: Bearer` (RFC 6750, section 2.1), the scheme in any case.

@@ -105,6 +105,17 @@ impl Problem {
         )
     }
 
+    /// 403: API keys cannot be used for this, whatever their scope (RFC 6750, section 3.1).
+    pub(super) fn api_key_refused(detail: impl Into<String>) -> Self {
+        Problem::new(
+            403,
+            "api_key_refused",
+            "An API key cannot be used for this.",
+            detail,
+        )
+        .with("WWW-Authenticate", r#"Bearer error="insufficient_scope""#)
+    }
+
     /// 403: login is not offered here.
     pub(super) fn login_refused(detail: impl Into<String>) -> Self {
         Problem::new(
@@ -237,6 +248,9 @@ fixed! {
     /// 404.
     pub(super) not_found: 404 "not_found"
         "There is nothing at this path." "GET / lists the endpoints.";
+    /// 404: no API key has this id, or it is somebody else's.
+    pub(super) no_such_api_key: 404 "not_found"
+        "There is no such API key." "GET /api-keys lists them.";
     /// 408: the client is too slow.
     pub timeout: 408 "timeout"
         "The request took too long." "Send it faster.";

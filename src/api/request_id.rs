@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use once_cell::sync::Lazy;
 
 use super::Request;
+use crate::base::api_key::looks_like_key;
 use crate::base::random::random;
 
 /// The longest id accepted from a caller.
@@ -13,13 +14,15 @@ const MAX_LENGTH: usize = 64;
 pub(super) struct RequestId(String);
 
 impl RequestId {
-    /// The caller's id if it is short and clean, otherwise a new one. Dots are refused so that no token can reach the log.
+    /// The caller's id if it is short and clean, otherwise a new one. Dots are refused so that no token can reach the log, and
+    /// API keys for the same reason.
     pub(super) fn of(request: &Request<'_>) -> Self {
         let theirs = request.headers.get_text("X-Request-Id").filter(|id| {
             (1..=MAX_LENGTH).contains(&id.len())
                 && id
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                && !looks_like_key(id)
         });
         RequestId(theirs.map_or_else(new, str::to_owned))
     }

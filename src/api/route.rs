@@ -36,6 +36,8 @@ pub(super) struct RequestLog {
     /// The route at the request's path, whatever its method.
     pub(super) route: Option<RouteRef>,
     pub(super) user: Option<String>,
+    /// The id of the API key that was presented.
+    pub(super) api_key: Option<String>,
     /// The request that a proxy asks about.
     pub(super) original: Option<Original>,
     pub(super) trace: Option<TraceParent>,
@@ -54,6 +56,7 @@ impl RequestLog {
             id: RequestId::of(request),
             route: None,
             user: None,
+            api_key: None,
             original: None,
             trace: trace_of(request),
         }

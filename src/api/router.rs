@@ -224,7 +224,7 @@ fn enter(
         },
     };
     let admission = match is_limited {
-        true => admitted(app, claims.subject())?,
+        true => admitted(app, &claims)?,
         false => None,
     };
     Ok((Some(claims), admission))

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// The last second of a four-digit year, as in RFC 3339 and HTTP dates: 9999-12-31T23:59:59Z.
-const LAST: u64 = 253_402_300_799;
+pub(crate) const LAST: u64 = 253_402_300_799;
 
 /// Seconds since 1970-01-01 UTC on the clock that tokens and keys are judged by. A clock outside of 1970 to 9999 counts as
 /// the nearer end of that range.

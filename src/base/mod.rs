@@ -2,6 +2,7 @@
 //! or HTTP routes.
 
 pub(crate) mod address;
+pub(crate) mod api_key;
 pub(crate) mod binary;
 pub(crate) mod clock;
 pub(crate) mod custom_claims;

@@ -4,6 +4,7 @@
 //! commands use, `changes` reports what a command created or changed, and `systemd` exchanges sockets and the server's state
 //! with systemd.
 
+mod api_key;
 mod args;
 mod audit;
 mod backup;
@@ -53,6 +54,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("healthcheck", matches)) => health::run(matches),
         Some(("keys", matches)) => keys::run(matches),
         Some(("user", matches)) => user::run(matches),
+        Some(("api-key", matches)) => api_key::run(matches),
         Some(("store", matches)) => store::run(matches),
         Some(("backup", matches)) => backup::backup(matches),
         Some(("restore", matches)) => backup::restore(matches),
@@ -81,6 +83,7 @@ fn command() -> Command {
         .subcommand(health::command())
         .subcommand(keys::command())
         .subcommand(user::command())
+        .subcommand(api_key::command())
         .subcommand(store::command())
         .subcommand(backup::backup_command())
         .subcommand(backup::restore_command())

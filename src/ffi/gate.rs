@@ -103,7 +103,7 @@ pub unsafe extern "C" fn sealgate_issue_token(
     }
 }
 
-/// Verifies a token.
+/// Verifies a token or an API key.
 ///
 /// `*out` receives its claims; free them with `sealgate_claims_free`. On failure it is NULL.
 /// Statuses: NULL_POINTER, TOKEN_MISSING (length 0), TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,

@@ -9,6 +9,7 @@
 //! not freed yet), inputs are NULL or valid for their sizes, outputs are NULL or writable, and what a callback received is
 //! not used after it returns.
 
+mod api_keys;
 mod buffer;
 mod bytes;
 mod callback;

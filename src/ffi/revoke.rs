@@ -13,7 +13,8 @@ use super::input::{text, token_text};
 /// receives the user that it was issued to; free it with `sealgate_buffer_free`. On failure it is empty. Revoking a token
 /// again succeeds.
 /// Statuses: NULL_POINTER, TOKEN_MISSING, TOKEN_MALFORMED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_NOT_YET_VALID,
-/// TOKEN_KEY_RETIRED, SETTING (no data directory, and keys that are not ephemeral), STORE, AUDIT_FAILED.
+/// TOKEN_KEY_RETIRED, INVALID_ARGUMENT (an API key: `sealgate_revoke_api_key` revokes those), SETTING (no data directory, and
+/// keys that are not ephemeral), STORE, AUDIT_FAILED.
 /// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealgate_revoke_token(

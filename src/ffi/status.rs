@@ -52,7 +52,7 @@ pub enum SealgateStatus {
     RateLimited = 30,
     /// Unknown account, wrong password or disabled account. One status for every cause.
     LoginFailed = 31,
-    /// There is no account, or no claim, with this name.
+    /// There is no account or claim with this name, or no API key with this id.
     NotFound = 32,
     /// There is already an account with this name.
     UserExists = 33,

@@ -1,6 +1,7 @@
 //! Fuzz targets, one function each. `make fuzz` has libFuzzer generate the input, guided by coverage; `cargo test`
 //! replays what it found (fuzz/corpus). Not in ordinary builds.
 
+mod api_keys;
 mod sealed;
 mod tokens;
 
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     target("forwarding", crate::api::forwarding),
     target("json", crate::base::json::fuzz::json),
     target("tokens", tokens::tokens),
+    target("api_keys", api_keys::api_keys),
     target("sealed", sealed::sealed),
     target("streams", sealed::streams),
     target("documents", crate::keys::documents),

@@ -82,6 +82,8 @@ events! {
     AccountDisable = "account.disable",
     AccountEnable = "account.enable",
     AccountRemove = "account.remove",
+    ApiKeyAdd = "api_key.add",
+    ApiKeyRevoke = "api_key.revoke",
     KeysGenerate = "keys.generate",
     KeysRotate = "keys.rotate",
     KeysRetire = "keys.retire",
@@ -263,7 +265,7 @@ impl Trail {
     ) -> Result<(), Error> {
         let checked = self.check();
         if let Err(error) = &checked {
-            self.put(event, error.code(), user, asker, false);
+            self.put(event, error.code(), (user, None), asker, false);
         }
         checked
     }
@@ -276,7 +278,19 @@ impl Trail {
         user: Option<&str>,
         asker: Asker<'_>,
     ) {
-        self.put(event, result, user, asker, event.is_change());
+        self.record_key(event, result, user, None, asker);
+    }
+
+    /// The same for an event about an API key: `key` is its id, if known.
+    pub(super) fn record_key(
+        &self,
+        event: AuditEvent,
+        result: &'static str,
+        user: Option<&str>,
+        key: Option<&str>,
+        asker: Asker<'_>,
+    ) {
+        self.put(event, result, (user, key), asker, event.is_change());
     }
 
     /// Records how an operation ended.
@@ -295,7 +309,7 @@ impl Trail {
         &self,
         event: AuditEvent,
         result: &'static str,
-        user: Option<&str>,
+        (user, key): (Option<&str>, Option<&str>),
         asker: Asker<'_>,
         is_awaited: bool,
     ) {
@@ -322,6 +336,9 @@ impl Trail {
             ("who", Value::from(who.as_str())),
             ("peer", Value::from_display(&asker.peer)),
         ];
+        if let Some(key) = key {
+            fields.push(("key", Value::from(key)));
+        }
         if let Some((trace, span)) = &trace {
             fields.push(("trace", Value::from(*trace)));
             fields.push(("span", Value::from(*span)));

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Gate, Inner};
+use crate::base::api_key::is_meant_as_key;
 use crate::base::clock::unix_now;
 use crate::base::custom_claims::CustomClaims;
 use crate::base::names::narrow_scope;
@@ -259,6 +260,7 @@ impl Gate {
     pub fn introspect(&self, token: &str) -> Result<Map<String, Value>, Error> {
         let dead = || Map::from_iter([("active".to_owned(), false.into())]);
         let (claims, kind) = match self.verify_token(token) {
+            Ok(claims) if claims.api_key().is_some() => (claims, "api_key"),
             Ok(claims) => (claims, "Bearer"),
             Err(TokenError::Unchecked) => return Err(TokenError::Unchecked.into()),
             Err(_) => match self.live_refresh(token)? {
@@ -286,6 +288,9 @@ impl Gate {
 
     /// The token's user, whether or not it has been revoked; `None` if it is not a token of ours or is otherwise invalid.
     pub(crate) fn subject_of(&self, token: &str, used_for: TokenUse) -> Option<String> {
+        if is_meant_as_key(token) {
+            return self.inner.api_keys.owner_of(token);
+        }
         let claims = self.read_token(token, used_for).ok()?;
         Some(claims.subject().to_owned())
     }

@@ -1,9 +1,10 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
 //! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`,
-//! changes of keys in `key_admin`, backups in `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
+//! API keys in `api_keys`, changes of keys in `key_admin`, backups in `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
 
 mod accounts;
+mod api_keys;
 pub mod audit;
 pub mod backup;
 mod counts;
@@ -18,17 +19,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::api_key::is_meant_as_key;
 use crate::base::data_dir;
 use crate::cipher::CbcMode;
 use crate::gate::audit::{Asker, AuditEvent, Pseudonyms, Trail};
 use crate::keys::{KeyOrigin, KeyRing, Keys};
 use crate::limiter::{Admission, Limiter};
 use crate::store::Ledger;
-use crate::tokens::{Claims, Grant, Made, TokenRules, TokenSpec, TokenUse};
+use crate::tokens::{ApiKeys, Claims, Grant, Made, TokenRules, TokenSpec, TokenUse};
 use crate::users::Users;
 use crate::{Error, TokenError};
 
 pub use accounts::Accounts;
+pub use api_keys::ApiKeyAdmin;
 use counts::Counts;
 pub(crate) use data::Sources;
 pub use key_admin::KeyAdmin;
@@ -49,6 +52,7 @@ struct Inner {
     tokens: TokenRules,
     ledger: Arc<Ledger>,
     users: Users,
+    api_keys: ApiKeys,
     trail: Trail,
     refresh_ttl: Duration,
     token_key_lead: Duration,
@@ -88,6 +92,11 @@ impl Gate {
                 keys,
                 tokens: TokenRules::new(&settings.tokens)?,
                 users: Users::with_ledger(&settings.users, ledger.clone())?,
+                api_keys: ApiKeys::with_ledger(
+                    ledger.clone(),
+                    &settings.tokens,
+                    settings.limiter.memory,
+                )?,
                 ledger,
                 refresh_ttl: settings.tokens.refresh_ttl,
                 token_key_lead: settings.keys.rotation.token_key_lead,
@@ -142,8 +151,8 @@ impl Gate {
         Ok(made)
     }
 
-    /// Verifies a token and returns its claims. Accepts our tokens and, if `JWT_SECRET_KEY` is set, those in the original's
-    /// format.
+    /// Verifies a token and returns its claims. Accepts our tokens, API keys and, if `JWT_SECRET_KEY` is set, tokens in the
+    /// original's format.
     ///
     /// # Errors
     /// A separate error for each cause: malformed, foreign, expired, not yet valid and so on.
@@ -151,6 +160,9 @@ impl Gate {
         if token.is_empty() {
             self.inner.counts.token(Some(TokenError::Missing));
             return Err(TokenError::Missing);
+        }
+        if is_meant_as_key(token) {
+            return self.verify_api_key(token);
         }
         let Inner { tokens, ledger, .. } = &*self.inner;
         self.with_its_key(|ring| tokens.verify(ring, ledger, token))
@@ -266,11 +278,13 @@ impl Gate {
         Ok(added)
     }
 
-    /// Saves how many messages the ring's newest data key has sealed, for `sealgate keys list`. This happens automatically
-    /// from time to time, every second in a server, and when the last clone of a gate is dropped; a program that exits
-    /// without dropping it should call this. Failures are logged.
+    /// Saves how many messages the ring's newest data key has sealed, for `sealgate keys list`, and the hours in which API keys
+    /// were last used. This happens automatically every second in a server, and when the last clone of a gate is dropped
+    /// (messages are also counted from time to time by other calls); a program that exits without dropping it should call
+    /// this. Failures are logged.
     pub fn write_key_usage(&self) {
         self.inner.keys.write_usage();
+        self.inner.api_keys.write_uses();
     }
 
     pub(crate) fn keys(&self) -> &Keys {

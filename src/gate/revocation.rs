@@ -1,6 +1,7 @@
 //! Revocation of tokens and sessions.
 
 use super::{Gate, Inner};
+use crate::base::api_key::is_meant_as_key;
 use crate::base::clock::unix_now;
 use crate::base::names::check_subject;
 use crate::gate::audit::{Asker, AuditEvent};
@@ -12,7 +13,8 @@ impl Gate {
     /// token that has expired or was revoked before is left unchanged.
     ///
     /// # Errors
-    /// [`Error::Token`] if it is not one of our tokens; [`Error::Setting`] if the gate has no data directory but its keys
+    /// [`Error::Token`] if it is not one of our tokens; [`Error::InvalidInput`] if it is an API key, which
+    /// [`ApiKeyAdmin::revoke`](super::ApiKeyAdmin::revoke) revokes; [`Error::Setting`] if the gate has no data directory but its keys
     /// outlive the process; [`Error::Store`]; [`Error::Audit`].
     pub fn revoke_token(&self, token: &str) -> Result<String, Error> {
         self.revoke_token_by(token, Asker::LIBRARY)
@@ -45,6 +47,12 @@ impl Gate {
     fn end_token(&self, token: &str) -> Result<String, Error> {
         if token.is_empty() {
             return Err(TokenError::Missing.into());
+        }
+        if is_meant_as_key(token) {
+            return Err(Error::InvalidInput(
+                "An API key is no token. Revoke it by its id: sealgate api-key revoke ID."
+                    .to_owned(),
+            ));
         }
         let Inner { tokens, ledger, .. } = &*self.inner;
         let now = unix_now();

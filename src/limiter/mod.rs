@@ -8,6 +8,7 @@
 mod budget;
 mod settings;
 mod table;
+mod window;
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard};
@@ -21,6 +22,7 @@ use crate::base::sync::lock;
 use budget::Budget;
 pub use settings::Settings;
 use table::{Stamps, Table};
+pub(crate) use window::{Window, Windows};
 
 /// Many more than there are cores, so that callers rarely contend for a lock.
 const SHARDS: usize = 64;

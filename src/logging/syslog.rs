@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_message_stays_below_2048_bytes() {
         let names = [
-            "event", "result", "user", "who", "peer", "trace", "span", "id",
+            "event", "result", "user", "who", "peer", "key", "trace", "span", "id",
         ];
         for hostile in ["\u{1}", "\"", "\\", "]", "\u{202e}", "日", "x"] {
             let long = hostile.repeat(4096);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
-use super::{Presented, Settings, SqliteStore, Store};
+use super::{ApiKeyStore, Presented, Settings, SqliteStore, Store};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::base::replacement::{self, InUse};
 use crate::{Error, TokenError};
@@ -36,6 +36,8 @@ pub(crate) struct Ledger {
     /// When the store was last checked, in milliseconds of [`coarse_milliseconds`].
     looked: AtomicU64,
     accounts: AtomicBool,
+    /// How often API keys have changed; 0 while there is no store.
+    api_key_changes: AtomicU64,
     /// When it was last checked whether it can be written, in the same milliseconds.
     asked: AtomicU64,
     writable: AtomicBool,
@@ -73,6 +75,7 @@ impl Ledger {
             epoch: AtomicU64::new(0),
             looked: AtomicU64::new(NEVER),
             accounts: AtomicBool::new(false),
+            api_key_changes: AtomicU64::new(0),
             asked: AtomicU64::new(NEVER),
             writable: AtomicBool::new(true),
         }
@@ -131,16 +134,23 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`] if there is a store that cannot be used. Tokens are refused until it can be.
     pub(crate) fn look(&self) -> Option<Error> {
-        let seen = || -> Result<(u64, bool), Error> {
+        let seen = || -> Result<(u64, bool, u64), Error> {
             let Some(store) = self.opened()? else {
-                return Ok((0, false));
+                return Ok((0, false, 0));
             };
-            // The generation first: a change between the two is seen at the next check.
-            Ok((store.generation()?, store.has_had_accounts()?))
+            // The generation first: a change after it is seen at the next check.
+            let generation = store.generation()?;
+            Ok((
+                generation,
+                store.has_had_accounts()?,
+                store.api_key_changes()?,
+            ))
         };
         match seen() {
-            Ok((epoch, accounts)) => {
+            Ok((epoch, accounts, api_key_changes)) => {
                 self.accounts.store(accounts, Ordering::Relaxed);
+                self.api_key_changes
+                    .fetch_max(api_key_changes, Ordering::Relaxed);
                 self.epoch.store(epoch, Ordering::Release);
                 None
             }
@@ -156,6 +166,11 @@ impl Ledger {
     /// Whether logins require a password: an account has existed, and open login is not configured.
     pub(crate) fn wants_passwords(&self) -> bool {
         !self.open_login && self.accounts.load(Ordering::Relaxed)
+    }
+
+    /// How often API keys have changed, as of the last check; 0 while there is no store.
+    pub(crate) fn api_key_changes(&self) -> u64 {
+        self.api_key_changes.load(Ordering::Relaxed)
     }
 
     /// The store, if there is one.

@@ -1,8 +1,9 @@
-//! Durable state other than keys: accounts, revoked tokens, and sessions that can be refreshed.
+//! Durable state other than keys: accounts, revoked tokens, sessions that can be refreshed, and API keys.
 //!
-//! `Store` is the interface of a backend; `sqlite` is the one in the data directory. `ledger` opens it when needed and
+//! `Store` is the interface of a backend (its part with API keys is in `api_keys`); `sqlite` is the one in the data directory. `ledger` opens it when needed and
 //! detects changes by other processes. What a password or a token is, is up to `users` and `tokens`.
 
+mod api_keys;
 mod ledger;
 mod settings;
 mod sqlite;
@@ -11,8 +12,11 @@ use std::path::Path;
 
 use crate::Error;
 
+pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
 pub(crate) use ledger::Ledger;
 pub use settings::Settings;
+#[cfg(test)]
+pub(crate) use sqlite::calls;
 pub use sqlite::{STORE_FILE, StoreContents};
 pub(crate) use sqlite::{SqliteStore, check_copy};
 
@@ -135,7 +139,7 @@ pub(crate) enum SessionChange<'a> {
 
 /// The storage backend. `Send` and `Sync`; many threads may call it at the same time. Each change is made completely or
 /// not at all, and is on disk when the call returns.
-pub(crate) trait Store: Send + Sync {
+pub(crate) trait Store: ApiKeyStore + Send + Sync {
     /// A number that changes with each change of accounts or revocations.
     fn generation(&self) -> Result<u64, Error>;
     /// Whether an account has ever existed.

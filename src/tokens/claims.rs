@@ -28,6 +28,8 @@ pub(super) struct Inner {
     pub(super) session: Option<String>,
     /// The `jti` of a token issued by another program. The token can be revoked by it, but it need not be unique.
     pub(super) foreign_id: Option<String>,
+    /// Whether it is an API key, and `id` the key's.
+    pub(super) api_key: bool,
     pub(super) json: String,
 }
 
@@ -65,12 +67,13 @@ impl Claims {
         self.0.issued_at
     }
 
-    /// When it expires, in seconds since 1970-01-01 UTC.
+    /// When it expires, in seconds since 1970-01-01 UTC; [`NEVER_EXPIRES`](crate::tokens::NEVER_EXPIRES) for an API key that
+    /// does not.
     pub fn expires_at(&self) -> u64 {
         self.0.expires_at
     }
 
-    /// Its id (`jti`); the original's tokens have none.
+    /// Its id (`jti`), or the id of the API key; the original's tokens have none.
     pub fn id(&self) -> Option<&str> {
         self.0.id.as_deref()
     }
@@ -84,7 +87,13 @@ impl Claims {
         self.0.foreign_id.as_deref()
     }
 
-    /// All claims as they are in the token, a JSON object.
+    /// The id of the API key that these are the claims of; `None` for a token.
+    pub fn api_key(&self) -> Option<&str> {
+        self.id().filter(|_| self.0.api_key)
+    }
+
+    /// All claims as they are in the token, a JSON object. Those of an API key have the same names; without an expiry there
+    /// is no `exp`.
     pub fn json(&self) -> &str {
         &self.0.json
     }

@@ -1,9 +1,11 @@
 //! Tokens: JSON Web Tokens (RFC 7519), in our own format (RFC 9068's `at+jwt`) and in the original's.
 //!
 //! `issue` writes new tokens; `strict` reads header and claims and refuses what a lenient reader would let through; `claims`
-//! holds a verified token's claims; `cache` remembers checked tokens; `session` decides which refresh tokens are good.
+//! holds a verified token's claims; `cache` remembers checked tokens; `session` decides which refresh tokens are good;
+//! `api_keys` has the keys that are accepted like access tokens.
 //! Signing is left to `signing`, and the keys to the key ring.
 
+mod api_keys;
 mod cache;
 mod claims;
 mod issue;
@@ -28,6 +30,7 @@ use strict::{Parts, ReadClaims, ReadHeader};
 pub use crate::base::custom_claims::{MAX_CLAIMS, RESERVED_CLAIMS};
 pub use crate::base::names::{valid_scope, valid_subject};
 pub use crate::signing::MAX_TOKEN;
+pub use api_keys::{API_KEY_SCOPES, ApiKey, ApiKeyLimit, ApiKeys, NEVER_EXPIRES, NewApiKey};
 pub use claims::{Claims, OPEN_LOGIN_SCOPE};
 pub use issue::{Grant, MAX_TTL};
 pub(crate) use issue::{Made, TokenSpec, new_id};

@@ -266,6 +266,7 @@ impl<'a> ReadClaims<'a> {
             id: ours(&self.id),
             session: ours(&self.session),
             foreign_id: self.id.as_deref().filter(|_| original).map(str::to_owned),
+            api_key: false,
             json: String::new(),
         })
     }

@@ -63,6 +63,11 @@ fn custom_claims_from_c() {
 }
 
 #[test]
+fn api_keys_from_c() {
+    plain_and_sanitized("tests/c/api_keys.c");
+}
+
+#[test]
 fn eight_threads_share_one_gate() {
     plain_and_sanitized("tests/c/threads.c");
 }

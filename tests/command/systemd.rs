@@ -518,8 +518,8 @@ fn a_store_of_an_older_version_is_upgraded_and_one_of_a_newer_version_is_left_al
         store.execute_batch(statements).unwrap();
     };
     change(
-        "ALTER TABLE accounts DROP COLUMN claims;
-         DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name = 'stand_in_key'; PRAGMA user_version = 1;",
+        "ALTER TABLE accounts DROP COLUMN claims; DROP TABLE api_keys;
+         DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;",
     );
     let server = people.server(&[]);
     assert_eq!(server.get("/secure-data", Some(&token)).status, 200);

@@ -17,6 +17,7 @@ import json
 import sys
 from pathlib import Path
 
+import api_key_vectors
 import data_vectors
 import jws_vectors
 import reference
@@ -40,6 +41,7 @@ def build():
         "jws.json": jws_vectors.jws(),
         "key_ids.json": key_ids(),
         "masking.json": masking(),
+        "api_keys.json": api_key_vectors.api_keys(),
     }
     return {
         name: (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode() for name, content in files.items()

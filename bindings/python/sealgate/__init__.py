@@ -18,6 +18,7 @@ from ._callbacks import Verdict
 from ._load import LIBRARY as _LIBRARY
 from ._version import VERSION as __version__
 from .accounts import Tokens
+from .api_keys import ApiKey, NewApiKey
 from .claims import Claims
 from .config import Config
 from .errors import *  # noqa: F403 - all its names are public
@@ -34,11 +35,13 @@ __all__ = [
     "OVERHEAD",
     "Admission",
     "Answer",
+    "ApiKey",
     "Claims",
     "Config",
     "Gate",
     "HTTPError",
     "Headers",
+    "NewApiKey",
     "OpeningReader",
     "Request",
     "Response",

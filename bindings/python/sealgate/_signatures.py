@@ -92,6 +92,13 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sealgate_revoke_token": (_STATUS, (_HANDLE, *_DATA, _BUFFER)),
     "sealgate_revoke_token_id": (_STATUS, (_HANDLE, *_DATA, c_uint64)),
     "sealgate_revoke_user": (_STATUS, (_HANDLE, *_DATA)),
+    # API keys
+    "sealgate_add_api_key": (_STATUS, (_HANDLE, *_DATA, *_DATA, c_uint64, c_uint32, c_uint32, _BUFFER, _BUFFER)),
+    "sealgate_list_api_keys": (_STATUS, (_HANDLE, *_DATA, *_DATA, c_uint32, _BUFFER)),
+    "sealgate_revoke_api_key": (_STATUS, (_HANDLE, *_DATA)),
+    "sealgate_revoke_api_keys_of": (_STATUS, (_HANDLE, *_DATA, POINTER(c_uint64))),
+    "sealgate_admit_api_key": (_STATUS, (_HANDLE, *_DATA, POINTER(c_int32), POINTER(c_uint32), POINTER(c_uint64))),
+    "sealgate_claims_api_key": (_STATUS, (_HANDLE, _OUT, _SIZE)),
     # Data, names and limits
     "sealgate_encrypt_data": (_STATUS, (_HANDLE, *_DATA, *_DATA, _BUFFER)),
     "sealgate_decrypt_data": (_STATUS, (_HANDLE, *_DATA, *_DATA, _BUFFER)),

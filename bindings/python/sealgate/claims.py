@@ -30,6 +30,7 @@ class _Values(NamedTuple):
     expires_at: int
     issued_at: Optional[int]
     json: bytes
+    api_key: Optional[str] = None
 
 
 class ClaimsHandle(Handle):
@@ -45,6 +46,7 @@ def read(handle: c_void_p) -> _Values:
     check(HELD.sealgate_claims_issued_at(handle, byref(issued_at)))
     check(HELD.sealgate_claims_expires_at(handle, byref(expires_at)))
     id = lent_bytes(HELD.sealgate_claims_id, handle)
+    api_key = lent_bytes(HELD.sealgate_claims_api_key, handle)
     return _Values(
         (lent_bytes(HELD.sealgate_claims_subject, handle) or b"").decode(),
         (lent_bytes(HELD.sealgate_claims_scope, handle) or b"").decode(),
@@ -52,6 +54,7 @@ def read(handle: c_void_p) -> _Values:
         expires_at.value,
         issued_at.value or None,
         lent_bytes(HELD.sealgate_claims_json, handle) or b"{}",
+        None if api_key is None else api_key.decode(),
     )
 
 
@@ -105,7 +108,9 @@ class Claims(Mapping[str, Any]):
 
     @property
     def expires_at(self) -> int:
-        """When the token expires, in seconds since 1970-01-01 UTC."""
+        """When the token expires, in seconds since 1970-01-01 UTC; 253402300799, the last second of the year 9999, for an
+        API key that does not.
+        """
         return self._all().expires_at
 
     @property
@@ -117,6 +122,11 @@ class Claims(Mapping[str, Any]):
     def id(self) -> Optional[str]:
         """The token's id; None for tokens of the original program, which have none."""
         return self._all().id
+
+    @property
+    def api_key(self) -> Optional[str]:
+        """The id of the API key that these are the claims of; None for a token."""
+        return self._all().api_key
 
     def _mapping(self) -> dict[str, Any]:
         claims = self._claims

@@ -191,7 +191,7 @@ class LoginFailedError(SealgateError, PermissionError):
 
 
 class NotFoundError(SealgateError, LookupError):
-    """There is no account, or no claim, with this name."""
+    """There is no account or claim with this name, or no API key with this id."""
 
     status, code, http_status = 32, "not_found", 404
 

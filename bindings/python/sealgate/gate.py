@@ -23,6 +23,7 @@ from ._memory import (
     text_of,
 )
 from .accounts import OPEN_LOGIN_SCOPE
+from .api_keys import ApiKeys
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
 from .stream import OpeningReader, SealingWriter, Stream
@@ -62,7 +63,7 @@ class _GateHandle(Handle):
     free = LIBRARY.sealgate_free
 
 
-class Gate(TokenIssuer):
+class Gate(TokenIssuer, ApiKeys):
     """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate
@@ -306,6 +307,20 @@ class Gate(TokenIssuer):
             LIBRARY.sealgate_enforce_rate_limit(
                 handle, name, len(name), byref(allowed), byref(remaining), byref(wait)
             )
+        )
+        left = None if remaining.value == _UINT32_MAX else remaining.value
+        return Admission(bool(allowed.value), left, wait.value / 1000)
+
+    def admit_api_key(self, id: str) -> Admission:
+        """Counts a request with an API key, by its id (``Claims.api_key``), and returns whether it is admitted: against the
+        key's own limit or, if it has none, as a request of its owner.
+
+        :raises NotFoundError: if there is no such key, or it is not accepted any more.
+        """
+        name, handle = text(id, "id"), opened(self._handle, "gate")
+        allowed, remaining, wait = c_int32(), c_uint32(), c_uint64()
+        check(
+            LIBRARY.sealgate_admit_api_key(handle, name, len(name), byref(allowed), byref(remaining), byref(wait))
         )
         left = None if remaining.value == _UINT32_MAX else remaining.value
         return Admission(bool(allowed.value), left, wait.value / 1000)

@@ -1,5 +1,6 @@
 //! The routes, one file each. `body` reads JSON bodies, `items` those of the routes that accept batches.
 
+mod api_keys;
 mod body;
 mod decrypt;
 mod encrypt;
@@ -19,6 +20,7 @@ mod verify;
 
 use super::request::Method;
 use super::route::{Access, Route, quick, slow};
+use crate::tokens::API_KEY_SCOPES;
 use body::{Text, anything, is_json, json, members, text};
 
 /// Defines the table. A row is the method and the path, who may use it, the kind of body that it takes, how long it may
@@ -69,6 +71,12 @@ routes! {
         "Whether a proxy may pass a request on" verify::answer;
     Get "/verify/for/" Access::Demanded, takes anything, costs quick, as prefix:
         "The same for Envoy" verify::answer_for;
+    Get "/api-keys" Access::Token(&API_KEY_SCOPES), takes anything, costs slow:
+        "List API keys" api_keys::list;
+    Post "/api-keys" Access::Token(&API_KEY_SCOPES), takes json, costs slow:
+        "Add an API key" api_keys::add;
+    Post "/api-keys/revoke" Access::Token(&API_KEY_SCOPES), takes json, costs slow:
+        "Revoke an API key" api_keys::revoke;
     Get "/.well-known/jwks.json" Access::Anyone, takes anything, costs quick:
         "The public keys that verify tokens" jwks::answer;
     Get "/healthz" Access::Anyone, takes anything, costs quick, as health_check:

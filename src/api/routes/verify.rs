@@ -72,7 +72,7 @@ fn required(scope: Cow<'_, str>, limit: Option<String>) -> Result<Required<'_>, 
 fn decide(call: &mut Call<'_>, required: &Required<'_>) -> Result<Response, Problem> {
     let claims = permitted(call.app, call.request, &[&*required.scope], call.seen)?;
     let admission = match required.counts {
-        true => admitted(call.app, claims.subject())?,
+        true => admitted(call.app, &claims)?,
         false => None,
     };
     let mut response = Response::empty(204).no_store();

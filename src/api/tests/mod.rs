@@ -1,8 +1,9 @@
 //! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `heads` what is
-//! answered before a body has arrived, `cors` web pages of other origins, `items` batches and rewrapping, `openapi` the
-//! document of the API, `routes` the rest. `described` compares every response with that document.
+//! answered before a body has arrived, `api_keys` API keys, `cors` web pages of other origins, `items` batches and rewrapping,
+//! `openapi` the document of the API, `routes` the rest. `described` compares every response with that document.
 
 mod access;
+mod api_keys;
 mod cors;
 mod described;
 mod heads;

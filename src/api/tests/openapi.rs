@@ -68,7 +68,8 @@ fn by_access(route: &Route) -> Vec<(&'static str, bool)> {
     };
     vec![
         ("401", token),
-        ("403", scope),
+        // A route of logins, which API keys are none of.
+        ("403", scope || route.path == "/logout"),
         ("415", !kinds(route).is_empty()),
         ("429", limit),
     ]

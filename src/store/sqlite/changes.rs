@@ -18,6 +18,32 @@ pub(super) fn bump(change: &Transaction<'_>) -> rusqlite::Result<()> {
         .map(drop)
 }
 
+/// The same for the number that changes only with API keys.
+pub(super) fn bump_api_keys(change: &Transaction<'_>) -> rusqlite::Result<()> {
+    change
+        .execute(
+            "UPDATE meta SET value = value + 1 WHERE name = 'api_keys'",
+            [],
+        )
+        .map(drop)
+}
+
+/// Revokes all API keys of an owner and returns how many there were.
+pub(super) fn end_api_keys_of(
+    change: &Transaction<'_>,
+    owner: &str,
+    now: u64,
+) -> rusqlite::Result<u64> {
+    let ended = change.execute(
+        "UPDATE api_keys SET revoked = ?2 WHERE owner = ?1 AND revoked IS NULL",
+        params![owner, signed(now)],
+    )?;
+    if ended > 0 {
+        bump_api_keys(change)?;
+    }
+    Ok(ended as u64)
+}
+
 pub(super) fn revoke_token(
     change: &Transaction<'_>,
     id: &str,

@@ -1,8 +1,9 @@
 //! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers
 //! have open at the same time. `file` creates and validates it, `schema` has its tables, `pool` hands out connections,
-//! `rows` and `changes` read and change rows, `writable` determines whether changes can be written, `copy` checks backups;
+//! `rows` and `changes` read and change rows, `api_keys` those of API keys, `writable` determines whether changes can be written, `copy` checks backups;
 //! this file implements [`Store`].
 
+mod api_keys;
 mod changes;
 mod copy;
 mod file;
@@ -30,6 +31,12 @@ use rows::{ACCOUNT, account_of, whole};
 pub use copy::StoreContents;
 pub(crate) use copy::check_copy;
 pub use file::STORE_FILE;
+
+/// How often this thread has used a store.
+#[cfg(test)]
+pub(crate) fn calls() -> u64 {
+    pool::CALLS.get()
+}
 
 /// See the module.
 pub(crate) struct SqliteStore {

@@ -18,6 +18,12 @@ use crate::base::sync::{Turns, lock};
 /// Idle connections to keep: each takes a few descriptors and at most 512 KiB.
 const KEPT: usize = 4;
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has used a store.
+    pub(super) static CALLS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// See the module.
 pub(super) enum Pool {
     File {
@@ -138,6 +144,8 @@ impl Pool {
         writes: bool,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
+        #[cfg(test)]
+        CALLS.set(CALLS.get() + 1);
         let (folder, path, idle, owner, writers, identity) = match self {
             Pool::Memory(only) => {
                 return work(&mut lock(only))

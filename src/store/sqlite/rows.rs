@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use siphasher::sip128::SipHasher13;
 
-use super::changes::{bump, revoke_token, revoke_user, signed, unsigned};
+use super::changes::{bump, end_api_keys_of, revoke_token, revoke_user, signed, unsigned};
 use crate::base::custom_claims::are_kept;
 use crate::store::{Account, Change, Moment, PasswordHash, Session, StoredSession};
 
@@ -122,6 +122,10 @@ pub(super) fn change_account(
     )?;
     if takes_back {
         revoke_user(change, name, at)?;
+    }
+    // Otherwise the next account with this name would inherit them.
+    if matches!(wanted, Change::Disabled(true) | Change::Removed) {
+        end_api_keys_of(change, name, at.now)?;
     }
     bump(change)?;
     Ok(true)

@@ -31,6 +31,13 @@ const STEPS: &[&str] = &[
      INSERT INTO meta VALUES ('stand_in_key', random());",
     // A JSON object: the claims that the account's logins get.
     "ALTER TABLE accounts ADD COLUMN claims TEXT NOT NULL DEFAULT '{}';",
+    // API keys. Times are NULL if there are none.
+    "CREATE TABLE api_keys (
+         id TEXT PRIMARY KEY, hash BLOB NOT NULL, owner TEXT NOT NULL, scope TEXT NOT NULL, created INTEGER NOT NULL,
+         expires INTEGER, max_requests INTEGER, period INTEGER, used INTEGER, revoked INTEGER
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX api_keys_by_owner ON api_keys (owner, id);
+     INSERT INTO meta VALUES ('api_keys', 1);",
 ];
 
 /// The version that this program reads and writes.

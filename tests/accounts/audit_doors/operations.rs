@@ -4,7 +4,7 @@ use sealgate::audit::Asker;
 use sealgate::gate::KeyAdmin;
 use sealgate::gate::backup::{Backup, BackupReader};
 use sealgate::keys::{KeyState, NewKeys, RingSecret};
-use sealgate::{Gate, Grant, Refreshed};
+use sealgate::{ApiKey, Gate, Grant, NewApiKey, Refreshed};
 use serde_json::json;
 
 use crate::common::Server;
@@ -46,6 +46,15 @@ impl Rust {
             held.token = new.token;
             held.refresh = new.refresh_token.unwrap();
         }
+    }
+
+    fn add_key(&self, scope: &str) -> Result<ApiKey, sealgate::Error> {
+        let new = NewApiKey {
+            owner: "alice",
+            scope: Some(scope),
+            ..NewApiKey::default()
+        };
+        Ok(self.gate.api_keys().add(&new)?.1)
     }
 
     fn keys(&self) -> KeyAdmin<'_> {
@@ -271,6 +280,26 @@ fn tokens() -> Vec<Operation> {
             .command(&["token", "revoke", "--user", "alice"], "")
             .python("gate.revoke_user('alice')")
             .rust(|rust, _| drop(rust.gate.revoke_user("alice"))),
+        leaves(&[["api_key.add", "ok", ALICE]])
+            .command(&["api-key", "add", "alice"], "")
+            .python("key = gate.add_api_key('alice')")
+            .rust(|rust, held| held.token = rust.add_key("").unwrap().id),
+        leaves(&[["api_key.revoke", "ok", ALICE]])
+            .command(&["api-key", "revoke"], "{token}")
+            .python("gate.revoke_api_key(key.id)")
+            .rust(|rust, held| drop(rust.gate.api_keys().revoke(&held.token))),
+        leaves(&[["api_key.add", "invalid_argument", ALICE]])
+            .command(&["api-key", "add", "alice", "--scope", "admin"], "")
+            .python("gate.add_api_key('alice', 'admin')")
+            .rust(|rust, _| drop(rust.add_key("admin"))),
+        leaves(&[["api_key.revoke", "not_found", "-"]])
+            .command(&["api-key", "revoke", "unknown"], "")
+            .python("gate.revoke_api_key('unknown')")
+            .rust(|rust, _| drop(rust.gate.api_keys().revoke("unknown"))),
+        leaves(&[["api_key.revoke", "ok", ALICE]])
+            .command(&["api-key", "revoke", "--owner", "alice"], "")
+            .python("gate.revoke_api_keys_of('alice')")
+            .rust(|rust, _| drop(rust.gate.api_keys().revoke_all_of("alice"))),
         leaves(&[["account.remove", "ok", ALICE]])
             .command(&["user", "remove", "alice"], "")
             .python("gate.remove_user('alice')")

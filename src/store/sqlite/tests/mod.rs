@@ -1,5 +1,6 @@
-//! The store: `contents` has what it keeps, `on_disk` what it refuses, and that it never overwrites anything damaged.
+//! The store: `contents` and `api_keys` have what it keeps, `on_disk` what it refuses, and that it never overwrites anything damaged.
 
+mod api_keys;
 mod contents;
 mod on_disk;
 

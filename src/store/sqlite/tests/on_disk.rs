@@ -167,8 +167,8 @@ fn a_store_of_the_first_version_is_migrated_with_its_data() {
     let place = Place::made();
     let old = rusqlite::Connection::open(place.file()).unwrap();
     old.execute_batch(
-        "ALTER TABLE accounts DROP COLUMN claims;
-         DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name = 'stand_in_key'; PRAGMA user_version = 1;",
+        "ALTER TABLE accounts DROP COLUMN claims; DROP TABLE api_keys;
+         DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;",
     )
     .unwrap();
     drop(old);
@@ -318,8 +318,8 @@ fn a_copy_is_checked_completely_and_stays_a_single_file() {
     };
     change(
         &whole,
-        "ALTER TABLE accounts DROP COLUMN claims;
-         DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name = 'stand_in_key'; PRAGMA user_version = 1;
+        "ALTER TABLE accounts DROP COLUMN claims; DROP TABLE api_keys;
+         DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;
          PRAGMA journal_mode = WAL;",
     );
     assert_eq!(check_copy(&copy), Ok(contents));
