@@ -1,11 +1,13 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
-//! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`,
-//! changes of keys in `key_admin`, backups in `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
+//! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`, those
+//! of clients and their tokens in `clients`, changes of keys in `key_admin`, backups in `backup`, the audit trail in `audit`,
+//! the metrics in `metrics` and `counts`.
 
 mod accounts;
 pub mod audit;
 pub mod backup;
+mod clients;
 mod counts;
 mod data;
 mod key_admin;
@@ -29,6 +31,7 @@ use crate::users::Users;
 use crate::{Error, TokenError};
 
 pub use accounts::Accounts;
+pub use clients::Clients;
 use counts::Counts;
 pub(crate) use data::Sources;
 pub use key_admin::KeyAdmin;
@@ -129,6 +132,7 @@ impl Gate {
             grant,
             used_for: TokenUse::Access,
             session: None,
+            for_client: false,
             issued_at: self.inner.ledger.issue_time(grant.subject)?,
         })?;
         Ok(made.token)

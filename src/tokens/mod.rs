@@ -62,7 +62,7 @@ pub(crate) struct TokenRules {
 }
 
 /// What a new token contains besides times and its id.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Grant<'a> {
     /// The user: 1 to 256 characters, no control characters.
     pub subject: &'a str,
@@ -78,6 +78,8 @@ pub(crate) struct TokenSpec<'a> {
     pub(crate) used_for: TokenUse,
     /// The session it belongs to.
     pub(crate) session: Option<&'a str>,
+    /// Whether its subject is a client, not a user.
+    pub(crate) for_client: bool,
     /// In seconds since 1970-01-01 UTC.
     pub(crate) issued_at: u64,
 }
@@ -97,7 +99,11 @@ struct OwnClaims<'a> {
     // These two are registered, but jwt-simple's times end with the year 2106.
     iat: u64,
     exp: u64,
-    username: &'a str,
+    /// A client has no username but a `client_id` (RFC 9068, section 2.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
     scope: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<&'a str>,
@@ -121,6 +127,11 @@ impl TokenRules {
     /// How long a new token lives unless the grant sets it.
     pub(crate) fn ttl(&self) -> Duration {
         self.ttl
+    }
+
+    /// `iss` of new tokens.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// How far clocks may differ.
@@ -157,7 +168,8 @@ impl TokenRules {
             custom: OwnClaims {
                 iat: making.issued_at,
                 exp: expires_at,
-                username: grant.subject,
+                username: (!making.for_client).then_some(grant.subject),
+                client_id: making.for_client.then_some(grant.subject),
                 scope: grant.scope,
                 sid: making.session,
             },

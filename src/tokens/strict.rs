@@ -171,6 +171,7 @@ pub(super) struct ReadClaims<'a> {
     scope: Option<Cow<'a, str>>,
     id: Option<Cow<'a, str>>,
     session: Option<Cow<'a, str>>,
+    client_id: Option<Cow<'a, str>>,
     /// Empty if the claim is present but has no names.
     audience: Option<Vec<Cow<'a, str>>>,
     expires_at: u64,
@@ -187,6 +188,7 @@ impl<'a> ReadClaims<'a> {
             scope,
             id,
             session,
+            client_id,
             expires_at,
             issued_at,
             not_before,
@@ -195,7 +197,17 @@ impl<'a> ReadClaims<'a> {
         ] = members(
             text,
             [
-                "iss", "sub", "username", "scope", "jti", "sid", "exp", "iat", "nbf", "aud",
+                "iss",
+                "sub",
+                "username",
+                "scope",
+                "jti",
+                "sid",
+                "client_id",
+                "exp",
+                "iat",
+                "nbf",
+                "aud",
                 "nonce",
             ],
         )?;
@@ -210,6 +222,7 @@ impl<'a> ReadClaims<'a> {
             scope: string(scope)?,
             id: string(id)?,
             session: string(session)?,
+            client_id: string(client_id)?,
             audience: names(audience)?,
             expires_at: seconds(expires_at)?.ok_or(TokenError::Malformed)?,
             issued_at: seconds(issued_at)?,
@@ -265,6 +278,7 @@ impl<'a> ReadClaims<'a> {
             expires_at: self.expires_at,
             id: ours(&self.id),
             session: ours(&self.session),
+            client_id: ours(&self.client_id),
             foreign_id: self.id.as_deref().filter(|_| original).map(str::to_owned),
             json: String::new(),
         })

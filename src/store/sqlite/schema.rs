@@ -29,6 +29,10 @@ const STEPS: &[&str] = &[
     // Key for choosing the account that stands in for an unknown name; nobody knows it.
     "CREATE INDEX accounts_by_hash ON accounts (hash);
      INSERT INTO meta VALUES ('stand_in_key', random());",
+    // 0: a user; 1: a client.
+    "ALTER TABLE accounts ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+     DROP INDEX accounts_by_hash;
+     CREATE INDEX accounts_by_hash ON accounts (kind, hash);",
 ];
 
 /// The version that this program reads and writes.
