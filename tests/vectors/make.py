@@ -19,6 +19,7 @@ from pathlib import Path
 
 import data_vectors
 import jws_vectors
+import oauth_vectors
 import reference
 import stream_vectors
 import token_vectors
@@ -38,6 +39,7 @@ def build():
         "aes_cbc.json": data_vectors.aes_cbc(),
         "tokens.json": token_vectors.tokens(),
         "jws.json": jws_vectors.jws(),
+        "oauth.json": oauth_vectors.oauth(),
         "key_ids.json": key_ids(),
         "masking.json": masking(),
     }

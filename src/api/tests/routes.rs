@@ -31,10 +31,13 @@ fn the_list_of_endpoints() {
             "/rewrap",
             "/refresh",
             "/logout",
+            "/token",
+            "/revoke",
             "/introspect",
             "/verify",
             "/verify/for/",
             "/.well-known/jwks.json",
+            "/.well-known/oauth-authorization-server",
             "/healthz",
             "/readyz",
             "/openapi.json"
