@@ -8,6 +8,7 @@ mod args;
 mod audit;
 mod backup;
 mod changes;
+mod client;
 mod config;
 mod data;
 mod failure;
@@ -53,6 +54,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("healthcheck", matches)) => health::run(matches),
         Some(("keys", matches)) => keys::run(matches),
         Some(("user", matches)) => user::run(matches),
+        Some(("client", matches)) => client::run(matches),
         Some(("store", matches)) => store::run(matches),
         Some(("backup", matches)) => backup::backup(matches),
         Some(("restore", matches)) => backup::restore(matches),
@@ -81,6 +83,7 @@ fn command() -> Command {
         .subcommand(health::command())
         .subcommand(keys::command())
         .subcommand(user::command())
+        .subcommand(client::command())
         .subcommand(store::command())
         .subcommand(backup::backup_command())
         .subcommand(backup::restore_command())
