@@ -13,6 +13,7 @@ mod buffer;
 mod bytes;
 mod callback;
 mod claims;
+mod clients;
 mod config;
 mod error;
 mod gate;

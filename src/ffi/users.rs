@@ -276,7 +276,7 @@ fn give(new: Tokens, token: &mut SealgateBuffer, refresh_token: &mut SealgateBuf
     }
 }
 
-fn found(changed: bool) -> Result<(), Failure> {
+pub(super) fn found(changed: bool) -> Result<(), Failure> {
     match changed {
         true => Ok(()),
         false => Err(Failure::new(

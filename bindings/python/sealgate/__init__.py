@@ -19,6 +19,7 @@ from ._load import LIBRARY as _LIBRARY
 from ._version import VERSION as __version__
 from .accounts import Tokens
 from .claims import Claims
+from .clients import Client
 from .config import Config
 from .errors import *  # noqa: F403 - all its names are public
 from .gate import OPEN_LOGIN_SCOPE, OVERHEAD, Admission, Gate
@@ -35,6 +36,7 @@ __all__ = [
     "Admission",
     "Answer",
     "Claims",
+    "Client",
     "Config",
     "Gate",
     "HTTPError",

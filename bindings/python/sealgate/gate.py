@@ -22,8 +22,9 @@ from ._memory import (
     text,
     text_of,
 )
-from .accounts import OPEN_LOGIN_SCOPE, Accounts, scope_text
+from .accounts import OPEN_LOGIN_SCOPE, scope_text
 from .claims import Claims, ClaimsHandle
+from .clients import Clients
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
 from .stream import OpeningReader, SealingWriter, Stream
@@ -63,7 +64,7 @@ class _GateHandle(Handle):
     free = LIBRARY.sealgate_free
 
 
-class Gate(Accounts):
+class Gate(Clients):
     """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate
