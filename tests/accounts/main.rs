@@ -8,6 +8,7 @@ mod common;
 mod attacked;
 mod audit_doors;
 mod audit_trail;
+mod clients;
 mod kept;
 mod killed;
 mod logins;
