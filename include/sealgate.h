@@ -696,6 +696,110 @@ sealgate_status sealgate_claims_issued_at(const struct sealgate_claims *claims,
 void sealgate_claims_free(struct sealgate_claims *claims);
 
 /**
+ * Creates a client, an account of a program, in the gate's data directory or, with ephemeral keys, one that is lost with the
+ * gate. Returns the secret that is generated for it.
+ *
+ * `id` is 1 to 256 printable ASCII characters; users and clients share one set of names. `scope` is all that the client's
+ * tokens may be used for, as names separated by single spaces; it may be empty. (The command and the Python package default
+ * to SEALGATE_OPEN_LOGIN_SCOPE.) Once a client or a user has been created, tokens of users without an account are rejected,
+ * and the server's /login requires passwords. `*out` receives the secret, 43 characters; free it with
+ * `sealgate_buffer_free`. Only its hash is stored. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, USER_EXISTS, INVALID_NAME, INVALID_ARGUMENT (the scope), SETTING (no data
+ * directory), STORE, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_add_client(const struct sealgate_gate *gate,
+                                    const char *id,
+                                    size_t id_size,
+                                    const char *scope,
+                                    size_t scope_size,
+                                    struct sealgate_buffer *out);
+
+/**
+ * Replaces a client's secret, revokes all its tokens, and returns the new secret.
+ *
+ * `*out` receives it; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such client), STORE, AUDIT_FAILED, CRYPTO.
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_renew_client_secret(const struct sealgate_gate *gate,
+                                             const char *id,
+                                             size_t id_size,
+                                             struct sealgate_buffer *out);
+
+/**
+ * Lists clients, ordered by id (bytewise): at most `most` of them, starting after the id `after`, which may be empty.
+ *
+ * `*out` receives a JSON array of objects with the members id, scope, disabled and created (seconds since 1970-01-01 UTC);
+ * free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_list_clients(const struct sealgate_gate *gate,
+                                      const char *after,
+                                      size_t after_size,
+                                      uint32_t most,
+                                      struct sealgate_buffer *out);
+
+/**
+ * Changes a client's scope: names separated by single spaces, or none. Removing a name revokes all the client's tokens.
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (the scope is malformed), NOT_FOUND (no such client), STORE,
+ * AUDIT_FAILED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_set_client_scope(const struct sealgate_gate *gate,
+                                          const char *id,
+                                          size_t id_size,
+                                          const char *scope,
+                                          size_t scope_size);
+
+/**
+ * Disables a client (`disabled` is not 0), which revokes all its tokens permanently, or enables it again (0).
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such client), STORE, AUDIT_FAILED.
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_set_client_disabled(const struct sealgate_gate *gate,
+                                             const char *id,
+                                             size_t id_size,
+                                             int32_t disabled);
+
+/**
+ * Removes a client and revokes all its tokens.
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such client), STORE, AUDIT_FAILED.
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_remove_client(const struct sealgate_gate *gate,
+                                       const char *id,
+                                       size_t id_size);
+
+/**
+ * Issues an access token to a client, as POST /token does with the grant client_credentials. The token's claim client_id is
+ * the client.
+ *
+ * `scope` restricts what the token may be used for; if it is empty, it gets the whole scope of the client. `*out` receives
+ * the token; free it with `sealgate_buffer_free`. On failure it is empty.
+ * An unknown id, a wrong secret and a disabled client have the same status and take the same time. Guesses are not delayed:
+ * a secret has 256 random bits.
+ * Statuses: NULL_POINTER, INVALID_UTF8, LOGIN_FAILED, INVALID_ARGUMENT (more scope than the client has), STORE,
+ * AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_client_token(const struct sealgate_gate *gate,
+                                      const char *id,
+                                      size_t id_size,
+                                      const void *secret,
+                                      size_t secret_size,
+                                      const char *scope,
+                                      size_t scope_size,
+                                      struct sealgate_buffer *out);
+
+/**
  * Creates a configuration in which every setting has its default.
  *
  * `out` receives it; free it with `sealgate_config_free`. On failure `*out` is NULL.

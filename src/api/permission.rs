@@ -61,6 +61,24 @@ pub(super) fn denied(call: &Call<'_>, claims: &Claims, problem: Problem) -> Prob
     problem
 }
 
+/// Whether a request may be a client's that authenticates with its secret: in one `Authorization: Basic`, or, without that
+/// header, in a form.
+pub(super) fn may_be_client(request: &Request<'_>) -> bool {
+    let mut values = request.headers.all("Authorization");
+    match (values.next(), values.next()) {
+        (None, _) => request.is_form(),
+        (Some(value), None) => basic_credentials(value).is_some(),
+        _ => false,
+    }
+}
+
+/// What follows the scheme `Basic`, in any case (RFC 7617, section 2).
+pub(super) fn basic_credentials(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = authorization.split_first_chunk::<5>()?;
+    let is_basic = scheme.eq_ignore_ascii_case(b"basic") && rest.starts_with(b" ");
+    is_basic.then(|| rest.trim_ascii())
+}
+
 /// The token of a request: exactly one `Authorization: Bearer` (RFC 6750, section 2.1), the scheme in any case.
 pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<&'r str, Problem> {
     let mut values = request.headers.all("Authorization");

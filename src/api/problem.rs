@@ -1,4 +1,5 @@
-//! All errors of the API: `application/problem+json` (RFC 9457), plus the member `error` that the original's clients read.
+//! All errors of the API: `application/problem+json` (RFC 9457), plus the member `error` that the original's clients read;
+//! where the client speaks OAuth 2.0, the form of RFC 6749.
 
 use serde_json::json;
 
@@ -16,6 +17,8 @@ pub struct Problem {
     headers: Vec<(&'static str, String)>,
     /// A member of the body in addition to those that every problem has.
     member: Option<(&'static str, &'static str)>,
+    /// Whether it has the form of RFC 6749, section 5.2.
+    is_oauth: bool,
 }
 
 impl Problem {
@@ -32,7 +35,30 @@ impl Problem {
             detail: detail.into(),
             headers: Vec::new(),
             member: None,
+            is_oauth: false,
         }
+    }
+
+    /// 400: an error of RFC 6749, section 5.2. The description has no quotes and no backslashes.
+    pub(super) fn oauth(code: &'static str, description: impl Into<String>) -> Self {
+        Problem {
+            is_oauth: true,
+            ..Problem::new(400, code, "", description)
+        }
+    }
+
+    /// 401: the client is unknown, did not authenticate, or has a wrong secret; the response does not reveal which.
+    pub(super) fn invalid_client() -> Self {
+        let description =
+            "Authenticate with the client's id and secret, by HTTP Basic or in the form.";
+        Problem {
+            status: 401,
+            ..Problem::oauth("invalid_client", description)
+        }
+        .with(
+            "WWW-Authenticate",
+            r#"Basic realm="sealgate", charset="UTF-8""#,
+        )
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -210,6 +236,9 @@ impl Problem {
     }
 
     pub(super) fn into_response(self, id: &RequestId) -> Response {
+        if self.is_oauth {
+            return self.into_oauth_response();
+        }
         let mut body = json!({
             "type": format!("urn:sealgate:problem:{}", self.code),
             "title": self.title,
@@ -223,6 +252,18 @@ impl Problem {
         }
         let mut response = Response::json(self.status, &body);
         response.set("Content-Type", "application/problem+json");
+        for (name, value) in self.headers {
+            response.set(name, value);
+        }
+        response
+    }
+}
+
+impl Problem {
+    fn into_oauth_response(self) -> Response {
+        let body = json!({"error": self.code, "error_description": self.detail});
+        let mut response = Response::json(self.status, &body).no_store();
+        response.set("Pragma", "no-cache");
         for (name, value) in self.headers {
             response.set(name, value);
         }
@@ -251,6 +292,9 @@ fixed! {
     /// 404: no API key has this id, or it is somebody else's.
     pub(super) no_such_api_key: 404 "not_found"
         "There is no such API key." "GET /api-keys lists them.";
+    /// 404: the metadata of RFC 8414, without the address that it needs.
+    pub(super) no_issuer: 404 "not_found"
+        "This server has no address for its metadata." "Set SEALGATE_ISSUER to the server's public URL, such as https://auth.example.com.";
     /// 408: the client is too slow.
     pub timeout: 408 "timeout"
         "The request took too long." "Send it faster.";

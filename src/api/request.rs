@@ -33,6 +33,13 @@ impl<'a> Request<'a> {
         path_of(self.target)
     }
 
+    /// Whether there is one Content-Type, and it is that of a form.
+    pub(super) fn is_form(&self) -> bool {
+        let kind = self.headers.get_text("Content-Type").unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    }
+
     /// The name of a standard method; a non-standard one could be any text, so it becomes `other`.
     pub(super) fn method_for_log(&self) -> &'static str {
         match self.method {

@@ -107,6 +107,8 @@ pub(super) enum Access {
     Demanded,
     /// Holders of a token with this scope (if empty, of any token), without a rate limit.
     Unlimited(&'static str),
+    /// The same, or a client with this scope, which the route authenticates.
+    UnlimitedOrClient(&'static str),
 }
 
 /// How long a response may take.

@@ -2,7 +2,7 @@
 
 use super::caller::Caller;
 use super::host::{Host, HostRoute};
-use super::permission::{admitted, permitted};
+use super::permission::{admitted, may_be_client, permitted};
 use super::problem::Problem;
 use super::request::{Method, Request, path_of};
 use super::response::Response;
@@ -212,7 +212,10 @@ fn enter(
         Target::Route(RouteRef::Own(route)) => match route.access {
             Access::Anyone | Access::Demanded => return Ok((None, None)),
             Access::Token(scopes) => (permitted(scopes)?, true),
-            Access::Unlimited(scope) => (permitted(&[scope])?, false),
+            Access::UnlimitedOrClient(_) if may_be_client(request) => return Ok((None, None)),
+            Access::Unlimited(scope) | Access::UnlimitedOrClient(scope) => {
+                (permitted(&[scope])?, false)
+            }
         },
         Target::Route(RouteRef::Host(number)) => match &app.host.routes[*number] {
             HostRoute { scope: None, .. } => return Ok((None, None)),

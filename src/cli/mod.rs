@@ -9,6 +9,7 @@ mod args;
 mod audit;
 mod backup;
 mod changes;
+mod client;
 mod config;
 mod data;
 mod failure;
@@ -55,6 +56,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("keys", matches)) => keys::run(matches),
         Some(("user", matches)) => user::run(matches),
         Some(("api-key", matches)) => api_key::run(matches),
+        Some(("client", matches)) => client::run(matches),
         Some(("store", matches)) => store::run(matches),
         Some(("backup", matches)) => backup::backup(matches),
         Some(("restore", matches)) => backup::restore(matches),
@@ -84,6 +86,7 @@ fn command() -> Command {
         .subcommand(keys::command())
         .subcommand(user::command())
         .subcommand(api_key::command())
+        .subcommand(client::command())
         .subcommand(store::command())
         .subcommand(backup::backup_command())
         .subcommand(backup::restore_command())

@@ -1,7 +1,9 @@
 //! `sealgate user`: accounts, their passwords and their scopes.
 
 use clap::{Arg, ArgMatches, Command};
+use sealgate::Error;
 use sealgate::gate::Accounts;
+use sealgate::store::AccountKind;
 use sealgate::tokens::OPEN_LOGIN_SCOPE;
 use sealgate::users::{User, Users};
 use serde_json::{Map, Value, json};
@@ -105,7 +107,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let users = Users::new(&settings.gate.users, &settings.gate.store)?;
     let changes = Changes::before(&settings.gate.keys);
     if what == "list" {
-        return list(&users, &changes, matches);
+        return list(|after, most| users.list(after, most), &changes, matches);
     }
     let name = text(matches, "name");
     if what == "claims" && !matches.contains_id("claims") {
@@ -129,7 +131,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         )?,
         "passwd" => {
             // Checked first, so that nobody types a password for an account that does not exist.
-            missing(accounts.find(name)?.is_some())?;
+            let found = accounts.find(name)?;
+            missing(found.is_some_and(|found| found.kind == AccountKind::User))?;
             missing(accounts.set_password(name, &password::read_new()?)?)?;
         }
         "scopes" => missing(accounts.set_scope(name, text(matches, "scopes"))?)?,
@@ -142,11 +145,16 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     Ok(())
 }
 
-fn list(users: &Users, changes: &Changes, matches: &ArgMatches) -> Result<(), Failure> {
+/// Lists the accounts that `page` returns, which are those after a name, and at most so many.
+pub(super) fn list(
+    page: impl Fn(&str, u32) -> Result<Vec<User>, Error>,
+    changes: &Changes,
+    matches: &ArgMatches,
+) -> Result<(), Failure> {
     let json = matches.get_flag("json");
     let mut rows = Vec::new();
     let mut none = true;
-    for_each_account(users, |user| {
+    for_each(page, |user| {
         none = false;
         match json {
             true => write_output(harmless_json(&format!("{}\n", user_json(user))).as_bytes())?,
@@ -166,15 +174,24 @@ fn list(users: &Users, changes: &Changes, matches: &ArgMatches) -> Result<(), Fa
     }
 }
 
-/// Reads a page of accounts at a time, so that there may be any number of them.
+/// All accounts, of users and of clients.
 pub(super) fn for_each_account(
     users: &Users,
+    mut work: impl FnMut(&User) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    for_each(|after, most| users.list(after, most), &mut work)?;
+    for_each(|after, most| users.clients(after, most), work)
+}
+
+/// Reads a page of accounts at a time, so that there may be any number of them.
+fn for_each(
+    page: impl Fn(&str, u32) -> Result<Vec<User>, Error>,
     mut work: impl FnMut(&User) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     const PAGE: u32 = 500;
     let mut after = String::new();
     loop {
-        let page = users.list(&after, PAGE)?;
+        let page = page(&after, PAGE)?;
         let Some(last) = page.last() else {
             return Ok(());
         };

@@ -169,7 +169,7 @@ settings! {
         "Maximum size of a body that carries data: /encrypt, /decrypt, /rewrap, and the routes of a host."
         |s, v| s.server.max_body = parse::number(v, 1024, 64 << 20)? as usize;
     max_credentials "SEALGATE_MAX_CREDENTIALS" Server "BYTES" "16384"
-        "Maximum size of a body that carries credentials (/login, /refresh, /introspect, /logout) or no data at all."
+        "Maximum size of a body that carries credentials (/login, /refresh, /token, /revoke, /introspect, /logout) or no data at all."
         |s, v| s.app.max_credentials = parse::number(v, 1024, 64 << 20)? as usize;
     head_timeout "SEALGATE_HEAD_TIMEOUT" Server "SECONDS" "10"
         "Deadline for the whole head of a request (and for a TLS handshake), from the connection's start or the head's first byte."
@@ -287,7 +287,7 @@ settings! {
         "How many verified tokens are cached, so that they are not verified again at each request; 0 disables the cache."
         |s, v| s.gate.tokens.token_cache = parse::number(v, 0, 1 << 20)? as usize;
     issuer "SEALGATE_ISSUER" Gate "TEXT" "sealgate"
-        "The iss claim of new tokens; tokens signed with our keys but with another issuer are refused."
+        "The iss claim of new tokens; tokens signed with our keys but with another issuer are refused. If it is the server's URL, OAuth 2.0 clients find the server's metadata."
         |s, v| s.gate.tokens.issuer = parse::name(v)?;
     audience "SEALGATE_AUDIENCE" Gate "TEXT" ""
         "The aud claim of new tokens; if it is set, tokens for another audience are refused."

@@ -14,6 +14,7 @@ mod buffer;
 mod bytes;
 mod callback;
 mod claims;
+mod clients;
 mod config;
 mod custom_claims;
 mod error;

@@ -25,9 +25,9 @@ use crate::{Error, Secret};
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Accounts<'a> {
-    users: &'a Users,
-    trail: &'a Trail,
-    asker: Asker<'a>,
+    pub(super) users: &'a Users,
+    pub(super) trail: &'a Trail,
+    pub(super) asker: Asker<'a>,
 }
 
 impl<'a> Accounts<'a> {
@@ -67,7 +67,7 @@ impl<'a> Accounts<'a> {
         done
     }
 
-    /// At most `most` accounts, ordered by name (bytewise), starting after the name `after`.
+    /// At most `most` accounts of users, ordered by name (bytewise), starting after the name `after`.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -75,7 +75,7 @@ impl<'a> Accounts<'a> {
         self.users.list(after, most)
     }
 
-    /// The account with this name.
+    /// The account with this name, of a user or of a client.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -168,7 +168,7 @@ impl<'a> Accounts<'a> {
     }
 
     /// Makes and records a change, if the trail permits.
-    fn change(
+    pub(super) fn change(
         &self,
         event: AuditEvent,
         name: &str,

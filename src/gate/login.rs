@@ -114,7 +114,7 @@ impl Gate {
         self.trail().permit(AuditEvent::Login, Some(name), asker)?;
         let checked = self.users_by(asker).verify(name, password, from);
         let done = checked.and_then(|login| self.begin_session(&login, asked));
-        self.record_login(&done, name, asker);
+        self.record_login(AuditEvent::Login, &done, name, asker);
         done
     }
 
@@ -135,19 +135,24 @@ impl Gate {
                 ..Grant::default()
             })
         });
-        self.record_login(&done, name, asker);
+        self.record_login(AuditEvent::Login, &done, name, asker);
         done
     }
 
-    fn record_login<T>(&self, done: &Result<T, Error>, name: &str, asker: Asker<'_>) {
+    pub(super) fn record_login<T>(
+        &self,
+        event: AuditEvent,
+        done: &Result<T, Error>,
+        name: &str,
+        asker: Asker<'_>,
+    ) {
         let result = match done {
             Ok(_) => "ok",
-            // The password was right, which the trail has to show.
+            // The password or the secret was right, which the trail has to show.
             Err(Error::InvalidInput(_)) => "invalid_scope",
             Err(error) => error.code(),
         };
-        self.trail()
-            .record(AuditEvent::Login, result, Some(name), asker);
+        self.trail().record(event, result, Some(name), asker);
     }
 
     /// Issues tokens after a password check. [`Error::LoginFailed`]: the account has changed since.
@@ -271,7 +276,10 @@ impl Gate {
         let mut said = Map::new();
         said.insert("active".to_owned(), true.into());
         said.insert("token_type".to_owned(), kind.into());
-        said.insert("username".to_owned(), claims.subject().into());
+        match claims.client_id() {
+            Some(client) => said.insert("client_id".to_owned(), client.into()),
+            None => said.insert("username".to_owned(), claims.subject().into()),
+        };
         // The token's own claims, under the same names (section 2.2).
         let all: Value = serde_json::from_str(claims.json()).unwrap_or(Value::Null);
         for name in ["iss", "sub", "aud", "exp", "iat", "nbf", "jti"] {
@@ -334,6 +342,7 @@ impl Gate {
                 grant,
                 used_for,
                 session: Some(session),
+                for_client: false,
                 issued_at,
             })
         };

@@ -1,12 +1,14 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
-//! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`,
-//! API keys in `api_keys`, changes of keys in `key_admin`, backups in `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
+//! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`, those
+//! of clients and their tokens in `clients`, API keys in `api_keys`, changes of keys in `key_admin`, backups in `backup`, the
+//! audit trail in `audit`, the metrics in `metrics` and `counts`.
 
 mod accounts;
 mod api_keys;
 pub mod audit;
 pub mod backup;
+mod clients;
 mod counts;
 mod data;
 mod key_admin;
@@ -32,6 +34,7 @@ use crate::{Error, TokenError};
 
 pub use accounts::Accounts;
 pub use api_keys::ApiKeyAdmin;
+pub use clients::Clients;
 use counts::Counts;
 pub(crate) use data::Sources;
 pub use key_admin::KeyAdmin;
@@ -139,6 +142,7 @@ impl Gate {
             grant,
             used_for: TokenUse::Access,
             session: None,
+            for_client: false,
             issued_at: self.inner.ledger.issue_time(grant.subject)?,
         })?;
         Ok(made.token)

@@ -23,10 +23,21 @@ pub(crate) use sqlite::{SqliteStore, check_copy};
 /// Maximum number of sessions per account; beyond it the oldest session ends.
 pub(crate) const MAX_SESSIONS: u32 = 100;
 
-/// A user who can log in.
+/// Whom an account is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AccountKind {
+    /// Whoever knows its password.
+    #[default]
+    User,
+    /// A program, an OAuth 2.0 client, which has a generated secret.
+    Client,
+}
+
+/// A user who can log in, or a client that can authenticate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) name: String,
+    pub(crate) kind: AccountKind,
     /// Scope names separated by single spaces.
     pub(crate) scope: String,
     /// The claims that its logins get, a JSON object.
@@ -36,10 +47,11 @@ pub(crate) struct Account {
     pub(crate) created: u64,
     /// Counts the account's changes: a login succeeds only under the version that it started under.
     pub(crate) version: i64,
+    /// Of a client: the hash of its secret.
     pub(crate) password: PasswordHash,
 }
 
-/// A password's hash: argon2id (RFC 9106), with its costs.
+/// A password's hash: argon2id (RFC 9106), with its costs. Those of a client's secret are zero: see `users::clients`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PasswordHash {
     pub(crate) salt: Vec<u8>,
@@ -53,7 +65,7 @@ pub(crate) struct PasswordHash {
 /// A change of an account.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
-    /// A new password. All tokens of the account are revoked.
+    /// A new password, or a client's new secret. All tokens of the account are revoked.
     Password(PasswordHash),
     /// The same password hashed with other costs; `version` is the account's when the password was checked.
     Rehash {
@@ -146,15 +158,17 @@ pub(crate) trait Store: ApiKeyStore + Send + Sync {
     fn has_had_accounts(&self) -> Result<bool, Error>;
 
     fn account(&self, name: &str) -> Result<Option<Account>, Error>;
-    /// The account with this name, else some other one: always the same one for the same name while accounts do not
-    /// change, and the choice reveals nothing about existing names.
-    fn account_or_other(&self, name: &str) -> Result<Option<Account>, Error>;
-    /// At most `most` accounts in order of their names, starting after `after`.
-    fn accounts(&self, after: &str, most: u32) -> Result<Vec<Account>, Error>;
+    /// The account of this kind and name, else some other one of this kind: always the same one for the same name while
+    /// accounts do not change, and the choice reveals nothing about existing names.
+    fn account_or_other(&self, kind: AccountKind, name: &str) -> Result<Option<Account>, Error>;
+    /// At most `most` accounts of this kind in order of their names, starting after `after`.
+    fn accounts(&self, kind: AccountKind, after: &str, most: u32) -> Result<Vec<Account>, Error>;
     /// `false`: the name is in use.
     fn add_account(&self, account: &Account) -> Result<bool, Error>;
-    /// `false`: there is no such account (or it no longer has this version).
+    /// Changes a user's account. `false`: there is no such account (or it no longer has this version).
     fn change_account(&self, name: &str, change: &Change, at: Moment) -> Result<bool, Error>;
+    /// The same for a client's account.
+    fn change_client(&self, name: &str, change: &Change, at: Moment) -> Result<bool, Error>;
 
     /// Revokes a token or a session by its id, until it would have expired.
     fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error>;
@@ -193,6 +207,7 @@ impl Account {
     pub(crate) fn example(name: &str, scope: &str) -> Self {
         Account {
             name: name.to_owned(),
+            kind: AccountKind::User,
             scope: scope.to_owned(),
             claims: "{}".to_owned(),
             disabled: false,

@@ -26,6 +26,7 @@ pub(super) struct Inner {
     pub(super) expires_at: u64,
     pub(super) id: Option<String>,
     pub(super) session: Option<String>,
+    pub(super) client_id: Option<String>,
     /// The `jti` of a token issued by another program. The token can be revoked by it, but it need not be unique.
     pub(super) foreign_id: Option<String>,
     /// Whether it is an API key, and `id` the key's.
@@ -81,6 +82,11 @@ impl Claims {
     /// The session it belongs to (`sid`), if that can be refreshed.
     pub fn session(&self) -> Option<&str> {
         self.0.session.as_deref()
+    }
+
+    /// The client it was issued to (`client_id`); the tokens of users have none.
+    pub fn client_id(&self) -> Option<&str> {
+        self.0.client_id.as_deref()
     }
 
     pub(super) fn foreign_id(&self) -> Option<&str> {

@@ -55,6 +55,8 @@ pub(crate) struct TokenSpec<'a> {
     pub(crate) used_for: TokenUse,
     /// The session it belongs to.
     pub(crate) session: Option<&'a str>,
+    /// Whether its subject is a client, not a user.
+    pub(crate) for_client: bool,
     /// In seconds since 1970-01-01 UTC.
     pub(crate) issued_at: u64,
 }
@@ -76,7 +78,11 @@ struct OwnClaims<'a> {
     exp: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     nbf: Option<u64>,
-    username: &'a str,
+    /// A client has no username but a `client_id` (RFC 9068, section 2.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
     scope: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<&'a str>,
@@ -123,7 +129,8 @@ impl TokenRules {
                 iat: making.issued_at,
                 exp: expires_at,
                 nbf: grant.not_before,
-                username: grant.subject,
+                username: (!making.for_client).then_some(grant.subject),
+                client_id: making.for_client.then_some(grant.subject),
                 scope: grant.scope,
                 sid: making.session,
                 more: more.as_ref(),

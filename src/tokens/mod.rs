@@ -90,6 +90,11 @@ impl TokenRules {
         self.ttl
     }
 
+    /// `iss` of new tokens.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// How far clocks may differ.
     pub(crate) fn leeway(&self) -> Duration {
         self.leeway

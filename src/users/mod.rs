@@ -1,8 +1,10 @@
 //! Accounts with passwords: adding and changing them, their scopes, and checking passwords.
 //!
-//! `password` hashes passwords and decides which are acceptable; `lockout` slows down guessing. Storing accounts is left to
-//! `store`, and what their tokens permit to `tokens`.
+//! `password` hashes passwords and decides which are acceptable; `lockout` slows down guessing; `clients` has the accounts of
+//! programs, with secrets in place of passwords. Storing accounts is left to `store`, and what their tokens permit to
+//! `tokens`.
 
+mod clients;
 mod lockout;
 mod password;
 mod settings;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use crate::base::clock::unix_now;
 use crate::base::custom_claims::CustomClaims;
 use crate::base::names::{check_subject, valid_scope};
-use crate::store::{self, Account, Change, Ledger, Moment, SqliteStore};
+use crate::store::{self, Account, AccountKind, Change, Ledger, Moment, PasswordHash, SqliteStore};
 use crate::{Error, Secret};
 
 use lockout::Lockouts;
@@ -37,8 +39,10 @@ pub struct Users {
 /// An account, without its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The username.
+    /// The username, or the client's id.
     pub name: String,
+    /// Whether it is a user or a client.
+    pub kind: AccountKind,
     /// Scope names separated by single spaces: the most that this user's tokens may have.
     pub scope: String,
     /// The custom claims that its logins get: a JSON object, `{}` if there are none.
@@ -49,7 +53,7 @@ pub struct User {
     pub created: u64,
 }
 
-/// A user whose password has been verified.
+/// A user whose password has been verified, or a client whose secret has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     name: String,
@@ -60,12 +64,12 @@ pub struct Login {
 }
 
 impl Login {
-    /// The user.
+    /// The user or the client.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The widest scope that this user's tokens may have.
+    /// The widest scope that its tokens may have.
     pub fn scope(&self) -> &str {
         &self.scope
     }
@@ -77,6 +81,15 @@ impl Login {
 
     pub(crate) fn version(&self) -> i64 {
         self.version
+    }
+
+    fn of(account: Account) -> Self {
+        Login {
+            name: account.name,
+            scope: account.scope,
+            claims: account.claims,
+            version: account.version,
+        }
     }
 }
 
@@ -119,33 +132,50 @@ impl Users {
         let claims = CustomClaims::read(claims)?;
         check_size(name, scope, claims.json())?;
         password::check(name, password)?;
+        let hash = self.hasher.hash(password)?;
+        self.insert(AccountKind::User, name, scope, claims.into_json(), hash)
+    }
+
+    fn insert(
+        &self,
+        kind: AccountKind,
+        name: &str,
+        scope: &str,
+        claims: String,
+        password: PasswordHash,
+    ) -> Result<(), Error> {
         let account = Account {
             name: name.to_owned(),
+            kind,
             scope: scope.to_owned(),
-            claims: claims.into_json(),
+            claims,
             disabled: false,
             created: unix_now(),
             version: 1,
-            password: self.hasher.hash(password)?,
+            password,
         };
         let added = self.ledger.writing()?.add_account(&account)?;
         self.ledger.look();
         added.then_some(()).ok_or(Error::UserExists)
     }
 
-    /// At most `most` accounts, ordered by name (bytewise), starting after the name `after`.
+    /// At most `most` accounts of users, ordered by name (bytewise), starting after the name `after`.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub fn list(&self, after: &str, most: u32) -> Result<Vec<User>, Error> {
+        self.list_of(AccountKind::User, after, most)
+    }
+
+    fn list_of(&self, kind: AccountKind, after: &str, most: u32) -> Result<Vec<User>, Error> {
         let accounts = match self.ledger.reading()? {
-            Some(store) => store.accounts(after, most)?,
+            Some(store) => store.accounts(kind, after, most)?,
             None => Vec::new(),
         };
         Ok(accounts.into_iter().map(User::of).collect())
     }
 
-    /// The account with this name.
+    /// The account with this name, of a user or of a client.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -193,11 +223,18 @@ impl Users {
     }
 
     fn change(&self, name: &str, change: Change) -> Result<bool, Error> {
+        self.change_of(AccountKind::User, name, &change)
+    }
+
+    fn change_of(&self, kind: AccountKind, name: &str, change: &Change) -> Result<bool, Error> {
         // Without a store there are no accounts, so there is no need to create one.
         let Some(store) = self.ledger.reading()? else {
             return Ok(false);
         };
-        let changed = store.change_account(name, &change, from_now())?;
+        let changed = match kind {
+            AccountKind::User => store.change_account(name, change, from_now())?,
+            AccountKind::Client => store.change_client(name, change, from_now())?,
+        };
         self.ledger.look();
         Ok(changed)
     }
@@ -217,7 +254,7 @@ impl Users {
             lockouts.check(tried)?;
         }
         let found = match self.ledger.reading()? {
-            Some(store) => store.account_or_other(name)?,
+            Some(store) => store.account_or_other(AccountKind::User, name)?,
             None => None,
         };
         let kept = found.as_ref().map(|account| &account.password);
@@ -250,12 +287,7 @@ impl Users {
                 .writing()?
                 .change_account(name, &change, from_now())?;
         }
-        Ok(Login {
-            name: account.name,
-            scope: account.scope,
-            claims: account.claims,
-            version: account.version,
-        })
+        Ok(Login::of(account))
     }
 
     /// Checks that other users cannot access the store in the settings' data directory, if there is one. Does not open it.
@@ -299,6 +331,7 @@ impl User {
     fn of(account: Account) -> Self {
         User {
             name: account.name,
+            kind: account.kind,
             scope: account.scope,
             claims: account.claims,
             disabled: account.disabled,

@@ -172,7 +172,7 @@ fn past_the_queue_logins_are_told_to_come_back() {
 
 /// The rank-sum test of Mann and Whitney: how many standard deviations the one's ranks are from where they would be if both
 /// were drawn from the same times.
-fn rank_sum(one: &[Duration], other: &[Duration]) -> f64 {
+pub(crate) fn rank_sum(one: &[Duration], other: &[Duration]) -> f64 {
     let mut all: Vec<(Duration, bool)> = one
         .iter()
         .map(|time| (*time, true))

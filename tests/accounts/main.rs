@@ -10,6 +10,7 @@ mod attacked;
 mod audit_doors;
 mod audit_trail;
 mod claims;
+mod clients;
 mod kept;
 mod killed;
 mod logins;

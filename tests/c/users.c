@@ -193,6 +193,64 @@ static void what_is_taken_back_is_refused_by_other_gates_too(sealgate_gate *gate
     sealgate_buffer_free(&refresh);
 }
 
+static void clients_get_tokens_for_themselves(sealgate_gate *gate, sealgate_gate *other)
+{
+    sealgate_buffer secret = {0}, next = {0}, token = {0}, listed = {0};
+    sealgate_claims *claims = NULL;
+    const char *json;
+    size_t size;
+
+    OK(sealgate_add_client(gate, "shop", 4, "encrypt decrypt", 15, &secret));
+    CHECK(secret.size == 43 && secret.secret);
+    IS(USER_EXISTS, sealgate_add_client(gate, "shop", 4, NULL, 0, &next));
+    IS(USER_EXISTS, sealgate_add_client(gate, "alice", 5, NULL, 0, &next));
+    IS(USER_EXISTS, sealgate_add_user(gate, "shop", 4, PASSWORD, NULL, 0));
+    IS(INVALID_NAME, sealgate_add_client(gate, NULL, 0, NULL, 0, &next));
+    IS(INVALID_NAME, sealgate_add_client(gate, "caf\xc3\xa9", 5, NULL, 0, &next));
+    IS(INVALID_ARGUMENT, sealgate_add_client(gate, "till", 4, "a  b", 4, &next));
+    CHECK(next.data == NULL);
+    default_scope_is(gate, "shop", "encrypt decrypt");
+
+    OK(sealgate_client_token(other, "shop", 4, secret.data, secret.size, "encrypt", 7, &token));
+    OK(sealgate_verify_token(gate, token.data, token.size, &claims));
+    OK(sealgate_claims_json(claims, &json, &size));
+    CHECK(memmem(json, size, "\"client_id\":\"shop\"", 18) != NULL && memmem(json, size, "username", 8) == NULL);
+    sealgate_claims_free(claims);
+    IS(INVALID_ARGUMENT, sealgate_client_token(gate, "shop", 4, secret.data, secret.size, "admin", 5, &next));
+    IS(LOGIN_FAILED, sealgate_client_token(gate, "shop", 4, secret.data, secret.size - 1, NULL, 0, &next));
+    IS(LOGIN_FAILED, sealgate_client_token(gate, "shop", 4, NULL, 0, NULL, 0, &next));
+    IS(LOGIN_FAILED, sealgate_client_token(gate, "nobody", 6, secret.data, secret.size, NULL, 0, &next));
+    IS(LOGIN_FAILED, sealgate_client_token(gate, "alice", 5, PASSWORD, NULL, 0, &next));
+    IS(LOGIN_FAILED, knock(gate, "shop", secret.data));
+
+    OK(sealgate_renew_client_secret(gate, "shop", 4, &next));
+    CHECK(next.size == 43 && memcmp(next.data, secret.data, 43) != 0);
+    within_a_second(other, &token);
+    sealgate_buffer_free(&token);
+    IS(LOGIN_FAILED, sealgate_client_token(other, "shop", 4, secret.data, secret.size, NULL, 0, &token));
+    OK(sealgate_client_token(other, "shop", 4, next.data, next.size, NULL, 0, &token));
+    sealgate_buffer_free(&token);
+    sealgate_buffer_free(&secret);
+    IS(NOT_FOUND, sealgate_renew_client_secret(gate, "alice", 5, &secret));
+
+    OK(sealgate_set_client_scope(gate, "shop", 4, "encrypt", 7));
+    OK(sealgate_set_client_disabled(gate, "shop", 4, 1));
+    OK(sealgate_list_clients(gate, NULL, 0, 9, &listed));
+    CHECK(strstr(listed.data, "[{\"id\":\"shop\",\"scope\":\"encrypt\",\"disabled\":true,\"created\":") == listed.data);
+    sealgate_buffer_free(&listed);
+    OK(sealgate_list_clients(gate, "shop", 4, 9, &listed));
+    CHECK(strcmp(listed.data, "[]") == 0);
+    sealgate_buffer_free(&listed);
+    IS(LOGIN_FAILED, sealgate_client_token(gate, "shop", 4, next.data, next.size, NULL, 0, &token));
+    OK(sealgate_set_client_disabled(gate, "shop", 4, 0));
+    OK(sealgate_remove_client(gate, "shop", 4));
+    sealgate_buffer_free(&next);
+    IS(NOT_FOUND, sealgate_remove_client(gate, "shop", 4));
+    IS(NOT_FOUND, sealgate_set_client_scope(gate, "alice", 5, NULL, 0));
+    IS(NOT_FOUND, sealgate_set_client_disabled(gate, "alice", 5, 1));
+    IS(NOT_FOUND, sealgate_remove_client(gate, "alice", 5));
+}
+
 static int over;
 
 static void *worker(void *with)
@@ -261,6 +319,7 @@ int main(void)
     accounts_let_in_and_shut_out(gate);
     scopes_narrow(gate);
     what_is_taken_back_is_refused_by_other_gates_too(gate, other);
+    clients_get_tokens_for_themselves(gate, other);
     children_open_the_store_anew(gate);
     sealgate_free(other);
     sealgate_free(gate);

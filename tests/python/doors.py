@@ -117,7 +117,7 @@ class Site:
     def __init__(self, port):
         self.port = port
 
-    def request(self, method, path, *, token=None, send=None, headers=()):
+    def request(self, method, path, *, token=None, send=None, form=None, headers=()):
         fields = dict(headers)
         body = None
         if token is not None:
@@ -125,6 +125,9 @@ class Site:
         if send is not None:
             body = json.dumps(send).encode()
             fields["Content-Type"] = "application/json"
+        if form is not None:
+            body = form.encode()
+            fields["Content-Type"] = "application/x-www-form-urlencoded"
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, fields)

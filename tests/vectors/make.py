@@ -20,6 +20,7 @@ from pathlib import Path
 import api_key_vectors
 import data_vectors
 import jws_vectors
+import oauth_vectors
 import reference
 import stream_vectors
 import token_vectors
@@ -39,6 +40,7 @@ def build():
         "aes_cbc.json": data_vectors.aes_cbc(),
         "tokens.json": token_vectors.tokens(),
         "jws.json": jws_vectors.jws(),
+        "oauth.json": oauth_vectors.oauth(),
         "key_ids.json": key_ids(),
         "masking.json": masking(),
         "api_keys.json": api_key_vectors.api_keys(),

@@ -20,6 +20,7 @@ from ._version import VERSION as __version__
 from .accounts import Tokens
 from .api_keys import ApiKey, NewApiKey
 from .claims import Claims
+from .clients import Client
 from .config import Config
 from .errors import *  # noqa: F403 - all its names are public
 from .gate import OPEN_LOGIN_SCOPE, OVERHEAD, Admission, Gate
@@ -37,6 +38,7 @@ __all__ = [
     "Answer",
     "ApiKey",
     "Claims",
+    "Client",
     "Config",
     "Gate",
     "HTTPError",

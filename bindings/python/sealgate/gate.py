@@ -24,6 +24,7 @@ from ._memory import (
 )
 from .accounts import OPEN_LOGIN_SCOPE
 from .api_keys import ApiKeys
+from .clients import Clients
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
 from .stream import OpeningReader, SealingWriter, Stream
@@ -63,7 +64,7 @@ class _GateHandle(Handle):
     free = LIBRARY.sealgate_free
 
 
-class Gate(TokenIssuer, ApiKeys):
+class Gate(TokenIssuer, ApiKeys, Clients):
     """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate

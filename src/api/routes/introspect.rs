@@ -4,30 +4,35 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Text, form, is_json, members, text};
+use super::{Text, client, form, is_json, members, text};
+use crate::api::permission::permitted;
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::route::Call;
 
+pub(super) const SCOPE: &str = "introspect";
 const BAD_TOKEN: &str = "A token is required.";
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
+    if call.claims.is_none() {
+        authorize(call)?;
+    }
     let token = token_of(call.request)?;
     let said = call.app.gate.introspect(&token)?;
     Ok(Response::json(200, &Value::Object(said)).no_store())
 }
 
+/// For a request that may be a client's.
+fn authorize(call: &mut Call<'_>) -> Result<(), Problem> {
+    match client::Credentials::of(call.request)? {
+        Some(credentials) => credentials.authenticate_uncounted(call, SCOPE),
+        None => permitted(call.app, call.request, &[SCOPE], call.seen).map(drop),
+    }
+}
+
 pub(super) fn form_or_json(request: &Request<'_>) -> Result<(), Problem> {
-    let mut essence = request
-        .headers
-        .get_text("Content-Type")
-        .and_then(|value| value.split(';').next())
-        .map(str::trim)
-        .into_iter();
-    let is_form =
-        essence.any(|essence| essence.eq_ignore_ascii_case("application/x-www-form-urlencoded"));
-    match is_form || is_json(request) {
+    match request.is_form() || is_json(request) {
         true => Ok(()),
         false => Err(Problem::neither_form_nor_json()),
     }

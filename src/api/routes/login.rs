@@ -12,6 +12,7 @@ use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::route::{AppInner, Call, Cost, add_rate_limit_headers};
 use crate::api::settings::{LoginMode, Settings};
+use crate::base::address::Counted;
 use crate::base::json::Json;
 use crate::base::names::{valid_scope, valid_subject};
 use crate::base::socket_owner::Owner;
@@ -36,15 +37,7 @@ const BAD_SCOPE: &str = "The scope is not acceptable.";
 const MAX_PASSWORD_BYTES: usize = 4096;
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
-    let from = Caller::of(call.request, &call.app.settings);
-    let caller = from.limit_key();
-    // By address first: that bounds how many names one caller can make the limiter remember.
-    let by_address = count(&call.app.login_limiter, &caller)?;
-    let by_site = match from.site() {
-        Some(site) => count(&call.app.site_limiter, &site)?,
-        None => None,
-    };
-    let mut admission = tighter(by_address, by_site);
+    let (caller, mut admission) = count_caller(call)?;
     let mut response = log_in(call, &caller, &mut admission);
     if let Some(admission) = admission {
         add_rate_limit_headers(&mut response, "login", &admission);
@@ -63,8 +56,22 @@ pub(super) fn cost(app: &AppInner) -> Cost {
     }
 }
 
+/// Counts a request under its address and that address's site. Returns the key of the address, and the limit with fewer
+/// requests remaining.
+pub(super) fn count_caller(call: &Call<'_>) -> Result<(Counted, Option<Admission>), Problem> {
+    let from = Caller::of(call.request, &call.app.settings);
+    let caller = from.limit_key();
+    // By address first: that bounds how many names one caller can make the limiter remember.
+    let by_address = count(&call.app.login_limiter, &caller)?;
+    let by_site = match from.site() {
+        Some(site) => count(&call.app.site_limiter, &site)?,
+        None => None,
+    };
+    Ok((caller, tighter(by_address, by_site)))
+}
+
 /// The limit with fewer requests remaining.
-fn tighter(one: Option<Admission>, other: Option<Admission>) -> Option<Admission> {
+pub(super) fn tighter(one: Option<Admission>, other: Option<Admission>) -> Option<Admission> {
     one.into_iter()
         .chain(other)
         .min_by_key(|admission| admission.remaining)

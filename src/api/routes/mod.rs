@@ -1,7 +1,9 @@
-//! The routes, one file each. `body` reads JSON bodies, `items` those of the routes that accept batches.
+//! The routes, one file each. `body` reads JSON bodies, `items` those of the routes that accept batches, `form` reads forms,
+//! and `client` authenticates OAuth 2.0 clients.
 
 mod api_keys;
 mod body;
+mod client;
 mod decrypt;
 mod encrypt;
 mod form;
@@ -12,10 +14,13 @@ mod items;
 mod jwks;
 mod login;
 mod logout;
+mod metadata;
 mod openapi;
 mod refresh;
+mod revoke;
 mod rewrap;
 mod secure_data;
+mod token;
 mod verify;
 
 use super::request::Method;
@@ -65,7 +70,11 @@ routes! {
         "Get new tokens for a refresh token" refresh::answer;
     Post "/logout" Access::Unlimited(""), takes anything, costs slow:
         "Revoke the token" logout::answer;
-    Post "/introspect" Access::Unlimited("introspect"), takes introspect::form_or_json, costs quick:
+    Post "/token" Access::Anyone, takes client::form_only, costs slow:
+        "Get tokens, as an OAuth 2.0 client" token::answer;
+    Post "/revoke" Access::Anyone, takes client::form_only, costs slow:
+        "Revoke a token that is in the form" revoke::answer;
+    Post "/introspect" Access::UnlimitedOrClient(introspect::SCOPE), takes introspect::form_or_json, costs quick:
         "Check whether a token is active, and read its claims" introspect::answer;
     Get "/verify" Access::Demanded, takes anything, costs quick:
         "Whether a proxy may pass a request on" verify::answer;
@@ -79,6 +88,8 @@ routes! {
         "Revoke an API key" api_keys::revoke;
     Get "/.well-known/jwks.json" Access::Anyone, takes anything, costs quick:
         "The public keys that verify tokens" jwks::answer;
+    Get "/.well-known/oauth-authorization-server" Access::Anyone, takes anything, costs quick:
+        "What OAuth 2.0 clients need to know of this server" metadata::answer;
     Get "/healthz" Access::Anyone, takes anything, costs quick, as health_check:
         "Whether the server is alive" health::alive;
     Get "/readyz" Access::Anyone, takes anything, costs health::ready_cost, as health_check:

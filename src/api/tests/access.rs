@@ -347,7 +347,7 @@ fn only_logins_with_passwords_count_as_hashing() {
         .unwrap();
     assert_eq!(post_cost("/login"), Cost::Hashing);
     assert_eq!(cost(&app, &Method::Get, "/login"), Cost::Quick);
-    for path in ["/refresh", "/logout"] {
+    for path in ["/refresh", "/logout", "/token", "/revoke"] {
         assert_eq!(post_cost(path), Cost::Slow, "{path}");
     }
     assert_eq!(post_cost("/introspect"), Cost::Quick);

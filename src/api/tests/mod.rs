@@ -1,6 +1,7 @@
 //! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `heads` what is
 //! answered before a body has arrived, `api_keys` API keys, `cors` web pages of other origins, `items` batches and rewrapping,
-//! `openapi` the document of the API, `routes` the rest. `described` compares every response with that document.
+//! `oauth` and `oauth_tokens` clients of OAuth 2.0, `openapi` the document of the API, `routes` the rest. `described` compares
+//! every response with that document.
 
 mod access;
 mod api_keys;
@@ -9,6 +10,8 @@ mod described;
 mod heads;
 mod host;
 mod items;
+mod oauth;
+mod oauth_tokens;
 mod openapi;
 mod routes;
 

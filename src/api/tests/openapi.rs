@@ -51,6 +51,7 @@ fn security(access: &Access) -> Value {
         Access::Token(sets) => sets.to_vec(),
         Access::Demanded => vec![""],
         Access::Unlimited(scope) => vec![scope],
+        Access::UnlimitedOrClient(scope) => return json!([{"token": [scope]}, {"client": []}]),
     };
     let set = |names: &str| {
         let names: Vec<&str> = names.split_whitespace().collect();
@@ -61,16 +62,24 @@ fn security(access: &Access) -> Value {
 
 /// The statuses that follow from a route's access and kind of body, and whether it has them.
 fn by_access(route: &Route) -> Vec<(&'static str, bool)> {
+    // OAuth has no 415: its routes refuse other kinds of body with 400.
+    let by_type = {
+        let ask = post("/", "").without("Content-Type");
+        let taken = ask.seen(|request| (route.takes)(request));
+        taken.is_err_and(|problem| problem.status() == 415)
+    };
     let (token, scope, limit) = match route.access {
-        Access::Anyone => return vec![("415", !kinds(route).is_empty())],
+        Access::Anyone => return vec![("415", by_type)],
         Access::Token(_) | Access::Demanded => (true, true, true),
         Access::Unlimited(scope) => (true, !scope.is_empty(), false),
+        // Wrong secrets are limited.
+        Access::UnlimitedOrClient(_) => (true, true, true),
     };
     vec![
         ("401", token),
         // A route of logins, which API keys are none of.
         ("403", scope || route.path == "/logout"),
-        ("415", !kinds(route).is_empty()),
+        ("415", by_type),
         ("429", limit),
     ]
 }
@@ -177,7 +186,13 @@ fn faults_planted_in_the_document_differ_from_the_table() {
         ),
         ("/paths/~1encrypt/post/responses/429", None),
         ("/paths/~1encrypt/post/responses/415", None),
-        ("/paths/~1introspect/post/responses/429", Some(json!({}))),
+        ("/paths/~1introspect/post/responses/429", None),
+        ("/paths/~1logout/post/responses/429", Some(json!({}))),
+        ("/paths/~1token/post/responses/415", Some(json!({}))),
+        (
+            "/paths/~1introspect/post/security/1/client",
+            Some(json!(["introspect"])),
+        ),
         ("/paths/~1healthz/get/responses/431", None),
         ("/paths/~1healthz/get/summary", Some(json!("Another"))),
     ] {

@@ -31,6 +31,8 @@ fn the_list_of_endpoints() {
             "/rewrap",
             "/refresh",
             "/logout",
+            "/token",
+            "/revoke",
             "/introspect",
             "/verify",
             "/verify/for/",
@@ -38,6 +40,7 @@ fn the_list_of_endpoints() {
             "/api-keys",
             "/api-keys/revoke",
             "/.well-known/jwks.json",
+            "/.well-known/oauth-authorization-server",
             "/healthz",
             "/readyz",
             "/openapi.json"

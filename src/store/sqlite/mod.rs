@@ -20,13 +20,13 @@ use std::path::Path;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
-    Account, Change, MAX_SESSIONS, Moment, Presented, Session, SessionChange, Store, StoredSession,
-    TokenState,
+    Account, AccountKind, Change, MAX_SESSIONS, Moment, Presented, Session, SessionChange, Store,
+    StoredSession, TokenState,
 };
 use crate::Error;
 use changes::{bump, forget, revoke_token, revoke_user, signed, unsigned};
 use pool::Pool;
-use rows::{ACCOUNT, account_of, whole};
+use rows::{ACCOUNT, account_of, number_of, whole};
 
 pub use copy::StoreContents;
 pub(crate) use copy::check_copy;
@@ -107,21 +107,27 @@ impl Store for SqliteStore {
         self.pool.with(|connection| rows::account(connection, name))
     }
 
-    fn account_or_other(&self, name: &str) -> Result<Option<Account>, Error> {
+    fn account_or_other(&self, kind: AccountKind, name: &str) -> Result<Option<Account>, Error> {
         self.pool.with(|connection| {
-            // Both are always looked up, so the time is the same.
-            let other = rows::stand_in(connection, name)?;
-            Ok(rows::account(connection, name)?.or(other))
+            // Always the same work: the other account, a name that somebody has, and one that nobody has.
+            let other = rows::stand_in(connection, kind, name)?;
+            let named = rows::account_of_kind(connection, kind, name)?;
+            let again = match (&named, &other) {
+                (None, Some(other)) => &*other.name,
+                _ => "",
+            };
+            rows::account_of_kind(connection, kind, again)?;
+            Ok(named.or(other))
         })
     }
 
-    fn accounts(&self, after: &str, most: u32) -> Result<Vec<Account>, Error> {
+    fn accounts(&self, kind: AccountKind, after: &str, most: u32) -> Result<Vec<Account>, Error> {
         self.pool.with(|connection| {
             connection
                 .prepare_cached(&format!(
-                    "SELECT {ACCOUNT} FROM accounts WHERE name > ?1 ORDER BY name LIMIT ?2"
+                    "SELECT {ACCOUNT} FROM accounts WHERE name > ?1 AND kind = ?3 ORDER BY name LIMIT ?2"
                 ))?
-                .query_map(params![after, most], account_of)?
+                .query_map(params![after, most, number_of(kind)], account_of)?
                 .collect()
         })
     }
@@ -131,7 +137,7 @@ impl Store for SqliteStore {
             let password = &account.password;
             let added = change.execute(
                 &format!(
-                    "INSERT OR IGNORE INTO accounts ({ACCOUNT}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+                    "INSERT OR IGNORE INTO accounts ({ACCOUNT}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
                 ),
                 params![
                     account.name,
@@ -144,7 +150,8 @@ impl Store for SqliteStore {
                     password.memory,
                     password.passes,
                     password.lanes,
-                    account.claims
+                    account.claims,
+                    number_of(account.kind)
                 ],
             )?;
             if added == 0 {
@@ -157,7 +164,11 @@ impl Store for SqliteStore {
     }
 
     fn change_account(&self, name: &str, wanted: &Change, at: Moment) -> Result<bool, Error> {
-        self.change(|change| rows::change_account(change, name, wanted, at))
+        self.change(|change| rows::change_account(change, AccountKind::User, name, wanted, at))
+    }
+
+    fn change_client(&self, name: &str, wanted: &Change, at: Moment) -> Result<bool, Error> {
+        self.change(|change| rows::change_account(change, AccountKind::Client, name, wanted, at))
     }
 
     fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error> {

@@ -5,11 +5,11 @@ use siphasher::sip128::SipHasher13;
 
 use super::changes::{bump, end_api_keys_of, revoke_token, revoke_user, signed, unsigned};
 use crate::base::custom_claims::are_kept;
-use crate::store::{Account, Change, Moment, PasswordHash, Session, StoredSession};
+use crate::store::{Account, AccountKind, Change, Moment, PasswordHash, Session, StoredSession};
 
 /// The columns that [`account_of`] reads.
 pub(super) const ACCOUNT: &str =
-    "name, scope, disabled, created, version, salt, hash, memory, passes, lanes, claims";
+    "name, scope, disabled, created, version, salt, hash, memory, passes, lanes, claims, kind";
 
 pub(super) fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
     Ok(Account {
@@ -26,7 +26,19 @@ pub(super) fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
             lanes: row.get(9)?,
         },
         claims: row.get(10)?,
+        kind: match row.get(11)? {
+            0_i64 => AccountKind::User,
+            _ => AccountKind::Client,
+        },
     })
+}
+
+/// As the column `kind` has it.
+pub(super) fn number_of(kind: AccountKind) -> i64 {
+    match kind {
+        AccountKind::User => 0,
+        AccountKind::Client => 1,
+    }
 }
 
 /// See [`Store::account`](crate::store::Store::account).
@@ -37,19 +49,37 @@ pub(super) fn account(connection: &Connection, name: &str) -> rusqlite::Result<O
         .optional()
 }
 
-/// The account used as a stand-in if there is none with this name. Password hashes are as good as random, so a random
-/// position among them selects each account about equally often.
-pub(super) fn stand_in(connection: &Connection, name: &str) -> rusqlite::Result<Option<Account>> {
+/// The same for an account of this kind.
+pub(super) fn account_of_kind(
+    connection: &Connection,
+    kind: AccountKind,
+    name: &str,
+) -> rusqlite::Result<Option<Account>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {ACCOUNT} FROM accounts WHERE name = ?1 AND kind = ?2"
+        ))?
+        .query_row(params![name, number_of(kind)], account_of)
+        .optional()
+}
+
+/// The account used as a stand-in if there is none of this kind and name. Hashes of passwords and secrets are as good as
+/// random, so a random position among them selects each account about equally often.
+pub(super) fn stand_in(
+    connection: &Connection,
+    kind: AccountKind,
+    name: &str,
+) -> rusqlite::Result<Option<Account>> {
     let key: i64 = connection
         .prepare_cached("SELECT value FROM meta WHERE name = 'stand_in_key'")?
         .query_row([], |row| row.get(0))?;
     let place = SipHasher13::new_with_keys(key.cast_unsigned(), 0).hash(name.as_bytes());
     connection
         .prepare_cached(&format!(
-            "SELECT * FROM (SELECT {ACCOUNT} FROM accounts WHERE hash >= ?1 ORDER BY hash LIMIT 1)
-             UNION ALL SELECT * FROM (SELECT {ACCOUNT} FROM accounts ORDER BY hash LIMIT 1) LIMIT 1"
+            "SELECT * FROM (SELECT {ACCOUNT} FROM accounts WHERE kind = ?2 AND hash >= ?1 ORDER BY hash LIMIT 1)
+             UNION ALL SELECT * FROM (SELECT {ACCOUNT} FROM accounts WHERE kind = ?2 ORDER BY hash LIMIT 1) LIMIT 1"
         ))?
-        .query_row([place.as_bytes()], account_of)
+        .query_row(params![place.as_bytes(), number_of(kind)], account_of)
         .optional()
 }
 
@@ -60,14 +90,15 @@ pub(super) fn whole(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 /// See [`Store::change_account`](crate::store::Store::change_account).
 pub(super) fn change_account(
     change: &Transaction<'_>,
+    kind: AccountKind,
     name: &str,
     wanted: &Change,
     at: Moment,
 ) -> rusqlite::Result<bool> {
     let old: Option<(String, i64, String)> = change
         .query_row(
-            "SELECT scope, version, claims FROM accounts WHERE name = ?1",
-            [name],
+            "SELECT scope, version, claims FROM accounts WHERE name = ?1 AND kind = ?2",
+            params![name, number_of(kind)],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
         .optional()?;
@@ -228,7 +259,8 @@ mod tests {
     #[test]
     fn the_stand_in_account_reveals_nothing_about_neighbouring_names() {
         let store = store();
-        let other = |name: &str| store.account_or_other(name).unwrap().unwrap().name;
+        let user = |name: &str| store.account_or_other(AccountKind::User, name).unwrap();
+        let other = |name: &str| user(name).unwrap().name;
         assert_eq!(other("m07"), "m07");
         // As many names as fit between two accounts: if all had the same cost, it would lead to the next account's name.
         let names: Vec<String> = (0..200).map(|n| format!("m07-{n}")).collect();
@@ -240,9 +272,41 @@ mod tests {
         assert_eq!(
             SqliteStore::in_memory()
                 .unwrap()
-                .account_or_other("m07")
+                .account_or_other(AccountKind::User, "m07")
                 .unwrap(),
             None
         );
+    }
+
+    #[test]
+    fn an_account_of_one_kind_never_stands_in_for_the_other() {
+        let store = store();
+        let find = |kind, name: &str| store.account_or_other(kind, name).unwrap();
+        assert_eq!(find(AccountKind::Client, "m07"), None, "there is no client");
+        for n in 0..40_u8 {
+            let mut client = Account::example(&format!("c{n:02}"), "");
+            client.kind = AccountKind::Client;
+            crate::base::random::random(&mut client.password.hash).unwrap();
+            assert!(store.add_account(&client).unwrap());
+        }
+        let mut found = BTreeSet::new();
+        for n in 0..200 {
+            for kind in [AccountKind::User, AccountKind::Client] {
+                let other = find(kind, &format!("m07-{n}")).unwrap();
+                assert_eq!(other.kind, kind);
+                found.insert(other.name);
+            }
+        }
+        assert!(found.len() > 30, "{found:?}");
+        // The name of an account of the other kind is one like any unknown name.
+        assert_eq!(
+            find(AccountKind::Client, "m07").unwrap().kind,
+            AccountKind::Client
+        );
+        assert_eq!(
+            find(AccountKind::User, "c07").unwrap().kind,
+            AccountKind::User
+        );
+        assert_eq!(find(AccountKind::Client, "c07").unwrap().name, "c07");
     }
 }

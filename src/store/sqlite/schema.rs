@@ -38,6 +38,10 @@ const STEPS: &[&str] = &[
      ) STRICT, WITHOUT ROWID;
      CREATE INDEX api_keys_by_owner ON api_keys (owner, id);
      INSERT INTO meta VALUES ('api_keys', 1);",
+    // 0: a user; 1: a client.
+    "ALTER TABLE accounts ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+     DROP INDEX accounts_by_hash;
+     CREATE INDEX accounts_by_hash ON accounts (kind, hash);",
 ];
 
 /// The version that this program reads and writes.

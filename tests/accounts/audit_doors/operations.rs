@@ -7,6 +7,7 @@ use sealgate::keys::{KeyState, NewKeys, RingSecret};
 use sealgate::{ApiKey, Gate, Grant, NewApiKey, Refreshed};
 use serde_json::json;
 
+use crate::clients::{basic, form};
 use crate::common::Server;
 use crate::common::people::{PASSWORD, Pair, login, refresh};
 
@@ -23,6 +24,8 @@ pub(super) struct Held {
     token: String,
     refresh: String,
     used: String,
+    /// Of the client shop.
+    secret: String,
 }
 
 pub(super) struct Rust {
@@ -55,6 +58,10 @@ impl Rust {
             ..NewApiKey::default()
         };
         Ok(self.gate.api_keys().add(&new)?.1)
+    }
+
+    fn client_token(&self, secret: &str, asked: &str) {
+        drop(self.gate.client_token("shop", &secret.into(), asked));
     }
 
     fn keys(&self) -> KeyAdmin<'_> {
@@ -109,6 +116,7 @@ impl Operation {
 }
 
 const ALICE: &str = "a***";
+const SHOP: &str = "s***";
 
 fn accounts() -> Vec<Operation> {
     vec![
@@ -167,6 +175,70 @@ fn accounts() -> Vec<Operation> {
             .command(&["user", "enable", "nobody"], "")
             .python("gate.enable_user('nobody')")
             .rust(|rust, _| drop(rust.gate.users().set_disabled("nobody", false))),
+    ]
+}
+
+fn clients() -> Vec<Operation> {
+    vec![
+        leaves(&[["account.add", "ok", SHOP]])
+            .command(&["client", "add", "shop", "--scopes", "encrypt"], "")
+            .python("secret = gate.add_client('shop', 'encrypt')")
+            .rust(|rust, _| drop(rust.gate.clients().add("shop", "encrypt"))),
+        leaves(&[["account.add", "user_exists", ALICE]])
+            .command(&["client", "add", "alice"], "")
+            .python("gate.add_client('alice')")
+            .rust(|rust, _| drop(rust.gate.clients().add("alice", ""))),
+        leaves(&[["account.secret", "ok", SHOP]])
+            .command(&["client", "secret", "shop"], "")
+            .python("secret = gate.renew_client_secret('shop')")
+            .rust(|rust, held| {
+                let secret = rust.gate.clients().renew_secret("shop").unwrap().unwrap();
+                held.secret = secret.expose_str().unwrap().to_owned();
+            }),
+        leaves(&[["account.secret", "not_found", ALICE]])
+            .command(&["client", "secret", "alice"], "")
+            .python("gate.renew_client_secret('alice')")
+            .rust(|rust, _| drop(rust.gate.clients().renew_secret("alice"))),
+        leaves(&[["account.scopes", "ok", SHOP]])
+            .command(&["client", "scopes", "shop", "encrypt decrypt"], "")
+            .python("gate.set_client_scope('shop', 'encrypt decrypt')")
+            .rust(|rust, _| drop(rust.gate.clients().set_scope("shop", "encrypt decrypt"))),
+        leaves(&[["client.token", "ok", SHOP]])
+            .python("gate.client_token('shop', secret)")
+            .rust(|rust, held| rust.client_token(&held.secret, "")),
+        leaves(&[["client.token", "invalid_scope", SHOP]])
+            .python("gate.client_token('shop', secret, 'admin')")
+            .rust(|rust, held| rust.client_token(&held.secret, "admin")),
+        leaves(&[["client.token", "login_failed", SHOP]])
+            .python("gate.client_token('shop', 'wrong')")
+            .rust(|rust, _| rust.client_token("wrong", ""))
+            .http(|server, _| {
+                let ask = "grant_type=client_credentials";
+                let answer = form(server, "/token", &basic("shop", "wrong"), ask);
+                assert_eq!(answer.status, 401);
+            }),
+        leaves(&[["denied", "login_failed", SHOP]]).http(|server, _| {
+            let answer = form(server, "/introspect", &basic("shop", "wrong"), "token=x");
+            assert_eq!(answer.status, 401);
+        }),
+        leaves(&[["refresh", "token_malformed", "-"]]).http(|server, _| {
+            let ask = "grant_type=refresh_token&refresh_token=nonsense";
+            assert_eq!(form(server, "/token", "", ask).status, 400);
+        }),
+        leaves(&[["revoke.token", "token_malformed", "-"]])
+            .http(|server, _| assert_eq!(form(server, "/revoke", "", "token=x").status, 200)),
+        leaves(&[["account.disable", "ok", SHOP]])
+            .command(&["client", "disable", "shop"], "")
+            .python("gate.disable_client('shop')")
+            .rust(|rust, _| drop(rust.gate.clients().set_disabled("shop", true))),
+        leaves(&[["account.enable", "ok", SHOP]])
+            .command(&["client", "enable", "shop"], "")
+            .python("gate.enable_client('shop')")
+            .rust(|rust, _| drop(rust.gate.clients().set_disabled("shop", false))),
+        leaves(&[["account.remove", "ok", SHOP]])
+            .command(&["client", "remove", "shop"], "")
+            .python("gate.remove_client('shop')")
+            .rust(|rust, _| drop(rust.gate.clients().remove("shop"))),
     ]
 }
 
@@ -365,7 +437,7 @@ fn passphrase() -> RingSecret {
 }
 
 pub(super) fn operations() -> Vec<Operation> {
-    [accounts(), logins(), tokens(), keys()]
+    [accounts(), clients(), logins(), tokens(), keys()]
         .into_iter()
         .flatten()
         .collect()

@@ -169,6 +169,46 @@ fn a_change_that_removes_rights_revokes_the_tokens() {
 }
 
 #[test]
+fn users_and_clients_are_changed_and_listed_apart() {
+    let store = SqliteStore::in_memory().unwrap();
+    assert!(store.add_account(&account("alice")).unwrap());
+    let client = Account {
+        kind: AccountKind::Client,
+        ..account("shop")
+    };
+    assert!(store.add_account(&client).unwrap());
+    assert_eq!(store.account("shop").unwrap(), Some(client.clone()));
+    let same_name = Account {
+        kind: AccountKind::User,
+        ..client
+    };
+    assert!(
+        !store.add_account(&same_name).unwrap(),
+        "a name has one kind"
+    );
+    for (kind, name) in [(AccountKind::User, "alice"), (AccountKind::Client, "shop")] {
+        let listed = store.accounts(kind, "", 10).unwrap();
+        let names: Vec<&str> = listed.iter().map(|account| &*account.name).collect();
+        assert_eq!(names, [name]);
+    }
+    for change in [
+        Change::Password(account("x").password),
+        Change::Scope("admin".to_owned()),
+        Change::Disabled(true),
+        Change::Removed,
+    ] {
+        let before = ["alice", "shop"].map(|name| store.account(name).unwrap());
+        assert!(!store.change_account("shop", &change, AT).unwrap());
+        assert!(!store.change_client("alice", &change, AT).unwrap());
+        let after = ["alice", "shop"].map(|name| store.account(name).unwrap());
+        assert_eq!(before, after, "{change:?}");
+    }
+    assert!(store.change_client("shop", &Change::Removed, AT).unwrap());
+    assert_eq!(store.revoked_before("shop").unwrap(), Some(AT.now));
+    assert!(store.account("alice").unwrap().is_some());
+}
+
+#[test]
 fn a_login_succeeds_only_for_the_account_as_it_was_checked() {
     let store = SqliteStore::in_memory().unwrap();
     assert!(store.add_account(&account("alice")).unwrap());
@@ -323,6 +363,18 @@ fn concurrent_changes_lose_nothing() {
             });
         }
     });
-    assert_eq!(stores[0].accounts("", 100).unwrap().len(), 41);
-    assert_eq!(stores[0].accounts("3-8", 100).unwrap().len(), 2);
+    assert_eq!(
+        stores[0]
+            .accounts(AccountKind::User, "", 100)
+            .unwrap()
+            .len(),
+        41
+    );
+    assert_eq!(
+        stores[0]
+            .accounts(AccountKind::User, "3-8", 100)
+            .unwrap()
+            .len(),
+        2
+    );
 }

@@ -167,15 +167,15 @@ fn a_store_of_the_first_version_is_migrated_with_its_data() {
     let place = Place::made();
     let old = rusqlite::Connection::open(place.file()).unwrap();
     old.execute_batch(
-        "ALTER TABLE accounts DROP COLUMN claims; DROP TABLE api_keys;
-         DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;",
+        "DROP INDEX accounts_by_hash; ALTER TABLE accounts DROP COLUMN kind; ALTER TABLE accounts DROP COLUMN claims;
+         DROP TABLE api_keys; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;",
     )
     .unwrap();
     drop(old);
     let store = SqliteStore::open(&place.folder).unwrap().unwrap();
     assert_eq!(store.account("alice").unwrap(), Some(account("alice")));
     assert_eq!(
-        store.account_or_other("bob").unwrap(),
+        store.account_or_other(AccountKind::User, "bob").unwrap(),
         Some(account("alice"))
     );
     let version: i64 = store
@@ -231,8 +231,8 @@ fn the_whole_store_is_checked_even_behind_an_open_connection() {
             "PRAGMA writable_schema = ON;
              DELETE FROM sqlite_schema WHERE name = 'accounts_by_hash';
              PRAGMA writable_schema = RESET;
-             INSERT INTO accounts SELECT 'bob', scope, disabled, created, version, salt, hash, memory, passes, lanes,
-                 claims FROM accounts;",
+             INSERT INTO accounts (name, scope, disabled, created, version, salt, hash, memory, passes, lanes)
+                 SELECT 'bob', scope, disabled, created, version, salt, hash, memory, passes, lanes FROM accounts;",
         )
         .unwrap();
     drop(other);
@@ -318,8 +318,8 @@ fn a_copy_is_checked_completely_and_stays_a_single_file() {
     };
     change(
         &whole,
-        "ALTER TABLE accounts DROP COLUMN claims; DROP TABLE api_keys;
-         DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;
+        "DROP INDEX accounts_by_hash; ALTER TABLE accounts DROP COLUMN kind; ALTER TABLE accounts DROP COLUMN claims;
+         DROP TABLE api_keys; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;
          PRAGMA journal_mode = WAL;",
     );
     assert_eq!(check_copy(&copy), Ok(contents));

@@ -1,0 +1,423 @@
+//! Clients of OAuth 2.0: who gets which tokens at `/token`, what `/revoke` and `/introspect` do for them, and the metadata.
+
+use serde_json::json;
+
+use super::*;
+use crate::base::encoding::encode_base64;
+use crate::store::{Account, AccountKind};
+
+const PASSWORD: &str = "a quiet harbour";
+pub(super) const GRANT: &str = "grant_type=client_credentials";
+
+/// With cheap hashes, and the user alice.
+pub(super) fn with_alice(settings: &[(&str, &str)]) -> App {
+    let cheap = [("password_memory", "1024"), ("password_passes", "1")];
+    let app = app(&[&cheap[..], settings].concat());
+    let users = app.gate().users();
+    users
+        .add("alice", &PASSWORD.into(), "encrypt decrypt")
+        .unwrap();
+    app
+}
+
+pub(super) fn add_client(app: &App, id: &str, scope: &str) -> String {
+    let secret = app.gate().clients().add(id, scope).unwrap();
+    secret.expose_str().unwrap().to_owned()
+}
+
+pub(super) fn form<'a>(target: &'a str, body: &'a str) -> Ask<'a> {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    post(target, body)
+        .without("Content-Type")
+        .with("Content-Type", FORM)
+}
+
+pub(super) fn basic(id: &str, secret: &str) -> String {
+    format!(
+        "Basic {}",
+        encode_base64(format!("{id}:{secret}").as_bytes())
+    )
+}
+
+/// Checks what every error of RFC 6749 has, and returns its code.
+pub(super) fn error(response: &Response, status: u16) -> String {
+    let body = body(response);
+    assert_eq!(response.status().0, status, "{body}");
+    assert_eq!(response.header("Content-Type"), Some("application/json"));
+    assert_eq!(response.header("Cache-Control"), Some("no-store"));
+    assert_eq!(response.header("Pragma"), Some("no-cache"));
+    assert!(!body["error_description"].as_str().unwrap().is_empty());
+    let challenge = response.header("WWW-Authenticate");
+    assert_eq!(challenge.is_some(), status == 401, "{challenge:?}");
+    assert!(challenge.is_none_or(|challenge| challenge.starts_with("Basic ")));
+    body["error"].as_str().unwrap().to_owned()
+}
+
+pub(super) fn text<'a>(body: &'a Value, name: &str) -> &'a str {
+    body[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("{name}: {body}"))
+}
+
+/// The access token and the refresh token of a login.
+pub(super) fn alice(app: &App) -> (String, String) {
+    let ask = json!({"username": "alice", "password": PASSWORD}).to_string();
+    let body = body(&post("/login", &ask).of(app));
+    let text = |name| text(&body, name).to_owned();
+    (text("token"), text("refresh_token"))
+}
+
+/// Whether an access token is accepted.
+pub(super) fn is_good(app: &App, token: &str) -> bool {
+    let bearer = format!("Bearer {token}");
+    let response = get("/verify").with("Authorization", &bearer).of(app);
+    response.status().0 == 204
+}
+
+#[test]
+fn the_examples_of_the_standards_get_what_the_standards_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/oauth.json");
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let app = app(&[]);
+    let hash = text(&vectors, "secret_hash_hex");
+    let mut client = Account::example(text(&vectors, "client_id"), "introspect");
+    client.kind = AccountKind::Client;
+    client.password.hash = (0..hash.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hash[at..at + 2], 16).unwrap())
+        .collect();
+    let store = app.gate().ledger().writing().unwrap();
+    assert!(store.add_account(&client).unwrap());
+    let vectors = vectors["vectors"].as_array().unwrap();
+    assert!(vectors.len() >= 9);
+    for vector in vectors {
+        let mut ask = form(text(vector, "path"), text(vector, "body"));
+        if let Some(authorization) = vector["authorization"].as_str() {
+            ask = ask.with("Authorization", authorization);
+        }
+        let response = ask.of(&app);
+        let body = body(&response);
+        assert_eq!(response.status().0, vector["status"], "{vector} {body}");
+        assert_eq!(body["error"], vector["error"], "{vector}");
+        match text(vector, "path") {
+            "/token" => assert_eq!(body["access_token"].is_string(), vector["status"] == 200),
+            "/introspect" if vector["status"] == 200 => {
+                assert_eq!(body, json!({"active": false}));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_client_gets_a_token_for_itself() {
+    let app = with_alice(&[("max_requests", "0")]);
+    let secret = add_client(&app, "shop & till", "encrypt decrypt");
+    let encoded = basic("shop+%26+till", &secret);
+    let in_form =
+        format!("client_id=shop+%26+till&client_secret={secret}&{GRANT}&unknown=x&scope=");
+    for ask in [
+        form("/token", GRANT).with("Authorization", &encoded),
+        form("/token", "scope=&grant_type=client%5Fcredentials").with("Authorization", &encoded),
+        form("/token", &in_form),
+    ] {
+        let response = ask.of(&app);
+        let body = body(&response);
+        assert_eq!(response.status().0, 200, "{body}");
+        assert_eq!(response.header("Cache-Control"), Some("no-store"));
+        assert_eq!(response.header("Pragma"), Some("no-cache"));
+        let token = text(&body, "access_token");
+        let whole = json!({
+            "access_token": token, "token_type": "Bearer", "expires_in": 1800, "scope": "encrypt decrypt",
+        });
+        assert_eq!(body, whole);
+        let claims = app.gate().verify_token(token).unwrap();
+        assert_eq!(
+            (claims.subject(), claims.client_id()),
+            ("shop & till", Some("shop & till"))
+        );
+        assert_eq!(
+            (claims.scope(), claims.session()),
+            ("encrypt decrypt", None)
+        );
+        let written: Value = serde_json::from_str(claims.json()).unwrap();
+        assert_eq!(written.get("username"), None);
+        let bearer = format!("Bearer {token}");
+        let sealed = post("/encrypt", r#"{"data": "x"}"#)
+            .with("Authorization", &bearer)
+            .of(&app);
+        assert_eq!(sealed.status().0, 200);
+    }
+    let narrower = format!("{GRANT}&scope=decrypt");
+    let narrower = form("/token", &narrower).with("Authorization", &encoded);
+    let body = body(&narrower.of(&app));
+    assert_eq!(body["scope"], "decrypt");
+    let token = text(&body, "access_token");
+    assert!(!app.gate().verify_token(token).unwrap().has_scope("encrypt"));
+}
+
+#[test]
+fn each_error_is_the_one_of_the_standard() {
+    let app = with_alice(&[("login_max_requests", "0")]);
+    let secret = add_client(&app, "shop", "encrypt decrypt");
+    let other = add_client(&app, "till", "");
+    let good = basic("shop", &secret);
+    let (access, refresh) = alice(&app);
+    app.gate().clients().add("gone", "").unwrap();
+    assert!(app.gate().clients().remove("gone").unwrap());
+    let refreshing = |token: &str| format!("grant_type=refresh_token&refresh_token={token}");
+    let with = |more: &str| format!("{GRANT}&{more}");
+    let secrets = |id: &str, secret: &str| with(&format!("client_id={id}&client_secret={secret}"));
+    let cases: Vec<(Option<String>, String, u16, &str)> = vec![
+        (None, String::new(), 400, "invalid_request"),
+        (
+            Some(good.clone()),
+            "grant_type=".into(),
+            400,
+            "invalid_request",
+        ),
+        (
+            Some(good.clone()),
+            format!("{GRANT}&{GRANT}"),
+            400,
+            "invalid_request",
+        ),
+        (
+            Some(good.clone()),
+            with("scope=a&scope=a"),
+            400,
+            "invalid_request",
+        ),
+        (
+            Some(good.clone()),
+            with("scope=%ff"),
+            400,
+            "invalid_request",
+        ),
+        (
+            Some(good.clone()),
+            secrets("shop", &secret),
+            400,
+            "invalid_request",
+        ),
+        (
+            Some(good.clone()),
+            with("client_id=till"),
+            400,
+            "invalid_request",
+        ),
+        (None, with("client_secret=x"), 400, "invalid_request"),
+        (
+            None,
+            "grant_type=refresh_token".into(),
+            400,
+            "invalid_request",
+        ),
+        (
+            None,
+            "grant_type=refresh_token&refresh_token=".into(),
+            400,
+            "invalid_request",
+        ),
+        // Whoever does not authenticate, and whoever is not that client.
+        (None, GRANT.into(), 401, "invalid_client"),
+        (None, with("client_id=shop"), 401, "invalid_client"),
+        (
+            Some(basic("shop", "wrong")),
+            GRANT.into(),
+            401,
+            "invalid_client",
+        ),
+        (Some(basic("shop", "")), GRANT.into(), 401, "invalid_client"),
+        (
+            Some(basic("shop", &other)),
+            GRANT.into(),
+            401,
+            "invalid_client",
+        ),
+        (
+            Some(basic("till", &secret)),
+            GRANT.into(),
+            401,
+            "invalid_client",
+        ),
+        (
+            Some(basic("gone", &secret)),
+            GRANT.into(),
+            401,
+            "invalid_client",
+        ),
+        (Some(basic("", "")), GRANT.into(), 401, "invalid_client"),
+        (
+            Some(basic("a%00b", &secret)),
+            GRANT.into(),
+            401,
+            "invalid_client",
+        ),
+        (
+            Some(basic("alice", PASSWORD)),
+            GRANT.into(),
+            401,
+            "invalid_client",
+        ),
+        (
+            None,
+            secrets("alice", "a+quiet+harbour"),
+            401,
+            "invalid_client",
+        ),
+        (None, secrets("shop", "x"), 401, "invalid_client"),
+        (Some("Basic !".into()), GRANT.into(), 401, "invalid_client"),
+        (
+            Some(format!("Bearer {access}")),
+            GRANT.into(),
+            401,
+            "invalid_client",
+        ),
+        // A wrong client is refused although none is needed, and the refresh token is not used up.
+        (
+            Some(basic("shop", "wrong")),
+            refreshing(&refresh),
+            401,
+            "invalid_client",
+        ),
+        // Which grants there are is no secret.
+        (
+            None,
+            "grant_type=password&username=alice".into(),
+            400,
+            "unsupported_grant_type",
+        ),
+        (
+            Some(good.clone()),
+            "grant_type=Client_Credentials".into(),
+            400,
+            "unsupported_grant_type",
+        ),
+        (
+            Some(good.clone()),
+            with("scope=admin"),
+            400,
+            "invalid_scope",
+        ),
+        (
+            Some(good.clone()),
+            with("scope=encrypt++decrypt"),
+            400,
+            "invalid_scope",
+        ),
+        (
+            Some(good.clone()),
+            with("scope=encrypt%0Aadmin"),
+            400,
+            "invalid_scope",
+        ),
+        (
+            None,
+            format!("{}&scope=admin", refreshing(&refresh)),
+            400,
+            "invalid_scope",
+        ),
+        (None, refreshing("nonsense"), 400, "invalid_grant"),
+        (None, refreshing(&access), 400, "invalid_grant"),
+        (None, refreshing(&secret), 400, "invalid_grant"),
+    ];
+    for (authorization, body, status, code) in &cases {
+        let mut ask = form("/token", body);
+        if let Some(value) = authorization {
+            ask = ask.with("Authorization", value);
+        }
+        assert_eq!(
+            error(&ask.of(&app), *status),
+            *code,
+            "{authorization:?} {body}"
+        );
+    }
+    let twice = form("/token", GRANT)
+        .with("Authorization", &good)
+        .with("Authorization", &good);
+    assert_eq!(error(&twice.of(&app), 400), "invalid_request");
+    // What was refused has used nothing up.
+    let body = body(&form("/token", &refreshing(&refresh)).of(&app));
+    assert!(is_good(&app, text(&body, "access_token")));
+}
+
+#[test]
+fn a_body_that_is_no_form_is_an_invalid_request() {
+    let app = with_alice(&[]);
+    for path in ["/token", "/revoke"] {
+        let json = r#"{"grant_type": "client_credentials", "token": "x"}"#;
+        assert_eq!(error(&post(path, json).of(&app), 400), "invalid_request");
+        let none = post(path, GRANT).without("Content-Type");
+        assert_eq!(error(&none.of(&app), 400), "invalid_request");
+        let long = "x".repeat(16_385);
+        assert_eq!(code(&form(path, &long).of(&app), 413), "body_too_large");
+        let with_charset = post(path, "").without("Content-Type").with(
+            "Content-Type",
+            "Application/X-WWW-Form-Urlencoded; charset=UTF-8",
+        );
+        assert_eq!(error(&with_charset.of(&app), 400), "invalid_request");
+        let described = body(&with_charset.of(&app))["error_description"].clone();
+        assert!(
+            described.as_str().unwrap().contains("is missing"),
+            "{described}"
+        );
+        assert_eq!(code(&get(path).of(&app), 405), "method_not_allowed");
+    }
+}
+
+#[test]
+fn a_client_cannot_log_in_with_a_password() {
+    let app = with_alice(&[]);
+    let secret = add_client(&app, "shop", "encrypt");
+    for password in [&secret, PASSWORD] {
+        let ask = json!({"username": "shop", "password": password}).to_string();
+        assert_eq!(code(&post("/login", &ask).of(&app), 401), "login_failed");
+    }
+}
+
+#[test]
+fn one_kind_of_token_is_not_taken_for_another() {
+    let app = with_alice(&[("login_max_requests", "0"), ("max_requests", "0")]);
+    let secret = add_client(&app, "shop", "introspect encrypt");
+    let good = basic("shop", &secret);
+    let body = body(&form("/token", GRANT).with("Authorization", &good).of(&app));
+    let of_client = text(&body, "access_token");
+    let (access, refresh) = alice(&app);
+    assert!(is_good(&app, of_client) && is_good(&app, &access));
+    for no_access_token in [&*refresh, &secret, "shop", ""] {
+        assert!(!is_good(&app, no_access_token), "{no_access_token}");
+    }
+    for no_refresh_token in [of_client, &access, &secret] {
+        let ask = format!("grant_type=refresh_token&refresh_token={no_refresh_token}");
+        assert_eq!(error(&form("/token", &ask).of(&app), 400), "invalid_grant");
+        let ask = json!({"refresh_token": no_refresh_token}).to_string();
+        assert_eq!(
+            code(&post("/refresh", &ask).of(&app), 401),
+            "token_malformed"
+        );
+    }
+    for no_secret in [of_client, &access, &refresh] {
+        let ask = form("/token", GRANT);
+        let wrong = basic("shop", no_secret);
+        let response = ask.with("Authorization", &wrong).of(&app);
+        assert_eq!(error(&response, 401), "invalid_client");
+    }
+    // What each of them is, is told apart by whoever asks.
+    for (token, kind, user, client) in [
+        (of_client, "Bearer", None, Some("shop")),
+        (&access, "Bearer", Some("alice"), None),
+        (&refresh, "refresh_token", Some("alice"), None),
+    ] {
+        let ask = format!("token={token}&token_type_hint=nonsense");
+        let ask = form("/introspect", &ask).with("Authorization", &good);
+        let found = super::body(&ask.of(&app));
+        assert_eq!(found["token_type"], kind);
+        assert_eq!(found["username"].as_str(), user);
+        assert_eq!(found["client_id"].as_str(), client);
+        assert_eq!(found["sub"].as_str(), user.or(client));
+    }
+    let ask = format!("token={secret}");
+    let ask = form("/introspect", &ask).with("Authorization", &good);
+    assert_eq!(super::body(&ask.of(&app)), json!({"active": false}));
+}
