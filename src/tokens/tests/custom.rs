@@ -1,6 +1,7 @@
 //! Custom claims in tokens, and what a token says about when it becomes valid.
 
 use super::*;
+use crate::base::custom_claims::CustomClaims;
 
 fn with(claims: &str) -> Grant<'_> {
     Grant {
@@ -134,6 +135,43 @@ fn whatever_is_issued_is_accepted() {
             assert_eq!(gate.introspect(&token).unwrap()["active"], true);
         }
     }
+}
+
+/// With the texts that fuzzing has found for the reader of JSON.
+#[test]
+fn whatever_is_accepted_as_claims_comes_back_with_its_value() {
+    let corpus = format!("{}/fuzz/corpus/json", env!("CARGO_MANIFEST_DIR"));
+    let gates = gates();
+    let mut accepted = 0;
+    for file in std::fs::read_dir(corpus).unwrap() {
+        let text = std::fs::read(file.unwrap().path()).unwrap();
+        let Ok(text) = String::from_utf8(text) else {
+            continue;
+        };
+        for claims in [
+            text.clone(),
+            format!("{{\"inner\":{text}}}"),
+            format!("{{\"inner\":[0,{text}],\"n\":1}}"),
+        ] {
+            let wanted = CustomClaims::read_any(&claims);
+            for gate in &gates {
+                let issued = gate.issue_token(&with(&claims));
+                let Ok(wanted) = &wanted else {
+                    assert!(matches!(issued, Err(Error::InvalidInput(_))), "{claims}");
+                    continue;
+                };
+                let read = gate.verify_token(&issued.unwrap()).unwrap();
+                let wanted = serde_json::to_value(wanted).unwrap();
+                let custom = Value::from(read.custom());
+                assert!(
+                    custom == wanted || wanted.is_null() && custom == json!({}),
+                    "{claims}"
+                );
+                accepted += 1;
+            }
+        }
+    }
+    assert!(accepted > 100, "{accepted}");
 }
 
 #[test]
