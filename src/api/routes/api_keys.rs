@@ -164,9 +164,16 @@ fn number(member: Option<Json<'_>>, name: &str) -> Result<Option<u64>, Problem> 
     let Some(value) = member else {
         return Ok(None);
     };
-    match value.as_written().parse() {
-        Ok(number) => Ok(Some(number)),
-        Err(_) => Err(Problem::bad_member(
+    let written = value.as_written();
+    let number = written.parse().ok().or_else(|| {
+        // 60.0 is a whole number, too.
+        let number: f64 = written.parse().ok()?;
+        let is_whole = number.fract() == 0.0 && (0.0..9.0e15).contains(&number);
+        is_whole.then_some(number as u64)
+    });
+    match number {
+        Some(number) => Ok(Some(number)),
+        None => Err(Problem::bad_member(
             BAD_KEY,
             format!("{name} must be a whole number."),
         )),

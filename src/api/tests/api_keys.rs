@@ -293,6 +293,26 @@ fn members_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn whole_numbers_may_be_written_in_any_way() {
+    let app = free();
+    let token = bearer(&app, "alice", "api-keys");
+    let ask = r#"{"expires_in": 3.6e3, "max_requests": 5.0, "window": 60}"#;
+    let response = post("/api-keys", ask)
+        .with("Authorization", &token)
+        .of(&app);
+    assert_eq!(response.status().0, 201);
+    let made = body(&response);
+    assert_eq!(
+        (&made["max_requests"], &made["window"]),
+        (&json!(5), &json!(60))
+    );
+    let expires = made["expires_at"].as_u64().unwrap();
+    // The clock may have moved on in between.
+    let after = expires - made["created"].as_u64().unwrap();
+    assert!((3_540..=3_600).contains(&after), "{after}");
+}
+
+#[test]
 fn a_list_goes_on_where_the_page_before_ended() {
     let app = free();
     let token = bearer(&app, "alice", "api-keys");

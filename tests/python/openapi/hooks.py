@@ -45,6 +45,10 @@ def only_contents_are_refused(context, response, case):
     problem = response.json()["type"].rpartition(":")[2]
     if path in ("/decrypt", "/rewrap"):
         assert problem == "decrypt_failed", f"{problem}: {body}"
+    elif path == "/api-keys" and case.method == "POST":
+        # A scope that the token or the account does not have, an owner without an account, a time that is too far away.
+        assert problem == "bad_member", f"{problem}: {body}"
+        assert {"scope", "owner", "expires_in"} & set(body), f"{problem}: {body}"
     else:
         # A scope that the account or the login does not have, or no password where there are accounts.
         assert path in ("/login", "/refresh") and problem == "bad_member", f"{problem}: {body}"
