@@ -81,6 +81,7 @@ events! {
     AccountDisable = "account.disable",
     AccountEnable = "account.enable",
     AccountRemove = "account.remove",
+    LimitReset = "limit.reset",
     KeysGenerate = "keys.generate",
     KeysRotate = "keys.rotate",
     KeysRetire = "keys.retire",

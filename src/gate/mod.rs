@@ -1,7 +1,8 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
 //! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`,
-//! changes of keys in `key_admin`, backups in `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
+//! changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in `backup`, the audit trail in `audit`,
+//! the metrics in `metrics` and `counts`.
 
 mod accounts;
 pub mod audit;
@@ -9,8 +10,10 @@ pub mod backup;
 mod counts;
 mod data;
 mod key_admin;
+mod limits;
 mod login;
 mod metrics;
+mod policies;
 mod revocation;
 mod settings;
 
@@ -32,7 +35,9 @@ pub use accounts::Accounts;
 use counts::Counts;
 pub(crate) use data::Sources;
 pub use key_admin::KeyAdmin;
+pub(crate) use limits::Charge;
 pub use login::{Refreshed, Tokens};
+use policies::Limits;
 pub use settings::Settings;
 
 /// Issues and checks tokens, encrypts and decrypts data, and limits callers.
@@ -54,6 +59,7 @@ struct Inner {
     token_key_lead: Duration,
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
+    limits: Limits,
     counts: Counts,
 }
 
@@ -74,6 +80,7 @@ impl Gate {
     /// written.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let limiter = Limiter::of(&settings.limiter)?;
+        let limits = Limits::new(&settings.limiter)?;
         if let Some(folder) = &settings.keys.data_dir {
             // On failure, whatever later reads or writes a file there reports why; without files there is nothing to protect.
             let _ = data_dir::close_to_others(folder);
@@ -92,6 +99,7 @@ impl Gate {
                 refresh_ttl: settings.tokens.refresh_ttl,
                 token_key_lead: settings.keys.rotation.token_key_lead,
                 limiter,
+                limits,
                 counts: Counts::default(),
             }),
         };
@@ -305,6 +313,7 @@ impl fmt::Debug for Gate {
         f.debug_struct("Gate")
             .field("keys", &self.key_origins())
             .field("limiter", &self.inner.limiter)
+            .field("limits", &self.inner.limits)
             .finish_non_exhaustive()
     }
 }

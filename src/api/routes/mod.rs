@@ -9,6 +9,7 @@ mod index;
 mod introspect;
 mod items;
 mod jwks;
+mod limit;
 mod login;
 mod logout;
 mod openapi;
@@ -65,6 +66,10 @@ routes! {
         "Revoke the token" logout::answer;
     Post "/introspect" Access::Unlimited("introspect"), takes introspect::form_or_json, costs quick:
         "Check whether a token is active, and read its claims" introspect::answer;
+    Post "/limit" Access::Unlimited("limit"), takes json, costs quick:
+        "Count a request against a limit" limit::answer;
+    Post "/limit/reset" Access::Unlimited("limit-reset"), takes json, costs slow:
+        "Forget the requests that a limit has counted" limit::reset;
     Get "/verify" Access::Demanded, takes anything, costs quick:
         "Whether a proxy may pass a request on" verify::answer;
     Get "/verify/for/" Access::Demanded, takes anything, costs quick, as prefix:

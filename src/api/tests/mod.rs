@@ -1,14 +1,18 @@
 //! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `heads` what is
-//! answered before a body has arrived, `cors` web pages of other origins, `items` batches and rewrapping, `openapi` the
-//! document of the API, `routes` the rest. `described` compares every response with that document.
+//! answered before a body has arrived, `cors` web pages of other origins, `items` batches and rewrapping, `limits` named
+//! limits, `proxy_limits` those that proxies name, `batch_costs` what batches cost, `openapi` the document of the API,
+//! `routes` the rest. `described` compares every response with that document.
 
 mod access;
+mod batch_costs;
 mod cors;
 mod described;
 mod heads;
 mod host;
 mod items;
+mod limits;
 mod openapi;
+mod proxy_limits;
 mod routes;
 
 use described::{Described, Exchange};

@@ -32,6 +32,8 @@ fn the_list_of_endpoints() {
             "/refresh",
             "/logout",
             "/introspect",
+            "/limit",
+            "/limit/reset",
             "/verify",
             "/verify/for/",
             "/.well-known/jwks.json",

@@ -259,6 +259,9 @@ fn tokens() -> Vec<Operation> {
             .command(&["token", "revoke", "--user", "alice"], "")
             .python("gate.revoke_user('alice')")
             .rust(|rust, _| drop(rust.gate.revoke_user("alice"))),
+        leaves(&[["limit.reset", "not_found", ALICE]])
+            .python("gate.reset_limit('alice')")
+            .rust(|rust, _| drop(rust.gate.reset_limit("alice", "default"))),
         leaves(&[["account.remove", "ok", ALICE]])
             .command(&["user", "remove", "alice"], "")
             .python("gate.remove_user('alice')")
