@@ -17,6 +17,7 @@ mod config;
 mod error;
 mod gate;
 mod input;
+mod limits;
 mod log;
 mod login;
 mod panics;

@@ -223,6 +223,7 @@ fn no_data_races() {
         ("users.c", &[]),
         ("host.c", &[]),
         ("gate.c", &[]),
+        ("limits.c", &[]),
         ("orders.c", &[]),
         ("stream.c", &[]),
     ];
