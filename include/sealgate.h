@@ -323,6 +323,38 @@ typedef struct sealgate_buffer {
 } sealgate_buffer;
 
 /**
+ * The decision of a limit: whether a request is admitted, and what is left.
+ *
+ * A call fills it in; it owns nothing. Thread safety: like any plain memory.
+ */
+typedef struct sealgate_admission {
+  /**
+   * 1 if the request is admitted, 0 if not.
+   */
+  int32_t allowed;
+  /**
+   * What requests may cost together in any window; 0 if the limit is disabled.
+   */
+  uint32_t limit;
+  /**
+   * What is left of it; UINT32_MAX if the limit is disabled.
+   */
+  uint32_t remaining;
+  /**
+   * Reserved; 0.
+   */
+  uint32_t reserved;
+  /**
+   * The window's length in milliseconds; 0 if the limit is disabled.
+   */
+  uint64_t window_ms;
+  /**
+   * Milliseconds until the oldest counted request leaves the window; if the request is not admitted, the time to wait.
+   */
+  uint64_t reset_ms;
+} sealgate_admission;
+
+/**
  * Receives a log line: a level (SEALGATE_LOG_...), a target such as "sealgate::access", and the message with its fields as
  * name=value. The texts are UTF-8, have neither a NUL nor a line break at the end, and are valid only during the call.
  *
@@ -1237,6 +1269,82 @@ sealgate_status sealgate_enforce_rate_limit(const struct sealgate_gate *gate,
                                             int32_t *allowed,
                                             uint32_t *remaining,
                                             uint64_t *retry_after_ms);
+
+/**
+ * Counts a request against a policy and reports whether it is admitted: as a whole, or not at all.
+ *
+ * `policy` is "default", or one of the setting limits. `name` is who is counted: a user; for a policy per API key, the key's
+ * id; for one per address, an IP address, or "unix" for the clients of Unix sockets. `cost` is how much the request costs, 1
+ * for an ordinary one, and at most the policy's limit; 0 counts nothing. A request that is not admitted is no error: the
+ * status is OK. On failure `*out` is all zero.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (no such policy, a cost above its limit, a name that is no
+ * address). Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_admission admission;
+ * if (sealgate_enforce_limit(gate, SEALGATE_LITERAL("alice"), SEALGATE_LITERAL("default"), 1, &admission) == SEALGATE_STATUS_OK) {
+ *     printf("%u of %u left\n", (unsigned)admission.remaining, (unsigned)admission.limit);
+ * }
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_enforce_limit(const struct sealgate_gate *gate,
+                                       const char *name,
+                                       size_t name_size,
+                                       const char *policy,
+                                       size_t policy_size,
+                                       uint32_t cost,
+                                       struct sealgate_admission *out);
+
+/**
+ * Reports whether `sealgate_enforce_limit` would admit a request now, and how much is left. Counts nothing.
+ *
+ * Arguments and statuses are those of `sealgate_enforce_limit`. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_peek_limit(const struct sealgate_gate *gate,
+                                    const char *name,
+                                    size_t name_size,
+                                    const char *policy,
+                                    size_t policy_size,
+                                    uint32_t cost,
+                                    struct sealgate_admission *out);
+
+/**
+ * Forgets the requests of `name` that a policy has counted, so that its whole limit is left.
+ *
+ * `*counted` is 1 if there were any, else 0. On failure it is 0. `name` and `policy` are as for `sealgate_enforce_limit`.
+ * The audit trail gets the event limit.reset.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (no such policy, a name that is no address), AUDIT_FAILED.
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_reset_limit(const struct sealgate_gate *gate,
+                                     const char *name,
+                                     size_t name_size,
+                                     const char *policy,
+                                     size_t policy_size,
+                                     int32_t *counted);
+
+/**
+ * Limits a route that was added with `sealgate_server_route` by a policy: each request costs `cost`, at least 1.
+ *
+ * It may be called several times for different policies; all of them have to admit a request, and the response reports all
+ * of them. `method` and `path` are those of the route. The policies of the gate are known when the server starts:
+ * `sealgate_server_start` then returns INVALID_ARGUMENT if there is none of this name, if its limit is below the cost, or if
+ * it counts users and the route needs no token.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (no such route, a cost of 0), WRONG_STATE (it has been started),
+ * FORKED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_limit_route(const struct sealgate_server *server,
+                                            const char *method,
+                                            size_t method_size,
+                                            const char *path,
+                                            size_t path_size,
+                                            const char *policy,
+                                            size_t policy_size,
+                                            uint32_t cost);
 
 /**
  * Passes the library's log lines up to `max_level` (SEALGATE_LOG_...; 0 is none) to `callback`. Without a callback nothing

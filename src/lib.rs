@@ -13,7 +13,7 @@
 //! | bind data to its place (a row, a user), so that it cannot be decrypted elsewhere | the `context` argument of these |
 //! | issue a token, and verify it later | [`Gate::issue_token`], [`Gate::verify_token`] |
 //! | let a machine in with a key of its own | [`Gate::api_keys`] |
-//! | limit how often a caller may send requests | [`Gate::enforce_rate_limit`] |
+//! | limit how often a caller may send requests | [`Gate::enforce_rate_limit`], [`Gate::limit`] |
 //! | list keys, or add new ones | [`keys::list`], [`gate::KeyAdmin`] |
 //! | show that a secret is present without revealing it | [`mask`] |
 //! | call the original program's functions, configured from the environment | [`encrypt_data`], [`decrypt_data`], [`mask_data`], [`enforce_rate_limit`], [`verify_token`] |

@@ -11,6 +11,7 @@ use super::access_log;
 use super::caller::Caller;
 use super::cors;
 use super::host::{Host, HostRoute};
+use super::limits;
 use super::observed::Observed;
 use super::origins::AllowedOrigins;
 #[cfg(target_os = "linux")]
@@ -96,6 +97,7 @@ impl App {
     /// but cannot be read or trusted.
     pub fn with_host(gate: Gate, settings: &Settings, host: Host) -> Result<Self, Error> {
         gate.check_store()?;
+        limits::check(&gate, &host)?;
         App::with_table(gate, settings, host, ROUTES)
     }
 

@@ -1,7 +1,7 @@
 //! The HTTP API without sockets: a [`Request`] in, a [`Response`] out. Engines and tests call [`App::handle`].
 //!
 //! `app` ties it together, and `access_log` writes a line for each request. `router` finds the route and enforces its checks (token, scope, limit), `permission` has the
-//! checks of token and limit, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors,
+//! check of a token, `limits` counts requests, `counted` reports the limits that did, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors,
 //! `caller` the client's address, `cors` the headers for web pages of other origins (`origins`), and `observed` counts requests for the metrics.
 //! Reading and writing bytes is left to the engines.
 
@@ -9,7 +9,9 @@ mod access_log;
 mod app;
 mod caller;
 mod cors;
+mod counted;
 mod host;
+mod limits;
 mod observed;
 mod origins;
 mod peer;
@@ -38,7 +40,7 @@ pub use request::{Headers, Method, Request};
 pub(crate) use response::may_be_set;
 pub use response::{Response, StatusCode};
 pub(crate) use route::Cost;
-pub use settings::{AccessLog, LoginMode, Settings};
+pub use settings::{AccessLog, BatchCost, LoginMode, Settings};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,9 @@
-//! Whether a request's token permits what it is for, and whether its user may send one more.
+//! Whether a request's token permits what it is for.
 
 use super::problem::Problem;
 use super::request::Request;
 use super::route::{AppInner, Call, LazyCaller, RequestLog};
 use crate::gate::audit::{Asker, AuditEvent};
-use crate::limiter::Admission;
 use crate::{Claims, TokenError};
 
 /// The claims of a request whose token has one of these scopes, or all scopes of a set; every token has the empty one.
@@ -39,18 +38,6 @@ pub(super) fn permitted(
         Some(error) => Problem::unauthorized(error),
         None => Problem::insufficient_scope(scopes.first().copied().unwrap_or_default()),
     })
-}
-
-/// Counts a request with these claims: of the user, or of an API key with a limit of its own, who must be within the limit.
-/// `None`: there is no limit.
-pub(super) fn admitted(app: &AppInner, claims: &Claims) -> Result<Option<Admission>, Problem> {
-    let admission = app.gate.admit(claims);
-    match &admission {
-        Some(refused) if !refused.allowed => {
-            Err(Problem::rate_limited(refused.reset).with_limit("default", refused))
-        }
-        _ => Ok(admission),
-    }
 }
 
 /// Records a refusal that only the route itself can decide.

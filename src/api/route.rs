@@ -1,8 +1,9 @@
-//! What a route is, what it receives, and what several of them share: reporting limits, who is asking.
+//! What a route is, what it receives, and what several of them share: who is asking.
 
 use std::fmt;
 
 use super::caller::Caller;
+use super::counted::Counted;
 use super::host::Host;
 use super::observed::Observed;
 use super::problem::Problem;
@@ -13,8 +14,10 @@ use super::secure_data::SecureData;
 use super::settings::Settings;
 use crate::base::trace::TraceParent;
 use crate::gate::audit::Asker;
-use crate::limiter::{Admission, Limiter};
+use crate::limiter::Limiter;
 use crate::{Claims, Gate};
+
+pub(super) use super::counted::add_rate_limit_headers;
 
 /// What routes need to answer requests.
 pub(super) struct AppInner {
@@ -144,6 +147,8 @@ pub(super) struct Call<'a> {
     /// The token's claims, if the route requires a token.
     pub(super) claims: Option<&'a Claims>,
     pub(super) seen: &'a mut RequestLog,
+    /// The limits that have counted the request; the response reports them.
+    pub(super) counted: &'a mut Counted,
 }
 
 /// The caller's address, computed only when it is written, since often nothing needs it.
@@ -173,45 +178,5 @@ impl Call<'_> {
             id: self.seen.id.as_str(),
             trace: self.seen.trace.as_ref(),
         }
-    }
-}
-
-/// Adds the limit's header fields to a response or an error.
-pub(super) fn add_rate_limit_headers(
-    response: &mut Result<Response, Problem>,
-    policy: &'static str,
-    admission: &Admission,
-) {
-    for (name, value) in limit_fields(policy, admission) {
-        match response {
-            Ok(response) => response.set(name, value),
-            Err(problem) => problem.add_header(name, value),
-        }
-    }
-}
-
-/// The limit as header fields (draft-ietf-httpapi-ratelimit-headers-11).
-fn limit_fields(policy: &str, admission: &Admission) -> [(&'static str, String); 2] {
-    let (limit, window) = (admission.limit, admission.window.as_secs());
-    let (remaining, reset) = (admission.remaining, crate::whole_seconds(admission.reset));
-    [
-        (
-            "RateLimit-Policy",
-            format!(r#""{policy}";q={limit};w={window}"#),
-        ),
-        (
-            "RateLimit",
-            format!(r#""{policy}";r={remaining};t={reset}"#),
-        ),
-    ]
-}
-
-impl Problem {
-    /// The error with the limit's header fields.
-    pub(super) fn with_limit(mut self, policy: &str, admission: &Admission) -> Self {
-        for (name, value) in limit_fields(policy, admission) {
-            self.add_header(name, value);
-        }
-        self
     }
 }

@@ -1,17 +1,19 @@
 //! Finds a request's route, once, and enforces its checks: token, scope, limit.
 
 use super::caller::Caller;
+use super::counted::Counted;
 use super::host::{Host, HostRoute};
-use super::permission::{admitted, may_be_client, permitted};
+use super::limits;
+use super::permission::{may_be_client, permitted};
 use super::problem::Problem;
 use super::request::{Method, Request, path_of};
 use super::response::Response;
-use super::route::{
-    Access, AppInner, Call, Cost, LARGE, RequestLog, Route, RouteRef, add_rate_limit_headers,
-};
+use super::route::{Access, AppInner, Call, Cost, LARGE, RequestLog, Route, RouteRef};
 use super::routes::ROUTES;
-use crate::limiter::Admission;
 use crate::{Claims, Error};
+
+/// Named limits of the API's own routes.
+const NO_OTHERS: &[limits::Use] = &[];
 
 /// What a request's method and path lead to.
 pub(super) enum Found {
@@ -27,8 +29,8 @@ pub(super) enum Found {
 pub(super) struct Passed {
     target: Target,
     claims: Option<Claims>,
-    /// How many requests the user has left, if they are limited.
-    admission: Option<Admission>,
+    /// The limits that have counted it.
+    counted: Counted,
     /// The route's limit on the body, in bytes.
     pub(super) max_body: usize,
 }
@@ -90,7 +92,9 @@ pub(super) fn admit(
         Found::OtherMethods(_, allowed) => return Err(Problem::method_not_allowed(allowed)),
         Found::Nothing => return Err(Problem::not_found()),
     };
-    let (claims, admission) = enter(&target, app, request, seen)?;
+    let mut counted = Counted::default();
+    let entered = enter(&target, app, request, seen, &mut counted);
+    let claims = entered.map_err(|problem| problem.with_limits(&counted))?;
     let max_body = match &target {
         Target::Route(RouteRef::Own(route)) if !route.takes_data => app.settings.max_credentials,
         Target::Options(_) => app.settings.max_credentials,
@@ -106,15 +110,12 @@ pub(super) fn admit(
         _ => Ok(()),
     });
     if let Err(problem) = fits {
-        return Err(match &admission {
-            Some(admission) => problem.with_limit("default", admission),
-            None => problem,
-        });
+        return Err(problem.with_limits(&counted));
     }
     Ok(Passed {
         target,
         claims,
-        admission,
+        counted,
         max_body,
     })
 }
@@ -127,6 +128,7 @@ pub(super) fn answer(
     seen: &mut RequestLog,
 ) -> Result<Response, Problem> {
     let claims = passed.claims.as_ref();
+    let mut counted = passed.counted.clone();
     let mut response = if request.body.len() > passed.max_body {
         Err(Problem::body_too_large(passed.max_body))
     } else {
@@ -136,6 +138,7 @@ pub(super) fn answer(
                 request,
                 claims,
                 seen,
+                counted: &mut counted,
             }),
             Target::Route(RouteRef::Host(number)) => app.host.routes[*number]
                 .call(
@@ -148,9 +151,7 @@ pub(super) fn answer(
             Target::Options(allowed) => Ok(options(allowed.clone())),
         }
     };
-    if let Some(admission) = &passed.admission {
-        add_rate_limit_headers(&mut response, "default", admission);
-    }
+    counted.report(&mut response);
     response
 }
 
@@ -199,38 +200,37 @@ fn as_get(method: &Method) -> &Method {
     }
 }
 
-/// Checks the token and counts the request, as the route requires.
+/// Checks the token and counts the request, as the route requires. `counted` receives what the limits have left also if one
+/// of them refuses the request.
 fn enter(
     target: &Target,
     app: &AppInner,
     request: &Request<'_>,
     seen: &mut RequestLog,
-) -> Result<(Option<Claims>, Option<Admission>), Problem> {
-    let mut permitted = |scopes: &[&str]| permitted(app, request, scopes, seen);
-    let (claims, is_limited) = match target {
-        Target::Options(_) => return Ok((None, None)),
+    counted: &mut Counted,
+) -> Result<Option<Claims>, Problem> {
+    let mut permitted = |scopes: &[&str]| permitted(app, request, scopes, seen).map(Some);
+    let (claims, limited) = match target {
+        Target::Options(_) => return Ok(None),
         Target::Route(RouteRef::Own(route)) => match route.access {
-            Access::Anyone | Access::Demanded => return Ok((None, None)),
-            Access::Token(scopes) => (permitted(scopes)?, true),
-            Access::UnlimitedOrClient(_) if may_be_client(request) => return Ok((None, None)),
+            Access::Anyone | Access::Demanded => return Ok(None),
+            Access::Token(scopes) => (permitted(scopes)?, (true, NO_OTHERS)),
+            Access::UnlimitedOrClient(_) if may_be_client(request) => return Ok(None),
             Access::Unlimited(scope) | Access::UnlimitedOrClient(scope) => {
-                (permitted(&[scope])?, false)
+                (permitted(&[scope])?, (false, NO_OTHERS))
             }
         },
-        Target::Route(RouteRef::Host(number)) => match &app.host.routes[*number] {
-            HostRoute { scope: None, .. } => return Ok((None, None)),
-            HostRoute {
-                scope: Some(scope),
-                limited,
-                ..
-            } => (permitted(&[scope])?, *limited),
-        },
+        Target::Route(RouteRef::Host(number)) => {
+            let route = &app.host.routes[*number];
+            let claims = match &route.scope {
+                Some(scope) => permitted(&[scope])?,
+                None => None,
+            };
+            (claims, (route.limited, route.policies.as_slice()))
+        }
     };
-    let admission = match is_limited {
-        true => admitted(app, &claims)?,
-        false => None,
-    };
-    Ok((Some(claims), admission))
+    limits::count(app, request, claims.as_ref(), limited, counted)?;
+    Ok(claims)
 }
 
 fn allowed(of_routes: &[&Method]) -> String {

@@ -43,6 +43,8 @@ pub struct Settings {
     pub cors_credentials: bool,
     /// `SEALGATE_ACCESS_LOG`.
     pub access_log: AccessLog,
+    /// `SEALGATE_BATCH_COST`.
+    pub batch_cost: BatchCost,
 }
 
 impl Default for Settings {
@@ -64,6 +66,7 @@ impl Default for Settings {
             cors_headers: Vec::new(),
             cors_credentials: false,
             access_log: AccessLog::All,
+            batch_cost: BatchCost::Request,
         }
     }
 }
@@ -88,4 +91,14 @@ pub enum AccessLog {
     All,
     /// All except successful ones to `/healthz` and `/readyz`.
     NoHealth,
+}
+
+/// What a batch counts against the limit `default`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum BatchCost {
+    /// As much as any other request.
+    #[default]
+    Request,
+    /// As much as it has items.
+    Items,
 }

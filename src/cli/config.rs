@@ -145,6 +145,11 @@ fn faults_outside(report: &Report) -> Vec<String> {
         let gate = &settings.gate;
         checked.push(keys::list(&gate.keys).and_then(|_| Users::check_access(&gate.store)));
     }
+    let limiter = &settings.gate.limiter;
+    // If both are set, that is reported already.
+    if right(&["limits", "limits_file"]) && limiter.policies.is_empty() {
+        checked.push(limiter.named().map(drop));
+    }
     if right(&["secure_data_file"]) {
         checked.push(App::check(&settings.app));
     }

@@ -32,6 +32,8 @@ const EXAMPLES: &[&str] = &[
     "sealgate rewrap --in cards.txt --out cards.txt --bad-lines stop",
     "sealgate rewrap --with-contexts < rows.tsv > new.tsv",
     "echo my_password | sealgate mask",
+    "sealgate limits",
+    "sealgate limits --json --limits 'exports: 10 per 3600; bulk: 1000 per 60, cost by item'",
     "sealgate healthcheck --listen 127.0.0.1:5000",
     "sealgate keys list",
     "sealgate keys list --json",

@@ -18,6 +18,7 @@ mod first_curl;
 mod gate;
 mod health;
 mod keys;
+mod limits;
 mod man;
 mod mask;
 mod password;
@@ -52,6 +53,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("decrypt", matches)) => data::decrypt(matches),
         Some(("rewrap", matches)) => rewrap::run(matches),
         Some(("mask", matches)) => mask::run(matches),
+        Some(("limits", matches)) => limits::run(matches),
         Some(("healthcheck", matches)) => health::run(matches),
         Some(("keys", matches)) => keys::run(matches),
         Some(("user", matches)) => user::run(matches),
@@ -82,6 +84,7 @@ fn command() -> Command {
         .subcommand(data::decrypt_command())
         .subcommand(rewrap::command())
         .subcommand(mask::command())
+        .subcommand(limits::command())
         .subcommand(health::command())
         .subcommand(keys::command())
         .subcommand(user::command())

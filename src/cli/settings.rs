@@ -32,6 +32,14 @@ pub(super) const CBC: Used = &["aes_iv", "cbc"];
 pub(super) const CLAIMS: Used = &["issuer", "audience"];
 /// Where audit events go, and what happens if they cannot.
 pub(super) const AUDIT: Used = &["audit_file", "audit", "audit_fail", "log_format"];
+/// The limits on requests.
+pub(super) const LIMITS: Used = &[
+    "max_requests",
+    "rate_limit_window",
+    "limits",
+    "limits_file",
+    "batch_cost",
+];
 /// The cost of a new password hash.
 pub(super) const PASSWORDS: Used = &["password_memory", "password_passes", "password_lanes"];
 

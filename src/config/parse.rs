@@ -12,6 +12,7 @@ use crate::Secret;
 use crate::api::{AllowedOrigins, may_be_set};
 use crate::base::binary::{Form, binary};
 use crate::base::http_syntax::is_token;
+use crate::limiter::{self, Policy};
 use crate::logging::AuditSocket;
 use crate::server::Listen;
 
@@ -117,6 +118,11 @@ pub(super) fn verify_headers(value: &[u8]) -> Result<[String; 3], Wanted> {
         true => Ok(names),
         false => Err(wanted()),
     }
+}
+
+/// Named limits.
+pub(super) fn policies(value: &[u8]) -> Result<Vec<Policy>, Wanted> {
+    limiter::parse(text(value)?)
 }
 
 fn list(value: &[u8]) -> Result<impl Iterator<Item = &str>, Wanted> {

@@ -71,6 +71,13 @@ impl Settings {
                 "{secure_data} and {secure_data_file} are both set. Set one.",
             ));
         }
+        let limiter = &self.gate.limiter;
+        if !limiter.policies.is_empty() && limiter.policies_file.is_some() {
+            wrong.push((
+                &["limits", "limits_file"],
+                "{limits} and {limits_file} are both set. Set one.",
+            ));
+        }
         let audit = &self.gate.audit;
         if audit.fail == AuditFail::Closed && !audit.is_set() {
             wrong.push((

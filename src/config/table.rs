@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::parse;
-use crate::api::{AccessLog, LoginMode};
+use crate::api::{AccessLog, BatchCost, LoginMode};
 use crate::cipher::CbcMode;
 use crate::keys::RingSecret;
 use crate::logging::{AuditFail, LogFormat};
@@ -104,6 +104,15 @@ settings! {
     max_requests "MAX_REQUESTS" Gate "N" "5"
         "Maximum number of requests by one user in any window; 0 disables the limit."
         |s, v| s.gate.limiter.max_requests = parse::number(v, 0, 10_000_000)? as u32;
+    limits "SEALGATE_LIMITS" Gate "LIST" ""
+        "Named limits, separated by semicolons: a name, a number of requests and a window in seconds, such as exports: 10 per 3600; bulk: 1000 per 60, per api key, cost by item. A limit counts each user, or with per api key or per address each API key or client address. With cost by item it counts the items of batches."
+        |s, v| s.gate.limiter.policies = parse::policies(v)?;
+    limits_file "SEALGATE_LIMITS_FILE" Gate "FILE" ""
+        "File that contains the value of SEALGATE_LIMITS, one limit on each line. # begins a comment."
+        |s, v| s.gate.limiter.policies_file = Some(parse::path(v)?);
+    batch_cost "SEALGATE_BATCH_COST" Server "request|items" "request"
+        "What a batch to /encrypt, /decrypt or /rewrap counts against MAX_REQUESTS: request: 1. items: as much as it has items."
+        |s, v| s.app.batch_cost = parse::choice(v, &[("request", BatchCost::Request), ("items", BatchCost::Items)])?;
     listen "SEALGATE_LISTEN" Server "ADDRESS" "127.0.0.1:5000"
         "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH, separated by commas. Port 0 picks a free port. Sockets that systemd passes are served in its place."
         |s, v| s.server.listen = parse::listen(v)?;
@@ -321,7 +330,7 @@ settings! {
         "Whether requests of these pages may carry cookies and client certificates. Tokens do not need it."
         |s, v| s.app.cors_credentials = parse::choice(v, &[("off", false), ("on", true)])?;
     limiter_memory "SEALGATE_LIMITER_MEMORY" Gate "BYTES" "67108864"
-        "Maximum memory of each of three rate limiter tables: requests, logins, and logins from IPv6 /48s."
+        "Maximum memory of each rate limiter table: requests, each limit in SEALGATE_LIMITS, logins, and logins from IPv6 /48s."
         |s, v| s.gate.limiter.memory = parse::number(v, 65_536, 1 << 36)? as usize;
 }
 

@@ -20,6 +20,7 @@ mod custom_claims;
 mod error;
 mod gate;
 mod input;
+mod limits;
 mod log;
 mod login;
 mod panics;

@@ -256,7 +256,7 @@ fn check_flags(flags: u32, scope: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn method_of(name: &str) -> Result<Method, Failure> {
+pub(super) fn method_of(name: &str) -> Result<Method, Failure> {
     let method = name
         .parse()
         .ok()

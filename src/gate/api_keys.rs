@@ -149,7 +149,7 @@ impl Gate {
     }
 
     fn own_admission(&self, id: &str) -> Option<Admission> {
-        let admission = self.inner.api_keys.admit(id)?;
+        let admission = self.inner.api_keys.window(id)?.admit(1);
         self.inner.counts.limiter(admission.allowed);
         Some(admission)
     }

@@ -86,6 +86,7 @@ events! {
     AccountRemove = "account.remove",
     ApiKeyAdd = "api_key.add",
     ApiKeyRevoke = "api_key.revoke",
+    LimitReset = "limit.reset",
     KeysGenerate = "keys.generate",
     KeysRotate = "keys.rotate",
     KeysRetire = "keys.retire",

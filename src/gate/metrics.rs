@@ -15,6 +15,7 @@ impl Gate {
             [(label("version", crate::VERSION), 1.0)],
         );
         self.inner.counts.collect(page);
+        self.inner.limits.collect(page);
         let events = self.trail().counts().into_iter();
         page.counters(
             "sealgate_audit_events",

@@ -1,8 +1,8 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
 //! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`, those
-//! of clients and their tokens in `clients`, API keys in `api_keys`, changes of keys in `key_admin`, backups in `backup`, the
-//! audit trail in `audit`, the metrics in `metrics` and `counts`.
+//! of clients and their tokens in `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits`
+//! and `policies`, backups in `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
 
 mod accounts;
 mod api_keys;
@@ -12,8 +12,10 @@ mod clients;
 mod counts;
 mod data;
 mod key_admin;
+mod limits;
 mod login;
 mod metrics;
+mod policies;
 mod revocation;
 mod settings;
 
@@ -38,7 +40,9 @@ pub use clients::Clients;
 use counts::Counts;
 pub(crate) use data::Sources;
 pub use key_admin::KeyAdmin;
+pub(crate) use limits::Charge;
 pub use login::{Refreshed, Tokens};
+use policies::Limits;
 pub use settings::Settings;
 
 /// Issues and checks tokens, encrypts and decrypts data, and limits callers.
@@ -61,6 +65,7 @@ struct Inner {
     token_key_lead: Duration,
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
+    limits: Limits,
     counts: Counts,
 }
 
@@ -81,6 +86,7 @@ impl Gate {
     /// written.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let limiter = Limiter::of(&settings.limiter)?;
+        let limits = Limits::new(&settings.limiter)?;
         if let Some(folder) = &settings.keys.data_dir {
             // On failure, whatever later reads or writes a file there reports why; without files there is nothing to protect.
             let _ = data_dir::close_to_others(folder);
@@ -104,6 +110,7 @@ impl Gate {
                 refresh_ttl: settings.tokens.refresh_ttl,
                 token_key_lead: settings.keys.rotation.token_key_lead,
                 limiter,
+                limits,
                 counts: Counts::default(),
             }),
         };
@@ -339,6 +346,7 @@ impl fmt::Debug for Gate {
         f.debug_struct("Gate")
             .field("keys", &self.key_origins())
             .field("limiter", &self.inner.limiter)
+            .field("limits", &self.inner.limits)
             .finish_non_exhaustive()
     }
 }

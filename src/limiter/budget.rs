@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// The most an allocator adds to an allocation, in bytes.
+pub(super) const ALLOCATION: usize = 16;
+
 /// The bytes that all tables and rings of one limiter share.
 pub(super) struct Budget {
     used: AtomicUsize,

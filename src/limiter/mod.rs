@@ -1,16 +1,22 @@
-//! An exact sliding window: a caller is admitted at most N times in any window, to the nanosecond.
+//! An exact sliding window: what a caller is admitted for costs at most N in any window, to the nanosecond. A request
+//! costs 1 unless its caller says otherwise.
 //!
-//! Each admission's time is kept until it leaves the window, so nothing is estimated. Memory is bounded in bytes: tables
-//! and lists grow only within the budget, callers whose window is empty are swept out, and a caller with requests in its
-//! window is never evicted. Once the budget is used up, new callers share one overflow window, and a caller whose own list
-//! cannot grow is admitted no further.
+//! Each admission's time and cost are kept until it leaves the window, so nothing is estimated. Memory is bounded in bytes:
+//! tables and lists grow only within the budget, callers whose window is empty are swept out, and a caller with requests in
+//! its window is never evicted. Once the budget is used up, new callers share one overflow window, and a caller whose own
+//! list cannot grow is admitted no further. A caller who gets a slot later brings its part of the overflow window along.
 
 mod budget;
+mod overflow;
+mod policy;
+mod rules;
 mod settings;
+mod stamps;
 mod table;
 mod window;
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -20,8 +26,13 @@ use crate::Error;
 use crate::base::random::random;
 use crate::base::sync::lock;
 use budget::Budget;
+use overflow::Overflow;
+pub(crate) use policy::{DEFAULT, parse};
+pub use policy::{Per, Policy};
+use rules::Rules;
 pub use settings::Settings;
-use table::{Stamps, Table};
+use stamps::{Stamps, nanoseconds};
+use table::Table;
 pub(crate) use window::{Window, Windows};
 
 /// Many more than there are cores, so that callers rarely contend for a lock.
@@ -32,13 +43,14 @@ const SHARDS: usize = 64;
 pub struct Admission {
     /// Whether the request is admitted. If so, it has been counted.
     pub allowed: bool,
-    /// How many requests are admitted per window.
+    /// How many requests are admitted per window, or what they may cost together.
     pub limit: u32,
     /// How many more are admitted before the oldest one leaves the window.
     pub remaining: u32,
     /// The window's length.
     pub window: Duration,
-    /// How long until the oldest counted request leaves the window. After a refusal: how long to wait.
+    /// How long until the oldest counted request leaves the window. After a refusal: how long to wait until this one is
+    /// admitted.
     pub reset: Duration,
 }
 
@@ -59,13 +71,16 @@ impl Admission {
 
 /// Counts requests of callers by name. Shared between threads; a shard's lock is held only while its table is in use.
 pub struct Limiter {
-    limit: u32,
-    window: u64,
+    rules: Rules,
     start: Instant,
     hash_key: [u8; 16],
     budget: Budget,
     shards: Box<[Mutex<Shard>]>,
-    overflow: Mutex<Stamps>,
+    /// Locked after a shard.
+    overflow: Mutex<Overflow>,
+    /// How many admissions are in the overflow window. A caller's own are seen here by its later requests, because all of
+    /// them hold the lock of one shard.
+    overflowing: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -101,31 +116,74 @@ impl Limiter {
         }
         let mut hash_key = [0; 16];
         random(&mut hash_key)?;
+        let budget = Budget::new(max_bytes);
         Ok(Limiter {
-            limit,
-            window: window.as_nanos() as u64, // a century is 3.2e18 ns, below 2^64
+            rules: Rules {
+                limit,
+                window: window.as_nanos() as u64, // a century is 3.2e18 ns, below 2^63
+            },
             start: Instant::now(),
             hash_key,
-            budget: Budget::new(max_bytes),
+            overflow: Mutex::new(Overflow::new(limit, &budget)),
+            overflowing: AtomicUsize::new(0),
+            budget,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            overflow: Mutex::new(Stamps::default()),
         })
+    }
+
+    /// How much requests may cost together in any window.
+    pub fn limit(&self) -> u32 {
+        self.rules.limit
     }
 
     /// Counts a request of `caller` now and returns whether it is admitted.
     pub fn admit(&self, caller: &[u8]) -> Admission {
         let key = self.key_of(caller);
         let mut shard = self.shard_of(key);
-        // The clock is read under the lock, so that a later request never gets an earlier time.
-        let now = self.start.elapsed().as_nanos() as u64;
-        self.admit_key(&mut shard, key, now)
+        self.admit_key(&mut shard, key, 1, self.now())
     }
 
     /// The same with the caller's clock: `at` is the time since any fixed moment and must not go backwards.
     pub fn admit_at(&self, caller: &[u8], at: Duration) -> Admission {
+        self.admit_cost_at(caller, 1, at)
+    }
+
+    /// Counts a request that costs as much as `cost` others. It is admitted as a whole or not at all; one that costs more
+    /// than the limit never is. A cost of 0 counts nothing and is always admitted.
+    pub fn admit_cost(&self, caller: &[u8], cost: u32) -> Admission {
         let key = self.key_of(caller);
         let mut shard = self.shard_of(key);
-        self.admit_key(&mut shard, key, at.as_nanos() as u64)
+        self.admit_key(&mut shard, key, cost, self.now())
+    }
+
+    /// The same with the caller's clock, as in [`admit_at`](Self::admit_at).
+    pub fn admit_cost_at(&self, caller: &[u8], cost: u32, at: Duration) -> Admission {
+        let key = self.key_of(caller);
+        let mut shard = self.shard_of(key);
+        self.admit_key(&mut shard, key, cost, nanoseconds(at))
+    }
+
+    /// Whether a request of this cost would be admitted now, and how much is left. Counts nothing and takes no memory.
+    pub fn peek(&self, caller: &[u8], cost: u32) -> Admission {
+        let key = self.key_of(caller);
+        let mut shard = self.shard_of(key);
+        self.peek_key(&mut shard, key, cost, self.now())
+    }
+
+    /// Forgets the requests of `caller` and returns what they cost.
+    pub fn reset(&self, caller: &[u8]) -> u32 {
+        let key = self.key_of(caller);
+        let mut shard = self.shard_of(key);
+        let now = self.now();
+        if let Some(stamps) = shard.table.get_mut(key) {
+            self.rules.forget(stamps, now);
+        }
+        let counted = shard.table.forget(key, &self.budget);
+        match self.overflowing.load(Ordering::Relaxed) {
+            0 => counted,
+            // What was brought along is still there as well.
+            _ => self.with_overflow(now, |overflow| counted.max(overflow.remove(key))),
+        }
     }
 
     /// Bytes in use now, never more than the `max_bytes` given to [`new`](Self::new).
@@ -133,38 +191,71 @@ impl Limiter {
         self.budget.used()
     }
 
-    fn admit_key(&self, shard: &mut Shard, key: u128, now: u64) -> Admission {
+    /// Read under a shard's lock, so that a later request never gets an earlier time.
+    fn now(&self) -> u64 {
+        nanoseconds(self.start.elapsed())
+    }
+
+    fn admit_key(&self, shard: &mut Shard, key: u128, cost: u32, now: u64) -> Admission {
+        if cost == 0 {
+            return self.peek_key(shard, key, cost, now);
+        }
         if let Some(stamps) = shard.table.get_mut(key) {
-            return self.count(stamps, now);
+            return self.rules.count(stamps, cost, now, &self.budget);
         }
         if self.make_room(shard, now) {
             let stamps = shard.table.insert(key);
-            return self.count(stamps, now);
+            if self.bring_along(stamps, key, now) {
+                return self.rules.count(stamps, cost, now, &self.budget);
+            }
+            shard.table.forget(key, &self.budget);
         }
-        self.count(&mut lock(&self.overflow), now)
+        self.with_overflow(now, |overflow| {
+            let counted = overflow.units(None);
+            let allowed = self.rules.fits(counted, cost) && overflow.push(key, now, cost);
+            let leaving = overflow.leaves_with(self.rules.excess(counted, cost), None);
+            self.rules.admission((counted, cost, allowed), leaving, now)
+        })
     }
 
-    /// The window itself: drops times that have left it, then admits if there is room.
-    fn count(&self, stamps: &mut Stamps, now: u64) -> Admission {
-        stamps.forget_until(now.saturating_sub(self.window), now >= self.window);
-        let counted = stamps.len();
-        let allowed =
-            counted < self.limit as usize && stamps.push(now, self.limit as usize, &self.budget);
-        let remaining = if allowed {
-            self.limit - counted as u32 - 1
-        } else {
-            0
-        };
-        let reset = stamps
-            .oldest()
-            .map_or(0, |oldest| (oldest + self.window).saturating_sub(now));
-        Admission {
-            allowed,
-            limit: self.limit,
-            remaining,
-            window: Duration::from_nanos(self.window),
-            reset: Duration::from_nanos(reset),
+    fn peek_key(&self, shard: &mut Shard, key: u128, cost: u32, now: u64) -> Admission {
+        let has_room = shard.table.has_room();
+        match shard.table.get_mut(key) {
+            Some(stamps) => self.rules.peek(stamps, cost, now),
+            None if self.overflowing.load(Ordering::Relaxed) == 0 => {
+                self.rules.seen(0, cost, None, now)
+            }
+            None => self.with_overflow(now, |overflow| {
+                // With room in the table only its own part counts.
+                let whose = has_room.then_some(key);
+                let counted = overflow.units(whose);
+                let leaving = overflow.leaves_with(self.rules.excess(counted, cost), whose);
+                self.rules.seen(counted, cost, leaving, now)
+            }),
         }
+    }
+
+    /// Works on the overflow window, without what has left it.
+    fn with_overflow<T>(&self, now: u64, work: impl FnOnce(&mut Overflow) -> T) -> T {
+        let mut overflow = lock(&self.overflow);
+        overflow.forget_until(
+            now.saturating_sub(self.rules.window),
+            now >= self.rules.window,
+        );
+        let done = work(&mut overflow);
+        self.overflowing.store(overflow.len(), Ordering::Relaxed);
+        done
+    }
+
+    /// Gives a new caller its part of the overflow window. `false` if there is no memory for it.
+    fn bring_along(&self, stamps: &mut Stamps, key: u128, now: u64) -> bool {
+        if self.overflowing.load(Ordering::Relaxed) == 0 {
+            return true;
+        }
+        self.with_overflow(now, |overflow| {
+            let mut own = overflow.of(key);
+            own.all(|(at, cost)| stamps.push(at, cost, self.rules.limit as usize, &self.budget))
+        })
     }
 
     /// Makes room in the shard's table for one more caller by sweeping, or else by growing. `false` if neither works.
@@ -174,15 +265,15 @@ impl Limiter {
         }
         if now >= shard.next_sweep {
             let before = shard.table.len();
-            let left_until = now.saturating_sub(self.window);
+            let left_until = now.saturating_sub(self.rules.window);
             shard
                 .table
-                .sweep(left_until, now >= self.window, &self.budget);
+                .sweep(left_until, now >= self.rules.window, &self.budget);
             let freed = before - shard.table.len();
             if freed > before / 4 {
                 return true;
             }
-            shard.next_sweep = now.saturating_add(self.window / 64);
+            shard.next_sweep = now.saturating_add(self.rules.window / 64);
         }
         shard.table.grow(&self.budget) || shard.table.has_room()
     }
@@ -203,12 +294,14 @@ impl Limiter {
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Limiter")
-            .field("limit", &self.limit)
-            .field("window", &Duration::from_nanos(self.window))
+            .field("limit", &self.rules.limit)
+            .field("window", &Duration::from_nanos(self.rules.window))
             .field("bytes", &self.bytes())
             .finish_non_exhaustive()
     }
 }
 
+#[cfg(test)]
+mod cost_tests;
 #[cfg(test)]
 mod tests;

@@ -1,117 +1,14 @@
-//! Where the limiter keeps its callers: an open-addressing table of 32-byte slots, and each caller's times.
+//! Where the limiter keeps its callers: an open-addressing table of 32-byte slots, each with the caller's times.
 //!
 //! In a flood most callers appear once, and their only time is stored in the slot. Keys are keyed hashes, so they spread
 //! evenly whatever names are sent, and linear probing with deletion by shifting needs no tombstones.
 
-use std::collections::VecDeque;
 use std::mem::size_of;
 
-use super::budget::Budget;
+use super::budget::{ALLOCATION, Budget};
+use super::stamps::Stamps;
 
-/// The most an allocator adds to an allocation, in bytes.
-const ALLOCATION: usize = 16;
 const FIRST_SLOTS: usize = 16;
-const FIRST_RING: usize = 4;
-
-/// Boxed to keep a slot small.
-#[allow(clippy::box_collection)]
-type Ring = Box<VecDeque<u64>>;
-
-/// The times of a caller's counted requests, oldest first, in nanoseconds.
-#[derive(Debug, Default)]
-pub(super) enum Stamps {
-    #[default]
-    None,
-    One(u64),
-    Many(Ring),
-}
-
-impl Stamps {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Stamps::None => 0,
-            Stamps::One(_) => 1,
-            Stamps::Many(ring) => ring.len(),
-        }
-    }
-
-    pub(super) fn oldest(&self) -> Option<u64> {
-        match self {
-            Stamps::None => None,
-            Stamps::One(stamp) => Some(*stamp),
-            Stamps::Many(ring) => ring.front().copied(),
-        }
-    }
-
-    /// Drops the times up to and including `until`; does nothing without `any`, when less than a window has elapsed.
-    pub(super) fn forget_until(&mut self, until: u64, any: bool) {
-        if !any {
-            return;
-        }
-        match self {
-            Stamps::None => {}
-            Stamps::One(stamp) => {
-                if *stamp <= until {
-                    *self = Stamps::None;
-                }
-            }
-            Stamps::Many(ring) => {
-                while ring.front().is_some_and(|stamp| *stamp <= until) {
-                    ring.pop_front();
-                }
-            }
-        }
-    }
-
-    /// Adds a time. One before the newest counts for as long as the newest does, since times leave in their order here.
-    /// `false` if the list would have to grow beyond the budget.
-    pub(super) fn push(&mut self, now: u64, limit: usize, budget: &Budget) -> bool {
-        match self {
-            Stamps::None => *self = Stamps::One(now),
-            Stamps::One(first) => {
-                let first = *first;
-                let capacity = FIRST_RING.min(limit);
-                if !budget.take(ring_bytes(capacity)) {
-                    return false;
-                }
-                let mut ring = Box::new(VecDeque::new());
-                ring.reserve_exact(capacity);
-                ring.extend([first, now]);
-                *self = Stamps::Many(ring);
-            }
-            Stamps::Many(ring) => {
-                if ring.len() == ring.capacity() {
-                    // The old and the new list coexist while the times are moved.
-                    let old = ring_bytes(ring.capacity());
-                    let capacity = (ring.capacity() * 2).min(limit);
-                    if !budget.take(ring_bytes(capacity)) {
-                        return false;
-                    }
-                    ring.reserve_exact(capacity - ring.len());
-                    budget.give_back(old);
-                }
-                ring.push_back(now);
-            }
-        }
-        true
-    }
-
-    /// Moves a list that has become short back into its slot.
-    fn shrink(&mut self, budget: &Budget) {
-        if let Stamps::Many(ring) = self
-            && ring.len() <= 1
-        {
-            budget.give_back(ring_bytes(ring.capacity()));
-            *self = ring
-                .front()
-                .map_or(Stamps::None, |stamp| Stamps::One(*stamp));
-        }
-    }
-}
-
-fn ring_bytes(capacity: usize) -> usize {
-    size_of::<VecDeque<u64>>() + capacity * size_of::<u64>() + 2 * ALLOCATION
-}
 
 #[derive(Default)]
 struct Slot {
@@ -185,7 +82,7 @@ impl Table {
             if slot.key != 0 {
                 slot.stamps.forget_until(until, any);
                 slot.stamps.shrink(budget);
-                if slot.stamps.len() == 0 {
+                if slot.stamps.units() == 0 {
                     // Whatever shifts into this slot is checked next.
                     self.remove(at);
                     continue;
@@ -193,6 +90,17 @@ impl Table {
             }
             at += 1;
         }
+    }
+
+    /// Removes a caller and returns how many units were counted.
+    pub(super) fn forget(&mut self, key: u128, budget: &Budget) -> u32 {
+        let Some(stamps) = self.get_mut(key) else {
+            return 0;
+        };
+        let units = stamps.units();
+        stamps.clear(budget);
+        self.remove(self.find(key));
+        units
     }
 
     /// Empties a slot and closes the gap, so that every probe still ends at its key.
@@ -268,7 +176,7 @@ mod tests {
             if !table.has_room() {
                 assert!(table.grow(&budget));
             }
-            table.insert(*key).push(n as u64, 1, &budget);
+            table.insert(*key).push(n as u64, 1, 1, &budget);
         }
         table.sweep(199, true, &budget);
         assert_eq!(table.len(), 200);
@@ -286,7 +194,7 @@ mod tests {
             slots => slots * 32 + 16,
         };
         let rings = table.slots.iter().map(|slot| match &slot.stamps {
-            Stamps::Many(ring) => 32 + ring.capacity() * 8 + 2 * 16,
+            Stamps::Many { ring, .. } => 32 + ring.capacity() * 8 + 2 * 16,
             _ => 0,
         });
         slots + rings.sum::<usize>()
@@ -307,18 +215,21 @@ mod tests {
                 table.insert(key);
             }
             if let Some(stamps) = table.get_mut(key) {
-                let before = stamps.len();
-                let limit = 100;
-                if before < limit && !stamps.push(now, limit, &budget) {
+                let before = stamps.units();
+                let (limit, cost) = (100, 1 + (state >> 40) as u32 % 3);
+                if before + cost <= limit && !stamps.push(now, cost, limit as usize, &budget) {
                     refused += 1;
-                    assert_eq!(stamps.len(), before);
+                    assert_eq!(stamps.units(), before);
                 }
-                if let Stamps::Many(ring) = stamps {
-                    assert!(ring.capacity() <= limit);
-                    lists += 1;
-                }
+                assert!(stamps.capacity() <= limit as usize);
+                lists += u32::from(stamps.capacity() > 0);
             }
             assert_eq!(used(&budget), bytes_of(&table));
+            if state >> 57 == 1 {
+                table.forget(key, &budget);
+                assert!(table.get_mut(key).is_none());
+                assert_eq!(used(&budget), bytes_of(&table));
+            }
             if state >> 55 == 0 {
                 table.sweep(now.saturating_sub(state >> 50 & 0xfff), true, &budget);
                 assert_eq!(used(&budget), bytes_of(&table));
@@ -327,48 +238,5 @@ mod tests {
         assert!(refused > 0 && lists > 0, "{refused} {lists}");
         table.sweep(u64::MAX, true, &budget);
         assert_eq!((table.len(), used(&budget)), (0, bytes_of(&table)));
-    }
-
-    #[test]
-    fn a_list_of_a_thousand_times_grows_nine_times() {
-        let budget = Budget::new(1 << 20);
-        let mut stamps = Stamps::default();
-        let capacity = |stamps: &Stamps| match stamps {
-            Stamps::Many(ring) => ring.capacity(),
-            _ => 0,
-        };
-        let grown = (0..1_000).filter(|at| {
-            let before = capacity(&stamps);
-            assert!(stamps.push(*at, 1_000, &budget));
-            capacity(&stamps) != before
-        });
-        assert_eq!(grown.count(), 9);
-        assert_eq!(capacity(&stamps), 1_000);
-    }
-
-    #[test]
-    fn times_expire_oldest_first_and_none_within_the_first_window() {
-        let budget = Budget::new(1 << 20);
-        let mut stamps = Stamps::default();
-        for (count, at) in [5, 7, 6].into_iter().enumerate() {
-            assert!(stamps.push(at, 3, &budget));
-            assert_eq!((stamps.len(), stamps.oldest()), (count + 1, Some(5)));
-        }
-        stamps.forget_until(u64::MAX, false);
-        assert_eq!(stamps.len(), 3);
-        stamps.forget_until(4, true);
-        assert_eq!(stamps.len(), 3);
-        stamps.forget_until(5, true);
-        // A time before the newest one leaves with it.
-        assert_eq!((stamps.len(), stamps.oldest()), (2, Some(7)));
-        stamps.forget_until(6, true);
-        assert_eq!(stamps.len(), 2);
-        stamps.forget_until(7, true);
-        assert_eq!((stamps.len(), stamps.oldest()), (0, None));
-        let mut one = Stamps::One(5);
-        one.forget_until(4, true);
-        assert_eq!(one.oldest(), Some(5));
-        one.forget_until(5, true);
-        assert_eq!(one.len(), 0);
     }
 }

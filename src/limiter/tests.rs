@@ -145,6 +145,7 @@ fn the_settings_describe_the_limiter_and_zero_requests_switch_it_off() {
         max_requests: 2,
         window: Duration::from_secs(7),
         memory: 12_345,
+        ..Settings::default()
     };
     let limiter = Limiter::of(&settings).unwrap().unwrap();
     let admission = limiter.admit_at(b"a", Duration::ZERO);
@@ -163,7 +164,7 @@ fn full(limiter: &Limiter, stale: u64) -> Shard {
         assert!(limiter.make_room(&mut shard, 1));
         let at = if caller < stale { 1 } else { 2 };
         let stamps = shard.table.insert(u128::from(caller) << 124 | 1);
-        assert!(stamps.push(at, 1, &limiter.budget));
+        assert!(stamps.push(at, 1, 1, &limiter.budget));
     }
     assert!(!shard.table.has_room());
     shard.next_sweep = 0;

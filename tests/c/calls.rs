@@ -79,6 +79,7 @@ impl Parameter {
             .find_map(|word| word.strip_prefix("sealgate_"));
         match handle {
             Some("buffer") => "&buffer".to_owned(),
+            Some("admission") => format!("(void *)scratch[{number}]"),
             Some(handle) if self.kind.ends_with("**") && !self.kind.contains("const") => {
                 format!("&new_{handle}_")
             }

@@ -26,6 +26,11 @@ fn a_gate_from_c() {
 }
 
 #[test]
+fn limits_from_c() {
+    also_under_valgrind("tests/c/limits.c");
+}
+
+#[test]
 fn a_stream_from_c() {
     also_under_valgrind("tests/c/stream.c");
 }

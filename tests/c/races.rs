@@ -224,6 +224,7 @@ fn no_data_races() {
         ("claims.c", &[]),
         ("host.c", &[]),
         ("gate.c", &[]),
+        ("limits.c", &[]),
         ("orders.c", &[]),
         ("stream.c", &[]),
     ];

@@ -19,6 +19,7 @@ fn help_names_every_subcommand_and_setting() {
         "encrypt",
         "decrypt",
         "mask",
+        "limits",
         "healthcheck",
         "keys",
         "config",
@@ -120,6 +121,12 @@ fn help_lists_the_settings_that_a_subcommand_uses_and_no_others() {
         (
             "healthcheck",
             &[listen, "SEALGATE_PROXY_PROTOCOL SEALGATE_TRUSTED_PROXIES"],
+        ),
+        (
+            "limits",
+            &[
+                "MAX_REQUESTS RATE_LIMIT_WINDOW SEALGATE_LIMITS SEALGATE_LIMITS_FILE SEALGATE_BATCH_COST",
+            ],
         ),
         ("mask", &[]),
         ("completions", &[]),

@@ -11,6 +11,7 @@ mod clocks;
 mod config;
 mod healthcheck;
 mod install;
+mod limits;
 mod logs;
 mod operator;
 mod pages;

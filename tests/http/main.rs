@@ -10,6 +10,7 @@ mod doors;
 mod host;
 mod limits;
 mod metrics;
+mod policies;
 mod proxies;
 mod server;
 mod sockets;

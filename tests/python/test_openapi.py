@@ -22,7 +22,7 @@ from doors import PATIENCE, Command, Ended, Site, clean_environment
 ROOT = Path(__file__).resolve().parents[2]
 OWN = Path(__file__).with_name("openapi")
 REQUESTS = int(os.environ.get("SEALGATE_OPENAPI_REQUESTS", "0"))
-SCOPES = "secure-data encrypt decrypt rewrap introspect api-keys api-keys-admin"
+SCOPES = "secure-data encrypt decrypt rewrap introspect api-keys api-keys-admin limit limit-reset"
 
 # Limits that are never reached are stated in the headers all the same.
 RAISED = {"MAX_REQUESTS": 10_000_000, "SEALGATE_LOGIN_MAX_REQUESTS": 10_000_000, "SEALGATE_LOCKOUT_AFTER": 0}

@@ -92,6 +92,12 @@ def test_the_buffer_is_the_headers():
     assert _signatures.Buffer._fields_ == written
 
 
+def test_the_admission_is_the_headers():
+    [members] = re.findall(r"typedef struct sealgate_admission \{([^}]*)\}", CODE)
+    written = [(name, ctype_of(kind)) for kind, name in re.findall(r"([\w ]+\*?)\s*\b(\w+);", members)]
+    assert _signatures.Admission._fields_ == written
+
+
 def test_every_status_has_an_exception_of_its_name_that_is_also_one_of_pythons():
     statuses = {int(number): name for name, number in re.findall(r"SEALGATE_STATUS_(\w+) = (\d+),", CODE)}
     assert statuses.pop(0) == "OK"

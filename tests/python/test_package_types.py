@@ -32,6 +32,8 @@ with Gate(config) as gate, Gate({"keys": "ephemeral"}) as other:
     size: int = gate.open_into(gate.seal(bytearray(3)), bytearray(3)) + sealgate.OVERHEAD
     if (admission := gate.admit("alice")).allowed:
         left: Optional[int] = admission.remaining
+    window: Optional[float] = gate.peek("alice", policy="default", cost=2).window
+    counted: bool = gate.reset_limit("alice")
     try:
         other.open(data)
     except TokenError as refused:

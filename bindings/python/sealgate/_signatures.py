@@ -25,6 +25,19 @@ class Buffer(Structure):
     _fields_ = [("data", c_void_p), ("size", c_size_t), ("secret", c_int32)]
 
 
+class Admission(Structure):
+    """``struct sealgate_admission``: the decision of a limit."""
+
+    _fields_ = [
+        ("allowed", c_int32),
+        ("limit", c_uint32),
+        ("remaining", c_uint32),
+        ("reserved", c_uint32),
+        ("window_ms", c_uint64),
+        ("reset_ms", c_uint64),
+    ]
+
+
 LogCallback = CFUNCTYPE(None, c_int32, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p)
 Drop = CFUNCTYPE(None, c_void_p)
 RouteCallback = CFUNCTYPE(c_int32, c_void_p, c_void_p, c_void_p)
@@ -123,12 +136,16 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sealgate_stream_free": (None, (_HANDLE,)),
     "sealgate_mask_data": (_STATUS, (*_DATA, c_size_t, _BUFFER)),
     "sealgate_enforce_rate_limit": (_STATUS, (_HANDLE, *_DATA, POINTER(c_int32), POINTER(c_uint32), POINTER(c_uint64))),
+    "sealgate_enforce_limit": (_STATUS, (_HANDLE, *_DATA, *_DATA, c_uint32, c_void_p)),
+    "sealgate_peek_limit": (_STATUS, (_HANDLE, *_DATA, *_DATA, c_uint32, c_void_p)),
+    "sealgate_reset_limit": (_STATUS, (_HANDLE, *_DATA, *_DATA, POINTER(c_int32))),
     # Servers
     "sealgate_server_new": (_STATUS, (_HANDLE, _HANDLE, _OUT)),
     "sealgate_server_route": (
         _STATUS,
         (_HANDLE, *_DATA, *_DATA, c_uint32, *_DATA, RouteCallback, c_void_p, Drop),
     ),
+    "sealgate_server_limit_route": (_STATUS, (_HANDLE, *_DATA, *_DATA, *_DATA, c_uint32)),
     "sealgate_server_set_authenticate": (_STATUS, (_HANDLE, AuthenticateCallback, c_void_p, Drop)),
     "sealgate_server_set_secure_data": (_STATUS, (_HANDLE, SecureDataCallback, c_void_p, Drop)),
     "sealgate_server_start": (_STATUS, (_HANDLE,)),

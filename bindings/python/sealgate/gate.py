@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ctypes import byref, c_int32, c_uint32, c_uint64
-from typing import Any, BinaryIO, NamedTuple, NoReturn, Optional, Union
+from ctypes import byref
+from typing import Any, BinaryIO, NoReturn, Optional, Union
 
 from ._load import HELD, LIBRARY
 from ._memory import (
@@ -27,6 +27,7 @@ from .api_keys import ApiKeys
 from .clients import Clients
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
+from .limits import Admission, Limits
 from .stream import OpeningReader, SealingWriter, Stream
 from .tokens import TokenIssuer
 
@@ -45,26 +46,12 @@ _UINT32_MAX = 2**32 - 1
 _SIZE_MAX = 2**31 - 1  # enough for any number of characters
 
 
-class Admission(NamedTuple):
-    """Whether a request is admitted. It can be tested directly: ``if gate.admit(user): ...``."""
-
-    #: Whether the request was admitted, which counts it.
-    allowed: bool
-    #: How many requests the user has left now; None if the limit is disabled.
-    remaining: Optional[int]
-    #: Seconds until a request will be admitted again; 0.0 if this one was.
-    retry_after: float
-
-    def __bool__(self) -> bool:
-        return self.allowed
-
-
 class _GateHandle(Handle):
     __slots__ = ()
     free = LIBRARY.sealgate_free
 
 
-class Gate(TokenIssuer, ApiKeys, Clients):
+class Gate(TokenIssuer, ApiKeys, Clients, Limits):
     """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate
@@ -83,6 +70,8 @@ class Gate(TokenIssuer, ApiKeys, Clients):
     :raises SettingError: if a setting is unknown, missing or invalid.
     :raises KeyRingError: if the key ring cannot be read, trusted or written.
     """
+
+    _handle: Optional[Handle] = None
 
     def __init__(self, config: Union[Config, Mapping[str, Value], None] = None, **settings: Value) -> None:
         handle = _GateHandle()
@@ -288,43 +277,11 @@ class Gate(TokenIssuer, ApiKeys, Clients):
                 if view is not None:
                     view.release()
 
-    # Names and limits
+    # Names
 
     def mask(self, data: str, visible_chars: int = 3) -> str:
         """Replaces all but the first ``visible_chars`` characters with ``*``."""
         return mask_data(data, visible_chars)
-
-    def admit(self, user: str) -> Admission:
-        """Counts a user's request and returns whether it is admitted: at most ``max_requests`` in any ``rate_limit_window``
-        seconds. Each gate counts separately.
-
-            >>> gate = Gate(keys="ephemeral", max_requests=1)
-            >>> gate.admit("alice").allowed, gate.admit("alice").allowed
-            (True, False)
-        """
-        name, handle = text(user, "user"), opened(self._handle, "gate")
-        allowed, remaining, wait = c_int32(), c_uint32(), c_uint64()
-        check(
-            LIBRARY.sealgate_enforce_rate_limit(
-                handle, name, len(name), byref(allowed), byref(remaining), byref(wait)
-            )
-        )
-        left = None if remaining.value == _UINT32_MAX else remaining.value
-        return Admission(bool(allowed.value), left, wait.value / 1000)
-
-    def admit_api_key(self, id: str) -> Admission:
-        """Counts a request with an API key, by its id (``Claims.api_key``), and returns whether it is admitted: against the
-        key's own limit or, if it has none, as a request of its owner.
-
-        :raises NotFoundError: if there is no such key, or it is not accepted any more.
-        """
-        name, handle = text(id, "id"), opened(self._handle, "gate")
-        allowed, remaining, wait = c_int32(), c_uint32(), c_uint64()
-        check(
-            LIBRARY.sealgate_admit_api_key(handle, name, len(name), byref(allowed), byref(remaining), byref(wait))
-        )
-        left = None if remaining.value == _UINT32_MAX else remaining.value
-        return Admission(bool(allowed.value), left, wait.value / 1000)
 
 
 def mask_data(data: str, visible_chars: int = 3) -> str:

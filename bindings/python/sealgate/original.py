@@ -42,12 +42,15 @@ def decrypt_data(encrypted_data: str) -> str:
     return default_gate().decrypt(encrypted_data).decode()
 
 
-def enforce_rate_limit(username: str) -> Admission:
-    """Counts a user's request.
+def enforce_rate_limit(username: str, policy: str = "default", cost: int = 1) -> Admission:
+    """Counts a user's request, as :meth:`sealgate.Gate.admit` does.
 
+    :param policy: ``default``, or a policy of the setting ``limits``.
+    :param cost: how much the request costs.
     :raises RateLimitedError: if the limit is reached; its ``retry_after`` is in seconds.
+    :raises InvalidArgumentError: if there is no such policy, or the cost is above its limit.
     """
-    admission = default_gate().admit(username)
+    admission = default_gate().admit(username, policy, cost)
     if not admission:
         error = RateLimitedError("Rate limit exceeded. Please try again later.")
         error.retry_after = admission.retry_after

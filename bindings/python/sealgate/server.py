@@ -20,6 +20,7 @@ from .config import Config, Value, config_of
 from .errors import ForkedError, SealgateError, TimedOutError, check
 from .gate import Gate
 from .http import Answer, Request
+from .limits import Policies, costs_of
 
 __all__ = ["Server"]
 
@@ -114,6 +115,7 @@ class Server:
         token: bool = False,
         scope: Optional[str] = None,
         limited: bool = False,
+        policies: Policies = None,
         blocking: bool = True,
     ) -> Callable[[RouteFunction], RouteFunction]:
         """Decorates a function to add it as a route. It gets a :class:`~sealgate.Request` and returns text, bytes, a dict
@@ -128,6 +130,8 @@ class Server:
         :param token: requests need a token, whose verified claims are in ``request.claims``.
         :param scope: the one scope name that the token needs; implies ``token=True``.
         :param limited: the gate's rate limit applies, shared with the user's other requests. Needs a token.
+        :param policies: policies of the gate's setting ``limits`` that apply as well: a name, several, or a mapping of names
+            to what a request costs. All of them have to admit a request. Needs a token, unless they count addresses.
         :param blocking: whether it runs on a thread where it delays no connection. Without it the function runs on the
             thread that serves the connections, which is faster for a function that neither waits nor computes; it waits for
             Python's lock in any case.
@@ -136,6 +140,7 @@ class Server:
         :raises WrongStateError: if the server has been started.
         """
         verb, place, wanted = text(method, "method").upper(), text(path, "path"), text(scope or "", "scope")
+        costs = costs_of(policies)
         flags = (_TOKEN if token or wanted else 0) | (_LIMITED if limited else 0) | (_BLOCKING if blocking else 0)
 
         def add(function: RouteFunction) -> RouteFunction:
@@ -149,6 +154,12 @@ class Server:
                     *(_callbacks.route, registered, _callbacks.drop),
                 )
             )
+            for name, cost in costs:
+                check(
+                    LIBRARY.sealgate_server_limit_route(
+                        handle, verb, len(verb), place, len(place), name, len(name), cost
+                    )
+                )
             return function
 
         return add
@@ -189,6 +200,7 @@ class Server:
         """Binds the addresses and starts serving; returns once clients can connect. After a failure, close the server.
 
         :raises SettingError: if an address is unavailable or a file is unusable.
+        :raises InvalidArgumentError: if the gate has no policy that a route names, or the policy cannot count its requests.
         :raises WrongStateError: if it has already been started.
         """
         handle = opened(self._handle, "server")

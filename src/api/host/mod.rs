@@ -5,6 +5,7 @@ mod route;
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::api::request::Method;
 use crate::{Error, Secret};
 
 pub use route::{HostCall, HostRoute};
@@ -83,6 +84,31 @@ impl Host {
     ) -> Self {
         self.authenticate = Some(Box::new(authenticate));
         self
+    }
+
+    /// Limits a route that has been added by a policy, as [`HostRoute::limited_by`] does.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if there is no such route, or the cost is 0.
+    pub fn limit_route(
+        &mut self,
+        method: &Method,
+        path: &str,
+        policy: &str,
+        cost: u32,
+    ) -> Result<(), Error> {
+        let mut routes = self.routes.iter_mut();
+        let route = routes.find(|route| route.method == *method && route.path == path);
+        match route {
+            Some(route) if cost > 0 => {
+                route.policies.push((policy.to_owned(), cost));
+                Ok(())
+            }
+            Some(_) => Err(Error::InvalidInput("The cost must be at least 1.".into())),
+            None => Err(Error::InvalidInput(
+                "No route with this method and path has been added.".into(),
+            )),
+        }
     }
 
     /// Supplies the data of `/secure-data` in place of the settings. It is called for each request and may block; an error

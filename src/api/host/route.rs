@@ -39,6 +39,8 @@ pub struct HostRoute {
     /// The scope the token needs; empty if any token will do, `None` if no token is needed.
     pub(in crate::api) scope: Option<String>,
     pub(in crate::api) limited: bool,
+    /// The named limits, with what a request costs under each.
+    pub(in crate::api) policies: Vec<(String, u32)>,
     pub(in crate::api) blocking: bool,
     answer: Box<Answer>,
 }
@@ -89,6 +91,7 @@ impl HostRoute {
             segments: segments(path),
             scope: None,
             limited: false,
+            policies: Vec::new(),
             blocking: false,
             answer: Box::new(answer),
         }
@@ -103,6 +106,14 @@ impl HostRoute {
     /// Applies the gate's rate limit, shared with the user's other requests. Needs a token.
     pub fn limited(mut self) -> Self {
         self.limited = true;
+        self
+    }
+
+    /// Limits the route by a policy of the settings (`limits`), in addition to others: each request costs this much. Needs a
+    /// token, unless the policy counts addresses. The app is not created if the gate has no such policy, or its limit is
+    /// below the cost.
+    pub fn limited_by(mut self, policy: &str, cost: u32) -> Self {
+        self.policies.push((policy.to_owned(), cost));
         self
     }
 
@@ -188,6 +199,9 @@ impl HostRoute {
         }
         if self.limited && self.scope.is_none() {
             return wrong("is limited per user and therefore needs a token");
+        }
+        if self.policies.iter().any(|(_, cost)| *cost == 0) {
+            return wrong("is limited by a policy with a cost of 0");
         }
         if self.method == Method::Head {
             return wrong("is for HEAD, which the route for GET answers");

@@ -9,7 +9,7 @@ use crate::base::encoding::encode_base64;
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;
-    let answer = items::answer(call.request, |item, out| decrypt(gate, item, out))?;
+    let answer = items::answer(call, |item, out| decrypt(gate, item, out))?;
     Ok(answer.no_store())
 }
 

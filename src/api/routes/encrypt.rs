@@ -11,7 +11,7 @@ const BAD_DATA: &str = "Data to encrypt is required.";
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let gate = &call.app.gate;
-    items::answer(call.request, |item, out| encrypt(gate, item, out))
+    items::answer(call, |item, out| encrypt(gate, item, out))
 }
 
 fn encrypt(gate: &Gate, item: &Item<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {

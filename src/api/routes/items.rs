@@ -2,9 +2,10 @@
 //! own result or error.
 
 use super::{Text, members, text};
+use crate::api::limits::count_items;
 use crate::api::problem::Problem;
-use crate::api::request::Request;
 use crate::api::response::Response;
+use crate::api::route::Call;
 use crate::base::json::Json;
 
 /// The largest initial size of a response's buffer, in bytes.
@@ -69,11 +70,13 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Answers a request for one piece of data or many. `work` writes the result for one piece, as a JSON object.
+/// Answers a request for one piece of data or many. `work` writes the result for one piece, as a JSON object. It is not
+/// called before every limit that counts items has admitted all of them.
 pub(super) fn answer(
-    request: &Request<'_>,
+    call: &mut Call<'_>,
     work: impl Fn(&Item<'_>, &mut Vec<u8>) -> Result<(), Problem>,
 ) -> Result<Response, Problem> {
+    let request = call.request;
     let [data, data_base64, encrypted_data, context] = Item::NAMES;
     let [items, item @ ..] = members(
         request,
@@ -83,7 +86,10 @@ pub(super) fn answer(
     // Enough for most responses; a long body may hold little relevant data.
     let mut out = Vec::with_capacity((request.body.len() * 3 / 2 + 64).min(FIRST_CAPACITY));
     match items {
-        None => work(&item, &mut out)?,
+        None => {
+            count_items(call, 1)?;
+            work(&item, &mut out)?;
+        }
         Some(items) => {
             let wrong = |detail: String| Err(Problem::bad_member(BAD_ITEMS, detail));
             let Some(all) = items.elements() else {
@@ -95,12 +101,13 @@ pub(super) fn answer(
                         .to_owned(),
                 );
             }
-            if items
+            let number = items
                 .elements()
-                .is_some_and(|mut all| all.nth(MAX_ITEMS).is_some())
-            {
+                .map_or(0, |all| all.take(MAX_ITEMS + 1).count());
+            if number > MAX_ITEMS {
                 return wrong(format!("A batch may have at most {MAX_ITEMS} items."));
             }
+            count_items(call, number)?;
             write_all(all, &work, &mut out)?;
         }
     }

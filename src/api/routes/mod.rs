@@ -12,6 +12,7 @@ mod index;
 mod introspect;
 mod items;
 mod jwks;
+mod limit;
 mod login;
 mod logout;
 mod metadata;
@@ -76,6 +77,10 @@ routes! {
         "Revoke a token that is in the form" revoke::answer;
     Post "/introspect" Access::UnlimitedOrClient(introspect::SCOPE), takes introspect::form_or_json, costs quick:
         "Check whether a token is active, and read its claims" introspect::answer;
+    Post "/limit" Access::Unlimited("limit"), takes json, costs quick:
+        "Count a request against a limit" limit::answer;
+    Post "/limit/reset" Access::Unlimited("limit-reset"), takes json, costs slow:
+        "Forget the requests that a limit has counted" limit::reset;
     Get "/verify" Access::Demanded, takes anything, costs quick:
         "Whether a proxy may pass a request on" verify::answer;
     Get "/verify/for/" Access::Demanded, takes anything, costs quick, as prefix:

@@ -17,7 +17,7 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
         Some(claims) if claims.has_scope("decrypt") && claims.has_scope("encrypt") => Sources::All,
         _ => Sources::Sealed,
     };
-    items::answer(call.request, |item, out| {
+    items::answer(call, |item, out| {
         let (data, context) = (item.encrypted_data()?, item.context()?);
         let sealed = gate.rewrap_data_from(&data, context.as_bytes(), sources)?;
         write_text_object(out, "encrypted_data", &sealed);

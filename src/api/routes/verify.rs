@@ -2,25 +2,29 @@
 //! Traefik ForwardAuth, Caddy `forward_auth`, HAProxy with Lua) and hands the response's headers to the application.
 //!
 //! Envoy's `ext_authz` appends the original path and query to the path that it is given and keeps the method. What is
-//! required must then stand in front of the appended path, where the client cannot change it: `/verify/for/SCOPE/LIMIT/...`.
+//! required must then stand in front of the appended path, where the client cannot change it: `/verify/for/SCOPE/LIMIT/...`,
+//! where `LIMIT` may be several policies with their costs: `default,exports:3`.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::form;
-use crate::api::permission::{admitted, permitted};
+use crate::api::limits::{Use, count};
+use crate::api::permission::permitted;
 use crate::api::problem::Problem;
 use crate::api::request::{Request, path_of};
 use crate::api::response::Response;
-use crate::api::route::{Call, Original, add_rate_limit_headers};
+use crate::api::route::{Call, Original};
 use crate::base::names::valid_scope;
+use crate::limiter::DEFAULT;
+use crate::{Error, Gate};
 
 /// What the proxy requires of a request.
 struct Required<'a> {
     /// The scope that the token needs; empty if any token will do.
     scope: Cow<'a, str>,
-    /// Whether the request counts against the user's limit.
-    counts: bool,
+    /// The policies that count the request, and what it costs under each.
+    limits: Vec<Use>,
 }
 
 /// The requirements are in the query.
@@ -29,9 +33,26 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let value = |name| {
         form::value(query.as_bytes(), name).map_err(|fault| Problem::bad_request(fault.about(name)))
     };
-    let required = required(value("scope")?.unwrap_or_default().into(), value("limit")?)?;
+    let mut limits = Vec::new();
+    match value("limit")?.as_deref() {
+        None => {}
+        Some(DEFAULT) => limits.push((DEFAULT.to_owned(), 1)),
+        Some(_) => {
+            return Err(Problem::bad_request(
+                "There is no such limit. The limit of users is called default; policy=NAME names another.",
+            ));
+        }
+    }
+    match (value("policy")?, value("cost")?) {
+        (Some(policy), None) => limits.push((policy, 1)),
+        (Some(policy), Some(cost)) => limits.push((policy, cost_of(&cost)?)),
+        (None, Some(_)) => return Err(Problem::bad_request("A cost needs a policy.")),
+        (None, None) => {}
+    }
+    let scope = value("scope")?.unwrap_or_default().into();
+    let required = required(scope, limits)?;
     call.seen.original = original(call.request);
-    decide(call, &required)
+    decide(call, required)
 }
 
 /// The requirements are in the path, and what follows them is the original path.
@@ -44,47 +65,67 @@ pub(super) fn answer_for(call: &mut Call<'_>) -> Result<Response, Problem> {
         ));
     };
     let scope = if scope == "-" { "" } else { scope };
-    let limit = (limit != "-").then(|| limit.to_owned());
-    let required = required(scope.into(), limit)?;
+    let limits = match limit {
+        "-" => Vec::new(),
+        limits => limits
+            .split(',')
+            .map(|limit| match limit.split_once(':') {
+                Some((policy, cost)) => Ok((policy.to_owned(), cost_of(cost)?)),
+                None => Ok((limit.to_owned(), 1)),
+            })
+            .collect::<Result<_, Problem>>()?,
+    };
+    let required = required(scope.into(), limits)?;
     call.seen.original = Some(Original {
         method: call.request.method_for_log(),
         path: format!("/{path}"),
     });
-    decide(call, &required)
+    decide(call, required)
 }
 
-fn required(scope: Cow<'_, str>, limit: Option<String>) -> Result<Required<'_>, Problem> {
-    if !valid_scope(&scope) {
-        return Err(Problem::bad_request("The scope is malformed."));
+fn cost_of(text: &str) -> Result<u32, Problem> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let cost = digits.then(|| text.parse().ok()).flatten();
+    cost.ok_or_else(|| Problem::bad_request("The cost must be a whole number."))
+}
+
+fn required(scope: Cow<'_, str>, limits: Vec<Use>) -> Result<Required<'_>, Problem> {
+    match valid_scope(&scope) {
+        true => Ok(Required { scope, limits }),
+        false => Err(Problem::bad_request("The scope is malformed.")),
     }
-    let counts = match limit.as_deref() {
-        None => false,
-        Some("default") => true,
-        Some(_) => {
-            return Err(Problem::bad_request(
-                "There is no such limit. The limit of users is called default.",
-            ));
-        }
-    };
-    Ok(Required { scope, counts })
 }
 
-fn decide(call: &mut Call<'_>, required: &Required<'_>) -> Result<Response, Problem> {
+/// Checks the policies, and takes out the limit of users if the request costs 1 under it: in most requests, the only one.
+fn check_limits(gate: &Gate, limits: &mut Vec<Use>) -> Result<bool, Problem> {
+    for (at, (policy, cost)) in limits.iter().enumerate() {
+        if limits[..at].iter().any(|(other, _)| other == policy) {
+            return Err(Problem::bad_request("A policy is named twice."));
+        }
+        gate.check_cost(policy, *cost)
+            .map_err(|error| match error {
+                Error::InvalidInput(sentence) => Problem::bad_request(sentence),
+                other => other.into(),
+            })?;
+    }
+    let default = limits
+        .iter()
+        .position(|limit| limit.0 == DEFAULT && limit.1 == 1);
+    Ok(default.map(|at| limits.remove(at)).is_some())
+}
+
+fn decide(call: &mut Call<'_>, mut required: Required<'_>) -> Result<Response, Problem> {
     let claims = permitted(call.app, call.request, &[&*required.scope], call.seen)?;
-    let admission = match required.counts {
-        true => admitted(call.app, &claims)?,
-        false => None,
-    };
+    // Only now: whoever has no token does not learn which policies there are.
+    let is_limited = check_limits(&call.app.gate, &mut required.limits)?;
+    let limits = (is_limited, required.limits.as_slice());
+    count(call.app, call.request, Some(&claims), limits, call.counted)?;
     let mut response = Response::empty(204).no_store();
     let [user, scope, expires] = call.app.settings.verify_headers.clone();
     response.set(user, in_header(claims.subject()));
     response.set(scope, claims.scope().to_owned());
     response.set(expires, claims.expires_at().to_string());
-    let mut response = Ok(response);
-    if let Some(admission) = &admission {
-        add_rate_limit_headers(&mut response, "default", admission);
-    }
-    response
+    Ok(response)
 }
 
 /// A name with everything percent-encoded that a header could change or lose: spaces at the ends, and all that is not ASCII.

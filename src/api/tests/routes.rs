@@ -34,6 +34,8 @@ fn the_list_of_endpoints() {
             "/token",
             "/revoke",
             "/introspect",
+            "/limit",
+            "/limit/reset",
             "/verify",
             "/verify/for/",
             "/api-keys",

@@ -23,7 +23,7 @@ use super::claims::{self, Claims, OPEN_LOGIN_SCOPE};
 use crate::base::api_key::{KeyText, new_key};
 use crate::base::clock::unix_now;
 use crate::base::sync::{lock, try_lock};
-use crate::limiter::{self, Admission, Windows};
+use crate::limiter::{self, Window, Windows};
 use crate::store::{self, Account, Ledger, MAX_API_KEYS, StoredApiKey};
 use crate::{Error, Secret, TokenError};
 
@@ -304,9 +304,9 @@ impl ApiKeys {
         self.with_live(id, |entry| entry.stored.owner.clone())
     }
 
-    /// Counts a request against a live key's own limit; `None`: it has none.
-    pub(crate) fn admit(&self, id: &str) -> Option<Admission> {
-        self.with_live(id, Entry::admit).flatten()
+    /// The own limit of an accepted key; `None`: it has none.
+    pub(crate) fn window(&self, id: &str) -> Option<Arc<Window>> {
+        self.with_live(id, Entry::window).flatten()
     }
 
     fn with_live<T>(&self, id: &str, work: impl FnOnce(&Entry) -> T) -> Option<T> {

@@ -13,7 +13,7 @@ use siphasher::sip128::SipHasher24;
 
 use crate::base::api_key::{ID_SIZE, KeyText};
 use crate::base::random::random;
-use crate::limiter::{Admission, Window, Windows};
+use crate::limiter::{Window, Windows};
 use crate::store::StoredApiKey;
 use crate::tokens::claims::Claims;
 use crate::{Error, TokenError};
@@ -166,9 +166,9 @@ impl Entry {
         Some(self.used.used.load(Ordering::Relaxed)).filter(|hour| *hour > 0)
     }
 
-    /// Counts a request against its own limit; `None`: it has none.
-    pub(super) fn admit(&self) -> Option<Admission> {
-        self.window.as_ref().map(|window| window.admit())
+    /// Its own limit; `None`: it has none.
+    pub(super) fn window(&self) -> Option<Arc<Window>> {
+        self.window.clone()
     }
 
     /// Why it is refused whatever its owner may do.

@@ -372,6 +372,9 @@ fn tokens() -> Vec<Operation> {
             .command(&["api-key", "revoke", "--owner", "alice"], "")
             .python("gate.revoke_api_keys_of('alice')")
             .rust(|rust, _| drop(rust.gate.api_keys().revoke_all_of("alice"))),
+        leaves(&[["limit.reset", "not_found", ALICE]])
+            .python("gate.reset_limit('alice')")
+            .rust(|rust, _| drop(rust.gate.reset_limit("alice", "default"))),
         leaves(&[["account.remove", "ok", ALICE]])
             .command(&["user", "remove", "alice"], "")
             .python("gate.remove_user('alice')")

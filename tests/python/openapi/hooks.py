@@ -34,7 +34,7 @@ def log_in(url):
 def only_contents_are_refused(context, response, case):
     """A body of the right form is refused only for what it says."""
     positive = case.meta is not None and case.meta.generation.mode.is_positive
-    if not positive or response.status_code != 400:
+    if not positive or response.status_code != 400 or case.method.upper() == "HEAD":
         return
     path, body = case.operation.path, case.body
     if path in ("/token", "/revoke"):
@@ -49,6 +49,13 @@ def only_contents_are_refused(context, response, case):
         # A scope that the token or the account does not have, an owner without an account, a time that is too far away.
         assert problem == "bad_member", f"{problem}: {body}"
         assert {"scope", "owner", "expires_in"} & set(body), f"{problem}: {body}"
+    elif path in ("/limit", "/limit/reset"):
+        # A policy that this server does not have.
+        assert problem == "bad_member" and body.get("policy", "default") != "default", f"{problem}: {body}"
+    elif path.startswith("/verify"):
+        # The same, or a cost without a policy.
+        wanted = case.query.get("policy", case.query.get("cost")) if path == "/verify" else case.path_parameters["limit"]
+        assert problem == "bad_request" and wanted not in (None, "-"), f"{problem}: {case.query}"
     else:
         # A scope that the account or the login does not have, or no password where there are accounts.
         assert path in ("/login", "/refresh") and problem == "bad_member", f"{problem}: {body}"

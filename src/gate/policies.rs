@@ -1,0 +1,141 @@
+//! The named limits of a gate, each with its counters.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::Error;
+use crate::base::address::{Counted, counted, parse};
+use crate::limiter::{Admission, Limiter, Per, Policy, Settings, Window};
+use crate::metrics::{Count, Page, Sharded};
+
+/// The named limits.
+#[derive(Debug)]
+pub(super) struct Limits(Vec<Named>);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) policy: Policy,
+    limiter: Limiter,
+    decisions: Sharded<Decisions>,
+}
+
+#[derive(Debug, Default)]
+struct Decisions {
+    allowed: Count,
+    denied: Count,
+}
+
+/// A policy in use.
+pub(super) enum InUse<'a> {
+    /// `None`: it is switched off.
+    Default(Option<&'a Limiter>),
+    /// The own limit of an API key, in place of `default`.
+    Own(Arc<Window>),
+    Named(&'a Named),
+}
+
+impl Limits {
+    pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
+        let policies = settings.named()?.into_iter();
+        let named = policies.map(|policy| {
+            Ok(Named {
+                limiter: Limiter::new(policy.limit, policy.window, settings.memory)?,
+                policy,
+                decisions: Sharded::default(),
+            })
+        });
+        Ok(Limits(named.collect::<Result<_, Error>>()?))
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Policy> {
+        self.0.iter().map(|named| &named.policy)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Named> {
+        self.0.iter().find(|named| named.policy.name == name)
+    }
+
+    pub(super) fn collect(&self, page: &mut Page) {
+        let samples = self.0.iter().flat_map(|named| {
+            let sample = |result: &str, count: fn(&Decisions) -> &Count| {
+                let policy = named.policy.name.clone();
+                let labels = vec![("policy", policy), ("result", result.to_owned())];
+                (labels, named.decisions.sum(count))
+            };
+            [
+                sample("allowed", |decisions| &decisions.allowed),
+                sample("denied", |decisions| &decisions.denied),
+            ]
+        });
+        page.counters(
+            "sealgate_policy_decisions",
+            "Requests counted by each limit in SEALGATE_LIMITS",
+            samples,
+        );
+    }
+}
+
+impl Named {
+    /// Counts a decision, for the metrics.
+    pub(super) fn count(&self, allowed: bool) {
+        let own = self.decisions.own();
+        if allowed { &own.allowed } else { &own.denied }.add(1);
+    }
+}
+
+impl<'a> InUse<'a> {
+    fn limiter(&self) -> Option<&'a Limiter> {
+        match self {
+            InUse::Default(limiter) => *limiter,
+            InUse::Named(named) => Some(&named.limiter),
+            InUse::Own(_) => None,
+        }
+    }
+
+    /// How much requests may cost together in any window.
+    pub(super) fn limit(&self) -> Option<u32> {
+        match self {
+            InUse::Own(window) => Some(window.limit()),
+            _ => self.limiter().map(Limiter::limit),
+        }
+    }
+
+    pub(super) fn admit(&self, name: &[u8], cost: u32) -> Option<Admission> {
+        match self {
+            InUse::Own(window) => Some(window.admit(cost)),
+            _ => Some(self.limiter()?.admit_cost(name, cost)),
+        }
+    }
+
+    pub(super) fn peek(&self, name: &[u8], cost: u32) -> Option<Admission> {
+        match self {
+            InUse::Own(window) => Some(window.peek(cost)),
+            _ => Some(self.limiter()?.peek(name, cost)),
+        }
+    }
+
+    /// Forgets what is counted for a name and returns what it cost.
+    pub(super) fn reset(&self, name: &[u8]) -> u32 {
+        self.limiter().map_or(0, |limiter| limiter.reset(name))
+    }
+}
+
+/// What a policy counts a name under.
+pub(super) fn key<'n>(found: &InUse<'_>, name: &'n str) -> Result<Cow<'n, [u8]>, Error> {
+    match found {
+        InUse::Named(named) if named.policy.per == Per::Address => {
+            let key = match name {
+                "unix" => Counted::default(),
+                name => counted(parse(name).ok_or_else(|| {
+                    Error::InvalidInput(format!(
+                        "The name must be an IP address, or unix: the policy {} counts addresses.",
+                        named.policy.name
+                    ))
+                })?),
+            };
+            Ok(Cow::Owned(key.to_vec()))
+        }
+        _ => Ok(Cow::Borrowed(name.as_bytes())),
+    }
+}
