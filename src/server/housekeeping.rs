@@ -1,5 +1,5 @@
 //! Background work of a server: replaces keys that have reached their maximum age, records how many messages each key has
-//! sealed, and has the TLS certificate replaced when its files change.
+//! sealed and when API keys were last used, and has the TLS certificate replaced when its files change.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(super) struct Housekeeping {
 /// Shortest and longest interval between checks of the keys' age.
 const OFTEN: Duration = Duration::from_millis(250);
 const SELDOM: Duration = Duration::from_secs(60);
-/// How often the count of sealed messages is written.
+/// How often the count of sealed messages and the last use of API keys are written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 
 impl Housekeeping {
@@ -28,7 +28,7 @@ impl Housekeeping {
     ) -> Result<Option<Self>, Error> {
         let pauses = [
             gate.keys().age().map(|age| (age / 20).clamp(OFTEN, SELDOM)),
-            gate.keys().keeps_usage().then_some(WRITE_EVERY),
+            (gate.keys().keeps_usage() || gate.has_store()).then_some(WRITE_EVERY),
         ];
         let for_keys = pauses.into_iter().flatten().min();
         let over = Arc::new((Mutex::new(false), Condvar::new()));
