@@ -4,6 +4,8 @@
 #![allow(clippy::print_stdout)] // figures, for whoever runs the tests
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use openssl::base64::encode_block;
@@ -11,8 +13,8 @@ use sealgate::{Config, Error, Gate, Secret};
 use serde_json::{Value, json};
 
 use crate::audit_trail::fields;
-use crate::common::people::{PASSWORD, Pair, People, claims, login, within_a_second};
-use crate::common::{Answer, Server, run, said, text};
+use crate::common::people::{PASSWORD, Pair, People, claims, login, within, within_a_second};
+use crate::common::{Answer, PATIENCE, Server, run, said, text};
 use crate::logins::rank_sum;
 
 const GRANT: &str = "grant_type=client_credentials";
@@ -337,6 +339,56 @@ fn while_the_store_is_away_clients_are_not_let_in() {
     within_a_second(|| token_of(&server, "shop", &secret).status == 200);
 }
 
+fn gate_in(folder: &std::path::Path) -> Gate {
+    let mut config = Config::new();
+    for (name, value) in [
+        ("data_dir", folder.join("state").to_str().unwrap()),
+        ("password_memory", "1024"),
+        ("password_passes", "1"),
+    ] {
+        config.set(name, value).unwrap();
+    }
+    Gate::new(&config.settings().unwrap().gate).unwrap()
+}
+
+/// Also by a request that was under way while the secret was replaced.
+#[test]
+fn no_token_that_an_old_secret_got_is_good() {
+    let home = tempfile::tempdir().unwrap();
+    let gate = gate_in(home.path());
+    let mut secret = gate.clients().add("shop", "encrypt").unwrap();
+    for _ in 0..4 {
+        let over = AtomicBool::new(false);
+        let issued = AtomicUsize::new(0);
+        let collect = || {
+            let mut tokens = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                if let Ok(new) = gate.client_token("shop", &secret, "") {
+                    tokens.push(new.token);
+                    issued.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            tokens
+        };
+        let (tokens, new) = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(collect)).collect();
+            within(PATIENCE, || issued.load(Ordering::Relaxed) >= 4);
+            let new = gate.clients().renew_secret("shop").unwrap().unwrap();
+            // Whoever waits for a time of issue after the revocation has one by now.
+            thread::sleep(Duration::from_millis(1_200));
+            over.store(true, Ordering::Relaxed);
+            let tokens = threads.into_iter().map(|thread| thread.join().unwrap());
+            (tokens.collect::<Vec<_>>().concat(), new)
+        });
+        assert!(tokens.len() >= 4);
+        let is_good = |token: &String| gate.verify_token(token).is_ok();
+        assert!(!tokens.iter().any(is_good), "of {} tokens", tokens.len());
+        let token = gate.client_token("shop", &new, "").unwrap().token;
+        assert!(is_good(&token));
+        secret = new;
+    }
+}
+
 #[test]
 fn no_reason_to_refuse_a_client_takes_much_longer_than_another() {
     let (fastest, slowest) = fastest_and_slowest(&refusals(400));
@@ -377,15 +429,7 @@ fn refusals(tries: usize) -> [Vec<Duration>; 5] {
     const NAMES: usize = 40;
     const FIRST: usize = 50; // turns that warm up
     let home = tempfile::tempdir().unwrap();
-    let mut config = Config::new();
-    for (name, value) in [
-        ("data_dir", home.path().join("state").to_str().unwrap()),
-        ("password_memory", "1024"),
-        ("password_passes", "1"),
-    ] {
-        config.set(name, value).unwrap();
-    }
-    let gate = Gate::new(&config.settings().unwrap().gate).unwrap();
+    let gate = gate_in(home.path());
     let names =
         |kind: &str| -> Vec<String> { (0..NAMES).map(|n| format!("{kind}-{n:02}")).collect() };
     let (shops, tills, nobody, users) =

@@ -12,7 +12,7 @@ use super::schema::{self, Form};
 /// How much a store contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreContents {
-    /// Accounts, including disabled ones.
+    /// Accounts of users and clients, including disabled ones.
     pub accounts: u64,
     /// Logins that can be refreshed.
     pub sessions: u64,

@@ -35,6 +35,30 @@ fn a_new_token_follows_the_documented_format() {
 }
 
 #[test]
+fn only_a_token_of_ours_names_a_client() {
+    let gate = gate(&[("jwt_secret_key", SECRET)]);
+    let kid = token_key_id(SECRET.as_bytes()).unwrap();
+    let ours = json!({"alg": "HS256", "typ": "at+jwt", "kid": kid}).to_string();
+    let read = |header: &str, client: Value| {
+        let claims = json!({
+            "iss": "sealgate", "sub": "shop", "username": "shop", "exp": now() + 60, "client_id": client,
+        });
+        gate.verify_token(&sign(SECRET.as_bytes(), header, &claims.to_string()))
+    };
+    assert_eq!(
+        read(&ours, json!("till")).unwrap().client_id(),
+        Some("till")
+    );
+    let originals = read(r#"{"alg":"HS256","typ":"JWT"}"#, json!("till")).unwrap();
+    assert_eq!(originals.client_id(), None);
+    for wrong in [json!(null), json!(1), json!(["till"]), json!({"till": 1})] {
+        assert_eq!(read(&ours, wrong), Err(TokenError::Malformed));
+    }
+    let user = gate.issue_token(&grant("alice")).unwrap();
+    assert_eq!(gate.verify_token(&user).unwrap().client_id(), None);
+}
+
+#[test]
 fn ambiguous_subjects_and_scopes_are_not_issued() {
     let gate = gate(&[]);
     let long = "ä".repeat(256);
