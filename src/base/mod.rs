@@ -3,6 +3,7 @@
 
 pub(crate) mod address;
 pub(crate) mod binary;
+pub(crate) mod calendar;
 pub(crate) mod clock;
 pub(crate) mod data_dir;
 pub(crate) mod encoding;
