@@ -19,13 +19,15 @@ const fn target(name: &'static str, check: fn(&[u8])) -> Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "server", target_os = "linux"))]
     target("framing", crate::server::framing),
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "server", target_os = "linux"))]
     target("hellos", crate::server::hellos),
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "server", target_os = "linux"))]
     target("proxy_headers", crate::server::proxy_headers),
+    #[cfg(feature = "server")]
     target("heads", crate::server::heads),
+    #[cfg(feature = "server")]
     target("forwarding", crate::api::forwarding),
     target("json", crate::base::json::fuzz::json),
     target("tokens", tokens::tokens),

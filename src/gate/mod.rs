@@ -5,11 +5,13 @@
 
 mod accounts;
 pub mod audit;
+#[cfg(feature = "store")]
 pub mod backup;
 mod counts;
 mod data;
 mod key_admin;
 mod login;
+#[cfg(feature = "server")]
 mod metrics;
 mod revocation;
 mod settings;

@@ -1,19 +1,28 @@
 //! Durable state other than keys: accounts, revoked tokens, and sessions that can be refreshed.
 //!
-//! `Store` is the interface of a backend; `sqlite` is the one in the data directory. `ledger` opens it when needed and
-//! detects changes by other processes. What a password or a token is, is up to `users` and `tokens`.
+//! `Store` is the interface of a backend; `sqlite` is the one in the data directory, and `place` knows its file there.
+//! `backend` opens it, or `absent` in a build without it. `ledger` opens it when needed and detects changes by other
+//! processes. What a password or a token is, is up to `users` and `tokens`.
 
+#[cfg_attr(not(feature = "store"), path = "absent.rs")]
+mod backend;
 mod ledger;
+mod place;
 mod settings;
+#[cfg(feature = "store")]
 mod sqlite;
 
 use std::path::Path;
 
 use crate::Error;
 
+pub(crate) use backend::check_access;
 pub(crate) use ledger::Ledger;
+pub use place::STORE_FILE;
 pub use settings::Settings;
-pub use sqlite::{STORE_FILE, StoreContents};
+#[cfg(feature = "store")]
+pub use sqlite::StoreContents;
+#[cfg(feature = "store")]
 pub(crate) use sqlite::{SqliteStore, check_copy};
 
 /// Maximum number of sessions per account; beyond it the oldest session ends.

@@ -29,7 +29,6 @@ use rows::{ACCOUNT, account_of, whole};
 
 pub use copy::StoreContents;
 pub(crate) use copy::check_copy;
-pub use file::STORE_FILE;
 
 /// See the module.
 pub(crate) struct SqliteStore {
