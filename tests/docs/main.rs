@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod features;
 mod http;
 mod links;
 mod openapi;
