@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy doc docs deny fmt bench-http bench-docs bench-python bench-c bench-signing clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs deny fmt bench-http bench-docs bench-python bench-c bench-signing clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -77,7 +77,7 @@ check: bootstrap-check fmt-check clippy doc ## what needs no servers and browser
 hooks: ## run scripts/hooks/pre-commit (format and lints) before each commit; git commit --no-verify skips it
 	git config core.hooksPath scripts/hooks
 
-test: bootstrap-test fmt-check clippy test-rust doc test-python test-python-versions deny ## everything that passes or fails, cheap failures first
+test: bootstrap-test fmt-check clippy features test-rust doc test-python test-python-versions deny ## everything that passes or fails, cheap failures first
 	$(call heading,everything passed)
 
 test-rust: ## unit, integration and documentation tests
@@ -165,6 +165,19 @@ fmt-check: ## is the formatting right?
 clippy: ## all lints, as errors
 	$(call heading,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
+
+# Every combination of the features that can be chosen; cli brings the other two, so the last four are the same build.
+COMBINATIONS := none server store server,store cli cli,server cli,store cli,server,store
+# First as a program gets the library, then with the tests, whose own dependencies would hide a feature of a crate that is
+# missing.
+features: ## every combination of cargo features: all lints, and the unit tests of a build without any
+	$(call heading,cargo features)
+	@set -e; for features in $(COMBINATIONS); do \
+		echo "features: $$features"; \
+		cargo check --locked --quiet --lib --bins --no-default-features --features "$${features#none}"; \
+		cargo clippy --locked --quiet --all-targets --no-default-features --features "$${features#none}" -- -D warnings; \
+	done
+	cargo test --locked --quiet --lib --no-default-features
 
 doc: ## the Rust documentation, its warnings as errors
 	$(call heading,documentation)

@@ -24,6 +24,7 @@
 
 /* Names for sealgate_has_feature. */
 #define SEALGATE_FEATURE_SERVER "server"
+#define SEALGATE_FEATURE_STORE "store"
 #define SEALGATE_FEATURE_TLS "tls"
 #define SEALGATE_FEATURE_UNIX_SOCKETS "unix-sockets"
 #define SEALGATE_FEATURE_CAPI "capi"

@@ -38,7 +38,28 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Cargo features
+//!
+//! All are on by default. Without them (`default-features = false`) there remain tokens, encryption, the rate limit and
+//! masking, and neither SQLite nor clap is built.
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `server` | [`server`], [`api`], and `logging::init` |
+//! | `store` | accounts, sessions and revoked tokens, which SQLite keeps, and `gate::backup`. Without it there are no accounts, whatever would add one or revoke a token returns [`Error::Store`], and a data directory in which another build has created a store is refused |
+//! | `cli` | the command; needs both others |
+//! | `vendored-openssl` | OpenSSL, built from source and linked in |
+//!
+//! Every build knows every setting, so a program can read the settings file of a server.
 
+// Some of it is used only by the parts that are switched off. A full build reports what nothing uses.
+#![cfg_attr(
+    not(all(feature = "server", feature = "store")),
+    allow(dead_code, unused_imports)
+)]
+
+#[cfg_attr(not(feature = "server"), path = "api/without_server.rs")]
 #[forbid(unsafe_code)]
 pub mod api;
 #[forbid(unsafe_code)]
@@ -67,6 +88,7 @@ pub mod limiter;
 pub mod logging;
 #[forbid(unsafe_code)]
 mod metrics;
+#[cfg_attr(not(feature = "server"), path = "server/without_server.rs")]
 #[forbid(unsafe_code)]
 pub mod server;
 #[forbid(unsafe_code)]
@@ -97,6 +119,7 @@ pub use gate::{Gate, Refreshed, Tokens, audit};
 pub use keys::{KeyKind, KeyOrigin, RING_FILE};
 pub use limiter::Admission;
 pub use logging::mask::{DEFAULT_VISIBLE_CHARS, mask};
+#[cfg(feature = "server")]
 pub use metrics::MetricsFormat;
 pub use signing::TokenAlgorithm;
 pub use store::STORE_FILE;

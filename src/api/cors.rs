@@ -35,7 +35,7 @@ pub(super) fn add_fields(settings: &Settings, request: &Request<'_>, response: &
     if is_options {
         response.add_to_list("Vary", "Access-Control-Request-Method");
     }
-    let Some(origin) = origins.permitted(&request.headers) else {
+    let Some(origin) = origins.permitted(request.headers.all("Origin")) else {
         return;
     };
     // A host's route may decide otherwise.

@@ -34,13 +34,12 @@ pub(crate) use caller::fuzz::forwarding;
 pub use host::{Host, HostCall, HostLogin, HostRoute};
 pub use origins::AllowedOrigins;
 pub use peer::Peer;
-pub(crate) use peer::is_loopback;
 pub use problem::Problem;
 pub use request::{Headers, Method, Request};
-pub(crate) use response::may_be_set;
 pub use response::{Response, StatusCode};
 pub(crate) use route::Cost;
 pub use settings::{AccessLog, BatchCost, LoginMode, Settings};
 
 #[cfg(test)]
+#[cfg(feature = "store")]
 mod tests;

@@ -4,8 +4,6 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZero;
 
-use super::request::Headers;
-
 /// The origins whose web pages may use the API from a browser. [`Config`](crate::Config) parses them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct AllowedOrigins(Listed);
@@ -53,15 +51,14 @@ impl AllowedOrigins {
         self.0 == Listed::All
     }
 
-    /// The value of `Access-Control-Allow-Origin` for a request with these headers. `None`: its page may not read the
-    /// response.
-    pub(super) fn permitted(&self, headers: &Headers<'_>) -> Option<&str> {
+    /// The value of `Access-Control-Allow-Origin` for a request with these values of `Origin`. `None`: its page may not read
+    /// the response.
+    pub(super) fn permitted<'v>(&self, mut values: impl Iterator<Item = &'v [u8]>) -> Option<&str> {
         let origins = match &self.0 {
             Listed::None => return None,
             Listed::All => return Some("*"),
             Listed::These(origins) => origins,
         };
-        let mut values = headers.all("Origin");
         let value = values.next().filter(|_| values.next().is_none())?;
         let found = origins.iter().find(|origin| origin.as_bytes() == value);
         found.map(String::as_str)

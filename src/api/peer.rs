@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
+use crate::base::address::is_loopback;
 use crate::base::socket_owner::{self, Owner};
 
 /// The other end of a connection.
@@ -110,9 +111,4 @@ impl Peer {
                 (Socket::Unknown | Socket::Loopback(..), _) => Owner::Unknown,
             })
     }
-}
-
-/// Whether a listening address is reachable from this machine only.
-pub(crate) fn is_loopback(ip: IpAddr) -> bool {
-    ip.to_canonical().is_loopback()
 }

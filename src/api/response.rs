@@ -6,23 +6,7 @@ use serde_json::Value;
 pub use tiny_http::StatusCode;
 
 use crate::Error;
-use crate::base::http_syntax::is_token;
-
-/// Header fields that frame the response or control the connection; only the engine sets them.
-const ENGINES: [&str; 7] = [
-    "Connection",
-    "Content-Length",
-    "Date",
-    "Keep-Alive",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
-];
-
-/// Whether a field of this name is not the engines' alone to set.
-pub(crate) fn may_be_set(name: &str) -> bool {
-    !ENGINES.iter().any(|own| name.eq_ignore_ascii_case(own))
-}
+use crate::base::http_syntax::{is_token, may_be_set};
 
 /// Writes a JSON object with one string member.
 pub(super) fn write_text_object(out: &mut Vec<u8>, name: &'static str, text: &str) {

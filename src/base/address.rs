@@ -33,6 +33,11 @@ pub(crate) fn network(address: IpAddr) -> Counted {
     key
 }
 
+/// Whether a listening address is reachable from this machine only.
+pub(crate) fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
 /// Parses an address as written by proxies and programs: with or without a port, IPv6 with or without brackets.
 pub(crate) fn parse(text: &str) -> Option<IpAddr> {
     let address: IpAddr = text

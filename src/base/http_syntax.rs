@@ -20,6 +20,22 @@ const TOKEN: [bool; 256] = {
     table
 };
 
+/// Header fields that frame the response or control the connection; only the engine sets them.
+const ENGINES: [&str; 7] = [
+    "Connection",
+    "Content-Length",
+    "Date",
+    "Keep-Alive",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+];
+
+/// Whether a field of this name is not the engines' alone to set.
+pub(crate) fn may_be_set(name: &str) -> bool {
+    !ENGINES.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

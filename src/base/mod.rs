@@ -4,6 +4,7 @@
 pub(crate) mod address;
 pub(crate) mod api_key;
 pub(crate) mod binary;
+pub(crate) mod calendar;
 pub(crate) mod clock;
 pub(crate) mod custom_claims;
 pub(crate) mod data_dir;

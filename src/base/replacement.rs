@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
-
+use super::calendar::DateTime;
 use super::clock::unix_now;
 
 /// New files that are being written: [`NEW`], an empty [`OLD`], and [`NAMES`].
@@ -217,10 +216,14 @@ fn keep(folder: &Path, old: &Path) -> io::Result<Option<PathBuf>> {
 
 /// The time as in `20261129T221213Z`.
 fn now() -> String {
-    let seconds = i64::try_from(unix_now()).unwrap_or_default();
-    let now = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let (hour, minute, second) = now.to_hms();
-    let (year, month, day) = (now.year(), u8::from(now.month()), now.day());
+    let DateTime {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = DateTime::at(unix_now());
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 

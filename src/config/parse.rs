@@ -9,9 +9,9 @@ use ipnet::IpNet;
 use log::LevelFilter;
 
 use crate::Secret;
-use crate::api::{AllowedOrigins, may_be_set};
+use crate::api::AllowedOrigins;
 use crate::base::binary::{Form, binary};
-use crate::base::http_syntax::is_token;
+use crate::base::http_syntax::{is_token, may_be_set};
 use crate::limiter::{self, Policy};
 use crate::logging::AuditSocket;
 use crate::server::Listen;

@@ -22,14 +22,20 @@ mod gate;
 mod input;
 mod limits;
 mod log;
+#[cfg(feature = "server")]
 mod login;
 mod panics;
 mod process;
+#[cfg(feature = "server")]
 mod reload;
+#[cfg(feature = "server")]
 mod request;
+#[cfg(feature = "server")]
 mod response;
 mod revoke;
+#[cfg(feature = "server")]
 mod route;
+#[cfg(feature = "server")]
 mod server;
 mod status;
 mod stream;

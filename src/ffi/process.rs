@@ -1,10 +1,10 @@
 //! Registers handlers for forks of the host's process and for its exit, which gates may outlive; and closes the copies of a
 //! server's sockets in a forked child, which would keep them open.
 
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "server", target_os = "linux"))]
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "server", target_os = "linux"))]
 use crate::server::SocketId;
 
 /// From the first call on, makes forks of this process wait for the threads inside the library.
@@ -79,7 +79,7 @@ pub fn save_address_space() {
 
 /// Closes every descriptor of this process that refers to one of these sockets. The threads that used them do not exist in
 /// this process.
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "server", target_os = "linux"))]
 pub(super) fn close_all(sockets: &[SocketId]) {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
         return;

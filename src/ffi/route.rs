@@ -269,3 +269,34 @@ pub(super) fn method_of(name: &str) -> Result<Method, Failure> {
         method => Ok(method),
     }
 }
+
+/// Limits a route that was added with `sealgate_server_route` by a policy: each request costs `cost`, at least 1.
+///
+/// It may be called several times for different policies; all of them have to admit a request, and the response reports all
+/// of them. `method` and `path` are those of the route. The policies of the gate are known when the server starts:
+/// `sealgate_server_start` then returns INVALID_ARGUMENT if there is none of this name, if its limit is below the cost, or if
+/// it counts users and the route needs no token.
+/// Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (no such route, a cost of 0), WRONG_STATE (it has been started),
+/// FORKED. Thread safety: any thread. Since 0.1.
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments)] // pointer and size of three texts
+pub unsafe extern "C" fn sealgate_server_limit_route(
+    server: *const SealgateServer,
+    method: *const c_char,
+    method_size: usize,
+    path: *const c_char,
+    path_size: usize,
+    policy: *const c_char,
+    policy_size: usize,
+    cost: u32,
+) -> SealgateStatus {
+    // SAFETY: by this function's contract, for all of them.
+    unsafe {
+        guarded(server, |server| {
+            let method = method_of(text(method, method_size, "method")?)?;
+            let path = text(path, path_size, "path")?;
+            let policy = text(policy, policy_size, "policy")?;
+            server.prepare(|host| Ok(host.limit_route(&method, path, policy, cost)?))
+        })
+    }
+}

@@ -6,10 +6,6 @@ use super::buffer::{SealgateBuffer, sealgate_buffer_free};
 use super::config::{sealgate_config_free, sealgate_config_new, sealgate_config_set};
 use super::error::sealgate_last_error;
 use super::gate::{SealgateGate, call, sealgate_encrypt_data, sealgate_free, sealgate_new};
-use super::server::{
-    sealgate_server_free, sealgate_server_new, sealgate_server_port, sealgate_server_start,
-    sealgate_server_stop,
-};
 use super::*;
 
 fn last_error() -> String {
@@ -60,6 +56,9 @@ fn a_panic_inside_writes_nothing_to_the_hosts_standard_error() {
         ),
         ("a_panic_of_the_host_itself", true),
     ] {
+        if test.contains("request") && !cfg!(feature = "server") {
+            continue;
+        }
         let test = format!("ffi::tests::{test}");
         let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", &test, "--nocapture", "--include-ignored"])
@@ -123,9 +122,15 @@ fn null_is_a_status_everywhere() {
     }
 }
 
+#[cfg(feature = "server")]
 #[test]
 fn a_panic_in_a_request_answers_500_and_the_server_goes_on() {
     use std::io::{Read, Write};
+
+    use super::server::{
+        sealgate_server_free, sealgate_server_new, sealgate_server_port, sealgate_server_start,
+        sealgate_server_stop,
+    };
 
     let (mut config, mut gate, mut server) = (
         std::ptr::null_mut(),
@@ -179,6 +184,38 @@ fn a_panic_in_a_request_answers_500_and_the_server_goes_on() {
         sealgate_buffer_free(&mut out);
         assert_eq!(sealgate_server_stop(server, 5000), SealgateStatus::Ok);
         assert_eq!(sealgate_server_free(server), SealgateStatus::Ok);
+        sealgate_free(gate);
+        sealgate_config_free(config);
+    }
+}
+
+/// Programs in C find out in advance, with `sealgate_has_feature`.
+#[cfg(not(feature = "store"))]
+#[test]
+fn an_account_cannot_be_added_without_the_store() {
+    use super::users::sealgate_add_user;
+    use super::version::sealgate_has_feature;
+
+    let (mut config, mut gate) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let [name, password] = ["alice", "a quiet harbour"].map(str::as_bytes);
+    // SAFETY: every handle is live, every size is right, and each is freed once.
+    unsafe {
+        assert_eq!(sealgate_has_feature(c"store".as_ptr(), 5), 0);
+        assert_eq!(sealgate_config_new(&mut config), SealgateStatus::Ok);
+        let set = sealgate_config_set(config, c"keys".as_ptr(), 4, c"ephemeral".as_ptr().cast(), 9);
+        assert_eq!(set, SealgateStatus::Ok);
+        assert_eq!(sealgate_new(config, &mut gate), SealgateStatus::Ok);
+        let added = sealgate_add_user(
+            gate,
+            name.as_ptr().cast(),
+            name.len(),
+            password.as_ptr().cast(),
+            password.len(),
+            std::ptr::null(),
+            0,
+        );
+        assert_eq!(added, SealgateStatus::Store);
+        assert!(last_error().contains("cargo feature store"));
         sealgate_free(gate);
         sealgate_config_free(config);
     }

@@ -5,10 +5,11 @@ use std::ffi::{CStr, c_char};
 use super::input::bytes;
 
 /// The optional features, and whether this library has them.
-const FEATURES: [(&str, bool); 4] = [
-    ("server", true),
-    ("tls", cfg!(target_os = "linux")), // only the pool engine has it
-    ("unix-sockets", cfg!(unix)),
+const FEATURES: [(&str, bool); 5] = [
+    ("server", cfg!(feature = "server")),
+    ("store", cfg!(feature = "store")),
+    ("tls", cfg!(all(feature = "server", target_os = "linux"))), // only the pool engine has it
+    ("unix-sockets", cfg!(all(feature = "server", unix))),
     ("vendored-openssl", cfg!(feature = "vendored-openssl")),
 ];
 

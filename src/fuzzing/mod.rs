@@ -1,6 +1,7 @@
 //! Fuzz targets, one function each. `make fuzz` has libFuzzer generate the input, guided by coverage; `cargo test`
 //! replays what it found (fuzz/corpus). Not in ordinary builds.
 
+#[cfg(feature = "store")]
 mod api_keys;
 mod sealed;
 mod tokens;
@@ -20,16 +21,19 @@ const fn target(name: &'static str, check: fn(&[u8])) -> Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "server", target_os = "linux"))]
     target("framing", crate::server::framing),
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "server", target_os = "linux"))]
     target("hellos", crate::server::hellos),
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "server", target_os = "linux"))]
     target("proxy_headers", crate::server::proxy_headers),
+    #[cfg(feature = "server")]
     target("heads", crate::server::heads),
+    #[cfg(feature = "server")]
     target("forwarding", crate::api::forwarding),
     target("json", crate::base::json::fuzz::json),
     target("tokens", tokens::tokens),
+    #[cfg(feature = "store")]
     target("api_keys", api_keys::api_keys),
     target("sealed", sealed::sealed),
     target("streams", sealed::streams),

@@ -10,6 +10,7 @@ use crate::{Error, Secret};
 ///
 /// ```
 /// # fn main() -> Result<(), sealgate::Error> {
+/// # #[cfg(feature = "store")] {
 /// use sealgate::{Config, Gate};
 ///
 /// let directory = tempfile::tempdir().unwrap();
@@ -20,6 +21,7 @@ use crate::{Error, Secret};
 /// users.add("alice", &"correct horse".into(), "encrypt decrypt")?;
 /// assert_eq!(users.check("alice", &"correct horse".into(), "192.0.2.1")?.scope(), "encrypt decrypt");
 /// assert!(users.check("alice", &"battery staple".into(), "192.0.2.1").is_err());
+/// # }
 /// # Ok(())
 /// # }
 /// ```

@@ -1,7 +1,9 @@
 //! What the gate counts for the metrics.
 
 use crate::TokenError;
-use crate::metrics::{Codes, Count, Page, Sharded, label};
+use crate::metrics::{Codes, Count, Sharded};
+#[cfg(feature = "server")]
+use crate::metrics::{Page, label};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -24,6 +26,7 @@ struct Often {
 }
 
 impl Counts {
+    #[cfg(feature = "server")]
     pub(super) fn collect(&self, page: &mut Page) {
         let sum = |count: fn(&Often) -> &Count| self.often.sum(count);
         page.counter(

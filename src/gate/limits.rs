@@ -196,5 +196,6 @@ impl Gate {
 }
 
 #[cfg(test)]
+#[cfg(feature = "server")]
 #[path = "limits_tests.rs"]
 mod tests;

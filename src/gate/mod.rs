@@ -7,6 +7,7 @@
 mod accounts;
 mod api_keys;
 pub mod audit;
+#[cfg(feature = "store")]
 pub mod backup;
 mod clients;
 mod counts;
@@ -14,6 +15,7 @@ mod data;
 mod key_admin;
 mod limits;
 mod login;
+#[cfg(feature = "server")]
 mod metrics;
 mod policies;
 mod revocation;

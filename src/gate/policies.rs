@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::Error;
 use crate::base::address::{Counted, counted, parse};
 use crate::limiter::{Admission, Limiter, Per, Policy, Settings, Window};
-use crate::metrics::{Count, Page, Sharded};
+#[cfg(feature = "server")]
+use crate::metrics::Page;
+use crate::metrics::{Count, Sharded};
 
 /// The named limits.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ impl Limits {
         self.0.iter().find(|named| named.policy.name == name)
     }
 
+    #[cfg(feature = "server")]
     pub(super) fn collect(&self, page: &mut Page) {
         let samples = self.0.iter().flat_map(|named| {
             let sample = |result: &str, count: fn(&Decisions) -> &Count| {

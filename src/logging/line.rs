@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
-use time::OffsetDateTime;
+
+use crate::base::calendar::DateTime;
 
 /// Time, level, message, and the fields as `name=value`.
 pub(super) fn text(line: &mut Vec<u8>, record: &Record<'_>, since_epoch: Duration) {
@@ -102,22 +103,19 @@ pub(super) fn push_time(line: &mut Vec<u8>, since_epoch: Duration) {
 
 /// `2026-11-24T03:33:57.`
 fn date_and_time(second: u64) -> [u8; 20] {
-    let moment = i64::try_from(second)
-        .ok()
-        .and_then(|second| OffsetDateTime::from_unix_timestamp(second).ok())
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let (date, time) = (moment.date(), moment.time());
+    let DateTime {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = DateTime::at(second);
     let mut text = [0; 20];
     // Exactly twenty bytes: the clock stays within the calendar.
     let _ = write!(
         text.as_mut_slice(),
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second(),
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.",
     );
     text
 }

@@ -3,13 +3,15 @@
 //!
 //! `line` and `json` are the formats of lines, `syslog` and `journald` those of messages (`encoding` chooses), `mask` hides
 //! names, `sink` queues lines in bounded memory, `writer` is the thread that writes them, to `lines` (a terminal or a file) or
-//! to a `socket`. `audit` has the sinks of audit events. The caller decides what a line may contain: names are masked there,
-//! and secrets never get this far. This module escapes all control characters, and lets only warnings and errors of other
-//! crates through, because their verbose output is unknown.
+//! to a `socket`. `init` sets up the process's logger, and `audit` has the sinks of audit events. The caller decides what a
+//! line may contain: names are masked there, and secrets never get this far. This module escapes all control characters, and
+//! lets only warnings and errors of other crates through, because their verbose output is unknown.
 
 pub(crate) mod audit;
 mod encoding;
 mod fields;
+#[cfg(feature = "server")]
+mod init;
 mod journald;
 mod json;
 mod line;
@@ -27,17 +29,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use simplelog::{CombinedLogger, SharedLogger};
 
 use crate::Error;
 
 pub use audit::check_audit;
 use encoding::{Encoding, with_line};
+#[cfg(feature = "server")]
+pub use init::init;
 pub use line::is_harmful;
-use lines::Lines;
 pub use settings::{AuditFail, AuditSettings, AuditSocket, LogFormat, Settings};
 use sink::{FLUSH_LIMIT, Sink, flush};
-use writer::Target;
 
 /// The log target of audit events. [`AuditSettings`] name what else they go to, at any log level.
 pub const AUDIT: &str = "sealgate::audit";
@@ -46,44 +47,6 @@ const LOG_FILE: &str = "SEALGATE_LOG_FILE";
 
 /// The sinks of the process's logger; unset in a process without one.
 static SINKS: OnceLock<Vec<Arc<Sink>>> = OnceLock::new();
-
-/// Sets up the process's logger: to the terminal (standard error) and, if set, to a file. For programs, not libraries: a
-/// process has one logger, and its writer threads do not survive a fork.
-///
-/// A log call never waits for the terminal or the disk. Each has a thread that writes its lines: warnings and errors at
-/// once, others within 100 ms. Before a process exits, `log::logger().flush()` has the rest written, in at most 2 s. While
-/// a terminal or disk hangs or fails, up to 4 MiB are kept; later lines are counted, and the count is the first thing
-/// logged when writing works again.
-///
-/// # Errors
-/// [`Error::Setting`] if the file cannot be opened; [`Error::Io`] if the process has a logger already.
-pub fn init(settings: &Settings) -> Result<(), Error> {
-    let encoding = Encoding::Line(settings.format);
-    let terminal = Sink::new("Standard error", encoding);
-    let mut targets = vec![(terminal, Lines::terminal())];
-    if let Some(path) = &settings.file {
-        let mut lines = Lines::of_file(path);
-        lines.open_for(LOG_FILE)?;
-        targets.push((Sink::new(LOG_FILE, encoding), lines));
-    }
-    let (sinks, targets): (Vec<_>, Vec<_>) = targets
-        .into_iter()
-        .map(|(sink, lines)| (Arc::new(sink), Target::Lines(lines)))
-        .unzip();
-    let logger = LineLogger {
-        level: settings.level,
-        encoding,
-        sinks: sinks.clone(),
-    };
-    CombinedLogger::init(vec![Box::new(logger)])
-        .map_err(|_| Error::Io("The process has a logger already.".to_owned()))?;
-    for (sink, target) in sinks.iter().zip(targets) {
-        writer::start(sink.clone(), target)?;
-    }
-    // Cannot be set already: setting the logger would have failed.
-    let _ = SINKS.set(sinks);
-    Ok(())
-}
 
 /// Checks that the file of the settings can be trusted, if it exists.
 ///
@@ -158,20 +121,6 @@ impl Log for LineLogger {
             &[&self.sinks[..], &audit::all_sinks()[..]].concat(),
             FLUSH_LIMIT,
         );
-    }
-}
-
-impl SharedLogger for LineLogger {
-    fn level(&self) -> LevelFilter {
-        self.level
-    }
-
-    fn config(&self) -> Option<&simplelog::Config> {
-        None
-    }
-
-    fn as_log(self: Box<Self>) -> Box<dyn Log> {
-        self
     }
 }
 

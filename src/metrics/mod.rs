@@ -5,14 +5,20 @@
 
 mod codes;
 mod histogram;
+#[cfg(feature = "server")]
 mod page;
+#[cfg(feature = "server")]
 mod process;
 mod sharded;
 
+#[cfg(feature = "server")]
 pub use page::MetricsFormat;
 
 pub(crate) use codes::Codes;
 pub(crate) use histogram::Histogram;
-pub(crate) use page::{Page, label};
-pub(crate) use process::process;
 pub(crate) use sharded::{Count, Sharded};
+#[cfg(feature = "server")]
+pub(crate) use {
+    page::{Page, label},
+    process::process,
+};

@@ -13,7 +13,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use crate::Error;
-use crate::api::is_loopback;
+use crate::base::address::is_loopback;
 use crate::server::settings::Listen;
 
 /// An address that is being served.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::api::is_loopback;
+use crate::base::address::is_loopback;
 
 /// Where and how the server listens.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
-use super::{ApiKeyStore, Presented, Settings, SqliteStore, Store};
+use super::{Presented, Settings, Store, backend};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::base::replacement::{self, InUse};
 use crate::{Error, TokenError};
@@ -29,7 +29,7 @@ pub(crate) struct Ledger {
     place: Place,
     /// Keeps a restore from replacing the directory's files; empty while there is no directory.
     in_use: OnceCell<InUse>,
-    store: OnceCell<SqliteStore>,
+    store: OnceCell<Box<dyn Store>>,
     open_login: bool,
     /// A result verified in one epoch has to be verified again in another; 0 while there is no store.
     epoch: AtomicU64,
@@ -55,7 +55,7 @@ impl Ledger {
     pub(crate) fn new(settings: &Settings) -> Self {
         let place = match &settings.data_dir {
             // A directory that cannot be read is not used: nothing is read from it and nothing is written to it.
-            Some(folder) if settings.ephemeral => match SqliteStore::is_there(folder) {
+            Some(folder) if settings.ephemeral => match backend::is_there(folder) {
                 Ok(true) => Place::Folder(folder.clone()),
                 Ok(false) => Place::Memory,
                 Err(error) => {
@@ -83,13 +83,17 @@ impl Ledger {
 
     /// Uses the directory, if there is one, for as long as this exists.
     pub(crate) fn enter(&self) -> Result<(), Error> {
-        if let (Place::Folder(folder), None) = (&self.place, self.in_use.get())
+        let Place::Folder(folder) = &self.place else {
+            return Ok(());
+        };
+        if self.in_use.get().is_none()
             && let Some(in_use) = replacement::enter(folder).map_err(Error::Store)?
         {
             // Another thread may have been faster.
             let _ = self.in_use.set(in_use);
         }
-        Ok(())
+        // By now an interrupted restore is complete.
+        backend::check_build(folder)
     }
 
     /// The epoch, refreshed if the last check is too old. `None`: there is a store, and it cannot be used.
@@ -175,44 +179,42 @@ impl Ledger {
 
     /// The store, if there is one.
     pub(crate) fn reading(&self) -> Result<Option<&dyn Store>, Error> {
-        Ok(self.opened()?.map(|store| store as &dyn Store))
+        self.opened()
     }
 
     /// The store, created if there is none.
     pub(crate) fn writing(&self) -> Result<&dyn Store, Error> {
         let store = self.store.get_or_try_init(|| match &self.place {
             Place::Folder(folder) => {
-                let made = SqliteStore::open_or_make(folder);
+                let made = backend::open_or_make(folder);
                 self.enter().and(made)
             }
-            Place::Memory => SqliteStore::in_memory(),
-            Place::Nowhere => Err(Error::Setting(
-                "There is no data directory to store revocations in. Set one with SEALGATE_DATA_DIR.".to_owned(),
-            )),
+            Place::Memory => backend::in_memory(),
+            Place::Nowhere => Err(backend::nowhere()),
         })?;
-        Ok(store)
+        Ok(&**store)
     }
 
-    fn opened(&self) -> Result<Option<&SqliteStore>, Error> {
+    fn opened(&self) -> Result<Option<&dyn Store>, Error> {
         if let Some(store) = self.store.get() {
-            return Ok(Some(store));
+            return Ok(Some(&**store));
         }
         let Place::Folder(folder) = &self.place else {
             return Ok(None);
         };
         self.enter()?;
-        if !SqliteStore::is_there(folder)? {
+        if !backend::is_there(folder)? {
             return Ok(None);
         }
         let opened = self
             .store
-            .get_or_try_init(|| match SqliteStore::open(folder)? {
+            .get_or_try_init(|| match backend::open(folder)? {
                 Some(store) => Ok(store),
                 None => Err(Error::Store(
                     "The store disappeared while it was being opened. Try again.".to_owned(),
                 )),
             })?;
-        Ok(Some(opened))
+        Ok(Some(&**opened))
     }
 
     /// Refuses a token that was revoked, or whose user has no enabled account once accounts exist.
@@ -284,5 +286,6 @@ fn is_due(last: &AtomicU64, after: u64) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(feature = "store")]
 #[path = "ledger_tests.rs"]
 mod tests;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
-use crate::store::{Account, Change, Moment, STORE_FILE};
+use crate::store::{Account, Change, Moment, STORE_FILE, SqliteStore};
 
 fn settings(folder: Option<&Path>, ephemeral: bool) -> Settings {
     Settings {

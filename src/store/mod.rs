@@ -1,11 +1,16 @@
 //! Durable state other than keys: accounts, revoked tokens, sessions that can be refreshed, and API keys.
 //!
-//! `Store` is the interface of a backend (its part with API keys is in `api_keys`); `sqlite` is the one in the data directory. `ledger` opens it when needed and
+//! `Store` is the interface of a backend (its part with API keys is in `api_keys`); `sqlite` is the one in the data directory,
+//! and `place` knows its file there. `backend` opens it, or `absent` in a build without it. `ledger` opens it when needed and
 //! detects changes by other processes. What a password or a token is, is up to `users` and `tokens`.
 
 mod api_keys;
+#[cfg_attr(not(feature = "store"), path = "absent.rs")]
+mod backend;
 mod ledger;
+mod place;
 mod settings;
+#[cfg(feature = "store")]
 mod sqlite;
 
 use std::path::Path;
@@ -13,11 +18,15 @@ use std::path::Path;
 use crate::Error;
 
 pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
+pub(crate) use backend::check_access;
 pub(crate) use ledger::Ledger;
+pub use place::STORE_FILE;
 pub use settings::Settings;
-#[cfg(test)]
+#[cfg(feature = "store")]
+pub use sqlite::StoreContents;
+#[cfg(all(test, feature = "store"))]
 pub(crate) use sqlite::calls;
-pub use sqlite::{STORE_FILE, StoreContents};
+#[cfg(feature = "store")]
 pub(crate) use sqlite::{SqliteStore, check_copy};
 
 /// Maximum number of sessions per account; beyond it the oldest session ends.

@@ -75,6 +75,7 @@ impl<'a> RefreshToken<'a> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "store")]
 mod tests {
     use std::sync::Barrier;
     use std::thread;

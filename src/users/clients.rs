@@ -126,6 +126,7 @@ fn check_id(id: &str) -> Result<(), Error> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "store")]
 mod tests {
     use super::*;
     use crate::Config;

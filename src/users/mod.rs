@@ -10,6 +10,7 @@ mod password;
 mod settings;
 
 #[cfg(test)]
+#[cfg(feature = "store")]
 mod tests;
 
 use std::path::Path;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use crate::base::clock::unix_now;
 use crate::base::custom_claims::CustomClaims;
 use crate::base::names::{check_subject, valid_scope};
-use crate::store::{self, Account, AccountKind, Change, Ledger, Moment, PasswordHash, SqliteStore};
+use crate::store::{self, Account, AccountKind, Change, Ledger, Moment, PasswordHash};
 use crate::{Error, Secret};
 
 use lockout::Lockouts;
@@ -296,7 +297,7 @@ impl Users {
     /// [`Error::Store`] if others can access it; the message explains the fix.
     pub fn check_access(settings: &store::Settings) -> Result<(), Error> {
         let folder = settings.data_dir.as_deref();
-        folder.map_or(Ok(()), SqliteStore::check_access)
+        folder.map_or(Ok(()), store::check_access)
     }
 
     /// Checks the integrity of the whole store. `false`: there is none.

@@ -146,6 +146,7 @@ static void versions_of_header_and_library_agree(void)
     CHECK(sealgate_version_number() == SEALGATE_VERSION_NUMBER);
     CHECK(sealgate_abi_version() == SEALGATE_ABI_VERSION);
     CHECK(sealgate_has_feature(SEALGATE_FEATURE_SERVER, strlen(SEALGATE_FEATURE_SERVER)) == 1);
+    CHECK(sealgate_has_feature(SEALGATE_FEATURE_STORE, strlen(SEALGATE_FEATURE_STORE)) == 1);
     CHECK(sealgate_has_feature("tls", 3) == 1);
     CHECK(sealgate_has_feature("telepathy", 9) == 0);
     CHECK(sealgate_has_feature(NULL, 0) == 0 && sealgate_has_feature(NULL, 9) == 0);

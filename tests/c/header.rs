@@ -73,13 +73,15 @@ fn generated() -> String {
     header.lines().map(must_use).collect()
 }
 
-/// What a build may have or lack: the server's parts, and the features of Cargo.toml.
+/// What a library may have or lack: parts of the server, and the features of Cargo.toml that concern it.
 fn features(root: &Path) -> Vec<String> {
     let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
     let optional = manifest["features"].as_table().unwrap();
-    let fixed = ["server", "tls", "unix-sockets"].map(str::to_owned);
-    fixed.into_iter().chain(optional.keys().cloned()).collect()
+    let first = ["server", "store", "tls", "unix-sockets"];
+    let others = optional.keys().map(String::as_str);
+    let others = others.filter(|name| !first.contains(name) && !["cli", "default"].contains(name));
+    first.into_iter().chain(others).map(str::to_owned).collect()
 }
 
 #[test]

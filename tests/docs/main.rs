@@ -6,6 +6,7 @@
 mod common;
 
 mod claims;
+mod features;
 mod http;
 mod links;
 mod openapi;

@@ -28,9 +28,19 @@ fn deep(name: &str) -> String {
 
 /// The statuses that so many clients get who send this at once.
 fn statuses(server: &Server, path: &str, token: &str, body: &str, clients: usize) -> Vec<u16> {
+    let fields = format!("Content-Type: application/json\r\nAuthorization: Bearer {token}\r\n");
+    statuses_with(server, path, &fields, body, clients)
+}
+
+fn statuses_with(
+    server: &Server,
+    path: &str,
+    fields: &str,
+    body: &str,
+    clients: usize,
+) -> Vec<u16> {
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-         Authorization: Bearer {token}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n{fields}\r\n{body}",
         body.len()
     );
     let (begin, end) = request.as_bytes().split_at(request.len() - 1);
@@ -117,6 +127,43 @@ fn sixteen_bodies_at_once_take_their_own_bytes_and_little_more() {
             );
             server.stop();
         }
+    }
+}
+
+#[test]
+fn sixteen_forms_at_once_take_their_own_bytes_and_little_more() {
+    const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let _alone = alone();
+    for (path, begin, filling) in [
+        ("/token", "grant_type=client_credentials&", "a&"),
+        ("/token", "grant_type=client_credentials&", "%61=%62&"),
+        ("/token", "grant_type=", "%61"),
+        ("/token", "grant_type=refresh_token&refresh_token=", "%61"),
+        (
+            "/token",
+            "grant_type=client_credentials&client_id=a&client_secret=",
+            "%61",
+        ),
+        (
+            "/token",
+            "grant_type=client_credentials&client_secret=a&client_id=",
+            "a",
+        ),
+        ("/revoke", "token=", "%61"),
+        ("/introspect", "client_id=a&client_secret=b&token=", "%61"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let body = filled(begin, filling, "");
+        let raised = ("SEALGATE_MAX_CREDENTIALS", "1048576");
+        let server = start(&home, &[raised, ("SEALGATE_LOGIN_MAX_REQUESTS", "0")]);
+        statuses_with(&server, path, FORM, "", CLIENTS);
+        let before = server.resident();
+        let statuses = statuses_with(&server, path, FORM, &body, CLIENTS);
+        let more = server.peak().saturating_sub(before);
+        println!("{path}: {begin}: {more} KiB more, {statuses:?}");
+        assert!(more < MOST, "{path}: {begin}: {more} KiB more");
+        assert!(statuses.iter().all(|status| *status < 500), "{statuses:?}");
+        server.stop();
     }
 }
 

@@ -74,6 +74,6 @@ def version() -> str:
 
 
 def has_feature(name: str) -> bool:
-    """Whether the library has a feature: ``server``, ``tls``, ``unix-sockets``, ``vendored-openssl``, ..."""
+    """Whether the library has a feature: ``server``, ``store``, ``tls``, ``unix-sockets``, ``vendored-openssl``, ..."""
     encoded = name.encode()
     return bool(_LIBRARY.sealgate_has_feature(encoded, len(encoded)))

@@ -13,10 +13,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{self, Form};
 use crate::Error;
-use crate::base::data_dir::{self, check_folder, check_mode, new_file, shell_word};
+use crate::base::data_dir::{self, new_file};
+pub(super) use crate::store::place::{Found, STORE_FILE, beside, check_access, look};
+use crate::store::place::{judge_access, restore};
 
-/// The store's file in the data directory; SQLite keeps two more beside it, `-wal` and `-shm`.
-pub const STORE_FILE: &str = "store.db";
 const NEW_FILE: &str = "store.db.new";
 const LOCK_FILE: &str = "store.lock";
 /// How long a change waits for changes by other processes.
@@ -26,48 +26,6 @@ const BUSY: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// A file up to this size is checked completely when it is opened: that takes a few milliseconds.
 const SMALL: u64 = 8 << 20;
-
-/// What is in the data directory.
-pub(super) enum Found {
-    /// No store, and no trace of one.
-    Nothing,
-    File(Metadata),
-}
-
-/// Looks for the store; changes nothing.
-pub(super) fn look(folder: &Path) -> Result<Found, Error> {
-    let path = folder.join(STORE_FILE);
-    let absent = |error: &io::Error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-        )
-    };
-    match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_file() => Ok(Found::File(metadata)),
-        Ok(_) => Err(Error::Store(format!(
-            "The store {} is not a regular file. Move whatever has that name away, then restore the store from a backup.",
-            path.display()
-        ))),
-        Err(error) if absent(&error) => {
-            let log = beside(&path, "-wal");
-            if fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
-                return Err(Error::Store(format!(
-                    "The store {} is missing, but its log {} exists: accounts may be lost. {} To start without accounts, \
-                     move the log away.",
-                    path.display(),
-                    log.display(),
-                    restore(&path)
-                )));
-            }
-            Ok(Found::Nothing)
-        }
-        Err(error) => Err(Error::Store(format!(
-            "The store {} cannot be examined: {error}.",
-            path.display()
-        ))),
-    }
-}
 
 /// Creates the store if there is none: under another name first, so a killed process leaves no store or a complete one.
 pub(super) fn make(folder: &Path) -> Result<(), Error> {
@@ -106,20 +64,6 @@ pub(super) fn make(folder: &Path) -> Result<(), Error> {
         fs::File::open(folder)?.sync_all()
     };
     shown().map_err(|error| unwritable(&error))
-}
-
-/// Refuses a store that other users can access.
-fn judge_access(folder: &Path, metadata: &Metadata) -> Result<(), Error> {
-    check_folder(folder).map_err(Error::Store)?;
-    check_mode(&folder.join(STORE_FILE), metadata, 0o600).map_err(Error::Store)
-}
-
-/// The same for the store if it exists; opens nothing.
-pub(super) fn check_access(folder: &Path) -> Result<(), Error> {
-    match look(folder)? {
-        Found::Nothing => Ok(()),
-        Found::File(metadata) => judge_access(folder, &metadata),
-    }
 }
 
 /// Opens the existing store, and validates it before anything is written to it.
@@ -267,23 +211,6 @@ pub(super) fn damaged(path: &Path, what: &str) -> Error {
         path.display(),
         restore(path)
     ))
-}
-
-fn restore(path: &Path) -> String {
-    format!(
-        "Stop the processes that use it, then restore a backup (made earlier with: sealgate backup FILE): sealgate restore \
-         --force FILE; or a copy of the store alone (made earlier with: sealgate store backup FILE): rm -f {} {} && cp -p \
-         BACKUP {}",
-        shell_word(&beside(path, "-wal")),
-        shell_word(&beside(path, "-shm")),
-        shell_word(path)
-    )
-}
-
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 #[cfg(test)]

@@ -30,7 +30,6 @@ use rows::{ACCOUNT, account_of, number_of, whole};
 
 pub use copy::StoreContents;
 pub(crate) use copy::check_copy;
-pub use file::STORE_FILE;
 
 /// How often this thread has used a store.
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod key;
 mod table;
 
 #[cfg(test)]
+#[cfg(feature = "store")]
 mod tests;
 
 use std::fmt;

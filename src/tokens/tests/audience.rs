@@ -56,6 +56,7 @@ fn a_token_for_another_audience_is_accepted_only_where_that_is_asked_for() {
 }
 
 #[test]
+#[cfg(feature = "store")]
 fn a_token_for_another_audience_is_checked_like_any_other() {
     let gate = gate(&[("leeway", "0")]);
     let check = |token: &str| gate.verify_token_for(token, "confirm").map(|_| ());

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::*;
-use crate::store::PasswordHash;
+use crate::store::{PasswordHash, STORE_FILE};
 
 const AT: Moment = Moment {
     now: 1_000,

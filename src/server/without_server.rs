@@ -1,0 +1,6 @@
+//! What is left of this room in builds without the cargo feature `server`: its settings. Every build knows and checks every
+//! setting, so that a program can read the settings file of a server.
+
+mod settings;
+
+pub use settings::{EngineChoice, Listen, ProxyProtocol, Settings};
