@@ -20,6 +20,7 @@ __all__ = [
     "CryptoError",
     "DecryptFailedError",
     "ForkedError",
+    "InsufficientScopeError",
     "InvalidArgumentError",
     "InvalidNameError",
     "InvalidUtf8Error",
@@ -162,6 +163,14 @@ class TokenUncheckedError(TokenError):
     """Whether it has been revoked is unknown, because the store cannot be read. Answer with 503."""
 
     status, code, http_status = 17, "token_unchecked", 503
+
+
+class InsufficientScopeError(SealgateError, PermissionError):
+    """The token is valid, but lacks a scope. The integrations for web frameworks raise it; no call of the library does."""
+
+    code, http_status = "insufficient_scope", 403
+    #: The scopes that are needed, separated by spaces.
+    scope: str = ""
 
 
 class DecryptFailedError(SealgateError, ValueError):
