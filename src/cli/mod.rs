@@ -23,6 +23,7 @@ mod progress;
 mod rewrap;
 mod serve;
 mod settings;
+mod sign;
 mod standard;
 mod store;
 mod stream;
@@ -49,6 +50,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("encrypt", matches)) => data::encrypt(matches),
         Some(("decrypt", matches)) => data::decrypt(matches),
         Some(("rewrap", matches)) => rewrap::run(matches),
+        Some(("sign", matches)) => sign::sign(matches),
+        Some(("unsign", matches)) => sign::unsign(matches),
         Some(("mask", matches)) => mask::run(matches),
         Some(("healthcheck", matches)) => health::run(matches),
         Some(("keys", matches)) => keys::run(matches),
@@ -77,6 +80,8 @@ fn command() -> Command {
         .subcommand(data::encrypt_command())
         .subcommand(data::decrypt_command())
         .subcommand(rewrap::command())
+        .subcommand(sign::sign_command())
+        .subcommand(sign::unsign_command())
         .subcommand(mask::command())
         .subcommand(health::command())
         .subcommand(keys::command())

@@ -27,6 +27,7 @@ mod response;
 mod revoke;
 mod route;
 mod server;
+mod signed;
 mod status;
 mod stream;
 mod users;

@@ -315,7 +315,7 @@ impl Gate {
         issued_at: u64,
     ) -> Result<Pair, Error> {
         let make = |used_for, scope, ttl| {
-            self.sign(&TokenSpec {
+            self.sign_token(&TokenSpec {
                 grant: &Grant {
                     subject,
                     scope,

@@ -1,6 +1,7 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
-//! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`,
+//! Account logins are in `login`, revocation in `revocation`, encryption in `data` and, with a time, in `timed`, signed data
+//! in `signed`, changes of accounts in `accounts`,
 //! changes of keys in `key_admin`, backups in `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
 
 mod accounts;
@@ -13,6 +14,8 @@ mod login;
 mod metrics;
 mod revocation;
 mod settings;
+mod signed;
+mod timed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +37,7 @@ pub(crate) use data::Sources;
 pub use key_admin::KeyAdmin;
 pub use login::{Refreshed, Tokens};
 pub use settings::Settings;
+pub use signed::Unsigned;
 
 /// Issues and checks tokens, encrypts and decrypts data, and limits callers.
 ///
@@ -125,7 +129,7 @@ impl Gate {
     }
 
     fn issue(&self, grant: &Grant<'_>) -> Result<String, Error> {
-        let made = self.sign(&TokenSpec {
+        let made = self.sign_token(&TokenSpec {
             grant,
             used_for: TokenUse::Access,
             session: None,
@@ -134,7 +138,7 @@ impl Gate {
         Ok(made.token)
     }
 
-    fn sign(&self, spec: &TokenSpec<'_>) -> Result<Made, Error> {
+    fn sign_token(&self, spec: &TokenSpec<'_>) -> Result<Made, Error> {
         let Inner { keys, tokens, .. } = &*self.inner;
         let made = tokens.issue(&keys.current(), spec)?;
         self.inner.counts.issued();

@@ -29,11 +29,13 @@ __all__ = [
     "KeyRingError",
     "LoginFailedError",
     "NotFoundError",
+    "NotFreshError",
     "NullPointerError",
     "PanicError",
     "RateLimitedError",
     "SealgateError",
     "SettingError",
+    "SignatureInvalidError",
     "StoreError",
     "TimedOutError",
     "TokenError",
@@ -183,6 +185,18 @@ class KeyRetiredError(SealgateError, ValueError):
     """The data was sealed under one of our keys that is no longer accepted."""
 
     status, code, http_status = 21, "key_retired", 400
+
+
+class NotFreshError(SealgateError, ValueError):
+    """The data is authentic, but older than the call permits, dated in the future, or without a time."""
+
+    status, code, http_status = 22, "not_fresh", 400
+
+
+class SignatureInvalidError(SealgateError, ValueError):
+    """The signature is not valid: wrong key, wrong context, damaged, or not signed data. One class for every cause."""
+
+    status, code, http_status = 23, "signature_invalid", 400
 
 
 class RateLimitedError(SealgateError, PermissionError):
