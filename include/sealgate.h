@@ -168,6 +168,14 @@ enum sealgate_status
    */
   SEALGATE_STATUS_KEY_RETIRED = 21,
   /**
+   * The data is authentic, but older than the call permits, dated in the future, or without a time.
+   */
+  SEALGATE_STATUS_NOT_FRESH = 22,
+  /**
+   * The signature is not valid: wrong key, wrong context, damaged, or not signed data. One status for every cause.
+   */
+  SEALGATE_STATUS_SIGNATURE_INVALID = 23,
+  /**
    * The user or client has used up its requests.
    */
   SEALGATE_STATUS_RATE_LIMITED = 30,
@@ -1837,6 +1845,94 @@ sealgate_status sealgate_server_stop(const struct sealgate_server *server,
  * `server` is NULL or came from `sealgate_server_new`, and is not used again unless the status is not OK.
  */
 sealgate_status sealgate_server_free(struct sealgate_server *server);
+
+/**
+ * Encrypts data and returns it as text for a URL, a cookie or a file name: base64url without padding.
+ *
+ * The text records the time, which everybody can read: `sealgate_decrypt_fresh` refuses text that is too old, and
+ * `sealgate_decrypt_data` decrypts it at any age. `context` is authenticated but not stored: decrypting needs the same one.
+ * It may be empty. `*out` receives the text; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB), CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer link = {0};
+ * if (sealgate_encrypt_url_safe(gate, SEALGATE_LITERAL("alice"), SEALGATE_LITERAL("confirm address"), &link) == SEALGATE_STATUS_OK) {
+ *     printf("https://example.org/confirm/%s\n", link.data);
+ * }
+ * sealgate_buffer_free(&link);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_encrypt_url_safe(const struct sealgate_gate *gate,
+                                          const void *data,
+                                          size_t data_size,
+                                          const void *context,
+                                          size_t context_size,
+                                          struct sealgate_buffer *out);
+
+/**
+ * Decrypts text from `sealgate_encrypt_url_safe`, unless it is older than `max_age_seconds`.
+ *
+ * A time in the future is accepted up to the setting leeway, because clocks differ. `context` is the one that the data was
+ * encrypted with. `*out` receives the data; free it with `sealgate_buffer_free`, which wipes it. On failure it is empty.
+ * Statuses: NULL_POINTER, DECRYPT_FAILED (the same for every cause), NOT_FRESH (only for authentic data: it is older, dated in
+ * the future, or without a time), KEY_RETIRED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_decrypt_fresh(const struct sealgate_gate *gate,
+                                       const char *encrypted_data,
+                                       size_t encrypted_data_size,
+                                       const void *context,
+                                       size_t context_size,
+                                       uint64_t max_age_seconds,
+                                       struct sealgate_buffer *out);
+
+/**
+ * Signs a payload and returns it as text for a URL or a cookie: base64url without padding.
+ *
+ * The payload is not encrypted: whoever has the text can read it, and the time when it was signed. `context` says what it is
+ * for; it is authenticated but not stored, and `sealgate_unsign` needs the same one. It may be empty. `*out` receives the
+ * text; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (more than 1 GiB), CRYPTO. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer text = {0}, payload = {0};
+ * uint64_t signed_at = 0;
+ * if (sealgate_sign(gate, SEALGATE_LITERAL("alice"), SEALGATE_LITERAL("unsubscribe"), &text) == SEALGATE_STATUS_OK &&
+ *     sealgate_unsign(gate, text.data, text.size, SEALGATE_LITERAL("unsubscribe"), 3600, &payload, &signed_at) == SEALGATE_STATUS_OK) {
+ *     printf("%s may be unsubscribed\n", payload.data);
+ * }
+ * sealgate_buffer_free(&text);
+ * sealgate_buffer_free(&payload);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_sign(const struct sealgate_gate *gate,
+                              const void *payload,
+                              size_t payload_size,
+                              const void *context,
+                              size_t context_size,
+                              struct sealgate_buffer *out);
+
+/**
+ * Checks text from `sealgate_sign` and returns its payload, unless it is older than `max_age_seconds`; UINT64_MAX permits any
+ * time.
+ *
+ * With any smaller number, a time in the future is accepted up to the setting leeway, because clocks differ. `context` is the
+ * one that it was signed with. `*out` receives the payload, which may be any bytes; free it with `sealgate_buffer_free`.
+ * `*signed_at` receives the time of the signature, in seconds since 1970-01-01 UTC. On failure they are empty and 0.
+ * Statuses: NULL_POINTER, SIGNATURE_INVALID (the same for every cause), NOT_FRESH (only with a valid signature: it is older, or
+ * dated in the future), KEY_RETIRED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_unsign(const struct sealgate_gate *gate,
+                                const char *text,
+                                size_t text_size,
+                                const void *context,
+                                size_t context_size,
+                                uint64_t max_age_seconds,
+                                struct sealgate_buffer *out,
+                                uint64_t *signed_at);
 
 /**
  * The name of a status in snake case, such as "token_expired"; "unknown" for an unknown number.

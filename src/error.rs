@@ -43,6 +43,13 @@ pub enum Error {
     /// The data was sealed under one of our keys that is no longer accepted.
     #[error("The key that the data was encrypted with has been retired.")]
     KeyRetired,
+    /// A signature is not valid: wrong key, wrong context, or damaged, truncated or not signed data.
+    /// Deliberately the same error and wording for every cause.
+    #[error("The signature is not valid.")]
+    Signature,
+    /// The data is authentic, but older than the caller permits, dated in the future, or without a time.
+    #[error("The data is authentic, but not recent enough.")]
+    NotFresh,
     /// No such account, a wrong password, or a disabled account.
     /// Deliberately the same error and wording for every cause.
     #[error("The username or the password is wrong.")]
@@ -76,6 +83,8 @@ impl Error {
             Error::Token(error) => error.code(),
             Error::Decrypt => "decrypt_failed",
             Error::KeyRetired => "key_retired",
+            Error::Signature => "signature_invalid",
+            Error::NotFresh => "not_fresh",
             Error::LoginFailed => "login_failed",
             Error::RateLimited { .. } => "rate_limited",
             Error::Io(_) => "io",

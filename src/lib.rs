@@ -9,6 +9,8 @@
 //! | encrypt data, as text | [`Gate::encrypt_data`], [`Gate::decrypt_data`] |
 //! | encrypt data, as bytes | [`Gate::seal`], [`Gate::open`] |
 //! | encrypt data of any size, in constant memory | [`Gate::seal_stream`], [`Gate::open_stream`] |
+//! | encrypt data, as text for a URL or a cookie, and refuse it once it is too old | [`Gate::encrypt_url_safe`], [`Gate::decrypt_fresh`] |
+//! | sign data that everybody may read | [`Gate::sign`], [`Gate::unsign`] |
 //! | re-encrypt old data under the newest key | [`Gate::rewrap`], [`Gate::rewrap_data`] |
 //! | bind data to its place (a row, a user), so that it cannot be decrypted elsewhere | the `context` argument of these |
 //! | issue a token, and verify it later | [`Gate::issue_token`], [`Gate::verify_token`] |
@@ -115,7 +117,7 @@ pub use default_gate::{
 pub use error::{Error, TokenError, whole_seconds};
 #[doc(hidden)] // for the command only
 pub use ffi::save_address_space;
-pub use gate::{Gate, Refreshed, Tokens, audit};
+pub use gate::{Gate, Refreshed, Tokens, Unsigned, audit};
 pub use keys::{KeyKind, KeyOrigin, RING_FILE};
 pub use limiter::Admission;
 pub use logging::mask::{DEFAULT_VISIBLE_CHARS, mask};

@@ -337,6 +337,19 @@ impl From<Error> for Problem {
                 "The key that the data was encrypted with has been retired.",
                 "The administrator can accept it again, or rewrap the data: sealgate keys accept.",
             ),
+            // No route asks for the age of data, or for a signature.
+            Error::NotFresh => Problem::new(
+                400,
+                error.code(),
+                "The data is not recent enough.",
+                "It is too old, dated in the future, or without a time.",
+            ),
+            Error::Signature => Problem::new(
+                400,
+                error.code(),
+                "The signature is not valid.",
+                "It was not made by this server, or with another context, or the data is damaged.",
+            ),
             Error::InvalidInput(sentence)
             | Error::WeakPassword(sentence)
             | Error::InvalidName(sentence) => {

@@ -1,15 +1,19 @@
-//! Sealing and opening data: the sealed format, version 1, the sealed stream, and the original's AES-CBC.
+//! Sealing and opening data: the sealed format, with and without a time, the sealed stream, signed data, and the original's
+//! AES-CBC.
 //!
 //! Owns the meaning of the bytes. Which key is the newest and where keys come from is up to the ring (`keys`).
 
 mod cbc;
 mod context;
+mod signed;
 mod stream;
 mod stream_chunks;
+mod timed;
 mod xaes;
 
 pub(crate) use cbc::CbcKey;
 pub use cbc::CbcMode;
+pub(crate) use signed::signer_of;
 pub(crate) use stream::FindKey;
 pub use stream::{MAX_STREAM_CONTEXT, STREAM_CHUNK, Stream};
 pub use stream_chunks::STREAM_HEADER;
@@ -21,8 +25,10 @@ use crate::base::hkdf::hkdf_sha256;
 use crate::base::random::random;
 use crate::{Error, Secret};
 
-/// First byte of sealed data, version 1.
+/// First byte of sealed data without a time.
 const VERSION: u8 = 0x01;
+/// First byte of sealed data with a time. It is authenticated like the other, so neither can be changed into the other.
+const TIMED_VERSION: u8 = 0x03;
 /// Version, key id, nonce and tag: the number of bytes that sealing adds.
 pub const OVERHEAD: usize = HEADER + xaes::NONCE + xaes::TAG;
 /// The largest plaintext of one message, in bytes. GCM allows 64 GiB; this limit is about memory.
@@ -98,15 +104,19 @@ impl DataKey {
             .seal(nonce, [header, context], plaintext, ciphertext_and_tag)
     }
 
-    /// Opens sealed data that names this key.
+    /// Opens sealed data that names this key, with or without a time.
     pub(crate) fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Secret, Error> {
+        if is_timed(sealed) {
+            return self.open_timed(context, sealed).map(|(_, opened)| opened);
+        }
         // On failure it is wiped in place.
         let mut plaintext = zeros(opened_size(sealed.len()).ok_or(Error::Decrypt)?);
         self.open_into(context, sealed, &mut plaintext)?;
         Ok(Secret::new(plaintext))
     }
 
-    /// Opens into `out`, which must be exactly `sealed.len() - OVERHEAD` long. On failure `out` is wiped.
+    /// Opens sealed data without a time into `out`, which must be exactly `sealed.len() - OVERHEAD` long. On failure `out` is
+    /// wiped.
     pub(crate) fn open_into(
         &self,
         context: &[u8],
@@ -131,10 +141,15 @@ pub(crate) fn opened_size(sealed: usize) -> Option<usize> {
         .filter(|size| *size <= MAX_PLAINTEXT)
 }
 
-/// The key id in sealed data, even if the rest is damaged or truncated; `None` if it does not start like version 1.
+/// Whether the data begins like sealed data with a time.
+pub(crate) fn is_timed(sealed: &[u8]) -> bool {
+    sealed.first() == Some(&TIMED_VERSION)
+}
+
+/// The key id in sealed data, even if the rest is damaged or truncated; `None` if it does not start like either version.
 pub(crate) fn key_id_of(sealed: &[u8]) -> Option<DataKeyId> {
     match sealed {
-        [VERSION, a, b, c, d, ..] => Some([*a, *b, *c, *d]),
+        [VERSION | TIMED_VERSION, a, b, c, d, ..] => Some([*a, *b, *c, *d]),
         _ => None,
     }
 }

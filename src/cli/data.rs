@@ -5,7 +5,8 @@ use std::io::{self, BufRead};
 use clap::{ArgMatches, Command};
 use sealgate::{Error, Secret};
 
-use super::args::{context, given_context};
+use super::args::{context, flag, given_context};
+use super::sign::{given_max_age, max_age};
 use super::{Failure, files, open_gate, read_input, settings, stream, write_output};
 
 pub(super) fn encrypt_command() -> Command {
@@ -17,6 +18,13 @@ pub(super) fn encrypt_command() -> Command {
              appears only once it is complete, readable by its owner only; a file that it replaces keeps its mode.",
         )
         .arg(context())
+        .arg(
+            flag(
+                "url-safe",
+                "Print text for a URL or a cookie (base64url), which records the time",
+            )
+            .conflicts_with_all(["in", "out"]),
+        )
         .args(files::arguments(
             "Encrypt this file, or standard input for -",
             "Write the sealed stream to this file, or to standard output for -",
@@ -37,13 +45,22 @@ pub(super) fn decrypt_command() -> Command {
              exit code 0 confirms that the data is complete.",
         )
         .arg(context())
+        .arg(
+            max_age("Refuse data that was encrypted more than this long ago, or not with --url-safe")
+                .conflicts_with_all(["in", "out"]),
+        )
         .args(files::arguments(
             "Decrypt this file, or standard input for -",
             "Write to this file, or to standard output for -",
         ));
     settings::add_flags(
         command,
-        &[settings::RING, settings::NEW_KEYS, settings::CBC],
+        &[
+            settings::RING,
+            settings::NEW_KEYS,
+            settings::CBC,
+            &["leeway"],
+        ],
     )
 }
 
@@ -52,7 +69,11 @@ pub(super) fn encrypt(matches: &ArgMatches) -> Result<(), Failure> {
         return stream::encrypt(matches);
     }
     let gate = open_gate(matches)?;
-    let encrypted = gate.encrypt_data(read_input()?.expose(), given_context(matches))?;
+    let (data, context) = (read_input()?, given_context(matches));
+    let encrypted = match matches.get_flag("url-safe") {
+        true => gate.encrypt_url_safe(data.expose(), context),
+        false => gate.encrypt_data(data.expose(), context),
+    }?;
     write_output(format!("{encrypted}\n").as_bytes())
 }
 
@@ -64,7 +85,11 @@ pub(super) fn decrypt(matches: &ArgMatches) -> Result<(), Failure> {
     let encrypted = read_base64()?;
     let text = encrypted.expose_str().map_err(|_| Error::Decrypt)?;
     // Nothing is written before all of it has been authenticated.
-    let decrypted = gate.decrypt_data(text, given_context(matches))?;
+    let context = given_context(matches);
+    let decrypted = match given_max_age(matches) {
+        Some(max_age) => gate.decrypt_fresh(text, context, max_age),
+        None => gate.decrypt_data(text, context),
+    }?;
     write_output(decrypted.expose())
 }
 

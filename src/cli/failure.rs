@@ -3,8 +3,8 @@
 use sealgate::{Error, TokenError};
 
 /// The exit codes of every subcommand.
-pub(super) const EXIT_CODES: &str = "0 success; 1 negative result (token refused, data cannot be decrypted, server not ready, no \
-    keys to list, no such account); 2 error (arguments, settings, keys, files).";
+pub(super) const EXIT_CODES: &str = "0 success; 1 negative result (token or signature refused, data cannot be decrypted or is too \
+    old, server not ready, no keys to list, no such account); 2 error (arguments, settings, keys, files).";
 
 /// Why the command failed.
 pub(crate) struct Failure {
@@ -38,6 +38,8 @@ impl From<Error> for Failure {
             Error::Token(TokenError::Unchecked) => Failure::wrong(error.to_string()),
             Error::Decrypt
             | Error::KeyRetired
+            | Error::NotFresh
+            | Error::Signature
             | Error::Token(_)
             | Error::LoginFailed
             | Error::RateLimited { .. } => Failure::no(error.to_string()),

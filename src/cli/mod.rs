@@ -26,6 +26,7 @@ mod progress;
 mod rewrap;
 mod serve;
 mod settings;
+mod sign;
 mod standard;
 mod store;
 mod stream;
@@ -52,6 +53,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("encrypt", matches)) => data::encrypt(matches),
         Some(("decrypt", matches)) => data::decrypt(matches),
         Some(("rewrap", matches)) => rewrap::run(matches),
+        Some(("sign", matches)) => sign::sign(matches),
+        Some(("unsign", matches)) => sign::unsign(matches),
         Some(("mask", matches)) => mask::run(matches),
         Some(("limits", matches)) => limits::run(matches),
         Some(("healthcheck", matches)) => health::run(matches),
@@ -83,6 +86,8 @@ fn command() -> Command {
         .subcommand(data::encrypt_command())
         .subcommand(data::decrypt_command())
         .subcommand(rewrap::command())
+        .subcommand(sign::sign_command())
+        .subcommand(sign::unsign_command())
         .subcommand(mask::command())
         .subcommand(limits::command())
         .subcommand(health::command())

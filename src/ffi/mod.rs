@@ -37,6 +37,7 @@ mod revoke;
 mod route;
 #[cfg(feature = "server")]
 mod server;
+mod signed;
 mod status;
 mod stream;
 mod users;

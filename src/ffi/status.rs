@@ -48,6 +48,10 @@ pub enum SealgateStatus {
     DecryptFailed = 20,
     /// The data was sealed under one of our keys that is no longer accepted.
     KeyRetired = 21,
+    /// The data is authentic, but older than the call permits, dated in the future, or without a time.
+    NotFresh = 22,
+    /// The signature is not valid: wrong key, wrong context, damaged, or not signed data. One status for every cause.
+    SignatureInvalid = 23,
     /// The user or client has used up its requests.
     RateLimited = 30,
     /// Unknown account, wrong password or disabled account. One status for every cause.
@@ -78,7 +82,7 @@ pub enum SealgateStatus {
 }
 
 impl SealgateStatus {
-    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 32] = [
+    const ALL: [(SealgateStatus, &'static std::ffi::CStr); 34] = [
         (SealgateStatus::Ok, c"ok"),
         (SealgateStatus::NullPointer, c"null_pointer"),
         (SealgateStatus::InvalidArgument, c"invalid_argument"),
@@ -98,6 +102,8 @@ impl SealgateStatus {
         (SealgateStatus::TokenUnchecked, c"token_unchecked"),
         (SealgateStatus::DecryptFailed, c"decrypt_failed"),
         (SealgateStatus::KeyRetired, c"key_retired"),
+        (SealgateStatus::NotFresh, c"not_fresh"),
+        (SealgateStatus::SignatureInvalid, c"signature_invalid"),
         (SealgateStatus::RateLimited, c"rate_limited"),
         (SealgateStatus::LoginFailed, c"login_failed"),
         (SealgateStatus::NotFound, c"not_found"),
@@ -135,6 +141,8 @@ impl SealgateStatus {
             Error::Token(TokenError::Unchecked) => SealgateStatus::TokenUnchecked,
             Error::Decrypt => SealgateStatus::DecryptFailed,
             Error::KeyRetired => SealgateStatus::KeyRetired,
+            Error::NotFresh => SealgateStatus::NotFresh,
+            Error::Signature => SealgateStatus::SignatureInvalid,
             Error::LoginFailed => SealgateStatus::LoginFailed,
             Error::RateLimited { .. } => SealgateStatus::RateLimited,
             Error::Io(_) => SealgateStatus::Io,

@@ -235,6 +235,8 @@ fn rust_and_c_have_the_same_codes() {
         Error::InvalidName(sentence()),
         Error::Decrypt,
         Error::KeyRetired,
+        Error::NotFresh,
+        Error::Signature,
         Error::LoginFailed,
         Error::RateLimited {
             retry_after: std::time::Duration::ZERO,

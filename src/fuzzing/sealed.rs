@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a panic is a finding
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::{Config, Gate, STREAM_CHUNK, STREAM_HEADER};
 
@@ -35,7 +36,10 @@ pub(crate) fn sealed(input: &[u8]) {
     assert!(gate.open(&forged, context).is_err());
     if let Ok(text) = std::str::from_utf8(data) {
         assert!(gate.decrypt_data(text, context).is_err());
+        assert!(gate.decrypt_fresh(text, context, Duration::MAX).is_err());
+        assert!(gate.unsign(text, context, None).is_err());
     }
+    texts(gate, data, context, at);
 
     assert_eq!(gate.open(&sealed, context).unwrap().expose(), data);
     assert!(gate.open(&sealed, &[context, b"x"].concat()).is_err());
@@ -48,6 +52,30 @@ pub(crate) fn sealed(input: &[u8]) {
     sealed[place] ^= 1 << (at % 8);
     sealed.push(first);
     assert!(gate.open(&sealed, context).is_err());
+}
+
+/// Text with a time and signed text, each changed in one place.
+fn texts(gate: &Gate, data: &[u8], context: &[u8], at: usize) {
+    let sealed = gate.encrypt_url_safe(data, context).unwrap();
+    let signed = gate.sign(data, context).unwrap();
+    let opened = gate.decrypt_fresh(&sealed, context, Duration::from_secs(3600));
+    assert_eq!(opened.unwrap().expose(), data);
+    let unsigned = gate.unsign(&signed, context, Some(Duration::from_secs(3600)));
+    assert_eq!(unsigned.unwrap().payload, data);
+    assert!(gate.unsign(&sealed, context, None).is_err());
+    assert!(gate.decrypt_data(&signed, context).is_err());
+    let change = |text: &str| {
+        let mut changed = text.as_bytes().to_vec();
+        let place = at / 8 % changed.len();
+        changed[place] ^= 1 << (at % 8);
+        String::from_utf8(changed).ok()
+    };
+    if let Some(changed) = change(&signed) {
+        assert!(gate.unsign(&changed, context, None).is_err());
+    }
+    if let Some(changed) = change(&sealed) {
+        assert!(gate.decrypt_data(&changed, context).is_err());
+    }
 }
 
 /// Input: five bytes for the size, what is damaged and where, and the sizes of the pieces; then the context.

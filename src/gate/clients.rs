@@ -152,7 +152,7 @@ impl Gate {
         let Inner { users, ledger, .. } = &*self.inner;
         let client = users.check_client(id, secret)?;
         let scope = narrow_scope(asked, client.scope())?;
-        let made = self.sign(&TokenSpec {
+        let made = self.sign_token(&TokenSpec {
             grant: &Grant {
                 subject: id,
                 scope,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::Guard;
 
 use super::Gate;
-use crate::base::encoding::{decode_base64, encode_base64};
+use crate::base::encoding::{decode_base64, decode_url, encode_base64};
 use crate::base::secret::wipe;
 use crate::cipher::{self, DataKey, DataKeyId, Stream};
 use crate::keys::{KeyRing, Unusable};
@@ -33,13 +33,13 @@ impl Gate {
         Ok(encode_base64(&self.seal(data, context)?))
     }
 
-    /// Decrypts what [`encrypt_data`](Self::encrypt_data) returned, here or in any other process or language binding with
-    /// the same keys.
+    /// Decrypts what [`encrypt_data`](Self::encrypt_data) or [`encrypt_url_safe`](Self::encrypt_url_safe) returned, here or in
+    /// any other process or language binding with the same keys.
     ///
     /// # Errors
     /// [`Error::Decrypt`], one error for every cause.
     pub fn decrypt_data(&self, encrypted_data: &str, context: &[u8]) -> Result<Secret, Error> {
-        self.open(&decode_base64(encrypted_data)?, context)
+        self.open(&bytes_of(encrypted_data)?, context)
     }
 
     /// Seals `data` into bytes, [`OVERHEAD`](crate::OVERHEAD) longer than `data`. Always uses the sealed format.
@@ -51,7 +51,10 @@ impl Gate {
     }
 
     /// Seals one message under the newest data key and counts it.
-    fn sealing<T>(&self, seal: impl FnOnce(&DataKey) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn sealing<T>(
+        &self,
+        seal: impl FnOnce(&DataKey) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let ring = self.inner.keys.current();
         let sealed = seal(ring.newest_data_key())?;
         ring.count_sealed();
@@ -94,7 +97,9 @@ impl Gate {
         out: &mut [u8],
     ) -> Result<Result<usize, usize>, Error> {
         let ring = self.ring_for(sealed);
-        if let Some(key) = key_of(&ring, sealed)? {
+        if let Some(key) = key_of(&ring, sealed)?
+            && !cipher::is_timed(sealed)
+        {
             let size = cipher::opened_size(sealed.len()).ok_or(Error::Decrypt)?;
             let Some(place) = out.get_mut(..size) else {
                 return Ok(Err(size));
@@ -131,7 +136,7 @@ impl Gate {
 
     /// Re-encrypts data under the newest key and with the same context, without returning the plaintext. Accepts data sealed
     /// with any accepted key and, with `SEALGATE_CBC=open`, the original's AES-CBC (without a context). The result always
-    /// has the sealed format.
+    /// has the sealed format, with the same time if the data has one.
     ///
     /// # Errors
     /// [`Error::Decrypt`], one error for every cause; [`Error::KeyRetired`]; [`Error::InvalidInput`] for AES-CBC while
@@ -140,7 +145,8 @@ impl Gate {
         self.rewrap_from(sealed, context, Sources::All)
     }
 
-    /// The same for base64 text.
+    /// The same for text from [`encrypt_data`](Self::encrypt_data) or [`encrypt_url_safe`](Self::encrypt_url_safe). Returns
+    /// standard base64.
     ///
     /// # Errors
     /// Those of [`rewrap`](Self::rewrap).
@@ -154,7 +160,7 @@ impl Gate {
         context: &[u8],
         sources: Sources,
     ) -> Result<String, Error> {
-        let sealed = decode_base64(encrypted_data)?;
+        let sealed = bytes_of(encrypted_data)?;
         let sealed = self.rewrap_from(&sealed, context, sources)?;
         Ok(encode_base64(&sealed))
     }
@@ -166,7 +172,14 @@ impl Gate {
         sources: Sources,
     ) -> Result<Vec<u8>, Error> {
         let ring = self.ring_for(sealed);
-        let opened = match (key_of(&ring, sealed)?, ring.cbc_for_opening(), sources) {
+        let key = key_of(&ring, sealed)?;
+        if let Some(key) = key
+            && cipher::is_timed(sealed)
+        {
+            let (time, opened) = key.open_timed(context, sealed)?;
+            return self.sealing(|key| key.seal_timed(context, time, opened.expose()));
+        }
+        let opened = match (key, ring.cbc_for_opening(), sources) {
             (Some(key), ..) => key.open(context, sealed)?,
             (None, Some(_), Sources::All) if ring.cbc_for_sealing().is_some() => {
                 return Err(Error::InvalidInput(
@@ -206,14 +219,14 @@ impl Gate {
     }
 
     /// The ring, reloaded if this sealed data needs a newer one.
-    fn ring_for(&self, sealed: &[u8]) -> Guard<Arc<KeyRing>> {
+    pub(super) fn ring_for(&self, sealed: &[u8]) -> Guard<Arc<KeyRing>> {
         match cipher::key_id_of(sealed) {
             Some(id) => self.ring_with(id),
             None => self.inner.keys.current(),
         }
     }
 
-    fn ring_with(&self, id: DataKeyId) -> Guard<Arc<KeyRing>> {
+    pub(super) fn ring_with(&self, id: DataKeyId) -> Guard<Arc<KeyRing>> {
         let keys = &self.inner.keys;
         let ring = keys.current();
         match ring.data_key(id) {
@@ -224,13 +237,22 @@ impl Gate {
     }
 }
 
+/// The bytes of encrypted data: base64 or, of sealed data, base64url without padding. No text is both with different bytes.
+pub(super) fn bytes_of(text: &str) -> Result<Vec<u8>, Error> {
+    decode_base64(text).or_else(|error| {
+        let packed: String = text.split_ascii_whitespace().collect();
+        let decoded = decode_url(&packed).filter(|bytes| cipher::key_id_of(bytes).is_some());
+        decoded.ok_or(error)
+    })
+}
+
 /// The key that sealed data names. Data that names one of our keys is sealed data and is never tried as anything weaker.
-fn key_of<'a>(ring: &'a KeyRing, sealed: &[u8]) -> Result<Option<&'a DataKey>, Error> {
+pub(super) fn key_of<'a>(ring: &'a KeyRing, sealed: &[u8]) -> Result<Option<&'a DataKey>, Error> {
     cipher::key_id_of(sealed).map_or(Ok(None), |id| key_with(ring, id))
 }
 
 /// The key with this id, if there is one.
-fn key_with(ring: &KeyRing, id: DataKeyId) -> Result<Option<&DataKey>, Error> {
+pub(super) fn key_with(ring: &KeyRing, id: DataKeyId) -> Result<Option<&DataKey>, Error> {
     match ring.data_key(id) {
         Ok(key) => Ok(Some(key)),
         Err(Unusable::Unknown) => Ok(None),

@@ -338,7 +338,7 @@ impl Gate {
         issued_at: u64,
     ) -> Result<Pair, Error> {
         let make = |used_for, grant: &Grant<'_>| {
-            self.sign(&TokenSpec {
+            self.sign_token(&TokenSpec {
                 grant,
                 used_for,
                 session: Some(session),

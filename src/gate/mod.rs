@@ -1,8 +1,9 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
-//! Account logins are in `login`, revocation in `revocation`, encryption in `data`, changes of accounts in `accounts`, those
-//! of clients and their tokens in `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits`
-//! and `policies`, backups in `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
+//! Account logins are in `login`, revocation in `revocation`, encryption in `data` and, with a time, in `timed`, signed data
+//! in `signed`, changes of accounts in `accounts`, those of clients and their tokens in `clients`, API keys in `api_keys`,
+//! changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in `backup`, the audit trail in `audit`,
+//! the metrics in `metrics` and `counts`.
 
 mod accounts;
 mod api_keys;
@@ -20,6 +21,8 @@ mod metrics;
 mod policies;
 mod revocation;
 mod settings;
+mod signed;
+mod timed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,6 +49,7 @@ pub(crate) use limits::Charge;
 pub use login::{Refreshed, Tokens};
 use policies::Limits;
 pub use settings::Settings;
+pub use signed::Unsigned;
 
 /// Issues and checks tokens, encrypts and decrypts data, and limits callers.
 ///
@@ -147,7 +151,7 @@ impl Gate {
     }
 
     fn issue(&self, grant: &Grant<'_>) -> Result<String, Error> {
-        let made = self.sign(&TokenSpec {
+        let made = self.sign_token(&TokenSpec {
             grant,
             used_for: TokenUse::Access,
             session: None,
@@ -157,7 +161,7 @@ impl Gate {
         Ok(made.token)
     }
 
-    fn sign(&self, spec: &TokenSpec<'_>) -> Result<Made, Error> {
+    fn sign_token(&self, spec: &TokenSpec<'_>) -> Result<Made, Error> {
         let Inner { keys, tokens, .. } = &*self.inner;
         let made = tokens.issue(&keys.current(), spec)?;
         self.inner.counts.issued();

@@ -132,6 +132,32 @@ static void open_stream(const struct word *sealed, const struct word *context)
     say_bytes(status, out, status == SEALGATE_STATUS_OK ? size + end : 0);
 }
 
+/* In decimal digits; none: any age. */
+static uint64_t age_of(const struct word *word)
+{
+    uint64_t age = 0;
+    for (size_t at = 0; at < word->size; at++) {
+        CHECK(word->bytes[at] >= '0' && word->bytes[at] <= '9');
+        age = 10 * age + (uint64_t)(word->bytes[at] - '0');
+    }
+    return word->size == 0 ? UINT64_MAX : age;
+}
+
+/* The payload, and the time in decimal digits. */
+static void unsign(const struct word *text, const struct word *context, uint64_t age)
+{
+    sealgate_buffer out = {0};
+    uint64_t time = 7;
+    char digits[24];
+    sealgate_status status = sealgate_unsign(gate, (const char *)text->bytes, text->size, context->bytes, context->size, age,
+                                             &out, &time);
+    CHECK(status == SEALGATE_STATUS_OK || time == 0);
+    say_buffer(status, &out);
+    if (status == SEALGATE_STATUS_OK) {
+        say_hex(digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)time));
+    }
+}
+
 static void answer(const char *what, const struct word *words, int count)
 {
     sealgate_buffer out = {0};
@@ -151,6 +177,14 @@ static void answer(const char *what, const struct word *words, int count)
         seal(&words[0], &words[1]);
     } else if (strcmp(what, "open") == 0) {
         open_sealed(&words[0], &words[1]);
+    } else if (strcmp(what, "encrypt_url_safe") == 0) {
+        say_buffer(sealgate_encrypt_url_safe(gate, first, first_size, second, second_size, &out), &out);
+    } else if (strcmp(what, "decrypt_fresh") == 0) {
+        say_buffer(sealgate_decrypt_fresh(gate, first, first_size, second, second_size, age_of(&words[2]), &out), &out);
+    } else if (strcmp(what, "sign") == 0) {
+        say_buffer(sealgate_sign(gate, first, first_size, second, second_size, &out), &out);
+    } else if (strcmp(what, "unsign") == 0) {
+        unsign(&words[0], &words[1], age_of(&words[2]));
     } else if (strcmp(what, "rewrap") == 0) {
         say_buffer(sealgate_rewrap_data(gate, first, first_size, second, second_size, &out), &out);
     } else if (strcmp(what, "open_stream") == 0) {

@@ -69,6 +69,60 @@ fn sealed_data_opens_or_not_as_the_vectors_say() {
     c.end();
 }
 
+/// The greatest age that a vector permits, in digits; empty if any will do.
+fn max_age(vector: &Value) -> String {
+    vector["max_age"]
+        .as_u64()
+        .map_or_else(String::new, |age| age.to_string())
+}
+
+#[test]
+fn data_with_a_time_opens_or_not_as_the_vectors_say() {
+    let home = tempfile::tempdir().unwrap();
+    let mut c = C::start(home.path());
+    for vector in vectors("timed.json").1 {
+        gate_of(&mut c, &vector, home.path());
+        let context = bytes_of(&vector, "context_hex");
+        let sealed = vector["text"].as_str().unwrap().as_bytes();
+        let age = max_age(&vector);
+        let opened = match age.is_empty() {
+            true => c.one("decrypt", &[sealed, &context]),
+            false => c.one("decrypt_fresh", &[sealed, &context, age.as_bytes()]),
+        };
+        assert_eq!(opened, expected(&vector), "{}", vector["name"]);
+    }
+    let made = c.one("encrypt_url_safe", &[b"noon", b"c"]).unwrap();
+    let opened = c.one("decrypt_fresh", &[&made, b"c", b"3600"]);
+    assert_eq!(opened, Ok(b"noon".to_vec()));
+    c.end();
+}
+
+#[test]
+fn signatures_are_judged_as_the_vectors_say() {
+    let home = tempfile::tempdir().unwrap();
+    let mut c = C::start(home.path());
+    for vector in vectors("signed.json").1 {
+        gate_of(&mut c, &vector, home.path());
+        let context = bytes_of(&vector, "context_hex");
+        let signed = vector["text"].as_str().unwrap().as_bytes();
+        let judged = c.ask("unsign", &[signed, &context, max_age(&vector).as_bytes()]);
+        let expected = match vector["expect"].as_str().unwrap() {
+            "ok" => {
+                let time = vector["time"].as_u64().unwrap().to_string();
+                Ok(vec![bytes_of(&vector, "payload_hex"), time.into_bytes()])
+            }
+            status => Err(status.to_owned()),
+        };
+        assert_eq!(judged, expected, "{}", vector["name"]);
+    }
+    let made = c.one("sign", &[b"noon", b"c"]).unwrap();
+    assert_eq!(
+        c.one("unsign", &[&made, b"c", b"3600"]),
+        Ok(b"noon".to_vec())
+    );
+    c.end();
+}
+
 #[test]
 fn the_originals_data_is_made_and_opened_as_the_vectors_say() {
     let home = tempfile::tempdir().unwrap();

@@ -111,6 +111,8 @@ pub(crate) fn problems() -> BTreeSet<(String, String)> {
     for (status, error) in [
         ("400", Error::Decrypt),
         ("400", Error::KeyRetired),
+        ("400", Error::NotFresh),
+        ("400", Error::Signature),
         ("409", Error::UserExists),
     ] {
         problems.insert((status.to_owned(), error.code().to_owned()));

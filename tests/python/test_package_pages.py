@@ -20,7 +20,10 @@ def test_every_example_of_the_documentation_runs():
     assert sum(result.attempted for result in results) >= 25
 
 
-@pytest.mark.parametrize("page", [PACKAGE / "README.md", ROOT / "docs" / "python.md"], ids=lambda path: path.name)
+PAGES = [PACKAGE / "README.md", ROOT / "docs" / "python.md", ROOT / "docs" / "python-web.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_example_of_the_pages_runs(page):
     code = "\n".join(re.findall(r"^```pycon\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE))
     test = doctest.DocTestParser().get_doctest(code, {}, page.name, str(page), 0)

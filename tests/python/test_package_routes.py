@@ -31,21 +31,31 @@ class Werkzeugs(Foreign):
 NOT_ALLOWED = werkzeug.exceptions.MethodNotAllowed(["GET", "PUT"], "Not that.")
 TOO_MANY_REQUESTS = werkzeug.exceptions.TooManyRequests("Slow.", retry_after=7)
 
+UNSCOPED = sealgate.InsufficientScopeError("Not with this.")
+UNSCOPED.scope = "a b"
+
 LIMITED = sealgate.RateLimitedError("Slow down.")
 LIMITED.retry_after = 1.2
 
+INVALID_TOKEN = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+EXPIRED = {"WWW-Authenticate": 'Bearer error="invalid_token", error_description="Old"'}
+SCOPES_NEEDED = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="a b"'}
+
+#: Each with its status, the sentence in the member `error`, and header fields.
 ANSWERS = {
     "ours": (HTTPError(404, "There is no order 17."), 404, "There is no order 17.", {}),
     "headers": (HTTPError(503, "Soon.", {"Retry-After": "5"}), 503, "Soon.", {"Retry-After": "5"}),
     "no detail": (HTTPError(418), 418, "I'm a Teapot", {}),
     "limit": (LIMITED, 429, "Slow down.", {"Retry-After": "2"}),
     "limit without a time": (sealgate.RateLimitedError("x"), 429, "x", {"Retry-After": "1"}),
-    "token": (sealgate.TokenExpiredError("Old."), 401, "Old.", {"WWW-Authenticate": 'Bearer error="invalid_token"'}),
+    "token": (sealgate.TokenExpiredError("Old."), 401, "Old.", EXPIRED),
     "no token": (sealgate.TokenMissingError("None."), 401, "None.", {"WWW-Authenticate": "Bearer"}),
     "login": (sealgate.LoginFailedError("No."), 401, "No.", {"WWW-Authenticate": "Bearer"}),
-    "taken": (sealgate.UserExistsError("Taken."), 409, "Taken.", {}),
+    "scope": (UNSCOPED, 403, "Not with this.", SCOPES_NEEDED),
+    "taken": (sealgate.UserExistsError("Taken."), 409, "The name is taken.", {}),
     "data": (sealgate.DecryptFailedError("Bad."), 400, "Bad.", {}),
-    "unchecked": (sealgate.TokenUncheckedError("Later."), 503, "Later.", {}),
+    "unchecked": (sealgate.TokenUncheckedError("Later."), 503, "The server cannot answer now.", {"Retry-After": "1"}),
+    "forged": (sealgate.TokenInvalidError('a"\r\nX-C: d'), 401, 'a"\r\nX-C: d', INVALID_TOKEN),
     "starlette": (Foreign(status_code=403, detail="Not you.", headers={"X-A": "b"}), 403, "Not you.", {"X-A": "b"}),
     "really werkzeug's": (NOT_ALLOWED, 405, "Not that.", {"Allow": "GET, PUT"}),
     "werkzeug's with a time": (TOO_MANY_REQUESTS, 429, "Slow.", {"Retry-After": "7"}),
@@ -68,7 +78,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_exception_with_a_status_is_that_answer(server, caplog, name):
-    error, status, detail, headers = ANSWERS[name]
+    error, status, sentence, headers = ANSWERS[name]
 
     @server.route("GET", "/x")
     def route(request):
@@ -79,7 +89,7 @@ def test_an_exception_with_a_status_is_that_answer(server, caplog, name):
     assert reply.status == status
     assert reply.headers["Content-Type"] == "application/problem+json"
     answer = json.loads(reply.body)
-    assert (answer["status"], answer["detail"]) == (status, detail)
+    assert (answer["status"], answer["error"]) == (status, sentence)
     assert answer["request_id"] == reply.headers["X-Request-Id"]
     assert {field: reply.headers[field] for field in headers} == headers
     assert len(caplog.records) == (status >= 500)

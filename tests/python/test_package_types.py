@@ -14,6 +14,13 @@ import os
 from typing import Optional
 
 import sealgate
+import sealgate.asgi
+import sealgate.wsgi
+from flask import Flask
+from fastapi import FastAPI, Security
+from sealgate.fastapi import Bearer, Limit, install
+from sealgate.flask import Sealgate, current_claims, limit, require_scope, require_token
+from typing import Annotated
 from sealgate import Claims, Config, Gate, Request, Response, SealgateError, Server, TokenError
 
 config = Config({"token_ttl": 300, "aes_key": b"x" * 32}, environment=True, file=os.environ["FILE"], keys="ephemeral")
@@ -79,6 +86,36 @@ def confidential() -> str:
     return "x"
 
 
+flask_app = Flask("shop")
+extension: Gate = Sealgate(flask_app, gate).gate
+
+
+@flask_app.get("/orders/<int:number>")
+@require_scope(["orders"])
+@limit(by=lambda: "all")
+def flask_order(number: int) -> "dict[str, object]":
+    return {"of": current_claims().subject, "order": number}
+
+
+@require_token
+async def asynchronous() -> str:
+    return "x"
+
+
+fastapi_app = FastAPI()
+install(fastapi_app)
+fastapi_app.add_middleware(sealgate.asgi.TokenMiddleware, gate, public=["/"], required=False)
+bearer = Bearer(gate, scope="a b", limited=True)
+by_address = Limit(gate, by=lambda request: request.client.host if request.client else "")
+
+
+@fastapi_app.get("/orders")
+async def fastapi_orders(claims: Annotated[Claims, Security(bearer, scopes=["orders"])]) -> str:
+    return claims.subject
+
+
+flask_app.wsgi_app = sealgate.wsgi.TokenMiddleware(flask_app.wsgi_app, gate, scope="a")  # type: ignore[method-assign]
+
 with server as running:
     running.serve_forever(drain=1.5)
 sealgate.start_logging(logging.INFO, lambda level, name, line: None)
@@ -103,8 +140,10 @@ def check(username: str) -> bool:
 
 
 def run(folder, *command):
+    # Or pyright looks for Flask and FastAPI where another Python has its packages.
+    where = ["--pythonpath", sys.executable] if command[0] == "pyright" else []
     ended = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, timeout=5 * PATIENCE, check=False
+        [sys.executable, "-m", *command, *where], cwd=folder, capture_output=True, text=True, timeout=5 * PATIENCE, check=False
     )
     return ended.returncode, ended.stdout + ended.stderr
 

@@ -22,6 +22,7 @@ import data_vectors
 import jws_vectors
 import oauth_vectors
 import reference
+import signed_vectors
 import stream_vectors
 import token_vectors
 
@@ -36,6 +37,8 @@ def build():
     files = {
         "xaes_256_gcm.json": xaes_256_gcm(),
         "sealed.json": data_vectors.sealed(),
+        "timed.json": signed_vectors.timed(),
+        "signed.json": signed_vectors.signed(),
         "streams.json": stream_vectors.streams(),
         "aes_cbc.json": data_vectors.aes_cbc(),
         "tokens.json": token_vectors.tokens(),

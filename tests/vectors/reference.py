@@ -5,6 +5,7 @@ Nothing here calls Sealgate: the vectors are made with this module, and the Pyth
 
 import base64
 import hashlib
+import hmac
 import json
 
 from cryptography.hazmat.primitives import hashes, padding, serialization
@@ -19,6 +20,12 @@ HEADER = 5
 NONCE = 24
 TAG = 16
 OVERHEAD = HEADER + NONCE + TAG
+
+TIMED_VERSION = 0x03
+TIME = 8
+
+SIGNED_VERSION = 0x04
+SIGNING_INFO = b"sealgate/signed/v1"
 
 STREAM_VERSION = 0x02
 CHUNK = 64 * 1024
@@ -60,6 +67,22 @@ def key_pair_id(algorithm, public):
 
 def base64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def from_base64url(text):
+    """Without padding, and canonical; raises for anything else."""
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if base64url(data) != text:
+        raise ValueError("not canonical base64url")
+    return data
+
+
+def from_either_base64(text):
+    """What text of sealed data stands for: base64 with padding, or base64url without."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return from_base64url(text)
 
 
 def aes_blocks(key, blocks):
@@ -131,6 +154,41 @@ def open_sealed(key, context, sealed):
     if header != bytes([VERSION]) + data_key_id(key):
         raise ValueError("another version or key")
     return xaes_open(key, nonce, rest, header + context)
+
+
+def seal_timed(key, nonce, context, time, plaintext):
+    """Sealed data with a time, version 1, under a 32-byte sealing key."""
+    header = bytes([TIMED_VERSION]) + data_key_id(key) + time.to_bytes(TIME, "big")
+    return header + nonce + xaes_seal(key, nonce, plaintext, header + context)
+
+
+def open_timed(key, context, sealed):
+    """The time and the plaintext of sealed data with a time; raises where it does not open."""
+    header, nonce, rest = sealed[: HEADER + TIME], sealed[HEADER + TIME :][:NONCE], sealed[HEADER + TIME + NONCE :]
+    if header[:HEADER] != bytes([TIMED_VERSION]) + data_key_id(key) or len(rest) < TAG:
+        raise ValueError("another version or key, or too short")
+    return int.from_bytes(header[HEADER:], "big"), xaes_open(key, nonce, rest, header + context)
+
+
+def signature(key, context, body):
+    signing_key = hkdf_sha256(key, SIGNING_INFO, 32)
+    return hmac.digest(signing_key, len(context).to_bytes(8, "big") + context + body, "sha256")
+
+
+def sign(key, context, time, payload):
+    """Signed data, version 1."""
+    body = bytes([SIGNED_VERSION]) + data_key_id(key) + time.to_bytes(TIME, "big") + payload
+    return body + signature(key, context, body)
+
+
+def unsign(key, context, signed):
+    """The time and the payload of signed data; raises where the signature is not valid."""
+    body, tag = signed[:-32], signed[-32:]
+    if len(body) < HEADER + TIME or body[:HEADER] != bytes([SIGNED_VERSION]) + data_key_id(key):
+        raise ValueError("another version or key, or too short")
+    if not hmac.compare_digest(signature(key, context, body), tag):
+        raise ValueError("the signature is not valid")
+    return int.from_bytes(body[HEADER : HEADER + TIME], "big"), body[HEADER + TIME :]
 
 
 def chunk_cipher(key, header):

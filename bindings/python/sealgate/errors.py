@@ -20,6 +20,7 @@ __all__ = [
     "CryptoError",
     "DecryptFailedError",
     "ForkedError",
+    "InsufficientScopeError",
     "InvalidArgumentError",
     "InvalidNameError",
     "InvalidUtf8Error",
@@ -28,11 +29,13 @@ __all__ = [
     "KeyRingError",
     "LoginFailedError",
     "NotFoundError",
+    "NotFreshError",
     "NullPointerError",
     "PanicError",
     "RateLimitedError",
     "SealgateError",
     "SettingError",
+    "SignatureInvalidError",
     "StoreError",
     "TimedOutError",
     "TokenError",
@@ -164,6 +167,14 @@ class TokenUncheckedError(TokenError):
     status, code, http_status = 17, "token_unchecked", 503
 
 
+class InsufficientScopeError(SealgateError, PermissionError):
+    """The token is valid, but lacks a scope. The integrations for web frameworks raise it; no call of the library does."""
+
+    code, http_status = "insufficient_scope", 403
+    #: The scopes that are needed, separated by spaces.
+    scope: str = ""
+
+
 class DecryptFailedError(SealgateError, ValueError):
     """The data cannot be decrypted: wrong key, wrong context, damaged, or not encrypted data. One class for every cause."""
 
@@ -174,6 +185,18 @@ class KeyRetiredError(SealgateError, ValueError):
     """The data was sealed under one of our keys that is no longer accepted."""
 
     status, code, http_status = 21, "key_retired", 400
+
+
+class NotFreshError(SealgateError, ValueError):
+    """The data is authentic, but older than the call permits, dated in the future, or without a time."""
+
+    status, code, http_status = 22, "not_fresh", 400
+
+
+class SignatureInvalidError(SealgateError, ValueError):
+    """The signature is not valid: wrong key, wrong context, damaged, or not signed data. One class for every cause."""
+
+    status, code, http_status = 23, "signature_invalid", 400
 
 
 class RateLimitedError(SealgateError, PermissionError):

@@ -28,6 +28,7 @@ from .clients import Clients
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
 from .limits import Admission, Limits
+from .signed import Signer
 from .stream import OpeningReader, SealingWriter, Stream
 from .tokens import TokenIssuer
 
@@ -51,7 +52,7 @@ class _GateHandle(Handle):
     free = LIBRARY.sealgate_free
 
 
-class Gate(TokenIssuer, ApiKeys, Clients, Limits):
+class Gate(TokenIssuer, ApiKeys, Clients, Limits, Signer):
     """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate
@@ -97,24 +98,33 @@ class Gate(TokenIssuer, ApiKeys, Clients, Limits):
 
     # Data
 
-    def encrypt(self, data: Data, context: Data = b"") -> str:
+    def encrypt(self, data: Data, context: Data = b"", *, url_safe: bool = False) -> str:
         """Encrypts text or bytes and returns base64, which the server, the command and C programs decrypt with the same
         keys.
 
         :param data: text (as UTF-8) or any bytes-like object, at most 1 GiB.
         :param context: what the data belongs to, such as ``"orders/17/card"``. It is authenticated and not stored:
             decrypting needs the same one.
+        :param url_safe: returns text for a URL or a cookie, base64url without padding. It records the time, for ``max_age``.
         :raises InvalidArgumentError: if the data is too large, or there is a context while AES-CBC is in use.
         """
+        if url_safe:
+            return self._encrypt_url_safe(data, context)
         status, place = self._filled(_encrypt_small, _encrypt, data, context)
         return text_of(status, place)
 
-    def decrypt(self, encrypted_data: Union[str, bytes], context: Data = b"") -> bytes:
-        """Decrypts base64 from :meth:`encrypt`, the server, the command or a C program. ``.decode()`` turns it into text.
+    def decrypt(
+        self, encrypted_data: Union[str, bytes], context: Data = b"", *, max_age: Optional[int] = None
+    ) -> bytes:
+        """Decrypts text from :meth:`encrypt`, the server, the command or a C program. ``.decode()`` turns it into text.
 
+        :param max_age: how many seconds ago it may have been encrypted, with ``url_safe=True``. None permits any data.
         :raises DecryptFailedError: if decryption fails, whatever the cause.
+        :raises NotFreshError: if the data is authentic, but older, dated in the future, or without a time.
         """
         encoded = text(encrypted_data, "encrypted_data")
+        if max_age is not None:
+            return self._decrypt_fresh(encoded, context, max_age)
         status, place = self._filled(_decrypt_small, _decrypt, encoded, context)
         return bytes_of(status, place)
 

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
-from .errors import LoginFailedError, RateLimitedError, SealgateError, TokenError, TokenMissingError
+from .errors import (
+    AuditFailedError,
+    DecryptFailedError,
+    InsufficientScopeError,
+    InvalidArgumentError,
+    KeyRetiredError,
+    LoginFailedError,
+    NotFreshError,
+    RateLimitedError,
+    SealgateError,
+    SignatureInvalidError,
+    TokenError,
+    TokenExpiredError,
+    TokenInvalidError,
+    TokenKeyRetiredError,
+    TokenMalformedError,
+    TokenMissingError,
+    TokenNotYetValidError,
+    TokenRevokedError,
+    TokenUncheckedError,
+    UserExistsError,
+)
 from .http import Response
 
 __all__ = ["HTTPError", "answer_to"]
@@ -38,6 +60,41 @@ class HTTPError(Exception):
         return f"{self.status} {_title(self.status)}" + (f": {self.detail}" if self.detail else "")
 
 
+class _Text(NamedTuple):
+    """How the server words a problem; what is empty is the exception's own sentence or code."""
+
+    detail: str = ""
+    title: str = ""
+    code: str = ""
+
+
+_TEXTS = {
+    TokenMissingError: _Text("Send the header: Authorization: Bearer <token>."),
+    TokenMalformedError: _Text("It is not in this server's token format."),
+    TokenInvalidError: _Text("It was not signed by this server, or not for it."),
+    TokenExpiredError: _Text("Log in again for a new one."),
+    TokenKeyRetiredError: _Text("Log in again for a new one."),
+    TokenRevokedError: _Text("Log in again for a new one."),
+    TokenNotYetValidError: _Text("Its validity has not started; check the clocks."),
+    TokenUncheckedError: _Text(
+        "The store of revoked tokens cannot be used; the server's log has the reason.",
+        "The server cannot answer now.",
+        "unavailable",
+    ),
+    AuditFailedError: _Text(
+        "Nothing was changed, because it would not be recorded. The server's log has the reason.",
+        "The audit trail cannot be written.",
+    ),
+    LoginFailedError: _Text("Tokens are for users with an account."),
+    DecryptFailedError: _Text("It was not encrypted by this server, or with another context, or it is damaged."),
+    KeyRetiredError: _Text("The administrator can accept it again, or rewrap the data: sealgate keys accept."),
+    NotFreshError: _Text("It is too old, dated in the future, or without a time.", "The data is not recent enough."),
+    SignatureInvalidError: _Text("It was not made by this server, or with another context, or the data is damaged."),
+    InvalidArgumentError: _Text(title="The data is not acceptable.", code="bad_member"),
+    UserExistsError: _Text(title="The name is taken."),
+}
+
+
 def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
     """The response that an exception stands for; None if it is a fault.
 
@@ -47,11 +104,9 @@ def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
     (urllib's HTTPError, whose ``code`` is that server's) is a fault.
     """
     if isinstance(error, HTTPError):
-        return _problem(error.status, "http_error", error.detail, error.headers, request_id)
+        return _http_problem(error.status, error.detail, error.headers, request_id)
     if isinstance(error, SealgateError):
-        if error.http_status == 500:
-            return None
-        return _problem(error.http_status, error.code, str(error), _headers_of(error), request_id)
+        return None if error.http_status == 500 else _problem_of(error, request_id)
     if not isinstance(error, Exception):
         return None
     headers: dict[str, str] = {}
@@ -66,29 +121,65 @@ def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
         headers = {name: value for name, value in fields if name.lower() != "content-type"}
     if not isinstance(status, int) or not 400 <= status <= 599:
         return None
-    return _problem(int(status), "http_error", detail if isinstance(detail, str) else "", headers, request_id)
+    return _http_problem(int(status), detail if isinstance(detail, str) else "", headers, request_id)
 
 
-def _headers_of(error: SealgateError) -> dict[str, str]:
-    if isinstance(error, RateLimitedError):
-        return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
-    if isinstance(error, TokenError) and error.http_status == 401 and not isinstance(error, TokenMissingError):
-        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-    if isinstance(error, (TokenError, LoginFailedError)) and error.http_status == 401:
-        return {"WWW-Authenticate": "Bearer"}
-    return {}
+def fault(request_id: str) -> Response:
+    """The response to a request that the program failed to answer. It reveals nothing of the reason."""
+    detail = "Find the reason in the server's log by the request id."
+    return _problem(500, "internal", "The server failed.", detail, {}, request_id)
 
 
-def _problem(status: int, code: str, detail: str, headers: Mapping[str, str], request_id: str) -> Response:
-    """In the form of the API's problems (RFC 9457)."""
+def _problem_of(error: SealgateError, request_id: str) -> Response:
+    """The problem with which the server would refuse for the same reason."""
+    sentence = str(error) or _title(error.http_status)
+    text = next((_TEXTS[kind] for kind in type(error).__mro__ if kind in _TEXTS), _Text())
+    title, detail = text.title or sentence, text.detail or sentence
+    headers: dict[str, str] = {}
+    if isinstance(error, InsufficientScopeError):
+        detail = f"It needs the scope {error.scope}."
+        headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
+    elif isinstance(error, RateLimitedError):
+        seconds = max(1, math.ceil(error.retry_after))
+        detail = f"The next request is admitted in {seconds} s."
+        headers["Retry-After"] = str(seconds)
+    elif error.http_status == 503:
+        headers["Retry-After"] = "1"
+    elif isinstance(error, TokenError) and not isinstance(error, TokenMissingError):
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' + _description(title)
+    elif isinstance(error, (TokenError, LoginFailedError)):
+        headers["WWW-Authenticate"] = "Bearer"
+    return _problem(error.http_status, text.code or error.code, title, detail, headers, request_id)
+
+
+def _description(sentence: str) -> str:
+    """A sentence as a parameter of WWW-Authenticate, if it has only the characters that RFC 6750 permits there."""
+    text = sentence.rstrip(".")
+    return f', error_description="{text}"' if re.fullmatch(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+", text) else ""
+
+
+def _http_problem(status: int, detail: str, headers: Mapping[str, str], request_id: str) -> Response:
     title = _title(status)
+    return _problem(status, "", title, detail or title, headers, request_id, detail or title)
+
+
+def _problem(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str],
+    request_id: str,
+    error: str = "",
+) -> Response:
+    """In the form of the API's problems (RFC 9457). ``error`` is the sentence that the original's clients read."""
     members: dict[str, Any] = {
-        "type": "about:blank" if code == "http_error" else f"urn:sealgate:problem:{code}",
+        "type": f"urn:sealgate:problem:{code}" if code else "about:blank",
         "title": title,
         "status": status,
-        "detail": detail or title,
+        "detail": detail,
         "request_id": request_id,
-        "error": detail or title,
+        "error": error or title,
     }
     return Response(json.dumps(members), status, headers, "application/problem+json")
 
