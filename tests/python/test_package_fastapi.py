@@ -98,7 +98,35 @@ def test_plain_functions_and_responses_of_their_own(app, gate):
         return PlainTextResponse(claims.subject)
 
     reply = TestClient(app).get("/plain", headers=header(gate.issue_token("zoë")))
-    assert reply.text == "zoë" and reply.headers["RateLimit"] == '"default";r=1'
+    assert reply.text == "zoë" and reply.headers["RateLimit"].startswith('"default";r=1;t=')
+
+
+def test_policies_of_a_bearer_and_of_a_limit():
+    app = FastAPI()
+    install(app)
+    with sealgate.Gate(keys="ephemeral", max_requests=2, limits="exports: 4 per 3600; near: 1 per 60, per address") as gate:
+        bearer = Bearer(gate, limited=True, policies={"exports": 2})
+
+        @app.get("/export")
+        async def export(claims: Annotated[Claims, Depends(bearer)]):
+            return claims.subject
+
+        @app.get("/one", dependencies=[Depends(Limit(gate, policy="exports", cost=3))])
+        async def one():
+            return "one"
+
+        @app.get("/near", dependencies=[Depends(Limit(gate, policy="near", by=lambda request: "192.0.2.1"))])
+        async def near():
+            return "near"
+
+        client, token = TestClient(app), header(gate.issue_token("alice"))
+        assert client.get("/one").status_code == 401
+        replies = [client.get("/export", headers=token) for _ in range(3)]
+        assert [reply.status_code for reply in replies] == [200, 200, 429]
+        assert replies[1].headers["RateLimit-Policy"] == '"default";q=2;w=60, "exports";q=4;w=3600'
+        assert client.get("/one", headers=token).status_code == 429
+        assert client.get("/one", headers=header(gate.issue_token("bob"))).status_code == 200
+        assert [client.get("/near").status_code for _ in range(2)] == [200, 429]
 
 
 def test_a_limit_by_address_counts_apart_from_a_user_of_that_name(app, gate):

@@ -1,5 +1,7 @@
 """sealgate.flask beside what a real server shows in test_package_web.py: decorators, blueprints, async views, contexts."""
 
+import re
+
 import flask
 import pytest
 from flask.views import MethodView
@@ -125,10 +127,56 @@ def test_two_limits_count_each_and_the_tighter_one_is_stated(app, gate):
 
     client = app.test_client()
     first = client.get("/both", headers=header(gate.issue_token("alice")))
-    assert first.headers.getlist("RateLimit") == ['"default";r=1']  # the same limit twice counts once
+    assert first.headers.getlist("RateLimit")[0].startswith('"default";r=1;t=')  # the same limit twice counts once
     second = client.get("/both", headers=header(gate.issue_token("bob")))
-    assert second.status_code == 200 and second.headers.getlist("RateLimit") == ['"default";r=0']
+    assert second.status_code == 200 and second.headers.getlist("RateLimit")[0].startswith('"default";r=0;t=')
     assert client.get("/both", headers=header(gate.issue_token("carol"))).status_code == 429
+
+
+@pytest.fixture
+def limited():
+    policies = "exports: 5 per 3600; near: 1 per 60, per address"
+    with sealgate.Gate(keys="ephemeral", max_requests=3, limits=policies) as gate:
+        app = flask.Flask("limited")
+        Sealgate(app, gate)
+        yield app, gate
+
+
+def test_every_policy_that_counted_is_stated(limited):
+    app, gate = limited
+
+    @app.get("/export")
+    @require_scope("orders")
+    @limit()
+    @limit(policy="exports", cost=2)
+    def export():
+        return "export"
+
+    client, token = app.test_client(), header(gate.issue_token("alice", scope="orders"))
+    replies = [client.get("/export", headers=token) for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [200, 200, 429]
+    for reply, left in zip(replies, ((2, 3), (1, 1), (0, 1))):
+        assert reply.headers["RateLimit-Policy"] == '"default";q=3;w=60, "exports";q=5;w=3600'
+        assert re.fullmatch(r'"default";r=%d;t=\d+, "exports";r=%d;t=\d+' % left, reply.headers["RateLimit"])
+    assert 60 < int(replies[2].headers["Retry-After"]) <= 3600
+
+
+def test_a_policy_for_addresses_gets_the_address(limited):
+    app, gate = limited
+    app.get("/near")(limit(by=lambda: flask.request.remote_addr, policy="near")(lambda: "near"))
+    client = app.test_client()
+    assert [client.get("/near").status_code for _ in range(2)] == [200, 429]
+    assert not gate.peek("127.0.0.1", "near")
+    assert client.get("/near", environ_overrides={"REMOTE_ADDR": "127.0.0.2"}).status_code == 200
+
+
+@pytest.mark.parametrize("settings", [{"policy": "none"}, {"policy": "exports", "cost": 6}, {"policy": "near"}])
+def test_a_policy_that_cannot_count_is_a_fault_of_the_program(limited, settings, caplog):
+    app, gate = limited
+    app.get("/wrong")(limit(**settings)(lambda: "wrong"))
+    reply = app.test_client().get("/wrong", headers=header(gate.issue_token("alice")))
+    assert reply.status_code == 500 and reply.json["type"].endswith(":internal")
+    assert isinstance(caplog.records[0].exc_info[1], sealgate.SettingError)
 
 
 def test_without_a_limit_none_is_stated():

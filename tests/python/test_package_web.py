@@ -13,7 +13,7 @@ import web_sites
 from web_sites import CANARY, KINDS, PIECES, SECRET, Elsewhere
 
 #: Header fields that a refusal has on every door, with the same values.
-SAME = ("WWW-Authenticate", "Retry-After", "Content-Type", "Cache-Control", "X-Content-Type-Options")
+SAME = ("WWW-Authenticate", "Retry-After", "RateLimit-Policy", "Content-Type", "Cache-Control", "X-Content-Type-Options")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,8 @@ def test_a_good_token_is_answered_and_its_requests_are_counted_with_the_servers(
     for left in (1, 0):
         reply = site.fetch("/orders", token)
         assert reply.ok() == {"of": user}
-        assert reply.headers["RateLimit"] == f'"default";r={left}'
+        assert re.fullmatch(rf'"default";r={left};t=\d+', reply.headers["RateLimit"])
+        assert reply.headers["RateLimit-Policy"] == '"default";q=3;w=60'
         assert re.fullmatch(r"[0-9a-f]{16}", reply.headers["X-Request-Id"])
     expected, refused = ours.fetch("/orders", token), site.fetch("/orders", token)
     assert refused.status == expected.status == 429

@@ -23,6 +23,7 @@ from typing import Any, Callable, Optional
 
 from .gate import Gate
 from .http import Response
+from .limits import Policies
 from .web import ANSWERED, Policy, RequestContext, Scope, body_of
 
 __all__ = ["RequestIdMiddleware", "TokenMiddleware", "context_of"]
@@ -92,6 +93,7 @@ class TokenMiddleware(RequestIdMiddleware):
     :param gate: verifies the tokens and counts; by default the gate of the environment, from the first request on.
     :param scope: the names that each token needs, all of them.
     :param limited: whether the gate's limit applies to each user.
+    :param policies: policies of the setting ``limits`` that apply to each user: one, several, or a mapping to the cost.
     :param required: whether each request needs a token. Otherwise a request without one passes, with no claims; one with a
         bad token is refused all the same.
     :param public: paths, without ``root_path``, of which nothing is required. Any other spelling of a path needs a token.
@@ -104,11 +106,12 @@ class TokenMiddleware(RequestIdMiddleware):
         *,
         scope: Scope = (),
         limited: bool = False,
+        policies: Policies = None,
         required: bool = True,
         public: Iterable[str] = (),
     ) -> None:
         super().__init__(app)
-        self._policy = Policy(gate, scope=scope, limited=limited, required=required, public=public)
+        self._policy = Policy(gate, scope=scope, limited=limited, policies=policies, required=required, public=public)
 
     def _check(self, context: RequestContext, scope: Connection) -> None:
         path, root = scope["path"], scope.get("root_path", "")

@@ -37,8 +37,9 @@ from starlette.responses import Response
 from .asgi import RequestIdMiddleware, context_of
 from .claims import Claims
 from .gate import Gate
+from .limits import Policies
 from .original import default_gate
-from .web import ANSWERED, Scope, body_of, names_of
+from .web import ANSWERED, Scope, body_of, names_of, user_costs
 
 __all__ = ["Bearer", "Limit", "install"]
 
@@ -63,6 +64,7 @@ class Bearer(SecurityBase):
     :param gate: verifies the tokens and counts; by default the gate of the environment, from its first use on.
     :param scope: names that each token needs, all of them.
     :param limited: whether the gate's limit applies, shared with the user's other requests.
+    :param policies: policies of the setting ``limits`` that apply as well: one, several, or a mapping to the cost.
     :param scheme_name: its name in the OpenAPI document.
     """
 
@@ -72,34 +74,47 @@ class Bearer(SecurityBase):
         *,
         scope: Scope = (),
         limited: bool = False,
+        policies: Policies = None,
         scheme_name: str = "Sealgate",
         description: Optional[str] = None,
     ) -> None:
         self.model = HTTPBearer(bearerFormat="JWT", description=description)
         self.scheme_name = scheme_name
-        self._gate, self._scope, self._limited = gate, names_of(scope), limited
+        self._gate, self._scope, self._costs = gate, names_of(scope), user_costs(limited, policies)
 
     async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> Claims:
         """The claims of the connection's token, for FastAPI to call."""
         gate, context = self._gate or default_gate(), context_of(connection.scope)
         claims = context.authenticate(gate, [*self._scope, *security_scopes.scopes])
-        if self._limited:
-            context.count(gate)
+        context.count_user(gate, self._costs)
         return claims
 
 
 class Limit:
-    """A dependency that applies the gate's limit to requests without a token: ``dependencies=[Depends(Limit(gate, by=...))]``.
+    """A dependency that applies a limit of the gate, with a token or without: ``dependencies=[Depends(Limit(gate, ...))]``.
 
-    :param by: returns what a request is counted under, such as ``lambda request: request.client.host``.
+    :param by: returns what a request is counted under, such as ``lambda request: request.client.host``, and needs no token.
+        Without it, requests need a valid token and are counted by its user.
+    :param policy: ``default``, or a policy of the setting ``limits``.
+    :param cost: how much a request costs.
     """
 
-    def __init__(self, gate: Optional[Gate] = None, *, by: Callable[[HTTPConnection], str]) -> None:
-        self._gate, self._by = gate, by
+    def __init__(
+        self,
+        gate: Optional[Gate] = None,
+        *,
+        by: Optional[Callable[[HTTPConnection], str]] = None,
+        policy: str = "default",
+        cost: int = 1,
+    ) -> None:
+        self._gate, self._by, self._policy, self._cost = gate, by, policy, cost
 
     async def __call__(self, connection: HTTPConnection) -> None:
         """Counts the request, for FastAPI to call."""
-        context_of(connection.scope).count(self._gate or default_gate(), self._by(connection))
+        gate, context = self._gate or default_gate(), context_of(connection.scope)
+        if self._by is None:
+            context.authenticate(gate)
+        context.count(gate, None if self._by is None else self._by(connection), self._policy, self._cost)
 
 
 async def _answer(connection: HTTPConnection, error: Exception) -> Response:

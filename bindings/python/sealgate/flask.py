@@ -83,19 +83,21 @@ def require_scope(scope: Scope) -> Callable[[View], View]:
     return decorate
 
 
-def limit(by: Optional[Callable[[], str]] = None) -> Callable[[View], View]:
-    """Decorates a view: the gate's limit applies, shared with the user's other requests. A refused request gets 429.
+def limit(
+    by: Optional[Callable[[], str]] = None, *, policy: str = "default", cost: int = 1
+) -> Callable[[View], View]:
+    """Decorates a view: a limit of the gate applies, shared with the user's other requests. A refused request gets 429.
 
     :param by: returns what the request is counted under, such as ``lambda: request.remote_addr``, and needs no token.
         Without it, requests need a valid token and are counted by its user.
+    :param policy: ``default``, or a policy of the setting ``limits``.
+    :param cost: how much a request costs.
     """
 
     def count(context: RequestContext, gate: Gate) -> None:
         if by is None:
             context.authenticate(gate)
-            context.count(gate)
-        else:
-            context.count(gate, by())
+        context.count(gate, None if by is None else by(), policy, cost)
 
     return lambda view: _checked(view, count)
 

@@ -15,9 +15,18 @@ from typing import Optional, Union
 
 from .accounts import scope_text
 from .claims import Claims
-from .errors import InsufficientScopeError, RateLimitedError, SealgateError, TokenMissingError, WrongStateError
-from .gate import Admission, Gate
+from .errors import (
+    InsufficientScopeError,
+    InvalidArgumentError,
+    RateLimitedError,
+    SealgateError,
+    SettingError,
+    TokenMissingError,
+    WrongStateError,
+)
+from .gate import Gate
 from .http import Response
+from .limits import Admission, Policies, costs_of
 from .original import default_gate
 from .problems import HTTPError, answer_to, fault
 
@@ -51,7 +60,7 @@ class RequestContext:
     ) -> None:
         self._authorization = authorization
         self._gate: Optional[Gate] = None
-        self._counted: dict[tuple[Gate, str], Admission] = {}
+        self._counted: dict[tuple[Gate, str, str], Admission] = {}
         #: The verified claims of its token; None if nothing has required the token.
         self.claims: Optional[Claims] = None
         #: Its id, as in the response's ``X-Request-Id``: the client's, if that is a short and plain one, else a new one.
@@ -92,27 +101,41 @@ class RequestContext:
             raise error
         return claims
 
-    def count(self, gate: Gate, by: Optional[str] = None) -> Admission:
-        """Counts the request against the gate's limit, once for each gate and key.
+    def count(self, gate: Gate, by: Optional[str] = None, policy: str = "default", cost: int = 1) -> Admission:
+        """Counts the request against a limit of the gate, once for each gate, policy and key.
 
-        :param by: the key that it is counted under; by default the user of its token. No user has such a key.
+        :param by: the key that it is counted under; by default the user of its token. Under ``default`` no user has such a
+            key; a policy of the setting ``limits`` gets it as it is, such as an address for one per address.
+        :param policy: ``default``, or a policy of the setting ``limits``.
+        :param cost: how much the request costs.
         :raises RateLimitedError: if the limit is reached.
+        :raises SettingError: if there is no such policy, it cannot count this key, or the cost is above its limit.
         """
-        if by is None:
-            if self.claims is None:
-                raise WrongStateError("The request's user is unknown: authenticate it first.")
-            key = self.claims.subject
+        if by is not None:
+            key = _NO_USER + by if policy == "default" else by
+        elif self.claims is None:
+            raise WrongStateError("The request's user is unknown: authenticate it first.")
         else:
-            key = _NO_USER + by
-        admission = self._counted.get((gate, key))
+            key = self.claims.subject
+        admission = self._counted.get((gate, policy, key))
         if admission is None:
-            admission = self._counted[gate, key] = gate.admit(key)
+            try:
+                admission = gate.admit(key, policy, cost)
+            except InvalidArgumentError as error:
+                # Not the client's fault.
+                raise SettingError(str(error)) from error
+            self._counted[gate, policy, key] = admission
             self._report()
         if not admission:
-            error = RateLimitedError("Rate limit exceeded. Please try again later.")
-            error.retry_after = admission.retry_after
-            raise error
+            refused = RateLimitedError("Rate limit exceeded. Please try again later.")
+            refused.retry_after = admission.retry_after
+            raise refused
         return admission
+
+    def count_user(self, gate: Gate, costs: Iterable[tuple[str, int]]) -> None:
+        """Counts the request of its token's user under each of these policies."""
+        for policy, cost in costs:
+            self.count(gate, None, policy, cost)
 
     def refusal(self, error: BaseException) -> Response:
         """The response to an exception of :data:`ANSWERED`, with the fields of every refusal. A fault of the program, and
@@ -134,12 +157,17 @@ class RequestContext:
         return rest.strip(" \t") if scheme.lower() == "bearer" and rest.startswith(" ") else ""
 
     def _report(self) -> None:
-        """States the limit in the response (draft-ietf-httpapi-ratelimit-headers-11): the tightest if several apply."""
-        limits = [(one.remaining, one) for one in self._counted.values() if one.remaining is not None]
-        if limits:
-            left, admission = min(limits)
-            wait = "" if admission else f";t={max(1, math.ceil(admission.retry_after))}"
-            self.headers["RateLimit"] = f'"default";r={left}{wait}'
+        """States each policy in the response (draft-ietf-httpapi-ratelimit-headers-11): the tightest of its keys."""
+        tightest: dict[str, tuple[int, Admission]] = {}
+        for one in self._counted.values():
+            if one.remaining is not None:
+                found = one.remaining, one
+                tightest[one.policy] = min(found, tightest.get(one.policy, found))
+        if tightest:
+            every = [one for _, one in tightest.values()]
+            self.headers["RateLimit-Policy"] = ", ".join(f'"{one.policy}";q={one.limit};w={one.window:.0f}' for one in every)
+            states = (f'"{one.policy}";r={one.remaining};t={max(1, math.ceil(one.reset))}' for one in every)
+            self.headers["RateLimit"] = ", ".join(states)
 
 
 class Policy:
@@ -148,13 +176,14 @@ class Policy:
     :param gate: verifies the tokens and counts; by default the gate of the environment, from the first request on.
     :param scope: the names that each token needs, all of them.
     :param limited: whether the gate's limit applies to each user.
+    :param policies: policies of the setting ``limits`` that apply to each user: one, several, or a mapping to the cost.
     :param required: whether each request needs a token. Otherwise a request without one passes, with no claims; one with a
         bad token is refused all the same.
     :param public: paths of which nothing is required. They are compared as a whole and are case-sensitive: any other
         spelling of a path needs a token.
     """
 
-    __slots__ = ("_gate", "_limited", "_public", "_required", "_scope")
+    __slots__ = ("_costs", "_gate", "_public", "_required", "_scope")
 
     def __init__(
         self,
@@ -162,12 +191,13 @@ class Policy:
         *,
         scope: Scope = (),
         limited: bool = False,
+        policies: Policies = None,
         required: bool = True,
         public: Iterable[str] = (),
     ) -> None:
         if isinstance(public, str):
             raise TypeError("public must be several paths, such as a list, not one str")
-        self._gate, self._scope, self._limited = gate, names_of(scope), limited
+        self._gate, self._scope, self._costs = gate, names_of(scope), user_costs(limited, policies)
         self._required, self._public = required, frozenset(public)
 
     def check(self, context: RequestContext, path: str) -> None:
@@ -176,8 +206,7 @@ class Policy:
             return
         gate = self._gate or default_gate()
         context.authenticate(gate, self._scope)
-        if self._limited:
-            context.count(gate)
+        context.count_user(gate, self._costs)
 
 
 def names_of(scope: Scope) -> tuple[str, ...]:
@@ -191,6 +220,15 @@ def names_of(scope: Scope) -> tuple[str, ...]:
     if not all(_SCOPE_NAME.fullmatch(name) for name in names):
         raise ValueError("a scope is names separated by single spaces, without quotes and backslashes")
     return names
+
+
+def user_costs(limited: bool, policies: Policies) -> list[tuple[str, int]]:
+    """The policies that apply to a user, and what a request costs under each.
+
+    >>> user_costs(True, {"exports": 3})
+    [('default', 1), ('exports', 3)]
+    """
+    return [("default", 1)] * limited + [(name.decode(), cost) for name, cost in costs_of(policies)]
 
 
 def body_of(answer: Response) -> bytes:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .gate import Gate
 from .http import Response
+from .limits import Policies
 from .web import ANSWERED, Policy, RequestContext, Scope, body_of, with_fields
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class TokenMiddleware(RequestIdMiddleware):
     :param gate: verifies the tokens and counts; by default the gate of the environment, from the first request on.
     :param scope: the names that each token needs, all of them.
     :param limited: whether the gate's limit applies to each user.
+    :param policies: policies of the setting ``limits`` that apply to each user: one, several, or a mapping to the cost.
     :param required: whether each request needs a token. Otherwise a request without one passes, with no claims; one with a
         bad token is refused all the same.
     :param public: paths, as in ``PATH_INFO``, of which nothing is required. Any other spelling of a path needs a token.
@@ -90,11 +92,12 @@ class TokenMiddleware(RequestIdMiddleware):
         *,
         scope: Scope = (),
         limited: bool = False,
+        policies: Policies = None,
         required: bool = True,
         public: Iterable[str] = (),
     ) -> None:
         super().__init__(app)
-        self._policy = Policy(gate, scope=scope, limited=limited, required=required, public=public)
+        self._policy = Policy(gate, scope=scope, limited=limited, policies=policies, required=required, public=public)
 
     def _check(self, context: RequestContext, environ: WSGIEnvironment) -> None:
         # WSGI has the bytes of a path as the characters of Latin-1.
