@@ -1336,26 +1336,6 @@ sealgate_status sealgate_reset_limit(const struct sealgate_gate *gate,
                                      int32_t *counted);
 
 /**
- * Limits a route that was added with `sealgate_server_route` by a policy: each request costs `cost`, at least 1.
- *
- * It may be called several times for different policies; all of them have to admit a request, and the response reports all
- * of them. `method` and `path` are those of the route. The policies of the gate are known when the server starts:
- * `sealgate_server_start` then returns INVALID_ARGUMENT if there is none of this name, if its limit is below the cost, or if
- * it counts users and the route needs no token.
- * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (no such route, a cost of 0), WRONG_STATE (it has been started),
- * FORKED. Thread safety: any thread. Since 0.1.
- */
-SEALGATE_MUST_USE
-sealgate_status sealgate_server_limit_route(const struct sealgate_server *server,
-                                            const char *method,
-                                            size_t method_size,
-                                            const char *path,
-                                            size_t path_size,
-                                            const char *policy,
-                                            size_t policy_size,
-                                            uint32_t cost);
-
-/**
  * Passes the library's log lines up to `max_level` (SEALGATE_LOG_...; 0 is none) to `callback`. Without a callback nothing
  * is logged. NULL removes it.
  *
@@ -1735,6 +1715,26 @@ sealgate_status sealgate_server_set_secure_data(const struct sealgate_server *se
                                                 sealgate_secure_data_callback callback,
                                                 void *user,
                                                 sealgate_drop drop);
+
+/**
+ * Limits a route that was added with `sealgate_server_route` by a policy: each request costs `cost`, at least 1.
+ *
+ * It may be called several times for different policies; all of them have to admit a request, and the response reports all
+ * of them. `method` and `path` are those of the route. The policies of the gate are known when the server starts:
+ * `sealgate_server_start` then returns INVALID_ARGUMENT if there is none of this name, if its limit is below the cost, or if
+ * it counts users and the route needs no token.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (no such route, a cost of 0), WRONG_STATE (it has been started),
+ * FORKED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_server_limit_route(const struct sealgate_server *server,
+                                            const char *method,
+                                            size_t method_size,
+                                            const char *path,
+                                            size_t path_size,
+                                            const char *policy,
+                                            size_t policy_size,
+                                            uint32_t cost);
 
 /**
  * Creates a server that does not serve yet.

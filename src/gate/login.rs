@@ -1,7 +1,5 @@
 //! Account logins: passwords and refresh tokens.
 
-use serde_json::{Map, Value, json};
-
 use super::{Gate, Inner};
 use crate::base::api_key::is_meant_as_key;
 use crate::base::clock::unix_now;
@@ -258,42 +256,6 @@ impl Gate {
         }
     }
 
-    /// The introspection response for a token (RFC 7662, section 2.2). For an invalid one it reveals nothing but that.
-    ///
-    /// # Errors
-    /// [`Error::Store`] if the store cannot be read.
-    pub fn introspect(&self, token: &str) -> Result<Map<String, Value>, Error> {
-        let dead = || Map::from_iter([("active".to_owned(), false.into())]);
-        let (claims, kind) = match self.verify_token(token) {
-            Ok(claims) if claims.api_key().is_some() => (claims, "api_key"),
-            Ok(claims) => (claims, "Bearer"),
-            Err(TokenError::Unchecked) => return Err(TokenError::Unchecked.into()),
-            Err(_) => match self.live_refresh(token)? {
-                Some(claims) => (claims, "refresh_token"),
-                None => return Ok(dead()),
-            },
-        };
-        let mut said = Map::new();
-        said.insert("active".to_owned(), true.into());
-        said.insert("token_type".to_owned(), kind.into());
-        match claims.client_id() {
-            Some(client) => said.insert("client_id".to_owned(), client.into()),
-            None => said.insert("username".to_owned(), claims.subject().into()),
-        };
-        // The token's own claims, under the same names (section 2.2).
-        let all: Value = serde_json::from_str(claims.json()).unwrap_or(Value::Null);
-        for name in ["iss", "sub", "aud", "exp", "iat", "nbf", "jti"] {
-            if let Some(value) = all.get(name) {
-                said.insert(name.to_owned(), value.clone());
-            }
-        }
-        said.entry("sub").or_insert_with(|| claims.subject().into());
-        said.insert("scope".to_owned(), json!(claims.scope()));
-        // None of these has the name of a member above.
-        said.extend(claims.custom());
-        Ok(said)
-    }
-
     /// The token's user, whether or not it has been revoked; `None` if it is not a token of ours or is otherwise invalid.
     pub(crate) fn subject_of(&self, token: &str, used_for: TokenUse) -> Option<String> {
         if is_meant_as_key(token) {
@@ -301,19 +263,6 @@ impl Gate {
         }
         let claims = self.read_token(token, used_for).ok()?;
         Some(claims.subject().to_owned())
-    }
-
-    /// The claims of a refresh token that could be exchanged now.
-    fn live_refresh(&self, token: &str) -> Result<Option<Claims>, Error> {
-        let Ok(claims) = self.read_refresh(token) else {
-            return Ok(None);
-        };
-        let store = self.inner.ledger.reading()?;
-        let (Some(store), Some(presented)) = (store, RefreshToken::of(&claims)) else {
-            return Ok(None);
-        };
-        let live = presented.is_good(store, unix_now())?;
-        Ok(live.then_some(claims))
     }
 
     /// Checks a refresh token, except whether it is its session's current one. The claims always name a session.

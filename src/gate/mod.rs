@@ -1,9 +1,9 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
-//! Account logins are in `login`, revocation in `revocation`, encryption in `data` and, with a time, in `timed`, signed data
-//! in `signed`, changes of accounts in `accounts`, those of clients and their tokens in `clients`, API keys in `api_keys`,
-//! changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in `backup`, the audit trail in `audit`,
-//! the metrics in `metrics` and `counts`.
+//! Account logins are in `login`, introspection in `introspection`, revocation in `revocation`, encryption in `data` and, with
+//! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts`, those of clients and their tokens in
+//! `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in
+//! `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
 
 mod accounts;
 mod api_keys;
@@ -13,6 +13,7 @@ pub mod backup;
 mod clients;
 mod counts;
 mod data;
+mod introspection;
 mod key_admin;
 mod limits;
 mod login;

@@ -29,6 +29,7 @@ use budget::Budget;
 use overflow::Overflow;
 pub(crate) use policy::{DEFAULT, parse};
 pub use policy::{Per, Policy};
+pub use rules::Admission;
 use rules::Rules;
 pub use settings::Settings;
 use stamps::{Stamps, nanoseconds};
@@ -37,37 +38,6 @@ pub(crate) use window::{Window, Windows};
 
 /// Many more than there are cores, so that callers rarely contend for a lock.
 const SHARDS: usize = 64;
-
-/// Whether a request is admitted, and what to report to the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admission {
-    /// Whether the request is admitted. If so, it has been counted.
-    pub allowed: bool,
-    /// How many requests are admitted per window, or what they may cost together.
-    pub limit: u32,
-    /// How many more are admitted before the oldest one leaves the window.
-    pub remaining: u32,
-    /// The window's length.
-    pub window: Duration,
-    /// How long until the oldest counted request leaves the window. After a refusal: how long to wait until this one is
-    /// admitted.
-    pub reset: Duration,
-}
-
-impl Admission {
-    /// Turns a refusal into an error.
-    ///
-    /// # Errors
-    /// [`Error::RateLimited`] if the request was refused.
-    pub fn into_result(self) -> Result<(), Error> {
-        if self.allowed {
-            return Ok(());
-        }
-        Err(Error::RateLimited {
-            retry_after: self.reset,
-        })
-    }
-}
 
 /// Counts requests of callers by name. Shared between threads; a shard's lock is held only while its table is in use.
 pub struct Limiter {

@@ -2,9 +2,40 @@
 
 use std::time::Duration;
 
-use super::Admission;
 use super::budget::Budget;
 use super::stamps::Stamps;
+use crate::Error;
+
+/// Whether a request is admitted, and what to report to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// Whether the request is admitted. If so, it has been counted.
+    pub allowed: bool,
+    /// How many requests are admitted per window, or what they may cost together.
+    pub limit: u32,
+    /// How many more are admitted before the oldest one leaves the window.
+    pub remaining: u32,
+    /// The window's length.
+    pub window: Duration,
+    /// How long until the oldest counted request leaves the window. After a refusal: how long to wait until this one is
+    /// admitted.
+    pub reset: Duration,
+}
+
+impl Admission {
+    /// Turns a refusal into an error.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] if the request was refused.
+    pub fn into_result(self) -> Result<(), Error> {
+        if self.allowed {
+            return Ok(());
+        }
+        Err(Error::RateLimited {
+            retry_after: self.reset,
+        })
+    }
+}
 
 /// A limit and its window. Times are nanoseconds since any fixed moment.
 #[derive(Debug, Clone, Copy)]

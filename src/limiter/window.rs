@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::Admission;
 use super::budget::Budget;
-use super::rules::Rules;
+use super::rules::{Admission, Rules};
 use super::stamps::{Stamps, nanoseconds};
 use crate::base::sync::lock;
 
