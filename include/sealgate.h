@@ -548,7 +548,7 @@ sealgate_status sealgate_revoke_api_keys_of(const struct sealgate_gate *gate,
  * Counts a request with an API key, by its id (`sealgate_claims_api_key`), and reports whether it is admitted: against the
  * key's own limit or, if it has none, as a request of its owner.
  *
- * The outputs are those of `sealgate_enforce_rate_limit`.
+ * `*out` is as after `sealgate_enforce_limit`. On failure it is all zero.
  * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such key, or it is not accepted any more).
  * Thread safety: any thread. Since 0.1.
  */
@@ -556,9 +556,7 @@ SEALGATE_MUST_USE
 sealgate_status sealgate_admit_api_key(const struct sealgate_gate *gate,
                                        const char *id,
                                        size_t id_size,
-                                       int32_t *allowed,
-                                       uint32_t *remaining,
-                                       uint64_t *retry_after_ms);
+                                       struct sealgate_admission *out);
 
 /**
  * The id of the API key that these are the claims of, as UTF-8 text, not NUL-terminated.

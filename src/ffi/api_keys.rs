@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::buffer::SealgateBuffer;
 use super::claims::SealgateClaims;
-use super::gate::{SealgateGate, call, guarded, milliseconds};
+use super::gate::{SealgateGate, call, guarded};
 use super::input::{lend, output, text};
+use super::limits::SealgateAdmission;
 use super::{Failure, SealgateStatus};
 use crate::{ApiKeyLimit, NewApiKey};
 
@@ -149,7 +150,7 @@ pub unsafe extern "C" fn sealgate_revoke_api_keys_of(
 /// Counts a request with an API key, by its id (`sealgate_claims_api_key`), and reports whether it is admitted: against the
 /// key's own limit or, if it has none, as a request of its owner.
 ///
-/// The outputs are those of `sealgate_enforce_rate_limit`.
+/// `*out` is as after `sealgate_enforce_limit`. On failure it is all zero.
 /// Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such key, or it is not accepted any more).
 /// Thread safety: any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -157,32 +158,13 @@ pub unsafe extern "C" fn sealgate_admit_api_key(
     gate: *const SealgateGate,
     id: *const c_char,
     id_size: usize,
-    allowed: *mut i32,
-    remaining: *mut u32,
-    retry_after_ms: *mut u64,
+    out: *mut SealgateAdmission,
 ) -> SealgateStatus {
     // SAFETY: by this function's contract, for all of them.
     unsafe {
-        guarded(gate, |gate| {
-            let allowed = output(allowed, 0, "allowed");
-            let remaining = output(remaining, 0, "remaining");
-            let retry_after_ms = output(retry_after_ms, 0, "retry_after_ms");
-            let (allowed, remaining, retry_after_ms) = (allowed?, remaining?, retry_after_ms?);
-            let gate = gate?;
-            let id = text(id, id_size, "id")?;
-            let Ok(admission) = gate.admit_api_key(id) else {
-                return Err(unknown());
-            };
-            let Some(admission) = admission else {
-                (*allowed, *remaining) = (1, u32::MAX);
-                return Ok(());
-            };
-            *allowed = admission.allowed.into();
-            *remaining = admission.remaining;
-            if !admission.allowed {
-                *retry_after_ms = milliseconds(admission.reset);
-            }
-            Ok(())
+        call(gate, out, SealgateAdmission::NOTHING, |gate| {
+            let admission = gate.admit_api_key(text(id, id_size, "id")?);
+            Ok(SealgateAdmission::of(admission.map_err(|_| unknown())?))
         })
     }
 }

@@ -27,7 +27,7 @@ pub struct SealgateAdmission {
 }
 
 impl SealgateAdmission {
-    const NOTHING: Self = SealgateAdmission {
+    pub(super) const NOTHING: Self = SealgateAdmission {
         allowed: 0,
         limit: 0,
         remaining: 0,
@@ -36,7 +36,7 @@ impl SealgateAdmission {
         reset_ms: 0,
     };
 
-    fn of(admission: Option<Admission>) -> Self {
+    pub(super) fn of(admission: Option<Admission>) -> Self {
         let Some(admission) = admission else {
             return SealgateAdmission {
                 allowed: 1,

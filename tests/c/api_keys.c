@@ -125,24 +125,26 @@ static void requests_are_counted(const sealgate_gate *gate)
     int32_t allowed = 7;
     uint32_t remaining = 7;
     uint64_t wait = 7;
+    sealgate_admission admission;
     add(gate, 2, &key, &id);
     for (uint32_t left = 2; left-- > 0;) {
-        OK(sealgate_admit_api_key(gate, id.data, id.size, &allowed, &remaining, &wait));
-        CHECK(allowed == 1 && remaining == left && wait == 0);
+        OK(sealgate_admit_api_key(gate, id.data, id.size, &admission));
+        CHECK(admission.allowed == 1 && admission.remaining == left && admission.limit == 2);
     }
-    OK(sealgate_admit_api_key(gate, id.data, id.size, &allowed, &remaining, &wait));
-    CHECK(allowed == 0 && remaining == 0 && wait > 0 && wait <= 3600 * 1000);
+    OK(sealgate_admit_api_key(gate, id.data, id.size, &admission));
+    CHECK(admission.allowed == 0 && admission.remaining == 0 && admission.window_ms == 3600 * 1000);
+    CHECK(admission.reset_ms > 0 && admission.reset_ms <= 3600 * 1000);
     sealgate_buffer_free(&key);
     /* Without a limit of its own it counts as its owner, who may make one request. */
     add(gate, 0, &key, &plain);
     OK(sealgate_enforce_rate_limit(gate, OWNER, &allowed, &remaining, &wait));
     CHECK(allowed == 1);
-    OK(sealgate_admit_api_key(gate, plain.data, plain.size, &allowed, &remaining, &wait));
-    CHECK(allowed == 0);
+    OK(sealgate_admit_api_key(gate, plain.data, plain.size, &admission));
+    CHECK(admission.allowed == 0);
     OK(sealgate_revoke_api_key(gate, id.data, id.size));
-    IS(NOT_FOUND, sealgate_admit_api_key(gate, id.data, id.size, &allowed, &remaining, &wait));
-    CHECK(allowed == 0 && remaining == 0 && wait == 0);
-    IS(NOT_FOUND, sealgate_admit_api_key(gate, "unknown", 7, &allowed, &remaining, &wait));
+    IS(NOT_FOUND, sealgate_admit_api_key(gate, id.data, id.size, &admission));
+    CHECK(admission.allowed == 0 && admission.remaining == 0 && admission.limit == 0 && admission.reset_ms == 0);
+    IS(NOT_FOUND, sealgate_admit_api_key(gate, "unknown", 7, &admission));
     sealgate_buffer_free(&key);
     sealgate_buffer_free(&id);
     sealgate_buffer_free(&plain);

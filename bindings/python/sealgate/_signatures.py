@@ -117,7 +117,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sealgate_list_api_keys": (_STATUS, (_HANDLE, *_DATA, *_DATA, c_uint32, _BUFFER)),
     "sealgate_revoke_api_key": (_STATUS, (_HANDLE, *_DATA)),
     "sealgate_revoke_api_keys_of": (_STATUS, (_HANDLE, *_DATA, POINTER(c_uint64))),
-    "sealgate_admit_api_key": (_STATUS, (_HANDLE, *_DATA, POINTER(c_int32), POINTER(c_uint32), POINTER(c_uint64))),
+    "sealgate_admit_api_key": (_STATUS, (_HANDLE, *_DATA, c_void_p)),
     "sealgate_claims_api_key": (_STATUS, (_HANDLE, _OUT, _SIZE)),
     # Data, names and limits
     "sealgate_encrypt_data": (_STATUS, (_HANDLE, *_DATA, *_DATA, _BUFFER)),

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 from ctypes import byref, c_uint64
 from typing import NamedTuple, Optional, Union
 
+from . import _signatures
 from ._load import LIBRARY
 from ._memory import bytes_of, number, opened, take_buffer, text, text_of
 from .accounts import Accounts, scope_text
 from .errors import check, fail
+from .limits import Admission, admission_of
 
 __all__ = ["ApiKey", "ApiKeys", "NewApiKey"]
 
@@ -124,6 +126,16 @@ class ApiKeys(Accounts):
                     key["revoked_at"],
                 )
             after = page[-1]["id"].encode()
+
+    def admit_api_key(self, id: str) -> Admission:
+        """Counts a request with an API key, by its id (``Claims.api_key``), and returns whether it is admitted: against the
+        key's own limit or, if it has none, as a request of its owner.
+
+        :raises NotFoundError: if there is no such key, or it is not accepted any more.
+        """
+        name, handle, found = text(id, "id"), opened(self._handle, "gate"), _signatures.Admission()
+        check(LIBRARY.sealgate_admit_api_key(handle, name, len(name), byref(found)))
+        return admission_of(found, "default")
 
     def revoke_api_key(self, id: str) -> None:
         """Revokes a key for good.

@@ -11,7 +11,7 @@ from ._load import LIBRARY
 from ._memory import Handle, number, opened, text
 from .errors import check
 
-__all__ = ["Admission", "Limits", "Policies", "costs_of"]
+__all__ = ["Admission", "Limits", "Policies", "admission_of", "costs_of"]
 
 _UINT32_MAX = 2**32 - 1
 
@@ -93,12 +93,17 @@ class Limits:
         name, kind, units = text(user, "user"), text(policy, "policy"), number(cost, "cost", _UINT32_MAX)
         handle, found = opened(self._handle, "gate"), _signatures.Admission()
         check(function(handle, name, len(name), kind, len(kind), units, byref(found)))
-        is_limited, allowed, reset = found.limit > 0, bool(found.allowed), found.reset_ms / 1000
-        admission = Admission(allowed, found.remaining if is_limited else None, 0.0 if allowed else reset)
-        admission.policy, admission.reset = kind.decode(), reset
-        if is_limited:
-            admission.limit, admission.window = found.limit, found.window_ms / 1000
-        return admission
+        return admission_of(found, policy)
+
+
+def admission_of(found: _signatures.Admission, policy: str) -> Admission:
+    """What the library has decided under this policy."""
+    is_limited, allowed, reset = found.limit > 0, bool(found.allowed), found.reset_ms / 1000
+    admission = Admission(allowed, found.remaining if is_limited else None, 0.0 if allowed else reset)
+    admission.policy, admission.reset = policy, reset
+    if is_limited:
+        admission.limit, admission.window = found.limit, found.window_ms / 1000
+    return admission
 
 
 def costs_of(policies: Policies) -> list[tuple[bytes, int]]:
