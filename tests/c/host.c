@@ -127,7 +127,15 @@ static void fork_with(sealgate_gate *gate, sealgate_server *server, uint16_t por
     CHECK(get(port, "/healthz", NULL, answer, sizeof answer) == 200);
 }
 
-/* How many descriptors the server's epolls watch. */
+/* Whether it is a socket that listens: the server's threads take turns at watching those. */
+static int listens(int descriptor)
+{
+    int answer = 0;
+    socklen_t size = sizeof answer;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &answer, &size) == 0 && answer;
+}
+
+/* How many descriptors the server's epolls watch, without those. */
 static int watched(void)
 {
     DIR *descriptors = opendir("/proc/self/fdinfo");
@@ -140,7 +148,7 @@ static int watched(void)
         snprintf(path, sizeof path, "/proc/self/fdinfo/%s", entry->d_name);
         info = fopen(path, "r");
         while (info != NULL && fgets(line, sizeof line, info) != NULL) {
-            count += strncmp(line, "tfd:", 4) == 0;
+            count += strncmp(line, "tfd:", 4) == 0 && !listens(atoi(line + 4));
         }
         if (info != NULL) {
             fclose(info);
