@@ -104,6 +104,8 @@ pub(super) enum Access {
     Demanded,
     /// Holders of a token with this scope (if empty, of any token), without a rate limit.
     Unlimited(&'static str),
+    /// Holders of any token, within the limit on logins, which the route counts.
+    AsLogin,
 }
 
 /// How long a response may take.

@@ -213,6 +213,7 @@ fn enter(
             Access::Anyone | Access::Demanded => return Ok((None, None)),
             Access::Token(scopes) => (permitted(scopes)?, true),
             Access::Unlimited(scope) => (permitted(&[scope])?, false),
+            Access::AsLogin => (permitted(&[""])?, false),
         },
         Target::Route(RouteRef::Host(number)) => match &app.host.routes[*number] {
             HostRoute { scope: None, .. } => return Ok((None, None)),

@@ -4,7 +4,7 @@ use sealgate::{Error, TokenError};
 
 /// The exit codes of every subcommand.
 pub(super) const EXIT_CODES: &str = "0 success; 1 negative result (token refused, data cannot be decrypted, server not ready, no \
-    keys to list, no such account); 2 error (arguments, settings, keys, files).";
+    keys to list, no such account or login); 2 error (arguments, settings, keys, files).";
 
 /// Why the command failed.
 pub(crate) struct Failure {

@@ -22,6 +22,7 @@ mod password;
 mod progress;
 mod rewrap;
 mod serve;
+mod session;
 mod settings;
 mod standard;
 mod store;
@@ -53,6 +54,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("healthcheck", matches)) => health::run(matches),
         Some(("keys", matches)) => keys::run(matches),
         Some(("user", matches)) => user::run(matches),
+        Some(("session", matches)) => session::run(matches),
         Some(("store", matches)) => store::run(matches),
         Some(("backup", matches)) => backup::backup(matches),
         Some(("restore", matches)) => backup::restore(matches),
@@ -81,6 +83,7 @@ fn command() -> Command {
         .subcommand(health::command())
         .subcommand(keys::command())
         .subcommand(user::command())
+        .subcommand(session::command())
         .subcommand(store::command())
         .subcommand(backup::backup_command())
         .subcommand(backup::restore_command())

@@ -11,7 +11,7 @@ use super::audit::Trail;
 use super::changes::Changes;
 use super::settings::{AUDIT, PASSWORDS, RING, STORE, Used};
 use super::table::{aligned, harmless, or_dash, rfc3339};
-use super::{Failure, load_settings, password, settings, write_output};
+use super::{Failure, load_settings, password, session, settings, write_output};
 
 pub(super) fn command() -> Command {
     group("user", "Create, list and change accounts")
@@ -59,19 +59,32 @@ fn add_subcommands(command: Command) -> Command {
     let enable = Command::new("enable")
         .about("Enable an account again")
         .arg(name());
+    let unlock = Command::new("unlock")
+        .about("Forget the wrong passwords for an account, which delay its logins")
+        .arg(name());
     let remove = Command::new("remove")
         .about("Remove an account and revoke its tokens")
         .arg(name());
-    [add, list, passwd, scopes, disable, enable, remove]
-        .into_iter()
-        .fold(command, |command, one| {
-            let used: &[Used] = match one.get_name() {
-                "list" => &[STORE],
-                "add" | "passwd" => &[RING, AUDIT, PASSWORDS],
-                _ => &[RING, AUDIT],
-            };
-            command.subcommand(settings::add_flags(one, used))
-        })
+    let sessions = Command::new("sessions")
+        .about("List the logins of an account; sealgate session end ends one")
+        .long_about(
+            "List the logins of an account that can be refreshed, oldest first. sealgate session end ends one of them by its \
+             ID, and sealgate token revoke --user all of them. Exit code 1 if there is no such account.",
+        )
+        .arg(name())
+        .arg(flag("json", "Print JSON for programs, one login a line"));
+    [
+        add, list, passwd, scopes, disable, enable, unlock, remove, sessions,
+    ]
+    .into_iter()
+    .fold(command, |command, one| {
+        let used: &[Used] = match one.get_name() {
+            "list" | "sessions" => &[STORE],
+            "add" | "passwd" => &[RING, AUDIT, PASSWORDS],
+            _ => &[RING, AUDIT],
+        };
+        command.subcommand(settings::add_flags(one, used))
+    })
 }
 
 fn name() -> Arg {
@@ -85,8 +98,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?;
     let users = Users::new(&settings.gate.users, &settings.gate.store)?;
     let changes = Changes::before(&settings.gate.keys);
-    if what == "list" {
-        return list(&users, &changes, matches);
+    match what {
+        "list" => return list(&users, &changes, matches),
+        "sessions" => return session::list(&users, &changes, matches),
+        _ => {}
     }
     changes.must_be_kept()?;
     let name = text(matches, "name");
@@ -106,6 +121,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         "scopes" => missing(accounts.set_scope(name, text(matches, "scopes"))?)?,
         "disable" | "enable" => missing(accounts.set_disabled(name, what == "disable")?)?,
+        "unlock" => missing(accounts.unlock(name)?)?,
         "remove" => missing(accounts.remove(name)?)?,
         _ => unreachable!("clap requires a known subcommand"),
     }

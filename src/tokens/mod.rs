@@ -62,7 +62,7 @@ pub(crate) struct TokenRules {
 }
 
 /// What a new token contains besides times and its id.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Grant<'a> {
     /// The user: 1 to 256 characters, no control characters.
     pub subject: &'a str,

@@ -1,11 +1,14 @@
 //! Accounts with passwords: adding and changing them, their scopes, and checking passwords.
 //!
-//! `password` hashes passwords and decides which are acceptable; `lockout` slows down guessing. Storing accounts is left to
-//! `store`, and what their tokens permit to `tokens`.
+//! `password` hashes passwords and decides which are acceptable; `lockout` slows down guessing, and `unlock` ends that for one
+//! account; `sessions` lists and ends logins. Storing accounts is left to `store`, and what their tokens permit to `tokens`.
 
+mod json;
 mod lockout;
 mod password;
+mod sessions;
 mod settings;
+mod unlock;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,7 @@ use crate::{Error, Secret};
 use lockout::Lockouts;
 use password::Hasher;
 
+pub use crate::store::UserSession;
 pub(crate) use password::MAX_HASH_COST;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
 pub use settings::Settings;
@@ -138,6 +142,26 @@ impl Users {
         self.change(name, Change::Password(self.hasher.hash(password)?))
     }
 
+    /// Changes an account's password for its user, who knows the current one, and revokes all its tokens. `from` is as for
+    /// [`check`](Self::check).
+    pub(crate) fn change_password(
+        &self,
+        name: &str,
+        current: &Secret,
+        new: &Secret,
+        from: &str,
+    ) -> Result<(), Error> {
+        password::check(name, new)?;
+        let login = self.check(name, current, from)?;
+        let change = Change::OwnPassword {
+            password: self.hasher.hash(new)?,
+            version: login.version,
+        };
+        // If the account has changed meanwhile, the password that was checked may no longer be its own.
+        let changed = self.change(name, change)?;
+        changed.then_some(()).ok_or(Error::LoginFailed)
+    }
+
     /// Changes an account's scopes; if one is removed, all its tokens are revoked. `false`: there is no such account.
     pub(crate) fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
         check_scope(scope)?;
@@ -171,6 +195,7 @@ impl Users {
             .as_ref()
             .map(|lockouts| (lockouts, lockouts.of(name, from)));
         if let Some((lockouts, tried)) = tried {
+            self.apply_unlocking(lockouts, tried, name)?;
             lockouts.check(tried)?;
         }
         let mut place = self.hasher.place();

@@ -15,4 +15,5 @@ mod open_login;
 mod refusals;
 mod revocation;
 mod routes;
+mod sessions;
 mod sinks;

@@ -518,7 +518,9 @@ fn a_store_of_an_older_version_is_upgraded_and_one_of_a_newer_version_is_left_al
         store.execute_batch(statements).unwrap();
     };
     change(
-        "DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name = 'stand_in_key'; PRAGMA user_version = 1;",
+        "DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name = 'stand_in_key';
+         ALTER TABLE sessions DROP COLUMN started; ALTER TABLE sessions DROP COLUMN refreshed;
+         DROP TABLE unlocked_users; PRAGMA user_version = 1;",
     );
     let server = people.server(&[]);
     assert_eq!(server.get("/secure-data", Some(&token)).status, 200);

@@ -12,6 +12,7 @@ mod jwks;
 mod login;
 mod logout;
 mod openapi;
+mod password;
 mod refresh;
 mod rewrap;
 mod secure_data;
@@ -63,6 +64,8 @@ routes! {
         "Get new tokens for a refresh token" refresh::answer;
     Post "/logout" Access::Unlimited(""), takes anything, costs slow:
         "Revoke the token" logout::answer;
+    Post "/password" Access::AsLogin, takes json, costs password::cost:
+        "Change the own password" password::answer;
     Post "/introspect" Access::Unlimited("introspect"), takes introspect::form_or_json, costs quick:
         "Check whether a token is active, and read its claims" introspect::answer;
     Get "/verify" Access::Demanded, takes anything, costs quick:

@@ -1,6 +1,6 @@
 //! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `heads` what is
 //! answered before a body has arrived, `cors` web pages of other origins, `items` batches and rewrapping, `openapi` the
-//! document of the API, `routes` the rest. `described` compares every response with that document.
+//! document of the API, `password` changes of the own password, `routes` the rest. `described` compares every response with that document.
 
 mod access;
 mod cors;
@@ -9,6 +9,7 @@ mod heads;
 mod host;
 mod items;
 mod openapi;
+mod password;
 mod routes;
 
 use described::{Described, Exchange};

@@ -51,6 +51,7 @@ fn security(access: &Access) -> Value {
         Access::Token(sets) => sets.to_vec(),
         Access::Demanded => vec![""],
         Access::Unlimited(scope) => vec![scope],
+        Access::AsLogin => vec![""],
     };
     let set = |names: &str| {
         let names: Vec<&str> = names.split_whitespace().collect();
@@ -63,7 +64,7 @@ fn security(access: &Access) -> Value {
 fn by_access(route: &Route) -> Vec<(&'static str, bool)> {
     let (token, scope, limit) = match route.access {
         Access::Anyone => return vec![("415", !kinds(route).is_empty())],
-        Access::Token(_) | Access::Demanded => (true, true, true),
+        Access::Token(_) | Access::Demanded | Access::AsLogin => (true, true, true),
         Access::Unlimited(scope) => (true, !scope.is_empty(), false),
     };
     vec![
@@ -177,6 +178,8 @@ fn faults_planted_in_the_document_differ_from_the_table() {
         ("/paths/~1encrypt/post/responses/429", None),
         ("/paths/~1encrypt/post/responses/415", None),
         ("/paths/~1introspect/post/responses/429", Some(json!({}))),
+        ("/paths/~1password/post/responses/429", None),
+        ("/paths/~1password/post/security", Some(json!([]))),
         ("/paths/~1healthz/get/responses/431", None),
         ("/paths/~1healthz/get/summary", Some(json!("Another"))),
     ] {

@@ -37,6 +37,8 @@ def only_contents_are_refused(context, response, case):
     path, body = case.operation.path, case.body
     if path in ("/decrypt", "/rewrap"):
         assert problem == "decrypt_failed", f"{problem}: {body}"
+    elif path == "/password":
+        assert problem == "weak_password", f"{problem}: {body}"
     else:
         # A scope that the account or the login does not have, or no password where there are accounts.
         assert path in ("/login", "/refresh") and problem == "bad_member", f"{problem}: {body}"
