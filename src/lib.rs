@@ -13,7 +13,8 @@
 //! | bind data to its place (a row, a user), so that it cannot be decrypted elsewhere | the `context` argument of these |
 //! | issue a token, and verify it later | [`Gate::issue_token`], [`Gate::verify_token`] |
 //! | limit how often a caller may send requests | [`Gate::enforce_rate_limit`] |
-//! | list keys, or add new ones | [`keys::list`], [`gate::KeyAdmin`] |
+//! | list keys, or add and replace them | [`Gate::key_admin`]; without a gate [`keys::list`], [`gate::KeyAdmin`] |
+//! | add accounts, list them and their logins | [`Gate::users`] |
 //! | show that a secret is present without revealing it | [`mask`] |
 //! | call the original program's functions, configured from the environment | [`encrypt_data`], [`decrypt_data`], [`mask_data`], [`enforce_rate_limit`], [`verify_token`] |
 //! | serve all this over HTTP | [`server::Server`] |

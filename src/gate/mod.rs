@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::base::data_dir;
 use crate::cipher::CbcMode;
 use crate::gate::audit::{Asker, AuditEvent, Pseudonyms, Trail};
-use crate::keys::{KeyOrigin, KeyRing, Keys};
+use crate::keys::{self, KeyOrigin, KeyRing, Keys};
 use crate::limiter::{Admission, Limiter};
 use crate::store::Ledger;
 use crate::tokens::{Claims, Grant, Made, TokenRules, TokenSpec, TokenUse};
@@ -46,6 +46,7 @@ pub struct Gate {
 
 struct Inner {
     keys: Keys,
+    key_settings: keys::Settings,
     tokens: TokenRules,
     ledger: Arc<Ledger>,
     users: Users,
@@ -86,6 +87,7 @@ impl Gate {
             inner: Arc::new(Inner {
                 trail: Trail::new(Pseudonyms::from_ring(&keys.current())?, &settings.audit),
                 keys,
+                key_settings: settings.keys.clone(),
                 tokens: TokenRules::new(&settings.tokens)?,
                 users: Users::with_ledger(&settings.users, ledger.clone())?,
                 ledger,
@@ -259,6 +261,10 @@ impl Gate {
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.inner.keys
+    }
+
+    fn key_settings(&self) -> &keys::Settings {
+        &self.inner.key_settings
     }
 
     /// Whether the key ring's file still has to be sealed under the secret in the settings.
