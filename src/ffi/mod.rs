@@ -9,6 +9,8 @@
 //! not freed yet), inputs are NULL or valid for their sizes, outputs are NULL or writable, and what a callback received is
 //! not used after it returns.
 
+mod accounts;
+mod backup;
 mod buffer;
 mod bytes;
 mod callback;
@@ -17,6 +19,8 @@ mod config;
 mod error;
 mod gate;
 mod input;
+mod inspection;
+mod keys;
 mod log;
 mod login;
 mod panics;
@@ -27,6 +31,7 @@ mod response;
 mod revoke;
 mod route;
 mod server;
+mod sessions;
 mod status;
 mod stream;
 mod users;

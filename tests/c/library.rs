@@ -58,6 +58,11 @@ fn accounts_and_what_is_taken_back() {
 }
 
 #[test]
+fn keys_and_backups_from_c() {
+    plain_and_sanitized("tests/c/keys.c");
+}
+
+#[test]
 fn eight_threads_share_one_gate() {
     plain_and_sanitized("tests/c/threads.c");
 }
