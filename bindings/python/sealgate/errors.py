@@ -191,7 +191,7 @@ class LoginFailedError(SealgateError, PermissionError):
 
 
 class NotFoundError(SealgateError, LookupError):
-    """There is no account with this name."""
+    """There is no account with this name, or no such login, store or key ring: what the call is about."""
 
     status, code, http_status = 32, "not_found", 404
 

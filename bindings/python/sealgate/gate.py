@@ -22,10 +22,12 @@ from ._memory import (
     text,
     text_of,
 )
-from .accounts import OPEN_LOGIN_SCOPE, Accounts, scope_text
+from .accounts import OPEN_LOGIN_SCOPE, scope_text
+from .administration import Administration
 from .claims import Claims, ClaimsHandle
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
+from .keys import KeyRing
 from .stream import OpeningReader, SealingWriter, Stream
 
 __all__ = ["OPEN_LOGIN_SCOPE", "OVERHEAD", "Admission", "Gate", "mask_data"]
@@ -63,7 +65,7 @@ class _GateHandle(Handle):
     free = LIBRARY.sealgate_free
 
 
-class Gate(Accounts):
+class Gate(Administration, KeyRing):
     """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate
