@@ -45,6 +45,26 @@
 #endif
 
 /**
+ * For `sealgate_generate_keys` and `sealgate_rotate_keys`: a key that signs tokens.
+ */
+#define SEALGATE_KEYS_TOKEN 1
+
+/**
+ * For `sealgate_generate_keys` and `sealgate_rotate_keys`: a key that encrypts data.
+ */
+#define SEALGATE_KEYS_DATA 2
+
+/**
+ * For `sealgate_generate_keys` and `sealgate_rotate_keys`: the token key signs at once, even if it would be published first.
+ */
+#define SEALGATE_KEYS_NOW 4
+
+/**
+ * For `sealgate_rotate_keys`: tokens of the replaced key are accepted until the last one has expired, its data indefinitely.
+ */
+#define SEALGATE_GRACE_DEFAULT 4294967295
+
+/**
  * For `sealgate_set_log`: errors.
  */
 #define SEALGATE_LOG_ERROR 1

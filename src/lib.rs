@@ -16,7 +16,8 @@
 //! | issue a token, and verify it later | [`Gate::issue_token`], [`Gate::verify_token`] |
 //! | let a machine in with a key of its own | [`Gate::api_keys`] |
 //! | limit how often a caller may send requests | [`Gate::enforce_rate_limit`], [`Gate::limit`] |
-//! | list keys, or add new ones | [`keys::list`], [`gate::KeyAdmin`] |
+//! | list keys, or add and replace them | [`Gate::key_admin`]; without a gate [`keys::list`], [`gate::KeyAdmin`] |
+//! | add accounts, list them and their logins | [`Gate::users`] |
 //! | show that a secret is present without revealing it | [`mask`] |
 //! | call the original program's functions, configured from the environment | [`encrypt_data`], [`decrypt_data`], [`mask_data`], [`enforce_rate_limit`], [`verify_token`] |
 //! | serve all this over HTTP | [`server::Server`] |

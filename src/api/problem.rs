@@ -152,6 +152,26 @@ impl Problem {
         )
     }
 
+    /// 403: the server does not change passwords.
+    pub(super) fn password_refused(detail: impl Into<String>) -> Self {
+        Problem::new(
+            403,
+            "password_refused",
+            "Passwords cannot be changed here.",
+            detail,
+        )
+    }
+
+    /// 400: a new password is not acceptable.
+    pub(super) fn weak_password(detail: impl Into<String>) -> Self {
+        Problem::new(
+            400,
+            "weak_password",
+            "The new password is not acceptable.",
+            detail,
+        )
+    }
+
     /// 401: no such user or a wrong password; the response does not reveal which.
     pub(super) fn login_failed() -> Self {
         Problem::new(

@@ -112,6 +112,8 @@ pub(super) enum Access {
     Unlimited(&'static str),
     /// The same, or a client with this scope, which the route authenticates.
     UnlimitedOrClient(&'static str),
+    /// Holders of any token, within the limit on logins, which the route counts.
+    AsLogin,
 }
 
 /// How long a response may take.

@@ -219,6 +219,7 @@ fn enter(
             Access::Unlimited(scope) | Access::UnlimitedOrClient(scope) => {
                 (permitted(&[scope])?, (false, NO_OTHERS))
             }
+            Access::AsLogin => (permitted(&[""])?, (false, NO_OTHERS)),
         },
         Target::Route(RouteRef::Host(number)) => {
             let route = &app.host.routes[*number];

@@ -4,7 +4,7 @@ use sealgate::{Error, TokenError};
 
 /// The exit codes of every subcommand.
 pub(super) const EXIT_CODES: &str = "0 success; 1 negative result (token or signature refused, data cannot be decrypted or is too \
-    old, server not ready, no keys to list, no such account); 2 error (arguments, settings, keys, files).";
+    old, server not ready, no keys to list, no such account or login); 2 error (arguments, settings, keys, files).";
 
 /// Why the command failed.
 pub(crate) struct Failure {

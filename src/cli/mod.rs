@@ -25,6 +25,7 @@ mod password;
 mod progress;
 mod rewrap;
 mod serve;
+mod session;
 mod settings;
 mod sign;
 mod standard;
@@ -62,6 +63,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("user", matches)) => user::run(matches),
         Some(("api-key", matches)) => api_key::run(matches),
         Some(("client", matches)) => client::run(matches),
+        Some(("session", matches)) => session::run(matches),
         Some(("store", matches)) => store::run(matches),
         Some(("backup", matches)) => backup::backup(matches),
         Some(("restore", matches)) => backup::restore(matches),
@@ -95,6 +97,7 @@ fn command() -> Command {
         .subcommand(user::command())
         .subcommand(api_key::command())
         .subcommand(client::command())
+        .subcommand(session::command())
         .subcommand(store::command())
         .subcommand(backup::backup_command())
         .subcommand(backup::restore_command())

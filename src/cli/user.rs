@@ -13,7 +13,7 @@ use super::audit::Trail;
 use super::changes::Changes;
 use super::settings::{AUDIT, PASSWORDS, RING, STORE, Used};
 use super::table::{aligned, harmless, harmless_json, or_dash, rfc3339};
-use super::{Failure, load_settings, password, settings, write_output};
+use super::{Failure, load_settings, password, session, settings, write_output};
 
 pub(super) fn command() -> Command {
     group("user", "Create, list and change accounts")
@@ -80,19 +80,32 @@ fn add_subcommands(command: Command) -> Command {
     let enable = Command::new("enable")
         .about("Enable an account again")
         .arg(name());
+    let unlock = Command::new("unlock")
+        .about("Forget the wrong passwords for an account, which delay its logins")
+        .arg(name());
     let remove = Command::new("remove")
         .about("Remove an account and revoke its tokens")
         .arg(name());
-    [add, list, passwd, scopes, claims, disable, enable, remove]
-        .into_iter()
-        .fold(command, |command, one| {
-            let used: &[Used] = match one.get_name() {
-                "list" => &[STORE],
-                "add" | "passwd" => &[RING, AUDIT, PASSWORDS],
-                _ => &[RING, AUDIT],
-            };
-            command.subcommand(settings::add_flags(one, used))
-        })
+    let sessions = Command::new("sessions")
+        .about("List the logins of an account; sealgate session end ends one")
+        .long_about(
+            "List the logins of an account that can be refreshed, oldest first. sealgate session end ends one of them by its \
+             ID, and sealgate token revoke --user all of them. Exit code 1 if there is no such account.",
+        )
+        .arg(name())
+        .arg(flag("json", "Print JSON for programs, one login a line"));
+    [
+        add, list, passwd, scopes, claims, disable, enable, unlock, remove, sessions,
+    ]
+    .into_iter()
+    .fold(command, |command, one| {
+        let used: &[Used] = match one.get_name() {
+            "list" | "sessions" => &[STORE],
+            "add" | "passwd" => &[RING, AUDIT, PASSWORDS],
+            _ => &[RING, AUDIT],
+        };
+        command.subcommand(settings::add_flags(one, used))
+    })
 }
 
 fn name() -> Arg {
@@ -108,6 +121,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let changes = Changes::before(&settings.gate.keys);
     if what == "list" {
         return list(|after, most| users.list(after, most), &changes, matches);
+    }
+    if what == "sessions" {
+        return session::list(&users, &changes, matches);
     }
     let name = text(matches, "name");
     if what == "claims" && !matches.contains_id("claims") {
@@ -138,6 +154,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         "scopes" => missing(accounts.set_scope(name, text(matches, "scopes"))?)?,
         "claims" => missing(accounts.set_claims(name, text(matches, "claims"))?)?,
         "disable" | "enable" => missing(accounts.set_disabled(name, what == "disable")?)?,
+        "unlock" => missing(accounts.unlock(name)?)?,
         "remove" => missing(accounts.remove(name)?)?,
         _ => unreachable!("clap requires a known subcommand"),
     }

@@ -28,6 +28,11 @@ impl SealgateBuffer {
         secret: 0,
     };
 
+    /// A JSON text without secrets.
+    pub(super) fn json(value: &serde_json::Value) -> Self {
+        SealgateBuffer::new(value.to_string().into_bytes(), false)
+    }
+
     pub(super) fn new(mut bytes: Vec<u8>, secret: bool) -> Self {
         let size = bytes.len();
         if secret && bytes.capacity() != size + 1 {

@@ -1,6 +1,7 @@
 //! `sealgate_config`: settings from which gates and servers are created.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::path::Path;
 use std::ptr;
 
 use super::input::{bytes, handle_mut, output, text};
@@ -93,18 +94,9 @@ pub unsafe extern "C" fn sealgate_config_load_file(
     boundary(|| {
         // SAFETY: by this function's contract.
         let config = unsafe { handle_mut(config, "config") }?;
-        if path_cstr.is_null() {
-            return Err(Failure::null("path_cstr"));
-        }
-        // SAFETY: not NULL, and it ends in NUL by this function's contract.
-        let path = unsafe { CStr::from_ptr(path_cstr) };
-        #[cfg(unix)]
-        let path: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(path.to_bytes());
-        #[cfg(not(unix))]
-        let path = path
-            .to_str()
-            .map_err(|_| Failure::new(SealgateStatus::InvalidUtf8, "path_cstr is not UTF-8."))?;
-        Ok(config.config.load_file(path.as_ref())?)
+        // SAFETY: by this function's contract.
+        let path = unsafe { path_of(path_cstr) }?;
+        Ok(config.config.load_file(path)?)
     })
 }
 
@@ -113,6 +105,25 @@ pub unsafe extern "C" fn sealgate_config_load_file(
 pub unsafe extern "C" fn sealgate_config_free(config: *mut SealgateConfig) {
     // SAFETY: by this function's contract.
     unsafe { free_handle(config) }
+}
+
+/// The path in a parameter `path_cstr`.
+///
+/// # Safety
+/// Unless it is NULL, `path_cstr` ends in NUL and stays unchanged for `'a`.
+pub(super) unsafe fn path_of<'a>(path_cstr: *const c_char) -> Result<&'a Path, Failure> {
+    if path_cstr.is_null() {
+        return Err(Failure::null("path_cstr"));
+    }
+    // SAFETY: not NULL, and it ends in NUL by this function's contract.
+    let path = unsafe { CStr::from_ptr(path_cstr) };
+    #[cfg(unix)]
+    let path: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(path.to_bytes());
+    #[cfg(not(unix))]
+    let path = path
+        .to_str()
+        .map_err(|_| Failure::new(SealgateStatus::InvalidUtf8, "path_cstr is not UTF-8."))?;
+    Ok(Path::new(path))
 }
 
 /// The settings of a configuration or, if there is none, of the environment.

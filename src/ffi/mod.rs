@@ -9,7 +9,10 @@
 //! not freed yet), inputs are NULL or valid for their sizes, outputs are NULL or writable, and what a callback received is
 //! not used after it returns.
 
+mod accounts;
 mod api_keys;
+#[cfg(feature = "store")]
+mod backup;
 mod buffer;
 mod bytes;
 mod callback;
@@ -20,6 +23,8 @@ mod custom_claims;
 mod error;
 mod gate;
 mod input;
+mod inspection;
+mod keys;
 mod limits;
 mod log;
 #[cfg(feature = "server")]
@@ -37,6 +42,7 @@ mod revoke;
 mod route;
 #[cfg(feature = "server")]
 mod server;
+mod sessions;
 mod signed;
 mod status;
 mod stream;

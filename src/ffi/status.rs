@@ -56,7 +56,7 @@ pub enum SealgateStatus {
     RateLimited = 30,
     /// Unknown account, wrong password or disabled account. One status for every cause.
     LoginFailed = 31,
-    /// There is no account or claim with this name, or no API key with this id.
+    /// There is no account or claim with this name, or nothing else of what the call is about: its comment says what.
     NotFound = 32,
     /// There is already an account with this name.
     UserExists = 33,

@@ -287,7 +287,7 @@ pub(super) fn found(changed: bool) -> Result<(), Failure> {
 }
 
 /// If the call failed because of a rate limit, sets how long to wait.
-fn waiting<T>(done: Result<T, Error>, retry_after_ms: &mut u64) -> Result<T, Failure> {
+pub(super) fn waiting<T>(done: Result<T, Error>, retry_after_ms: &mut u64) -> Result<T, Failure> {
     if let Err(Error::RateLimited { retry_after }) = &done {
         *retry_after_ms = milliseconds(*retry_after);
     }

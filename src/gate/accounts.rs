@@ -1,7 +1,7 @@
 //! Changes of accounts, recorded in the audit trail.
 
 use super::audit::{Asker, AuditEvent, Trail};
-use crate::users::{Login, User, Users};
+use crate::users::{Login, User, UserSession, Users};
 use crate::{Error, Secret};
 
 /// The accounts of a data directory, used on behalf of an [`Asker`]. A change takes effect within a second in every
@@ -85,6 +85,14 @@ impl<'a> Accounts<'a> {
         self.users.find(name)
     }
 
+    /// Checks the integrity of the whole store. `false`: there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if it is damaged; the message explains how to restore it.
+    pub fn check_store(&self) -> Result<bool, Error> {
+        self.users.check_store()
+    }
+
     /// Changes an account's password and revokes all its tokens. `false`: there is no such account.
     ///
     /// # Errors
@@ -93,6 +101,27 @@ impl<'a> Accounts<'a> {
         self.change(AuditEvent::AccountPassword, name, || {
             self.users.set_password(name, password)
         })
+    }
+
+    /// Changes an account's password for its user, who knows the current one. All tokens of the account are revoked, and
+    /// every login ends. The current password is checked as [`check`](Self::check) does: a wrong one counts as a wrong login.
+    ///
+    /// # Errors
+    /// [`Error::WeakPassword`] if the new password is not acceptable; [`Error::LoginFailed`] for an unknown name, a wrong
+    /// password and a disabled account; [`Error::RateLimited`] while attempts are delayed; [`Error::Store`].
+    pub fn change_password(
+        &self,
+        name: &str,
+        current: &Secret,
+        new: &Secret,
+        from: &str,
+    ) -> Result<(), Error> {
+        let (event, user) = (AuditEvent::AccountPassword, Some(name));
+        self.trail.permit(event, user, self.asker)?;
+        let done = self.users.change_password(name, current, new, from);
+        self.record_delay(&done, name);
+        self.trail.record_end(event, &done, user, self.asker);
+        done
     }
 
     /// Changes an account's scopes; if one is removed, all its tokens are revoked. `false`: there is no such account.
@@ -131,6 +160,41 @@ impl<'a> Accounts<'a> {
         self.change(event, name, || self.users.set_disabled(name, disabled))
     }
 
+    /// Forgets the wrong passwords for an account, so that they no longer delay its logins, in any process that uses the data
+    /// directory. `false`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn unlock(&self, name: &str) -> Result<bool, Error> {
+        self.change(AuditEvent::AccountUnlock, name, || self.users.unlock(name))
+    }
+
+    /// The logins of an account that can be refreshed, oldest first; at most 100. `None`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn sessions(&self, name: &str) -> Result<Option<Vec<UserSession>>, Error> {
+        self.users.sessions(name)
+    }
+
+    /// Ends a login that can be refreshed, by its id (the claim `sid` of its tokens), revokes its tokens and returns its user.
+    /// `None`: there is no such login.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn end_session(&self, id: &str) -> Result<Option<String>, Error> {
+        let event = AuditEvent::SessionEnd;
+        self.trail.permit(event, None, self.asker)?;
+        let done = self.users.end_session(id);
+        let (result, user) = match &done {
+            Ok(Some(user)) => ("ok", Some(user.as_str())),
+            Ok(None) => ("not_found", None),
+            Err(error) => (error.code(), None),
+        };
+        self.trail.record(event, result, user, self.asker);
+        done
+    }
+
     /// Removes an account and revokes all its tokens. `false`: there is no such account. Logins still require a
     /// password after the last account is removed.
     ///
@@ -162,11 +226,16 @@ impl<'a> Accounts<'a> {
     /// The same as part of a login, which records its own event.
     pub(super) fn verify(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
         let done = self.users.check(name, password, from);
+        self.record_delay(&done, name);
+        done
+    }
+
+    /// Records that a password was not checked because wrong ones delay it.
+    fn record_delay<T>(&self, done: &Result<T, Error>, name: &str) {
         if let Err(Error::RateLimited { .. }) = done {
             let (event, user) = (AuditEvent::Lockout, Some(name));
             self.trail.record(event, "put_off", user, self.asker);
         }
-        done
     }
 
     /// Makes and records a change, if the trail permits.

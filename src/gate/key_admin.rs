@@ -3,24 +3,96 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Gate;
 use super::audit::{Asker, AuditEvent, Trail};
 use super::settings::Settings;
-use crate::keys::{self, Changed, Generated, KeyKind, KeyState, NewKeys, RingSecret};
+use crate::keys::{self, Changed, Generated, KeyKind, KeyList, KeyState, NewKeys, RingSecret};
 use crate::{Error, Secret};
 
-/// The key ring that the settings name, managed on behalf of an [`Asker`]. Needs no gate; gates that use the ring detect
-/// changes within half a second. If the settings refuse changes while audit events cannot be delivered, every call may fail
-/// with [`Error::Audit`].
+/// The key ring that the settings name, managed on behalf of an [`Asker`]. Needs no gate, but [`Gate::key_admin`] returns that
+/// of a gate, which uses a change at once. Other gates that use the ring detect changes within half a second. If the settings
+/// refuse changes while audit events cannot be delivered, every change may fail with [`Error::Audit`].
+///
+/// ```
+/// # fn main() -> Result<(), sealgate::Error> {
+/// use sealgate::{Config, Gate, KeyKind};
+/// use sealgate::keys::NewKeys;
+///
+/// let directory = tempfile::tempdir().unwrap();
+/// let mut config = Config::new();
+/// config.set("data_dir", directory.path().join("state").to_str().unwrap())?;
+/// let gate = Gate::new(&config.settings()?.gate)?;
+/// let sealed = gate.encrypt_data(b"meet me at noon", b"")?;
+/// let data = NewKeys { token: false, data: true, now: false };
+/// gate.key_admin().rotate(data, |_| None)?;
+/// assert_eq!(gate.key_admin().list()?.keys.iter().filter(|key| key.kind == KeyKind::Data).count(), 2);
+/// assert!(gate.decrypt_data(&sealed, b"").is_ok());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct KeyAdmin<'a> {
-    settings: &'a Settings,
+    settings: &'a keys::Settings,
+    owner: Owner<'a>,
     asker: Asker<'a>,
+}
+
+/// Whose audit trail a change is recorded in.
+#[derive(Debug, Clone, Copy)]
+enum Owner<'a> {
+    /// That of a program without a gate.
+    Settings(&'a Settings),
+    Gate(&'a Gate),
+}
+
+impl Gate {
+    /// The gate's key ring.
+    pub fn key_admin(&self) -> KeyAdmin<'_> {
+        self.key_admin_by(Asker::LIBRARY)
+    }
+
+    /// The same on behalf of `asker`, who is named in the audit trail.
+    pub fn key_admin_by<'a>(&'a self, asker: Asker<'a>) -> KeyAdmin<'a> {
+        KeyAdmin {
+            settings: self.key_settings(),
+            owner: Owner::Gate(self),
+            asker,
+        }
+    }
 }
 
 impl<'a> KeyAdmin<'a> {
     /// Reads and writes nothing yet.
     pub fn new(settings: &'a Settings, asker: Asker<'a>) -> Self {
-        KeyAdmin { settings, asker }
+        KeyAdmin {
+            settings: &settings.keys,
+            owner: Owner::Settings(settings),
+            asker,
+        }
+    }
+
+    /// How long tokens of a replaced key are accepted by default: until the last one has expired. Data stays accepted
+    /// indefinitely.
+    pub fn default_grace(&self, kind: KeyKind) -> Option<Duration> {
+        match kind {
+            KeyKind::Token => Some(self.settings.rotation.token_grace),
+            _ => None,
+        }
+    }
+
+    /// Lists the keys of the ring and of the settings; those of a gate as it uses them, ephemeral ones included, and with every
+    /// message counted that it has sealed.
+    ///
+    /// # Errors
+    /// Those of [`keys::list`].
+    pub fn list(&self) -> Result<KeyList, Error> {
+        match self.owner {
+            Owner::Settings(_) => keys::list(self.settings),
+            Owner::Gate(gate) => {
+                gate.write_key_usage();
+                Ok(keys::list_in_use(self.settings, &gate.keys().current()))
+            }
+        }
     }
 
     /// Adds random keys to the ring file as the newest; if there is no ring, creates one with a key of each kind. Existing
@@ -32,7 +104,7 @@ impl<'a> KeyAdmin<'a> {
     /// written. The ring is then unchanged.
     pub fn generate(&self, kinds: NewKeys) -> Result<Generated, Error> {
         self.change(AuditEvent::KeysGenerate, || {
-            keys::generate(&self.settings.keys, kinds)
+            keys::generate(self.settings, kinds)
         })
     }
 
@@ -51,7 +123,7 @@ impl<'a> KeyAdmin<'a> {
         grace: impl Fn(KeyKind) -> Option<Duration>,
     ) -> Result<Generated, Error> {
         self.change(AuditEvent::KeysRotate, || {
-            keys::rotate(&self.settings.keys, kinds, grace)
+            keys::rotate(self.settings, kinds, grace)
         })
     }
 
@@ -66,7 +138,7 @@ impl<'a> KeyAdmin<'a> {
             KeyState::Retired => AuditEvent::KeysRetire,
             _ => AuditEvent::KeysAccept,
         };
-        self.change(event, || keys::set_state(&self.settings.keys, ids, state))
+        self.change(event, || keys::set_state(self.settings, ids, state))
     }
 
     /// Rewrites the ring sealed under the secret that the settings name, and keeps the previous ring as the backup, also
@@ -75,7 +147,7 @@ impl<'a> KeyAdmin<'a> {
     /// # Errors
     /// [`Error::Setting`] if they name none; [`Error::KeyRing`] if the ring cannot be read, trusted or written.
     pub fn seal(&self) -> Result<PathBuf, Error> {
-        self.change(AuditEvent::KeysSeal, || keys::seal(&self.settings.keys))
+        self.change(AuditEvent::KeysSeal, || keys::seal(self.settings))
     }
 
     /// Rewrites the ring and its backup unsealed. Returns the path of the ring file.
@@ -83,7 +155,7 @@ impl<'a> KeyAdmin<'a> {
     /// # Errors
     /// [`Error::KeyRing`] if the ring cannot be read, trusted or written.
     pub fn unseal(&self) -> Result<PathBuf, Error> {
-        self.change(AuditEvent::KeysUnseal, || keys::unseal(&self.settings.keys))
+        self.change(AuditEvent::KeysUnseal, || keys::unseal(self.settings))
     }
 
     /// The text of the ring, sealed under `secret`, for storing elsewhere or moving to another machine. It does not include
@@ -93,7 +165,7 @@ impl<'a> KeyAdmin<'a> {
     /// [`Error::KeyRing`] if there is no ring, or it cannot be read or trusted.
     pub fn export(&self, secret: &RingSecret) -> Result<Secret, Error> {
         self.change(AuditEvent::KeysExport, || {
-            keys::export(&self.settings.keys, secret)
+            keys::export(self.settings, secret)
         })
     }
 
@@ -106,7 +178,7 @@ impl<'a> KeyAdmin<'a> {
     /// of a different key of the ring; otherwise the errors of [`generate`](Self::generate). The ring is then unchanged.
     pub fn import(&self, text: Secret, secret: &RingSecret) -> Result<Generated, Error> {
         self.change(AuditEvent::KeysImport, || {
-            keys::import(&self.settings.keys, text, secret)
+            keys::import(self.settings, text, secret)
         })
     }
 
@@ -116,10 +188,21 @@ impl<'a> KeyAdmin<'a> {
         event: AuditEvent,
         make: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        // No user is concerned, so no pseudonym is needed.
-        let trail = Trail::without_users(&self.settings.audit);
+        let own;
+        let trail = match self.owner {
+            Owner::Settings(settings) => {
+                // No user is concerned, so no pseudonym is needed.
+                own = Trail::without_users(&settings.audit);
+                &own
+            }
+            Owner::Gate(gate) => gate.trail(),
+        };
         trail.permit(event, None, self.asker)?;
         let done = make();
+        if let (Owner::Gate(gate), Ok(_)) = (self.owner, &done) {
+            // The ring has changed, even if this gate cannot use it: that is logged, and `Gate::key_trouble` has the reason.
+            let _ = gate.reload_keys();
+        }
         trail.record_end(event, &done, None, self.asker);
         done
     }

@@ -33,7 +33,7 @@ use crate::base::api_key::is_meant_as_key;
 use crate::base::data_dir;
 use crate::cipher::CbcMode;
 use crate::gate::audit::{Asker, AuditEvent, Pseudonyms, Trail};
-use crate::keys::{KeyOrigin, KeyRing, Keys};
+use crate::keys::{self, KeyOrigin, KeyRing, Keys};
 use crate::limiter::{Admission, Limiter};
 use crate::store::Ledger;
 use crate::tokens::{ApiKeys, Claims, Grant, Made, TokenRules, TokenSpec, TokenUse};
@@ -63,6 +63,7 @@ pub struct Gate {
 
 struct Inner {
     keys: Keys,
+    key_settings: keys::Settings,
     tokens: TokenRules,
     ledger: Arc<Ledger>,
     users: Users,
@@ -106,6 +107,7 @@ impl Gate {
             inner: Arc::new(Inner {
                 trail: Trail::new(Pseudonyms::from_ring(&keys.current())?, &settings.audit),
                 keys,
+                key_settings: settings.keys.clone(),
                 tokens: TokenRules::new(&settings.tokens)?,
                 users: Users::with_ledger(&settings.users, ledger.clone())?,
                 api_keys: ApiKeys::with_ledger(
@@ -307,6 +309,10 @@ impl Gate {
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.inner.keys
+    }
+
+    fn key_settings(&self) -> &keys::Settings {
+        &self.inner.key_settings
     }
 
     /// Whether the key ring's file still has to be sealed under the secret in the settings.

@@ -78,13 +78,17 @@ pub struct Generated {
 /// # Errors
 /// [`Error::KeyRing`] if the ring cannot be read or trusted, or is missing while its backup exists.
 pub fn list(settings: &Settings) -> Result<KeyList, Error> {
-    let ring = KeyRing::as_it_is(settings)?;
+    Ok(list_in_use(settings, &KeyRing::as_it_is(settings)?))
+}
+
+/// Lists the keys of a ring that these settings name.
+pub(crate) fn list_in_use(settings: &Settings, ring: &KeyRing) -> KeyList {
     let folder = settings.data_dir.as_deref().filter(|_| ring.has_file);
-    Ok(KeyList {
+    KeyList {
         ring: folder.map(|folder| folder.join(RING_FILE)),
         keys: ring.origins(),
         usage: folder.map(usage::read).unwrap_or_default(),
-    })
+    }
 }
 
 /// Adds random keys to the ring file as the newest; if there is no ring, creates one.

@@ -4,7 +4,7 @@
 //! of a gate and `collect` assembles it. `document` is the text of the ring file, `file` reads it, `write` changes it,
 //! `seal` encrypts it at rest, `kind` has the kinds of key, `watch` detects changes, `schedule` decides when token keys
 //! sign, `manage`, `rotate` and `export` are the operator's commands, and `copy` is for backups. `tally` counts the
-//! messages that data keys seal, and `usage` stores the counts. What a key does is up to `signing` and `cipher`.
+//! messages that data keys seal, and `usage` stores the counts; `json` writes descriptions of keys. What a key does is up to `signing` and `cipher`.
 
 mod collect;
 mod copy;
@@ -13,6 +13,7 @@ mod document;
 pub(crate) use document::fuzz::documents;
 mod export;
 mod file;
+mod json;
 mod kind;
 mod manage;
 mod origin;
@@ -33,8 +34,8 @@ pub(crate) use copy::{MAX_RING, RingCopy, new_passphrase_key, passphrase_key, us
 pub(crate) use export::{export, import, seal, unseal};
 pub use file::{RING_BACKUP_FILE, RING_FILE};
 pub use kind::KeyKind;
-pub(crate) use manage::generate;
 pub use manage::{Generated, KeyList, NewKeys, list};
+pub(crate) use manage::{generate, list_in_use};
 pub use origin::KeyOrigin;
 pub(crate) use ring::KeyRing;
 pub use ring_secret::RingSecret;

@@ -85,6 +85,12 @@ pub(crate) enum Change {
     Scope(String),
     /// New claims, a JSON object. If a claim is removed or changed, all tokens of the account are revoked.
     Claims(String),
+    /// A new password that the user has chosen, for which the old one was checked; `version` is the account's when it was.
+    /// All tokens of the account are revoked.
+    OwnPassword {
+        password: PasswordHash,
+        version: i64,
+    },
     /// Disabled (all tokens of the account are revoked) or enabled again.
     Disabled(bool),
     /// Removed; all its tokens are revoked.
@@ -148,12 +154,29 @@ pub(crate) struct StoredSession {
     pub(crate) enabled: bool,
 }
 
+/// A login of a user that can be refreshed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserSession {
+    /// Its id: the claim `sid` of its tokens.
+    pub id: String,
+    /// When the user logged in, in seconds since 1970-01-01 UTC; `None` if an earlier version did not record it.
+    pub started: Option<u64>,
+    /// When its refresh token was last used, in seconds since 1970-01-01 UTC; `None` if it never was, or an earlier version
+    /// did not record it.
+    pub refreshed: Option<u64>,
+    /// When it ends unless it is refreshed before, in seconds since 1970-01-01 UTC.
+    pub expires: u64,
+}
+
 /// A change of a session, decided once it has been read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SessionChange<'a> {
     Keep,
-    /// Stores another newest refresh token, with its times.
-    Replace(Session<'a>),
+    /// Stores another newest refresh token, with its times; `now` is when the previous one was used.
+    Replace {
+        next: Session<'a>,
+        now: u64,
+    },
     /// Ends it, as [`Store::end_session`] does.
     End(Moment),
 }
@@ -187,10 +210,18 @@ pub(crate) trait Store: ApiKeyStore + Send + Sync {
     /// As in [`TokenState`].
     fn revoked_before(&self, user: &str) -> Result<Option<u64>, Error>;
 
+    /// Records that wrong passwords for this account until `at`, in milliseconds since 1970-01-01 UTC, no longer count.
+    /// `false`: there is no such account.
+    fn unlock(&self, name: &str, at: u64, kept: Moment) -> Result<bool, Error>;
+    /// The time recorded by [`unlock`](Self::unlock), while it is kept.
+    fn unlocked(&self, name: &str) -> Result<Option<u64>, Error>;
+
     /// `false`: the account no longer has this version, or its tokens from `issued` were revoked meanwhile.
     fn begin_session(&self, session: Session<'_>, version: i64, issued: u64)
     -> Result<bool, Error>;
     fn session(&self, id: &str) -> Result<Option<StoredSession>, Error>;
+    /// A user's sessions that have not expired, oldest first; at most [`MAX_SESSIONS`].
+    fn sessions(&self, user: &str, now: u64) -> Result<Vec<UserSession>, Error>;
     /// Reads a session and makes the change that `decide` returns for it. Nobody else changes anything in between.
     /// `decide` must not use the store.
     fn change_session<'a>(

@@ -62,7 +62,7 @@ impl<'a> RefreshToken<'a> {
         store.change_session(self.session, &mut |session| {
             used = self.judge(session, now);
             match used {
-                RefreshUse::Good => SessionChange::Replace(next),
+                RefreshUse::Good => SessionChange::Replace { next, now },
                 RefreshUse::Reused => SessionChange::End(Moment {
                     now,
                     forget: next.access_expires,

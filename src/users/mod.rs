@@ -1,13 +1,18 @@
 //! Accounts with passwords: adding and changing them, their scopes, and checking passwords.
 //!
-//! `password` hashes passwords and decides which are acceptable; `lockout` slows down guessing; `clients` has the accounts of
+//! `password` hashes passwords and decides which are acceptable; `lockout` slows down guessing, and `unlock` ends that for one
+//! account; `sessions` lists and ends logins; `claims` changes what an account's tokens may say; `clients` has the accounts of
 //! programs, with secrets in place of passwords. Storing accounts is left to `store`, and what their tokens permit to
 //! `tokens`.
 
+mod claims;
 mod clients;
+mod json;
 mod lockout;
 mod password;
+mod sessions;
 mod settings;
+mod unlock;
 
 #[cfg(test)]
 #[cfg(feature = "store")]
@@ -25,6 +30,7 @@ use crate::{Error, Secret};
 use lockout::Lockouts;
 use password::Hasher;
 
+pub use crate::store::UserSession;
 pub(crate) use password::MAX_HASH_COST;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
 pub use settings::Settings;
@@ -131,7 +137,7 @@ impl Users {
         check_subject(name).map_err(|error| Error::InvalidName(error.to_string()))?;
         check_scope(scope)?;
         let claims = CustomClaims::read(claims)?;
-        check_size(name, scope, claims.json())?;
+        claims::check_size(name, scope, claims.json())?;
         password::check(name, password)?;
         let hash = self.hasher.hash(password)?;
         self.insert(AccountKind::User, name, scope, claims.into_json(), hash)
@@ -193,24 +199,24 @@ impl Users {
         self.change(name, Change::Password(self.hasher.hash(password)?))
     }
 
-    /// Changes an account's scopes; if one is removed, all its tokens are revoked. `false`: there is no such account.
-    pub(crate) fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
-        check_scope(scope)?;
-        if let Some(user) = self.find(name)? {
-            check_size(name, scope, &user.claims)?;
-        }
-        self.change(name, Change::Scope(scope.to_owned()))
-    }
-
-    /// Changes the claims that an account's logins get, a JSON object; if one is removed or changed, all its tokens are revoked.
-    /// `false`: there is no such account.
-    pub(crate) fn set_claims(&self, name: &str, claims: &str) -> Result<bool, Error> {
-        let claims = CustomClaims::read(claims)?;
-        let Some(user) = self.find(name)? else {
-            return Ok(false);
+    /// Changes an account's password for its user, who knows the current one, and revokes all its tokens. `from` is as for
+    /// [`check`](Self::check).
+    pub(crate) fn change_password(
+        &self,
+        name: &str,
+        current: &Secret,
+        new: &Secret,
+        from: &str,
+    ) -> Result<(), Error> {
+        password::check(name, new)?;
+        let login = self.check(name, current, from)?;
+        let change = Change::OwnPassword {
+            password: self.hasher.hash(new)?,
+            version: login.version,
         };
-        check_size(name, &user.scope, claims.json())?;
-        self.change(name, Change::Claims(claims.into_json()))
+        // If the account has changed meanwhile, the password that was checked may no longer be its own.
+        let changed = self.change(name, change)?;
+        changed.then_some(()).ok_or(Error::LoginFailed)
     }
 
     /// Disables an account, which revokes all its tokens for good, or enables it again. `false`: there is no such account.
@@ -247,6 +253,7 @@ impl Users {
             .as_ref()
             .map(|lockouts| (lockouts, lockouts.of(name, from)));
         if let Some((lockouts, tried)) = tried {
+            self.apply_unlocking(lockouts, tried, name)?;
             lockouts.check(tried)?;
         }
         let mut place = self.hasher.place();
@@ -349,23 +356,6 @@ fn check_scope(scope: &str) -> Result<(), Error> {
         "The scope must be names of visible ASCII characters, separated by single spaces."
             .to_owned(),
     ))
-}
-
-/// What the name, the scope and the claims of an account may take of its tokens, in bytes of JSON. A token of 8 KiB has room
-/// for about 6,000 in all; the rest is for the issuer, the audience and what has a fixed size.
-const MAX_IN_TOKEN: usize = 5120;
-
-/// Keeps an account from having more than its tokens have room for. Its name is in them twice.
-fn check_size(name: &str, scope: &str, claims: &str) -> Result<(), Error> {
-    let name = serde_json::to_string(name).map_or(usize::MAX, |name| name.len());
-    let size = name.saturating_mul(2).saturating_add(scope.len());
-    if claims == CustomClaims::NONE || size.saturating_add(claims.len()) <= MAX_IN_TOKEN {
-        return Ok(());
-    }
-    Err(Error::InvalidInput(format!(
-        "The account's name, scopes and claims are too large for a token: together they may have {MAX_IN_TOKEN} bytes, the name \
-         counted twice."
-    )))
 }
 
 /// How long revocations are remembered, in seconds: earlier versions issued tokens with lifetimes up to this.

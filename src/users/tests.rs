@@ -8,7 +8,7 @@ use crate::Config;
 /// With cheap hashes: their cost is not under test.
 const CHEAP: &[(&str, &str)] = &[("password_memory", "1024"), ("password_passes", "1")];
 
-fn users(folder: &std::path::Path, settings: &[(&str, &str)]) -> Users {
+pub(super) fn users(folder: &std::path::Path, settings: &[(&str, &str)]) -> Users {
     let mut config = Config::new();
     config
         .set("data_dir", folder.join("state").to_str().unwrap())
@@ -20,7 +20,7 @@ fn users(folder: &std::path::Path, settings: &[(&str, &str)]) -> Users {
     Users::new(&gate.users, &gate.store).unwrap()
 }
 
-const PASSWORD: &str = "a quiet harbour";
+pub(super) const PASSWORD: &str = "a quiet harbour";
 
 #[test]
 fn passwords_are_8_to_128_characters_and_not_common() {
@@ -375,7 +375,7 @@ fn an_account_has_no_more_claims_than_its_tokens_have_room_for() {
     let scope = "s".repeat(1024);
     // A quotation mark takes two bytes of JSON, and the name is in the token twice.
     let name = "\"".repeat(256);
-    let room = MAX_IN_TOKEN - 2 * (2 * 256 + 2) - 1024;
+    let room = claims::MAX_IN_TOKEN - 2 * (2 * 256 + 2) - 1024;
     too_large(add(&name, &scope, &sized(room + 1)));
     add(&name, &scope, &sized(room)).unwrap();
     too_large(users.set_claims(&name, &sized(room + 1)).map(|_| ()));
@@ -385,4 +385,75 @@ fn an_account_has_no_more_claims_than_its_tokens_have_room_for() {
     // Without claims there is always room.
     assert_eq!(users.set_claims(&name, "{}"), Ok(true));
     assert_eq!(users.set_scope(&name, &scope), Ok(true));
+}
+
+#[test]
+fn a_user_changes_the_own_password_and_only_with_the_current_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[("lockout_after", "0")]);
+    let change = |name: &str, current: &str, new: &str| {
+        users.change_password(name, &current.into(), &new.into(), "")
+    };
+    let new = "a stormy harbour";
+    assert_eq!(change("alice", PASSWORD, new), Err(Error::LoginFailed));
+    users.add("alice", &PASSWORD.into(), "encrypt").unwrap();
+    for (name, current) in [
+        ("alice", new),
+        ("alice", ""),
+        ("Alice", PASSWORD),
+        ("", PASSWORD),
+    ] {
+        let refused = change(name, current, new);
+        assert_eq!(refused, Err(Error::LoginFailed), "{name} {current}");
+    }
+    for weak in ["", "1234567", "iloveyou1"] {
+        let refused = change("alice", PASSWORD, weak);
+        assert!(matches!(refused, Err(Error::WeakPassword(_))), "{weak}");
+    }
+    users.check("alice", &PASSWORD.into(), "").unwrap();
+    change("alice", PASSWORD, new).unwrap();
+    assert!(users.check("alice", &PASSWORD.into(), "").is_err());
+    let login = users.check("alice", &new.into(), "").unwrap();
+    assert_eq!((login.scope(), login.version()), ("encrypt", 2));
+    assert!(users.set_disabled("alice", true).unwrap());
+    assert_eq!(change("alice", new, PASSWORD), Err(Error::LoginFailed));
+}
+
+/// Of an administrator and a user who set a password at the same time, the administrator must not lose.
+#[test]
+fn an_own_password_is_not_changed_once_the_account_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[]);
+    users.add("alice", &PASSWORD.into(), "").unwrap();
+    let checked = users.check("alice", &PASSWORD.into(), "").unwrap();
+    users
+        .set_password("alice", &"of the operator".into())
+        .unwrap();
+    let change = Change::OwnPassword {
+        password: users.hasher.hash(&"of the thief".into()).unwrap(),
+        version: checked.version(),
+    };
+    assert!(!users.change("alice", change).unwrap());
+    users.check("alice", &"of the operator".into(), "").unwrap();
+}
+
+#[test]
+fn a_wrong_current_password_delays_logins_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = users(folder.path(), &[("lockout_after", "1")]);
+    users.add("alice", &PASSWORD.into(), "").unwrap();
+    let from = "192.0.2.1";
+    let guess = || users.change_password("alice", &"a guess".into(), &"a third one".into(), from);
+    // The delays grow beyond whatever holds this test up.
+    let started = Instant::now();
+    while guess() != Err(Error::LoginFailed) || !is_delayed(&users, from) {
+        assert!(started.elapsed() < Duration::from_secs(60));
+    }
+}
+
+pub(super) fn is_delayed(users: &Users, from: &str) -> bool {
+    matches!(
+        users.check("alice", &PASSWORD.into(), from),
+        Err(Error::RateLimited { .. })
+    )
 }

@@ -18,4 +18,5 @@ mod open_login;
 mod refusals;
 mod revocation;
 mod routes;
+mod sessions;
 mod sinks;

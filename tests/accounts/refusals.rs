@@ -191,7 +191,7 @@ fn these_routes_refuse_what_every_route_refuses() {
     let pair = Pair::log_in(&server, "alice");
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(80), "]".repeat(80));
     let large = format!("{{\"x\":\"{}\"}}", "x".repeat(4096));
-    for path in ["/login", "/refresh", "/introspect"] {
+    for path in ["/login", "/refresh", "/password", "/introspect"] {
         let post = |content_type: &str, body: &[u8]| {
             let head = format!(
                 "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n{content_type}Content-Length: {}\r\n\r\n",
@@ -234,7 +234,7 @@ fn these_routes_refuse_what_every_route_refuses() {
             assert_eq!(answer.headers["x-content-type-options"], "nosniff");
         }
     }
-    for path in ["/login", "/refresh", "/logout", "/introspect"] {
+    for path in ["/login", "/refresh", "/logout", "/password", "/introspect"] {
         let get = server.get(path, Some(&pair.token));
         assert_eq!(
             (get.status, get.headers["allow"].as_str()),

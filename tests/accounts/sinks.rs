@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::common::c::{Under, checked, compile, python};
-use crate::common::people::{PASSWORD, Pair, People, login, within};
+use crate::common::people::{PASSWORD, Pair, People, claims, login, within};
 use crate::common::proxy::Proxy;
 use crate::common::sinks::{Daemon, StreamDaemon, Syslog, close};
 use crate::common::{Answer, PATIENCE, Server, promised, run, said, text};
@@ -307,7 +307,12 @@ fn with_a_closed_trail_nothing_is_changed_while_events_cannot_be_delivered() {
         refused(&login(&server, "alice", PASSWORD));
         refused(&pair.refreshed(&server));
         refused(&server.post("/logout", "", Some(&pair.token)));
+        let change = json!({"current_password": PASSWORD, "new_password": "a stormy harbour"});
+        refused(&server.post("/password", &change.to_string(), Some(&pair.token)));
     }
+    let session = claims(&pair.token)["sid"].as_str().unwrap().to_owned();
+    command(&["session", "end", "--", &session]);
+    command(&["user", "unlock", "alice"]);
     command(&["user", "disable", "alice"]);
     command(&["user", "add", "bob"]);
     command(&["user", "passwd", "alice"]);

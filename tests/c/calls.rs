@@ -94,9 +94,8 @@ impl Parameter {
             !other.is_pointer() && other.name.starts_with(&self.name) && other.name != self.name
         });
         has_length && !self.name.starts_with("out_size")
-            || self.kind.contains("sealgate_config")
-                && function.name.ends_with("_new")
-                && !self.kind.ends_with("**")
+            // The environment has the settings.
+            || self.kind.starts_with("const") && self.kind.contains("sealgate_config")
             || self.name == "user" && self.kind == "void *"
             || self.kind == "sealgate_drop"
             || function.name == "sealgate_set_log"

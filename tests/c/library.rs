@@ -73,6 +73,11 @@ fn api_keys_from_c() {
 }
 
 #[test]
+fn keys_and_backups_from_c() {
+    plain_and_sanitized("tests/c/keys.c");
+}
+
+#[test]
 fn eight_threads_share_one_gate() {
     plain_and_sanitized("tests/c/threads.c");
 }

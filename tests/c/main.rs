@@ -13,6 +13,8 @@ mod examples;
 mod guide;
 mod header;
 mod library;
+#[path = "../parity/mod.rs"]
+mod parity;
 mod races;
 mod symbols;
 mod vectors;

@@ -519,7 +519,9 @@ fn a_store_of_an_older_version_is_upgraded_and_one_of_a_newer_version_is_left_al
     };
     change(
         "DROP INDEX accounts_by_hash; ALTER TABLE accounts DROP COLUMN kind; ALTER TABLE accounts DROP COLUMN claims;
-         DROP TABLE api_keys; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;",
+         DROP TABLE api_keys; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys');
+         ALTER TABLE sessions DROP COLUMN started; ALTER TABLE sessions DROP COLUMN refreshed;
+         DROP TABLE unlocked_users; PRAGMA user_version = 1;",
     );
     let server = people.server(&[]);
     assert_eq!(server.get("/secure-data", Some(&token)).status, 200);

@@ -17,7 +17,12 @@ pub struct C {
 impl C {
     /// `home` has the data directory of gates that are made without settings.
     pub fn start(home: &Path) -> C {
-        let program = compile("tests/c/by_line.c", Under::Sanitizers);
+        C::start_program("tests/c/by_line.c", home)
+    }
+
+    /// Another program of its form.
+    pub fn start_program(source: &str, home: &Path) -> C {
+        let program = compile(source, Under::Sanitizers);
         let mut host = program
             .command()
             .env("HOME", home)

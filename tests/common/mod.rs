@@ -367,7 +367,7 @@ impl Answer {
 
     /// Fails unless openapi.json describes it as an answer to this request. Of what is no request with a path, only the
     /// problem is known.
-    fn is_described_for(&self, request: &[u8]) {
+    pub fn is_described_for(&self, request: &[u8]) {
         let line = request.split(|byte| *byte == b'\r').next();
         let line = std::str::from_utf8(line.unwrap_or_default()).unwrap_or_default();
         let words: Vec<&str> = line.split(' ').collect();

@@ -12,12 +12,14 @@ const START: &str = "<!-- settings: written by tests/docs/settings.rs -->\n";
 const END: &str = "<!-- end of settings -->";
 
 /// Names in capitals that are no settings: those of the build, of the tests, of the Python package and of the C header.
-const OTHERS: [&str; 14] = [
+const OTHERS: [&str; 16] = [
     "SEALGATE_ABI_VERSION",
     "SEALGATE_BUILD_FEATURES",
     "SEALGATE_BUILD_LIBRARY",
     "SEALGATE_CONFIG",
     "SEALGATE_EVENT",
+    "SEALGATE_GRACE_DEFAULT",
+    "SEALGATE_KEYS_",
     "SEALGATE_LIBRARY",
     "SEALGATE_LITERAL",
     "SEALGATE_RESULT",

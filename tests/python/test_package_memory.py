@@ -77,6 +77,8 @@ FUNCTIONS = {
         2,
     ),
     "enforce_rate_limit": ("limited", 1),
+    "lists": ("lambda: (gate.list_keys(), list(gate.list_users()), gate.introspect(token), gate.public_keys())", 20),
+    "session that is none": ("lambda: fails(gate.end_session, 'x')", 2),
     "Config and Gate": ("lambda: Gate(Config({'keys': 'ephemeral'}, token_ttl=5)).close()", 20),
     "settings that fail": ("lambda: fails(lambda: Gate(keys='ephemeral', token_ttl='x'))", 5),
     "Server, never started": ("unstarted", 20),

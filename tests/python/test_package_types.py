@@ -48,6 +48,15 @@ with Gate(config) as gate, Gate({"keys": "ephemeral"}) as other:
     except (SealgateError, ValueError) as error:
         print(error)
 
+with Gate(config) as gate:
+    ids: "list[Optional[str]]" = [key.id for key in gate.list_keys() if key.newest]
+    new: sealgate.NewKeys = gate.rotate_keys(token=False, grace=60)
+    names: "list[str]" = [user.name for user in gate.list_users() if not user.disabled]
+    sessions: "tuple[sealgate.UserSession, ...]" = gate.list_sessions("alice")
+    ended: str = gate.end_session(sessions[0].id)
+    gate.change_password("alice", "a quiet harbour", "a stormy harbour", source="192.0.2.1")
+    contents: sealgate.BackupContents = sealgate.back_up(os.environ["FILE"], config, passphrase="correct horse battery")
+
 server = Server(gate, listen="127.0.0.1:0", workers=2)
 
 

@@ -18,13 +18,16 @@ from ._callbacks import Verdict
 from ._load import LIBRARY as _LIBRARY
 from ._version import VERSION as __version__
 from .accounts import Tokens
+from .administration import User, UserSession
 from .api_keys import ApiKey, NewApiKey
+from .backup import BackupContents, Restored, back_up, restore
 from .claims import Claims
 from .clients import Client
 from .config import Config
 from .errors import *  # noqa: F403 - all its names are public
 from .gate import OPEN_LOGIN_SCOPE, OVERHEAD, Admission, Gate
 from .http import Answer, Headers, Request, Response
+from .keys import ChangedKeys, Key, NewKeys
 from .log import start_logging, stop_logging
 from .original import decrypt_data, default_gate, encrypt_data, enforce_rate_limit, mask_data, verify_token
 from .problems import HTTPError
@@ -37,6 +40,8 @@ __all__ = [
     "Admission",
     "Answer",
     "ApiKey",
+    "BackupContents",
+    "ChangedKeys",
     "Claims",
     "Client",
     "Config",
@@ -44,21 +49,28 @@ __all__ = [
     "HTTPError",
     "Headers",
     "NewApiKey",
+    "Key",
+    "NewKeys",
     "OpeningReader",
     "Request",
     "Response",
+    "Restored",
     "SealingWriter",
     "Server",
     "Stream",
     "Tokens",
+    "User",
+    "UserSession",
     "Verdict",
     "__version__",
+    "back_up",
     "decrypt_data",
     "default_gate",
     "encrypt_data",
     "enforce_rate_limit",
     "has_feature",
     "mask_data",
+    "restore",
     "start_logging",
     "stop_logging",
     "verify_token",

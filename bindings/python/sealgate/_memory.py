@@ -224,3 +224,9 @@ def opened(handle: Optional[Handle], what: str) -> Handle:
     if handle is None:
         raise WrongStateError(f"The {what} is closed.")
     return handle
+
+
+class Holder:
+    """What has a handle, until it is closed."""
+
+    _handle: Optional[Handle] = None

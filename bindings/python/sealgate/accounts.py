@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from ctypes import byref, c_uint64
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Union
 
 from ._load import LIBRARY
-from ._memory import Handle, bytes_of, lend, number, opened, take_buffer, text, text_of
+from ._memory import Holder, bytes_of, lend, number, opened, take_buffer, text, text_of
 from .claims import claims_text
 from .errors import RateLimitedError, check, fail
 
-__all__ = ["OPEN_LOGIN_SCOPE", "Accounts", "Tokens", "scope_text"]
+__all__ = ["OPEN_LOGIN_SCOPE", "Accounts", "Tokens", "scope_text", "waited"]
 
 #: The scope of tokens from open login, and the default scope of accounts.
 OPEN_LOGIN_SCOPE = "secure-data encrypt decrypt"
@@ -34,7 +34,7 @@ def scope_text(scope: Union[str, Iterable[str]]) -> str:
     return scope if isinstance(scope, str) else " ".join(scope)
 
 
-class Accounts:
+class Accounts(Holder):
     """Accounts, logins and revocation, shared by every gate, server and command with the same data directory. Changes take
     effect everywhere within a second.
 
@@ -49,8 +49,6 @@ class Accounts:
 
     Checking a password takes as long as its hash, some tens of milliseconds; the interpreter's lock is released meanwhile.
     """
-
-    _handle: Optional[Handle] = None
 
     def _call(self, function: Any, *arguments: Any) -> None:
         handle = opened(self._handle, "gate")
@@ -175,7 +173,7 @@ class Accounts:
         status = LIBRARY.sealgate_check_password(
             handle, user, len(user), secret, len(secret), origin, len(origin), place[1], byref(wait)
         )
-        return tuple(_waited(lambda: text_of(status, place), wait).split())
+        return tuple(waited(lambda: text_of(status, place), wait).split())
 
     def log_in(self, name: str, password: str, scope: Union[str, Iterable[str]] = "", source: str = "") -> Tokens:
         """Checks a password as :meth:`check_password` does, and returns tokens.
@@ -191,7 +189,7 @@ class Accounts:
             handle, user, len(user), secret, len(secret), origin, len(origin), names, len(names),
             token[1], again[1], byref(wait),
         )  # fmt: skip
-        tokens: Tokens = _waited(lambda: _both(status, token, again), wait)
+        tokens: Tokens = waited(lambda: _both(status, token, again), wait)
         return tokens
 
     def refresh(self, refresh_token: str, scope: Union[str, Iterable[str]] = "") -> Tokens:
@@ -234,7 +232,8 @@ def _both(status: int, token: Any, again: Any) -> Tokens:
     return Tokens(text_of(0, token), text_of(0, again))
 
 
-def _waited(result: Any, wait: c_uint64) -> Any:
+def waited(result: Any, wait: c_uint64) -> Any:
+    """Calls ``result``, and adds how long to wait to its RateLimitedError."""
     try:
         return result()
     except RateLimitedError as error:

@@ -214,7 +214,9 @@ class LoginFailedError(SealgateError, PermissionError):
 
 
 class NotFoundError(SealgateError, LookupError):
-    """There is no account or claim with this name, or no API key with this id."""
+    """There is no account or claim with this name, or no such API key, client, login, store or key ring: what the call is
+    about.
+    """
 
     status, code, http_status = 32, "not_found", 404
 

@@ -23,10 +23,12 @@ from ._memory import (
     text_of,
 )
 from .accounts import OPEN_LOGIN_SCOPE
+from .administration import Administration
 from .api_keys import ApiKeys
 from .clients import Clients
 from .config import Config, Value, config_of
 from .errors import BufferTooSmallError, check, fail
+from .keys import KeyRing
 from .limits import Admission, Limits
 from .signed import Signer
 from .stream import OpeningReader, SealingWriter, Stream
@@ -52,7 +54,7 @@ class _GateHandle(Handle):
     free = LIBRARY.sealgate_free
 
 
-class Gate(TokenIssuer, ApiKeys, Clients, Limits, Signer):
+class Gate(TokenIssuer, Administration, ApiKeys, Clients, KeyRing, Limits, Signer):
     """Issues and verifies tokens, encrypts and decrypts data, counts requests.
 
         >>> from sealgate import Gate

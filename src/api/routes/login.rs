@@ -34,11 +34,20 @@ const PROXY_HEADERS: [&str; 7] = [
 ];
 const BAD_PASSWORD: &str = "Password is required.";
 const BAD_SCOPE: &str = "The scope is not acceptable.";
-const MAX_PASSWORD_BYTES: usize = 4096;
+pub(super) const MAX_PASSWORD_BYTES: usize = 4096;
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
+    limited(call, log_in)
+}
+
+/// Has a request answered that counts against the limit on logins. `work` receives the key of the caller's address and the
+/// address's remaining limit; it leaves there that of the user at this address if it is lower.
+pub(super) fn limited(
+    call: &mut Call<'_>,
+    work: impl FnOnce(&mut Call<'_>, &[u8], &mut Option<Admission>) -> Result<Response, Problem>,
+) -> Result<Response, Problem> {
     let (caller, mut admission) = count_caller(call)?;
-    let mut response = log_in(call, &caller, &mut admission);
+    let mut response = work(call, &caller, &mut admission);
     if let Some(admission) = admission {
         add_rate_limit_headers(&mut response, "login", &admission);
     }
@@ -77,7 +86,20 @@ pub(super) fn tighter(one: Option<Admission>, other: Option<Admission>) -> Optio
         .min_by_key(|admission| admission.remaining)
 }
 
-/// `tightest` is the address's remaining limit on entry; on return, that of the user at this address if it is lower.
+/// Counts a request for this user at the caller's address too.
+pub(super) fn count_user(
+    call: &Call<'_>,
+    caller: &[u8],
+    username: &str,
+    tightest: &mut Option<Admission>,
+) -> Result<(), Problem> {
+    let by_user = [caller, username.as_bytes()].concat();
+    let by_user = count(&call.app.login_limiter, &by_user)?;
+    *tightest = tighter(*tightest, by_user);
+    Ok(())
+}
+
+/// See [`limited`].
 fn log_in(
     call: &mut Call<'_>,
     caller: &[u8],
@@ -95,9 +117,7 @@ fn log_in(
         ));
     }
     call.seen.user = Some(username.to_owned());
-    let by_user = [caller, username.as_bytes()].concat();
-    let by_user = count(&call.app.login_limiter, &by_user)?;
-    *tightest = tighter(*tightest, by_user);
+    count_user(call, caller, username, tightest)?;
     let asked = text(scope, "scope", BAD_SCOPE)?;
     let asked = asked.as_deref().unwrap_or_default();
     let gate = &call.app.gate;

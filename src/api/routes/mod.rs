@@ -17,6 +17,7 @@ mod login;
 mod logout;
 mod metadata;
 mod openapi;
+mod password;
 mod refresh;
 mod revoke;
 mod rewrap;
@@ -71,6 +72,8 @@ routes! {
         "Get new tokens for a refresh token" refresh::answer;
     Post "/logout" Access::Unlimited(""), takes anything, costs slow:
         "Revoke the token" logout::answer;
+    Post "/password" Access::AsLogin, takes json, costs password::cost:
+        "Change the own password" password::answer;
     Post "/token" Access::Anyone, takes client::form_only, costs slow:
         "Get tokens, as an OAuth 2.0 client" token::answer;
     Post "/revoke" Access::Anyone, takes client::form_only, costs slow:

@@ -350,6 +350,7 @@ fn only_logins_with_passwords_count_as_hashing() {
     for path in ["/refresh", "/logout", "/token", "/revoke"] {
         assert_eq!(post_cost(path), Cost::Slow, "{path}");
     }
+    assert_eq!(post_cost("/password"), Cost::Hashing);
     assert_eq!(post_cost("/introspect"), Cost::Quick);
     let ask = json!({"username": "alice", "password": "a quiet harbour"}).to_string();
     let response = post("/login", &ask).of(&app);

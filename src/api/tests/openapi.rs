@@ -52,6 +52,7 @@ fn security(access: &Access) -> Value {
         Access::Demanded => vec![""],
         Access::Unlimited(scope) => vec![scope],
         Access::UnlimitedOrClient(scope) => return json!([{"token": [scope]}, {"client": []}]),
+        Access::AsLogin => vec![""],
     };
     let set = |names: &str| {
         let names: Vec<&str> = names.split_whitespace().collect();
@@ -70,7 +71,7 @@ fn by_access(route: &Route) -> Vec<(&'static str, bool)> {
     };
     let (token, scope, limit) = match route.access {
         Access::Anyone => return vec![("415", by_type)],
-        Access::Token(_) | Access::Demanded => (true, true, true),
+        Access::Token(_) | Access::Demanded | Access::AsLogin => (true, true, true),
         Access::Unlimited(scope) => (true, !scope.is_empty(), false),
         // Wrong secrets are limited.
         Access::UnlimitedOrClient(_) => (true, true, true),
@@ -193,6 +194,8 @@ fn faults_planted_in_the_document_differ_from_the_table() {
             "/paths/~1introspect/post/security/1/client",
             Some(json!(["introspect"])),
         ),
+        ("/paths/~1password/post/responses/429", None),
+        ("/paths/~1password/post/security", Some(json!([]))),
         ("/paths/~1healthz/get/responses/431", None),
         ("/paths/~1healthz/get/summary", Some(json!("Another"))),
     ] {

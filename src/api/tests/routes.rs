@@ -31,6 +31,7 @@ fn the_list_of_endpoints() {
             "/rewrap",
             "/refresh",
             "/logout",
+            "/password",
             "/token",
             "/revoke",
             "/introspect",

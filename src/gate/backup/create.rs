@@ -97,7 +97,7 @@ impl StoreCopy {
 }
 
 /// A file that is removed in the end.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {

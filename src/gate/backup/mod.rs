@@ -1,10 +1,13 @@
 //! Backups of a data directory: made while servers use it, restored completely or not at all, and recorded in the audit
 //! trail. `create` makes a backup of the `contents`, and `restore` restores what `reader` reads; `container` has the bytes of a
-//! backup, `sealed` seals it under a passphrase, and `staging` holds the restored files until they are checked.
+//! backup, `sealed` seals it under a passphrase, and `staging` holds the restored files until they are checked. `in_file` writes
+//! and reads files, and `json` describes backups.
 
 mod container;
 mod contents;
 mod create;
+mod in_file;
+mod json;
 mod reader;
 mod restore;
 mod sealed;

@@ -80,6 +80,7 @@ pub(super) fn forget(change: &Transaction<'_>, now: u64) -> rusqlite::Result<()>
         ("revoked_tokens", "id"),
         ("revoked_users", "name"),
         ("sessions", "id"),
+        ("unlocked_users", "name"),
     ] {
         change.execute(
             &format!(

@@ -21,7 +21,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
     Account, AccountKind, Change, MAX_SESSIONS, Moment, Presented, Session, SessionChange, Store,
-    StoredSession, TokenState,
+    StoredSession, TokenState, UserSession,
 };
 use crate::Error;
 use changes::{bump, forget, revoke_token, revoke_user, signed, unsigned};
@@ -237,13 +237,15 @@ impl Store for SqliteStore {
                 return Ok(unchanged);
             }
             change.execute(
-                "INSERT INTO sessions VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO sessions (id, user, refresh, expires, access_expires, started)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
                     session.id,
                     session.user,
                     session.refresh,
                     signed(session.expires),
-                    signed(session.access_expires)
+                    signed(session.access_expires),
+                    signed(issued)
                 ],
             )?;
             forget(change, issued)?;
@@ -260,6 +262,23 @@ impl Store for SqliteStore {
         self.pool.with(|connection| rows::session(connection, id))
     }
 
+    fn sessions(&self, user: &str, now: u64) -> Result<Vec<UserSession>, Error> {
+        self.pool
+            .with(|connection| rows::sessions(connection, user, now))
+    }
+
+    fn unlock(&self, name: &str, at: u64, kept: Moment) -> Result<bool, Error> {
+        self.change(|change| {
+            forget(change, kept.now)?;
+            rows::unlock(change, name, at, kept.forget)
+        })
+    }
+
+    fn unlocked(&self, name: &str) -> Result<Option<u64>, Error> {
+        self.pool
+            .with(|connection| rows::unlocked(connection, name))
+    }
+
     fn change_session<'a>(
         &self,
         id: &str,
@@ -267,7 +286,7 @@ impl Store for SqliteStore {
     ) -> Result<(), Error> {
         self.change(|change| match decide(rows::session(change, id)?.as_ref()) {
             SessionChange::Keep => Ok(()),
-            SessionChange::Replace(next) => rows::replace_refresh(change, id, next),
+            SessionChange::Replace { next, now } => rows::replace_refresh(change, id, next, now),
             SessionChange::End(at) => rows::end_session(change, id, at),
         })
     }

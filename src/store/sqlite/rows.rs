@@ -5,7 +5,9 @@ use siphasher::sip128::SipHasher13;
 
 use super::changes::{bump, end_api_keys_of, revoke_token, revoke_user, signed, unsigned};
 use crate::base::custom_claims::are_kept;
-use crate::store::{Account, AccountKind, Change, Moment, PasswordHash, Session, StoredSession};
+use crate::store::{
+    Account, AccountKind, Change, Moment, PasswordHash, Session, StoredSession, UserSession,
+};
 
 /// The columns that [`account_of`] reads.
 pub(super) const ACCOUNT: &str =
@@ -118,6 +120,13 @@ pub(super) fn change_account(
             // No earlier decision about the account is affected.
             return Ok(true);
         }
+        Change::OwnPassword { password, version } => {
+            if old_version != *version {
+                return Ok(false);
+            }
+            set_password(change, name, password)?;
+            true
+        }
         Change::Scope(scope) => {
             change.execute(
                 "UPDATE accounts SET scope = ?2 WHERE name = ?1",
@@ -203,20 +212,71 @@ pub(super) fn session(
         .optional()
 }
 
+/// See [`Store::sessions`](crate::store::Store::sessions).
+pub(super) fn sessions(
+    connection: &Connection,
+    user: &str,
+    now: u64,
+) -> rusqlite::Result<Vec<UserSession>> {
+    let known = |row: &Row<'_>, column| -> rusqlite::Result<Option<u64>> {
+        Ok(Some(whole(row, column)?).filter(|time| *time > 0))
+    };
+    connection
+        .prepare_cached(
+            "SELECT id, started, refreshed, expires FROM sessions WHERE user = ?1 AND expires > ?2
+                 ORDER BY started, id",
+        )?
+        .query_map(params![user, signed(now)], |row| {
+            Ok(UserSession {
+                id: row.get(0)?,
+                started: known(row, 1)?,
+                refreshed: known(row, 2)?,
+                expires: whole(row, 3)?,
+            })
+        })?
+        .collect()
+}
+
+/// See [`Store::unlock`](crate::store::Store::unlock). `expires`: when the record can be removed.
+pub(super) fn unlock(
+    change: &Transaction<'_>,
+    name: &str,
+    at: u64,
+    expires: u64,
+) -> rusqlite::Result<bool> {
+    let recorded = change.execute(
+        "INSERT INTO unlocked_users SELECT name, ?2, ?3 FROM accounts WHERE name = ?1
+             ON CONFLICT DO UPDATE SET at = excluded.at, expires = excluded.expires",
+        params![name, signed(at), signed(expires)],
+    )?;
+    Ok(recorded > 0)
+}
+
+/// See [`Store::unlocked`](crate::store::Store::unlocked).
+pub(super) fn unlocked(connection: &Connection, name: &str) -> rusqlite::Result<Option<u64>> {
+    connection
+        .prepare_cached("SELECT at FROM unlocked_users WHERE name = ?1")?
+        .query_row([name], |row| whole(row, 0))
+        .optional()
+}
+
 /// See [`SessionChange::Replace`](crate::store::SessionChange::Replace).
 pub(super) fn replace_refresh(
     change: &Transaction<'_>,
     id: &str,
     next: Session<'_>,
+    now: u64,
 ) -> rusqlite::Result<()> {
     change
         .execute(
-            "UPDATE sessions SET refresh = ?2, expires = ?3, access_expires = max(access_expires, ?4) WHERE id = ?1",
+            "UPDATE sessions SET refresh = ?2, expires = ?3, access_expires = max(access_expires, ?4), refreshed = ?5
+                 WHERE id = ?1",
             params![
                 id,
                 next.refresh,
                 signed(next.expires),
-                signed(next.access_expires)
+                signed(next.access_expires),
+                signed(now)
             ],
         )
         .map(drop)

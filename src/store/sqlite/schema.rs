@@ -42,6 +42,12 @@ const STEPS: &[&str] = &[
     "ALTER TABLE accounts ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
      DROP INDEX accounts_by_hash;
      CREATE INDEX accounts_by_hash ON accounts (kind, hash);",
+    // When a login began and was last refreshed; 0 if that is not known. `at` is in milliseconds.
+    "ALTER TABLE sessions ADD COLUMN started INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE sessions ADD COLUMN refreshed INTEGER NOT NULL DEFAULT 0;
+     CREATE TABLE unlocked_users (name TEXT PRIMARY KEY, at INTEGER NOT NULL, expires INTEGER NOT NULL)
+         STRICT, WITHOUT ROWID;
+     CREATE INDEX unlocked_users_by_end ON unlocked_users (expires);",
 ];
 
 /// The version that this program reads and writes.

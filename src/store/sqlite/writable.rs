@@ -116,7 +116,7 @@ pub(super) fn try_to_write(connection: &mut Connection) -> rusqlite::Result<()> 
 fn write_nothing(connection: &mut Connection) -> rusqlite::Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     change.execute_batch(
-        "INSERT INTO sessions VALUES ('', '', '', 0, 0);
+        "INSERT INTO sessions (id, user, refresh, expires, access_expires) VALUES ('', '', '', 0, 0);
          INSERT INTO revoked_tokens VALUES ('', 0);
          DELETE FROM sessions WHERE id = '';
          DELETE FROM revoked_tokens WHERE id = '';",

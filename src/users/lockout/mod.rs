@@ -23,7 +23,7 @@ const LONGEST_FOR_OTHERS: Duration = Duration::from_secs(60);
 const NETWORK: u32 = 2;
 const NAME: u32 = 4;
 /// Failures are forgotten after this long without another.
-const MEMORY: Duration = Duration::from_secs(3600);
+pub(super) const MEMORY: Duration = Duration::from_secs(3600);
 const SETS: usize = 8192;
 const KNOWN_SETS: usize = 4096;
 /// Entries per set; those with the fewest failures are evicted first.
@@ -71,6 +71,12 @@ pub(super) struct Try {
     place: u128,
     /// The name, from the surrounding network.
     network: u128,
+}
+
+impl Try {
+    fn keys(self) -> [u128; 3] {
+        [self.place, self.network, self.name]
+    }
 }
 
 impl Lockouts {
@@ -155,6 +161,28 @@ impl Lockouts {
                     last: now,
                 });
                 delay
+            }
+        }
+    }
+
+    /// Whether failures may delay this attempt.
+    pub(super) fn has_failures(&self, tried: Try) -> bool {
+        let (remembered, now) = (lock(&self.remembered), Instant::now());
+        let mut keys = tried.keys().into_iter();
+        keys.any(|key| remembered.find(key, now).is_some())
+    }
+
+    /// Forgets the failures that may delay this attempt and are at least this old.
+    pub(super) fn forget_older(&self, tried: Try, age: Duration) {
+        self.forget_older_at(tried, age, Instant::now());
+    }
+
+    fn forget_older_at(&self, tried: Try, age: Duration, now: Instant) {
+        let mut remembered = lock(&self.remembered);
+        for key in tried.keys() {
+            let found = remembered.find(key, now);
+            if found.is_some_and(|entry| now.saturating_duration_since(entry.last) >= age) {
+                remembered.forget(key);
             }
         }
     }

@@ -209,3 +209,30 @@ fn a_flood_of_names_takes_no_more_memory_and_keeps_the_worst_offenders() {
         SETS * WAYS * size_of::<Option<Entry>>() + KNOWN_SETS * WAYS * size_of::<Option<Known>>();
     assert!(bytes <= 4 << 20, "{bytes}");
 }
+
+#[test]
+fn unlocking_forgets_older_failures_of_one_name_and_later_ones_count_again() {
+    let lockouts = Lockouts::new(1).unwrap();
+    let now = Instant::now();
+    let places = ["192.0.2.1", "192.0.2.2", "198.51.100.1", "unix"];
+    let tries = places.map(|from| lockouts.of("alice", from));
+    let bob = lockouts.of("bob", "192.0.2.1");
+    for tried in tries.into_iter().chain([bob]) {
+        lockouts.failed_at(tried, now);
+    }
+    let later = now + Duration::from_millis(500);
+    assert!(tries.iter().all(|tried| wait(&lockouts, *tried, later) > 0));
+    // The account was unlocked before these failures.
+    for tried in tries {
+        lockouts.forget_older_at(tried, Duration::from_millis(501), later);
+        assert!(wait(&lockouts, tried, later) > 0);
+    }
+    for tried in tries {
+        lockouts.forget_older_at(tried, Duration::from_millis(500), later);
+        assert_eq!(wait(&lockouts, tried, later), 0);
+    }
+    assert!(wait(&lockouts, bob, later) > 0);
+    lockouts.failed_at(tries[0], later);
+    lockouts.forget_older_at(tries[0], Duration::from_millis(500), later);
+    assert!(wait(&lockouts, tries[0], later) > 0);
+}

@@ -44,6 +44,11 @@ impl Rust {
         drop(self.gate.users().add(name, &password.into(), scope));
     }
 
+    fn change_password(&self, name: &str, current: &str, new: &str) {
+        let users = self.gate.users();
+        drop(users.change_password(name, &current.into(), &new.into(), ""));
+    }
+
     fn log_in(&self, name: &str, password: &str, asked: &str, held: &mut Held) {
         if let Ok(new) = self.gate.log_in(name, &password.into(), "", asked) {
             held.token = new.token;
@@ -175,6 +180,14 @@ fn accounts() -> Vec<Operation> {
             .command(&["user", "enable", "nobody"], "")
             .python("gate.enable_user('nobody')")
             .rust(|rust, _| drop(rust.gate.users().set_disabled("nobody", false))),
+        leaves(&[["account.unlock", "ok", ALICE]])
+            .command(&["user", "unlock", "alice"], "")
+            .python("gate.unlock_user('alice')")
+            .rust(|rust, _| drop(rust.gate.users().unlock("alice"))),
+        leaves(&[["account.unlock", "not_found", "no***"]])
+            .command(&["user", "unlock", "nobody"], "")
+            .python("gate.unlock_user('nobody')")
+            .rust(|rust, _| drop(rust.gate.users().unlock("nobody"))),
     ]
 }
 
@@ -269,6 +282,12 @@ fn logins() -> Vec<Operation> {
         .python("gate.log_in('dave', PASSWORD)")
         .rust(|rust, held| rust.log_in("dave", PASSWORD, "", held))
         .http(|server, _| drop(login(server, "dave", PASSWORD))),
+        leaves(&[
+            ["lockout", "put_off", "d***"],
+            ["account.password", "rate_limited", "d***"],
+        ])
+        .python("gate.change_password('dave', PASSWORD, 'a stormy harbour')")
+        .rust(|rust, _| rust.change_password("dave", PASSWORD, "a stormy harbour")),
         leaves(&[["login", "bad_member", ALICE]]).http(|server, _| {
             let answer = server.post("/login", r#"{"username": "alice"}"#, None);
             assert_eq!(answer.status, 400);
@@ -315,6 +334,33 @@ fn logins() -> Vec<Operation> {
         }),
         leaves(&[["logout", "ok", ALICE]]).http(|server, held| {
             assert_eq!(server.post("/logout", "", Some(&held.token)).status, 204);
+        }),
+        leaves(&[["login", "ok", ALICE], ["session.end", "ok", ALICE]])
+            .python("gate.log_in('alice', PASSWORD); gate.end_session(gate.list_sessions('alice')[-1].id)")
+            .rust(|rust, held| {
+                rust.log_in("alice", PASSWORD, "", held);
+                let sessions = rust.gate.users().sessions("alice").unwrap().unwrap();
+                drop(rust.gate.users().end_session(&sessions.last().unwrap().id));
+            }),
+        leaves(&[["session.end", "not_found", "-"]])
+            .command(&["session", "end", "nothing"], "")
+            .python("gate.end_session('nothing')")
+            .rust(|rust, _| drop(rust.gate.users().end_session("nothing"))),
+        leaves(&[["account.password", "weak_password", ALICE]])
+            .python("gate.change_password('alice', PASSWORD, 'password')")
+            .rust(|rust, _| rust.change_password("alice", PASSWORD, "password")),
+        leaves(&[["account.password", "ok", ALICE]])
+            .python("gate.change_password('alice', PASSWORD, PASSWORD)")
+            .rust(|rust, _| rust.change_password("alice", PASSWORD, PASSWORD)),
+        leaves(&[
+            ["login", "ok", ALICE],
+            ["account.password", "ok", ALICE],
+        ])
+        .http(|server, held| {
+            held.take(Pair::log_in(server, "alice"));
+            let ask = json!({"current_password": PASSWORD, "new_password": PASSWORD}).to_string();
+            let answer = server.post("/password", &ask, Some(&held.token));
+            assert_eq!(answer.status, 204);
         }),
     ]
 }
@@ -386,35 +432,44 @@ fn tokens() -> Vec<Operation> {
     ]
 }
 
-/// Neither C nor HTTP has these.
+/// HTTP has none of these.
 fn keys() -> Vec<Operation> {
     vec![
         leaves(&[["keys.generate", "ok", "-"]])
             .command(&["keys", "generate"], "")
+            .python("gate.generate_keys()")
             .rust(|rust, _| drop(rust.keys().generate(KINDS))),
         leaves(&[["keys.rotate", "ok", "-"]])
             .command(&["keys", "rotate"], "")
+            .python("gate.rotate_keys()")
             .rust(|rust, _| drop(rust.keys().rotate(KINDS, |_| None))),
         leaves(&[["keys.retire", "invalid_argument", "-"]])
             .command(&["keys", "retire", "unknown"], "")
+            .python("gate.retire_keys('unknown')")
             .rust(|rust, _| drop(rust.keys().set_state(&["unknown"], KeyState::Retired))),
         leaves(&[["keys.accept", "invalid_argument", "-"]])
             .command(&["keys", "accept", "unknown"], "")
+            .python("gate.accept_keys('unknown')")
             .rust(|rust, _| drop(rust.keys().set_state(&["unknown"], KeyState::Accepted))),
         leaves(&[["keys.seal", "setting", "-"]])
             .command(&["keys", "seal"], "")
+            .python("gate.seal_keys()")
             .rust(|rust, _| drop(rust.keys().seal())),
         leaves(&[["keys.unseal", "ok", "-"]])
             .command(&["keys", "unseal"], "")
+            .python("gate.unseal_keys()")
             .rust(|rust, _| drop(rust.keys().unseal())),
         leaves(&[["keys.export", "ok", "-"]])
             .command(&["keys", "export", "--out", "exported"], PASSPHRASE)
+            .python("gate.export_keys('correct horse battery')")
             .rust(|rust, _| drop(rust.keys().export(&passphrase()))),
         leaves(&[["keys.import", "invalid_argument", "-"]])
             .command(&["keys", "import", "--in", "/dev/null"], PASSPHRASE)
+            .python("gate.import_keys('', 'correct horse battery')")
             .rust(|rust, _| drop(rust.keys().import("".into(), &passphrase()))),
         leaves(&[["backup", "ok", "-"]])
             .command(&["backup", "copy"], "")
+            .python("sealgate.back_up(__import__('os').environ['HOME'] + '/copy')")
             .rust(|rust, _| {
                 let scratch = rust
                     .settings
@@ -428,6 +483,7 @@ fn keys() -> Vec<Operation> {
             }),
         leaves(&[["restore", "invalid_argument", "-"]])
             .command(&["restore", "copy"], "")
+            .python("sealgate.restore(__import__('os').environ['HOME'] + '/copy')")
             .rust(|rust, _| {
                 let reader = BackupReader::new(&b""[..], None).unwrap();
                 assert!(rust.backup().restore(reader, false).is_err());

@@ -56,6 +56,8 @@ def only_contents_are_refused(context, response, case):
         # The same, or a cost without a policy.
         wanted = case.query.get("policy", case.query.get("cost")) if path == "/verify" else case.path_parameters["limit"]
         assert problem == "bad_request" and wanted not in (None, "-"), f"{problem}: {case.query}"
+    elif path == "/password":
+        assert problem == "weak_password", f"{problem}: {body}"
     else:
         # A scope that the account or the login does not have, or no password where there are accounts.
         assert path in ("/login", "/refresh") and problem == "bad_member", f"{problem}: {body}"

@@ -256,13 +256,19 @@ fn a_session_is_changed_as_decided_from_what_was_read() {
     };
     assert_eq!(change("s", SessionChange::Keep), Some(stored("r1", 5_000)));
     assert_eq!(
-        change("s", SessionChange::Replace(next)),
+        change("s", SessionChange::Replace { next, now: 1_500 }),
         Some(stored("r1", 5_000))
     );
     assert_eq!(change("s", SessionChange::Keep), Some(stored("r2", 6_000)));
     // A missing one is not created.
     assert_eq!(
-        change("t", SessionChange::Replace(session("t", "q1"))),
+        change(
+            "t",
+            SessionChange::Replace {
+                next: session("t", "q1"),
+                now: 1_500
+            }
+        ),
         None
     );
     assert_eq!(store.session("t").unwrap(), None);
@@ -284,6 +290,62 @@ fn a_session_is_changed_as_decided_from_what_was_read() {
         .change(|change| change.execute(disable, []).map(drop))
         .unwrap();
     assert!(!store.session("u").unwrap().unwrap().enabled);
+}
+
+#[test]
+fn the_sessions_of_a_user_are_listed_until_they_expire() {
+    let store = SqliteStore::in_memory().unwrap();
+    assert!(store.add_account(&account("alice")).unwrap());
+    assert!(store.add_account(&account("bob")).unwrap());
+    let begin = |id, user, issued| {
+        let begun = Session {
+            user,
+            ..session(id, "r")
+        };
+        assert!(store.begin_session(begun, 1, issued).unwrap());
+    };
+    begin("later", "alice", 1_002);
+    begin("earlier", "alice", 1_001);
+    begin("other", "bob", 1_001);
+    let next = session("later", "r2");
+    let mut replace = |_: Option<&StoredSession>| SessionChange::Replace { next, now: 1_500 };
+    store.change_session("later", &mut replace).unwrap();
+    let listed = |id: &str, started, refreshed| UserSession {
+        id: id.to_owned(),
+        started: Some(started),
+        refreshed,
+        expires: 5_000,
+    };
+    let all = [
+        listed("earlier", 1_001, None),
+        listed("later", 1_002, Some(1_500)),
+    ];
+    assert_eq!(store.sessions("alice", 4_999).unwrap(), all);
+    assert_eq!(store.sessions("alice", 5_000).unwrap(), []);
+    assert_eq!(store.sessions("nobody", 1_000).unwrap(), []);
+    store.end_session("later", AT).unwrap();
+    assert_eq!(store.sessions("alice", 1_000).unwrap(), all[..1]);
+    store.revoke_user("alice", AT).unwrap();
+    assert_eq!(store.sessions("alice", 1_000).unwrap(), []);
+    assert_eq!(store.sessions("bob", 1_000).unwrap().len(), 1);
+}
+
+#[test]
+fn when_an_account_was_unlocked_is_kept_for_a_while() {
+    let store = SqliteStore::in_memory().unwrap();
+    assert!(!store.unlock("alice", 1_000_000, AT).unwrap());
+    assert_eq!(store.unlocked("alice").unwrap(), None);
+    assert!(store.add_account(&account("alice")).unwrap());
+    assert!(store.unlock("alice", 1_000_000, AT).unwrap());
+    assert!(store.unlock("alice", 1_000_007, AT).unwrap());
+    assert_eq!(store.unlocked("alice").unwrap(), Some(1_000_007));
+    assert_eq!(store.unlocked("bob").unwrap(), None);
+    let later = Moment {
+        now: 2_001,
+        forget: 2_002,
+    };
+    store.revoke_token("t", later).unwrap();
+    assert_eq!(store.unlocked("alice").unwrap(), None);
 }
 
 #[test]

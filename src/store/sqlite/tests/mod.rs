@@ -16,6 +16,13 @@ const AT: Moment = Moment {
     forget: 2_000,
 };
 
+/// Makes a store one of the first version.
+const TO_FIRST: &str = "DROP INDEX accounts_by_hash; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys');
+     ALTER TABLE accounts DROP COLUMN kind; ALTER TABLE accounts DROP COLUMN claims; DROP TABLE api_keys;
+     ALTER TABLE sessions DROP COLUMN started; ALTER TABLE sessions DROP COLUMN refreshed;
+     DROP TABLE unlocked_users;
+     PRAGMA user_version = 1;";
+
 struct Place {
     _home: tempfile::TempDir,
     folder: PathBuf,

@@ -166,17 +166,25 @@ fn a_store_of_a_newer_version_is_left_unchanged() {
 fn a_store_of_the_first_version_is_migrated_with_its_data() {
     let place = Place::made();
     let old = rusqlite::Connection::open(place.file()).unwrap();
-    old.execute_batch(
-        "DROP INDEX accounts_by_hash; ALTER TABLE accounts DROP COLUMN kind; ALTER TABLE accounts DROP COLUMN claims;
-         DROP TABLE api_keys; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;",
-    )
-    .unwrap();
+    old.execute_batch(TO_FIRST).unwrap();
+    old.execute_batch("INSERT INTO sessions VALUES ('s', 'alice', 'r', 5000, 3000)")
+        .unwrap();
     drop(old);
     let store = SqliteStore::open(&place.folder).unwrap().unwrap();
     assert_eq!(store.account("alice").unwrap(), Some(account("alice")));
     assert_eq!(
         store.account_or_other(AccountKind::User, "bob").unwrap(),
         Some(account("alice"))
+    );
+    let sessions = store.sessions("alice", 1_000).unwrap();
+    assert_eq!(
+        sessions,
+        [UserSession {
+            id: "s".to_owned(),
+            started: None,
+            refreshed: None,
+            expires: 5_000,
+        }]
     );
     let version: i64 = store
         .pool
@@ -316,12 +324,7 @@ fn a_copy_is_checked_completely_and_stays_a_single_file() {
         let other = rusqlite::Connection::open(&copy).unwrap();
         other.execute_batch(statements).unwrap();
     };
-    change(
-        &whole,
-        "DROP INDEX accounts_by_hash; ALTER TABLE accounts DROP COLUMN kind; ALTER TABLE accounts DROP COLUMN claims;
-         DROP TABLE api_keys; DELETE FROM meta WHERE name IN ('stand_in_key', 'api_keys'); PRAGMA user_version = 1;
-         PRAGMA journal_mode = WAL;",
-    );
+    change(&whole, &format!("{TO_FIRST} PRAGMA journal_mode = WAL;"));
     assert_eq!(check_copy(&copy), Ok(contents));
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
     let mut torn = whole.clone();

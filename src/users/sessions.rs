@@ -1,0 +1,41 @@
+//! Logins that can be refreshed: listing those of an account, and ending one.
+
+use super::{UserSession, Users};
+use crate::Error;
+use crate::base::clock::unix_now;
+use crate::store::{Moment, SessionChange};
+
+impl Users {
+    /// The logins of an account that can be refreshed, oldest first; at most 100. `None`: there is no such account.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn sessions(&self, name: &str) -> Result<Option<Vec<UserSession>>, Error> {
+        let Some(store) = self.ledger.reading()? else {
+            return Ok(None);
+        };
+        if store.account(name)?.is_none() {
+            return Ok(None);
+        }
+        store.sessions(name, unix_now()).map(Some)
+    }
+
+    /// Ends a login, revokes its tokens and returns its user. `None`: there is no such login that can be refreshed.
+    pub(crate) fn end_session(&self, id: &str) -> Result<Option<String>, Error> {
+        let Some(store) = self.ledger.reading()? else {
+            return Ok(None);
+        };
+        let now = unix_now();
+        let mut user = None;
+        store.change_session(id, &mut |session| match session {
+            // The store knows when the last access token expires.
+            Some(session) => {
+                user = Some(session.user.clone());
+                SessionChange::End(Moment { now, forget: now })
+            }
+            None => SessionChange::Keep,
+        })?;
+        self.ledger.look();
+        Ok(user)
+    }
+}
