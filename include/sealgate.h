@@ -204,7 +204,7 @@ enum sealgate_status
    */
   SEALGATE_STATUS_LOGIN_FAILED = 31,
   /**
-   * There is no account or claim with this name, or no API key with this id.
+   * There is no account or claim with this name, or nothing else of what the call is about: its comment says what.
    */
   SEALGATE_STATUS_NOT_FOUND = 32,
   /**
@@ -488,6 +488,76 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * Lists accounts as a JSON array, in the order of their names (bytewise).
+ *
+ * The list starts after the name `after` (empty: at the beginning) and has at most `most` accounts, so a program can read any
+ * number of them page by page: an empty array follows the last one. Each account is an object: `name`, `scope` (names
+ * separated by single spaces), `disabled` (true or false) and `created` (in seconds since 1970-01-01 UTC); a later version
+ * may add members. `*out` receives the JSON; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer users = {0};
+ * if (sealgate_list_users(gate, NULL, 0, 100, &users) == SEALGATE_STATUS_OK) {
+ *     puts(users.data); // [{"name":"alice","scope":"decrypt","claims":{},"disabled":false,"created":1795491237}]
+ * }
+ * sealgate_buffer_free(&users);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_list_users(const struct sealgate_gate *gate,
+                                    const char *after,
+                                    size_t after_size,
+                                    uint32_t most,
+                                    struct sealgate_buffer *out);
+
+/**
+ * Returns an account as a JSON object, as in `sealgate_list_users`.
+ *
+ * `*out` receives the JSON; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_find_user(const struct sealgate_gate *gate,
+                                   const char *name,
+                                   size_t name_size,
+                                   struct sealgate_buffer *out);
+
+/**
+ * Forgets the wrong passwords for an account, so that they no longer delay its logins, in any process that uses the same data
+ * directory.
+ *
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE, AUDIT_FAILED.
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_unlock_user(const struct sealgate_gate *gate,
+                                     const char *name,
+                                     size_t name_size);
+
+/**
+ * Changes an account's password for its user, who knows the current one. All tokens of the account are revoked, and every
+ * login ends. `sealgate_set_user_password` is for administrators, who do not know it.
+ *
+ * The current password is checked as `sealgate_check_password` does, and a wrong one counts in the same way; `from` is the
+ * client's address. `*retry_after_ms` is 0 or, with RATE_LIMITED, the milliseconds to wait. The call takes as long as two
+ * password hashes.
+ * Statuses: NULL_POINTER, INVALID_UTF8, WEAK_PASSWORD (the new one), LOGIN_FAILED, RATE_LIMITED, STORE, AUDIT_FAILED, CRYPTO.
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_change_password(const struct sealgate_gate *gate,
+                                         const char *name,
+                                         size_t name_size,
+                                         const void *current,
+                                         size_t current_size,
+                                         const void *password,
+                                         size_t password_size,
+                                         const char *from,
+                                         size_t from_size,
+                                         uint64_t *retry_after_ms);
+
+/**
  * Adds an API key: a credential for machines, which `sealgate_verify_token` and every server with the same data directory
  * accept like an access token.
  *
@@ -590,6 +660,49 @@ SEALGATE_MUST_USE
 sealgate_status sealgate_claims_api_key(const struct sealgate_claims *claims,
                                         const char **out,
                                         size_t *out_size);
+
+/**
+ * Writes the key ring, the accounts with their sessions and revocations, and the counts of messages to a new file, while gates
+ * and servers use them.
+ *
+ * `config` names the data directory; with NULL the environment does. `path_cstr` is NUL-terminated; the file appears once it
+ * is complete, readable by its owner only, and an existing file is not replaced. With a `passphrase` of 12 to 1024 characters
+ * the backup is sealed under it; without one (length 0) it contains the keys as the ring's file does. `*out` receives a JSON
+ * object: `created`, `accounts`, `sessions`, `ring` (whether there is a key ring), `ring_sealed`, `token_keys` and
+ * `data_keys` (numbers, or null if not known). Free it with `sealgate_buffer_free`. On failure it is empty, and there is no
+ * file.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (the file exists, or the passphrase), NOT_FOUND (neither a key ring nor accounts),
+ * SETTING, KEY_RING, STORE, AUDIT_FAILED, IO (it cannot be written), CRYPTO. Thread safety: any thread, if none changes
+ * `config` or, with NULL, the environment. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_back_up(const struct sealgate_config *config,
+                                 const char *path_cstr,
+                                 const void *passphrase,
+                                 size_t passphrase_size,
+                                 struct sealgate_buffer *out);
+
+/**
+ * Replaces the state of the data directory by that of a backup, completely or not at all. No gate and no server may use the
+ * directory.
+ *
+ * `config` names the data directory and the secret of its key ring; with NULL the environment does. `path_cstr` is
+ * NUL-terminated, `passphrase` opens a sealed backup. Unless `force` is not 0, there must be neither keys nor accounts yet.
+ * `*out` receives a JSON object: `data_dir`, `contents` as `sealgate_back_up` returns them, `kept` (the directory with the
+ * previous state, else null) and `losses` (null if the previous keys are unknown) with the `kind` and `id` of the keys that are
+ * `missing` now and of those that are `accepted_again`. Free it with `sealgate_buffer_free`. On failure it is empty, and
+ * nothing has changed unless the error sentence says otherwise.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (the backup is damaged, of a newer version, sealed under another passphrase, or there
+ * are keys or accounts), SETTING, STORE (a gate or a server uses the directory), AUDIT_FAILED, IO, CRYPTO. Thread safety: as
+ * `sealgate_back_up`. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_restore(const struct sealgate_config *config,
+                                 const char *path_cstr,
+                                 const void *passphrase,
+                                 size_t passphrase_size,
+                                 int32_t force,
+                                 struct sealgate_buffer *out);
 
 /**
  * Frees the bytes of a buffer, wiping plaintexts and tokens first, and sets it to empty.
@@ -1298,6 +1411,219 @@ sealgate_status sealgate_enforce_rate_limit(const struct sealgate_gate *gate,
                                             uint64_t *retry_after_ms);
 
 /**
+ * Reports whether an access or refresh token is valid, and its claims, as POST /introspect does (RFC 7662).
+ *
+ * `*out` receives a JSON object: for a valid token `active` (true), `token_type`, `username`, `sub`, `scope` and the token's
+ * times, ids and other claims; for any other only `active` (false). Free it with `sealgate_buffer_free`. On failure it is
+ * empty.
+ * Statuses: NULL_POINTER, STORE, TOKEN_UNCHECKED (the store cannot be read). Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_introspect(const struct sealgate_gate *gate,
+                                    const char *token,
+                                    size_t token_size,
+                                    struct sealgate_buffer *out);
+
+/**
+ * Returns the public keys that verify tokens, for other programs: a JSON Web Key Set (RFC 7517), as /.well-known/jwks.json
+ * serves it. It has no keys with HS256, whose keys are secret.
+ *
+ * `*out` receives the JSON; free it with `sealgate_buffer_free`. `*max_age` receives how long others may keep a copy, in
+ * seconds. On failure they are empty and 0.
+ * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_public_keys(const struct sealgate_gate *gate,
+                                     struct sealgate_buffer *out,
+                                     uint64_t *max_age);
+
+/**
+ * Checks all of the store of accounts, sessions and revocations for damage. This takes longer the larger it is.
+ *
+ * Statuses: NULL_POINTER, NOT_FOUND (there is no store: no account was ever created, and no token revoked), STORE (it is
+ * damaged or cannot be read; the error sentence explains how to restore it). Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_check_store(const struct sealgate_gate *gate);
+
+/**
+ * Lists the keys that the gate uses, oldest first and without their secrets, as a JSON object.
+ *
+ * `ring` is the path of the key ring's file (null without one), `complete` whether there are keys for tokens and for data,
+ * `trouble` why the numbers of messages are too low (null if they are not), and `keys` an array of objects:
+ * `kind` ("token", "data" or "AES-CBC"), `id` (null for AES-CBC), `algorithm` (of a token key, else null), `created` (null if
+ * unknown), `newest` (whether it is used for new tokens or data), `signs_from` (when a token key that was published in advance
+ * starts to sign, else null), `accepted` (true or false), `accepted_until` (null: no limit is set), `from` (where it comes
+ * from) and `messages` (how many it has sealed; null for keys that are not counted). Times are in seconds since 1970-01-01
+ * UTC. A later version may add members. Changes by other processes show within half a second. `*out` receives the JSON;
+ * free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, KEY_RING. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer keys = {0};
+ * if (sealgate_list_keys(gate, &keys) == SEALGATE_STATUS_OK) {
+ *     puts(keys.data);
+ * }
+ * sealgate_buffer_free(&keys);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_list_keys(const struct sealgate_gate *gate,
+                                   struct sealgate_buffer *out);
+
+/**
+ * Adds random keys to the key ring as the newest. Existing keys stay, and are accepted indefinitely.
+ *
+ * `flags` is a sum of SEALGATE_KEYS_TOKEN and SEALGATE_KEYS_DATA, of which there must be one, and SEALGATE_KEYS_NOW. The gate
+ * uses the keys at once, other processes within half a second; a token key with a public key signs only after the setting
+ * token_key_lead. `*out` receives a JSON object: `ring` and `backup` are the paths of the ring's file and of the previous one,
+ * `added` describes the new keys as `sealgate_list_keys` does. Free it with `sealgate_buffer_free`. On failure it is empty and
+ * the ring is unchanged.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (the flags), SETTING (there is no key ring, or a key from the settings is always the
+ * newest), KEY_RING, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_generate_keys(const struct sealgate_gate *gate,
+                                       uint32_t flags,
+                                       struct sealgate_buffer *out);
+
+/**
+ * Adds random keys to the key ring that replace those in use.
+ *
+ * `flags` is as for `sealgate_generate_keys`, and so is when the new keys are used. `grace_seconds` is how long the replaced
+ * keys are still accepted: SEALGATE_GRACE_DEFAULT, or a number of seconds. With 0 they and all older token keys are retired at
+ * once, which logs everybody out. `*out` is as with `sealgate_generate_keys`.
+ * Statuses: those of `sealgate_generate_keys`. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer added = {0};
+ * sealgate_status status =
+ *     sealgate_rotate_keys(gate, SEALGATE_KEYS_TOKEN | SEALGATE_KEYS_DATA, SEALGATE_GRACE_DEFAULT, &added);
+ * if (status != SEALGATE_STATUS_OK) {
+ *     puts(sealgate_status_name(status)); // "setting" for a gate without a key ring
+ * }
+ * sealgate_buffer_free(&added);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_rotate_keys(const struct sealgate_gate *gate,
+                                     uint32_t flags,
+                                     uint32_t grace_seconds,
+                                     struct sealgate_buffer *out);
+
+/**
+ * Replaces keys of the ring that have reached the age limit in the settings, as a server does on its own.
+ *
+ * `*out` receives a JSON array that describes the new keys as `sealgate_list_keys` does; usually it is empty. Free it with
+ * `sealgate_buffer_free`. On failure it is empty and the ring is unchanged.
+ * Statuses: NULL_POINTER, KEY_RING, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_rotate_old_keys(const struct sealgate_gate *gate,
+                                         struct sealgate_buffer *out);
+
+/**
+ * Stops accepting tokens and data that were made with these keys. The keys stay in the ring: `sealgate_accept_keys` undoes
+ * this. A token key that has not signed anything yet is removed instead, and never signs.
+ *
+ * `ids` is one or more key ids, separated by single spaces. `*out` receives a JSON object: `ring` is the path of the ring's
+ * file, `changed` an array with the `kind` and `id` of each key that was accepted before, `withdrawn` the ids of the keys that
+ * were removed. Free it with `sealgate_buffer_free`. On failure it is empty and the ring is unchanged.
+ * Statuses: NULL_POINTER, INVALID_UTF8, INVALID_ARGUMENT (no key of the ring has such an id, or the key is in use), SETTING
+ * (there is no key ring), KEY_RING, AUDIT_FAILED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_retire_keys(const struct sealgate_gate *gate,
+                                     const char *ids,
+                                     size_t ids_size,
+                                     struct sealgate_buffer *out);
+
+/**
+ * Accepts tokens and data that were made with these keys again.
+ *
+ * `ids` is as for `sealgate_retire_keys`. `seconds` is how long they are accepted from now on; 0 is indefinitely. `*out` is as
+ * with `sealgate_retire_keys`.
+ * Statuses: those of `sealgate_retire_keys`. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_accept_keys(const struct sealgate_gate *gate,
+                                     const char *ids,
+                                     size_t ids_size,
+                                     uint32_t seconds,
+                                     struct sealgate_buffer *out);
+
+/**
+ * Rewrites the key ring's file and its backup sealed under the secret that the settings name (ring_key or ring_key_file).
+ *
+ * `*out` receives the path of the ring's file; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, SETTING (the settings name no secret, or there is no key ring), KEY_RING, AUDIT_FAILED.
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_seal_keys(const struct sealgate_gate *gate,
+                                   struct sealgate_buffer *out);
+
+/**
+ * Rewrites the key ring's file and its backup in the clear, readable by their owner only.
+ *
+ * `*out` receives the path of the ring's file; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, SETTING (there is no key ring), KEY_RING, AUDIT_FAILED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_unseal_keys(const struct sealgate_gate *gate,
+                                     struct sealgate_buffer *out);
+
+/**
+ * Returns the text of the key ring sealed under a passphrase, for storing elsewhere or for another machine. Keys from the
+ * settings are not included.
+ *
+ * `passphrase` is 12 to 1024 characters of UTF-8. `*out` receives the text, which `sealgate_import_keys` and `sealgate keys
+ * import` read; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (the passphrase), SETTING (there is no key ring), KEY_RING, AUDIT_FAILED, CRYPTO.
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_export_keys(const struct sealgate_gate *gate,
+                                     const void *passphrase,
+                                     size_t passphrase_size,
+                                     struct sealgate_buffer *out);
+
+/**
+ * Adds the keys of an exported ring to the key ring. Existing keys do not change, and the newest stay the newest.
+ *
+ * `exported` is what `sealgate_export_keys` or `sealgate keys export` wrote, `passphrase` the one that it was sealed under.
+ * `*out` is as with `sealgate_generate_keys`.
+ * Statuses: NULL_POINTER, INVALID_ARGUMENT (another passphrase, or not an exported ring), SETTING (there is no key ring),
+ * KEY_RING, AUDIT_FAILED, CRYPTO. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_import_keys(const struct sealgate_gate *gate,
+                                     const void *exported,
+                                     size_t exported_size,
+                                     const void *passphrase,
+                                     size_t passphrase_size,
+                                     struct sealgate_buffer *out);
+
+/**
+ * Reloads the key ring, so that changes by other processes take effect at once; otherwise they do within half a second.
+ *
+ * Statuses: NULL_POINTER, KEY_RING (it cannot be read or trusted: the previous keys stay in use).
+ * Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_reload_keys(const struct sealgate_gate *gate);
+
+/**
+ * Returns why the current key ring file is not in use, if so: the gate then uses the previous keys.
+ *
+ * `*out` receives a sentence for people, which is empty if there is no trouble; free it with `sealgate_buffer_free`.
+ * Statuses: NULL_POINTER. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_key_trouble(const struct sealgate_gate *gate,
+                                     struct sealgate_buffer *out);
+
+/**
  * Counts a request against a policy and reports whether it is admitted: as a whole, or not at all.
  *
  * `policy` is "default", or one of the setting limits. `name` is who is counted: a user; for a policy per API key, the key's
@@ -1863,6 +2189,42 @@ sealgate_status sealgate_server_stop(const struct sealgate_server *server,
  * `server` is NULL or came from `sealgate_server_new`, and is not used again unless the status is not OK.
  */
 sealgate_status sealgate_server_free(struct sealgate_server *server);
+
+/**
+ * Lists the logins of an account that can be refreshed as a JSON array, oldest first; at most 100.
+ *
+ * Each login is an object: `id` (the claim `sid` of its tokens), `started`, `refreshed` (when its refresh token was last used;
+ * null if it never was) and `expires` (when it ends unless it is refreshed before), in seconds since 1970-01-01 UTC;
+ * `started` is null for a login from before this was recorded. A later version may add members. `*out` receives the JSON;
+ * free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such account), STORE. Thread safety: any thread. Since 0.1.
+ *
+ * ```c
+ * sealgate_buffer sessions = {0};
+ * if (sealgate_list_sessions(gate, SEALGATE_LITERAL("alice"), &sessions) == SEALGATE_STATUS_OK) {
+ *     puts(sessions.data); // [{"id":"tF0wcMOhVqHJcvzDVsR2Xg","started":1795491237,"refreshed":null,"expires":1796700837}]
+ * }
+ * sealgate_buffer_free(&sessions);
+ * ```
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_list_sessions(const struct sealgate_gate *gate,
+                                       const char *user,
+                                       size_t user_size,
+                                       struct sealgate_buffer *out);
+
+/**
+ * Ends a login by its id, which `sealgate_list_sessions` returns, and revokes its tokens. `sealgate_revoke_user` ends all
+ * logins of a user.
+ *
+ * `*out` receives the user; free it with `sealgate_buffer_free`. On failure it is empty.
+ * Statuses: NULL_POINTER, INVALID_UTF8, NOT_FOUND (no such login), STORE, AUDIT_FAILED. Thread safety: any thread. Since 0.1.
+ */
+SEALGATE_MUST_USE
+sealgate_status sealgate_end_session(const struct sealgate_gate *gate,
+                                     const char *id,
+                                     size_t id_size,
+                                     struct sealgate_buffer *out);
 
 /**
  * Encrypts data and returns it as text for a URL, a cookie or a file name: base64url without padding.

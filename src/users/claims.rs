@@ -1,9 +1,10 @@
-//! The scopes and claims that tokens of an account have.
+//! The scopes and claims of an account, which its tokens have.
 
-use super::{Users, check_scope};
-use crate::Error;
+use super::{Users, check_scope, password};
 use crate::base::custom_claims::CustomClaims;
-use crate::store::Change;
+use crate::base::names::check_subject;
+use crate::store::{AccountKind, Change};
+use crate::{Error, Secret};
 
 /// What the name, the scope and the claims of an account may take of its tokens, in bytes of JSON. A token of 8 KiB has room
 /// for about 6,000 in all; the rest is for the issuer, the audience and what has a fixed size.
@@ -23,6 +24,29 @@ pub(super) fn check_size(name: &str, scope: &str, claims: &str) -> Result<(), Er
 }
 
 impl Users {
+    /// Adds an account without claims.
+    #[cfg(test)]
+    pub(crate) fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
+        self.add_with_claims(name, password, scope, CustomClaims::NONE)
+    }
+
+    /// Adds an account.
+    pub(crate) fn add_with_claims(
+        &self,
+        name: &str,
+        password: &Secret,
+        scope: &str,
+        claims: &str,
+    ) -> Result<(), Error> {
+        check_subject(name).map_err(|error| Error::InvalidName(error.to_string()))?;
+        check_scope(scope)?;
+        let claims = CustomClaims::read(claims)?;
+        check_size(name, scope, claims.json())?;
+        password::check(name, password)?;
+        let hash = self.hasher.hash(password)?;
+        self.insert(AccountKind::User, name, scope, claims.into_json(), hash)
+    }
+
     /// Changes an account's scopes; if one is removed, all its tokens are revoked. `false`: there is no such account.
     pub(crate) fn set_scope(&self, name: &str, scope: &str) -> Result<bool, Error> {
         check_scope(scope)?;

@@ -22,8 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::clock::unix_now;
-use crate::base::custom_claims::CustomClaims;
-use crate::base::names::{check_subject, valid_scope};
+use crate::base::names::valid_scope;
 use crate::store::{self, Account, AccountKind, Change, Ledger, Moment, PasswordHash};
 use crate::{Error, Secret};
 
@@ -118,29 +117,6 @@ impl Users {
                 after => Some(Lockouts::new(after)?),
             },
         })
-    }
-
-    /// Adds an account without claims.
-    #[cfg(test)]
-    pub(crate) fn add(&self, name: &str, password: &Secret, scope: &str) -> Result<(), Error> {
-        self.add_with_claims(name, password, scope, CustomClaims::NONE)
-    }
-
-    /// Adds an account.
-    pub(crate) fn add_with_claims(
-        &self,
-        name: &str,
-        password: &Secret,
-        scope: &str,
-        claims: &str,
-    ) -> Result<(), Error> {
-        check_subject(name).map_err(|error| Error::InvalidName(error.to_string()))?;
-        check_scope(scope)?;
-        let claims = CustomClaims::read(claims)?;
-        claims::check_size(name, scope, claims.json())?;
-        password::check(name, password)?;
-        let hash = self.hasher.hash(password)?;
-        self.insert(AccountKind::User, name, scope, claims.into_json(), hash)
     }
 
     fn insert(
