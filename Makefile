@@ -128,7 +128,7 @@ test-python: ## the Python tests, against the debug build; the package is also b
 	$(PYTEST_ENVIRONMENT) '$(VENV)/bin/python' $(PYTEST) tests/python
 
 # What depends on the Python that runs it. Where there is one Python only, it has run in test-python.
-VERSIONED := $(foreach name,data examples exit fastapi flask forks gate header middleware ownership pages routes server server_life web,tests/python/test_package_$(name).py)
+VERSIONED := $(foreach name,administration data examples exit fastapi flask forks gate header middleware ownership pages routes server server_life web,tests/python/test_package_$(name).py)
 test-python-versions: ## the package's tests under the oldest and the newest Python that this machine has
 	$(call heading,other Pythons)
 	cargo build --locked

@@ -5,6 +5,7 @@ use super::login::{MAX_PASSWORD_BYTES, count_user, limited};
 use super::{Text, members, text};
 use crate::Error;
 use crate::api::caller::Caller;
+use crate::api::permission::denied;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::{AppInner, Call, Cost};
@@ -27,13 +28,16 @@ fn change(
     caller: &[u8],
     tightest: &mut Option<Admission>,
 ) -> Result<Response, Problem> {
-    let user = call
-        .claims
-        .expect("the route requires a token")
-        .subject()
-        .to_owned();
+    let claims = call.claims.expect("the route requires a token");
+    let user = claims.subject().to_owned();
     count_user(call, caller, &user, tightest)?;
     check_offered(call)?;
+    if claims.api_key().is_some() {
+        let problem = Problem::password_refused(
+            "An API key cannot change a password. Log in, and use the token of the login.",
+        );
+        return Err(denied(call, claims, problem));
+    }
     let [current, new] = members(call.request, ["current_password", "new_password"])?;
     let current = required(current, "current_password")?;
     let new = required(new, "new_password")?;

@@ -8,6 +8,7 @@ use super::login::{count_caller, tighter};
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::{Call, add_rate_limit_headers};
+use crate::base::api_key::is_meant_as_key;
 use crate::limiter::Admission;
 use crate::{Error, TokenError};
 
@@ -33,6 +34,12 @@ fn revoke(
         let by_client = credentials.count(call, caller)?;
         *tightest = tighter(*tightest, by_client);
         credentials.authenticate(call)?;
+    }
+    if is_meant_as_key(&token) {
+        return Err(Problem::oauth(
+            "unsupported_token_type",
+            "An API key is revoked with POST /api-keys/revoke or: sealgate api-key revoke ID",
+        ));
     }
     let gate = &call.app.gate;
     match gate.revoke_token_by(&token, call.asker(&call.caller())) {

@@ -79,6 +79,11 @@ fn whoever_holds_a_token_may_revoke_it() {
     for wrong in ["", "token=", "tokens=x", "token=x&token=x", "token=%zz"] {
         assert_eq!(error(&revoke(wrong), 400), "invalid_request", "{wrong}");
     }
+    // Nobody must believe that a key is revoked which is not.
+    for key in ["sg_", &format!("sg_{}", "a".repeat(61))] {
+        let response = revoke(&format!("token={key}"));
+        assert_eq!(error(&response, 400), "unsupported_token_type");
+    }
     // Not as somebody else.
     let third = of_client();
     let ask = format!("token={third}");

@@ -213,3 +213,17 @@ fn a_host_with_accounts_of_its_own_keeps_their_passwords() {
     let refused = change(&app, &token, PASSWORD, NEW);
     assert_eq!(code(&refused, 403), "password_refused");
 }
+
+#[test]
+fn an_api_key_changes_no_password() {
+    let app = with_alice(&[]);
+    let new = crate::NewApiKey {
+        owner: "alice",
+        ..crate::NewApiKey::default()
+    };
+    let (key, _) = app.gate().api_keys().add(&new).unwrap();
+    let key = format!("Bearer {}", key.expose_str().unwrap());
+    let refused = change(&app, &key, PASSWORD, NEW);
+    assert_eq!(code(&refused, 403), "password_refused");
+    assert_eq!(login(&app, PASSWORD).status().0, 200);
+}
