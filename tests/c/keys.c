@@ -143,7 +143,7 @@ static void a_backup_is_restored(const sealgate_config *config, sealgate_gate *g
     sealgate_buffer_free(&out);
     gate = gate_of(empty);
     OK(sealgate_list_users(gate, NULL, 0, 10, &users));
-    CHECK(has(&users, "{\"name\":\"alice\",\"scope\":\"decrypt\",\"disabled\":false,\"created\":"));
+    CHECK(has(&users, "{\"name\":\"alice\",\"scope\":\"decrypt\",\"claims\":{},\"disabled\":false,\"created\":"));
     sealgate_buffer_free(&users);
     OK(sealgate_list_users(gate, "alice", 5, 10, &users));
     CHECK(strcmp(users.data, "[]") == 0);
