@@ -107,7 +107,7 @@ def test_claims_that_no_token_can_have_are_refused(gate, claims):
         ([("a", 1)], TypeError),
         ("{}", TypeError),
         (7, TypeError),
-        ({"a": object()}, TypeError),
+        ({"a": b""}, TypeError),
         ({"a": {1, 2}}, TypeError),
         ({"a": math.nan}, ValueError),
         ({"a": -math.inf}, ValueError),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from ctypes import byref, c_uint64
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from ._load import LIBRARY
 from ._memory import Holder, bytes_of, lend, number, opened, take_buffer, text, text_of
