@@ -57,6 +57,7 @@ impl Window {
         let mut stamps = lock(&self.stamps);
         // The clock is read under the lock, so that a later request never gets an earlier time.
         let now = nanoseconds(self.start.elapsed());
+        self.release(&mut stamps, now);
         match cost {
             0 => self.rules.peek(&mut stamps, cost, now),
             _ => self.rules.count(&mut stamps, cost, now, &self.budget),
@@ -66,8 +67,15 @@ impl Window {
     /// Whether a request of this cost would be admitted now. Counts nothing.
     pub(crate) fn peek(&self, cost: u32) -> Admission {
         let mut stamps = lock(&self.stamps);
-        self.rules
-            .peek(&mut stamps, cost, nanoseconds(self.start.elapsed()))
+        let now = nanoseconds(self.start.elapsed());
+        self.release(&mut stamps, now);
+        self.rules.peek(&mut stamps, cost, now)
+    }
+
+    /// Gives back the memory of a list that has become short: all windows share the budget.
+    fn release(&self, stamps: &mut Stamps, now: u64) {
+        self.rules.forget(stamps, now);
+        stamps.shrink(&self.budget);
     }
 }
 
@@ -136,6 +144,18 @@ mod tests {
         assert_eq!(state(window.admit(0)), (true, 2));
         assert_eq!(state(window.admit(2)), (true, 0));
         assert_eq!(window.limit(), 5);
+    }
+
+    #[test]
+    fn a_window_that_is_empty_again_leaves_the_memory_to_others() {
+        let windows = Windows::new(1_000);
+        let window = windows.window(1_000_000, Duration::from_millis(1));
+        while window.admit(1).remaining > 0 {}
+        let other = windows.window(10, Duration::from_secs(3_600));
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(window.peek(1).allowed);
+        assert_eq!(windows.budget.used(), 0);
+        assert!(other.admit(1).allowed && other.admit(1).allowed);
     }
 
     #[test]

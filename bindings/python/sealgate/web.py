@@ -39,6 +39,7 @@ Scope = Union[str, Iterable[str]]
 
 _logger = logging.getLogger("sealgate")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_API_KEY = re.compile(r"sg_[A-Za-z0-9]{61}")  # it would be logged
 _TRACE_PARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.DOTALL)
 _SCOPE_NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, appendix A.4
 # No name of a user has a control character, so a key that begins with one is nobody's name.
@@ -119,8 +120,10 @@ class RequestContext:
             key = self.claims.subject
         admission = self._counted.get((gate, policy, key))
         if admission is None:
+            own = self.claims.api_key if by is None and self.claims is not None and policy == "default" else None
             try:
-                admission = gate.admit(key, policy, cost)
+                # The limit of its own that an API key may have takes the place of ``default``.
+                admission = gate.admit(key, policy, cost) if own is None or cost != 1 else gate.admit_api_key(own)
             except InvalidArgumentError as error:
                 # Not the client's fault.
                 raise SettingError(str(error)) from error
@@ -250,7 +253,8 @@ def with_fields(fields: Iterable[tuple[str, str]], more: Mapping[str, str]) -> l
 def _request_id(values: Sequence[str]) -> str:
     theirs = values[0] if len(values) == 1 else ""
     # Of 64 random bits: unique, not secret.
-    return theirs if _REQUEST_ID.fullmatch(theirs) else os.urandom(8).hex()
+    is_usable = _REQUEST_ID.fullmatch(theirs) and not _API_KEY.fullmatch(theirs)
+    return theirs if is_usable else os.urandom(8).hex()
 
 
 def _trace(values: Sequence[str]) -> tuple[Optional[str], Optional[str]]:

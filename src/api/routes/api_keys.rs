@@ -1,5 +1,6 @@
 //! GET and POST `/api-keys`, POST `/api-keys/revoke`: API keys of the token's user, and those of everybody with the scope
-//! `api-keys-admin`. No key gets a scope that the token or its owner's account does not have, and no key makes others.
+//! `api-keys-admin`. A user's own key gets no scope that the token does not have, no key one that its owner's account does not
+//! have, and no key makes others.
 
 use std::time::Duration;
 
@@ -65,6 +66,11 @@ pub(super) fn add(call: &mut Call<'_>) -> Result<Response, Problem> {
     let max_requests = number(max_requests, "max_requests")?;
     let limit = match (max_requests, number(window, "window")?) {
         (None, None) => None,
+        // It takes the place of the user's limit, so that users who choose it would have none.
+        (Some(_), Some(_)) if !manages_all(claims) => {
+            let problem = Problem::insufficient_scope(API_KEY_SCOPES[1]);
+            return Err(denied(call, claims, problem));
+        }
         (Some(max_requests), Some(window)) => Some(ApiKeyLimit {
             // Too many requests are refused as such.
             max_requests: u32::try_from(max_requests).unwrap_or(u32::MAX),

@@ -255,7 +255,7 @@ fn users_manage_their_own_keys_and_administrators_those_of_everybody() {
 #[test]
 fn members_that_make_no_sense_are_refused() {
     let app = free();
-    let token = bearer(&app, "alice", "api-keys encrypt");
+    let token = bearer(&app, "alice", "api-keys api-keys-admin encrypt");
     for ask in [
         json!({"scope": 7}),
         json!({"owner": ["alice"]}),
@@ -293,9 +293,18 @@ fn members_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn nobody_gives_a_key_of_their_own_another_limit() {
+    let app = free();
+    let token = bearer(&app, "alice", "api-keys encrypt");
+    let ask = json!({"max_requests": 10_000_000, "window": 1});
+    assert_eq!(code(&add(&app, &token, &ask), 403), "insufficient_scope");
+    assert_eq!(listed(&app, &token, "/api-keys"), [""; 0]);
+}
+
+#[test]
 fn whole_numbers_may_be_written_in_any_way() {
     let app = free();
-    let token = bearer(&app, "alice", "api-keys");
+    let token = bearer(&app, "alice", "api-keys api-keys-admin");
     let ask = r#"{"expires_in": 3.6e3, "max_requests": 5.0, "window": 60}"#;
     let response = post("/api-keys", ask)
         .with("Authorization", &token)

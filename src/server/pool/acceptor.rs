@@ -39,8 +39,8 @@ pub(super) struct Acceptor {
     /// Workers accept while there are fewer connections than this. From there on the listener does, because a new
     /// connection may have to wait for room.
     roomy: AtomicUsize,
-    /// How many workers accept.
-    workers: AtomicUsize,
+    /// The epolls of the workers that accept.
+    workers: Mutex<Vec<Arc<OwnedFd>>>,
     /// Connections that a worker accepted while another thread took the last room: the listener finds them a place.
     returned: Mutex<Vec<Incoming>>,
 }
@@ -56,7 +56,7 @@ impl Acceptor {
             tls,
             sockets: Mutex::new(sockets),
             roomy: AtomicUsize::new(0),
-            workers: AtomicUsize::new(0),
+            workers: Mutex::default(),
             returned: Mutex::default(),
         }
     }
@@ -162,24 +162,32 @@ impl Acceptor {
 
     /// Whether any worker accepts.
     pub(super) fn has_workers(&self) -> bool {
-        self.workers.load(Ordering::SeqCst) > 0
+        !lock(&self.workers).is_empty()
     }
 
     /// Has a worker's epoll wait for connections, as [`watch`](Self::watch) does; false if that fails.
-    pub(super) fn begin(&self, epoll: &OwnedFd) -> bool {
+    pub(super) fn begin(&self, epoll: &Arc<OwnedFd>) -> bool {
         let data = |socket| (socket as u64) << 32 | u64::from(LISTENING);
         if self.watch(epoll, data).is_err() {
             self.ignore(epoll);
             return false;
         }
-        self.workers.fetch_add(1, Ordering::SeqCst);
+        lock(&self.workers).push(Arc::clone(epoll));
         true
     }
 
     /// Ends that.
-    pub(super) fn end(&self, epoll: &OwnedFd) {
+    pub(super) fn end(&self, epoll: &Arc<OwnedFd>) {
         self.ignore(epoll);
-        self.workers.fetch_sub(1, Ordering::SeqCst);
+        lock(&self.workers).retain(|known| !Arc::ptr_eq(known, epoll));
+    }
+
+    /// Takes the sockets away from all threads. Another process may keep them open, so that no epoll forgets them by itself.
+    pub(super) fn close(&self) -> Vec<ListeningSocket> {
+        for epoll in lock(&self.workers).drain(..) {
+            self.ignore(&epoll);
+        }
+        mem::take(&mut *self.sockets())
     }
 
     /// Has an epoll wait for connections; `data` makes the event data from the number of a socket. The kernel wakes one

@@ -3,7 +3,6 @@
 //! It accepts no more connections than the process has descriptors for. If descriptors run out anyway, it evicts
 //! connections, and pauses only if none can be evicted.
 
-use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -200,7 +199,7 @@ impl Listener {
             }
         }
         self.accept_from_all();
-        let sockets = mem::take(&mut *self.hub.acceptor.sockets());
+        let sockets = self.hub.acceptor.close();
         self.take_returned();
         for socket in &sockets {
             socket.remove_file();

@@ -98,8 +98,9 @@ impl ApiKeyStore for SqliteStore {
     fn add_api_key(&self, key: &StoredApiKey) -> Result<bool, Error> {
         self.change(|change| {
             let has: u32 = change.query_row(
-                "SELECT count(*) FROM api_keys WHERE owner = ?1 AND revoked IS NULL",
-                [&key.owner],
+                "SELECT count(*) FROM api_keys
+                     WHERE owner = ?1 AND revoked IS NULL AND coalesce(expires > ?2, 1)",
+                params![key.owner, signed(key.created)],
                 |row| row.get(0),
             )?;
             if has >= MAX_API_KEYS {
@@ -123,7 +124,7 @@ impl ApiKeyStore for SqliteStore {
             )?;
             // Whoever adds and revokes keys all the time must not fill the disk.
             change.execute(
-                "DELETE FROM api_keys WHERE owner = ?1 AND (revoked < ?2 OR id IN
+                "DELETE FROM api_keys WHERE owner = ?1 AND (revoked < ?2 OR expires < ?2 OR id IN
                      (SELECT id FROM api_keys WHERE owner = ?1 AND revoked IS NOT NULL
                           ORDER BY revoked DESC LIMIT -1 OFFSET ?3))",
                 params![

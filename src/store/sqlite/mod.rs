@@ -24,7 +24,7 @@ use super::{
     StoredSession, TokenState, UserSession,
 };
 use crate::Error;
-use changes::{bump, forget, revoke_token, revoke_user, signed, unsigned};
+use changes::{bump, end_api_keys_of, forget, revoke_token, revoke_user, signed, unsigned};
 use pool::Pool;
 use rows::{ACCOUNT, account_of, number_of, whole};
 
@@ -156,6 +156,8 @@ impl Store for SqliteStore {
             if added == 0 {
                 return Ok(false);
             }
+            // Whoever had keys under this name before must not get what the account permits.
+            end_api_keys_of(change, &account.name, account.created)?;
             change.execute("UPDATE meta SET value = 1 WHERE name = 'accounts'", [])?;
             bump(change)?;
             Ok(true)

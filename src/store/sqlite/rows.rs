@@ -110,6 +110,10 @@ pub(super) fn change_account(
     let takes_back = match wanted {
         Change::Password(password) => {
             set_password(change, name, password)?;
+            if kind == AccountKind::Client {
+                // Whoever had the old secret may have made them.
+                end_api_keys_of(change, name, at.now)?;
+            }
             true
         }
         Change::Rehash { password, version } => {

@@ -25,7 +25,7 @@ use crate::base::api_key::{KeyText, new_key};
 use crate::base::clock::unix_now;
 use crate::base::sync::{lock, try_lock};
 use crate::limiter::{self, Window, Windows};
-use crate::store::{self, Account, Ledger, MAX_API_KEYS, StoredApiKey};
+use crate::store::{self, Account, AccountKind, Ledger, MAX_API_KEYS, StoredApiKey};
 use crate::{Error, Secret, TokenError};
 
 pub use key::{API_KEY_SCOPES, ApiKey, ApiKeyLimit, NEVER_EXPIRES, NewApiKey};
@@ -118,7 +118,11 @@ impl ApiKeys {
 
     /// What the owner's account lets a key permit.
     fn judge(&self, key: &StoredApiKey) -> Result<Result<Claims, TokenError>, Error> {
-        let scope = match self.account(&key.owner)? {
+        let account = self.account(&key.owner)?;
+        let is_client = account
+            .as_ref()
+            .is_some_and(|account| account.kind == AccountKind::Client);
+        let scope = match account {
             Some(account) if account.disabled => return Ok(Err(TokenError::Revoked)),
             Some(account) => common(&key.scope, &account.scope),
             None if self.ledger.wants_passwords() => return Ok(Err(TokenError::NoAccount)),
@@ -127,7 +131,7 @@ impl ApiKeys {
         let mut json = json!({
             "iss": self.issuer,
             "sub": key.owner,
-            "username": key.owner,
+            (if is_client { "client_id" } else { "username" }): key.owner,
             "scope": scope,
             "iat": key.created,
             "jti": key.id,
@@ -142,6 +146,7 @@ impl ApiKeys {
             expires_at: key.expires.unwrap_or(NEVER_EXPIRES),
             id: Some(key.id.clone()),
             api_key: true,
+            client_id: is_client.then(|| key.owner.clone()),
             json: json.to_string(),
             ..claims::Inner::default()
         })))

@@ -98,13 +98,13 @@ impl Table {
 impl Entry {
     fn new(stored: StoredApiKey, old: Option<&Arc<Entry>>, windows: &Windows) -> Self {
         let window = || {
-            let (limit, seconds) = stored.limit?;
+            let (limit, seconds) = stored.limit.filter(|_| stored.revoked.is_none())?;
             Some(Arc::new(
                 windows.window(limit, Duration::from_secs(seconds)),
             ))
         };
         // Nobody gets a fresh window because the table is replaced.
-        let same = old.filter(|old| old.stored.limit == stored.limit);
+        let same = old.filter(|old| old.stored.limit == stored.limit && stored.revoked.is_none());
         let used = old.map(|old| Arc::clone(&old.used)).unwrap_or_default();
         let known = stored.used.unwrap_or(0);
         used.used.fetch_max(known, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 //! the workers that wait.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
@@ -13,6 +14,8 @@ use crate::server::pool::mailbox::{Incoming, Mailbox, Message, milliseconds};
 const TURN: usize = 8;
 /// A worker keeps what it accepts unless another has fewer connections than it, less one part in this many.
 const FEWER: usize = 8;
+/// How long a worker leaves accepting to the listener after an error.
+const REST: Duration = Duration::from_millis(50);
 
 impl Worker {
     /// Begins or ends accepting: only active workers do, and only while the engine runs and has room.
@@ -22,7 +25,11 @@ impl Worker {
         if self.accepts && !is_active {
             self.accepts = false;
             acceptor.end(&self.epoll);
-        } else if !self.accepts && is_active && acceptor.is_roomy_again() {
+        } else if !self.accepts
+            && is_active
+            && acceptor.is_roomy_again()
+            && Instant::now() >= self.accepts_from
+        {
             self.accepts = acceptor.begin(&self.epoll);
             // The listener goes back behind this worker.
             self.hub.waker.ring();
@@ -44,10 +51,14 @@ impl Worker {
                     return self.leave_to_listener();
                 }
                 Ok(Some(incoming)) => self.place_incoming(incoming),
-                Ok(None) => {}
+                // Refused, or the client left before the accept, or a signal arrived: try the next one.
+                Ok(None) | Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => {}
                 Err(Errno::AGAIN) => return,
                 // It has the time to deal with them.
-                Err(_) => return self.leave_to_listener(),
+                Err(_) => {
+                    self.accepts_from = Instant::now() + REST;
+                    return self.leave_to_listener();
+                }
             }
         }
     }
@@ -64,8 +75,12 @@ impl Worker {
             self.adopt(incoming);
         } else {
             least_busy.connections.fetch_add(1, Ordering::Relaxed);
-            // Cannot fail: workers end after the listener.
-            let _ = least_busy.send(Message::Adopt(incoming));
+            // Fails if that worker has just ended, because the engine stops.
+            if let Err(Message::Adopt(incoming)) = least_busy.send(Message::Adopt(incoming)) {
+                least_busy.connections.fetch_sub(1, Ordering::Relaxed);
+                self.mailbox().connections.fetch_add(1, Ordering::Relaxed);
+                self.adopt(incoming);
+            }
         }
     }
 

@@ -63,7 +63,7 @@ pub(super) struct Worker {
     number: usize,
     shared: Arc<Shared>,
     hub: Arc<Hub>,
-    epoll: OwnedFd,
+    epoll: Arc<OwnedFd>,
     places: Vec<Place>,
     free: Vec<u32>,
     deadlines: Deadlines,
@@ -79,6 +79,8 @@ pub(super) struct Worker {
     stopping: bool,
     /// Whether it accepts connections.
     accepts: bool,
+    /// Not before this time, after an error.
+    accepts_from: Instant,
     /// Turns of connections so far.
     done: u64,
     giving: Giving,
@@ -112,7 +114,7 @@ impl Worker {
             number,
             shared: hub.shared.clone(),
             hub,
-            epoll,
+            epoll: Arc::new(epoll),
             places: Vec::new(),
             free: Vec::new(),
             deadlines: Deadlines::new(|wait| match wait {
@@ -130,6 +132,7 @@ impl Worker {
             started,
             stopping: false,
             accepts: false,
+            accepts_from: started,
             done: 0,
             giving: Giving::Nothing,
             look: Look::new(started),

@@ -170,7 +170,10 @@ fn once_accounts_exist_an_owner_needs_one_unless_login_is_open() {
         assert!(keys.verify(&text).is_ok(), "no accounts yet");
         keys.add_account("alice", "");
         assert_eq!(keys.verify(&text).map(drop), without);
+        // Whoever had a key under this name before does not get what the account permits.
         keys.add_account("nightly", "encrypt");
+        assert_eq!(scope(&keys, &text), Err(TokenError::Revoked));
+        let (text, _) = add(&keys, &new("nightly"));
         assert_eq!(scope(&keys, &text).unwrap(), "encrypt");
     }
 }

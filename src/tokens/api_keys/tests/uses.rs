@@ -64,10 +64,14 @@ fn keys_of_other_processes_are_noticed_and_so_is_their_end() {
     assert!(here.verify(&second).is_ok());
     there.add_account("alice", "encrypt");
     within_a_minute("an account", &|| {
-        scope(&here, &second) == Ok("encrypt".to_owned())
+        scope(&here, &second) == Err(TokenError::Revoked)
+    });
+    let (third, _) = add(&there, &new("alice"));
+    within_a_minute("its key", &|| {
+        scope(&here, &third) == Ok("encrypt".to_owned())
     });
     there.change_account("alice", &Change::Removed);
-    within_a_minute("its end", &|| here.verify(&second).is_err());
+    within_a_minute("its end", &|| here.verify(&third).is_err());
 }
 
 #[test]
