@@ -127,7 +127,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let name = text(matches, "name");
     if what == "claims" && !matches.contains_id("claims") {
-        let user = users.find(name)?.ok_or_else(|| changes.no_such_account())?;
+        let user = users
+            .find(name)?
+            .filter(|found| found.kind == AccountKind::User);
+        let user = user.ok_or_else(|| changes.no_such_account())?;
         return write_output(harmless_json(&format!("{}\n", user.claims)).as_bytes());
     }
     changes.must_be_kept()?;

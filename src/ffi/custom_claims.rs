@@ -11,6 +11,7 @@ use super::input::{bytes, handle, lend, output, text, token_text};
 use super::users::found;
 use super::{Failure, SealgateStatus, boundary};
 use crate::base::json::Json;
+use crate::store::AccountKind;
 use crate::{Error, Grant};
 
 /// Issues a signed token with custom claims, for an audience, or for later.
@@ -278,6 +279,8 @@ pub unsafe extern "C" fn sealgate_user_claims(
     unsafe {
         call(gate, out, SealgateBuffer::EMPTY, |gate| {
             let user = gate.users().find(text(name, name_size, "name")?)?;
+            // A client has no logins.
+            let user = user.filter(|user| user.kind == AccountKind::User);
             found(user.is_some())?;
             let claims = user.map(|user| user.claims).unwrap_or_default();
             Ok(SealgateBuffer::new(claims.into_bytes(), false))

@@ -227,6 +227,8 @@ mod tests {
         assert!(!users.set_scope("shop", "admin").unwrap());
         assert!(!users.set_disabled("shop", true).unwrap());
         assert!(!users.remove("shop").unwrap());
+        assert!(!users.unlock("shop").unwrap());
+        assert_eq!(users.sessions("shop").unwrap(), None);
         assert_eq!(users.renew_secret("alice").unwrap(), None);
         assert!(!users.remove_client("alice").unwrap());
         let names =

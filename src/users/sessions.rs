@@ -3,10 +3,10 @@
 use super::{UserSession, Users};
 use crate::Error;
 use crate::base::clock::unix_now;
-use crate::store::{Moment, SessionChange};
+use crate::store::{AccountKind, Moment, SessionChange};
 
 impl Users {
-    /// The logins of an account that can be refreshed, oldest first; at most 100. `None`: there is no such account.
+    /// The logins of a user's account that can be refreshed, oldest first; at most 100. `None`: there is no such account.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -14,7 +14,8 @@ impl Users {
         let Some(store) = self.ledger.reading()? else {
             return Ok(None);
         };
-        if store.account(name)?.is_none() {
+        let account = store.account(name)?;
+        if account.is_none_or(|account| account.kind != AccountKind::User) {
             return Ok(None);
         }
         store.sessions(name, unix_now()).map(Some)

@@ -7,18 +7,22 @@ use super::Users;
 use super::lockout::{Lockouts, MEMORY, Try};
 use crate::Error;
 use crate::base::clock::{exact_now, unix_now};
-use crate::store::Moment;
+use crate::store::{AccountKind, Moment};
 
 /// Both times of a comparison are in whole milliseconds.
 const ROUNDING: Duration = Duration::from_millis(2);
 
 impl Users {
-    /// Forgets the wrong passwords for an account. `false`: there is no such account.
+    /// Forgets the wrong passwords for a user's account. `false`: there is no such account.
     pub(crate) fn unlock(&self, name: &str) -> Result<bool, Error> {
         // Without a store there are no accounts, so there is no need to create one.
         let Some(store) = self.ledger.reading()? else {
             return Ok(false);
         };
+        let account = store.account(name)?;
+        if account.is_none_or(|account| account.kind != AccountKind::User) {
+            return Ok(false);
+        }
         let now = unix_now();
         let kept = Moment {
             now,
