@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::rust::{added_of, changed_of, listed, listed_sessions, listed_user};
+use super::shown::{
+    added_of, changed_of, listed, listed_api_keys, listed_clients, listed_sessions, listed_user,
+};
 use super::{Answer, Arguments, Asked, Place};
 use crate::common::{run, sealgate, text};
 
@@ -27,6 +29,16 @@ impl Command {
 
     /// What it prints, or the code of its failure.
     fn typed(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+        self.typed_with_remarks(arguments, input)
+            .map(|(printed, _)| printed)
+    }
+
+    /// The same, with what it prints on standard error.
+    fn typed_with_remarks(
+        &self,
+        arguments: &[&str],
+        input: &str,
+    ) -> Result<(String, String), String> {
         let mut command = sealgate(&self.home);
         command
             .args(arguments)
@@ -35,7 +47,7 @@ impl Command {
         let output = run(command, input.as_bytes());
         let said = text(&output.stderr);
         match output.status.code() {
-            Some(0) => Ok(text(&output.stdout)),
+            Some(0) => Ok((text(&output.stdout), said)),
             code => {
                 Err(code_of(&said).unwrap_or_else(|| panic!("{arguments:?}: {code:?}: {said}")))
             }
@@ -69,6 +81,17 @@ impl Command {
                 if let Some(ttl) = &ttl {
                     arguments.extend(["--ttl", ttl]);
                 }
+                let claims = of.json("claims");
+                if !claims.is_empty() {
+                    arguments.extend(["--claims", &claims]);
+                }
+                if let Some(audience) = of.given("audience") {
+                    arguments.extend(["--audience", audience]);
+                }
+                let start = of.number("not_before").map(|start| start.to_string());
+                if let Some(start) = &start {
+                    arguments.extend(["--not-before", start]);
+                }
                 let printed = self.typed(&arguments, "")?;
                 Ok(json!({"token": printed.trim_end()}))
             }
@@ -76,6 +99,17 @@ impl Command {
                 let printed = self.typed(&["token", "verify"], of.text("token"))?;
                 let said: Value = serde_json::from_str(&printed).unwrap();
                 Ok(json!({"user": said["user"], "scope": said["scope"]}))
+            }
+            "verify_token_audience" => {
+                let arguments = ["token", "verify", "--audience", of.text("audience")];
+                let printed = self.typed(&arguments, of.text("token"))?;
+                let said: Value = serde_json::from_str(&printed).unwrap();
+                Ok(json!({"user": said["user"], "scope": said["scope"]}))
+            }
+            "claims_get" => {
+                let printed = self.typed(&["token", "verify"], of.text("token"))?;
+                let said: Value = serde_json::from_str(&printed).unwrap();
+                Ok(json!({"value": said["claims"][of.text("name")]}))
             }
             "revoke_token" => self.done(&["token", "revoke"], of.text("token")),
             "revoke_token_id" => self.done(&["token", "revoke", "--id", of.text("id")], ""),
@@ -169,7 +203,20 @@ impl Command {
         let (user, scope) = (of.text("user"), of.text("scope"));
         let line = format!("{}\n", of.text("password"));
         match operation {
-            "add_user" => self.done(&["user", "add", "--scopes", scope, "--", user], &line),
+            "add_user" => {
+                let claims = of.json("claims");
+                let mut arguments = vec!["user", "add", "--scopes", scope];
+                if !claims.is_empty() {
+                    arguments.extend(["--claims", &claims]);
+                }
+                arguments.extend(["--", user]);
+                self.done(&arguments, &line)
+            }
+            "set_claims" => self.done(&["user", "claims", user, &of.json("claims")], ""),
+            "user_claims" => {
+                let claims = self.json(&["user", "claims", user])?;
+                Ok(json!({"claims": claims}))
+            }
             "list_users" => {
                 let users = self.lines(&["user", "list", "--json"])?;
                 let users = users.as_array().unwrap().iter().map(listed_user);
@@ -197,18 +244,120 @@ impl Command {
     }
 }
 
+/// Texts for URLs, API keys and clients.
+impl Command {
+    fn texts(&self, operation: &str, of: &Arguments) -> Answer {
+        let mut arguments = match operation {
+            "encrypt_url_safe" => vec!["encrypt", "--url-safe"],
+            "decrypt_max_age" => vec!["decrypt"],
+            other => vec![other],
+        };
+        arguments.extend(["--context", of.text("context")]);
+        let max_age = of.number("max_age").map(|max_age| max_age.to_string());
+        if let Some(max_age) = &max_age {
+            arguments.extend(["--max-age", max_age]);
+        }
+        let (input, output) = match operation {
+            "encrypt_url_safe" => ("data", "sealed"),
+            "decrypt_max_age" => ("sealed", "data"),
+            "sign" => ("data", "signed"),
+            _ => ("signed", "data"),
+        };
+        let printed = self.typed(&arguments, of.text(input))?;
+        Ok(match output {
+            "data" => json!({"data": printed}),
+            _ => json!({output: printed.trim_end()}),
+        })
+    }
+
+    fn api_keys(&self, operation: &str, of: &Arguments) -> Answer {
+        let (owner, id) = (of.text("owner"), of.text("id"));
+        let digits = |name: &str| of.number(name).map(|number| number.to_string());
+        match operation {
+            "add_api_key" => {
+                let mut arguments = vec!["api-key", "add"];
+                let numbers = ["ttl", "requests", "window"].map(digits);
+                let flags = ["--ttl", "--requests", "--window"];
+                for (flag, number) in flags.into_iter().zip(&numbers) {
+                    if let Some(number) = number {
+                        arguments.extend([flag, number]);
+                    }
+                }
+                if let Some(scope) = of.given("scope") {
+                    arguments.extend(["--scope", scope]);
+                }
+                arguments.extend(["--", owner]);
+                let printed = self.typed(&arguments, "")?;
+                let key = printed.trim_end();
+                Ok(json!({"key": key, "id": key[3..15]}))
+            }
+            "api_keys" => {
+                let mut arguments = vec!["api-key", "list", "--json"];
+                if of.given("owner").is_some() {
+                    arguments.extend(["--owner", owner]);
+                }
+                Ok(listed_api_keys(&self.lines(&arguments)?))
+            }
+            "revoke_api_key" => self.done(&["api-key", "revoke", "--", id], ""),
+            _ => {
+                let arguments = ["api-key", "revoke", "--owner", owner];
+                let (_, remarks) = self.typed_with_remarks(&arguments, "")?;
+                let count = remarks.split("Revoked API keys: ").nth(1).unwrap();
+                Ok(json!({"revoked": count.trim_end().parse::<u64>().unwrap()}))
+            }
+        }
+    }
+
+    fn clients(&self, operation: &str, of: &Arguments) -> Answer {
+        let (id, scope) = (of.text("id"), of.text("scope"));
+        let secret = |printed: String| json!({"secret": printed.trim_end()});
+        match operation {
+            "add_client" => {
+                let arguments = ["client", "add", "--scopes", scope, "--", id];
+                self.typed(&arguments, "").map(secret)
+            }
+            "renew_client_secret" => self.typed(&["client", "secret", id], "").map(secret),
+            "clients" => {
+                let clients = self.lines(&["client", "list", "--json"])?;
+                Ok(listed_clients(&clients, "name"))
+            }
+            "set_client_scope" => self.done(&["client", "scopes", id, scope], ""),
+            "disable_client" => self.done(&["client", "disable", id], ""),
+            "enable_client" => self.done(&["client", "enable", id], ""),
+            _ => self.done(&["client", "remove", id], ""),
+        }
+    }
+}
+
 impl Asked for Command {
     fn ask(&mut self, operation: &str, of: &Arguments) -> Option<Answer> {
         Some(match operation {
-            "issue_token" | "verify_token" | "revoke_token" | "revoke_token_id" | "revoke_user" => {
-                self.tokens(operation, of)
+            "issue_token"
+            | "verify_token"
+            | "verify_token_audience"
+            | "claims_get"
+            | "revoke_token"
+            | "revoke_token_id"
+            | "revoke_user" => self.tokens(operation, of),
+            "encrypt_url_safe" | "decrypt_max_age" | "sign" | "unsign" => self.texts(operation, of),
+            "add_api_key" | "api_keys" | "revoke_api_key" | "revoke_api_keys_of" => {
+                self.api_keys(operation, of)
             }
+            "add_client"
+            | "renew_client_secret"
+            | "clients"
+            | "set_client_scope"
+            | "disable_client"
+            | "enable_client"
+            | "remove_client" => self.clients(operation, of),
             "encrypt" | "decrypt" | "rewrap" | "mask" => self.data(operation, of),
             "list_keys" | "generate_keys" | "rotate_keys" | "retire_keys" | "accept_keys"
             | "export_keys" | "import_keys" => self.keys(operation, of),
             "add_user" | "list_users" | "set_password" | "set_scope" | "disable_user"
             | "enable_user" | "unlock_user" | "remove_user" | "list_sessions" | "end_session"
-            | "check_store" | "back_up" => self.accounts(operation, of),
+            | "check_store" | "back_up" | "set_claims" | "user_claims" => {
+                self.accounts(operation, of)
+            }
             _ => return None,
         })
     }
@@ -239,6 +388,15 @@ fn code_of(said: &str) -> Option<String> {
             ),
             ("There is no account with this name", "not_found"),
             ("There is no such login", "not_found"),
+            ("There is no API key with this id", "not_found"),
+            ("The data is authentic, but not recent", "not_fresh"),
+            ("The signature is not valid", "signature_invalid"),
+            ("The claim ", "invalid_argument"),
+            ("The claims ", "invalid_argument"),
+            ("The name of a claim", "invalid_argument"),
+            ("The token would expire before", "invalid_argument"),
+            ("The scope of an API key", "invalid_argument"),
+            ("An API key is no token", "invalid_argument"),
             ("There is no store", "not_found"),
             ("A passphrase must have", "invalid_argument"),
             ("The username must be", "invalid_argument"),

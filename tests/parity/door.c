@@ -89,12 +89,10 @@ static void open_gate(int count)
     say(SEALGATE_STATUS_OK);
 }
 
-static void verify_token(void)
+static void say_user_and_scope(sealgate_status status, sealgate_claims *claims)
 {
-    sealgate_claims *claims = NULL;
     const char *text;
     size_t size;
-    sealgate_status status = sealgate_verify_token(gate, TEXT(0), &claims);
     say(status);
     CHECK((status == SEALGATE_STATUS_OK) == (claims != NULL));
     if (claims != NULL) {
@@ -104,6 +102,110 @@ static void verify_token(void)
         say_hex(text, size);
     }
     sealgate_claims_free(claims);
+}
+
+/* The JSON of a claim. The calls for one type have to agree with it. */
+static void claims_get(void)
+{
+    sealgate_claims *claims = NULL;
+    sealgate_buffer string = {0};
+    const char *json = NULL;
+    size_t size = 0;
+    int64_t integer;
+    int32_t boolean;
+    sealgate_status status = sealgate_verify_token(gate, TEXT(0), &claims);
+    if (status == SEALGATE_STATUS_OK) {
+        status = sealgate_claims_get_json(claims, TEXT(1), &json, &size);
+    }
+    say(status);
+    if (status == SEALGATE_STATUS_OK) {
+        say_hex(json, size);
+        int is_string = sealgate_claims_get_string(claims, TEXT(1), &string) == SEALGATE_STATUS_OK;
+        CHECK(is_string == (json[0] == '"'));
+        int is_boolean = sealgate_claims_get_boolean(claims, TEXT(1), &boolean) == SEALGATE_STATUS_OK;
+        CHECK(is_boolean == (json[0] == 't' || json[0] == 'f'));
+        int is_integer = sealgate_claims_get_integer(claims, TEXT(1), &integer) == SEALGATE_STATUS_OK;
+        CHECK(!is_integer || json[0] == '-' || (json[0] >= '0' && json[0] <= '9'));
+    }
+    sealgate_buffer_free(&string);
+    sealgate_claims_free(claims);
+}
+
+static void issue_token(sealgate_buffer *out)
+{
+    /* The short call wherever it will do. */
+    if (words[3].size + words[4].size + words[5].size == 0) {
+        say_buffer(sealgate_issue_token(gate, TEXT(0), TEXT(1), number(2), out), out);
+    } else {
+        say_buffer(sealgate_issue_token_with(gate, TEXT(0), TEXT(1), number(2), TEXT(3), TEXT(4), number(5), out), out);
+    }
+}
+
+static void add_user(void)
+{
+    if (words[3].size == 0) {
+        say(sealgate_add_user(gate, TEXT(0), BYTES(1), TEXT(2)));
+    } else {
+        say(sealgate_add_user_with_claims(gate, TEXT(0), BYTES(1), TEXT(2), TEXT(3)));
+    }
+}
+
+static void say_number(uint64_t value)
+{
+    char digits[24];
+    say_hex(digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value));
+}
+
+static void say_admission(sealgate_status status, const sealgate_admission *admission)
+{
+    say(status);
+    if (status == SEALGATE_STATUS_OK) {
+        CHECK(admission->limit > 0 || admission->remaining == UINT32_MAX);
+        say_number((uint64_t)admission->allowed);
+        say_number(admission->limit);
+        say_number(admission->remaining);
+        say_number(admission->window_ms);
+    } else {
+        CHECK(admission->limit == 0 && admission->remaining == 0 && admission->window_ms == 0);
+    }
+}
+
+static void reset_limit(void)
+{
+    int32_t counted = 7;
+    sealgate_status status = sealgate_reset_limit(gate, TEXT(0), TEXT(1), &counted);
+    say(status);
+    if (status == SEALGATE_STATUS_OK) {
+        say_number((uint64_t)counted);
+    }
+}
+
+static void unsign(sealgate_buffer *out)
+{
+    uint64_t signed_at = 7, max_age = words[2].size == 0 ? UINT64_MAX : number(2);
+    sealgate_status status = sealgate_unsign(gate, TEXT(0), BYTES(1), max_age, out, &signed_at);
+    CHECK((status == SEALGATE_STATUS_OK) == (signed_at > 0));
+    say_buffer(status, out);
+}
+
+static void add_api_key(void)
+{
+    sealgate_buffer key = {0}, id = {0}, scope = {0};
+    const char *names = (const char *)words[1].bytes;
+    size_t size = words[1].size;
+    if (words[5].size == 0) {
+        OK(sealgate_default_scope(gate, TEXT(0), &scope));
+        names = scope.data, size = scope.size;
+    }
+    say_pair(sealgate_add_api_key(gate, TEXT(0), names, size, number(2), number(3), number(4), &key, &id), &key, &id);
+    sealgate_buffer_free(&scope);
+}
+
+static void revoke_api_keys_of(void)
+{
+    uint64_t revoked;
+    say(sealgate_revoke_api_keys_of(gate, TEXT(0), &revoked));
+    say_number(revoked);
 }
 
 static void admit(void)
@@ -168,15 +270,75 @@ static void back_up(sealgate_buffer *out)
 
 #define IS_ASKED(name) (strcmp(what, name) == 0)
 
+/* Text for URLs, limits, API keys and clients. 0: it is none of these. */
+static int answer_more(const char *what)
+{
+    sealgate_buffer out = {0};
+    sealgate_admission admission = {0};
+    if (IS_ASKED("encrypt_url_safe")) {
+        say_buffer(sealgate_encrypt_url_safe(gate, BYTES(0), BYTES(1), &out), &out);
+    } else if (IS_ASKED("decrypt_max_age")) {
+        say_buffer(sealgate_decrypt_fresh(gate, TEXT(0), BYTES(1), number(2), &out), &out);
+    } else if (IS_ASKED("sign")) {
+        say_buffer(sealgate_sign(gate, BYTES(0), BYTES(1), &out), &out);
+    } else if (IS_ASKED("unsign")) {
+        unsign(&out);
+    } else if (IS_ASKED("admit_policy")) {
+        sealgate_status status = sealgate_enforce_limit(gate, TEXT(0), TEXT(1), number(2), &admission);
+        say_admission(status, &admission);
+    } else if (IS_ASKED("peek")) {
+        sealgate_status status = sealgate_peek_limit(gate, TEXT(0), TEXT(1), number(2), &admission);
+        say_admission(status, &admission);
+    } else if (IS_ASKED("reset_limit")) {
+        reset_limit();
+    } else if (IS_ASKED("add_api_key")) {
+        add_api_key();
+    } else if (IS_ASKED("api_keys")) {
+        say_buffer(sealgate_list_api_keys(gate, TEXT(0), NULL, 0, 100, &out), &out);
+    } else if (IS_ASKED("admit_api_key")) {
+        sealgate_status status = sealgate_admit_api_key(gate, TEXT(0), &admission);
+        say_admission(status, &admission);
+    } else if (IS_ASKED("revoke_api_key")) {
+        say(sealgate_revoke_api_key(gate, TEXT(0)));
+    } else if (IS_ASKED("revoke_api_keys_of")) {
+        revoke_api_keys_of();
+    } else if (IS_ASKED("add_client")) {
+        say_buffer(sealgate_add_client(gate, TEXT(0), TEXT(1), &out), &out);
+    } else if (IS_ASKED("renew_client_secret")) {
+        say_buffer(sealgate_renew_client_secret(gate, TEXT(0), &out), &out);
+    } else if (IS_ASKED("clients")) {
+        say_buffer(sealgate_list_clients(gate, NULL, 0, 100, &out), &out);
+    } else if (IS_ASKED("set_client_scope")) {
+        say(sealgate_set_client_scope(gate, TEXT(0), TEXT(1)));
+    } else if (IS_ASKED("disable_client") || IS_ASKED("enable_client")) {
+        say(sealgate_set_client_disabled(gate, TEXT(0), IS_ASKED("disable_client")));
+    } else if (IS_ASKED("remove_client")) {
+        say(sealgate_remove_client(gate, TEXT(0)));
+    } else if (IS_ASKED("client_token")) {
+        say_buffer(sealgate_client_token(gate, TEXT(0), BYTES(1), TEXT(2), &out), &out);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
 static void answer(const char *what, int count)
 {
     sealgate_buffer out = {0};
     if (IS_ASKED("gate")) {
         open_gate(count);
     } else if (IS_ASKED("issue_token")) {
-        say_buffer(sealgate_issue_token(gate, TEXT(0), TEXT(1), number(2), &out), &out);
+        issue_token(&out);
     } else if (IS_ASKED("verify_token")) {
-        verify_token();
+        sealgate_claims *claims = NULL;
+        sealgate_status status = sealgate_verify_token(gate, TEXT(0), &claims);
+        say_user_and_scope(status, claims);
+    } else if (IS_ASKED("verify_token_audience")) {
+        sealgate_claims *claims = NULL;
+        sealgate_status status = sealgate_verify_token_for(gate, TEXT(0), TEXT(1), &claims);
+        say_user_and_scope(status, claims);
+    } else if (IS_ASKED("claims_get")) {
+        claims_get();
     } else if (IS_ASKED("introspect")) {
         say_buffer(sealgate_introspect(gate, TEXT(0), &out), &out);
     } else if (IS_ASKED("encrypt")) {
@@ -211,7 +373,11 @@ static void answer(const char *what, int count)
     } else if (IS_ASKED("back_up")) {
         back_up(&out);
     } else if (IS_ASKED("add_user")) {
-        say(sealgate_add_user(gate, TEXT(0), BYTES(1), TEXT(2)));
+        add_user();
+    } else if (IS_ASKED("set_claims")) {
+        say(sealgate_set_user_claims(gate, TEXT(0), TEXT(1)));
+    } else if (IS_ASKED("user_claims")) {
+        say_buffer(sealgate_user_claims(gate, TEXT(0), &out), &out);
     } else if (IS_ASKED("list_users")) {
         say_buffer(sealgate_list_users(gate, NULL, 0, 100, &out), &out);
     } else if (IS_ASKED("find_user")) {
@@ -244,7 +410,7 @@ static void answer(const char *what, int count)
         say_buffer(sealgate_list_sessions(gate, TEXT(0), &out), &out);
     } else if (IS_ASKED("end_session")) {
         say_buffer(sealgate_end_session(gate, TEXT(0), &out), &out);
-    } else {
+    } else if (!answer_more(what)) {
         CHECK(!"a line that is known");
     }
     printf("\n");

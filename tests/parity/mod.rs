@@ -2,7 +2,7 @@
 //! the table, and so the same at every door; a cell without one has a reason.
 //!
 //! `table` has the scenarios and the reasons. `rust`, `c`, `python`, `command` and `http` ask one door each; a new operation is a
-//! step in the table, and a line in each of these.
+//! step in the table, and a line in each of these. `shown` has the form in which lists are compared.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 #![cfg(target_os = "linux")]
@@ -12,6 +12,7 @@ mod command;
 mod http;
 mod python;
 mod rust;
+mod shown;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +76,18 @@ impl Arguments {
     /// A text; empty if there is none.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.0[name].as_str().unwrap_or_default()
+    }
+
+    /// A text, if there is one.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        self.0[name].as_str()
+    }
+
+    /// A value as JSON; empty if there is none.
+    pub(crate) fn json(&self, name: &str) -> String {
+        self.0
+            .get(name)
+            .map_or(String::new(), |value| value.to_string())
     }
 
     pub(crate) fn bytes(&self, name: &str) -> &[u8] {
@@ -330,6 +343,46 @@ fn limits_are_the_same_at_every_door() {
 }
 
 #[test]
+fn claims_of_tokens_are_the_same_at_every_door() {
+    compare(&table::token_claims());
+}
+
+#[test]
+fn claims_of_accounts_are_the_same_at_every_door() {
+    compare(&table::account_claims());
+}
+
+#[test]
+fn api_keys_are_the_same_at_every_door() {
+    compare(&table::api_keys());
+}
+
+#[test]
+fn limits_of_api_keys_are_the_same_at_every_door() {
+    compare(&table::key_limits());
+}
+
+#[test]
+fn clients_are_the_same_at_every_door() {
+    compare(&table::clients());
+}
+
+#[test]
+fn named_limits_are_the_same_at_every_door() {
+    compare(&table::named_limits());
+}
+
+#[test]
+fn a_disabled_limit_is_the_same_at_every_door() {
+    compare(&table::no_limits());
+}
+
+#[test]
+fn texts_for_urls_are_the_same_at_every_door() {
+    compare(&table::texts());
+}
+
+#[test]
 fn every_reason_is_for_an_operation_of_a_scenario() {
     let scenarios = table::all();
     for (operation, ..) in table::LACKING {
@@ -352,7 +405,9 @@ fn the_page_of_doors_is_the_table() {
             panic!("{line}");
         };
         assert!(![rust, c, python].contains(&""), "{line}");
-        let name = python.trim_matches('`').replace("set_user_", "set_");
+        // `admit(policy)` is the operation admit_policy.
+        let name = python.trim_matches(['`', ')']).replace("set_user_", "set_");
+        let name = name.replace(['(', '.'], "_").to_lowercase();
         assert_eq!(rows.insert(name, (command, http)), None, "{line}");
     }
     let scenarios = table::all();

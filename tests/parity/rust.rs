@@ -6,10 +6,19 @@ use std::time::Duration;
 use sealgate::audit::Asker;
 use sealgate::gate::backup::Backup;
 use sealgate::keys::{Changed, Generated, KeyState, NewKeys, RingSecret};
-use sealgate::{Error, Gate, Grant, Refreshed, Secret, TokenError, Tokens, unix_now};
+use sealgate::store::AccountKind;
+use sealgate::{
+    Admission, ApiKeyLimit, Error, Gate, Grant, NewApiKey, Refreshed, Secret, TokenError, Tokens,
+    unix_now,
+};
 use serde_json::{Value, json};
 
+use super::shown::{
+    added_of, changed_of, introspected, listed, listed_api_keys, listed_clients, listed_sessions,
+    listed_user,
+};
 use super::{Answer, Arguments, Asked, Place};
+use crate::common::text;
 
 pub(super) struct Rust {
     gate: Gate,
@@ -32,14 +41,26 @@ impl Rust {
             | "revoke_token" | "revoke_token_id" | "revoke_user" | "public_keys" => {
                 self.tokens(operation, of)
             }
-            "encrypt" | "decrypt" | "rewrap" | "mask" | "admit" => self.data(operation, of),
+            "verify_token_audience" | "claims_get" => self.claims(operation, of),
+            "encrypt" | "decrypt" | "rewrap" | "mask" => self.data(operation, of),
+            "encrypt_url_safe" | "decrypt_max_age" | "sign" | "unsign" => self.texts(operation, of),
+            "admit" | "admit_policy" | "peek" | "reset_limit" => self.limits(operation, of),
+            "add_api_key" | "api_keys" | "admit_api_key" | "revoke_api_key"
+            | "revoke_api_keys_of" => self.api_keys(operation, of),
+            "add_client"
+            | "renew_client_secret"
+            | "clients"
+            | "set_client_scope"
+            | "disable_client"
+            | "enable_client"
+            | "remove_client"
+            | "client_token" => self.clients(operation, of),
             "list_keys" | "generate_keys" | "rotate_keys" | "retire_keys" | "accept_keys"
             | "export_keys" | "import_keys" => self.keys(operation, of),
             "add_user" | "list_users" | "find_user" | "set_password" | "set_scope"
-            | "disable_user" | "enable_user" | "unlock_user" | "remove_user" | "check_password"
-            | "change_password" | "list_sessions" | "end_session" | "check_store" | "back_up" => {
-                self.accounts(operation, of)
-            }
+            | "set_claims" | "user_claims" | "disable_user" | "enable_user" | "unlock_user"
+            | "remove_user" | "check_password" | "change_password" | "list_sessions"
+            | "end_session" | "check_store" | "back_up" => self.accounts(operation, of),
             _ => return None,
         })
     }
@@ -49,12 +70,15 @@ impl Rust {
         let (user, token, scope) = (of.text("user"), of.text("token"), of.text("scope"));
         Ok(match operation {
             "issue_token" => {
-                let mut grant = Grant {
+                let claims = of.json("claims");
+                let grant = Grant {
                     subject: user,
                     scope,
-                    ..Grant::default()
+                    ttl: of.number("ttl").map(Duration::from_secs),
+                    claims: &claims,
+                    audience: of.text("audience"),
+                    not_before: of.number("not_before"),
                 };
-                grant.ttl = of.number("ttl").map(Duration::from_secs);
                 json!({"token": gate.issue_token(&grant)?})
             }
             "verify_token" => {
@@ -86,13 +110,107 @@ impl Rust {
                 json!({"data": opened.expose_str().unwrap()})
             }
             "rewrap" => json!({"sealed": gate.rewrap_data(sealed, context)?}),
-            "mask" => {
+            _ => {
                 let visible = of.number("visible").unwrap() as usize;
                 json!({"masked": sealgate::mask(of.text("data"), visible)})
             }
+        })
+    }
+
+    fn claims(&self, operation: &str, of: &Arguments) -> Result<Value, Error> {
+        let token = of.text("token");
+        Ok(match operation {
+            "verify_token_audience" => {
+                let claims = self.gate.verify_token_for(token, of.text("audience"))?;
+                json!({"user": claims.subject(), "scope": claims.scope()})
+            }
+            _ => json!({"value": self.gate.verify_token(token)?.get(of.text("name"))}),
+        })
+    }
+
+    fn texts(&self, operation: &str, of: &Arguments) -> Result<Value, Error> {
+        let (gate, context) = (&self.gate, of.bytes("context"));
+        let max_age = of.number("max_age").map(Duration::from_secs);
+        Ok(match operation {
+            "encrypt_url_safe" => {
+                json!({"sealed": gate.encrypt_url_safe(of.bytes("data"), context)?})
+            }
+            "decrypt_max_age" => {
+                let opened = gate.decrypt_fresh(of.text("sealed"), context, max_age.unwrap())?;
+                json!({"data": opened.expose_str().unwrap()})
+            }
+            "sign" => json!({"signed": gate.sign(of.bytes("data"), context)?}),
             _ => {
-                let admission = gate.enforce_rate_limit(of.text("user")).unwrap();
+                let unsigned = gate.unsign(of.text("signed"), context, max_age)?;
+                json!({"data": text(&unsigned.payload)})
+            }
+        })
+    }
+
+    fn limits(&self, operation: &str, of: &Arguments) -> Result<Value, Error> {
+        let (gate, user, policy) = (&self.gate, of.text("user"), of.text("policy"));
+        let cost = of.number("cost").unwrap_or(1) as u32;
+        Ok(match operation {
+            "admit" => {
+                let admission = gate.enforce_rate_limit(user).unwrap();
                 json!({"allowed": admission.allowed, "remaining": admission.remaining})
+            }
+            "admit_policy" => admitted(gate.limit(user, policy, cost)?),
+            "peek" => admitted(gate.peek_limit(user, policy, cost)?),
+            _ => json!({"counted": gate.reset_limit(user, policy)?}),
+        })
+    }
+
+    fn api_keys(&self, operation: &str, of: &Arguments) -> Result<Value, Error> {
+        let keys = self.gate.api_keys();
+        let (owner, id) = (of.text("owner"), of.text("id"));
+        Ok(match operation {
+            "add_api_key" => {
+                let limit = of.number("requests").zip(of.number("window"));
+                let (key, added) = keys.add(&NewApiKey {
+                    owner,
+                    scope: of.given("scope"),
+                    expires_at: of.number("ttl").map(|seconds| unix_now() + seconds),
+                    limit: limit.map(|(requests, seconds)| ApiKeyLimit {
+                        max_requests: requests as u32,
+                        window: Duration::from_secs(seconds),
+                    }),
+                })?;
+                json!({"key": key.expose_str().unwrap(), "id": added.id})
+            }
+            "api_keys" => {
+                let keys = keys.list(of.given("owner"), "", 100)?;
+                let keys: Value = keys.iter().map(|key| key.to_json()).collect();
+                listed_api_keys(&keys)
+            }
+            "admit_api_key" => admitted(self.gate.admit_api_key(id)?),
+            "revoke_api_key" => return changed_user(keys.revoke(id)?),
+            _ => json!({"revoked": keys.revoke_all_of(owner)?}),
+        })
+    }
+
+    fn clients(&self, operation: &str, of: &Arguments) -> Result<Value, Error> {
+        let clients = self.gate.clients();
+        let (id, scope) = (of.text("id"), of.text("scope"));
+        let secret = |secret: &Secret| json!({"secret": secret.expose_str().unwrap()});
+        Ok(match operation {
+            "add_client" => secret(&clients.add(id, scope)?),
+            "renew_client_secret" => match clients.renew_secret(id)? {
+                Some(new) => secret(&new),
+                None => return changed_user(false),
+            },
+            "clients" => {
+                let clients = clients.list("", 100)?;
+                let clients: Value = clients.iter().map(|client| client.to_json()).collect();
+                listed_clients(&clients, "name")
+            }
+            "set_client_scope" => return changed_user(clients.set_scope(id, scope)?),
+            "disable_client" => return changed_user(clients.set_disabled(id, true)?),
+            "enable_client" => return changed_user(clients.set_disabled(id, false)?),
+            "remove_client" => return changed_user(clients.remove(id)?),
+            _ => {
+                let secret = of.text("secret").into();
+                json!({"token": self.gate.client_token(id, &secret, scope)?.token})
             }
         })
     }
@@ -132,13 +250,26 @@ impl Rust {
         let users = self.gate.users();
         let (user, password) = (of.text("user"), Secret::from(of.text("password")));
         Ok(match operation {
-            "add_user" => nothing(users.add(user, &password, of.text("scope"))?),
+            "add_user" => match of.json("claims").as_str() {
+                "" => nothing(users.add(user, &password, of.text("scope"))?),
+                claims => {
+                    nothing(users.add_with_claims(user, &password, of.text("scope"), claims)?)
+                }
+            },
+            "set_claims" => return changed_user(users.set_claims(user, &of.json("claims"))?),
+            "user_claims" => match users.find(user)? {
+                Some(user) if user.kind == AccountKind::User => {
+                    json!({"claims": user.to_json()["claims"]})
+                }
+                _ => return changed_user(false),
+            },
             "list_users" => {
                 let users = users.list("", 100)?;
                 json!({"users": users.iter().map(|user| listed_user(&user.to_json())).collect::<Vec<_>>()})
             }
             "find_user" => {
-                let found = users.find(user)?;
+                // It finds clients as well.
+                let found = users.find(user)?.filter(|it| it.kind == AccountKind::User);
                 json!({"found": found.map(|user| listed_user(&user.to_json()))})
             }
             "set_password" => return changed_user(users.set_password(user, &password)?),
@@ -194,6 +325,15 @@ fn changed_user(there: bool) -> Result<Value, Error> {
     }
 }
 
+fn admitted(admission: Option<Admission>) -> Value {
+    json!({
+        "allowed": admission.is_none_or(|it| it.allowed),
+        "limit": admission.map(|it| it.limit),
+        "remaining": admission.map(|it| it.remaining),
+        "window": admission.map(|it| it.window.as_secs()),
+    })
+}
+
 fn nothing<T>(_: T) -> Value {
     json!({})
 }
@@ -213,56 +353,4 @@ fn added(generated: &Generated) -> Value {
 
 fn changed(changed: &Changed) -> Value {
     changed_of(&changed.to_json())
-}
-
-// The common form of what several doors return as JSON.
-
-pub(super) fn introspected(said: &Value) -> Value {
-    match said["active"] == true {
-        true => json!({
-            "active": true, "user": said["username"], "scope": said["scope"], "kind": said["token_type"],
-        }),
-        false => said.clone(),
-    }
-}
-
-pub(super) fn listed(list: &Value) -> Value {
-    let keys = list["keys"].as_array().unwrap();
-    let shown = keys.iter().map(|key| {
-        json!({
-            "kind": key["kind"], "newest": key["newest"], "accepted": key["accepted"],
-            "next": !key["signs_from"].is_null(), "messages": key["messages"],
-        })
-    });
-    json!({"keys": shown.collect::<Vec<_>>(), "ids": ids(&list["keys"])})
-}
-
-pub(super) fn added_of(generated: &Value) -> Value {
-    let added = generated["added"].as_array().unwrap();
-    let kinds: Vec<&Value> = added.iter().map(|key| &key["kind"]).collect();
-    json!({"added": kinds, "ids": ids(&generated["added"])})
-}
-
-pub(super) fn changed_of(changed: &Value) -> Value {
-    let count = |name: &str| changed[name].as_array().unwrap().len();
-    json!({"changed": count("changed"), "withdrawn": count("withdrawn")})
-}
-
-pub(super) fn listed_user(user: &Value) -> Value {
-    json!({"name": user["name"], "scope": user["scope"], "disabled": user["disabled"]})
-}
-
-pub(super) fn listed_sessions(sessions: &Value) -> Value {
-    let sessions = sessions.as_array().unwrap().iter();
-    let shown = sessions.map(|session| {
-        let is_known = |name: &str| !session[name].is_null();
-        assert!(is_known("started") && is_known("expires"), "{session}");
-        json!({"id": session["id"], "refreshed": is_known("refreshed")})
-    });
-    json!({"sessions": shown.collect::<Vec<_>>()})
-}
-
-fn ids(keys: &Value) -> Vec<&Value> {
-    let keys = keys.as_array().unwrap();
-    keys.iter().map(|key| &key["id"]).collect()
 }

@@ -1,9 +1,14 @@
 //! What is asked for at every door, and the answers: a value, in which `*` is any text, or the code of an error. `${name}` is
 //! what an earlier step saved. And which doors lack an operation, with the reason.
 
+mod credentials;
+mod texts;
+
 use serde_json::{Value, json};
 
 use super::Door;
+pub(super) use credentials::{account_claims, api_keys, clients, key_limits, token_claims};
+pub(super) use texts::{named_limits, no_limits, texts};
 
 /// Operations in an order that makes sense for one data directory.
 pub(super) struct Scenario {
@@ -62,11 +67,30 @@ const COMMAND: &[Door] = &[Door::Command];
 const NO_ADMINISTRATION: &str = "a token of HTTP must never be worth the key ring or an account: only the command and programs change them";
 const NO_USERS: &str = "the command is the operator's, who does not know the users' passwords and needs no tokens of theirs";
 const NO_COUNTS: &str = "a limit counts in a process, and a command ends at once";
+const NO_TEXTS: &str = "text for a URL is made and checked by the program that sends the link";
 
 /// The cells without an answer: the operation, the doors, and why they lack it.
 pub(super) const LACKING: &[(&str, &[Door], &str)] = &[
     ("issue_token", HTTP, "over HTTP a login issues tokens"),
     ("mask", HTTP, "masking needs neither keys nor a server"),
+    (
+        "verify_token_audience",
+        HTTP,
+        "a server accepts tokens for its own audience only",
+    ),
+    ("set_claims", HTTP, NO_ADMINISTRATION),
+    ("user_claims", HTTP, NO_ADMINISTRATION),
+    ("add_client", HTTP, NO_ADMINISTRATION),
+    ("renew_client_secret", HTTP, NO_ADMINISTRATION),
+    ("clients", HTTP, NO_ADMINISTRATION),
+    ("set_client_scope", HTTP, NO_ADMINISTRATION),
+    ("disable_client", HTTP, NO_ADMINISTRATION),
+    ("enable_client", HTTP, NO_ADMINISTRATION),
+    ("remove_client", HTTP, NO_ADMINISTRATION),
+    ("encrypt_url_safe", HTTP, NO_TEXTS),
+    ("decrypt_max_age", HTTP, NO_TEXTS),
+    ("sign", HTTP, NO_TEXTS),
+    ("unsign", HTTP, NO_TEXTS),
     (
         "check_password",
         HTTP,
@@ -108,7 +132,16 @@ pub(super) const LACKING: &[(&str, &[Door], &str)] = &[
     ("log_in", COMMAND, NO_USERS),
     ("refresh", COMMAND, NO_USERS),
     ("change_password", COMMAND, NO_USERS),
+    (
+        "client_token",
+        COMMAND,
+        "clients get their tokens from the server; the operator issues tokens with token issue",
+    ),
     ("admit", COMMAND, NO_COUNTS),
+    ("admit_policy", COMMAND, NO_COUNTS),
+    ("peek", COMMAND, NO_COUNTS),
+    ("reset_limit", COMMAND, NO_COUNTS),
+    ("admit_api_key", COMMAND, NO_COUNTS),
     (
         "public_keys",
         COMMAND,
@@ -585,5 +618,13 @@ pub(super) fn all() -> Vec<Scenario> {
         sessions(),
         guesses(),
         limits(),
+        token_claims(),
+        account_claims(),
+        api_keys(),
+        key_limits(),
+        clients(),
+        named_limits(),
+        no_limits(),
+        texts(),
     ]
 }
