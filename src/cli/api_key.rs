@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Command, value_parser};
 use sealgate::gate::ApiKeyAdmin;
-use sealgate::tokens::{ApiKey, ApiKeyLimit, ApiKeys, MAX_TTL, NewApiKey};
+use sealgate::tokens::{ApiKey, ApiKeyLimit, ApiKeys, NewApiKey};
 use sealgate::users::Users;
 use sealgate::{Error, Settings, unix_now};
 use serde_json::Value;
@@ -41,7 +41,7 @@ fn add_subcommands(command: Command) -> Command {
         ))
         .arg(
             option("ttl", "SECONDS", "How long it is valid [default: until it is revoked]")
-                .value_parser(value_parser!(u64).range(1..=MAX_TTL)),
+                .value_parser(value_parser!(u64).range(1..)),
         )
         .arg(
             option("requests", "N", "A limit of its own: at most this many requests in any --window")

@@ -77,6 +77,7 @@ pub(crate) fn token_claims() -> Scenario {
             .saves("link", "/token"),
         verify("${link}").refused("token_invalid"),
         inactive("${link}"),
+        inactive(""),
         is_of(verify_for("${link}", "confirm"), "alice", "decrypt"),
         verify_for("${link}", "Confirm").refused("token_invalid"),
         verify_for("${plain}", "confirm").refused("token_invalid"),
@@ -286,6 +287,13 @@ pub(crate) fn api_keys() -> Scenario {
             verify("${of bob}").refused("token_revoked"),
             add_key(json!({"owner": "bob"}), "new", "new id"),
             is_of(verify("${new}"), "bob", "decrypt"),
+            // Keys may outlive every token.
+            add_key(
+                json!({"owner": "bob", "scope": "decrypt", "ttl": 400_000_000}),
+                "long",
+                "long id",
+            ),
+            is_of(verify("${long}"), "bob", "decrypt"),
             of("remove_user", "bob"),
             verify("${new}").refused("token_revoked"),
         ],
@@ -426,6 +434,7 @@ pub(crate) fn clients() -> Scenario {
             verify("${token}").refused("token_revoked"),
             token("${renewed}", "token"),
             is_of(verify("${token}"), "shop", "decrypt"),
+            step("client_token", json!({"id": "", "secret": "${renewed}"})).refused("login_failed"),
             // Disabled.
             of("disable_client", "shop"),
             list(json!([shop("decrypt", true)])),
