@@ -492,7 +492,7 @@ extern "C" {
  *
  * The list starts after the name `after` (empty: at the beginning) and has at most `most` accounts, so a program can read any
  * number of them page by page: an empty array follows the last one. Each account is an object: `name`, `scope` (names
- * separated by single spaces), `disabled` (true or false) and `created` (in seconds since 1970-01-01 UTC); a later version
+ * separated by single spaces), `claims` (the custom claims of its logins), `disabled` (true or false) and `created` (in seconds since 1970-01-01 UTC); a later version
  * may add members. `*out` receives the JSON; free it with `sealgate_buffer_free`. On failure it is empty.
  * Statuses: NULL_POINTER, INVALID_UTF8, STORE. Thread safety: any thread. Since 0.1.
  *
