@@ -133,6 +133,23 @@ def test_two_limits_count_each_and_the_tighter_one_is_stated(app, gate):
     assert client.get("/both", headers=header(gate.issue_token("carol"))).status_code == 429
 
 
+def test_an_api_key_counts_under_the_limit_of_its_own(app, gate):
+    app.get("/limited")(require_scope("orders")(limit()(lambda: "ok")))
+    client = app.test_client()
+    key, _ = gate.add_api_key("alice", scope="orders", limit=(1, 60))
+    replies = [client.get("/limited", headers=header(key)) for _ in range(2)]
+    assert [reply.status_code for reply in replies] == [200, 429]
+    # The user's own limit is left alone, and a key without one counts as its user.
+    token, plain = gate.issue_token("alice", scope="orders"), gate.add_api_key("alice", scope="orders").key
+    assert [client.get("/limited", headers=header(who)).status_code for who in (token, plain, token)] == [200, 200, 429]
+
+
+def test_an_api_key_is_no_request_id(app, gate):
+    app.get("/")(lambda: "ok")
+    key, _ = gate.add_api_key("alice", scope="orders")
+    assert app.test_client().get("/", headers={"X-Request-Id": key}).headers["X-Request-Id"] != key
+
+
 @pytest.fixture
 def limited():
     policies = "exports: 5 per 3600; near: 1 per 60, per address"

@@ -58,7 +58,7 @@ pub(super) fn add(call: &mut Call<'_>) -> Result<Response, Problem> {
     let asked = text(scope, "scope", BAD_KEY)?;
     let mut asked = asked.as_deref().map(str::to_owned);
     if owner == claims.subject() {
-        asked = Some(own_scope(claims, asked)?);
+        asked = Some(own_scope(call, claims, asked)?);
     } else if call.app.gate.users().find(owner)?.is_none() {
         return Err(Problem::bad_member(BAD_KEY, "The owner has no account."));
     }
@@ -150,12 +150,15 @@ fn owned<'o>(call: &Call<'_>, claims: &Claims, owner: &'o str) -> Result<&'o str
 }
 
 /// The scope of a user's own key: no more than the token's, or all of it that is of use to a key.
-fn own_scope(claims: &Claims, asked: Option<String>) -> Result<String, Problem> {
+fn own_scope(call: &Call<'_>, claims: &Claims, asked: Option<String>) -> Result<String, Problem> {
     match asked {
         Some(asked) if asked.is_empty() => Ok(asked),
         Some(asked) => match narrow_scope(&asked, claims.scope()) {
             Ok(_) => Ok(asked),
-            Err(error) => Err(Problem::bad_member(BAD_KEY, error.to_string())),
+            Err(error) => {
+                let problem = Problem::bad_member(BAD_KEY, error.to_string());
+                Err(denied(call, claims, problem))
+            }
         },
         None => {
             let all = claims.scope().split(' ');
