@@ -2,7 +2,8 @@
 //! sealed and when API keys were last used, and has the TLS certificate replaced when its files change.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::base::fork;
 use crate::base::sync::lock;
@@ -12,11 +13,14 @@ use crate::{Error, Gate};
 /// The thread ends after this is dropped; dropping does not wait for it.
 pub(super) struct Housekeeping {
     over: Arc<(Mutex<bool>, Condvar)>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Shortest and longest interval between checks of the keys' age.
 const OFTEN: Duration = Duration::from_millis(250);
 const SELDOM: Duration = Duration::from_secs(60);
+/// How long a stop waits for the thread.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the count of sealed messages and the last use of API keys are written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 
@@ -40,7 +44,7 @@ impl Housekeeping {
                 None => return Ok(None),
             },
         };
-        threads::spawn("sealgate-upkeep", move || {
+        let thread = threads::spawn("sealgate-upkeep", move || {
             let mut trouble = None;
             while !is_over_within(&stop, pause) {
                 let _section = fork::section();
@@ -55,13 +59,31 @@ impl Housekeeping {
             }
         })
         .map_err(|error| Error::Io(format!("A thread cannot be started: {error}.")))?;
-        Ok(Some(Housekeeping { over }))
+        Ok(Some(Housekeeping {
+            over,
+            thread: Mutex::new(Some(thread)),
+        }))
     }
 
     pub(super) fn stop(&self) {
         let (over, changed) = &*self.over;
         *lock(over) = true;
         changed.notify_all();
+    }
+
+    /// Waits until the thread has ended after [`stop`](Self::stop), but not for ever: it may wait for a disk. OpenSSL's exit
+    /// handler must not run while it still makes a key.
+    pub(super) fn join(&self) {
+        let Some(thread) = lock(&self.thread).take() else {
+            return;
+        };
+        let until = Instant::now() + PATIENCE;
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if thread.is_finished() {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -244,6 +244,9 @@ impl Server {
             housekeeping.stop();
         }
         let stopped = fork::outside(|| self.engine.stop(grace));
+        if let Some(housekeeping) = &self.housekeeping {
+            fork::outside(|| housekeeping.join());
+        }
         // Last, so that the end can be watched.
         if let Some((engine, _)) = &self.metrics {
             let _ = fork::outside(|| engine.stop(Duration::ZERO));
