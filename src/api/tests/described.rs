@@ -98,13 +98,13 @@ impl Described {
         value: &Value,
         closed: bool,
     ) -> Result<(), String> {
-        let mut root = json!({"components": self.document["components"], "allOf": [schema]});
-        if closed {
-            root["unevaluatedProperties"] = false.into();
-        }
         let key = format!("{closed} {schema}");
         let mut validators = self.validators.lock().expect("no test panics in here");
         let validator = validators.entry(key).or_insert_with(|| {
+            let mut root = json!({"components": self.document["components"], "allOf": [schema]});
+            if closed {
+                root["unevaluatedProperties"] = false.into();
+            }
             let options = jsonschema::options().with_draft(Draft::Draft202012);
             Arc::new(options.build(&root).expect("a schema"))
         });
