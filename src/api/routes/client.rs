@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Text;
 use super::form::{parameters, unescape};
-use super::login::count;
+use super::login::{count, count_user};
 use crate::api::caller::Caller;
 use crate::api::permission::basic_credentials;
 use crate::api::problem::Problem;
@@ -101,17 +101,18 @@ impl Credentials {
     }
 
     /// Counts a request of this client from this caller, so that neither the store nor the audit trail hears of a crowd.
+    /// The arguments are those of [`limited`](super::login::limited).
     pub(super) fn count(
         &self,
         call: &mut Call<'_>,
         caller: &[u8],
-    ) -> Result<Option<Admission>, Problem> {
+        tightest: &mut Option<Admission>,
+    ) -> Result<(), Problem> {
         if !valid_subject(&self.id) {
             return Err(Problem::invalid_client());
         }
         call.seen.user = Some(self.id.to_string());
-        let key = [caller, self.id.as_bytes()].concat();
-        count(&call.app.login_limiter, &key)
+        count_user(call, caller, &self.id, tightest)
     }
 
     /// Authenticates a client whose request has been counted. Any client will do.

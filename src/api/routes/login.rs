@@ -41,7 +41,7 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
 }
 
 /// Has a request answered that counts against the limit on logins. `work` receives the key of the caller's address and the
-/// address's remaining limit; it leaves there that of the user at this address if it is lower.
+/// address's remaining limit; it leaves there that of the user or client at this address if it is lower.
 pub(super) fn limited(
     call: &mut Call<'_>,
     work: impl FnOnce(&mut Call<'_>, &[u8], &mut Option<Admission>) -> Result<Response, Problem>,
@@ -67,7 +67,7 @@ pub(super) fn cost(app: &AppInner) -> Cost {
 
 /// Counts a request under its address and that address's site. Returns the key of the address, and the limit with fewer
 /// requests remaining.
-pub(super) fn count_caller(call: &Call<'_>) -> Result<(Counted, Option<Admission>), Problem> {
+fn count_caller(call: &Call<'_>) -> Result<(Counted, Option<Admission>), Problem> {
     let from = Caller::of(call.request, &call.app.settings);
     let caller = from.limit_key();
     // By address first: that bounds how many names one caller can make the limiter remember.
@@ -80,13 +80,13 @@ pub(super) fn count_caller(call: &Call<'_>) -> Result<(Counted, Option<Admission
 }
 
 /// The limit with fewer requests remaining.
-pub(super) fn tighter(one: Option<Admission>, other: Option<Admission>) -> Option<Admission> {
+fn tighter(one: Option<Admission>, other: Option<Admission>) -> Option<Admission> {
     one.into_iter()
         .chain(other)
         .min_by_key(|admission| admission.remaining)
 }
 
-/// Counts a request for this user at the caller's address too.
+/// Counts a request for this user or client at the caller's address too.
 pub(super) fn count_user(
     call: &Call<'_>,
     caller: &[u8],

@@ -4,23 +4,19 @@ use serde_json::json;
 
 use super::client::{Credentials, invalid_request};
 use super::form::parameters;
-use super::login::{count_caller, tighter};
+use super::login::limited;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::route::{Call, add_rate_limit_headers};
+use crate::api::route::Call;
 use crate::base::api_key::is_meant_as_key;
 use crate::limiter::Admission;
 use crate::{Error, TokenError};
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
-    let (caller, mut tightest) = count_caller(call)?;
-    let mut response = revoke(call, &caller, &mut tightest);
-    if let Some(admission) = tightest {
-        add_rate_limit_headers(&mut response, "login", &admission);
-    }
-    response
+    limited(call, revoke)
 }
 
+/// See [`limited`]: the client takes the place of the user.
 fn revoke(
     call: &mut Call<'_>,
     caller: &[u8],
@@ -31,8 +27,7 @@ fn revoke(
     let token = token.ok_or_else(|| invalid_request("token is missing."))?;
     // Whoever has a token may revoke it, so no client is needed; but one that is named has to be the one that asks.
     if let Some(credentials) = Credentials::of(call.request)? {
-        let by_client = credentials.count(call, caller)?;
-        *tightest = tighter(*tightest, by_client);
+        credentials.count(call, caller, tightest)?;
         credentials.authenticate(call)?;
     }
     if is_meant_as_key(&token) {

@@ -6,10 +6,10 @@ use serde_json::json;
 use super::Text;
 use super::client::{Credentials, invalid_request};
 use super::form::parameters;
-use super::login::{count_caller, tighter};
+use super::login::limited;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::route::{Call, add_rate_limit_headers};
+use crate::api::route::Call;
 use crate::limiter::Admission;
 use crate::tokens::TokenUse;
 use crate::{Error, Refreshed, TokenError, Tokens};
@@ -18,15 +18,10 @@ use crate::{Error, Refreshed, TokenError, Tokens};
 pub(super) const GRANT_TYPES: [&str; 2] = ["client_credentials", "refresh_token"];
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
-    let (caller, mut tightest) = count_caller(call)?;
-    let mut response = grant(call, &caller, &mut tightest);
-    if let Some(admission) = tightest {
-        add_rate_limit_headers(&mut response, "login", &admission);
-    }
-    response
+    limited(call, grant)
 }
 
-/// `tightest` is the address's remaining limit on entry; on return, that of the client at this address if it is lower.
+/// See [`limited`]: the client takes the place of the user.
 fn grant(
     call: &mut Call<'_>,
     caller: &[u8],
@@ -44,8 +39,7 @@ fn grant(
     let scope = scope.unwrap_or(Text::EMPTY);
     let credentials = Credentials::of(call.request)?;
     if let Some(credentials) = &credentials {
-        let by_client = credentials.count(call, caller)?;
-        *tightest = tighter(*tightest, by_client);
+        credentials.count(call, caller, tightest)?;
     }
     match (&*grant_type, credentials) {
         ("client_credentials", None) => Err(Problem::invalid_client()),
