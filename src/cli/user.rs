@@ -3,7 +3,6 @@
 use clap::{Arg, ArgMatches, Command};
 use sealgate::Error;
 use sealgate::gate::Accounts;
-use sealgate::store::AccountKind;
 use sealgate::tokens::OPEN_LOGIN_SCOPE;
 use sealgate::users::{User, Users};
 use serde_json::{Map, Value, json};
@@ -128,9 +127,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let name = text(matches, "name");
     if what == "claims" && !matches.contains_id("claims") {
         let user = users
-            .find(name)?
-            .filter(|found| found.kind == AccountKind::User);
-        let user = user.ok_or_else(|| changes.no_such_account())?;
+            .find_user(name)?
+            .ok_or_else(|| changes.no_such_account())?;
         return write_output(harmless_json(&format!("{}\n", user.claims)).as_bytes());
     }
     changes.must_be_kept()?;
@@ -150,8 +148,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         )?,
         "passwd" => {
             // Checked first, so that nobody types a password for an account that does not exist.
-            let found = accounts.find(name)?;
-            missing(found.is_some_and(|found| found.kind == AccountKind::User))?;
+            missing(accounts.find_user(name)?.is_some())?;
             missing(accounts.set_password(name, &password::read_new()?)?)?;
         }
         "scopes" => missing(accounts.set_scope(name, text(matches, "scopes"))?)?,

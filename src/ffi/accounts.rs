@@ -7,7 +7,6 @@ use super::buffer::SealgateBuffer;
 use super::gate::{SealgateGate, call, guarded};
 use super::input::{bytes, output, text};
 use super::users::{found, waiting};
-use crate::store::AccountKind;
 use crate::users::User;
 
 /// Lists accounts as a JSON array, in the order of their names (bytewise).
@@ -58,9 +57,7 @@ pub unsafe extern "C" fn sealgate_find_user(
     // SAFETY: by this function's contract, for all of them.
     unsafe {
         call(gate, out, SealgateBuffer::EMPTY, |gate| {
-            let user = gate.users().find(text(name, name_size, "name")?)?;
-            // Clients have their own functions.
-            let user = user.filter(|user| user.kind == AccountKind::User);
+            let user = gate.users().find_user(text(name, name_size, "name")?)?;
             found(user.is_some())?;
             Ok(SealgateBuffer::json(
                 &user.map(|user| user.to_json()).into(),

@@ -93,7 +93,7 @@ pub unsafe extern "C" fn sealgate_list_clients(
                     })
                 })
                 .collect();
-            Ok(SealgateBuffer::new(listed.to_string().into_bytes(), false))
+            Ok(SealgateBuffer::json(&listed))
         })
     }
 }

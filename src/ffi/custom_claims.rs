@@ -11,7 +11,6 @@ use super::input::{bytes, handle, lend, output, text, token_text};
 use super::users::found;
 use super::{Failure, SealgateStatus, boundary};
 use crate::base::json::Json;
-use crate::store::AccountKind;
 use crate::{Error, Grant};
 
 /// Issues a signed token with custom claims, for an audience, or for later.
@@ -278,9 +277,7 @@ pub unsafe extern "C" fn sealgate_user_claims(
     // SAFETY: by this function's contract, for all of them.
     unsafe {
         call(gate, out, SealgateBuffer::EMPTY, |gate| {
-            let user = gate.users().find(text(name, name_size, "name")?)?;
-            // A client has no logins.
-            let user = user.filter(|user| user.kind == AccountKind::User);
+            let user = gate.users().find_user(text(name, name_size, "name")?)?;
             found(user.is_some())?;
             let claims = user.map(|user| user.claims).unwrap_or_default();
             Ok(SealgateBuffer::new(claims.into_bytes(), false))

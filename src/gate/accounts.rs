@@ -85,6 +85,14 @@ impl<'a> Accounts<'a> {
         self.users.find(name)
     }
 
+    /// The account with this name, if it is a user's.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn find_user(&self, name: &str) -> Result<Option<User>, Error> {
+        self.users.find_user(name)
+    }
+
     /// Checks the integrity of the whole store. `false`: there is none.
     ///
     /// # Errors

@@ -169,6 +169,15 @@ impl Users {
         }
     }
 
+    /// The account with this name, if it is a user's.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn find_user(&self, name: &str) -> Result<Option<User>, Error> {
+        let found = self.find(name)?;
+        Ok(found.filter(|account| account.kind == AccountKind::User))
+    }
+
     /// Changes an account's password and revokes all its tokens. `false`: there is no such account.
     pub(crate) fn set_password(&self, name: &str, password: &Secret) -> Result<bool, Error> {
         password::check(name, password)?;

@@ -3,7 +3,7 @@
 use super::{UserSession, Users};
 use crate::Error;
 use crate::base::clock::unix_now;
-use crate::store::{AccountKind, Moment, SessionChange};
+use crate::store::{Moment, SessionChange};
 
 impl Users {
     /// The logins of a user's account that can be refreshed, oldest first; at most 100. `None`: there is no such account.
@@ -14,8 +14,7 @@ impl Users {
         let Some(store) = self.ledger.reading()? else {
             return Ok(None);
         };
-        let account = store.account(name)?;
-        if account.is_none_or(|account| account.kind != AccountKind::User) {
+        if self.find_user(name)?.is_none() {
             return Ok(None);
         }
         store.sessions(name, unix_now()).map(Some)

@@ -7,7 +7,7 @@ use super::Users;
 use super::lockout::{Lockouts, MEMORY, Try};
 use crate::Error;
 use crate::base::clock::{exact_now, unix_now};
-use crate::store::{AccountKind, Moment};
+use crate::store::Moment;
 
 /// Both times of a comparison are in whole milliseconds.
 const ROUNDING: Duration = Duration::from_millis(2);
@@ -19,8 +19,7 @@ impl Users {
         let Some(store) = self.ledger.reading()? else {
             return Ok(false);
         };
-        let account = store.account(name)?;
-        if account.is_none_or(|account| account.kind != AccountKind::User) {
+        if self.find_user(name)?.is_none() {
             return Ok(false);
         }
         let now = unix_now();
