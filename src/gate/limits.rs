@@ -18,15 +18,6 @@ pub(crate) struct Charge<'a> {
     pub(crate) api_key: Option<&'a str>,
 }
 
-fn check(found: &InUse<'_>, policy: &str, cost: u32) -> Result<(), Error> {
-    match found.limit() {
-        Some(limit) if cost > limit => Err(Error::InvalidInput(format!(
-            "The cost must be at most {limit}, the limit of the policy {policy}."
-        ))),
-        _ => Ok(()),
-    }
-}
-
 impl Gate {
     /// The named limits, as the settings list them. `default` is not among them.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
@@ -63,7 +54,7 @@ impl Gate {
     /// [`Error::InvalidInput`] if there is no such policy, the cost is more than its limit, or a name is not an address
     /// although the policy counts addresses.
     pub fn limit(&self, name: &str, policy: &str, cost: u32) -> Result<Option<Admission>, Error> {
-        let found = self.in_use(policy, cost)?;
+        let found = self.in_use(policy, cost, None)?;
         let name = key(&found, name)?;
         Ok(self.count(&found, &name, cost))
     }
@@ -78,7 +69,7 @@ impl Gate {
         policy: &str,
         cost: u32,
     ) -> Result<Option<Admission>, Error> {
-        let found = self.in_use(policy, cost)?;
+        let found = self.in_use(policy, cost, None)?;
         let name = key(&found, name)?;
         Ok(found.peek(&name, cost))
     }
@@ -102,7 +93,7 @@ impl Gate {
         policy: &str,
         asker: Asker<'_>,
     ) -> Result<bool, Error> {
-        let found = self.in_use(policy, 0)?;
+        let found = self.in_use(policy, 0, None)?;
         let key = key(&found, name)?;
         let (event, whom) = (AuditEvent::LimitReset, Some(name));
         self.trail().permit(event, whom, asker)?;
@@ -117,7 +108,7 @@ impl Gate {
     /// # Errors
     /// [`Error::InvalidInput`] if not.
     pub(crate) fn check_cost(&self, policy: &str, cost: u32) -> Result<(), Error> {
-        self.in_use(policy, cost).map(drop)
+        self.in_use(policy, cost, None).map(drop)
     }
 
     /// Counts a request against several policies: against all of them, or against none if one of them has no room. Returns
@@ -131,15 +122,7 @@ impl Gate {
     ) -> Result<Vec<(&'a str, Admission)>, Error> {
         let mut all = Vec::with_capacity(charges.len());
         for charge in charges {
-            let own = charge.api_key.filter(|_| charge.policy == DEFAULT);
-            let found = match own.and_then(|id| self.inner.api_keys.window(id)) {
-                Some(window) => {
-                    let own = InUse::Own(window);
-                    check(&own, DEFAULT, charge.cost)?;
-                    own
-                }
-                None => self.in_use(charge.policy, charge.cost)?,
-            };
+            let found = self.in_use(charge.policy, charge.cost, charge.api_key)?;
             let name = key(&found, &charge.name)?;
             all.push((charge.policy, found, name, charge.cost));
         }
@@ -179,9 +162,13 @@ impl Gate {
         }
     }
 
-    fn in_use(&self, policy: &str, cost: u32) -> Result<InUse<'_>, Error> {
+    /// A policy that can admit this cost. `api_key`: whose own limit, if it has one, takes the place of `default`.
+    fn in_use(&self, policy: &str, cost: u32, api_key: Option<&str>) -> Result<InUse<'_>, Error> {
         let found = match policy {
-            DEFAULT => InUse::Default(self.inner.limiter.as_ref()),
+            DEFAULT => match api_key.and_then(|id| self.inner.api_keys.window(id)) {
+                Some(window) => InUse::Own(window),
+                None => InUse::Default(self.inner.limiter.as_ref()),
+            },
             _ => InUse::Named(self.inner.limits.find(policy).ok_or_else(|| {
                 Error::InvalidInput(
                     "There is no rate limit policy of this name. The setting limits defines policies; default is always \
@@ -190,8 +177,12 @@ impl Gate {
                 )
             })?),
         };
-        check(&found, policy, cost)?;
-        Ok(found)
+        match found.limit() {
+            Some(limit) if cost > limit => Err(Error::InvalidInput(format!(
+                "The cost must be at most {limit}, the limit of the policy {policy}."
+            ))),
+            _ => Ok(found),
+        }
     }
 }
 

@@ -97,20 +97,20 @@ impl Table {
 
 impl Entry {
     fn new(stored: StoredApiKey, old: Option<&Arc<Entry>>, windows: &Windows) -> Self {
-        let window = || {
-            let (limit, seconds) = stored.limit.filter(|_| stored.revoked.is_none())?;
-            Some(Arc::new(
-                windows.window(limit, Duration::from_secs(seconds)),
-            ))
-        };
-        // Nobody gets a fresh window because the table is replaced.
-        let same = old.filter(|old| old.stored.limit == stored.limit && stored.revoked.is_none());
+        // A revoked key counts nothing.
+        let limit = stored.limit.filter(|_| stored.revoked.is_none());
+        let window = limit.map(|(requests, seconds)| {
+            // Nobody gets a fresh window because the table is replaced.
+            let same = old.filter(|old| old.stored.limit == limit);
+            let kept = same.and_then(|old| old.window.clone());
+            kept.unwrap_or_else(|| Arc::new(windows.window(requests, Duration::from_secs(seconds))))
+        });
         let used = old.map(|old| Arc::clone(&old.used)).unwrap_or_default();
         let known = stored.used.unwrap_or(0);
         used.used.fetch_max(known, Ordering::Relaxed);
         used.written.fetch_max(known, Ordering::Relaxed);
         Entry {
-            window: same.map_or_else(window, |old| old.window.clone()),
+            window,
             stored,
             tag: OnceLock::new(),
             judged: ArcSwapOption::empty(),
