@@ -7,7 +7,9 @@ after reading them; taking from a list and adding to it are atomic in Python.
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable, Iterator
 from ctypes import (
     POINTER,
     Structure,
@@ -95,6 +97,26 @@ def lend(data: Data, writable: bool = False) -> tuple[Any, int, Optional[View]]:
     return view.address, view.size, view
 
 
+def call_lending(function: Any, handle: Any, arguments: Iterable[Union[Data, int]], *outputs: Any) -> int:
+    """Calls a function with data, each as its address and size, and with numbers; returns its status."""
+    values: list[Any] = []
+    views = []
+    try:
+        for argument in arguments:
+            if isinstance(argument, int):
+                values.append(argument)
+                continue
+            address, size, view = lend(argument)
+            values += [address, size]
+            views.append(view)
+        status: int = function(handle, *values, *outputs)
+        return status
+    finally:
+        for view in views:
+            if view is not None:
+                view.release()
+
+
 def text(value: Union[str, bytes], what: str) -> bytes:
     """A text as UTF-8. Bytes are passed on unchanged, for the library to check."""
     if isinstance(value, str):
@@ -120,6 +142,9 @@ class _Buffer(_signatures.Buffer):
         if addressof(self) and self.data:  # see View.__del__
             _free_buffer(byref(self))
 
+
+#: Objects of a list that are read at a time.
+_PAGE = 500
 
 _free_buffer = LIBRARY.sealgate_buffer_free
 _free_small_buffer = HELD.sealgate_buffer_free
@@ -175,6 +200,22 @@ def text_of(status: int, place: tuple[_Buffer, Any]) -> str:
     if status:
         fail(status)
     return result
+
+
+def pages(read: Callable[[bytes, int, Any], int], key: str) -> Iterator[dict[str, Any]]:
+    """Every object of a JSON list that is read page by page, so that there may be any number of them.
+
+    :param read: calls the function for the page after this key, of at most so many objects, with this buffer.
+    :param key: the member by which the list is ordered.
+    """
+    after = b""
+    while True:
+        place = take_buffer()
+        page = json.loads(bytes_of(read(after, _PAGE, place[1]), place))
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1][key].encode()
 
 
 def lent_bytes(function: Any, *arguments: Any) -> Optional[bytes]:

@@ -8,7 +8,7 @@ from ctypes import byref, c_uint64
 from typing import Any, NamedTuple, Optional, Union
 
 from ._load import LIBRARY
-from ._memory import Holder, bytes_of, lend, number, opened, take_buffer, text, text_of
+from ._memory import Holder, bytes_of, call_lending, number, opened, take_buffer, text, text_of
 from .claims import claims_text
 from .errors import RateLimitedError, check, fail
 
@@ -50,23 +50,12 @@ class Accounts(Holder):
     Checking a password takes as long as its hash, some tens of milliseconds; the interpreter's lock is released meanwhile.
     """
 
+    def _default_scope(self, user: bytes) -> bytes:
+        handle, place = self._handle or opened(None, "gate"), take_buffer()
+        return bytes_of(LIBRARY.sealgate_default_scope(handle, user, len(user), place[1]), place)
+
     def _call(self, function: Any, *arguments: Any) -> None:
-        handle = opened(self._handle, "gate")
-        values: list[Any] = []
-        views = []
-        try:
-            for argument in arguments:
-                if isinstance(argument, int):
-                    values.append(argument)
-                    continue
-                address, size, view = lend(argument)
-                values += [address, size]
-                views.append(view)
-            check(function(handle, *values))
-        finally:
-            for view in views:
-                if view is not None:
-                    view.release()
+        check(call_lending(function, opened(self._handle, "gate"), arguments))
 
     def add_user(
         self,

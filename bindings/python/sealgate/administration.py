@@ -8,13 +8,11 @@ from ctypes import byref, c_uint64
 from typing import Any, NamedTuple, Optional
 
 from ._load import LIBRARY
-from ._memory import bytes_of, opened, take_buffer, text, text_of
+from ._memory import bytes_of, opened, pages, take_buffer, text, text_of
 from .accounts import Accounts, waited
 from .errors import NotFoundError, check
 
 __all__ = ["Administration", "User", "UserSession"]
-
-_PAGE = 500
 
 
 class User(NamedTuple):
@@ -65,15 +63,12 @@ class Administration(Accounts):
 
         :raises StoreError: if the store cannot be used.
         """
-        after = b""
-        while True:
-            handle, place = opened(self._handle, "gate"), take_buffer()
-            status = LIBRARY.sealgate_list_users(handle, after, len(after), _PAGE, place[1])
-            page = json.loads(bytes_of(status, place))
-            if not page:
-                return
-            yield from map(_user, page)
-            after = page[-1]["name"].encode()
+
+        def read(after: bytes, most: int, out: Any) -> int:
+            status: int = LIBRARY.sealgate_list_users(opened(self._handle, "gate"), after, len(after), most, out)
+            return status
+
+        return map(_user, pages(read, "name"))
 
     def find_user(self, name: str) -> Optional[User]:
         """The account with this name; None if there is none.

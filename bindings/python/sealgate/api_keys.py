@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from ctypes import byref, c_uint64
-from typing import NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from . import _signatures
 from ._load import LIBRARY
-from ._memory import bytes_of, number, opened, take_buffer, text, text_of
+from ._memory import number, opened, pages, take_buffer, text, text_of
 from .accounts import Accounts, scope_text
 from .errors import check, fail
 from .limits import Admission, admission_of
@@ -17,7 +16,6 @@ from .limits import Admission, admission_of
 __all__ = ["ApiKey", "ApiKeys", "NewApiKey"]
 
 _UINT32_MAX, _UINT64_MAX = 2**32 - 1, 2**64 - 1
-_PAGE = 500
 
 
 class NewApiKey(NamedTuple):
@@ -81,11 +79,7 @@ class ApiKeys(Accounts):
         :raises StoreError: if the store cannot be used.
         """
         handle, name = opened(self._handle, "gate"), text(owner, "owner")
-        if scope is None:
-            place = take_buffer()
-            names = bytes_of(LIBRARY.sealgate_default_scope(handle, name, len(name), place[1]), place)
-        else:
-            names = text(scope_text(scope), "scope")
+        names = self._default_scope(name) if scope is None else text(scope_text(scope), "scope")
         end = 0 if expires_at is None else number(expires_at, "expires_at", _UINT64_MAX)
         if expires_at is not None and not end:
             raise ValueError("expires_at must lie in the future")
@@ -104,28 +98,27 @@ class ApiKeys(Accounts):
 
     def api_keys(self, owner: Optional[str] = None) -> Iterator[ApiKey]:
         """The keys of this user, or all of them, ordered by id. Revoked keys are listed for some time."""
-        name, after = b"" if owner is None else text(owner, "owner"), b""
+        name = b"" if owner is None else text(owner, "owner")
         if owner is not None and not name:
             return
-        while True:
-            handle, place = opened(self._handle, "gate"), take_buffer()
-            status = LIBRARY.sealgate_list_api_keys(handle, name, len(name), after, len(after), _PAGE, place[1])
-            page = json.loads(bytes_of(status, place))
-            if not page:
-                return
-            for key in page:
-                limit = None if key["max_requests"] is None else (key["max_requests"], key["window"])
-                yield ApiKey(
-                    key["id"],
-                    key["owner"],
-                    tuple(key["scope"].split()),
-                    key["created"],
-                    key["expires_at"],
-                    limit,
-                    key["last_used"],
-                    key["revoked_at"],
-                )
-            after = page[-1]["id"].encode()
+
+        def read(after: bytes, most: int, out: Any) -> int:
+            handle = opened(self._handle, "gate")
+            status: int = LIBRARY.sealgate_list_api_keys(handle, name, len(name), after, len(after), most, out)
+            return status
+
+        for key in pages(read, "id"):
+            limit = None if key["max_requests"] is None else (key["max_requests"], key["window"])
+            yield ApiKey(
+                key["id"],
+                key["owner"],
+                tuple(key["scope"].split()),
+                key["created"],
+                key["expires_at"],
+                limit,
+                key["last_used"],
+                key["revoked_at"],
+            )
 
     def admit_api_key(self, id: str) -> Admission:
         """Counts a request with an API key, by its id (``Claims.api_key``), and returns whether it is admitted: against the

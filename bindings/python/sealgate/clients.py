@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 from ._load import LIBRARY
-from ._memory import opened, take_buffer, text, text_of
+from ._memory import opened, pages, take_buffer, text, text_of
 from .accounts import OPEN_LOGIN_SCOPE, Accounts, scope_text
 
 __all__ = ["Client", "Clients"]
-
-_PAGE = 500
 
 
 class Client(NamedTuple):
@@ -70,16 +67,13 @@ class Clients(Accounts):
 
         :raises StoreError: if the store cannot be used.
         """
-        after = b""
-        while True:
-            handle, place = opened(self._handle, "gate"), take_buffer()
-            status = LIBRARY.sealgate_list_clients(handle, after, len(after), _PAGE, place[1])
-            page = json.loads(text_of(status, place))
-            for found in page:
-                yield Client(found["id"], tuple(found["scope"].split()), found["disabled"], found["created"])
-            if len(page) < _PAGE:
-                return
-            after = text(page[-1]["id"], "id")
+
+        def read(after: bytes, most: int, out: Any) -> int:
+            status: int = LIBRARY.sealgate_list_clients(opened(self._handle, "gate"), after, len(after), most, out)
+            return status
+
+        for found in pages(read, "id"):
+            yield Client(found["id"], tuple(found["scope"].split()), found["disabled"], found["created"])
 
     def set_client_scope(self, id: str, scope: Union[str, Iterable[str]]) -> None:
         """Changes a client's scopes. Removing one revokes all its tokens.

@@ -7,7 +7,7 @@ from ctypes import byref, c_uint64
 from typing import Any, NamedTuple, Optional, Union
 
 from ._load import LIBRARY
-from ._memory import Data, Holder, bytes_of, lend, number, opened, take_buffer, text, text_of
+from ._memory import Data, Holder, bytes_of, call_lending, number, opened, take_buffer, text, text_of
 from .errors import check
 
 __all__ = ["ChangedKeys", "Key", "KeyRing", "NewKeys"]
@@ -189,23 +189,8 @@ class KeyRing(Holder):
 
     def _said(self, function: Any, *arguments: Union[Data, int]) -> bytes:
         """What a call whose last argument is a buffer puts there."""
-        handle = opened(self._handle, "gate")
-        values: list[Any] = []
-        views = []
-        try:
-            for argument in arguments:
-                if isinstance(argument, int):
-                    values.append(argument)
-                    continue
-                address, size, view = lend(argument)
-                values += [address, size]
-                views.append(view)
-            place = take_buffer()
-            return bytes_of(function(handle, *values, place[1]), place)
-        finally:
-            for view in views:
-                if view is not None:
-                    view.release()
+        handle, place = opened(self._handle, "gate"), take_buffer()
+        return bytes_of(call_lending(function, handle, arguments, place[1]), place)
 
 
 def _flags(token: bool, data: bool, now: bool) -> int:

@@ -7,7 +7,7 @@ from ctypes import byref
 from typing import Any, Optional, Union
 
 from ._load import LIBRARY
-from ._memory import bytes_of, number, opened, take_buffer, text, text_of
+from ._memory import number, opened, take_buffer, text, text_of
 from .accounts import Accounts, scope_text
 from .claims import Claims, ClaimsHandle, claims_text
 from .errors import fail
@@ -73,10 +73,6 @@ class TokenIssuer(Accounts):
             handle, user, len(user), names, len(names), seconds, more, len(more), recipient, len(recipient), start, place[1]
         )
         return text_of(status, place)
-
-    def _default_scope(self, user: bytes) -> bytes:
-        handle, place = self._handle or opened(None, "gate"), take_buffer()
-        return bytes_of(LIBRARY.sealgate_default_scope(handle, user, len(user), place[1]), place)
 
     def verify_token(self, token: Union[str, bytes], audience: Optional[str] = None) -> Claims:
         """Verifies a token and returns its claims.

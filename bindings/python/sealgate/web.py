@@ -112,18 +112,19 @@ class RequestContext:
         :raises RateLimitedError: if the limit is reached.
         :raises SettingError: if there is no such policy, it cannot count this key, or the cost is above its limit.
         """
+        own = None
         if by is not None:
             key = _NO_USER + by if policy == "default" else by
         elif self.claims is None:
             raise WrongStateError("The request's user is unknown: authenticate it first.")
         else:
             key = self.claims.subject
+            # The limit of its own that an API key may have takes the place of ``default``.
+            own = self.claims.api_key if (policy, cost) == ("default", 1) else None
         admission = self._counted.get((gate, policy, key))
         if admission is None:
-            own = self.claims.api_key if by is None and self.claims is not None and policy == "default" else None
             try:
-                # The limit of its own that an API key may have takes the place of ``default``.
-                admission = gate.admit(key, policy, cost) if own is None or cost != 1 else gate.admit_api_key(own)
+                admission = gate.admit(key, policy, cost) if own is None else gate.admit_api_key(own)
             except InvalidArgumentError as error:
                 # Not the client's fault.
                 raise SettingError(str(error)) from error
