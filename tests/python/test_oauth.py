@@ -78,7 +78,7 @@ def place(binary, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def without_tls(monkeypatch):
-    """oauthlib wants to be told that http is meant."""
+    """oauthlib refuses http unless this variable is set."""
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
 
 

@@ -403,7 +403,7 @@ fn one_kind_of_token_is_not_taken_for_another() {
         let response = ask.with("Authorization", &wrong).of(&app);
         assert_eq!(error(&response, 401), "invalid_client");
     }
-    // What each of them is, is told apart by whoever asks.
+    // Introspection distinguishes the kinds.
     for (token, kind, user, client) in [
         (of_client, "Bearer", None, Some("shop")),
         (&access, "Bearer", Some("alice"), None),

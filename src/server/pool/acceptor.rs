@@ -182,7 +182,8 @@ impl Acceptor {
         lock(&self.workers).retain(|known| !Arc::ptr_eq(known, epoll));
     }
 
-    /// Takes the sockets away from all threads. Another process may keep them open, so that no epoll forgets them by itself.
+    /// Removes the sockets from the workers' epolls, and returns them. Closing them would not be enough: if another process
+    /// has them open too, they stay in the epolls.
     pub(super) fn close(&self) -> Vec<ListeningSocket> {
         for epoll in lock(&self.workers).drain(..) {
             self.ignore(&epoll);
