@@ -2,11 +2,10 @@
 //! off. SEALGATE_WRITE_DOCS=1 rewrites the counts.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::process::Command;
 
 use crate::common::text;
-use crate::{read, root};
+use crate::{is_current, root};
 
 const PAGE: &str = "docs/rust.md";
 const START: &str = "<!-- crates: written by tests/docs/features.rs -->\n";
@@ -90,18 +89,7 @@ fn the_crates_of_each_choice_of_features_are_counted() {
     let jwt_simple = tree(&["--package", "jwt-simple"]).len();
     table +=
         &format!("\n{jwt_simple} of them, in every build, are jwt-simple and what it needs.\n");
-    let page = read(PAGE);
-    let (before, rest) = page.split_once(START).expect("the table's start");
-    let (_, after) = rest.split_once(END).expect("the table's end");
-    let current = format!("{before}{START}{table}{END}{after}");
-    if std::env::var_os("SEALGATE_WRITE_DOCS").is_some() {
-        fs::write(root().join(PAGE), &current).unwrap();
-    } else {
-        assert!(
-            page == current,
-            "rewrite it with: SEALGATE_WRITE_DOCS=1 cargo test --test docs"
-        );
-    }
+    is_current(PAGE, (START, END), &table);
 }
 
 #[test]

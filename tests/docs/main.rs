@@ -35,6 +35,22 @@ fn read(page: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Fails unless a page has this text between two marks; with SEALGATE_WRITE_DOCS it is written there.
+fn is_current(page: &str, (start, end): (&str, &str), wanted: &str) {
+    let before = read(page);
+    let (head, rest) = before.split_once(start).expect("the table's start");
+    let (_, tail) = rest.split_once(end).expect("the table's end");
+    let current = format!("{head}{start}{wanted}{end}{tail}");
+    if std::env::var_os("SEALGATE_WRITE_DOCS").is_some() {
+        fs::write(root().join(page), &current).unwrap();
+    } else {
+        assert!(
+            before == current,
+            "rewrite {page} with: SEALGATE_WRITE_DOCS=1 cargo test --test docs"
+        );
+    }
+}
+
 /// The pages of docs/ and those at the root, relative to the root.
 fn pages() -> Vec<PathBuf> {
     let mut pages = AT_THE_ROOT.map(PathBuf::from).to_vec();

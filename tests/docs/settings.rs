@@ -1,11 +1,10 @@
 //! The table of settings is the program's. SEALGATE_WRITE_DOCS=1 rewrites it.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use sealgate::config::SETTINGS;
 
-use crate::{pages, read, root};
+use crate::{is_current, pages, read};
 
 const PAGE: &str = "docs/settings.md";
 const START: &str = "<!-- settings: written by tests/docs/settings.rs -->\n";
@@ -61,18 +60,7 @@ fn table() -> String {
 
 #[test]
 fn the_table_of_settings_is_current() {
-    let page = read(PAGE);
-    let (before, rest) = page.split_once(START).expect("the table's start");
-    let (_, after) = rest.split_once(END).expect("the table's end");
-    let current = format!("{before}{START}{}{END}{after}", table());
-    if std::env::var_os("SEALGATE_WRITE_DOCS").is_some() {
-        fs::write(root().join(PAGE), &current).unwrap();
-    } else {
-        assert!(
-            page == current,
-            "rewrite it with: SEALGATE_WRITE_DOCS=1 cargo test --test docs"
-        );
-    }
+    is_current(PAGE, (START, END), &table());
 }
 
 #[test]

@@ -1,15 +1,8 @@
 /* Makes the calls that the lines of standard input ask for, and answers each with one line: the status, and what came out.
  * tests/common/by_line.rs has the form of the lines; c.rs has the words of each operation. */
-#include "check.h"
+#include "lines.h"
 
 #include <unistd.h>
-
-#define WORDS 16
-
-struct word {
-    unsigned char *bytes;
-    size_t size;
-};
 
 static sealgate_config *config;
 static sealgate_gate *gate;
@@ -19,43 +12,9 @@ static const struct word *words;
 #define TEXT(number) (const char *)words[number].bytes, words[number].size
 #define BYTES(number) words[number].bytes, words[number].size
 
-static struct word unhex(const char *text)
-{
-    size_t size = strcmp(text, "-") == 0 ? 0 : strlen(text) / 2;
-    /* As long as it is, so that a sanitizer sees a read beyond it. */
-    struct word word = {malloc(size == 0 ? 1 : size), size};
-    for (size_t at = 0; at < size; at++) {
-        unsigned byte;
-        CHECK(sscanf(text + 2 * at, "%2x", &byte) == 1);
-        word.bytes[at] = (unsigned char)byte;
-    }
-    return word;
-}
-
-static void say_hex(const void *data, size_t size)
-{
-    const unsigned char *bytes = data;
-    printf(size == 0 ? " -" : " ");
-    for (size_t at = 0; at < size; at++) {
-        printf("%02x", bytes[at]);
-    }
-}
-
 static void say(sealgate_status status)
 {
     printf("%s", sealgate_status_name(status));
-}
-
-/* The status, and what a call that succeeded put into a buffer. */
-static void say_buffer(sealgate_status status, sealgate_buffer *buffer)
-{
-    say(status);
-    CHECK(status == SEALGATE_STATUS_OK || (buffer->data == NULL && buffer->size == 0));
-    if (status == SEALGATE_STATUS_OK) {
-        CHECK(buffer->data[buffer->size] == 0);
-        say_hex(buffer->data, buffer->size);
-    }
-    sealgate_buffer_free(buffer);
 }
 
 static void say_pair(sealgate_status status, sealgate_buffer *token, sealgate_buffer *refresh_token)
@@ -322,8 +281,9 @@ static int answer_more(const char *what)
     return 1;
 }
 
-static void answer(const char *what, int count)
+static void answer(const char *what, const struct word *asked, int count)
 {
+    words = asked;
     sealgate_buffer out = {0};
     if (IS_ASKED("gate")) {
         open_gate(count);
@@ -418,24 +378,7 @@ static void answer(const char *what, int count)
 
 int main(void)
 {
-    char *line = NULL;
-    size_t room = 0;
-    while (getline(&line, &room, stdin) > 0) {
-        struct word read[WORDS] = {{NULL, 0}};
-        int count = 0;
-        char *rest = line, *what = strsep(&rest, " \n"), *text;
-        while ((text = strsep(&rest, " \n")) != NULL && *text != 0) {
-            CHECK(count < WORDS);
-            read[count++] = unhex(text);
-        }
-        words = read;
-        answer(what, count);
-        fflush(stdout);
-        for (int at = 0; at < count; at++) {
-            free(read[at].bytes);
-        }
-    }
-    free(line);
+    answer_lines(answer);
     sealgate_free(gate);
     sealgate_config_free(config);
     return 0;

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "bindings" / "python"
 sys.path[:0] = [str(VECTORS), str(PACKAGE)]
 pytest.register_assert_rewrite("doors")
 
-from doors import PATIENCE, Command, Ended, Server, clean_environment
+from doors import PATIENCE, Command, Ended, Server, clean_environment, load, write_ring
 
 
 def pytest_configure():
@@ -84,3 +84,20 @@ class Python:
 @pytest.fixture
 def python(tmp_path):
     return Python(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def settings_for(tmp_path_factory):
+    """The settings under which a vector's key is there: AES_KEY, or a ring that has it."""
+    rings, secret = {}, load("tokens.json")["jwt_secret_key"]
+
+    def settings(vector):
+        if "aes_key_hex" in vector:
+            return {"AES_KEY": "hex:" + vector["aes_key_hex"], "JWT_SECRET_KEY": secret}
+        key = vector["sealing_key_hex"]
+        if key not in rings:
+            rings[key] = tmp_path_factory.mktemp("ring") / "state"
+            write_ring(rings[key], secret.encode(), bytes.fromhex(key))
+        return {"SEALGATE_DATA_DIR": str(rings[key])}
+
+    return settings

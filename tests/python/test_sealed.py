@@ -7,7 +7,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 import reference
-from doors import load, named, write_ring
+from doors import load, named
 
 SECRET = load("tokens.json")["jwt_secret_key"]
 NO_LIMITS = {"MAX_REQUESTS": 0, "SEALGATE_LOGIN_MAX_REQUESTS": 0}
@@ -28,23 +28,6 @@ VECTORS = [vector for vector in load("sealed.json")["vectors"] if is_text(bytes.
 
 def context_of(vector):
     return bytes.fromhex(vector["context_hex"]).decode()
-
-
-@pytest.fixture(scope="module")
-def settings_for(tmp_path_factory):
-    """The settings under which a vector's key is there: AES_KEY, or a ring that has it."""
-    rings = {}
-
-    def settings(vector):
-        if "aes_key_hex" in vector:
-            return {"AES_KEY": "hex:" + vector["aes_key_hex"], "JWT_SECRET_KEY": SECRET}
-        key = vector["sealing_key_hex"]
-        if key not in rings:
-            rings[key] = tmp_path_factory.mktemp("ring") / "state"
-            write_ring(rings[key], SECRET.encode(), bytes.fromhex(key))
-        return {"SEALGATE_DATA_DIR": str(rings[key])}
-
-    return settings
 
 
 @pytest.fixture(scope="module")

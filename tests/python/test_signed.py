@@ -12,7 +12,7 @@ import pytest
 
 import reference
 import sealgate as package
-from doors import Command, load, named, write_ring
+from doors import Command, load, named
 
 SECRET = load("tokens.json")["jwt_secret_key"]
 AES_KEY = b"an AES_KEY of thirty-two bytes.."
@@ -28,23 +28,6 @@ SENTENCES = {
 
 def context_of(vector):
     return bytes.fromhex(vector["context_hex"])
-
-
-@pytest.fixture(scope="module")
-def settings_for(tmp_path_factory):
-    """The settings under which a vector's key is there: AES_KEY, or a ring that has it."""
-    rings = {}
-
-    def settings(vector):
-        if "aes_key_hex" in vector:
-            return {"AES_KEY": "hex:" + vector["aes_key_hex"], "JWT_SECRET_KEY": SECRET}
-        key = vector["sealing_key_hex"]
-        if key not in rings:
-            rings[key] = tmp_path_factory.mktemp("ring") / "state"
-            write_ring(rings[key], SECRET.encode(), bytes.fromhex(key))
-        return {"SEALGATE_DATA_DIR": str(rings[key])}
-
-    return settings
 
 
 @pytest.fixture(scope="module")
