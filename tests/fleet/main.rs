@@ -10,6 +10,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod failover;
 mod history;
+mod nodes;
+mod pgbouncer;
 mod postgres;
+mod revocation;
 mod trouble;

@@ -342,7 +342,11 @@ fn children_of(parent: u32) -> Vec<u32> {
 /// Whether a process still runs; one that nobody has waited for yet does not.
 fn is_alive(process: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
-    stat.is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
+    stat.is_ok_and(|stat| {
+        !stat
+            .rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('Z'))
+    })
 }
 
 pub fn wait_until(or_else: &str, mut is_so: impl FnMut() -> bool) {
