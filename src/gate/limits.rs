@@ -71,7 +71,7 @@ impl Gate {
     ) -> Result<Option<Admission>, Error> {
         let found = self.in_use(policy, cost, None)?;
         let name = key(&found, name)?;
-        Ok(found.peek(&name, cost))
+        Ok(self.seen(&found, &name, cost))
     }
 
     /// Forgets the requests of `name` that a policy has counted, so that the whole limit is left. `false` if there are none.
@@ -97,7 +97,16 @@ impl Gate {
         let key = key(&found, name)?;
         let (event, whom) = (AuditEvent::LimitReset, Some(name));
         self.trail().permit(event, whom, asker)?;
-        let counted = found.reset(&key);
+        let mut counted = found.reset(&key);
+        if let (Some(fleet), Some(whom)) = (&self.inner.fleet, found.whom(&key)) {
+            match fleet.reset(whom) {
+                Ok(shared) => counted = counted.max(shared),
+                Err(error) => {
+                    self.trail().record(event, "error", Some(name), asker);
+                    return Err(error);
+                }
+            }
+        }
         let result = if counted > 0 { "ok" } else { "not_found" };
         self.trail().record(event, result, whom, asker);
         Ok(counted > 0)
@@ -130,7 +139,7 @@ impl Gate {
             let states: Vec<_> = all
                 .iter()
                 .filter_map(|(policy, found, name, cost)| {
-                    Some((*policy, found, found.peek(name, *cost)?))
+                    Some((*policy, found, self.seen(found, name, *cost)?))
                 })
                 .collect();
             if states.iter().any(|(_, _, state)| !state.allowed) {
@@ -150,23 +159,38 @@ impl Gate {
     }
 
     fn count(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {
-        let admission = found.admit(name, cost)?;
+        let admission = match &self.inner.fleet {
+            None => found.admit(name, cost)?,
+            Some(fleet) => fleet.admit(found.whom(name)?, cost, |cost| found.admit(name, cost)),
+        };
         self.count_decision(found, admission.allowed);
         Some(admission)
     }
 
+    fn seen(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {
+        match &self.inner.fleet {
+            None => found.peek(name, cost),
+            Some(fleet) => fleet.peek(found.whom(name)?, cost, |cost| found.peek(name, cost)),
+        }
+    }
+
     fn count_decision(&self, found: &InUse<'_>, allowed: bool) {
         match found {
-            InUse::Default(_) | InUse::Own(_) => self.inner.counts.limiter(allowed),
+            InUse::Default(_) | InUse::Own(..) => self.inner.counts.limiter(allowed),
             InUse::Named(named) => named.count(allowed),
         }
     }
 
     /// A policy that can admit this cost. `api_key`: whose own limit, if it has one, takes the place of `default`.
-    fn in_use(&self, policy: &str, cost: u32, api_key: Option<&str>) -> Result<InUse<'_>, Error> {
+    fn in_use<'a>(
+        &'a self,
+        policy: &str,
+        cost: u32,
+        api_key: Option<&'a str>,
+    ) -> Result<InUse<'a>, Error> {
         let found = match policy {
-            DEFAULT => match api_key.and_then(|id| self.inner.api_keys.window(id)) {
-                Some(window) => InUse::Own(window),
+            DEFAULT => match api_key.and_then(|id| Some((self.inner.api_keys.window(id)?, id))) {
+                Some((window, id)) => InUse::Own(window, id),
                 None => InUse::Default(self.inner.limiter.as_ref()),
             },
             _ => InUse::Named(self.inner.limits.find(policy).ok_or_else(|| {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::base::address::{Counted, counted, parse};
-use crate::limiter::{Admission, Limiter, Per, Policy, Settings, Window};
+use crate::limiter::shared::Whom;
+use crate::limiter::{Admission, DEFAULT, Limiter, Per, Policy, Settings, Window};
 #[cfg(feature = "server")]
 use crate::metrics::Page;
 use crate::metrics::{Count, Sharded};
@@ -32,8 +33,8 @@ struct Decisions {
 pub(super) enum InUse<'a> {
     /// `None`: it is switched off.
     Default(Option<&'a Limiter>),
-    /// The own limit of an API key, in place of `default`.
-    Own(Arc<Window>),
+    /// The own limit of an API key, by its id, in place of `default`.
+    Own(Arc<Window>, &'a str),
     Named(&'a Named),
 }
 
@@ -92,28 +93,50 @@ impl<'a> InUse<'a> {
         match self {
             InUse::Default(limiter) => *limiter,
             InUse::Named(named) => Some(&named.limiter),
-            InUse::Own(_) => None,
+            InUse::Own(..) => None,
         }
+    }
+
+    /// Who is counted in a shared store. `None`: the limit is switched off.
+    pub(super) fn whom<'n>(&'n self, name: &'n [u8]) -> Option<Whom<'n>> {
+        let (policy, name, limit, window) = match self {
+            // No policy has an empty name.
+            InUse::Own(window, id) => ("", id.as_bytes(), window.limit(), window.length()),
+            InUse::Default(limiter) => {
+                let limiter = (*limiter)?;
+                (DEFAULT, name, limiter.limit(), limiter.window())
+            }
+            InUse::Named(named) => {
+                let policy = &named.policy;
+                (policy.name.as_str(), name, policy.limit, policy.window)
+            }
+        };
+        Some(Whom {
+            policy,
+            name,
+            limit,
+            window,
+        })
     }
 
     /// How much requests may cost together in any window.
     pub(super) fn limit(&self) -> Option<u32> {
         match self {
-            InUse::Own(window) => Some(window.limit()),
+            InUse::Own(window, _) => Some(window.limit()),
             _ => self.limiter().map(Limiter::limit),
         }
     }
 
     pub(super) fn admit(&self, name: &[u8], cost: u32) -> Option<Admission> {
         match self {
-            InUse::Own(window) => Some(window.admit(cost)),
+            InUse::Own(window, _) => Some(window.admit(cost)),
             _ => Some(self.limiter()?.admit_cost(name, cost)),
         }
     }
 
     pub(super) fn peek(&self, name: &[u8], cost: u32) -> Option<Admission> {
         match self {
-            InUse::Own(window) => Some(window.peek(cost)),
+            InUse::Own(window, _) => Some(window.peek(cost)),
             _ => Some(self.limiter()?.peek(name, cost)),
         }
     }

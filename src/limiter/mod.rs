@@ -11,6 +11,7 @@ mod overflow;
 mod policy;
 mod rules;
 mod settings;
+pub(crate) mod shared;
 mod stamps;
 mod table;
 mod window;
@@ -104,6 +105,11 @@ impl Limiter {
     /// How much requests may cost together in any window.
     pub fn limit(&self) -> u32 {
         self.rules.limit
+    }
+
+    /// The window's length.
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_nanos(self.rules.window)
     }
 
     /// Counts a request of `caller` now and returns whether it is admitted.

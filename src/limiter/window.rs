@@ -52,6 +52,11 @@ impl Window {
         self.rules.limit
     }
 
+    /// Its length.
+    pub(crate) fn length(&self) -> Duration {
+        Duration::from_nanos(self.rules.window)
+    }
+
     /// Counts a request now and returns whether it is admitted, as [`Limiter::admit_cost`](super::Limiter::admit_cost) does.
     pub(crate) fn admit(&self, cost: u32) -> Admission {
         let mut stamps = lock(&self.stamps);

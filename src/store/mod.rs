@@ -24,6 +24,7 @@ mod sqlite;
 #[cfg(all(test, feature = "store"))]
 mod suite;
 mod url;
+pub(crate) mod windows;
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Store;
+use super::windows::WindowStore;
 use crate::{Error, Secret};
 
 /// How far a process has read the log of changes.
@@ -65,6 +66,11 @@ pub(crate) struct StoredRing {
 
 /// The part of a shared store that a store on one machine lacks.
 pub(crate) trait SharedStore: Store {
+    /// The windows of the rate limits, if this store has them.
+    fn windows(&self) -> Option<&dyn WindowStore> {
+        None
+    }
+
     /// Calls `each` with everything that is revoked or refused now.
     fn snapshot(&self, each: &mut dyn FnMut(Entry)) -> Result<(Position, Facts), Error>;
     /// What was committed since. Nothing is missed, whatever the order of commits.

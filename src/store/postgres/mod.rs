@@ -14,6 +14,7 @@ mod feed;
 mod ring;
 mod schema;
 mod sessions;
+mod windows;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -7,10 +7,15 @@ use tokio_postgres::types::Type;
 use super::PostgresStore;
 use super::changes::{get, signed, time};
 use crate::store::SharedStore;
+use crate::store::windows::WindowStore;
 use crate::store::shared::{Entry, Facts, News, Position, StoredRing};
 use crate::{Error, Secret};
 
 impl SharedStore for PostgresStore {
+    fn windows(&self) -> Option<&dyn WindowStore> {
+        Some(self)
+    }
+
     fn snapshot(&self, each: &mut dyn FnMut(Entry)) -> Result<(Position, Facts), Error> {
         self.snapshot(each)
     }

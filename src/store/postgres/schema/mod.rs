@@ -8,7 +8,10 @@ use tokio_postgres::types::Type;
 use super::client::{Connection, Fault};
 
 /// Step n migrates from version n to version n + 1.
-const STEPS: &[&str] = &[include_str!("step1.sql")];
+const STEPS: &[&str] = &[concat!(
+    include_str!("step1.sql"),
+    include_str!("windows.sql")
+)];
 
 /// The version that this program reads and writes.
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
