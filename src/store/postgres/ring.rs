@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use super::PostgresStore;
 use super::changes::{get, signed, time};
 use crate::store::SharedStore;
-use crate::store::shared::{Entry, Facts, News, Position, StoredRing};
+use crate::store::shared::{Entry, Facts, LockoutKeys, LockoutsFound, News, Position, StoredRing};
 use crate::{Error, Secret};
 
 impl SharedStore for PostgresStore {
@@ -106,5 +106,21 @@ impl SharedStore for PostgresStore {
                 )
                 .map(drop)
         })
+    }
+
+    fn failures(&self, of: &LockoutKeys<'_>) -> Result<LockoutsFound, Error> {
+        self.find_failures(of)
+    }
+
+    fn start_waiting(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        self.start_waiting(of)
+    }
+
+    fn failed(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        self.count_failure(of)
+    }
+
+    fn passed(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        self.learn_place(of)
     }
 }
