@@ -9,7 +9,7 @@
 mod accounts;
 mod api_keys;
 mod changes;
-mod client;
+pub(super) mod client;
 mod feed;
 mod lockouts;
 mod ring;
@@ -18,7 +18,7 @@ mod sessions;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use tokio_postgres::types::Type;
 
@@ -33,11 +33,6 @@ use feed::Follower;
 
 #[cfg(test)]
 pub(super) mod tests;
-
-/// Checks an address without connecting; the error is the end of a sentence.
-pub(super) fn check_url(text: &str) -> Result<(), String> {
-    client::check_url(text)
-}
 
 /// The store at this address. Connects with the first call.
 pub(super) fn open(
@@ -62,6 +57,9 @@ struct PostgresStore {
     /// The same for wrong passwords.
     lockouts: lockouts::Forgotten,
     follower: Follower,
+    /// The key ring's version as it was last seen, and when it was asked for, in milliseconds of `coarse_milliseconds`.
+    ring: AtomicI64,
+    ring_asked: AtomicU64,
 }
 
 /// Each change begins with it: others may make the store read-only between changes, never during one.
@@ -75,6 +73,8 @@ impl PostgresStore {
             forgot: AtomicU64::new(0),
             lockouts: lockouts::Forgotten::default(),
             follower: Follower::default(),
+            ring: AtomicI64::new(0),
+            ring_asked: AtomicU64::new(0),
         })
     }
 
@@ -150,15 +150,15 @@ impl PostgresStore {
                 ));
             }
             older => {
+                let mut forbidden = false;
                 let migrated = self.database.change("", |change| {
-                    // Usual errors are answers here.
-                    match schema::migrate(change) {
-                        Err(fault) if fault.is_forbidden() => Ok(false),
-                        done => done.map(|_| true),
-                    }
+                    let done = schema::migrate(change);
+                    forbidden = done.as_ref().is_err_and(Fault::is_forbidden);
+                    done
                 });
-                // A transaction with an error in it cannot be committed, so it was rolled back.
-                if !migrated? {
+                if !forbidden {
+                    migrated?;
+                } else {
                     return refused(format!(
                         "The store has {}, and the role of SEALGATE_STORE may not create them. With a role that may, run: \
                          sealgate store migrate",
