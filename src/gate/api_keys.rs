@@ -1,6 +1,7 @@
 //! API keys: checking them, counting their requests, and changes of them, which are recorded in the audit trail.
 
 use super::Gate;
+use super::policies::InUse;
 use super::audit::{Asker, AuditEvent, Trail};
 use crate::limiter::Admission;
 use crate::tokens::{ApiKey, ApiKeys, Claims, NewApiKey};
@@ -149,8 +150,7 @@ impl Gate {
     }
 
     fn own_admission(&self, id: &str) -> Option<Admission> {
-        let admission = self.inner.api_keys.window(id)?.admit(1);
-        self.inner.counts.limiter(admission.allowed);
-        Some(admission)
+        let window = self.inner.api_keys.window(id)?;
+        self.count(&InUse::Own(window, id), id.as_bytes(), 1)
     }
 }

@@ -99,7 +99,7 @@ impl Gate {
         self.trail().permit(event, whom, asker)?;
         let mut counted = found.reset(&key);
         if let (Some(fleet), Some(whom)) = (&self.inner.fleet, found.whom(&key)) {
-            match fleet.reset(whom) {
+            match fleet.reset(&self.inner.keys.current(), whom) {
                 Ok(shared) => counted = counted.max(shared),
                 Err(error) => {
                     self.trail().record(event, "error", Some(name), asker);
@@ -158,10 +158,13 @@ impl Gate {
         Ok(states.collect())
     }
 
-    fn count(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {
+    pub(super) fn count(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {
         let admission = match &self.inner.fleet {
             None => found.admit(name, cost)?,
-            Some(fleet) => fleet.admit(found.whom(name)?, cost, |cost| found.admit(name, cost)),
+            Some(fleet) => {
+                let ring = self.inner.keys.current();
+                fleet.admit(&ring, found.whom(name)?, cost, |cost| found.admit(name, cost))?
+            }
         };
         self.count_decision(found, admission.allowed);
         Some(admission)
@@ -170,7 +173,10 @@ impl Gate {
     fn seen(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {
         match &self.inner.fleet {
             None => found.peek(name, cost),
-            Some(fleet) => fleet.peek(found.whom(name)?, cost, |cost| found.peek(name, cost)),
+            Some(fleet) => {
+                let ring = self.inner.keys.current();
+                fleet.peek(&ring, found.whom(name)?, cost, |cost| found.peek(name, cost))
+            }
         }
     }
 

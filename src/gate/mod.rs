@@ -13,6 +13,7 @@ pub mod backup;
 mod clients;
 mod counts;
 mod data;
+mod fleet;
 mod introspection;
 mod key_admin;
 mod limits;
@@ -44,11 +45,12 @@ pub use accounts::Accounts;
 pub use api_keys::ApiKeyAdmin;
 pub use clients::Clients;
 use counts::Counts;
+use fleet::Fleet;
 pub(crate) use data::Sources;
 pub use key_admin::KeyAdmin;
 pub(crate) use limits::Charge;
 pub use login::{Refreshed, Tokens};
-use policies::Limits;
+use policies::{InUse, Limits};
 pub use settings::Settings;
 pub use signed::Unsigned;
 
@@ -62,7 +64,7 @@ pub struct Gate {
 }
 
 struct Inner {
-    keys: Keys,
+    keys: Arc<Keys>,
     key_settings: keys::Settings,
     tokens: TokenRules,
     ledger: Arc<Ledger>,
@@ -74,6 +76,8 @@ struct Inner {
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
     limits: Limits,
+    /// The limits count in the shared store, if there is one.
+    fleet: Option<Fleet>,
     counts: Counts,
 }
 
@@ -101,20 +105,22 @@ impl Gate {
         }
         let ledger = Arc::new(Ledger::new(&settings.store));
         let (keys, added) = Keys::load(&settings.keys)?;
+        let keys = Arc::new(keys);
         // By now the directory exists, unless nothing is kept there.
         ledger.enter()?;
         let gate = Gate {
             inner: Arc::new(Inner {
                 trail: Trail::new(Pseudonyms::from_ring(&keys.current())?, &settings.audit),
+                users: Users::with_ledger(&settings.users, ledger.clone(), Some(keys.clone()))?,
                 keys,
                 key_settings: settings.keys.clone(),
                 tokens: TokenRules::new(&settings.tokens)?,
-                users: Users::with_ledger(&settings.users, ledger.clone())?,
                 api_keys: ApiKeys::with_ledger(
                     ledger.clone(),
                     &settings.tokens,
                     settings.limiter.memory,
                 )?,
+                fleet: Fleet::of(&ledger, &settings.limiter)?,
                 ledger,
                 refresh_ttl: settings.tokens.refresh_ttl,
                 token_key_lead: settings.keys.rotation.token_key_lead,
@@ -328,6 +334,9 @@ impl Gate {
     /// Counts a request of `username` and returns whether it is admitted. `None` if the limit is switched off.
     pub fn enforce_rate_limit(&self, username: &str) -> Option<Admission> {
         let limiter = self.inner.limiter.as_ref()?;
+        if self.inner.fleet.is_some() {
+            return self.count(&InUse::Default(Some(limiter)), username.as_bytes(), 1);
+        }
         let admission = limiter.admit(username.as_bytes());
         self.inner.counts.limiter(admission.allowed);
         Some(admission)
