@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use log::LevelFilter;
@@ -15,6 +16,7 @@ use crate::base::http_syntax::{is_token, may_be_set};
 use crate::limiter::{self, Policy};
 use crate::logging::AuditSocket;
 use crate::server::Listen;
+use crate::store::SharedSettings;
 
 type Wanted = String;
 
@@ -42,6 +44,19 @@ pub(super) fn choice<T: Copy>(value: &[u8], choices: &[(&str, T)]) -> Result<T, 
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
             format!("must be one of: {}.", words.join(", "))
         })
+}
+
+/// How old the list of revocations may be while the shared store is down.
+pub(super) fn stale(value: &[u8]) -> Result<Duration, Wanted> {
+    let given = str::from_utf8(value).unwrap_or_default().trim();
+    let seconds = match given {
+        "refuse" => return Ok(SharedSettings::REFUSE_AFTER),
+        _ => given.strip_prefix("stale:"),
+    };
+    let seconds = seconds.and_then(|seconds| number(seconds.as_bytes(), 1, 86_400).ok());
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        "must be refuse, or stale: and a whole number of seconds from 1 to 86400.".to_owned()
+    })
 }
 
 pub(super) fn path(value: &[u8]) -> Result<PathBuf, Wanted> {

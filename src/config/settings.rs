@@ -1,5 +1,7 @@
 //! All settings, and how they depend on each other.
 
+use std::mem;
+
 use crate::api::LoginMode;
 use crate::cipher::CbcMode;
 use crate::logging::AuditFail;
@@ -33,6 +35,7 @@ impl Settings {
             data_dir: gate.keys.data_dir.clone(),
             ephemeral: gate.keys.ephemeral,
             open_login: self.app.login == LoginMode::Open,
+            shared: mem::take(&mut gate.store.shared),
         };
         // Trusting Unix peers does not count: it has no bearing on who reaches a TCP address.
         self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
@@ -69,6 +72,20 @@ impl Settings {
             wrong.push((
                 &["secure_data", "secure_data_file"],
                 "{secure_data} and {secure_data_file} are both set. Set one.",
+            ));
+        }
+        let shared = &self.gate.store.shared;
+        if shared.url.is_some() && self.gate.keys.ephemeral {
+            wrong.push((
+                &["store", "keys"],
+                "{store} is shared with other machines, but {keys} is ephemeral, so they could not read what this one issues. \
+                 Unset one of the two.",
+            ));
+        }
+        if shared.url.is_none() && shared.password_file.is_some() {
+            wrong.push((
+                &["store_password_file", "store"],
+                "{store_password_file} is set, but {store} is not.",
             ));
         }
         let limiter = &self.gate.limiter;

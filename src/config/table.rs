@@ -8,6 +8,7 @@ use crate::keys::RingSecret;
 use crate::logging::{AuditFail, LogFormat};
 use crate::server::{EngineChoice, ProxyProtocol};
 use crate::signing::TokenAlgorithm;
+use crate::store::StoreUrl;
 use crate::tokens::MAX_TTL;
 use crate::users::MAX_HASH_COST;
 use std::time::Duration;
@@ -125,6 +126,21 @@ settings! {
     data_dir "SEALGATE_DATA_DIR" Gate "DIR" ""
         "Directory of the key ring and the store (mode 0700). If it is not set, the command uses the first path in $STATE_DIRECTORY, else $XDG_STATE_HOME/sealgate, else ~/.local/state/sealgate."
         |s, v| s.gate.keys.data_dir = Some(parse::path(v)?);
+    store "SEALGATE_STORE" Gate secret "URL" ""
+        "PostgreSQL database that several machines share in place of the store and the key ring in the data directory, such as postgres://sealgate@db1,db2/sealgate. If it is not set, both are in the data directory."
+        |s, v| s.gate.store.shared.url = Some(StoreUrl::parse(v).map_err(|wrong| wrong + ".")?);
+    store_password_file "SEALGATE_STORE_PASSWORD_FILE" Gate "FILE" ""
+        "File that contains the password for SEALGATE_STORE; it is read for each new connection."
+        |s, v| s.gate.store.shared.password_file = Some(parse::path(v)?);
+    store_timeout "SEALGATE_STORE_TIMEOUT" Gate "MILLISECONDS" "2000"
+        "How long a request waits for the database of SEALGATE_STORE before it is refused."
+        |s, v| s.gate.store.shared.timeout = Duration::from_millis(parse::number(v, 50, 60_000)?);
+    store_connections "SEALGATE_STORE_CONNECTIONS" Gate "N" "8"
+        "Maximum number of connections to the database of SEALGATE_STORE, besides one that waits for changes."
+        |s, v| s.gate.store.shared.connections = parse::number(v, 1, 1000)? as u32;
+    store_down "SEALGATE_STORE_DOWN" Gate "refuse|stale:SECONDS" "refuse"
+        "What happens to tokens while the database of SEALGATE_STORE cannot be used. refuse: they are refused after a second. stale:SECONDS: for so long they are checked against the last known revocations; then they are refused."
+        |s, v| s.gate.store.shared.stale = parse::stale(v)?;
     keys "SEALGATE_KEYS" Gate "ring|ephemeral" "ring"
         "ring: keys survive a restart. ephemeral: random keys that are lost when the process exits; nothing is written."
         |s, v| s.gate.keys.ephemeral = parse::choice(v, &[("ring", false), ("ephemeral", true)])?;

@@ -5,6 +5,10 @@ use crate::Error;
 /// Maximum number of API keys of one owner that are not revoked.
 pub(crate) const MAX_API_KEYS: u32 = 1_000;
 
+/// How long revoked keys are remembered, so that their use is refused with the reason; seconds.
+#[cfg(feature = "store")]
+pub(super) const REMEMBERED: u64 = 90 * 86_400;
+
 /// An API key. Except for its last use and its revocation it never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredApiKey {

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
-use super::{Presented, Settings, Store, backend};
+use super::following::Following;
+use super::{Presented, Settings, SharedSettings, Store, backend, postgres};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::base::replacement::{self, InUse};
 use crate::{Error, TokenError};
@@ -44,6 +45,8 @@ pub(crate) struct Ledger {
 }
 
 enum Place {
+    /// Shared with other machines. The error: why it cannot be used at all.
+    Shared(Result<Following, Error>),
     Folder(PathBuf),
     /// The gate's keys are lost with it, and so are all revocations.
     Memory,
@@ -54,6 +57,7 @@ impl Ledger {
     /// Opens nothing yet.
     pub(crate) fn new(settings: &Settings) -> Self {
         let place = match &settings.data_dir {
+            _ if settings.shared.url.is_some() => Place::Shared(follow(&settings.shared)),
             // A directory that cannot be read is not used: nothing is read from it and nothing is written to it.
             Some(folder) if settings.ephemeral => match backend::is_there(folder) {
                 Ok(true) => Place::Folder(folder.clone()),
@@ -98,8 +102,11 @@ impl Ledger {
 
     /// The epoch, refreshed if the last check is too old. `None`: there is a store, and it cannot be used.
     pub(crate) fn epoch(&self) -> Option<u64> {
-        if matches!(self.place, Place::Folder(_)) {
-            self.look_now_and_then();
+        match &self.place {
+            Place::Shared(Ok(following)) => return following.epoch(),
+            Place::Shared(Err(_)) => return None,
+            Place::Folder(_) => self.look_now_and_then(),
+            Place::Memory | Place::Nowhere => {}
         }
         Some(self.epoch.load(Ordering::Acquire)).filter(|epoch| *epoch != UNKNOWN)
     }
@@ -138,6 +145,11 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`] if there is a store that cannot be used. Tokens are refused until it can be.
     pub(crate) fn look(&self) -> Option<Error> {
+        match &self.place {
+            Place::Shared(Ok(following)) => return following.look().err(),
+            Place::Shared(Err(error)) => return Some(error.clone()),
+            _ => {}
+        }
         let seen = || -> Result<(u64, bool, u64), Error> {
             let Some(store) = self.opened()? else {
                 return Ok((0, false, 0));
@@ -169,12 +181,27 @@ impl Ledger {
 
     /// Whether logins require a password: an account has existed, and open login is not configured.
     pub(crate) fn wants_passwords(&self) -> bool {
-        !self.open_login && self.accounts.load(Ordering::Relaxed)
+        let accounts = match self.following() {
+            Some(following) => following.has_had_accounts(),
+            None => self.accounts.load(Ordering::Relaxed),
+        };
+        !self.open_login && accounts
+    }
+
+    /// The store that several machines share, if this is one.
+    pub(crate) fn following(&self) -> Option<&Following> {
+        match &self.place {
+            Place::Shared(following) => following.as_ref().ok(),
+            _ => None,
+        }
     }
 
     /// How often API keys have changed, as of the last check; 0 while there is no store.
     pub(crate) fn api_key_changes(&self) -> u64 {
-        self.api_key_changes.load(Ordering::Relaxed)
+        match self.following() {
+            Some(following) => following.api_key_changes(),
+            None => self.api_key_changes.load(Ordering::Relaxed),
+        }
     }
 
     /// The store, if there is one.
@@ -184,7 +211,11 @@ impl Ledger {
 
     /// The store, created if there is none.
     pub(crate) fn writing(&self) -> Result<&dyn Store, Error> {
+        if let Place::Shared(_) = self.place {
+            return self.opened()?.ok_or_else(backend::nowhere);
+        }
         let store = self.store.get_or_try_init(|| match &self.place {
+            Place::Shared(_) => Err(backend::nowhere()),
             Place::Folder(folder) => {
                 let made = backend::open_or_make(folder);
                 self.enter().and(made)
@@ -199,8 +230,11 @@ impl Ledger {
         if let Some(store) = self.store.get() {
             return Ok(Some(&**store));
         }
-        let Place::Folder(folder) = &self.place else {
-            return Ok(None);
+        let folder = match &self.place {
+            Place::Shared(Ok(following)) => return Ok(Some(&**following.store())),
+            Place::Shared(Err(error)) => return Err(error.clone()),
+            Place::Folder(folder) => folder,
+            Place::Memory | Place::Nowhere => return Ok(None),
         };
         self.enter()?;
         if !backend::is_there(folder)? {
@@ -219,6 +253,9 @@ impl Ledger {
 
     /// Refuses a token that was revoked, or whose user has no enabled account once accounts exist.
     pub(crate) fn check(&self, presented: Presented<'_>) -> Result<(), TokenError> {
+        if let Some(following) = self.following() {
+            return following.check(presented, !self.open_login);
+        }
         let standing = match self.reading() {
             Ok(None) => return Ok(()),
             Ok(Some(store)) => store.standing(presented),
@@ -244,6 +281,10 @@ impl Ledger {
     /// The issue time for a new token of this user: a second later than the last revocation; waits until then.
     pub(crate) fn issue_time(&self, user: &str) -> Result<u64, Error> {
         let before = match self.epoch() {
+            Some(_) if self.following().is_some() => {
+                let following = self.following();
+                following.and_then(|following| following.revoked_before(user))
+            }
             None => {
                 return Err(Error::Store(
                     "No tokens are issued while the store cannot be used.".to_owned(),
@@ -267,6 +308,11 @@ impl Ledger {
         }
         Ok(now)
     }
+}
+
+fn follow(settings: &SharedSettings) -> Result<Following, Error> {
+    let url = settings.url.as_ref().ok_or_else(backend::nowhere)?;
+    Following::new(postgres::open(url, settings)?, settings)
 }
 
 /// With a stopped clock only the order counts: the time after a revocation that is not over yet.

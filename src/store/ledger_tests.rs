@@ -13,6 +13,7 @@ fn settings(folder: Option<&Path>, ephemeral: bool) -> Settings {
         data_dir: folder.map(Path::to_owned),
         ephemeral,
         open_login: false,
+        ..Default::default()
     }
 }
 

@@ -1,33 +1,49 @@
 //! Durable state other than keys: accounts, revoked tokens, sessions that can be refreshed, and API keys.
 //!
 //! `Store` is the interface of a backend (its part with API keys is in `api_keys`); `sqlite` is the one in the data directory,
-//! and `place` knows its file there. `backend` opens it, or `absent` in a build without it. `ledger` opens it when needed and
-//! detects changes by other processes. What a password or a token is, is up to `users` and `tokens`.
+//! and `place` knows its file there. `backend` opens it, or `absent` in a build without it. `postgres` is the one that several
+//! machines share, at an address (`url`); `shared` is what it offers besides, `following` keeps a `replica` of what it has
+//! revoked. `ledger` opens the store when needed and detects changes by other processes. What a password or a token is, is up
+//! to `users` and `tokens`.
 
+#[cfg(feature = "store")]
+mod account_change;
 mod api_keys;
 #[cfg_attr(not(feature = "store"), path = "absent.rs")]
 mod backend;
+mod following;
 mod ledger;
 mod place;
+#[cfg_attr(not(feature = "postgres"), path = "postgres_absent.rs")]
+mod postgres;
+mod replica;
 mod settings;
+mod shared;
 #[cfg(feature = "store")]
 mod sqlite;
+#[cfg(all(test, feature = "store"))]
+mod suite;
+mod url;
 
 use std::path::Path;
 
 use crate::Error;
 
+#[cfg(feature = "store")]
+use api_keys::REMEMBERED;
 pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
 pub(crate) use backend::check_access;
 pub(crate) use ledger::Ledger;
 pub use place::STORE_FILE;
-pub use settings::Settings;
+pub use settings::{Settings, SharedSettings};
+pub(crate) use shared::SharedStore;
 #[cfg(feature = "store")]
 pub use sqlite::StoreContents;
 #[cfg(all(test, feature = "store"))]
 pub(crate) use sqlite::calls;
 #[cfg(feature = "store")]
 pub(crate) use sqlite::{SqliteStore, check_copy};
+pub use url::StoreUrl;
 
 /// Maximum number of sessions per account; beyond it the oldest session ends.
 pub(crate) const MAX_SESSIONS: u32 = 100;

@@ -1,6 +1,9 @@
 //! Where the store is, and whether users without an account are accepted.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use super::StoreUrl;
 
 /// Accounts, sessions and revocations.
 #[derive(Debug, Clone, Default)]
@@ -11,4 +14,38 @@ pub struct Settings {
     pub ephemeral: bool,
     /// `SEALGATE_LOGIN=open`: tokens of users without an account are accepted, even if accounts exist.
     pub open_login: bool,
+    /// `SEALGATE_STORE` and what belongs to it: a store that several machines share, in place of the one in the data directory.
+    pub shared: SharedSettings,
+}
+
+/// A store that several machines share.
+#[derive(Debug, Clone)]
+pub struct SharedSettings {
+    /// `SEALGATE_STORE`: where it is; `None`: the store is in the data directory.
+    pub url: Option<StoreUrl>,
+    /// `SEALGATE_STORE_PASSWORD_FILE`: the password, read for each connection.
+    pub password_file: Option<PathBuf>,
+    /// `SEALGATE_STORE_TIMEOUT`: how long a call may wait for it.
+    pub timeout: Duration,
+    /// `SEALGATE_STORE_CONNECTIONS`: how many connections a process may have for its calls.
+    pub connections: u32,
+    /// `SEALGATE_STORE_DOWN`: how old the list of revocations may be before tokens are refused.
+    pub stale: Duration,
+}
+
+impl SharedSettings {
+    /// With `SEALGATE_STORE_DOWN=refuse`. The list is read four times a second.
+    pub(crate) const REFUSE_AFTER: Duration = Duration::from_secs(1);
+}
+
+impl Default for SharedSettings {
+    fn default() -> Self {
+        SharedSettings {
+            url: None,
+            password_file: None,
+            timeout: Duration::from_secs(2),
+            connections: 8,
+            stale: Self::REFUSE_AFTER,
+        }
+    }
 }

@@ -6,13 +6,10 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::SqliteStore;
 use super::changes::{bump_api_keys, end_api_keys_of, signed, unsigned};
 use crate::Error;
-use crate::store::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
+use crate::store::{ApiKeyStore, MAX_API_KEYS, REMEMBERED, StoredApiKey};
 
 /// The columns that [`key_of`] reads.
 const KEY: &str = "id, hash, owner, scope, created, expires, max_requests, period, used, revoked";
-
-/// How long revoked keys are remembered, so that their use is refused with the reason.
-const REMEMBERED: u64 = 90 * 86_400;
 
 const CHANGES: &str = "SELECT value FROM meta WHERE name = 'api_keys'";
 

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use siphasher::sip128::SipHasher13;
 
 use super::changes::{bump, end_api_keys_of, revoke_token, revoke_user, signed, unsigned};
-use crate::base::custom_claims::are_kept;
+use crate::store::account_change::{Before, effect};
 use crate::store::{
     Account, AccountKind, Change, Moment, PasswordHash, Session, StoredSession, UserSession,
 };
@@ -97,78 +97,59 @@ pub(super) fn change_account(
     wanted: &Change,
     at: Moment,
 ) -> rusqlite::Result<bool> {
-    let old: Option<(String, i64, String)> = change
+    let before = change
         .query_row(
             "SELECT scope, version, claims FROM accounts WHERE name = ?1 AND kind = ?2",
             params![name, number_of(kind)],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            |row| {
+                Ok(Before {
+                    scope: row.get(0)?,
+                    version: row.get(1)?,
+                    claims: row.get(2)?,
+                })
+            },
         )
         .optional()?;
-    let Some((old_scope, old_version, old_claims)) = old else {
+    let Some(effect) = before.and_then(|before| effect(&before, kind, wanted)) else {
         return Ok(false);
     };
-    let takes_back = match wanted {
-        Change::Password(password) => {
-            set_password(change, name, password)?;
-            if kind == AccountKind::Client {
-                // Whoever had the old secret may have made them.
-                end_api_keys_of(change, name, at.now)?;
-            }
-            true
-        }
-        Change::Rehash { password, version } => {
-            if old_version != *version {
-                return Ok(false);
-            }
-            set_password(change, name, password)?;
-            // No earlier decision about the account is affected.
-            return Ok(true);
-        }
-        Change::OwnPassword { password, version } => {
-            if old_version != *version {
-                return Ok(false);
-            }
-            set_password(change, name, password)?;
-            true
-        }
+    match wanted {
+        Change::Password(password)
+        | Change::Rehash { password, .. }
+        | Change::OwnPassword { password, .. } => set_password(change, name, password)?,
         Change::Scope(scope) => {
             change.execute(
                 "UPDATE accounts SET scope = ?2 WHERE name = ?1",
                 params![name, scope],
             )?;
-            let kept = |old: &str| scope.split(' ').any(|new| new == old);
-            old_scope
-                .split(' ')
-                .any(|old| !old.is_empty() && !kept(old))
         }
         Change::Claims(claims) => {
             change.execute(
                 "UPDATE accounts SET claims = ?2 WHERE name = ?1",
                 params![name, claims],
             )?;
-            !are_kept(&old_claims, claims)
         }
         Change::Disabled(disabled) => {
             change.execute(
                 "UPDATE accounts SET disabled = ?2 WHERE name = ?1",
                 params![name, disabled],
             )?;
-            *disabled
         }
         Change::Removed => {
             change.execute("DELETE FROM accounts WHERE name = ?1", [name])?;
-            true
         }
-    };
+    }
+    if !effect.is_news {
+        return Ok(true);
+    }
     change.execute(
         "UPDATE accounts SET version = version + 1 WHERE name = ?1",
         [name],
     )?;
-    if takes_back {
+    if effect.revokes {
         revoke_user(change, name, at)?;
     }
-    // Otherwise the next account with this name would inherit them.
-    if matches!(wanted, Change::Disabled(true) | Change::Removed) {
+    if effect.ends_api_keys {
         end_api_keys_of(change, name, at.now)?;
     }
     bump(change)?;
@@ -298,79 +279,4 @@ pub(super) fn end_session(change: &Transaction<'_>, id: &str, at: Moment) -> rus
     let forget = expires.map_or(at.forget, |expires| expires.max(at.forget));
     revoke_token(change, id, forget, at.now)?;
     bump(change)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::store::Store;
-    use crate::store::sqlite::SqliteStore;
-
-    fn store() -> SqliteStore {
-        let store = SqliteStore::in_memory().unwrap();
-        for n in 0..40_u8 {
-            let mut hash = vec![0; 32];
-            crate::base::random::random(&mut hash).unwrap();
-            let mut account = Account::example(&format!("m{n:02}"), "");
-            account.password.hash = hash;
-            assert!(store.add_account(&account).unwrap());
-        }
-        store
-    }
-
-    #[test]
-    fn the_stand_in_account_reveals_nothing_about_neighbouring_names() {
-        let store = store();
-        let user = |name: &str| store.account_or_other(AccountKind::User, name).unwrap();
-        let other = |name: &str| user(name).unwrap().name;
-        assert_eq!(other("m07"), "m07");
-        // As many names as fit between two accounts: if all had the same cost, it would lead to the next account's name.
-        let names: Vec<String> = (0..200).map(|n| format!("m07-{n}")).collect();
-        let others: Vec<String> = names.iter().map(|name| other(name)).collect();
-        let distinct: BTreeSet<&String> = others.iter().collect();
-        assert!(distinct.len() > 15, "{distinct:?}");
-        let again: Vec<String> = names.iter().map(|name| other(name)).collect();
-        assert_eq!(others, again, "a name has one cost");
-        assert_eq!(
-            SqliteStore::in_memory()
-                .unwrap()
-                .account_or_other(AccountKind::User, "m07")
-                .unwrap(),
-            None
-        );
-    }
-
-    #[test]
-    fn an_account_of_one_kind_never_stands_in_for_the_other() {
-        let store = store();
-        let find = |kind, name: &str| store.account_or_other(kind, name).unwrap();
-        assert_eq!(find(AccountKind::Client, "m07"), None, "there is no client");
-        for n in 0..40_u8 {
-            let mut client = Account::example(&format!("c{n:02}"), "");
-            client.kind = AccountKind::Client;
-            crate::base::random::random(&mut client.password.hash).unwrap();
-            assert!(store.add_account(&client).unwrap());
-        }
-        let mut found = BTreeSet::new();
-        for n in 0..200 {
-            for kind in [AccountKind::User, AccountKind::Client] {
-                let other = find(kind, &format!("m07-{n}")).unwrap();
-                assert_eq!(other.kind, kind);
-                found.insert(other.name);
-            }
-        }
-        assert!(found.len() > 30, "{found:?}");
-        // The name of an account of the other kind is one like any unknown name.
-        assert_eq!(
-            find(AccountKind::Client, "m07").unwrap().kind,
-            AccountKind::Client
-        );
-        assert_eq!(
-            find(AccountKind::User, "c07").unwrap().kind,
-            AccountKind::User
-        );
-        assert_eq!(find(AccountKind::Client, "c07").unwrap().name, "c07");
-    }
 }

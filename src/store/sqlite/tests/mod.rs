@@ -9,7 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::*;
-use crate::store::{PasswordHash, STORE_FILE};
+use crate::store::suite::session;
+use crate::store::{STORE_FILE, suite};
 
 const AT: Moment = Moment {
     now: 1_000,
@@ -63,22 +64,37 @@ fn account(name: &str) -> Account {
     Account::example(name, "encrypt decrypt")
 }
 
-fn session<'a>(id: &'a str, refresh: &'a str) -> Session<'a> {
-    Session {
-        id,
-        user: "alice",
-        refresh,
-        expires: 5_000,
-        access_expires: 3_000,
+impl suite::Place for Place {
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(SqliteStore::open_or_make(&self.folder).unwrap())
+    }
+
+    fn fresh(&self) -> Box<dyn suite::Place> {
+        Box::new(Place::new())
+    }
+
+    fn count(&self) -> i64 {
+        let store = SqliteStore::open(&self.folder).unwrap().unwrap();
+        let count =
+            "SELECT (SELECT count(*) FROM revoked_tokens) + (SELECT count(*) FROM revoked_users)
+             + (SELECT count(*) FROM sessions)";
+        let counted = store
+            .pool
+            .with(|connection| connection.query_row(count, [], |row| row.get(0)));
+        counted.unwrap()
+    }
+
+    fn disable_all(&self) {
+        let store = SqliteStore::open(&self.folder).unwrap().unwrap();
+        let disable = "UPDATE accounts SET disabled = 1";
+        store
+            .change(|change| change.execute(disable, []).map(drop))
+            .unwrap();
     }
 }
 
-fn standing(store: &SqliteStore, id: &str, session: Option<&str>) -> TokenState {
-    let presented = Presented {
-        id,
-        session,
-        subject: "alice",
-        issued_at: Some(1_000),
-    };
-    store.standing(presented).unwrap()
+mod every {
+    use super::*;
+
+    suite::suite!(Place::new());
 }

@@ -21,6 +21,7 @@ fn settings(folder: Option<&Path>) -> store::Settings {
         data_dir: folder.map(Path::to_owned),
         ephemeral: folder.is_none(),
         open_login: false,
+        ..Default::default()
     }
 }
 

@@ -1,0 +1,153 @@
+//! The thread that moves bytes: it connects and drives all connections of a [`Database`](super::Database). It never calls
+//! anything above this room.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio_postgres::{AsyncMessage, Client, Config};
+
+use super::fault::Fault;
+use super::url::Place;
+use super::wait::wait;
+use crate::base::fork::{self, Section};
+use crate::base::threads;
+
+thread_local! {
+    /// While this thread works, a fork waits for it: OpenSSL and the runtime have locks.
+    static WORKS: RefCell<Option<Section>> = const { RefCell::new(None) };
+}
+
+/// The running thread.
+pub(super) struct Io {
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A connection with a channel that gets a message for each notification.
+pub(super) struct Listening {
+    pub(super) client: Client,
+    pub(super) notified: Receiver<()>,
+}
+
+impl Io {
+    pub(super) fn start() -> Result<Self, Fault> {
+        let failed =
+            |error| Fault::Refused(format!("The store's thread cannot be started: {error}."));
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            // They look up names of hosts.
+            .max_blocking_threads(4)
+            .on_thread_park(|| WORKS.with(|works| drop(works.borrow_mut().take())))
+            .on_thread_unpark(|| WORKS.with(|works| *works.borrow_mut() = Some(fork::section())))
+            .build()
+            .map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = threads::spawn("sealgate-store", move || {
+            let _ = runtime.block_on(stopped);
+            WORKS.with(|works| drop(works.borrow_mut().take()));
+            // A name lookup may still be waiting.
+            runtime.shutdown_background();
+        })
+        .map_err(failed)?;
+        Ok(Io {
+            handle,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Connects; the first host of the address that takes changes is used.
+    pub(super) fn connect(
+        &self,
+        place: &Arc<Place>,
+        password: Option<Vec<u8>>,
+        deadline: Instant,
+        longest: Duration,
+    ) -> Result<Listening, Fault> {
+        let (found, result) = oneshot::channel();
+        let (notify, notified) = sync_channel(1);
+        let place = Arc::clone(place);
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.handle.spawn(async move {
+            let config = with_limits(&place.config, password, left);
+            let connecting = config.connect(place.tls.clone());
+            let (client, connection) = match tokio::time::timeout(left, connecting).await {
+                Ok(Ok(connected)) => connected,
+                Ok(Err(error)) => {
+                    let _ = found.send(Err(Fault::Connect(error)));
+                    return;
+                }
+                Err(_) => {
+                    let _ = found.send(Err(Fault::Deadline(longest)));
+                    return;
+                }
+            };
+            // If nobody waits any more, the client is dropped here and the connection ends.
+            if found.send(Ok(client)).is_ok() {
+                drive(connection, &notify).await;
+            }
+        });
+        let client = match wait(deadline, result) {
+            Some(Ok(result)) => result?,
+            // The thread is ending, or the time is over.
+            Some(Err(_)) => return Err(Fault::Down),
+            None => return Err(Fault::Deadline(longest)),
+        };
+        Ok(Listening { client, notified })
+    }
+
+    /// Runs work without waiting for it.
+    pub(super) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.handle.spawn(work);
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            fork::outside(|| {
+                let _ = thread.join();
+            });
+        }
+    }
+}
+
+/// A dead network must not keep a connection for ever.
+fn with_limits(config: &Config, password: Option<Vec<u8>>, left: Duration) -> Config {
+    let mut config = config.clone();
+    if let Some(password) = password {
+        config.password(password);
+    }
+    // Of each host: the others shall have their turn.
+    let hosts = u32::try_from(config.get_hosts().len().max(1)).unwrap_or(u32::MAX);
+    config.connect_timeout((left / hosts).max(Duration::from_millis(50)));
+    config.tcp_user_timeout(Duration::from_secs(10));
+    config.keepalives_idle(Duration::from_secs(10));
+    config.keepalives_interval(Duration::from_secs(5));
+    config.keepalives_retries(3);
+    config
+}
+
+async fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>, notify: &SyncSender<()>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    // The client's next call reports the error.
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notification(_) = message {
+            // One that has not been received yet says the same.
+            let _ = notify.try_send(());
+        }
+    }
+}

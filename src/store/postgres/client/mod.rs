@@ -1,0 +1,352 @@
+//! Connections to the database, for callers that block. Every call has a deadline, which also holds if the database accepts
+//! connections and never answers.
+//!
+//! `io` is the thread that connects and moves bytes, `pool` hands out connections, `wait` waits with a deadline, `breaker` lets
+//! calls fail at once while the database is down, `url` reads addresses and sets up TLS, `fault` has the errors and their
+//! sentences. A forked child touches none of its parent's connections: it forgets them and makes its own.
+//!
+//! Statements have no names, so that a pooler in transaction mode (PgBouncer) may stand between.
+
+mod breaker;
+mod fault;
+mod io;
+mod pool;
+mod url;
+mod wait;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use crate::Error;
+use crate::base::fork;
+use crate::store::{SharedSettings, StoreUrl};
+use breaker::Breaker;
+pub(super) use fault::Fault;
+use pool::Pool;
+use wait::wait;
+
+/// Checks an address without connecting; the error is the end of a sentence.
+pub(super) fn check_url(text: &str) -> Result<(), String> {
+    url::read(text).map(drop)
+}
+
+/// A database. Cheap to share: its thread starts with the first call and ends with the last handle.
+pub(super) struct Database {
+    pool: Pool,
+    breaker: Breaker,
+    timeout: Duration,
+    /// For messages.
+    name: String,
+    /// Whether a notification is on its way.
+    waking: Arc<AtomicBool>,
+}
+
+/// A statement's parameters with their types.
+pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+/// How often a transaction is tried again that others made impossible.
+const TRIES: u32 = 4;
+/// Notifications are sent no more often.
+const WAKE_EVERY: Duration = Duration::from_millis(5);
+
+impl Database {
+    /// Connects to nobody yet.
+    pub(super) fn new(url: &StoreUrl, settings: &SharedSettings) -> Result<Self, Error> {
+        let place = url::read(url.expose())
+            .map_err(|wrong| Error::Setting(format!("SEALGATE_STORE {wrong}.")))?;
+        Ok(Database {
+            pool: Pool::new(place, settings),
+            breaker: Breaker::default(),
+            timeout: settings.timeout,
+            name: url.to_string(),
+            waking: Arc::default(),
+        })
+    }
+
+    /// Runs statements outside a transaction, on one connection. They are run again if the connection proves dead.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnMut(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        self.read_within(self.timeout, work)
+    }
+
+    /// The same with another deadline.
+    pub(super) fn read_within<T>(
+        &self,
+        longest: Duration,
+        mut work: impl FnMut(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + longest;
+        self.lend((deadline, longest), |connection| {
+            let done = work(connection);
+            let again = done.as_ref().is_err_and(Fault::is_dead);
+            (done, again)
+        })
+    }
+
+    /// Runs a transaction, which begins with the statements of `prologue`. It is run again if others made it impossible, or if the connection proves dead before the end of the
+    /// transaction was sent.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; if the sentence does not say otherwise, nothing was changed.
+    pub(super) fn change<T>(
+        &self,
+        prologue: &str,
+        mut work: impl FnMut(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        let longest = self.timeout;
+        let deadline = Instant::now() + longest;
+        // What an abandoned transaction holds must not outlive its caller by much.
+        let begin = format!(
+            "BEGIN; SET LOCAL statement_timeout = {0}; SET LOCAL lock_timeout = {0};
+             SET LOCAL idle_in_transaction_session_timeout = {0}; {prologue}",
+            longest.as_millis()
+        );
+        self.lend((deadline, longest), |connection| {
+            let done = connection.batch(&begin).and_then(|()| work(connection));
+            let done = match done {
+                Ok(done) => done,
+                Err(fault) => {
+                    let again = fault.is_dead() || fault.is_conflict();
+                    if !fault.breaks() && connection.batch("ROLLBACK").is_err() {
+                        connection.broken = true;
+                    }
+                    return (Err(fault), again);
+                }
+            };
+            match connection.batch("COMMIT") {
+                Ok(()) => (Ok(done), false),
+                Err(fault) if fault.is_conflict() => (Err(fault), true),
+                Err(fault) if fault.breaks() => {
+                    let text = format!(
+                        "The store {} was lost while a change was being written. Look whether it was made before trying again.",
+                        self.name
+                    );
+                    connection.broken = true;
+                    self.breaker.failed();
+                    (Err(Fault::Refused(text)), false)
+                }
+                Err(fault) => (Err(fault), false),
+            }
+        })
+    }
+
+    /// Lends a connection to work, which also returns whether it may be tried again.
+    fn lend<T>(
+        &self,
+        (deadline, longest): (Instant, Duration),
+        mut work: impl FnMut(&mut Connection<'_>) -> (Result<T, Fault>, bool),
+    ) -> Result<T, Error> {
+        let _section = fork::section();
+        if !self.breaker.permits() {
+            return Err(self.explain(&Fault::Down));
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (fault, again) = match self.pool.take(deadline, longest, tries > 1) {
+                Err(fault) => (fault, false),
+                Ok(mut lent) => {
+                    let mut connection = Connection {
+                        client: lent.client(),
+                        deadline,
+                        longest,
+                        broken: false,
+                    };
+                    let (done, again) = work(&mut connection);
+                    let broken = connection.broken
+                        || done.as_ref().is_err_and(Fault::breaks)
+                        || connection.client.is_closed();
+                    if !broken {
+                        lent.keep();
+                    }
+                    match done {
+                        Ok(done) => {
+                            self.breaker.succeeded();
+                            return Ok(done);
+                        }
+                        Err(fault) => (fault, again),
+                    }
+                }
+            };
+            if again && tries < TRIES && Instant::now() < deadline {
+                continue;
+            }
+            match &fault {
+                outage if outage.is_outage() => self.breaker.failed(),
+                // An answer is an answer.
+                Fault::Database(_) => self.breaker.succeeded(),
+                _ => {}
+            }
+            return Err(self.explain(&fault));
+        }
+    }
+
+    /// A connection that the caller keeps, with a channel for its notifications.
+    pub(super) fn dedicated(&self) -> Result<Dedicated, Error> {
+        let _section = fork::section();
+        let deadline = Instant::now() + self.timeout;
+        let made = self.pool.connect(deadline, self.timeout);
+        let listening = made.map_err(|fault| {
+            self.breaker.failed();
+            self.explain(&fault)
+        })?;
+        self.breaker.succeeded();
+        Ok(Dedicated {
+            client: Some(listening.client),
+            notified: listening.notified,
+            timeout: self.timeout,
+            forks: fork::forks(),
+            process: std::process::id(),
+        })
+    }
+
+    /// Whether calls fail at once, because the last ones did.
+    pub(super) fn is_down(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    pub(super) fn explain(&self, fault: &Fault) -> Error {
+        fault.explain(&self.name)
+    }
+
+    /// Notifies the other processes of a change soon. In a transaction of its own: those that notify are committed one
+    /// after the other.
+    pub(super) fn wake_others(&self) {
+        if self.waking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let _section = fork::section();
+        let waking = Arc::clone(&self.waking);
+        let deadline = Instant::now() + self.timeout;
+        // Whoever misses it reads the log of changes four times a second anyway.
+        let sent = self.pool.take(deadline, self.timeout, false).map(|lent| {
+            lent.lend_to_io(move |client| async move {
+                tokio::time::sleep(WAKE_EVERY).await;
+                waking.store(false, Ordering::Release);
+                let _ = client.batch_execute("NOTIFY sealgate").await;
+                client
+            });
+        });
+        if sent.is_err() {
+            self.waking.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// A connection lent to one caller.
+pub(super) struct Connection<'a> {
+    client: &'a Client,
+    deadline: Instant,
+    longest: Duration,
+    broken: bool,
+}
+
+impl Connection<'_> {
+    pub(super) fn query(
+        &mut self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        let answer = self.client.query_typed(sql, parameters);
+        Ok(self.wait(answer)?)
+    }
+
+    /// Exactly one row.
+    pub(super) fn query_one(
+        &mut self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Row, Fault> {
+        self.query_opt(sql, parameters)?
+            .ok_or(Fault::Damaged("a row is missing"))
+    }
+
+    /// The first row, if there is one.
+    pub(super) fn query_opt(
+        &mut self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Option<Row>, Fault> {
+        Ok(self.query(sql, parameters)?.into_iter().next())
+    }
+
+    /// Returns how many rows it changed.
+    pub(super) fn execute(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<u64, Fault> {
+        let answer = self.client.execute_typed(sql, parameters);
+        Ok(self.wait(answer)?)
+    }
+
+    /// Several statements without parameters, in one round trip.
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), Fault> {
+        let answer = self.client.batch_execute(sql);
+        Ok(self.wait(answer)?)
+    }
+
+    fn wait<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Fault> {
+        match wait(self.deadline, answer) {
+            Some(answer) => answer.map_err(Fault::Database),
+            None => Err(Fault::Deadline(self.longest)),
+        }
+    }
+}
+
+/// A connection that its owner keeps.
+pub(super) struct Dedicated {
+    /// Always there until it is dropped.
+    client: Option<Client>,
+    notified: Receiver<()>,
+    timeout: Duration,
+    forks: u64,
+    process: u32,
+}
+
+impl Dedicated {
+    /// Runs statements with a new deadline.
+    pub(super) fn run<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let _section = fork::section();
+        let Some(client) = self.client.as_ref().filter(|_| self.is_ours()) else {
+            return Err(Fault::Down);
+        };
+        work(&mut Connection {
+            client,
+            deadline: Instant::now() + self.timeout,
+            longest: self.timeout,
+            broken: false,
+        })
+    }
+
+    /// Waits for a notification, at most this long.
+    pub(super) fn wait(&self, longest: Duration) -> bool {
+        fork::outside(|| self.notified.recv_timeout(longest)).is_ok()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.as_ref().is_none_or(Client::is_closed) || !self.is_ours()
+    }
+
+    fn is_ours(&self) -> bool {
+        self.forks == fork::forks() && self.process == std::process::id()
+    }
+}
+
+impl Drop for Dedicated {
+    fn drop(&mut self) {
+        // To drop it would write to the parent's connection.
+        if !self.is_ours() {
+            std::mem::forget(self.client.take());
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! A store that several machines share, in PostgreSQL 13 or newer.
+//!
+//! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
+//! blocks of changes and the log of them, `feed` reads that log, `ring` has the key ring; this file implements [`Store`]. No
+//! other room knows that the client is asynchronous.
+//!
+//! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
+
+mod accounts;
+mod api_keys;
+mod changes;
+mod client;
+mod feed;
+mod ring;
+mod schema;
+mod sessions;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_postgres::types::Type;
+
+use super::{
+    Account, AccountKind, Change, Moment, Presented, Session, SessionChange, SharedSettings,
+    SharedStore, Store, StoreUrl, StoredSession, TokenState, UserSession,
+};
+use crate::Error;
+use changes::{get, revoke_token, revoke_user, text, time, unsigned};
+use client::{Connection, Database, Fault};
+use feed::Follower;
+
+#[cfg(test)]
+mod tests;
+
+/// Checks an address without connecting; the error is the end of a sentence.
+pub(super) fn check_url(text: &str) -> Result<(), String> {
+    client::check_url(text)
+}
+
+/// The store at this address. Connects with the first call.
+pub(super) fn open(
+    url: &StoreUrl,
+    settings: &SharedSettings,
+) -> Result<Arc<dyn SharedStore>, Error> {
+    Ok(Arc::new(PostgresStore::new(url, settings)?))
+}
+
+/// Creates or updates the tables and returns their version from before (0: there were none) and now.
+pub(super) fn migrate(url: &StoreUrl, settings: &SharedSettings) -> Result<(i64, i64), Error> {
+    PostgresStore::new(url, settings)?.migrate()
+}
+
+/// See the module.
+struct PostgresStore {
+    database: Database,
+    /// Whether the tables are known to be there, in this program's version.
+    checked: AtomicBool,
+    follower: Follower,
+}
+
+/// Each change begins with it: others may make the store read-only between changes, never during one.
+const PROLOGUE: &str = "SELECT pg_advisory_xact_lock_shared(x'7365616c6d6f7665'::bigint); SELECT sealgate.check_writable()";
+
+impl PostgresStore {
+    fn new(url: &StoreUrl, settings: &SharedSettings) -> Result<Self, Error> {
+        Ok(PostgresStore {
+            database: Database::new(url, settings)?,
+            checked: AtomicBool::new(false),
+            follower: Follower::default(),
+        })
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnMut(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        self.check_schema()?;
+        self.database.read(work)
+    }
+
+    fn change<T>(
+        &self,
+        work: impl FnMut(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        self.check_schema()?;
+        self.database.change(PROLOGUE, work)
+    }
+
+    /// A change that others have to know of at once.
+    fn publish<T>(
+        &self,
+        work: impl FnMut(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        let done = self.change(work)?;
+        self.wake_others();
+        Ok(done)
+    }
+
+    fn wake_others(&self) {
+        self.database.wake_others();
+    }
+
+    /// Before the first use: the tables must be there in this version. Whoever may create them does.
+    fn check_schema(&self) -> Result<(), Error> {
+        if self.checked.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let refused = |text: String| Err(self.database.explain(&Fault::Refused(text)));
+        match self.database.read(schema::version)? {
+            schema::NEWEST => {}
+            newer if newer > schema::NEWEST => {
+                return refused(format!(
+                    "The store is of version {newer}, and this program knows version {} at most. Update the program.",
+                    schema::NEWEST
+                ));
+            }
+            older => {
+                let migrated = self.database.change("", |change| {
+                    // Usual errors are answers here.
+                    match schema::migrate(change) {
+                        Err(fault) if fault.is_forbidden() => Ok(false),
+                        done => done.map(|_| true),
+                    }
+                });
+                // A transaction with an error in it cannot be committed, so it was rolled back.
+                if !migrated? {
+                    return refused(format!(
+                        "The store has {}, and the role of SEALGATE_STORE may not create them. With a role that may, run: \
+                         sealgate store migrate",
+                        match older {
+                            0 => "no tables yet".to_owned(),
+                            older =>
+                                format!("the tables of version {older}, not {}", schema::NEWEST),
+                        }
+                    ));
+                }
+            }
+        }
+        self.checked.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn migrate(&self) -> Result<(i64, i64), Error> {
+        let from = self.database.change("", schema::migrate)?;
+        Ok((from, from.max(schema::NEWEST)))
+    }
+}
+
+impl Store for PostgresStore {
+    fn generation(&self) -> Result<u64, Error> {
+        self.read(|connection| {
+            // Every committed change alters the sum, in whatever order they are committed.
+            let row = connection.query_one(
+                "SELECT coalesce(sum(hashtextextended(xid::text, 0)), 1)::text FROM sealgate.changes",
+                &[],
+            )?;
+            let sum: String = get(&row, 0)?;
+            let low = sum.parse::<i128>().map_or(1, |sum| sum as u64);
+            Ok(low.max(1))
+        })
+    }
+
+    fn has_had_accounts(&self) -> Result<bool, Error> {
+        self.read(|connection| {
+            let row = connection.query_one(
+                "SELECT value <> 0 FROM sealgate.meta WHERE name = 'accounts'",
+                &[],
+            )?;
+            get(&row, 0)
+        })
+    }
+
+    fn account(&self, name: &str) -> Result<Option<Account>, Error> {
+        self.read(|connection| accounts::account(connection, name))
+    }
+
+    fn account_or_other(&self, kind: AccountKind, name: &str) -> Result<Option<Account>, Error> {
+        self.read(|connection| accounts::account_or_other(connection, kind, name))
+    }
+
+    fn accounts(&self, kind: AccountKind, after: &str, most: u32) -> Result<Vec<Account>, Error> {
+        self.read(|connection| accounts::accounts(connection, kind, after, most))
+    }
+
+    fn add_account(&self, account: &Account) -> Result<bool, Error> {
+        self.publish(|change| accounts::add(change, account))
+    }
+
+    fn change_account(&self, name: &str, wanted: &Change, at: Moment) -> Result<bool, Error> {
+        self.publish(|change| accounts::change_account(change, AccountKind::User, name, wanted, at))
+    }
+
+    fn change_client(&self, name: &str, wanted: &Change, at: Moment) -> Result<bool, Error> {
+        self.publish(|change| {
+            accounts::change_account(change, AccountKind::Client, name, wanted, at)
+        })
+    }
+
+    fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error> {
+        self.publish(|change| revoke_token(change, id, at.forget, at.now))
+    }
+
+    fn revoke_user(&self, name: &str, at: Moment) -> Result<(), Error> {
+        self.publish(|change| revoke_user(change, name, at))
+    }
+
+    fn standing(&self, presented: Presented<'_>) -> Result<TokenState, Error> {
+        self.read(|connection| {
+            let row = connection.query_one(
+                "SELECT EXISTS (SELECT 1 FROM sealgate.revoked_tokens WHERE id IN ($1, $2)),
+                     (SELECT before FROM sealgate.revoked_users WHERE name = $3),
+                     (SELECT disabled FROM sealgate.accounts WHERE name = $3),
+                     (SELECT value <> 0 FROM sealgate.meta WHERE name = 'accounts')",
+                &[
+                    (&&*text(presented.id), Type::TEXT),
+                    (
+                        &&*text(presented.session.unwrap_or(presented.id)),
+                        Type::TEXT,
+                    ),
+                    (&&*text(presented.subject), Type::TEXT),
+                ],
+            )?;
+            Ok(TokenState {
+                revoked: get(&row, 0)?,
+                revoked_before: get::<Option<i64>>(&row, 1)?.map(unsigned),
+                disabled: get(&row, 2)?,
+                accounts: get(&row, 3)?,
+            })
+        })
+    }
+
+    fn revoked_before(&self, user: &str) -> Result<Option<u64>, Error> {
+        self.read(|connection| {
+            let row = connection.query_opt(
+                "SELECT before FROM sealgate.revoked_users WHERE name = $1",
+                &[(&&*text(user), Type::TEXT)],
+            )?;
+            row.map(|row| time(&row, 0)).transpose()
+        })
+    }
+
+    fn unlock(&self, name: &str, at: u64, kept: Moment) -> Result<bool, Error> {
+        self.change(|change| sessions::unlock(change, name, at, kept))
+    }
+
+    fn unlocked(&self, name: &str) -> Result<Option<u64>, Error> {
+        self.read(|connection| {
+            let row = connection.query_opt(
+                "SELECT at FROM sealgate.unlocked_users WHERE name = $1",
+                &[(&&*text(name), Type::TEXT)],
+            )?;
+            row.map(|row| time(&row, 0)).transpose()
+        })
+    }
+
+    fn begin_session(
+        &self,
+        session: Session<'_>,
+        version: i64,
+        issued: u64,
+    ) -> Result<bool, Error> {
+        self.change(|change| sessions::begin(change, session, version, issued))
+    }
+
+    fn session(&self, id: &str) -> Result<Option<StoredSession>, Error> {
+        self.read(|connection| sessions::session(connection, id))
+    }
+
+    fn sessions(&self, user: &str, now: u64) -> Result<Vec<UserSession>, Error> {
+        self.read(|connection| sessions::sessions(connection, user, now))
+    }
+
+    fn change_session<'a>(
+        &self,
+        id: &str,
+        decide: &mut dyn FnMut(Option<&StoredSession>) -> SessionChange<'a>,
+    ) -> Result<(), Error> {
+        if self.change(|change| sessions::change(change, id, decide))? {
+            self.wake_others();
+        }
+        Ok(())
+    }
+
+    fn check_writable(&self) -> Result<(), Error> {
+        self.change(|_| Ok(()))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.read(|connection| schema::version(connection).map(drop))
+    }
+
+    fn back_up(&self, _to: &Path) -> Result<(), Error> {
+        Err(Error::Store(
+            "The store is in PostgreSQL: make a backup with its own tools, such as pg_dump --schema=sealgate.".to_owned(),
+        ))
+    }
+
+    fn end_session(&self, id: &str, at: Moment) -> Result<(), Error> {
+        self.publish(|change| sessions::end(change, id, at))
+    }
+}

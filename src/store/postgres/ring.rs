@@ -1,0 +1,110 @@
+//! The key ring, sealed, and the counts of messages: what [`SharedStore`] adds to [`Store`](crate::store::Store).
+
+use std::time::Duration;
+
+use tokio_postgres::types::Type;
+
+use super::PostgresStore;
+use super::changes::{get, signed, time};
+use crate::store::SharedStore;
+use crate::store::shared::{Entry, Facts, News, Position, StoredRing};
+use crate::{Error, Secret};
+
+impl SharedStore for PostgresStore {
+    fn snapshot(&self, each: &mut dyn FnMut(Entry)) -> Result<(Position, Facts), Error> {
+        self.snapshot(each)
+    }
+
+    fn news(&self, since: &Position) -> Result<News, Error> {
+        self.news(since)
+    }
+
+    fn wait(&self, longest: Duration) {
+        self.wait(longest);
+    }
+
+    fn maintain(&self) -> Result<(), Error> {
+        self.maintain()
+    }
+
+    fn ring(&self) -> Result<Option<StoredRing>, Error> {
+        self.read(|connection| {
+            let row = connection.query_opt("SELECT version, sealed FROM sealgate.ring", &[])?;
+            row.map(|row| {
+                Ok(StoredRing {
+                    version: get(&row, 0)?,
+                    sealed: Secret::new(get(&row, 1)?),
+                })
+            })
+            .transpose()
+        })
+    }
+
+    fn previous_ring(&self) -> Result<Option<Secret>, Error> {
+        self.read(|connection| {
+            let row = connection.query_opt("SELECT previous FROM sealgate.ring", &[])?;
+            let previous = row.map(|row| get::<Option<Vec<u8>>>(&row, 0)).transpose()?;
+            Ok(previous.flatten().map(Secret::new))
+        })
+    }
+
+    fn replace_ring(
+        &self,
+        version: Option<i64>,
+        sealed: &[u8],
+        previous: Option<&[u8]>,
+    ) -> Result<bool, Error> {
+        self.publish(|change| {
+            let changed = match version {
+                None => change.execute(
+                    "INSERT INTO sealgate.ring (version, sealed, previous) VALUES (1, $1, $2) ON CONFLICT DO NOTHING",
+                    &[(&sealed, Type::BYTEA), (&previous, Type::BYTEA)],
+                )?,
+                Some(version) => change.execute(
+                    "UPDATE sealgate.ring SET version = version + 1, sealed = $1, previous = $2 WHERE version = $3",
+                    &[
+                        (&sealed, Type::BYTEA),
+                        (&previous, Type::BYTEA),
+                        (&version, Type::INT8),
+                    ],
+                )?,
+            };
+            Ok(changed > 0)
+        })
+    }
+
+    fn key_usage(&self) -> Result<Vec<(String, u64)>, Error> {
+        self.read(|connection| {
+            let rows = connection.query("SELECT id, messages FROM sealgate.key_usage", &[])?;
+            let of = |row| Ok((get(row, 0)?, time(row, 1)?));
+            rows.iter().map(of).collect()
+        })
+    }
+
+    fn add_key_usage(&self, counts: &[(String, u64)]) -> Result<(), Error> {
+        let mut counts = counts.to_vec();
+        // In order, so that two processes do not wait for each other.
+        counts.sort_unstable();
+        self.change(|change| {
+            for (id, messages) in &counts {
+                change.execute(
+                    "INSERT INTO sealgate.key_usage AS old VALUES ($1, $2) ON CONFLICT (id) DO UPDATE
+                         SET messages = least(old.messages::numeric + excluded.messages, 9223372036854775807)::bigint",
+                    &[(id, Type::TEXT), (&signed(*messages), Type::INT8)],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    fn keep_key_usage(&self, ids: &[&str]) -> Result<(), Error> {
+        self.change(|change| {
+            change
+                .execute(
+                    "DELETE FROM sealgate.key_usage WHERE id <> ALL ($1)",
+                    &[(&ids, Type::TEXT_ARRAY)],
+                )
+                .map(drop)
+        })
+    }
+}

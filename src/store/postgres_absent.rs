@@ -1,0 +1,22 @@
+//! Stands in for `postgres` in builds without the cargo feature of that name: there is no shared store.
+
+use std::sync::Arc;
+
+use super::{SharedSettings, SharedStore, StoreUrl};
+use crate::Error;
+
+const NOT_BUILT: &str =
+    "needs a build of sealgate with the cargo feature postgres, and this one is without";
+
+/// Refuses every address.
+pub(super) fn check_url(_text: &str) -> Result<(), String> {
+    Err(NOT_BUILT.to_owned())
+}
+
+/// Always fails; no address gets here.
+pub(super) fn open(
+    _url: &StoreUrl,
+    _settings: &SharedSettings,
+) -> Result<Arc<dyn SharedStore>, Error> {
+    Err(Error::Setting(format!("SEALGATE_STORE {NOT_BUILT}.")))
+}

@@ -1,0 +1,92 @@
+//! What a store offers that several machines share, besides [`Store`].
+
+use std::time::Duration;
+
+use super::Store;
+use crate::{Error, Secret};
+
+/// How far a process has read the log of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// All transactions before this one had ended.
+    pub(crate) transaction: u64,
+    /// Which server was read; another one may have numbered its transactions differently.
+    pub(crate) server: String,
+}
+
+/// A change that revokes or refuses something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A token or a session is revoked until all its tokens have expired; in seconds since 1970-01-01 UTC, like all times here.
+    Token { id: String, expires: u64 },
+    /// The tokens of a user that were issued until `before` are.
+    User {
+        name: String,
+        before: u64,
+        expires: u64,
+    },
+    /// An account was added, enabled, disabled or (`None`) removed.
+    Account {
+        name: String,
+        disabled: Option<bool>,
+    },
+}
+
+/// What a process has to know besides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Whether an account has ever existed.
+    pub(crate) accounts: bool,
+    /// A number that grows with each change of API keys.
+    pub(crate) api_keys: u64,
+    /// The key ring's version; 0: there is none.
+    pub(crate) ring: i64,
+}
+
+/// What has happened since a position.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The log no longer reaches back that far, or this is another server.
+    Lost,
+    Changes {
+        position: Position,
+        facts: Facts,
+        /// Some may have been reported before.
+        entries: Vec<Entry>,
+    },
+}
+
+/// The key ring as it is stored: sealed.
+#[derive(Debug)]
+pub(crate) struct StoredRing {
+    pub(crate) version: i64,
+    pub(crate) sealed: Secret,
+}
+
+/// The part of a shared store that a store on one machine lacks.
+pub(crate) trait SharedStore: Store {
+    /// Calls `each` with everything that is revoked or refused now.
+    fn snapshot(&self, each: &mut dyn FnMut(Entry)) -> Result<(Position, Facts), Error>;
+    /// What was committed since. Nothing is missed, whatever the order of commits.
+    fn news(&self, since: &Position) -> Result<News, Error>;
+    /// Waits for a change by any process, at most this long. May return early, and may miss changes.
+    fn wait(&self, longest: Duration);
+    /// Work that one process has to do now and then: removes old entries of the log.
+    fn maintain(&self) -> Result<(), Error>;
+
+    fn ring(&self) -> Result<Option<StoredRing>, Error>;
+    /// The ring before its last change.
+    fn previous_ring(&self) -> Result<Option<Secret>, Error>;
+    /// Stores a ring in place of the one of this version (`None`: there must be none). `false`: another process was faster.
+    fn replace_ring(
+        &self,
+        version: Option<i64>,
+        sealed: &[u8],
+        previous: Option<&[u8]>,
+    ) -> Result<bool, Error>;
+    /// How many messages each data key has sealed, as far as processes have reported it.
+    fn key_usage(&self) -> Result<Vec<(String, u64)>, Error>;
+    fn add_key_usage(&self, counts: &[(String, u64)]) -> Result<(), Error>;
+    /// Forgets the counts of all other keys.
+    fn keep_key_usage(&self, ids: &[&str]) -> Result<(), Error>;
+}
