@@ -1,4 +1,4 @@
--- What a fleet asks of PostgreSQL, for measure.py: the same work as the store's statements, in tables of its own.
+-- For measure.py, after the store's own tables: the check of a limit, and accounts. In this plain form the check keeps no leases.
 CREATE SCHEMA bench;
 
 -- The limiter: one row for each key, emptied by a crash; expiries in microseconds, each for one permit or, packed, for a lease's.
@@ -37,25 +37,5 @@ BEGIN
     END LOOP;
 END $$;
 
-CREATE TABLE bench.changes (
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    made timestamptz NOT NULL DEFAULT clock_timestamp(),
-    kind smallint NOT NULL,
-    key text COLLATE "C",
-    number bigint,
-    expires bigint
-);
-CREATE INDEX ON bench.changes (xid);
-CREATE TABLE bench.revoked_tokens (id text COLLATE "C" PRIMARY KEY, expires bigint NOT NULL);
-CREATE TABLE bench.accounts (name text COLLATE "C" PRIMARY KEY, hash text NOT NULL, scopes text NOT NULL, disabled boolean NOT NULL);
-CREATE TABLE bench.sessions (
-    id bytea PRIMARY KEY,
-    name text COLLATE "C" NOT NULL REFERENCES bench.accounts ON DELETE CASCADE,
-    current bytea NOT NULL,
-    made bigint NOT NULL,
-    expires bigint NOT NULL
-);
-CREATE INDEX ON bench.sessions (name);
-CREATE UNLOGGED TABLE bench.lockouts (key bytea PRIMARY KEY, failures int NOT NULL, last timestamptz NOT NULL);
-
-INSERT INTO bench.accounts SELECT 'user-' || i, repeat('x', 97), 'secure-data encrypt decrypt', false FROM generate_series(1, 100000) AS i;
+INSERT INTO sealgate.accounts SELECT 'user-' || i, 0, 'secure-data encrypt decrypt', '', false, 1, i, '\x00', '\x00', 19456, 2, 1
+    FROM generate_series(1, 100000) AS i;

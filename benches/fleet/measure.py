@@ -18,6 +18,16 @@ HERE = Path(__file__).parent
 CLIENTS = 16
 BATCH = 16
 
+SCHEMA = HERE.parent.parent / "src" / "store" / "postgres" / "schema" / "step1.sql"
+
+# Every change removes what has expired.
+FORGET = "WITH " + ", ".join(
+    f"{table} AS (DELETE FROM sealgate.{table} WHERE {key} IN (SELECT {key} FROM sealgate.{table} WHERE expires < 1 LIMIT 200 "
+    "FOR UPDATE SKIP LOCKED))"
+    for table, key in [("revoked_tokens", "id"), ("revoked_users", "name"), ("sessions", "id"), ("unlocked_users", "name")]
+) + " SELECT 1;"
+
+# The statements are the store's own (src/store/postgres), but for the check.
 # name: (pgbench script, calls in it)
 CALLS = {
     "check": (r"""\set k random(1, 100000)
@@ -27,19 +37,37 @@ SELECT bench.take(int4send(:k::int), 5, 60);
 SELECT bench.take_all((SELECT array_agg(int4send((:k + i)::int)) FROM generate_series(1, %d) AS i), 5, 60);
 """ % BATCH, BATCH),
     "revocation": (r"""BEGIN;
-INSERT INTO bench.revoked_tokens VALUES (md5(random()::text || clock_timestamp()::text), 1800000000);
-INSERT INTO bench.changes (kind, key, expires) VALUES (1, md5(random()::text), 1800000000);
+SELECT sealgate.check_writable();
+INSERT INTO sealgate.revoked_tokens AS old VALUES (md5(random()::text || clock_timestamp()::text), 4000000000)
+    ON CONFLICT (id) DO UPDATE SET expires = greatest(old.expires, excluded.expires);
+INSERT INTO sealgate.changes (kind, key, expires) VALUES (1, md5(random()::text), 4000000000);
+%s
 COMMIT;
 """, 1),
-    "poll": (r"""SELECT xid, kind, key, number, expires, pg_snapshot_xmin(pg_current_snapshot()) FROM bench.changes
-WHERE xid >= pg_snapshot_xmin(pg_current_snapshot());
+    "poll": (r"""SELECT seen.*, log.kind, log.key, log.number, log.expires FROM
+    (SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
+        (SELECT value <> 0 FROM sealgate.meta WHERE name = 'accounts'),
+        (SELECT value FROM sealgate.meta WHERE name = 'api_keys'),
+        coalesce((SELECT version FROM sealgate.ring), 0),
+        (SELECT value FROM sealgate.meta WHERE name = 'pruned')) AS seen
+    LEFT JOIN sealgate.changes AS log ON log.xid >= pg_snapshot_xmin(pg_current_snapshot());
 """, 1),
     "login": (r"""\set u random(1, 100000)
-SELECT hash, scopes, disabled FROM bench.accounts WHERE name = 'user-' || :u;
-SELECT failures, last FROM bench.lockouts WHERE key = ANY (ARRAY[int4send(:u::int), int4send((:u + 1)::int), int4send((:u + 2)::int)]);
-INSERT INTO bench.sessions VALUES (decode(md5(random()::text || clock_timestamp()::text), 'hex'), 'user-' || :u, '\x00', 1, 2);
+SELECT scope, claims, disabled, version, salt, hash, memory, passes, lanes FROM sealgate.accounts WHERE name = 'user-' || :u;
+SELECT key, count, at FROM sealgate.failures WHERE key = ANY (ARRAY[int4send(:u::int), int4send((:u + 1)::int), int4send((:u + 2)::int)]);
+BEGIN;
+SELECT sealgate.check_writable();
+SELECT 1 FROM sealgate.accounts WHERE name = 'user-' || :u AND version = :u AND NOT disabled FOR NO KEY UPDATE;
+INSERT INTO sealgate.sessions SELECT md5(random()::text || clock_timestamp()::text), 'user-' || :u, 'x', 4000000000, 4000000000, 1, 0
+    WHERE NOT EXISTS (SELECT 1 FROM sealgate.revoked_users WHERE name = 'user-' || :u AND before >= 1);
+%s
+DELETE FROM sealgate.sessions WHERE account = 'user-' || :u AND id NOT IN
+    (SELECT id FROM sealgate.sessions WHERE account = 'user-' || :u ORDER BY expires DESC LIMIT 100);
+COMMIT;
 """, 1),
 }
+for name in ("revocation", "login"):
+    CALLS[name] = (CALLS[name][0] % FORGET, CALLS[name][1])
 
 
 class Failed(Exception):
@@ -145,7 +173,7 @@ def measure_all(seconds, kinds=tuple(CALLS)):
         server = Server(Path(directory), {"shared_buffers": "256MB", "max_connections": 50})
         try:
             words = [*server.connection(), "-v", "ON_ERROR_STOP=1"]
-            server.run("psql", *words, "-c", (HERE / "costs.sql").read_text())
+            server.run("psql", *words, "-c", "CREATE SCHEMA sealgate;" + SCHEMA.read_text() + (HERE / "costs.sql").read_text())
             server.run("psql", *words, "-c", "VACUUM ANALYZE")
             results = {"machine": machine(server), "calls": {}}
             for kind in kinds:
