@@ -25,7 +25,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # they have to be there.
 RUST = ["Cargo.toml", "Cargo.lock", "build.rs", "README.md", "LICENSE", "src"]
 RUST += ["benches/calls.rs", "benches/core.rs", "benches/logging.rs", "examples/rust"]
-RUST += [f"tests/{name}/main.rs" for name in ("accounts", "c", "command", "docs", "engines", "hostile", "http", "keys", "tls")]
+RUST += [f"tests/{name}/main.rs" for name in ("accounts", "c", "command", "docs", "engines", "fleet", "hostile", "http", "keys", "tls")]
 
 LIBRARIES = {"darwin": "libsealgate.dylib", "win32": "sealgate.dll"}
 

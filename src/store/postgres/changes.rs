@@ -80,7 +80,6 @@ pub(super) fn revoke_token(
     change: &mut Connection<'_>,
     id: &str,
     expires: u64,
-    now: u64,
 ) -> Result<(), Fault> {
     let (id, expires) = (text(id), signed(expires));
     let row = change.query_one(
@@ -89,8 +88,7 @@ pub(super) fn revoke_token(
         &[(&&*id, Type::TEXT), (&expires, Type::INT8)],
     )?;
     let expires = get(&row, 0)?;
-    log(change, TOKEN, &id, None, expires)?;
-    forget(change, now)
+    log(change, TOKEN, &id, None, expires)
 }
 
 /// Revokes the tokens of a user that were issued until now, and ends the sessions.
@@ -123,8 +121,7 @@ pub(super) fn revoke_user(
         "DELETE FROM sealgate.sessions WHERE account = $1",
         &[(&&*name, Type::TEXT)],
     )?;
-    log(change, USER, &name, Some(before), expires)?;
-    forget(change, at.now)
+    log(change, USER, &name, Some(before), expires)
 }
 
 /// Revokes all API keys of an owner and returns how many there were.
@@ -159,7 +156,7 @@ pub(super) fn forget(change: &mut Connection<'_>, now: u64) -> Result<(), Fault>
     let expired = |table: &str, key: &str| {
         format!(
             "DELETE FROM sealgate.{table} WHERE {key} IN
-                 (SELECT {key} FROM sealgate.{table} WHERE expires < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)"
+                 (SELECT {key} FROM sealgate.{table} WHERE expires < $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED)"
         )
     };
     let all = format!(

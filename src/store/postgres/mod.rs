@@ -17,7 +17,7 @@ mod sessions;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio_postgres::types::Type;
 
@@ -26,7 +26,7 @@ use super::{
     SharedStore, Store, StoreUrl, StoredSession, TokenState, UserSession,
 };
 use crate::Error;
-use changes::{get, revoke_token, revoke_user, text, time, unsigned};
+use changes::{forget, get, revoke_token, revoke_user, text, time, unsigned};
 use client::{Connection, Database, Fault};
 use feed::Follower;
 
@@ -56,6 +56,8 @@ struct PostgresStore {
     database: Database,
     /// Whether the tables are known to be there, in this program's version.
     checked: AtomicBool,
+    /// When expired rows were last removed.
+    forgot: AtomicU64,
     follower: Follower,
 }
 
@@ -67,6 +69,7 @@ impl PostgresStore {
         Ok(PostgresStore {
             database: Database::new(url, settings)?,
             checked: AtomicBool::new(false),
+            forgot: AtomicU64::new(0),
             follower: Follower::default(),
         })
     }
@@ -85,6 +88,33 @@ impl PostgresStore {
     ) -> Result<T, Error> {
         self.check_schema()?;
         self.database.change(PROLOGUE, work)
+    }
+
+    /// A change at this time, in seconds since 1970-01-01 UTC. At most once for each time it also removes what has expired.
+    fn change_at<T>(
+        &self,
+        now: u64,
+        mut work: impl FnMut(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        let forgets = self.forgot.swap(now, Ordering::Relaxed) != now;
+        self.change(|change| {
+            let done = work(change)?;
+            if forgets {
+                forget(change, now)?;
+            }
+            Ok(done)
+        })
+    }
+
+    /// The same for a change that others have to know of at once.
+    fn publish_at<T>(
+        &self,
+        now: u64,
+        work: impl FnMut(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        let done = self.change_at(now, work)?;
+        self.wake_others();
+        Ok(done)
     }
 
     /// A change that others have to know of at once.
@@ -198,11 +228,11 @@ impl Store for PostgresStore {
     }
 
     fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error> {
-        self.publish(|change| revoke_token(change, id, at.forget, at.now))
+        self.publish_at(at.now, |change| revoke_token(change, id, at.forget))
     }
 
     fn revoke_user(&self, name: &str, at: Moment) -> Result<(), Error> {
-        self.publish(|change| revoke_user(change, name, at))
+        self.publish_at(at.now, |change| revoke_user(change, name, at))
     }
 
     fn standing(&self, presented: Presented<'_>) -> Result<TokenState, Error> {
@@ -241,7 +271,7 @@ impl Store for PostgresStore {
     }
 
     fn unlock(&self, name: &str, at: u64, kept: Moment) -> Result<bool, Error> {
-        self.change(|change| sessions::unlock(change, name, at, kept))
+        self.change_at(kept.now, |change| sessions::unlock(change, name, at, kept))
     }
 
     fn unlocked(&self, name: &str) -> Result<Option<u64>, Error> {
@@ -260,7 +290,9 @@ impl Store for PostgresStore {
         version: i64,
         issued: u64,
     ) -> Result<bool, Error> {
-        self.change(|change| sessions::begin(change, session, version, issued))
+        self.change_at(issued, |change| {
+            sessions::begin(change, session, version, issued)
+        })
     }
 
     fn session(&self, id: &str) -> Result<Option<StoredSession>, Error> {
@@ -297,6 +329,6 @@ impl Store for PostgresStore {
     }
 
     fn end_session(&self, id: &str, at: Moment) -> Result<(), Error> {
-        self.publish(|change| sessions::end(change, id, at))
+        self.publish_at(at.now, |change| sessions::end(change, id, at))
     }
 }

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::changes::{forget, get, revoke_token, signed, text, time};
+use super::changes::{get, revoke_token, signed, text, time};
 use super::client::{Connection, Fault};
 use crate::store::{MAX_SESSIONS, Moment, Session, SessionChange, StoredSession, UserSession};
 
@@ -45,7 +45,6 @@ pub(super) fn begin(
     if begun == 0 {
         return Ok(false);
     }
-    forget(change, issued)?;
     change.execute(
         "DELETE FROM sealgate.sessions WHERE account = $1 AND id NOT IN
              (SELECT id FROM sealgate.sessions WHERE account = $1 ORDER BY expires DESC, id = $3 DESC LIMIT $2)",
@@ -146,7 +145,7 @@ pub(super) fn end(change: &mut Connection<'_>, id: &str, at: Moment) -> Result<(
     )?;
     let expires = row.map(|row| time(&row, 0)).transpose()?;
     let until = expires.map_or(at.forget, |expires| expires.max(at.forget));
-    revoke_token(change, id, until, at.now)
+    revoke_token(change, id, until)
 }
 
 /// See [`Store::unlock`](crate::store::Store::unlock).
@@ -156,7 +155,6 @@ pub(super) fn unlock(
     at: u64,
     kept: Moment,
 ) -> Result<bool, Fault> {
-    forget(change, kept.now)?;
     let recorded = change.execute(
         "INSERT INTO sealgate.unlocked_users SELECT name, $2, $3 FROM sealgate.accounts WHERE name = $1
              ON CONFLICT (name) DO UPDATE SET at = excluded.at, expires = excluded.expires",

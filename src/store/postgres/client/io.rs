@@ -8,9 +8,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use postgres_openssl::TlsStream;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio::task::JoinSet;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Socket};
 
 use super::fault::Fault;
 use super::url::Place;
@@ -22,6 +24,9 @@ thread_local! {
     /// While this thread works, a fork waits for it: OpenSSL and the runtime have locks.
     static WORKS: RefCell<Option<Section>> = const { RefCell::new(None) };
 }
+
+/// How long a host is waited for before the next one is tried too, as in RFC 8305.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// The running thread.
 pub(super) struct Io {
@@ -78,12 +83,11 @@ impl Io {
         let place = Arc::clone(place);
         let left = deadline.saturating_duration_since(Instant::now());
         self.handle.spawn(async move {
-            let config = with_limits(&place.config, password, left);
-            let connecting = config.connect(place.tls.clone());
+            let connecting = connect_first(&place, password.as_deref(), left);
             let (client, connection) = match tokio::time::timeout(left, connecting).await {
                 Ok(Ok(connected)) => connected,
-                Ok(Err(error)) => {
-                    let _ = found.send(Err(Fault::Connect(error)));
+                Ok(Err(fault)) => {
+                    let _ = found.send(Err(fault));
                     return;
                 }
                 Err(_) => {
@@ -122,15 +126,44 @@ impl Drop for Io {
     }
 }
 
+type Connected = (Client, Connection<Socket, TlsStream<Socket>>);
+
+/// Connects to the first host that takes changes. A host that accepts connections and never answers must not keep the others
+/// from their turn: each begins a moment after the one before, or when that one has failed.
+async fn connect_first(
+    place: &Place,
+    password: Option<&[u8]>,
+    left: Duration,
+) -> Result<Connected, Fault> {
+    let mut hosts = place.hosts.iter();
+    let mut attempts = JoinSet::new();
+    let mut fault = Fault::Down;
+    loop {
+        if let Some(config) = hosts.next() {
+            let (config, tls) = (with_limits(config, password, left), place.tls.clone());
+            attempts.spawn(async move { config.connect(tls).await });
+        }
+        let pause = match hosts.len() {
+            0 => left,
+            _ => HEAD_START,
+        };
+        match tokio::time::timeout(pause, attempts.join_next()).await {
+            // The other attempts end when the set is dropped.
+            Ok(Some(Ok(Ok(connected)))) => return Ok(connected),
+            Ok(Some(Ok(Err(error)))) => fault = Fault::Connect(error),
+            Ok(None) if hosts.len() == 0 => return Err(fault),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
 /// A dead network must not keep a connection for ever.
-fn with_limits(config: &Config, password: Option<Vec<u8>>, left: Duration) -> Config {
+fn with_limits(config: &Config, password: Option<&[u8]>, left: Duration) -> Config {
     let mut config = config.clone();
     if let Some(password) = password {
         config.password(password);
     }
-    // Of each host: the others shall have their turn.
-    let hosts = u32::try_from(config.get_hosts().len().max(1)).unwrap_or(u32::MAX);
-    config.connect_timeout((left / hosts).max(Duration::from_millis(50)));
+    config.connect_timeout(left.max(Duration::from_millis(50)));
     config.tcp_user_timeout(Duration::from_secs(10));
     config.keepalives_idle(Duration::from_secs(10));
     config.keepalives_interval(Duration::from_secs(5));
@@ -138,7 +171,7 @@ fn with_limits(config: &Config, password: Option<Vec<u8>>, left: Duration) -> Co
     config
 }
 
-async fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>, notify: &SyncSender<()>)
+async fn drive<S, T>(mut connection: Connection<S, T>, notify: &SyncSender<()>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,

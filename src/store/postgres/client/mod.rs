@@ -129,6 +129,7 @@ impl Database {
                         self.name
                     );
                     connection.broken = true;
+                    self.pool.close_idle();
                     self.breaker.failed();
                     (Err(Fault::Refused(text)), false)
                 }
@@ -179,7 +180,10 @@ impl Database {
                 continue;
             }
             match &fault {
-                outage if outage.is_outage() => self.breaker.failed(),
+                outage if outage.is_outage() => {
+                    self.pool.close_idle();
+                    self.breaker.failed();
+                }
                 // An answer is an answer.
                 Fault::Database(_) => self.breaker.succeeded(),
                 _ => {}

@@ -149,6 +149,15 @@ impl Pool {
         io.connect(&self.place, password, deadline, longest)
     }
 
+    /// Closes the connections that nobody uses: where one has failed, its server may be gone, and then all are dead.
+    pub(super) fn close_idle(&self) {
+        let state = self.state();
+        let mut pool = lock(&state);
+        let idle = mem::take(&mut pool.idle);
+        pool.open -= idle.len();
+        drop(pool);
+    }
+
     /// This process's connections.
     fn state(&self) -> Arc<Mutex<State>> {
         if self.owner.changed() {

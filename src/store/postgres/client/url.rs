@@ -10,7 +10,8 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 /// What a connection needs.
 pub(super) struct Place {
-    pub(super) config: Config,
+    /// For each host, in the order of the address.
+    pub(super) hosts: Vec<Config>,
     pub(super) tls: MakeTlsConnector,
 }
 
@@ -80,7 +81,67 @@ pub(in crate::store::postgres) fn read(text: &str) -> Result<Place, String> {
         _ => SslMode::Require,
     });
     let tls = connector(trust, &tls)?;
-    Ok(Place { config, tls })
+    Ok(Place {
+        hosts: each_host(&config)?,
+        tls,
+    })
+}
+
+/// The same for each host alone.
+fn each_host(config: &Config) -> Result<Vec<Config>, String> {
+    let (hosts, addresses, ports) = (
+        config.get_hosts(),
+        config.get_hostaddrs(),
+        config.get_ports(),
+    );
+    if !addresses.is_empty() && addresses.len() != hosts.len() {
+        return Err("must name as many hosts as hostaddr".to_owned());
+    }
+    if ports.len() > 1 && ports.len() != hosts.len() {
+        return Err("must name one port, or one for each host".to_owned());
+    }
+    let one = |(number, host): (usize, &Host)| {
+        let mut one = without_hosts(config);
+        match host {
+            Host::Tcp(name) => one.host(name),
+            #[cfg(unix)]
+            Host::Unix(path) => one.host_path(path),
+        };
+        if let Some(address) = addresses.get(number) {
+            one.hostaddr(*address);
+        }
+        if let Some(port) = ports.get(number).or_else(|| ports.first()) {
+            one.port(*port);
+        }
+        one
+    };
+    Ok(hosts.iter().enumerate().map(one).collect())
+}
+
+/// What hosts have in common, but for the time limits, which the connection's maker sets.
+fn without_hosts(config: &Config) -> Config {
+    let mut new = Config::new();
+    if let Some(user) = config.get_user() {
+        new.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        new.password(password);
+    }
+    if let Some(database) = config.get_dbname() {
+        new.dbname(database);
+    }
+    if let Some(options) = config.get_options() {
+        new.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        new.application_name(name);
+    }
+    new.ssl_mode(config.get_ssl_mode());
+    new.ssl_negotiation(config.get_ssl_negotiation());
+    new.target_session_attrs(config.get_target_session_attrs());
+    new.channel_binding(config.get_channel_binding());
+    new.load_balance_hosts(config.get_load_balance_hosts());
+    new
 }
 
 fn mode(value: &str) -> Result<Trust, String> {

@@ -1,0 +1,19 @@
+//! Several servers and their shared store, which is a PostgreSQL with a synchronous standby: what they promise while servers, the
+//! store and the connections between them fail.
+//!
+//! `make soak-fleet` runs the same tests at full size.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+#![allow(unreachable_pub)] // the modules share a program, not a crate
+#![allow(clippy::print_stdout)] // figures, for whoever runs the tests
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod failover;
+mod history;
+mod nodes;
+mod pgbouncer;
+mod postgres;
+mod revocation;
+mod trouble;
