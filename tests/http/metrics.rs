@@ -265,7 +265,8 @@ fn rules_and_dashboard_name_what_there_is() {
     assert!(added.status.success(), "{added:?}");
     let trail = home.path().join("trail");
     let trail = ("SEALGATE_AUDIT_FILE", trail.to_str().unwrap());
-    let (server, address) = serve(home.path(), &[trail]);
+    let limits = ("SEALGATE_LIMITS", "exports: 10 per 3600");
+    let (server, address) = serve(home.path(), &[trail, limits]);
     assert_eq!(server.get("/secure-data", Some("no.to.ken")).status, 401);
     let home = tempfile::tempdir().unwrap();
     let (secure, its_address) = serve_tls(home.path());
@@ -292,7 +293,24 @@ fn rules_and_dashboard_name_what_there_is() {
     }
     let grafana = fs::read("packaging/grafana/sealgate.json").unwrap();
     let dashboard: serde_json::Value = serde_json::from_slice(&grafana).unwrap();
-    assert!(dashboard["panels"].as_array().unwrap().len() > 10);
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() > 10);
+    let ids: BTreeSet<i64> = panels
+        .iter()
+        .filter_map(|panel| panel["id"].as_i64())
+        .collect();
+    assert_eq!(ids.len(), panels.len(), "two panels with one id");
+    let places: Vec<[i64; 4]> = panels
+        .iter()
+        .map(|panel| ["x", "y", "w", "h"].map(|side| panel["gridPos"][side].as_i64().unwrap()))
+        .collect();
+    for (index, [x, y, w, h]) in places.iter().enumerate() {
+        assert!(x + w <= 24, "{index}");
+        for [left, top, width, height] in &places[..index] {
+            let is_beside = x + w <= *left || left + width <= *x;
+            assert!(is_beside || y + h <= *top || top + height <= *y, "{index}");
+        }
+    }
     server.stop();
 }
 
