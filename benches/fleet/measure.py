@@ -20,13 +20,6 @@ BATCH = 16
 
 SCHEMA = HERE.parent.parent / "src" / "store" / "postgres" / "schema" / "step1.sql"
 
-# Every change removes what has expired.
-FORGET = "WITH " + ", ".join(
-    f"{table} AS (DELETE FROM sealgate.{table} WHERE {key} IN (SELECT {key} FROM sealgate.{table} WHERE expires < 1 LIMIT 200 "
-    "FOR UPDATE SKIP LOCKED))"
-    for table, key in [("revoked_tokens", "id"), ("revoked_users", "name"), ("sessions", "id"), ("unlocked_users", "name")]
-) + " SELECT 1;"
-
 # The statements are the store's own (src/store/postgres), but for the check.
 # name: (pgbench script, calls in it)
 CALLS = {
@@ -41,7 +34,6 @@ SELECT sealgate.check_writable();
 INSERT INTO sealgate.revoked_tokens AS old VALUES (md5(random()::text || clock_timestamp()::text), 4000000000)
     ON CONFLICT (id) DO UPDATE SET expires = greatest(old.expires, excluded.expires);
 INSERT INTO sealgate.changes (kind, key, expires) VALUES (1, md5(random()::text), 4000000000);
-%s
 COMMIT;
 """, 1),
     "poll": (r"""SELECT seen.*, log.kind, log.key, log.number, log.expires FROM
@@ -60,14 +52,11 @@ SELECT sealgate.check_writable();
 SELECT 1 FROM sealgate.accounts WHERE name = 'user-' || :u AND version = :u AND NOT disabled FOR NO KEY UPDATE;
 INSERT INTO sealgate.sessions SELECT md5(random()::text || clock_timestamp()::text), 'user-' || :u, 'x', 4000000000, 4000000000, 1, 0
     WHERE NOT EXISTS (SELECT 1 FROM sealgate.revoked_users WHERE name = 'user-' || :u AND before >= 1);
-%s
 DELETE FROM sealgate.sessions WHERE account = 'user-' || :u AND id NOT IN
     (SELECT id FROM sealgate.sessions WHERE account = 'user-' || :u ORDER BY expires DESC LIMIT 100);
 COMMIT;
 """, 1),
 }
-for name in ("revocation", "login"):
-    CALLS[name] = (CALLS[name][0] % FORGET, CALLS[name][1])
 
 
 class Failed(Exception):
