@@ -1,0 +1,90 @@
+"""The SQL in docs/fleet.md: a server with the role that it makes works, and cannot do more."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from conftest import ROOT
+from doors import PATIENCE, clean_environment
+
+sys.path.insert(0, str(ROOT / "benches" / "fleet"))
+import measure  # noqa: E402
+
+PASSWORD = "correct horse battery staple\n"
+
+
+def documented_sql():
+    page = (ROOT / "docs" / "fleet.md").read_text()
+    (block,) = page.split("```sql\n")[1:]
+    return block.split("```")[0]
+
+
+@pytest.fixture(scope="module")
+def database():
+    with tempfile.TemporaryDirectory(prefix="sealgate-roles-", dir="/tmp") as folder:
+        server = measure.Server(Path(folder), {"fsync": "off"})
+        try:
+            script = Path(folder) / "roles.sql"
+            script.write_text(documented_sql())
+            script.chmod(0o644)
+            server.run("psql", *server.connection(), "-v", "ON_ERROR_STOP=1", "-f", script)
+            yield server
+        finally:
+            server.stop()
+
+
+def psql(server, role, sql):
+    words = ["-h", server.directory, "-U", role, "-d", "sealgate", "-v", "ON_ERROR_STOP=1", "-Atc", sql]
+    return server.run("psql", *words)
+
+
+@pytest.fixture
+def command(binary, database, tmp_path):
+    """Runs the command with the store of a role."""
+
+    def run(role, *words, given=""):
+        settings = {
+            "SEALGATE_STORE": f"postgres://{role}@{quote(str(database.directory), safe='')}/sealgate",
+            "SEALGATE_RING_KEY": "hex:" + "5a" * 32,
+        }
+        return subprocess.run([binary, *words], env=clean_environment(tmp_path, settings), input=given, capture_output=True,
+                              text=True, timeout=PATIENCE, cwd=tmp_path)
+
+    return run
+
+
+def test_a_server_needs_no_more_than_its_role_has(database, command):
+    refused = command("sealgate", "user", "list")
+    assert refused.returncode != 0
+    assert "sealgate store migrate" in refused.stderr
+    assert command("sealgate_owner", "user", "list").returncode == 0  # which creates the tables
+    added = command("sealgate", "user", "add", "alice", given=PASSWORD)
+    assert added.returncode == 0, added.stderr
+    for words in [("user", "list"), ("user", "disable", "alice"), ("user", "enable", "alice"), ("user", "sessions", "alice"),
+                  ("user", "unlock", "alice"), ("token", "revoke", "--user", "alice"), ("user", "remove", "alice")]:
+        done = command("sealgate", *words)
+        assert done.returncode == 0, (words, done.stderr)
+    assert psql(database, "sealgate", "SELECT value FROM sealgate.meta WHERE name = 'accounts'").strip() == "1"
+
+    for sql in ["CREATE TABLE sealgate.more (x int)", "CREATE TABLE public.more (x int)", "CREATE SCHEMA more",
+                "DROP TABLE sealgate.accounts", "TRUNCATE sealgate.accounts", "ALTER TABLE sealgate.accounts ADD x int",
+                "CREATE TEMP TABLE more (x int)"]:
+        with pytest.raises(measure.Failed, match="permission denied|must be owner"):
+            psql(database, "sealgate", sql)
+    # Every table, not only those that the commands above have used.
+    tables = psql(database, "sealgate_owner", "SELECT tablename FROM pg_tables WHERE schemaname = 'sealgate'").split()
+    assert len(tables) > 10
+    for table in tables:
+        for right in ["SELECT", "INSERT", "UPDATE", "DELETE"]:
+            sql = f"SELECT has_table_privilege('sealgate', 'sealgate.{table}', '{right}')"
+            assert psql(database, "sealgate_owner", sql).strip() == "t", (table, right)
+
+
+def test_strangers_may_not_even_connect(database):
+    database.run("psql", *database.connection(), "-c", "CREATE ROLE stranger LOGIN")
+    with pytest.raises(measure.Failed, match="permission denied for database"):
+        psql(database, "stranger", "SELECT 1")
