@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -46,11 +47,11 @@ def psql(server, role, sql):
 def command(binary, database, tmp_path):
     """Runs the command with the store of a role."""
 
-    def run(role, *words, given=""):
+    def run(role, *words, given="", **more):
         settings = {
             "SEALGATE_STORE": f"postgres://{role}@{quote(str(database.directory), safe='')}/sealgate",
             "SEALGATE_RING_KEY": "hex:" + "5a" * 32,
-        }
+        } | more
         return subprocess.run([binary, *words], env=clean_environment(tmp_path, settings), input=given, capture_output=True,
                               text=True, timeout=PATIENCE, cwd=tmp_path)
 
@@ -58,10 +59,17 @@ def command(binary, database, tmp_path):
 
 
 def test_a_server_needs_no_more_than_its_role_has(database, command):
-    refused = command("sealgate", "user", "list")
-    assert refused.returncode != 0
-    assert "sealgate store migrate" in refused.stderr
-    assert command("sealgate_owner", "user", "list").returncode == 0  # which creates the tables
+    for words in [("user", "list"), ("store", "check")]:
+        refused = command("sealgate", *words)
+        assert refused.returncode == 2
+        assert "sealgate store migrate" in refused.stderr
+    refused = command("sealgate", "store", "migrate")
+    assert refused.returncode == 2 and "docs/fleet.md" in refused.stderr
+    tables = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace('sealgate')"
+    assert psql(database, "sealgate_owner", tables).strip() == "0"  # nothing half done
+    assert "Created" in command("sealgate_owner", "store", "migrate").stdout
+    again = command("sealgate_owner", "store", "migrate")
+    assert (again.returncode, again.stdout) == (0, "The tables are of version 1; nothing to do.\n")
     added = command("sealgate", "user", "add", "alice", given=PASSWORD)
     assert added.returncode == 0, added.stderr
     for words in [("user", "list"), ("user", "disable", "alice"), ("user", "enable", "alice"), ("user", "sessions", "alice"),
@@ -82,6 +90,21 @@ def test_a_server_needs_no_more_than_its_role_has(database, command):
         for right in ["SELECT", "INSERT", "UPDATE", "DELETE"]:
             sql = f"SELECT has_table_privilege('sealgate', 'sealgate.{table}', '{right}')"
             assert psql(database, "sealgate_owner", sql).strip() == "t", (table, right)
+
+
+def test_migrations_at_once_wait_for_one_another(database, command):
+    """And a newer version, or no shared store, is an error."""
+    database.run("psql", *database.connection(), "-d", "sealgate", "-c", "DROP SCHEMA sealgate CASCADE")
+    with ThreadPoolExecutor() as pool:
+        done = list(pool.map(lambda _: command("sealgate_owner", "store", "migrate"), range(6)))
+    assert [ended.returncode for ended in done] == [0] * 6, [ended.stderr for ended in done]
+    assert sum("Created" in ended.stdout for ended in done) == 1
+    psql(database, "sealgate_owner", "UPDATE sealgate.meta SET value = 99 WHERE name = 'version'")
+    for words in [("store", "migrate"), ("user", "list")]:
+        newer = command("sealgate_owner", *words)
+        assert newer.returncode == 2 and "version 99" in newer.stderr
+    alone = command("sealgate_owner", "store", "migrate", SEALGATE_STORE="")
+    assert alone.returncode == 2 and "SEALGATE_STORE is not set" in alone.stderr
 
 
 def test_strangers_may_not_even_connect(database):
