@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -63,8 +62,12 @@ class Failed(Exception):
     """A program of PostgreSQL's, with what it printed."""
 
 
+# The server ends with this process, however that ends: the other end of the shell's input closes then.
+GUARD = '"$@" & server=$!; cat >/dev/null; kill -INT $server; wait $server'
+
+
 class Server:
-    """A private PostgreSQL. Its administrator is `postgres` if we are root, for it refuses to run as root."""
+    """A private PostgreSQL. It runs as `postgres` if we are root, for it refuses to run as root."""
 
     def __init__(self, directory, settings):
         self.directory = directory
@@ -78,11 +81,13 @@ class Server:
         command = [*self.user, str(self.programs / "postgres"), "-D", str(self.data), "-k", str(directory),
                    "-c", "listen_addresses=", *options]
         with open(directory / "log", "wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)
+            self.process = subprocess.Popen(["sh", "-c", GUARD, "sh", *command], stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                            cwd=directory)
         end = time.monotonic() + 60
         while True:
             try:
                 self.run("psql", *self.connection(), "-c", "SELECT 1")
+                self.postmaster = (self.data / "postmaster.pid").read_text().splitlines()[0]
                 return
             except Failed:
                 if self.process.poll() is not None or time.monotonic() > end:
@@ -108,20 +113,15 @@ class Server:
                 number, rest = stat.parent.name, stat.read_text().rsplit(")", 1)[1].split()
             except (OSError, IndexError):
                 continue
-            if number == str(self.process.pid):
+            if number == self.postmaster:
                 ticks += sum(map(int, rest[11:15]))
-            elif rest[1] == str(self.process.pid):
+            elif rest[1] == self.postmaster:
                 ticks += sum(map(int, rest[11:13]))
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        self.process.stdin.close()
+        self.process.wait(120)
 
 
 def programs():
