@@ -5,6 +5,7 @@ use super::parse;
 use crate::api::{AccessLog, BatchCost, LoginMode};
 use crate::cipher::CbcMode;
 use crate::keys::RingSecret;
+use crate::limiter::LimiterDown;
 use crate::logging::{AuditFail, LogFormat};
 use crate::server::{EngineChoice, ProxyProtocol};
 use crate::signing::TokenAlgorithm;
@@ -144,6 +145,9 @@ settings! {
     keys "SEALGATE_KEYS" Gate "ring|ephemeral" "ring"
         "ring: keys survive a restart. ephemeral: random keys that are lost when the process exits; nothing is written."
         |s, v| s.gate.keys.ephemeral = parse::choice(v, &[("ring", false), ("ephemeral", true)])?;
+    ring_copy "SEALGATE_RING_COPY" Gate "off|on" "off"
+        "Whether a sealed copy of the key ring in the database of SEALGATE_STORE is kept in the data directory, so that a server can start while the database cannot be used."
+        |s, v| s.gate.keys.copy = parse::choice(v, &[("off", false), ("on", true)])?;
     token_algorithm "SEALGATE_TOKEN_ALGORITHM" Gate "HS256|EdDSA|ES256" ""
         "How new tokens are signed: HS256 with a shared secret, EdDSA and ES256 with key pairs whose public keys anybody may have. If the newest token key has another algorithm, it is replaced, and accepted until its last token has expired. If this is not set, the ring's algorithm is kept; a new ring uses HS256."
         |s, v| {
@@ -345,6 +349,14 @@ settings! {
     cors_credentials "SEALGATE_CORS_CREDENTIALS" Server "off|on" "off"
         "Whether requests of these pages may carry cookies and client certificates. Tokens do not need it."
         |s, v| s.app.cors_credentials = parse::choice(v, &[("off", false), ("on", true)])?;
+    limiter_down "SEALGATE_LIMITER_DOWN" Gate "share|local|open|closed" "share"
+        "How requests are limited while the database of SEALGATE_STORE cannot be used. share: each server admits its share of the limit. local: each server admits the whole limit. open: everything is admitted. closed: nothing is."
+        |s, v| s.gate.limiter.down = parse::choice(v, &[
+            ("share", LimiterDown::Share),
+            ("local", LimiterDown::Local),
+            ("open", LimiterDown::Open),
+            ("closed", LimiterDown::Closed),
+        ])?;
     limiter_memory "SEALGATE_LIMITER_MEMORY" Gate "BYTES" "67108864"
         "Maximum memory of each rate limiter table: requests, each limit in SEALGATE_LIMITS, logins, and logins from IPv6 /48s."
         |s, v| s.gate.limiter.memory = parse::number(v, 65_536, 1 << 36)? as usize;

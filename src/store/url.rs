@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::postgres;
+use super::postgres::client::url;
 use crate::Secret;
 
 /// The address of a shared store: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETERS`. Neither `Debug` nor `Display` shows
@@ -29,7 +29,18 @@ impl StoreUrl {
                     .to_owned(),
             );
         };
-        postgres::check_url(text)?;
+        // What follows such a character in a password would be read as something else, and shown.
+        let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if authority.matches('@').count() > 1
+            || after.contains('@')
+            || text.contains(char::is_control)
+        {
+            return Err(
+                "must have special characters of the user and the password as %XX (%40 for @, %2F for /, %3F for ?)"
+                    .to_owned(),
+            );
+        }
+        url::check(text)?;
         let place = rest.split_once('?').map_or(rest, |(place, _)| place);
         let (user, place) = place.rsplit_once('@').unwrap_or(("", place));
         let user = user.split_once(':').map_or(user, |(user, _)| user);
@@ -94,6 +105,15 @@ mod tests {
             ("s3cret", "must begin with postgres://"),
             ("mysql://s3cret@db/x", "must begin with postgres://"),
             ("postgres://me:s3cret@db:port/x", "port"),
+            ("postgres://me:s3c?s3cret@db/x", "%XX"),
+            ("postgres://me:s3c/s3cret@db/x", "%XX"),
+            ("postgres://me:s3c#s3cret@db/x", "%XX"),
+            ("postgres://me:s3c@s3cret@db/x", "%XX"),
+            ("postgres://me:s3c\ns3cret@db/x", "%XX"),
+            (
+                "postgres://me:s3cret@db/x?application_name=s3c@s3cret",
+                "%XX",
+            ),
             ("postgres://me:s3cret@db/x?sslmode=s3cret", "sslmode"),
             ("postgres://me:s3cret@db/x?s3cret=1", "parameter"),
             ("postgres://me:s3cret@db/x?sslkey=/s3cret", "sslcert"),

@@ -9,7 +9,7 @@
 mod accounts;
 mod api_keys;
 mod changes;
-mod client;
+pub(super) mod client;
 mod feed;
 mod ring;
 mod schema;
@@ -33,11 +33,6 @@ use feed::Follower;
 
 #[cfg(test)]
 mod tests;
-
-/// Checks an address without connecting; the error is the end of a sentence.
-pub(super) fn check_url(text: &str) -> Result<(), String> {
-    client::check_url(text)
-}
 
 /// The store at this address. Connects with the first call.
 pub(super) fn open(
@@ -150,15 +145,15 @@ impl PostgresStore {
             schema::NEWEST => {}
             newer if newer > schema::NEWEST => return refused(too_new(newer)),
             older => {
+                let mut forbidden = false;
                 let migrated = self.database.change("", |change| {
-                    // Usual errors are answers here.
-                    match schema::migrate(change) {
-                        Err(fault) if fault.is_forbidden() => Ok(false),
-                        done => done.map(|_| true),
-                    }
+                    let done = schema::migrate(change);
+                    forbidden = done.as_ref().is_err_and(Fault::is_forbidden);
+                    done
                 });
-                // A transaction with an error in it cannot be committed, so it was rolled back.
-                if !migrated? {
+                if !forbidden {
+                    migrated?;
+                } else {
                     return refused(format!(
                         "The store has {}, and the role of SEALGATE_STORE may not create them. With a role that may, run: \
                          sealgate store migrate",

@@ -27,6 +27,13 @@ pub(in crate::store::postgres) enum Fault {
     Damaged(&'static str),
     /// Text for people.
     Refused(String),
+    /// A statement had failed, so that the transaction was undone.
+    Undone,
+    /// Whether the transaction was committed is not known.
+    Unknown,
+    /// What work found wrong itself, which ends its transaction.
+    #[allow(dead_code)] // for changes that refuse
+    Other(Error),
 }
 
 impl From<tokio_postgres::Error> for Fault {
@@ -36,7 +43,8 @@ impl From<tokio_postgres::Error> for Fault {
 }
 
 impl Fault {
-    fn code(&self) -> Option<&SqlState> {
+    /// The SQLSTATE of the database's answer.
+    pub(in crate::store::postgres) fn code(&self) -> Option<&SqlState> {
         match self {
             Fault::Database(error) | Fault::Connect(error) => error.code(),
             _ => None,
@@ -51,7 +59,7 @@ impl Fault {
                     || self.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
                     || self.code().is_some_and(is_shut_down)
             }
-            Fault::Deadline(_) | Fault::Connect(_) => true,
+            Fault::Deadline(_) | Fault::Connect(_) | Fault::Unknown => true,
             _ => false,
         }
     }
@@ -60,7 +68,7 @@ impl Fault {
     pub(super) fn is_outage(&self) -> bool {
         match self {
             Fault::Database(_) => self.breaks(),
-            Fault::Connect(_) | Fault::Deadline(_) => true,
+            Fault::Connect(_) | Fault::Deadline(_) | Fault::Unknown => true,
             _ => false,
         }
     }
@@ -120,6 +128,15 @@ impl Fault {
             ),
             Fault::Damaged(what) => format!("The store {place} is damaged: {what}."),
             Fault::Refused(text) => text.clone(),
+            Fault::Undone => {
+                format!(
+                    "A change in the store {place} was undone, because a part of it failed. Try again."
+                )
+            }
+            Fault::Unknown => format!(
+                "The store {place} was lost while a change was being written. Look whether it was made before trying again."
+            ),
+            Fault::Other(error) => return error.clone(),
             Fault::Connect(error) => format!(
                 "The store {place} cannot be reached: {}. Check SEALGATE_STORE, and that the database is running.",
                 Sources(error)
@@ -134,6 +151,11 @@ impl Fault {
             Fault::Database(error) if self.is_forbidden() => format!(
                 "The role of SEALGATE_STORE lacks a right in the store {place}: {}. docs/fleet.md lists the rights that it needs.",
                 Sources(error)
+            ),
+            // What it says about data may quote it.
+            Fault::Database(error) if is_about_data(error) => format!(
+                "The store {place} refused a statement (SQLSTATE {}). The database's log has the reason.",
+                self.code().map_or("unknown", SqlState::code)
             ),
             Fault::Database(error) => format!("The store {place} failed: {}.", Sources(error)),
         };
@@ -151,6 +173,12 @@ fn is_shut_down(code: &SqlState) -> bool {
         SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
     ]
     .contains(code)
+}
+
+/// Whether the database's words may contain what was stored: of class 22 (data) or 23 (constraints).
+fn is_about_data(error: &tokio_postgres::Error) -> bool {
+    let code = error.code().map(SqlState::code);
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
 /// What the innermost cause says, without the statement's parameters: the database's detail may quote them.

@@ -4,17 +4,20 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use postgres_openssl::TlsStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Socket};
 
 use super::fault::Fault;
+use super::link::Link;
 use super::url::Place;
 use super::wait::wait;
 use crate::base::fork::{self, Section};
@@ -37,7 +40,7 @@ pub(super) struct Io {
 
 /// A connection with a channel that gets a message for each notification.
 pub(super) struct Listening {
-    pub(super) client: Client,
+    pub(super) link: Link,
     pub(super) notified: Receiver<()>,
 }
 
@@ -57,10 +60,11 @@ impl Io {
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = threads::spawn("sealgate-store", move || {
+            WORKS.with(|works| *works.borrow_mut() = Some(fork::section()));
             let _ = runtime.block_on(stopped);
-            WORKS.with(|works| drop(works.borrow_mut().take()));
             // A name lookup may still be waiting.
             runtime.shutdown_background();
+            WORKS.with(|works| drop(works.borrow_mut().take()));
         })
         .map_err(failed)?;
         Ok(Io {
@@ -78,35 +82,20 @@ impl Io {
         deadline: Instant,
         longest: Duration,
     ) -> Result<Listening, Fault> {
-        let (found, result) = oneshot::channel();
-        let (notify, notified) = sync_channel(1);
         let place = Arc::clone(place);
         let left = deadline.saturating_duration_since(Instant::now());
-        self.handle.spawn(async move {
-            let connecting = connect_first(&place, password.as_deref(), left);
-            let (client, connection) = match tokio::time::timeout(left, connecting).await {
-                Ok(Ok(connected)) => connected,
-                Ok(Err(fault)) => {
-                    let _ = found.send(Err(fault));
-                    return;
-                }
-                Err(_) => {
-                    let _ = found.send(Err(Fault::Deadline(longest)));
-                    return;
-                }
-            };
-            // If nobody waits any more, the client is dropped here and the connection ends.
-            if found.send(Ok(client)).is_ok() {
-                drive(connection, &notify).await;
+        let mut opening = self
+            .handle
+            .spawn(async move { open(&place, password.as_deref(), left, longest).await });
+        match wait(deadline, &mut opening) {
+            Some(Ok(opened)) => opened,
+            // The thread is ending.
+            Some(Err(_)) => Err(Fault::Down),
+            None => {
+                opening.abort();
+                Err(Fault::Deadline(longest))
             }
-        });
-        let client = match wait(deadline, result) {
-            Some(Ok(result)) => result?,
-            // The thread is ending, or the time is over.
-            Some(Err(_)) => return Err(Fault::Down),
-            None => return Err(Fault::Deadline(longest)),
-        };
-        Ok(Listening { client, notified })
+        }
     }
 
     /// Runs work without waiting for it.
@@ -124,6 +113,25 @@ impl Drop for Io {
             });
         }
     }
+}
+
+/// Connects, in the thread, and leaves the connection's bytes to a task there.
+pub(super) async fn open(
+    place: &Place,
+    password: Option<&[u8]>,
+    left: Duration,
+    longest: Duration,
+) -> Result<Listening, Fault> {
+    let connecting = connect_first(place, password, left);
+    let connected = tokio::time::timeout(left, connecting).await;
+    let (client, connection) = connected.map_err(|_| Fault::Deadline(longest))??;
+    let (notify, notified) = sync_channel(1);
+    let warned = Arc::new(AtomicBool::new(false));
+    let driver = tokio::spawn(drive(connection, notify, Arc::clone(&warned)));
+    Ok(Listening {
+        link: Link::new(client, driver.abort_handle(), warned),
+        notified,
+    })
 }
 
 type Connected = (Client, Connection<Socket, TlsStream<Socket>>);
@@ -171,16 +179,26 @@ fn with_limits(config: &Config, password: Option<&[u8]>, left: Duration) -> Conf
     config
 }
 
-async fn drive<S, T>(mut connection: Connection<S, T>, notify: &SyncSender<()>)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+async fn drive<S, T>(
+    mut connection: Connection<S, T>,
+    notify: SyncSender<()>,
+    warned: Arc<AtomicBool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
 {
     // The client's next call reports the error.
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-        if let AsyncMessage::Notification(_) = message {
-            // One that has not been received yet says the same.
-            let _ = notify.try_send(());
+        match message {
+            AsyncMessage::Notification(_) => {
+                // One that has not been received yet says the same.
+                let _ = notify.try_send(());
+            }
+            // Of class 01, not 00 as notices are.
+            AsyncMessage::Notice(notice) if notice.code().code().starts_with("01") => {
+                warned.store(true, Ordering::Release);
+            }
+            _ => {}
         }
     }
 }

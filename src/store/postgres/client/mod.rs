@@ -10,30 +10,25 @@
 mod breaker;
 mod fault;
 mod io;
+mod link;
 mod pool;
-mod url;
+pub(in crate::store) mod url;
 mod wait;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
 
 use crate::Error;
 use crate::base::fork;
 use crate::store::{SharedSettings, StoreUrl};
 use breaker::Breaker;
 pub(super) use fault::Fault;
+use link::Link;
 use pool::Pool;
 use wait::wait;
-
-/// Checks an address without connecting; the error is the end of a sentence.
-pub(super) fn check_url(text: &str) -> Result<(), String> {
-    url::read(text).map(drop)
-}
 
 /// A database. Cheap to share: its thread starts with the first call and ends with the last handle.
 pub(super) struct Database {
@@ -42,8 +37,8 @@ pub(super) struct Database {
     timeout: Duration,
     /// For messages.
     name: String,
-    /// Whether a notification is on its way.
-    waking: Arc<AtomicBool>,
+    /// Of calls with a shorter deadline of their own: if they miss it, the database may well be up.
+    quick: Breaker,
 }
 
 /// A statement's parameters with their types.
@@ -51,8 +46,6 @@ pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 /// How often a transaction is tried again that others made impossible.
 const TRIES: u32 = 4;
-/// Notifications are sent no more often.
-const WAKE_EVERY: Duration = Duration::from_millis(5);
 
 impl Database {
     /// Connects to nobody yet.
@@ -64,7 +57,7 @@ impl Database {
             breaker: Breaker::default(),
             timeout: settings.timeout,
             name: url.to_string(),
-            waking: Arc::default(),
+            quick: Breaker::default(),
         })
     }
 
@@ -90,8 +83,9 @@ impl Database {
         })
     }
 
-    /// Runs a transaction, which begins with the statements of `prologue`. It is run again if others made it impossible, or if the connection proves dead before the end of the
-    /// transaction was sent.
+    /// Runs a transaction, which begins with the statements of `prologue`. It is run again if others made it impossible, or if
+    /// the connection proves dead before the end of the transaction was sent. A statement that fails undoes it, whatever work
+    /// makes of the failure.
     ///
     /// # Errors
     /// [`Error::Store`]; if the sentence does not say otherwise, nothing was changed.
@@ -114,26 +108,28 @@ impl Database {
                 Ok(done) => done,
                 Err(fault) => {
                     let again = fault.is_dead() || fault.is_conflict();
-                    if !fault.breaks() && connection.batch("ROLLBACK").is_err() {
-                        connection.broken = true;
-                    }
+                    connection.roll_back();
                     return (Err(fault), again);
                 }
             };
-            match connection.batch("COMMIT") {
-                Ok(()) => (Ok(done), false),
-                Err(fault) if fault.is_conflict() => (Err(fault), true),
-                Err(fault) if fault.breaks() => {
-                    let text = format!(
-                        "The store {} was lost while a change was being written. Look whether it was made before trying again.",
-                        self.name
-                    );
-                    connection.broken = true;
-                    self.pool.close_idle();
-                    self.breaker.failed();
-                    (Err(Fault::Refused(text)), false)
+            if connection.failed {
+                // COMMIT would be answered as if all were well, and undo everything.
+                connection.roll_back();
+                return (Err(Fault::Undone), false);
+            }
+            connection.link.take_warning();
+            let unknown = match connection.batch("COMMIT") {
+                Ok(()) => connection.link.take_warning(),
+                Err(fault) if fault.breaks() => true,
+                Err(fault) => {
+                    let again = fault.is_conflict();
+                    return (Err(fault), again);
                 }
-                Err(fault) => (Err(fault), false),
+            };
+            match unknown {
+                false => (Ok(done), false),
+                // Not answered; or an administrator ended its wait for a standby, which may not have it.
+                true => (Err(Fault::Unknown), false),
             }
         })
     }
@@ -145,7 +141,11 @@ impl Database {
         mut work: impl FnMut(&mut Connection<'_>) -> (Result<T, Fault>, bool),
     ) -> Result<T, Error> {
         let _section = fork::section();
-        if !self.breaker.permits() {
+        let breaker = match longest < self.timeout {
+            true => &self.quick,
+            false => &self.breaker,
+        };
+        if !breaker.permits() {
             return Err(self.explain(&Fault::Down));
         }
         let mut tries = 0;
@@ -155,21 +155,22 @@ impl Database {
                 Err(fault) => (fault, false),
                 Ok(mut lent) => {
                     let mut connection = Connection {
-                        client: lent.client(),
+                        link: lent.link(),
                         deadline,
                         longest,
                         broken: false,
+                        failed: false,
                     };
                     let (done, again) = work(&mut connection);
                     let broken = connection.broken
                         || done.as_ref().is_err_and(Fault::breaks)
-                        || connection.client.is_closed();
+                        || connection.link.is_closed();
                     if !broken {
                         lent.keep();
                     }
                     match done {
                         Ok(done) => {
-                            self.breaker.succeeded();
+                            self.answered();
                             return Ok(done);
                         }
                         Err(fault) => (fault, again),
@@ -182,14 +183,19 @@ impl Database {
             match &fault {
                 outage if outage.is_outage() => {
                     self.pool.close_idle();
-                    self.breaker.failed();
+                    breaker.failed();
                 }
                 // An answer is an answer.
-                Fault::Database(_) => self.breaker.succeeded(),
+                Fault::Database(_) => self.answered(),
                 _ => {}
             }
             return Err(self.explain(&fault));
         }
+    }
+
+    fn answered(&self) {
+        self.breaker.succeeded();
+        self.quick.succeeded();
     }
 
     /// A connection that the caller keeps, with a channel for its notifications.
@@ -201,9 +207,9 @@ impl Database {
             self.breaker.failed();
             self.explain(&fault)
         })?;
-        self.breaker.succeeded();
+        self.answered();
         Ok(Dedicated {
-            client: Some(listening.client),
+            link: Some(listening.link),
             notified: listening.notified,
             timeout: self.timeout,
             forks: fork::forks(),
@@ -223,43 +229,29 @@ impl Database {
     /// Notifies the other processes of a change soon. In a transaction of its own: those that notify are committed one
     /// after the other.
     pub(super) fn wake_others(&self) {
-        if self.waking.swap(true, Ordering::AcqRel) {
-            return;
-        }
         let _section = fork::section();
-        let waking = Arc::clone(&self.waking);
-        let deadline = Instant::now() + self.timeout;
-        // Whoever misses it reads the log of changes four times a second anyway.
-        let sent = self.pool.take(deadline, self.timeout, false).map(|lent| {
-            lent.lend_to_io(move |client| async move {
-                tokio::time::sleep(WAKE_EVERY).await;
-                waking.store(false, Ordering::Release);
-                let _ = client.batch_execute("NOTIFY sealgate").await;
-                client
-            });
-        });
-        if sent.is_err() {
-            self.waking.store(false, Ordering::Release);
-        }
+        self.pool.notify_soon(self.timeout);
     }
 }
 
 /// A connection lent to one caller.
 pub(super) struct Connection<'a> {
-    client: &'a Client,
+    link: &'a Link,
     deadline: Instant,
     longest: Duration,
+    /// A call has not been answered, or found the connection dead: it is not used again.
     broken: bool,
+    /// A statement has failed: its transaction cannot be committed.
+    failed: bool,
 }
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
     pub(super) fn query(
         &mut self,
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, Fault> {
-        let answer = self.client.query_typed(sql, parameters);
-        Ok(self.wait(answer)?)
+        self.wait(|link| link.query_typed(sql, parameters))
     }
 
     /// Exactly one row.
@@ -283,31 +275,43 @@ impl Connection<'_> {
 
     /// Returns how many rows it changed.
     pub(super) fn execute(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<u64, Fault> {
-        let answer = self.client.execute_typed(sql, parameters);
-        Ok(self.wait(answer)?)
+        self.wait(|link| link.execute_typed(sql, parameters))
     }
 
     /// Several statements without parameters, in one round trip.
     pub(super) fn batch(&mut self, sql: &str) -> Result<(), Fault> {
-        let answer = self.client.batch_execute(sql);
-        Ok(self.wait(answer)?)
+        self.wait(|link| link.batch_execute(sql))
     }
 
-    fn wait<T>(
-        &self,
-        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, Fault> {
-        match wait(self.deadline, answer) {
-            Some(answer) => answer.map_err(Fault::Database),
-            None => Err(Fault::Deadline(self.longest)),
+    /// Ends a transaction without its changes; a connection that does not confirm it is not used again.
+    fn roll_back(&mut self) {
+        if !self.broken && self.batch("ROLLBACK").is_err() {
+            self.broken = true;
         }
+    }
+
+    fn wait<T, F>(&mut self, start: impl FnOnce(&'a Link) -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, tokio_postgres::Error>>,
+    {
+        if self.broken {
+            return Err(Fault::Deadline(self.longest));
+        }
+        let fault = match wait(self.deadline, start(self.link)) {
+            Some(Ok(answer)) => return Ok(answer),
+            Some(Err(error)) => Fault::Database(error),
+            None => Fault::Deadline(self.longest),
+        };
+        self.failed = true;
+        self.broken = fault.breaks();
+        Err(fault)
     }
 }
 
 /// A connection that its owner keeps.
 pub(super) struct Dedicated {
     /// Always there until it is dropped.
-    client: Option<Client>,
+    link: Option<Link>,
     notified: Receiver<()>,
     timeout: Duration,
     forks: u64,
@@ -321,14 +325,15 @@ impl Dedicated {
         work: impl FnOnce(&mut Connection<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let _section = fork::section();
-        let Some(client) = self.client.as_ref().filter(|_| self.is_ours()) else {
+        let Some(link) = self.link.as_ref().filter(|_| self.is_ours()) else {
             return Err(Fault::Down);
         };
         work(&mut Connection {
-            client,
+            link,
             deadline: Instant::now() + self.timeout,
             longest: self.timeout,
             broken: false,
+            failed: false,
         })
     }
 
@@ -338,7 +343,7 @@ impl Dedicated {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.client.as_ref().is_none_or(Client::is_closed) || !self.is_ours()
+        self.link.as_ref().is_none_or(|link| link.is_closed()) || !self.is_ours()
     }
 
     fn is_ours(&self) -> bool {
@@ -350,7 +355,7 @@ impl Drop for Dedicated {
     fn drop(&mut self) {
         // To drop it would write to the parent's connection.
         if !self.is_ours() {
-            std::mem::forget(self.client.take());
+            std::mem::forget(self.link.take());
         }
     }
 }

@@ -34,8 +34,13 @@ struct TlsParameters {
     key: Option<PathBuf>,
 }
 
+/// Checks an address without connecting. The error is the end of a sentence and contains no part of the address.
+pub(in crate::store) fn check(text: &str) -> Result<(), String> {
+    read(text).map(drop)
+}
+
 /// Reads an address. The error is the end of a sentence and contains no part of the address.
-pub(in crate::store::postgres) fn read(text: &str) -> Result<Place, String> {
+pub(super) fn read(text: &str) -> Result<Place, String> {
     let (place, query) = text.split_once('?').unwrap_or((text, ""));
     let mut tls = TlsParameters::default();
     let mut others = Vec::new();
