@@ -37,6 +37,7 @@ impl Settings {
             open_login: self.app.login == LoginMode::Open,
             shared: mem::take(&mut gate.store.shared),
         };
+        gate.keys.shared = gate.store.shared.clone();
         // Trusting Unix peers does not count: it has no bearing on who reaches a TCP address.
         self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
     }

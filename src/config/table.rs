@@ -142,6 +142,9 @@ settings! {
     store_down "SEALGATE_STORE_DOWN" Gate "refuse|stale:SECONDS" "refuse"
         "What happens to tokens while the database of SEALGATE_STORE cannot be used. refuse: they are refused after a second. stale:SECONDS: for so long they are checked against the last known revocations; then they are refused."
         |s, v| s.gate.store.shared.stale = parse::stale(v)?;
+    ring_copy "SEALGATE_RING_COPY" Gate "on|off" "off"
+        "Whether a copy of the key ring in SEALGATE_STORE, sealed as it is there, is kept in the data directory, so that a server can start while the database is down."
+        |s, v| s.gate.keys.copy = parse::choice(v, &[("on", true), ("off", false)])?;
     keys "SEALGATE_KEYS" Gate "ring|ephemeral" "ring"
         "ring: keys survive a restart. ephemeral: random keys that are lost when the process exits; nothing is written."
         |s, v| s.gate.keys.ephemeral = parse::choice(v, &[("ring", false), ("ephemeral", true)])?;

@@ -1,17 +1,15 @@
 //! How a key ring is assembled: from environment keys, the ring file, or random keys.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::document::RingContents;
 use super::kind::{KeyKind, RingKind};
 use super::origin::{KeyOrigin, Origin};
+use super::place::Place;
 use super::ring::KeyRing;
 use super::seal::{AtRest, RingSeal};
 use super::settings::{GivenKeys, Settings};
 use super::state::{Held, KeyState};
-use super::{RING_FILE, file, write};
-use crate::base::data_dir::check_folder;
 use crate::base::encoding::encode_hex;
 use crate::base::random::random_key;
 use crate::cipher::{CbcKey, CbcMode, DataKey};
@@ -56,8 +54,8 @@ impl KeyRing {
             if missing == Missing::Make {
                 ring.add_random(settings)?;
             }
-        } else if let Some(folder) = &settings.data_dir {
-            ring.add_file(settings, folder, seal, missing)?;
+        } else if let Some(place) = Place::of(settings)? {
+            ring.add_stored(settings, &place, seal, missing)?;
         } else if !needs_no_ring(&settings.given) {
             return Err(Error::Setting(
                 "No keys: set SEALGATE_DATA_DIR (keys are then made and kept there), or JWT_SECRET_KEY and AES_KEY, \
@@ -83,32 +81,27 @@ impl KeyRing {
         Ok(())
     }
 
-    fn add_file(
+    fn add_stored(
         &mut self,
         settings: &Settings,
-        folder: &Path,
+        place: &Place,
         seal: &RingSeal,
         missing: Missing,
     ) -> Result<(), Error> {
-        let contents = match file::read(folder, seal)? {
+        let contents = match place.read(seal)? {
             Some(found) => {
                 self.sealed = matches!(found.at_rest, AtRest::Sealed(_));
                 found.contents
             }
             None if needs_no_ring(&settings.given) => return Ok(()),
-            None if missing == Missing::Leave => {
-                if folder.exists() {
-                    check_folder(folder).map_err(Error::KeyRing)?;
-                }
-                return file::check_not_lost(folder, seal);
-            }
+            None if missing == Missing::Leave => return place.check_not_lost(seal),
             None => {
                 self.sealed = seal.seals();
-                make_file(folder, seal, settings.rotation.token_algorithm)?
+                make_ring(place, seal, settings.rotation.token_algorithm)?
             }
         };
         self.has_file = true;
-        let from = format!("the key ring {}", folder.join(RING_FILE).display());
+        let from = place.from();
         for key in &contents.token_keys {
             self.add_token_key(key.token_key()?, Origin::of(key, &from))?;
         }
@@ -210,12 +203,12 @@ impl KeyRing {
 }
 
 /// Creates the ring file with one key of each kind, unless another process was faster.
-fn make_file(
-    folder: &Path,
+fn make_ring(
+    place: &Place,
     seal: &RingSeal,
     algorithm: Option<TokenAlgorithm>,
 ) -> Result<RingContents, Error> {
-    let changed = write::change(folder, seal, |ring| {
+    let changed = place.change(seal, |ring| {
         let new = ring.is_empty();
         if new {
             ring.add_new(RingKind::Token, algorithm)?;

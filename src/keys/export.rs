@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use super::Settings;
 use super::document::{Fault, RingContents, RingKey};
 use super::kind::RingKind;
+use super::place::Place;
 use super::ring_secret::RingSecret;
 use super::schedule::in_use;
 use super::seal::{AtRest, RingSeal};
-use super::{Generated, RING_BACKUP_FILE, RING_FILE, file, manage, write};
+use super::{Generated, manage};
 use crate::base::clock::unix_now;
 use crate::{Error, Secret};
 
@@ -29,16 +30,16 @@ pub(crate) fn unseal(settings: &Settings) -> Result<PathBuf, Error> {
 }
 
 fn rewrite(settings: &Settings, seal: &RingSeal, plain: bool) -> Result<PathBuf, Error> {
-    let folder = manage::folder(settings)?;
-    write::rewrite(folder, seal, plain)?;
-    Ok(folder.join(RING_FILE))
+    let place = Place::required(settings)?;
+    place.rewrite(seal, plain)?;
+    Ok(place.path())
 }
 
 /// The text of the ring, sealed under `secret`.
 pub(crate) fn export(settings: &Settings, secret: &RingSecret) -> Result<Secret, Error> {
-    let folder = manage::folder(settings)?;
-    let found =
-        file::read(folder, &RingSeal::of(&settings.ring)?)?.ok_or_else(|| file::none_in(folder))?;
+    let place = Place::required(settings)?;
+    let found = place.read(&RingSeal::of(&settings.ring)?)?;
+    let found = found.ok_or_else(|| place.none())?;
     let seal = RingSeal::new(Some(secret.clone()), None);
     seal.seal(found.text.expose(), &seal.derivation(&AtRest::Plain)?)
 }
@@ -49,7 +50,7 @@ pub(crate) fn import(
     text: Secret,
     secret: &RingSecret,
 ) -> Result<Generated, Error> {
-    let folder = manage::folder(settings)?;
+    let place = Place::required(settings)?;
     let (text, at_rest) = RingSeal::new(Some(secret.clone()), None)
         .open(text)
         .map_err(|fault| match fault {
@@ -64,15 +65,15 @@ pub(crate) fn import(
             "This is not an exported key ring. Create one with: sealgate keys export".into(),
         ));
     }
-    let mut exported = RingContents::parse(text.expose())
+    let exported = RingContents::parse(text.expose())
         .map_err(|fault| Error::InvalidInput(format!("The exported key ring {fault}.")))?;
-    let path = folder.join(RING_FILE);
-    let from = format!("the key ring {}", path.display());
+    let from = place.from();
     let mut added = Vec::new();
-    let changed = write::change(folder, &RingSeal::of(&settings.ring)?, |ring| {
+    let changed = place.change(&RingSeal::of(&settings.ring)?, |ring| {
+        added.clear();
         for kind in RingKind::ALL {
             let keys = ring.keys_mut(kind);
-            let mut new = std::mem::take(exported.keys_mut(kind));
+            let mut new = exported.keys(kind).to_vec();
             if let Some(id) = other_key_of_same_id(keys, &new) {
                 return Err(Error::InvalidInput(format!(
                     "The exported key ring has a {kind} key {id} that differs from the key with this id in {from}, so their \
@@ -91,8 +92,8 @@ pub(crate) fn import(
         Ok(!added.is_empty())
     })?;
     Ok(Generated {
-        ring: path,
-        backup: changed.existed.then(|| folder.join(RING_BACKUP_FILE)),
+        ring: place.path(),
+        backup: place.backup().filter(|_| changed.existed),
         added,
     })
 }

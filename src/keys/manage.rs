@@ -1,15 +1,15 @@
 //! Key management for operators: listing keys and adding new ones.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Settings;
 use super::document::{RingContents, RingKey};
-use super::file::{RING_BACKUP_FILE, RING_FILE};
 use super::kind::{KeyKind, RingKind};
+use super::place::Place;
 use super::schedule::Takeover;
 use super::seal::RingSeal;
-use super::{KeyOrigin, KeyRing, KeyUsage, usage, write};
+use super::{KeyOrigin, KeyRing, KeyUsage};
 use crate::Error;
 use crate::base::clock::unix_now;
 
@@ -83,11 +83,12 @@ pub fn list(settings: &Settings) -> Result<KeyList, Error> {
 
 /// Lists the keys of a ring that these settings name.
 pub(crate) fn list_in_use(settings: &Settings, ring: &KeyRing) -> KeyList {
-    let folder = settings.data_dir.as_deref().filter(|_| ring.has_file);
+    let place = Place::of(settings).ok().flatten();
+    let place = place.filter(|_| ring.has_file);
     KeyList {
-        ring: folder.map(|folder| folder.join(RING_FILE)),
+        ring: place.as_ref().map(Place::path),
         keys: ring.origins(),
-        usage: folder.map(usage::read).unwrap_or_default(),
+        usage: place.as_ref().map(Place::usage).unwrap_or_default(),
     }
 }
 
@@ -117,11 +118,11 @@ pub(super) fn add_where(
     seal: &RingSeal,
     mut wanted: impl FnMut(&mut RingContents, RingKind) -> Option<Takeover>,
 ) -> Result<Generated, Error> {
-    let folder = folder(settings)?;
-    let path = folder.join(RING_FILE);
-    let from = format!("the key ring {}", path.display());
+    let place = Place::required(settings)?;
+    let from = place.from();
     let mut added = Vec::new();
-    let changed = write::change(folder, seal, |ring| {
+    let changed = place.change(seal, |ring| {
+        added.clear();
         let new = ring.is_empty();
         for kind in RingKind::ALL {
             let first = new.then(Takeover::default);
@@ -137,8 +138,8 @@ pub(super) fn add_where(
         Ok(!added.is_empty())
     })?;
     Ok(Generated {
-        ring: path,
-        backup: changed.existed.then(|| folder.join(RING_BACKUP_FILE)),
+        ring: place.path(),
+        backup: place.backup().filter(|_| changed.existed),
         added,
     })
 }
@@ -155,20 +156,6 @@ pub(super) fn origin(kind: RingKind, key: &RingKey, from: &str) -> KeyOrigin {
         signs_from: key.signs_from,
         state: key.state,
     }
-}
-
-/// The directory where the ring is, or would be.
-pub(super) fn folder(settings: &Settings) -> Result<&Path, Error> {
-    if settings.ephemeral {
-        return Err(Error::Setting(
-            "SEALGATE_KEYS=ephemeral uses no key ring. Set it to ring (or unset it) to make or change one.".into(),
-        ));
-    }
-    settings.data_dir.as_deref().ok_or_else(|| {
-        Error::Setting(
-            "There is no data directory for a key ring. Name one with SEALGATE_DATA_DIR.".into(),
-        )
-    })
 }
 
 /// Does not create a key that would never be used: the operator would believe that the old one is retired.

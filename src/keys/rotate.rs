@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::Settings;
 use super::document::RingContents;
 use super::kind::{KeyKind, RingKind};
+use super::place::Place;
 use super::schedule::{Takeover, in_use};
 use super::seal::RingSeal;
-use super::{Generated, KeyOrigin, KeyState, NewKeys, file, manage, write};
+use super::{Generated, KeyOrigin, KeyState, NewKeys, manage};
 use crate::Error;
 use crate::base::clock::unix_now;
 
@@ -90,11 +91,13 @@ pub(crate) fn set_state(
     ids: &[&str],
     state: KeyState,
 ) -> Result<Changed, Error> {
-    let folder = manage::folder(settings)?;
+    let place = Place::required(settings)?;
     let (mut keys, mut withdrawn) = (Vec::new(), Vec::new());
-    write::change(folder, &RingSeal::of(&settings.ring)?, |ring| {
+    place.change(&RingSeal::of(&settings.ring)?, |ring| {
+        keys.clear();
+        withdrawn.clear();
         if ring.is_empty() {
-            return Err(file::none_in(folder));
+            return Err(place.none());
         }
         for id in ids {
             if state == KeyState::Retired && ring.withdraw(id, unix_now()) {
@@ -108,7 +111,7 @@ pub(crate) fn set_state(
     })?;
     keys.retain(|(_, _, before)| *before != state);
     Ok(Changed {
-        ring: folder.join(super::RING_FILE),
+        ring: place.path(),
         keys,
         withdrawn,
     })

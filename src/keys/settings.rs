@@ -7,12 +7,17 @@ use super::RingSecret;
 use crate::Secret;
 use crate::cipher::CbcMode;
 use crate::signing::TokenAlgorithm;
+use crate::store::SharedSettings;
 
 /// Keys from the environment and the ring.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// `SEALGATE_DATA_DIR`: where the key ring is stored. Without one, keys must be given or ephemeral.
     pub data_dir: Option<PathBuf>,
+    /// `SEALGATE_STORE`: a store that several machines share, where the ring is instead.
+    pub shared: SharedSettings,
+    /// `SEALGATE_RING_COPY`: whether a copy of a shared ring, sealed as it is there, is kept in the data directory.
+    pub copy: bool,
     /// `SEALGATE_KEYS=ephemeral`: random keys that are lost with the gate.
     pub ephemeral: bool,
     /// Keys that the settings provide.

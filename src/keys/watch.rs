@@ -2,7 +2,6 @@
 //! on calls to the gate; at once when a token or data names an unknown key. The same calls also record the message
 //! counts from time to time.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,14 +12,14 @@ use arc_swap::{ArcSwap, Guard};
 use super::Settings;
 use super::collect::Missing;
 use super::document::Fault;
+use super::place::{Mark, Place};
 use super::rotate::{is_old, rotate_old, to_set_algorithm};
 use super::seal::RingSeal;
 use super::tally::Tally;
 use super::usage::{FlushMode, Journal};
-use super::{KeyKind, KeyOrigin, KeyRing, NewKeys, RING_FILE};
+use super::{KeyKind, KeyOrigin, KeyRing, NewKeys};
 use crate::Error;
 use crate::base::clock::coarse_milliseconds;
-use crate::base::file_stamp::Stamp;
 use crate::base::sync::{lock, try_lock};
 
 /// How often the file is checked, in milliseconds.
@@ -43,7 +42,7 @@ struct Source {
     settings: Settings,
     /// Caches keys that are slow to derive.
     seal: ArcSwap<RingSeal>,
-    file: PathBuf,
+    place: Place,
     /// When the file was last checked.
     looked: AtomicU64,
     seen: Mutex<FileState>,
@@ -58,7 +57,7 @@ struct Source {
 /// The state of the ring file at the last check, and why its contents cannot be used.
 #[derive(Clone, Default)]
 struct FileState {
-    stamp: Option<Stamp>,
+    mark: Option<Mark>,
     trouble: Option<String>,
     /// The contents of the secret files when the ring could not be opened with the secrets in use.
     secrets: Option<Arc<RingSeal>>,
@@ -68,10 +67,9 @@ impl Keys {
     /// Loads the keys that the settings name, and returns those that were added because the settings ask for another
     /// algorithm.
     pub(crate) fn load(settings: &Settings) -> Result<(Self, Vec<KeyOrigin>), Error> {
-        let folder = settings.data_dir.as_ref().filter(|_| !settings.ephemeral);
-        let file = folder.map(|folder| folder.join(RING_FILE));
+        let place = Place::of(settings)?;
         // Taken before the ring is read: a change meanwhile is detected later.
-        let before = file.as_deref().and_then(Stamp::at);
+        let before = place.as_ref().and_then(Place::mark);
         let seal = RingSeal::of(&settings.ring)?;
         let (mut ring, added) = with_set_algorithm(settings, &seal)?;
         if before.is_none() && ring.has_file && ring.signing_key().algorithm().has_public_key() {
@@ -82,12 +80,12 @@ impl Keys {
                 ring.signing_key().id()
             );
         }
-        let journal = folder.map(|folder| Arc::new(Journal::in_folder(folder)));
+        let journal = place.as_ref().map(|place| Arc::new(place.journal()));
         if let Some(journal) = &journal {
             ring.count_in(journal);
         }
         let now = coarse_milliseconds();
-        let source = file.zip(journal).map(|(file, journal)| Source {
+        let source = place.zip(journal).map(|(place, journal)| Source {
             settings: settings.clone(),
             seal: ArcSwap::from_pointee(seal),
             journal,
@@ -95,10 +93,10 @@ impl Keys {
             written: AtomicU64::new(now),
             unwritten: Mutex::default(),
             seen: Mutex::new(FileState {
-                stamp: before.or_else(|| Stamp::at(&file)),
+                mark: before.or_else(|| place.mark()),
                 ..FileState::default()
             }),
-            file,
+            place,
         });
         let keys = Keys {
             ring: ArcSwap::from_pointee(ring),
@@ -168,6 +166,7 @@ impl Keys {
         let Some(source) = &self.source else {
             return false;
         };
+        source.place.ask();
         let given_up = Instant::now() + patience;
         // The thread that is reading may be about to find that key.
         let seen = loop {
@@ -185,10 +184,10 @@ impl Keys {
 
     /// Reads the file if it has changed since the last check, or if `again`.
     fn look_at(&self, source: &Source, seen: &mut FileState, again: bool) -> Option<Read> {
-        let stamp = Stamp::at(&source.file);
-        let changed = stamp != seen.stamp;
+        let mark = source.place.mark();
+        let changed = mark != seen.mark;
         (changed || again).then(|| {
-            seen.stamp = stamp;
+            seen.mark = mark;
             self.read(source, seen, changed)
         })
     }
@@ -202,7 +201,7 @@ impl Keys {
             return Ok(());
         };
         let mut seen = lock(&source.seen);
-        seen.stamp = Stamp::at(&source.file);
+        seen.mark = source.place.mark();
         let read = self.read(source, &mut seen, true);
         drop(seen);
         source.finish(read)
@@ -250,7 +249,7 @@ impl Keys {
             now: false,
         };
         // Usually it is too early. A missing ring is not created here.
-        if !kinds.token && !kinds.data || !source.file.exists() {
+        if !kinds.token && !kinds.data || source.place.mark().is_none() {
             return Ok(Vec::new());
         }
         permit()?;
@@ -344,7 +343,8 @@ impl Source {
         if ring.is_complete() {
             return Ok(ring);
         }
-        let path = self.file.display();
+        let path = self.place.path();
+        let path = path.display();
         Err(Error::KeyRing(format!("The key ring {path} is missing.")))
     }
 

@@ -70,7 +70,7 @@ fn the_same_failure_is_logged_once_unless_the_file_changes() {
     };
     assert_eq!(logged(false), None);
     for damaged in ["{}", "{ }", "not JSON"] {
-        fs::write(&source.file, damaged).unwrap();
+        fs::write(&source.place.path(), damaged).unwrap();
         assert_eq!(logged(false), Some(true), "{damaged}");
         assert_eq!(logged(false), None, "it is the same file");
         assert_eq!(logged(true), Some(false), "{damaged}");
@@ -93,7 +93,8 @@ fn the_counts_of_previous_rings_are_kept_while_they_are_used() {
     assert!(lock(&source.unwritten)[0].has_unwritten());
     source.write_unwritten(FlushMode::Last);
     assert!(lock(&source.unwritten).is_empty());
-    let folder = source.file.parent().unwrap();
+    let path = source.place.path();
+    let folder = path.parent().unwrap();
     let usage = super::super::usage::read(folder);
     let ring = place.keys.current();
     assert_eq!(
@@ -114,7 +115,7 @@ fn calls_record_the_counts_from_time_to_time() {
         source.looked.store(looked, Ordering::Relaxed);
         source.written.store(written, Ordering::Relaxed);
         drop(place.keys.current());
-        let usage = super::super::usage::read(source.file.parent().unwrap());
+        let usage = super::super::usage::read(source.place.path().parent().unwrap());
         usage.messages(&ring.newest_origin(KeyKind::Data).unwrap().id)
     };
     let now = coarse_milliseconds();
@@ -126,7 +127,7 @@ fn calls_record_the_counts_from_time_to_time() {
 fn calls_look_at_the_file_from_time_to_time() {
     let place = Place::new();
     let source = place.source();
-    fs::write(&source.file, "{}").unwrap();
+    fs::write(&source.place.path(), "{}").unwrap();
     let trouble = |looked: u64| {
         source.looked.store(looked, Ordering::Relaxed);
         drop(place.keys.current());

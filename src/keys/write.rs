@@ -34,7 +34,7 @@ pub(super) struct Changed {
 pub(super) fn change(
     folder: &Path,
     seal: &RingSeal,
-    edit: impl FnOnce(&mut RingContents) -> Result<bool, Error>,
+    edit: impl FnMut(&mut RingContents) -> Result<bool, Error>,
 ) -> Result<Changed, Error> {
     let (changed, warning) = change_locked(folder, seal, edit)?;
     if let Some(warning) = warning {
@@ -47,7 +47,7 @@ pub(super) fn change(
 fn change_locked(
     folder: &Path,
     seal: &RingSeal,
-    edit: impl FnOnce(&mut RingContents) -> Result<bool, Error>,
+    mut edit: impl FnMut(&mut RingContents) -> Result<bool, Error>,
 ) -> Result<(Changed, Option<String>), Error> {
     let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
     let mut found = read(folder, seal)?;
@@ -58,7 +58,7 @@ fn change_locked(
     let mut warning = None;
     if edit(&mut contents)? {
         let text = contents.to_text();
-        check_readable(folder, &text, &contents)?;
+        check_readable(&from(folder), &text, &contents)?;
         write(folder, seal, &contents, &text, found.as_ref())?;
         let ids: Vec<&str> = contents.data_keys.iter().map(|key| &*key.id).collect();
         warning = usage::keep_only(folder, &ids);
@@ -111,7 +111,7 @@ fn write(
     }
     let by = seal.derivation(old.map_or(&AtRest::Plain, |old| &old.at_rest))?;
     let sealed = seal.seal(text, &by)?;
-    check_size(folder, sealed.expose(), contents)?;
+    check_size(&from(folder), sealed.expose(), contents)?;
     // The backup must not stay unsealed, nor sealed under a secret that is being replaced.
     let backup = old.map(|old| match old.at_rest {
         AtRest::Sealed(_) => Ok(old.raw.clone()),
@@ -134,15 +134,23 @@ fn check_owner(folder: &Path, found: &Found) -> Result<(), Error> {
     Ok(())
 }
 
-/// The new text must be readable again.
-fn check_readable(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(), Error> {
-    check_size(folder, text, contents)?;
-    RingContents::parse(text)
-        .map(drop)
-        .map_err(|fault| fault_of(folder, format!("was not changed: the new one {fault}.")))
+fn from(folder: &Path) -> String {
+    format!("the key ring {}", folder.join(RING_FILE).display())
 }
 
-fn check_size(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(), Error> {
+/// The new text must be readable again. `from`: the ring, for people.
+pub(super) fn check_readable(
+    from: &str,
+    text: &[u8],
+    contents: &RingContents,
+) -> Result<(), Error> {
+    check_size(from, text, contents)?;
+    RingContents::parse(text)
+        .map(drop)
+        .map_err(|fault| unchanged(from, format!("was not changed: the new one {fault}.")))
+}
+
+fn check_size(from: &str, text: &[u8], contents: &RingContents) -> Result<(), Error> {
     if text.len() > MAX_TEXT {
         let keys = contents.token_keys.len() + contents.data_keys.len();
         let what = format!(
@@ -150,9 +158,14 @@ fn check_size(folder: &Path, text: &[u8], contents: &RingContents) -> Result<(),
              copy, and remove the oldest keys that are no longer needed from it.",
             MAX_TEXT >> 10
         );
-        return Err(fault_of(folder, what));
+        return Err(unchanged(from, what));
     }
     Ok(())
+}
+
+fn unchanged(from: &str, what: String) -> Error {
+    let rest = from.strip_prefix("the ").unwrap_or(from);
+    Error::KeyRing(format!("The {rest} {what}"))
 }
 
 /// Writes complete files beside the ring and renames them: a reader sees the old ring or the new one, never a part.
@@ -201,7 +214,7 @@ mod tests {
     fn a_ring_of_the_largest_size_is_written_and_one_byte_more_is_not() {
         let check = |size: usize| {
             let text = vec![b' '; size];
-            check_size(Path::new("state"), &text, &RingContents::default())
+            check_size("the key ring state", &text, &RingContents::default())
         };
         assert_eq!(check(MAX_TEXT), Ok(()));
         let refused = check(MAX_TEXT + 1).unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! A shared store as a process uses it: with a replica of what is revoked, kept current by a thread.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -41,7 +41,6 @@ struct Shared {
     position: Mutex<Option<Position>>,
     accounts: AtomicBool,
     api_keys: AtomicU64,
-    ring: AtomicI64,
     is_up: AtomicBool,
     ends: AtomicBool,
 }
@@ -61,7 +60,6 @@ impl Following {
                 position: Mutex::default(),
                 accounts: AtomicBool::new(false),
                 api_keys: AtomicU64::new(0),
-                ring: AtomicI64::new(0),
                 is_up: AtomicBool::new(true),
                 ends: AtomicBool::new(false),
             }),
@@ -99,11 +97,6 @@ impl Following {
 
     pub(crate) fn api_key_changes(&self) -> u64 {
         self.shared.api_keys.load(Ordering::Relaxed)
-    }
-
-    /// The version of the key ring, as of the last reading; 0: there is none.
-    pub(crate) fn ring_version(&self) -> i64 {
-        self.shared.ring.load(Ordering::Acquire)
     }
 
     /// Whether the store answered last.
@@ -293,6 +286,5 @@ impl Shared {
     fn learn(&self, facts: Facts) {
         self.accounts.store(facts.accounts, Ordering::Relaxed);
         self.api_keys.fetch_max(facts.api_keys, Ordering::Relaxed);
-        self.ring.fetch_max(facts.ring, Ordering::AcqRel);
     }
 }

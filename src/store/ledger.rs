@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use super::following::Following;
-use super::{Presented, Settings, SharedSettings, Store, backend, postgres};
+use super::{Presented, Settings, SharedSettings, Store, backend};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::base::replacement::{self, InUse};
 use crate::{Error, TokenError};
@@ -319,8 +319,8 @@ pub(crate) fn migrate(settings: &Settings) -> Result<Option<(i64, i64)>, Error> 
 }
 
 fn follow(settings: &SharedSettings) -> Result<Following, Error> {
-    let url = settings.url.as_ref().ok_or_else(backend::nowhere)?;
-    Following::new(postgres::open(url, settings)?, settings)
+    let store = settings.open()?.ok_or_else(backend::nowhere)?;
+    Following::new(store, settings)
 }
 
 /// With a stopped clock only the order counts: the time after a revocation that is not over yet.

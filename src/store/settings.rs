@@ -1,9 +1,14 @@
 //! Where the store is, and whether users without an account are accepted.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::StoreUrl;
+use once_cell::sync::OnceCell;
+
+use super::{SharedStore, StoreUrl, postgres};
+use crate::Error;
 
 /// Accounts, sessions and revocations.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +24,7 @@ pub struct Settings {
 }
 
 /// A store that several machines share.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SharedSettings {
     /// `SEALGATE_STORE`: where it is; `None`: the store is in the data directory.
     pub url: Option<StoreUrl>,
@@ -31,11 +36,37 @@ pub struct SharedSettings {
     pub connections: u32,
     /// `SEALGATE_STORE_DOWN`: how old the list of revocations may be before tokens are refused.
     pub stale: Duration,
+    /// The store once it is in use: whatever is made from clones of these settings shares its connections.
+    pub(crate) opened: Opened,
 }
+
+/// See [`SharedSettings::open`].
+pub(crate) type Opened = Arc<OnceCell<Arc<dyn SharedStore>>>;
 
 impl SharedSettings {
     /// With `SEALGATE_STORE_DOWN=refuse`. The list is read four times a second.
+    /// The store, if there is one. Connects to nobody yet.
+    pub(crate) fn open(&self) -> Result<Option<Arc<dyn SharedStore>>, Error> {
+        let Some(url) = &self.url else {
+            return Ok(None);
+        };
+        let store = self.opened.get_or_try_init(|| postgres::open(url, self))?;
+        Ok(Some(Arc::clone(store)))
+    }
+
     pub(crate) const REFUSE_AFTER: Duration = Duration::from_secs(1);
+}
+
+impl fmt::Debug for SharedSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSettings")
+            .field("url", &self.url)
+            .field("password_file", &self.password_file)
+            .field("timeout", &self.timeout)
+            .field("connections", &self.connections)
+            .field("stale", &self.stale)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for SharedSettings {
@@ -46,6 +77,7 @@ impl Default for SharedSettings {
             timeout: Duration::from_secs(2),
             connections: 8,
             stale: Self::REFUSE_AFTER,
+            opened: Opened::default(),
         }
     }
 }

@@ -75,9 +75,11 @@ pub(crate) trait SharedStore: Store {
     fn maintain(&self) -> Result<(), Error>;
 
     fn ring(&self) -> Result<Option<StoredRing>, Error>;
-    /// The ring before its last change.
-    fn previous_ring(&self) -> Result<Option<Secret>, Error>;
-    /// Stores a ring in place of the one of this version (`None`: there must be none). `false`: another process was faster.
+    /// The ring's version as this process knows it; 0: there is none. Asks nobody.
+    fn ring_version(&self) -> i64;
+    /// Asks for it, unless that was done a moment ago.
+    fn ask_ring_version(&self);
+    /// Stores a ring, and the one before it for operators, in place of the one of this version (`None`: there must be none). `false`: another process was faster.
     fn replace_ring(
         &self,
         version: Option<i64>,

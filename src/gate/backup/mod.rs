@@ -104,6 +104,13 @@ pub fn check_backup_file(path: &Path) -> Result<Option<String>, Error> {
 
 /// The data directory.
 fn folder_of(settings: &Settings) -> Result<&Path, Error> {
+    if settings.store.shared.url.is_some() {
+        return Err(Error::Setting(
+            "SEALGATE_STORE is set, so everything is in its database: make and restore backups with PostgreSQL's own tools, such \
+             as pg_dump --schema=sealgate."
+                .to_owned(),
+        ));
+    }
     let folder = settings.store.data_dir.as_deref();
     folder.ok_or_else(|| {
         Error::Setting("There is no data directory. Set one with SEALGATE_DATA_DIR.".to_owned())

@@ -29,6 +29,7 @@ pub(super) struct RingContents {
 }
 
 /// One key of a ring file, with bytes that are valid for its kind.
+#[derive(Clone)]
 pub(super) struct RingKey {
     /// Derived from the key: a damaged key no longer matches its id.
     pub(super) id: String,

@@ -12,10 +12,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::Error;
+use crate::base::clock::coarse_milliseconds;
 use crate::base::data_dir::write_new_file;
+use crate::store::SharedStore;
 pub(super) use file::Fault;
 use file::Locked;
 
@@ -35,6 +39,8 @@ const LONG: u64 = 64 << 10;
 const TOO_LONG: u64 = 1 << 20;
 /// How long to wait for other processes to append their lines: each takes microseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How often calls that seal write to a shared store, in milliseconds.
+const STORE_EVERY: u64 = 5000;
 
 /// How many messages each data key of the ring has sealed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +51,20 @@ pub struct KeyUsage {
 }
 
 impl KeyUsage {
+    /// The counts in a shared store.
+    pub(super) fn of(counts: Result<Vec<(String, u64)>, Error>) -> Self {
+        match counts {
+            Ok(counts) => KeyUsage {
+                messages: counts.into_iter().collect(),
+                trouble: None,
+            },
+            Err(error) => KeyUsage {
+                messages: BTreeMap::new(),
+                trouble: Some(error.to_string()),
+            },
+        }
+    }
+
     /// How many messages the data key with this id has sealed, as far as recorded.
     pub fn messages(&self, id: &str) -> u64 {
         self.messages.get(id).copied().unwrap_or(0)
@@ -62,19 +82,34 @@ pub(super) enum FlushMode {
     Exit,
 }
 
-/// The file that a gate appends to.
+/// Where a gate records its counts.
 pub(super) struct Journal {
-    folder: PathBuf,
+    place: Place,
     /// Whether the whole file has been checked once.
     known: AtomicBool,
     /// Whether a failure to append has been logged.
     warned: AtomicBool,
 }
 
+enum Place {
+    /// The file in this directory, to which lines are appended.
+    Folder(PathBuf),
+    /// A store that machines share, and when it was last written to, in milliseconds of [`coarse_milliseconds`].
+    Store(Arc<dyn SharedStore>, AtomicU64),
+}
+
 impl Journal {
     pub(super) fn in_folder(folder: &Path) -> Self {
+        Journal::at(Place::Folder(folder.to_owned()))
+    }
+
+    pub(super) fn in_store(store: Arc<dyn SharedStore>) -> Self {
+        Journal::at(Place::Store(store, AtomicU64::new(coarse_milliseconds())))
+    }
+
+    fn at(place: Place) -> Self {
         Journal {
-            folder: folder.to_owned(),
+            place,
             known: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         }
@@ -91,8 +126,14 @@ impl Journal {
             FlushMode::Sealing => (Duration::ZERO, 2 * LONG),
             FlushMode::Last | FlushMode::Exit => (PATIENCE, LONG),
         };
-        let path = self.folder.join(USAGE_FILE);
-        let mut file = Locked::make(&self.folder, &path, patience)?;
+        let folder = match &self.place {
+            Place::Folder(folder) => folder,
+            Place::Store(store, written) => {
+                return add_to_store(&**store, written, (id, messages), mode).map(|()| None);
+            }
+        };
+        let path = folder.join(USAGE_FILE);
+        let mut file = Locked::make(folder, &path, patience)?;
         let mut text = line(id, messages);
         let mut damage = None;
         if file.size() == 0 {
@@ -100,9 +141,9 @@ impl Journal {
         } else if file.size() >= long || !self.known.load(Ordering::Relaxed) {
             let found = Found::read(&mut file)?;
             if found.bad_lines > 0 || found.shrinks(long) {
-                found.replace(&self.folder, &path)?;
-                damage = found.damage_report(&self.folder);
-                file = Locked::make(&self.folder, &path, patience)?;
+                found.replace(folder, &path)?;
+                damage = found.damage_report(folder);
+                file = Locked::make(folder, &path, patience)?;
             }
         }
         file.append(&text)?;
@@ -125,6 +166,25 @@ impl Journal {
             self.warned.store(false, Ordering::Relaxed);
         }
     }
+}
+
+/// A call that seals waits for the store at most every few seconds, and the exit handler not at all: what is not recorded then
+/// stays in memory.
+fn add_to_store(
+    store: &dyn SharedStore,
+    written: &AtomicU64,
+    (id, messages): (&str, u64),
+    mode: FlushMode,
+) -> Result<(), Fault> {
+    let now = coarse_milliseconds();
+    let waits = now.saturating_sub(written.load(Ordering::Relaxed)) < STORE_EVERY;
+    if mode == FlushMode::Exit || mode == FlushMode::Sealing && waits {
+        return Err(Fault::Busy);
+    }
+    written.store(now, Ordering::Relaxed);
+    store
+        .add_key_usage(&[(id.to_owned(), messages)])
+        .map_err(|error| Fault::Trouble(error.to_string()))
 }
 
 /// The counts in the file, for listing keys. Changes nothing.

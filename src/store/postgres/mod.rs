@@ -17,7 +17,7 @@ mod sessions;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::types::Type;
@@ -63,6 +63,9 @@ struct PostgresStore {
     /// When expired rows were last removed.
     forgot: AtomicU64,
     follower: Follower,
+    /// The key ring's version as it was last seen, and when it was asked for, in milliseconds of `coarse_milliseconds`.
+    ring: AtomicI64,
+    ring_asked: AtomicU64,
 }
 
 /// Each change begins with it: others may make the store read-only between changes, never during one.
@@ -75,6 +78,8 @@ impl PostgresStore {
             checked: AtomicBool::new(false),
             forgot: AtomicU64::new(0),
             follower: Follower::default(),
+            ring: AtomicI64::new(0),
+            ring_asked: AtomicU64::new(0),
         })
     }
 

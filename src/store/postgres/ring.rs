@@ -1,22 +1,33 @@
 //! The key ring, sealed, and the counts of messages: what [`SharedStore`] adds to [`Store`](crate::store::Store).
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
 use super::changes::{get, signed, time};
+use crate::base::clock::coarse_milliseconds;
 use crate::store::SharedStore;
 use crate::store::shared::{Entry, Facts, News, Position, StoredRing};
 use crate::{Error, Secret};
 
+/// How often the ring's version is asked for because a key is unknown, in milliseconds: anybody can name an unknown key.
+const ASK_EVERY: u64 = 50;
+
 impl SharedStore for PostgresStore {
     fn snapshot(&self, each: &mut dyn FnMut(Entry)) -> Result<(Position, Facts), Error> {
-        self.snapshot(each)
+        let read = self.snapshot(each)?;
+        self.ring.fetch_max(read.1.ring, Ordering::AcqRel);
+        Ok(read)
     }
 
     fn news(&self, since: &Position) -> Result<News, Error> {
-        self.news(since)
+        let read = self.news(since)?;
+        if let News::Changes { facts, .. } = &read {
+            self.ring.fetch_max(facts.ring, Ordering::AcqRel);
+        }
+        Ok(read)
     }
 
     fn wait(&self, longest: Duration) {
@@ -28,7 +39,7 @@ impl SharedStore for PostgresStore {
     }
 
     fn ring(&self) -> Result<Option<StoredRing>, Error> {
-        self.read(|connection| {
+        let found = self.read(|connection| {
             let row = connection.query_opt("SELECT version, sealed FROM sealgate.ring", &[])?;
             row.map(|row| {
                 Ok(StoredRing {
@@ -37,15 +48,34 @@ impl SharedStore for PostgresStore {
                 })
             })
             .transpose()
-        })
+        })?;
+        if let Some(ring) = &found {
+            self.ring.fetch_max(ring.version, Ordering::AcqRel);
+        }
+        Ok(found)
     }
 
-    fn previous_ring(&self) -> Result<Option<Secret>, Error> {
-        self.read(|connection| {
-            let row = connection.query_opt("SELECT previous FROM sealgate.ring", &[])?;
-            let previous = row.map(|row| get::<Option<Vec<u8>>>(&row, 0)).transpose()?;
-            Ok(previous.flatten().map(Secret::new))
-        })
+    fn ring_version(&self) -> i64 {
+        self.ring.load(Ordering::Acquire)
+    }
+
+    fn ask_ring_version(&self) {
+        let now = coarse_milliseconds();
+        let asked = self.ring_asked.load(Ordering::Relaxed);
+        let order = Ordering::Relaxed;
+        if now.saturating_sub(asked) < ASK_EVERY
+            || (self.ring_asked.compare_exchange(asked, now, order, order)).is_err()
+        {
+            return;
+        }
+        let version = self.read(|connection| {
+            let row = connection.query_opt("SELECT version FROM sealgate.ring", &[])?;
+            row.map(|row| get(&row, 0)).transpose()
+        });
+        // Otherwise the next reading of the log has it.
+        if let Ok(Some(version)) = version {
+            self.ring.fetch_max(version, Ordering::AcqRel);
+        }
     }
 
     fn replace_ring(

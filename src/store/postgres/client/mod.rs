@@ -359,3 +359,6 @@ impl Drop for Dedicated {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
