@@ -1,8 +1,8 @@
 //! API keys: checking them, counting their requests, and changes of them, which are recorded in the audit trail.
 
 use super::Gate;
-use super::policies::InUse;
 use super::audit::{Asker, AuditEvent, Trail};
+use super::policies::InUse;
 use crate::limiter::Admission;
 use crate::tokens::{ApiKey, ApiKeys, Claims, NewApiKey};
 use crate::{Error, Secret, TokenError};

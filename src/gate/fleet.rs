@@ -98,7 +98,12 @@ impl Windows {
     fn use_key_of(&self, ring: &KeyRing) {
         let oldest = ring.token_keys().next();
         let id = oldest.map_or("", |key| key.id());
-        if self.derived.load().as_ref().is_some_and(|derived| derived.id == id) {
+        if self
+            .derived
+            .load()
+            .as_ref()
+            .is_some_and(|derived| derived.id == id)
+        {
             return;
         }
         let mut key = Zeroizing::new([0; 32]);
@@ -113,7 +118,9 @@ impl Windows {
 
     fn key_of(&self, whom: Whom<'_>) -> Result<[u8; 16], Error> {
         let derived = self.derived.load();
-        let derived = derived.as_ref().ok_or(Error::Crypto("the names of a limit cannot be hashed"))?;
+        let derived = derived
+            .as_ref()
+            .ok_or(Error::Crypto("the names of a limit cannot be hashed"))?;
         // Entries end by the window that they were made for, so each window counts apart.
         let mut text = whom.policy.as_bytes().to_vec();
         text.push(0);
@@ -124,10 +131,7 @@ impl Windows {
         Ok(key)
     }
 
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&dyn WindowStore) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    fn with<T>(&self, work: impl FnOnce(&dyn WindowStore) -> Result<T, Error>) -> Result<T, Error> {
         let following = self.ledger.following();
         let store = following.and_then(|following| following.store().windows());
         let missing = || Error::Store("The store has no windows for rate limits.".to_owned());

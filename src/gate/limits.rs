@@ -163,7 +163,9 @@ impl Gate {
             None => found.admit(name, cost)?,
             Some(fleet) => {
                 let ring = self.inner.keys.current();
-                fleet.admit(&ring, found.whom(name)?, cost, |cost| found.admit(name, cost))?
+                fleet.admit(&ring, found.whom(name)?, cost, |cost| {
+                    found.admit(name, cost)
+                })?
             }
         };
         self.count_decision(found, admission.allowed);
@@ -175,7 +177,9 @@ impl Gate {
             None => found.peek(name, cost),
             Some(fleet) => {
                 let ring = self.inner.keys.current();
-                fleet.peek(&ring, found.whom(name)?, cost, |cost| found.peek(name, cost))
+                fleet.peek(&ring, found.whom(name)?, cost, |cost| {
+                    found.peek(name, cost)
+                })
             }
         }
     }

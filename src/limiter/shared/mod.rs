@@ -204,7 +204,11 @@ impl Shared {
         let now = clock();
         slot.asked(cost, now);
         if answer.granted < cost {
-            let least = if whom.limit >= LEASED { hold / 5 } else { Duration::ZERO };
+            let least = if whom.limit >= LEASED {
+                hold / 5
+            } else {
+                Duration::ZERO
+            };
             let after = |wait: Duration| now.saturating_add(nanoseconds(wait.max(least).min(KEPT)));
             slot.refusal = Some(Refusal {
                 left: whom.limit.saturating_sub(answer.counted),

@@ -153,7 +153,8 @@ impl Slot {
         }
         let elapsed = now.saturating_sub(self.asked).max(1);
         let spent = u64::from(self.spent.max(1));
-        let needed = u128::from(spent) * u128::from(nanoseconds(hold)) * 5 / (u128::from(elapsed) * 4);
+        let needed =
+            u128::from(spent) * u128::from(nanoseconds(hold)) * 5 / (u128::from(elapsed) * 4);
         // Two requests at once are not a rate yet.
         let most = spent * 4;
         let wanted = u64::try_from(needed).map_or(most, |needed| needed.min(most));
@@ -233,5 +234,13 @@ impl Slots {
             shard.slots.clear();
         }
         (key, shard)
+    }
+}
+
+#[cfg(test)]
+impl Slots {
+    pub(super) fn len(&self) -> usize {
+        let shards = self.shards.iter();
+        shards.map(|shard| lock(shard).slots.len()).sum()
     }
 }

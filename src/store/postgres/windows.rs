@@ -44,8 +44,9 @@ fn taken(row: &Row) -> Result<Taken, Fault> {
 impl WindowStore for PostgresStore {
     fn take(&self, ask: &Ask, longest: Duration) -> Result<Taken, Error> {
         let back = ask.back;
-        let of_back =
-            |part: fn(&crate::store::windows::Back) -> u32| back.as_ref().map_or(0, |back| int(part(back)));
+        let of_back = |part: fn(&crate::store::windows::Back) -> u32| {
+            back.as_ref().map_or(0, |back| int(part(back)))
+        };
         let key: &[u8] = &ask.key;
         let parameters: [(&(dyn ToSql + Sync), Type); 12] = [
             (&key, Type::BYTEA),
@@ -99,10 +100,8 @@ impl WindowStore for PostgresStore {
         let key: &[u8] = key;
         self.check_schema()?;
         self.database.read_within(longest, |connection| {
-            let row = connection.query_one(
-                "SELECT sealgate.forget_window($1)",
-                &[(&key, Type::BYTEA)],
-            )?;
+            let row = connection
+                .query_one("SELECT sealgate.forget_window($1)", &[(&key, Type::BYTEA)])?;
             units(&row, 0)
         })
     }
