@@ -305,6 +305,15 @@ impl Users {
         folder.map_or(Ok(()), store::check_access)
     }
 
+    /// Creates or updates the tables of a store that several machines share, and returns their version from before (0: there were
+    /// none) and now. `None`: the store is a file, which is migrated when it is first used.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if that cannot be done, in which case nothing was changed.
+    pub fn migrate_store(settings: &store::Settings) -> Result<Option<(i64, i64)>, Error> {
+        store::migrate(settings)
+    }
+
     /// Checks the integrity of the whole store. `false`: there is none.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod sessions;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
@@ -44,8 +45,16 @@ pub(super) fn open(
 
 /// Creates or updates the tables and returns their version from before (0: there were none) and now.
 pub(super) fn migrate(url: &StoreUrl, settings: &SharedSettings) -> Result<(i64, i64), Error> {
-    PostgresStore::new(url, settings)?.migrate()
+    // Others that migrate at the same time are waited for, and large tables may take long.
+    let settings = SharedSettings {
+        timeout: settings.timeout.max(MIGRATION),
+        ..settings.clone()
+    };
+    PostgresStore::new(url, &settings)?.migrate()
 }
+
+/// How long a migration may take at least.
+const MIGRATION: Duration = Duration::from_secs(60);
 
 /// See the module.
 struct PostgresStore {
@@ -143,12 +152,7 @@ impl PostgresStore {
         let refused = |text: String| Err(self.database.explain(&Fault::Refused(text)));
         match self.database.read(schema::version)? {
             schema::NEWEST => {}
-            newer if newer > schema::NEWEST => {
-                return refused(format!(
-                    "The store is of version {newer}, and this program knows version {} at most. Update the program.",
-                    schema::NEWEST
-                ));
-            }
+            newer if newer > schema::NEWEST => return refused(too_new(newer)),
             older => {
                 let mut forbidden = false;
                 let migrated = self.database.change("", |change| {
@@ -177,8 +181,18 @@ impl PostgresStore {
 
     fn migrate(&self) -> Result<(i64, i64), Error> {
         let from = self.database.change("", schema::migrate)?;
-        Ok((from, from.max(schema::NEWEST)))
+        if from > schema::NEWEST {
+            return Err(self.database.explain(&Fault::Refused(too_new(from))));
+        }
+        Ok((from, schema::NEWEST))
     }
+}
+
+fn too_new(version: i64) -> String {
+    format!(
+        "The store is of version {version}, and this program knows version {} at most. Update the program.",
+        schema::NEWEST
+    )
 }
 
 impl Store for PostgresStore {
