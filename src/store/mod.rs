@@ -22,7 +22,8 @@ mod settings;
 mod shared;
 #[cfg(feature = "store")]
 mod sqlite;
-#[cfg(all(test, feature = "store"))]
+#[cfg(test)]
+#[cfg(feature = "store")]
 mod suite;
 mod url;
 
