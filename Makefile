@@ -166,8 +166,8 @@ clippy: ## all lints, as errors
 	$(call heading,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
 
-# Every combination of the features that can be chosen; cli brings the other two, so the last four are the same build.
-COMBINATIONS := none server store server,store cli cli,server cli,store cli,server,store
+# Every build that the features can make: postgres brings store, and cli brings all others.
+COMBINATIONS := none server store server,store postgres server,postgres cli
 # First as a program gets the library, then with the tests, whose own dependencies would hide a feature of a crate that is
 # missing.
 features: ## every combination of cargo features: all lints, and the unit tests of a build without any

@@ -148,9 +148,6 @@ settings! {
     keys "SEALGATE_KEYS" Gate "ring|ephemeral" "ring"
         "ring: keys survive a restart. ephemeral: random keys that are lost when the process exits; nothing is written."
         |s, v| s.gate.keys.ephemeral = parse::choice(v, &[("ring", false), ("ephemeral", true)])?;
-    ring_copy "SEALGATE_RING_COPY" Gate "off|on" "off"
-        "Whether a sealed copy of the key ring in the database of SEALGATE_STORE is kept in the data directory, so that a server can start while the database cannot be used."
-        |s, v| s.gate.keys.copy = parse::choice(v, &[("off", false), ("on", true)])?;
     token_algorithm "SEALGATE_TOKEN_ALGORITHM" Gate "HS256|EdDSA|ES256" ""
         "How new tokens are signed: HS256 with a shared secret, EdDSA and ES256 with key pairs whose public keys anybody may have. If the newest token key has another algorithm, it is replaced, and accepted until its last token has expired. If this is not set, the ring's algorithm is kept; a new ring uses HS256."
         |s, v| {

@@ -26,8 +26,6 @@ pub struct Settings {
     pub ring: RingSecrets,
     /// How new keys of the ring take over.
     pub rotation: Rotation,
-    /// `SEALGATE_RING_COPY`: keeps a sealed copy of a shared store's ring in the data directory.
-    pub copy: bool,
 }
 
 /// Environment keys: always the newest of their kind.
