@@ -33,7 +33,7 @@ use crate::Error;
 use api_keys::REMEMBERED;
 pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
 pub(crate) use backend::check_access;
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Ledger, migrate};
 pub use place::STORE_FILE;
 #[cfg(all(test, feature = "postgres"))]
 pub(crate) use postgres::tests::cluster::Cluster;

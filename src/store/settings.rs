@@ -54,13 +54,6 @@ impl SharedSettings {
         Ok(Some(Arc::clone(store)))
     }
 
-    /// Creates or updates the tables of the store, if there is one, and returns their version from before (0: there were none)
-    /// and now.
-    pub(crate) fn migrate(&self) -> Result<Option<(i64, i64)>, Error> {
-        let url = self.url.as_ref();
-        url.map(|url| postgres::migrate(url, self)).transpose()
-    }
-
     pub(crate) const REFUSE_AFTER: Duration = Duration::from_secs(1);
 }
 

@@ -310,7 +310,7 @@ impl Users {
     /// # Errors
     /// [`Error::Store`] if that cannot be done, in which case nothing was changed.
     pub fn migrate_store(settings: &store::Settings) -> Result<Option<(i64, i64)>, Error> {
-        settings.shared.migrate()
+        store::migrate(settings)
     }
 
     /// Checks the integrity of the whole store. `false`: there is none.
