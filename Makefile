@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs deny fmt bench-http bench-docs bench-python bench-c bench-signing clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -166,8 +166,8 @@ clippy: ## all lints, as errors
 	$(call heading,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
 
-# Every combination of the features that can be chosen; cli brings the other two, so the last four are the same build.
-COMBINATIONS := none server store server,store cli cli,server cli,store cli,server,store
+# Every build that the features can make: postgres brings store, and cli brings all others.
+COMBINATIONS := none server store server,store postgres server,postgres cli
 # First as a program gets the library, then with the tests, whose own dependencies would hide a feature of a crate that is
 # missing.
 features: ## every combination of cargo features: all lints, and the unit tests of a build without any
@@ -224,6 +224,11 @@ bench-signing: bootstrap-run ## issuing and verifying tokens beside jwt-simple a
 	$(call heading,tokens)
 	CARGO_TARGET_DIR='$(TARGET)/bench-signing' cargo build --release --manifest-path benches/signing/Cargo.toml
 	'$(TARGET)/bench-signing/release/sealgate-bench-signing' $(ROUNDS)
+
+# FLEET=full also replaces the tables in docs/fleet.md; MEASURE=1 first measures what a call costs PostgreSQL on this machine.
+bench-fleet: ## how many nodes and users one PostgreSQL carries, by simulation: make bench-fleet FLEET=full MEASURE=1 RATE=0.1
+	PYTHONDONTWRITEBYTECODE=1 python3 benches/fleet/run.py $(or $(FLEET),quick) \
+		$(foreach name,MEASURE RATE EXPONENT,$(if $($(name)),$(name)='$($(name))'))
 
 clean: ## remove everything built
 	cargo clean

@@ -45,13 +45,14 @@
 //! # Cargo features
 //!
 //! All are on by default. Without them (`default-features = false`) there remain tokens, encryption, the rate limit and
-//! masking, and neither SQLite nor clap is built.
+//! masking, and neither SQLite nor a client for PostgreSQL nor clap is built.
 //!
 //! | feature | what it adds |
 //! | --- | --- |
 //! | `server` | [`server`], [`api`], and `logging::init` |
 //! | `store` | accounts, sessions and revoked tokens, which SQLite keeps, and `gate::backup`. Without it there are no accounts, whatever would add one or revoke a token returns [`Error::Store`], and a data directory in which another build has created a store is refused |
-//! | `cli` | the command; needs both others |
+//! | `postgres` | a store that several servers share (`SEALGATE_STORE`); needs `store` |
+//! | `cli` | the command; needs all others |
 //! | `vendored-openssl` | OpenSSL, built from source and linked in |
 //!
 //! Every build knows every setting, so a program can read the settings file of a server.

@@ -74,6 +74,29 @@ fn no_file_is_too_long_to_read() {
     report(&wrong);
 }
 
+/// The event loop stays on the thread that `store/postgres/client` starts: everything else blocks.
+#[test]
+fn only_the_store_in_postgresql_knows_of_tokio() {
+    let files = sources();
+    let uses = files.iter().flat_map(|(name, text)| {
+        let lines = text.lines().enumerate();
+        let code = lines.filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let wrong = code.filter(|(_, line)| {
+            ["tokio::", "tokio_postgres", "postgres_openssl"]
+                .iter()
+                .any(|library| line.contains(library))
+        });
+        wrong.map(move |(at, _)| (name, at + 1))
+    });
+    let (inside, outside): (Vec<_>, Vec<_>) =
+        uses.partition(|(name, _)| name.starts_with("store/postgres/"));
+    assert!(!inside.is_empty());
+    let outside = outside
+        .iter()
+        .map(|(name, line)| format!("src/{name}:{line}"));
+    report(&outside.collect::<Vec<_>>());
+}
+
 /// All modules have the same form: a folder with `mod.rs`, never a file beside a folder of its name.
 #[test]
 fn a_folder_has_its_module_in_mod_rs() {

@@ -84,6 +84,7 @@ const EXAMPLES: &[&str] = &[
     "sealgate audit who 9784b1b00cbe4cb1",
     "grep -F -f <(sealgate audit who alice) /var/log/sealgate/audit.log",
     "sealgate store check",
+    "sealgate store migrate",
     "sealgate store backup /a/safe/place/store.db",
     "sealgate backup /a/safe/place/sealgate.backup",
     "sealgate backup --force --passphrase-file /etc/backup.passphrase /a/safe/place/sealgate.backup",

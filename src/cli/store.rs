@@ -1,4 +1,4 @@
-//! `sealgate store`: checks the store and backs it up.
+//! `sealgate store`: checks the store, backs it up, and creates the tables of a shared one.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,15 @@ fn add_subcommands(command: Command) -> Command {
             .value_parser(value_parser!(PathBuf))
             .value_hint(ValueHint::FilePath),
         );
+    let migrate = Command::new("migrate")
+        .about("Create or update the tables of a store that several machines share")
+        .long_about(
+            "Create or update the tables of the store that SEALGATE_STORE names, with a role that may create tables. Servers then \
+             need no such right. Safe to repeat, and to run on several machines at once. Exit code 2 if it fails; then nothing \
+             was changed.",
+        );
     command
+        .subcommand(settings::add_flags(migrate, &[settings::STORE]))
         .subcommand(settings::add_flags(check, &[settings::STORE]))
         .subcommand(settings::add_flags(backup, &[settings::STORE]))
 }
@@ -42,6 +50,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         unreachable!("clap requires a subcommand");
     };
     let gate = load_settings(matches)?.gate;
+    if what == "migrate" {
+        return migrate(&gate.store);
+    }
     let users = Users::new(&gate.users, &gate.store)?;
     let (there, said) = match what {
         "check" => (users.check_store()?, "ok\n".to_owned()),
@@ -58,4 +69,22 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     Err(Failure::no(
         "There is no store: no account was ever created, and no token revoked.",
     ))
+}
+
+fn migrate(settings: &sealgate::store::Settings) -> Result<(), Failure> {
+    let said = match Users::migrate_store(settings)? {
+        Some((0, now)) => format!("Created the tables, of version {now}.\n"),
+        Some((before, now)) if before == now => {
+            format!("The tables are of version {now}; nothing to do.\n")
+        }
+        Some((before, now)) => {
+            format!("Updated the tables from version {before} to version {now}.\n")
+        }
+        None => {
+            return Err(Failure::wrong(
+                "SEALGATE_STORE is not set. Only a store that several machines share is migrated by hand.",
+            ));
+        }
+    };
+    write_output(said.as_bytes())
 }

@@ -35,6 +35,14 @@ impl Gate {
                 is_up,
             );
         }
+        let following = self.ledger().following();
+        if let Some(age) = following.and_then(|following| following.age()) {
+            page.gauge(
+                "sealgate_store_feed_age_seconds",
+                "How long ago the shared store was last heard of",
+                age.as_secs_f64(),
+            );
+        }
         page.counters(
             "sealgate_log_lines_lost",
             "Lines of the log that could not be written",

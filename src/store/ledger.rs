@@ -310,6 +310,14 @@ impl Ledger {
     }
 }
 
+/// Creates or updates the tables of a shared store, and returns their version from before (0: there were none) and now. `None`:
+/// the store is not shared.
+pub(crate) fn migrate(settings: &Settings) -> Result<Option<(i64, i64)>, Error> {
+    let url = settings.shared.url.as_ref();
+    url.map(|url| postgres::migrate(url, &settings.shared))
+        .transpose()
+}
+
 fn follow(settings: &SharedSettings) -> Result<Following, Error> {
     let store = settings.open()?.ok_or_else(backend::nowhere)?;
     Following::new(store, settings)

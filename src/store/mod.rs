@@ -33,10 +33,12 @@ use crate::Error;
 use api_keys::REMEMBERED;
 pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
 pub(crate) use backend::check_access;
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Ledger, migrate};
 pub use place::STORE_FILE;
+#[cfg(all(test, feature = "postgres"))]
+pub(crate) use postgres::tests::cluster::Cluster;
 pub use settings::{Settings, SharedSettings};
-pub(crate) use shared::SharedStore;
+pub(crate) use shared::{LockoutFailures, LockoutKeys, LockoutsFound, SharedStore};
 #[cfg(feature = "store")]
 pub use sqlite::StoreContents;
 #[cfg(all(test, feature = "store"))]

@@ -19,6 +19,11 @@ pub(super) mod client {
 }
 
 /// Always fails; no address gets here.
+pub(super) fn migrate(_url: &StoreUrl, _settings: &SharedSettings) -> Result<(i64, i64), Error> {
+    Err(Error::Setting(format!("SEALGATE_STORE {NOT_BUILT}.")))
+}
+
+/// The same.
 pub(super) fn open(
     _url: &StoreUrl,
     _settings: &SharedSettings,

@@ -11,18 +11,36 @@ const PAGE: &str = "docs/rust.md";
 const START: &str = "<!-- crates: written by tests/docs/features.rs -->\n";
 const END: &str = "<!-- end of crates -->";
 
-/// The choices that differ, as cargo names them and as the page does. `cli` needs the other two.
-const CHOICES: [(&str, &str); 5] = [
+/// The choices that differ, as cargo names them and as the page does. `cli` needs the others, and `postgres` needs `store`.
+const CHOICES: [(&str, &str); 7] = [
     ("", "none (`default-features = false`)"),
     ("store", "`store`"),
     ("server", "`server`"),
     ("server,store", "`server`, `store`"),
+    ("store,postgres", "`store`, `postgres`"),
+    ("server,store,postgres", "`server`, `store`, `postgres`"),
     ("cli", "all: the default"),
 ];
 
 /// Crates that belong to a feature, each with those that it alone needs.
-const OWN: [(&str, &[&str]); 3] = [
+const OWN: [(&str, &[&str]); 4] = [
     ("store", &["rusqlite", "libsqlite3-sys", "hashlink"]),
+    (
+        "postgres",
+        &[
+            "tokio",
+            "tokio-openssl",
+            "tokio-postgres",
+            "tokio-util",
+            "postgres-openssl",
+            "postgres-protocol",
+            "postgres-types",
+            "mio",
+            "socket2",
+            "stringprep",
+            "whoami",
+        ],
+    ),
     (
         "server",
         &[
@@ -30,7 +48,6 @@ const OWN: [(&str, &[&str]); 3] = [
             "httparse",
             "httpdate",
             "prometheus-client",
-            "parking_lot",
             "simplelog",
             "time",
         ],

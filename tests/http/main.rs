@@ -5,6 +5,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../../src/store/postgres/tests/cluster.rs"]
+#[allow(dead_code)] // not all of it is used here
+mod cluster;
 mod cors;
 mod doors;
 mod host;

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::cluster::Cluster;
 use crate::common::pair::Pair;
 use crate::common::sinks::close;
 use crate::common::wire::Answers;
@@ -255,6 +256,39 @@ fn audit_events_that_are_not_delivered_are_counted() {
     server.stop();
 }
 
+/// A server with a shared store.
+fn serve_shared(home: &Path, cluster: &Cluster) -> (Server, String) {
+    let store = cluster.database();
+    let key = format!("hex:{}", "5a".repeat(32));
+    serve(
+        home,
+        &[("SEALGATE_STORE", &store), ("SEALGATE_RING_KEY", &key)],
+    )
+}
+
+#[test]
+fn the_age_of_what_a_shared_store_has_said_is_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = Cluster::with("");
+    let (server, address) = serve_shared(home.path(), &cluster);
+    let shown = || {
+        let page = samples(&scrape(&address, "*/*").body);
+        let age = page.get("sealgate_store_feed_age_seconds").copied();
+        (age, page.get("sealgate_store_up").copied())
+    };
+    let becomes = |is_expected: &dyn Fn((Option<f64>, Option<f64>)) -> bool| {
+        let start = Instant::now();
+        while !is_expected(shown()) {
+            assert!(start.elapsed() < PATIENCE, "{:?}", shown());
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    becomes(&|(age, up)| age.is_some_and(|age| age < 1.0) && up == Some(1.0));
+    drop(cluster);
+    becomes(&|(age, up)| age.is_some_and(|age| age > 2.0) && up == Some(0.0));
+    server.stop();
+}
+
 /// All names in what we ship for Prometheus and Grafana exist.
 #[test]
 fn rules_and_dashboard_name_what_there_is() {
@@ -265,12 +299,24 @@ fn rules_and_dashboard_name_what_there_is() {
     assert!(added.status.success(), "{added:?}");
     let trail = home.path().join("trail");
     let trail = ("SEALGATE_AUDIT_FILE", trail.to_str().unwrap());
-    let (server, address) = serve(home.path(), &[trail]);
+    let limits = ("SEALGATE_LIMITS", "exports: 10 per 3600");
+    let (server, address) = serve(home.path(), &[trail, limits]);
     assert_eq!(server.get("/secure-data", Some("no.to.ken")).status, 401);
     let home = tempfile::tempdir().unwrap();
     let (secure, its_address) = serve_tls(home.path());
-    let page = scrape(&address, "*/*").body + &scrape(&its_address, "*/*").body;
+    let cluster = Cluster::with("");
+    let home = tempfile::tempdir().unwrap();
+    let (shared, shared_address) = serve_shared(home.path(), &cluster);
+    let start = Instant::now();
+    while !scrape(&shared_address, "*/*").body.contains("feed_age") {
+        assert!(start.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(20));
+    }
+    let page: String = [address, its_address, shared_address]
+        .map(|address| scrape(&address, "*/*").body)
+        .concat();
     secure.stop();
+    shared.stop();
     let names: BTreeSet<&str> = page
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -292,7 +338,24 @@ fn rules_and_dashboard_name_what_there_is() {
     }
     let grafana = fs::read("packaging/grafana/sealgate.json").unwrap();
     let dashboard: serde_json::Value = serde_json::from_slice(&grafana).unwrap();
-    assert!(dashboard["panels"].as_array().unwrap().len() > 10);
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() > 10);
+    let ids: BTreeSet<i64> = panels
+        .iter()
+        .filter_map(|panel| panel["id"].as_i64())
+        .collect();
+    assert_eq!(ids.len(), panels.len(), "two panels with one id");
+    let places: Vec<[i64; 4]> = panels
+        .iter()
+        .map(|panel| ["x", "y", "w", "h"].map(|side| panel["gridPos"][side].as_i64().unwrap()))
+        .collect();
+    for (index, [x, y, w, h]) in places.iter().enumerate() {
+        assert!(x + w <= 24, "{index}");
+        for [left, top, width, height] in &places[..index] {
+            let is_beside = x + w <= *left || left + width <= *x;
+            assert!(is_beside || y + h <= *top || top + height <= *y, "{index}");
+        }
+    }
     server.stop();
 }
 

@@ -1,7 +1,7 @@
 //! A store that several machines share, in PostgreSQL 13 or newer.
 //!
 //! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
-//! blocks of changes and the log of them, `feed` reads that log, `ring` has the key ring; this file implements [`Store`]. No
+//! blocks of changes and the log of them, `feed` reads that log, `ring` has the key ring, `lockouts` wrong passwords; this file implements [`Store`]. No
 //! other room knows that the client is asynchronous.
 //!
 //! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
@@ -11,6 +11,7 @@ mod api_keys;
 mod changes;
 pub(super) mod client;
 mod feed;
+mod lockouts;
 mod ring;
 mod schema;
 mod sessions;
@@ -18,6 +19,7 @@ mod sessions;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
@@ -31,7 +33,7 @@ use client::{Connection, Database, Fault};
 use feed::Follower;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// The store at this address. Connects with the first call.
 pub(super) fn open(
@@ -43,8 +45,16 @@ pub(super) fn open(
 
 /// Creates or updates the tables and returns their version from before (0: there were none) and now.
 pub(super) fn migrate(url: &StoreUrl, settings: &SharedSettings) -> Result<(i64, i64), Error> {
-    PostgresStore::new(url, settings)?.migrate()
+    // Others that migrate at the same time are waited for, and large tables may take long.
+    let settings = SharedSettings {
+        timeout: settings.timeout.max(MIGRATION),
+        ..settings.clone()
+    };
+    PostgresStore::new(url, &settings)?.migrate()
 }
+
+/// How long a migration may take at least.
+const MIGRATION: Duration = Duration::from_secs(60);
 
 /// See the module.
 struct PostgresStore {
@@ -53,6 +63,8 @@ struct PostgresStore {
     checked: AtomicBool,
     /// When expired rows were last removed.
     forgot: AtomicU64,
+    /// The same for wrong passwords.
+    lockouts: lockouts::Forgotten,
     follower: Follower,
     /// The key ring's version as it was last seen, and when it was asked for, in milliseconds of `coarse_milliseconds`.
     ring: AtomicI64,
@@ -68,6 +80,7 @@ impl PostgresStore {
             database: Database::new(url, settings)?,
             checked: AtomicBool::new(false),
             forgot: AtomicU64::new(0),
+            lockouts: lockouts::Forgotten::default(),
             follower: Follower::default(),
             ring: AtomicI64::new(0),
             ring_asked: AtomicU64::new(0),
@@ -139,12 +152,7 @@ impl PostgresStore {
         let refused = |text: String| Err(self.database.explain(&Fault::Refused(text)));
         match self.database.read(schema::version)? {
             schema::NEWEST => {}
-            newer if newer > schema::NEWEST => {
-                return refused(format!(
-                    "The store is of version {newer}, and this program knows version {} at most. Update the program.",
-                    schema::NEWEST
-                ));
-            }
+            newer if newer > schema::NEWEST => return refused(too_new(newer)),
             older => {
                 let mut forbidden = false;
                 let migrated = self.database.change("", |change| {
@@ -173,8 +181,18 @@ impl PostgresStore {
 
     fn migrate(&self) -> Result<(i64, i64), Error> {
         let from = self.database.change("", schema::migrate)?;
-        Ok((from, from.max(schema::NEWEST)))
+        if from > schema::NEWEST {
+            return Err(self.database.explain(&Fault::Refused(too_new(from))));
+        }
+        Ok((from, schema::NEWEST))
     }
+}
+
+fn too_new(version: i64) -> String {
+    format!(
+        "The store is of version {version}, and this program knows version {} at most. Update the program.",
+        schema::NEWEST
+    )
 }
 
 impl Store for PostgresStore {
