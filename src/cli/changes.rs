@@ -1,4 +1,4 @@
-//! Reports on standard error what a command created or changed in the data directory; standard output is for results.
+//! Reports on standard error what a command created or changed in the data directory or in a shared store; standard output is for results.
 //! The reports name the directory, because a command run as a different user from the server's uses a different one.
 
 use std::fs;
@@ -13,7 +13,10 @@ use super::{Failure, remark};
 
 /// The data directory as it was before the command changed anything.
 pub(super) struct Changes {
+    /// `None` also if a shared store has everything.
     folder: Option<PathBuf>,
+    /// The address of a shared store.
+    shared: Option<String>,
     had_store: bool,
     had_ring: bool,
     /// When the ring's file was last written; it is only ever replaced as a whole.
@@ -25,7 +28,9 @@ pub(super) struct Changes {
 
 impl Changes {
     pub(super) fn before(settings: &Settings) -> Self {
-        let folder = settings.data_dir.as_ref().map(|folder| {
+        let shared = settings.shared.url.as_ref().map(ToString::to_string);
+        let folder = settings.data_dir.as_ref().filter(|_| shared.is_none());
+        let folder = folder.map(|folder| {
             // If the working directory no longer exists, only the path as given can be shown.
             std::path::absolute(folder).unwrap_or_else(|_| folder.clone())
         });
@@ -41,6 +46,7 @@ impl Changes {
                 && (settings.given.jwt_secret_key.is_none() || settings.given.aes_key.is_none()),
             ephemeral: settings.ephemeral,
             folder,
+            shared,
         }
     }
 
@@ -57,6 +63,9 @@ impl Changes {
 
     /// Reports that the store was changed, and where; warns if no server seems to use it.
     pub(super) fn report_store(&self) {
+        if let Some(address) = &self.shared {
+            remark(&format!("Changed the store {address}"));
+        }
         let Some(folder) = &self.folder else {
             return;
         };
@@ -76,6 +85,9 @@ impl Changes {
 
     /// Reports that the key ring was changed, and where.
     pub(super) fn report_ring(&self) {
+        if let Some(address) = &self.shared {
+            remark(&format!("Changed the key ring in {address}"));
+        }
         if let Some(folder) = &self.folder {
             let ring = folder.join(RING_FILE);
             remark(&format!("Changed the key ring {}", ring.display()));
@@ -104,13 +116,18 @@ impl Changes {
 
     /// For a list that would otherwise be empty without an explanation.
     pub(super) fn report_no_accounts(&self) {
-        if let Some(folder) = &self.folder {
-            remark(&format!("There are no accounts in {}", folder.display()));
+        let folder = self.folder.as_ref();
+        let folder = folder.map(|folder| folder.display().to_string());
+        if let Some(place) = self.shared.clone().or(folder) {
+            remark(&format!("There are no accounts in {place}"));
         }
     }
 
     /// The failure for an account that does not exist, naming the store that was searched.
     pub(super) fn no_such_account(&self) -> Failure {
+        if let Some(address) = &self.shared {
+            return Failure::no(format!("There is no account with this name in {address}."));
+        }
         Failure::no(match &self.folder {
             Some(folder) if self.had_store => format!(
                 "There is no account with this name in {}.",

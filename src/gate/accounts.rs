@@ -42,6 +42,11 @@ impl<'a> Accounts<'a> {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn users(&self) -> &'a Users {
+        self.users
+    }
+
     /// Adds an account.
     ///
     /// # Errors

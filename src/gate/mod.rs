@@ -62,7 +62,7 @@ pub struct Gate {
 }
 
 struct Inner {
-    keys: Keys,
+    keys: Arc<Keys>,
     key_settings: keys::Settings,
     tokens: TokenRules,
     ledger: Arc<Ledger>,
@@ -101,15 +101,16 @@ impl Gate {
         }
         let ledger = Arc::new(Ledger::new(&settings.store));
         let (keys, added) = Keys::load(&settings.keys)?;
+        let keys = Arc::new(keys);
         // By now the directory exists, unless nothing is kept there.
         ledger.enter()?;
         let gate = Gate {
             inner: Arc::new(Inner {
                 trail: Trail::new(Pseudonyms::from_ring(&keys.current())?, &settings.audit),
+                users: Users::with_ledger(&settings.users, ledger.clone(), Some(keys.clone()))?,
                 keys,
                 key_settings: settings.keys.clone(),
                 tokens: TokenRules::new(&settings.tokens)?,
-                users: Users::with_ledger(&settings.users, ledger.clone())?,
                 api_keys: ApiKeys::with_ledger(
                     ledger.clone(),
                     &settings.tokens,

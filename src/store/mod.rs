@@ -35,8 +35,10 @@ pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
 pub(crate) use backend::check_access;
 pub(crate) use ledger::Ledger;
 pub use place::STORE_FILE;
+#[cfg(all(test, feature = "postgres"))]
+pub(crate) use postgres::tests::cluster::Cluster;
 pub use settings::{Settings, SharedSettings};
-pub(crate) use shared::SharedStore;
+pub(crate) use shared::{LockoutFailures, LockoutKeys, LockoutsFound, SharedStore};
 #[cfg(feature = "store")]
 pub use sqlite::StoreContents;
 #[cfg(all(test, feature = "store"))]

@@ -63,6 +63,37 @@ pub(crate) struct StoredRing {
     pub(crate) sealed: Secret,
 }
 
+/// What an attempt to log in is counted under: keyed hashes, so no name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LockoutKeys<'a> {
+    /// The account: failures from before it was unlocked do not count.
+    pub(crate) account: &'a str,
+    pub(crate) name: [u8; 16],
+    pub(crate) place: [u8; 16],
+    pub(crate) network: [u8; 16],
+    /// Failures are forgotten after this long without another.
+    pub(crate) memory: Duration,
+}
+
+/// Wrong passwords under one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LockoutFailures {
+    /// 0: a network that only waits.
+    pub(crate) count: u32,
+    /// Since the last one.
+    pub(crate) age: Duration,
+}
+
+/// What counts for or against an attempt to log in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LockoutsFound {
+    pub(crate) place: Option<LockoutFailures>,
+    pub(crate) network: Option<LockoutFailures>,
+    pub(crate) name: Option<LockoutFailures>,
+    /// Whether the name has logged in from this place.
+    pub(crate) known: bool,
+}
+
 /// The part of a shared store that a store on one machine lacks.
 pub(crate) trait SharedStore: Store {
     /// Calls `each` with everything that is revoked or refused now.
@@ -91,4 +122,13 @@ pub(crate) trait SharedStore: Store {
     fn add_key_usage(&self, counts: &[(String, u64)]) -> Result<(), Error>;
     /// Forgets the counts of all other keys.
     fn keep_key_usage(&self, ids: &[&str]) -> Result<(), Error>;
+
+    /// What counts for or against an attempt to log in, by the store's clock.
+    fn failures(&self, of: &LockoutKeys<'_>) -> Result<LockoutsFound, Error>;
+    /// The network waits from now on, unless it does already.
+    fn start_waiting(&self, of: &LockoutKeys<'_>) -> Result<(), Error>;
+    /// Counts a wrong password for the place and, unless it is known, for the network and the name.
+    fn failed(&self, of: &LockoutKeys<'_>) -> Result<(), Error>;
+    /// Forgets the failures of the place, which is known from now on.
+    fn passed(&self, of: &LockoutKeys<'_>) -> Result<(), Error>;
 }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use crate::base::clock::unix_now;
 use crate::base::names::valid_scope;
+use crate::keys::Keys;
 use crate::store::{self, Account, AccountKind, Change, Ledger, Moment, PasswordHash};
 use crate::{Error, Secret};
 
@@ -100,22 +101,32 @@ impl Login {
 }
 
 impl Users {
-    /// The accounts in the store's data directory. Does not open or create anything yet.
+    /// The accounts in the store's data directory. Does not open or create anything yet. Wrong passwords are counted in this
+    /// process alone, also with a store that several machines share; those of a gate count on all machines.
     ///
     /// # Errors
     /// [`Error::Crypto`] if the system supplies no random bytes.
     pub fn new(settings: &Settings, store: &store::Settings) -> Result<Self, Error> {
-        Users::with_ledger(settings, Arc::new(Ledger::new(store)))
+        Users::with_ledger(settings, Arc::new(Ledger::new(store)), None)
     }
 
-    pub(crate) fn with_ledger(settings: &Settings, ledger: Arc<Ledger>) -> Result<Self, Error> {
+    /// With keys and a store that several machines share, they share the lockouts too.
+    pub(crate) fn with_ledger(
+        settings: &Settings,
+        ledger: Arc<Ledger>,
+        keys: Option<Arc<Keys>>,
+    ) -> Result<Self, Error> {
+        let lockouts = match (settings.lockout_after, keys) {
+            (0, _) => None,
+            (after, Some(keys)) if ledger.following().is_some() => {
+                Some(Lockouts::shared(after, Arc::clone(&ledger), keys))
+            }
+            (after, _) => Some(Lockouts::new(after)?),
+        };
         Ok(Users {
             ledger,
             hasher: Hasher::new(settings),
-            lockouts: match settings.lockout_after {
-                0 => None,
-                after => Some(Lockouts::new(after)?),
-            },
+            lockouts,
         })
     }
 
@@ -233,18 +244,18 @@ impl Users {
 
     /// Checks a password. `from` identifies where the caller is: an address as text, or any other text.
     pub(crate) fn check(&self, name: &str, password: &Secret, from: &str) -> Result<Login, Error> {
-        let tried = self
-            .lockouts
-            .as_ref()
-            .map(|lockouts| (lockouts, lockouts.of(name, from)));
+        let tried = match &self.lockouts {
+            Some(lockouts) => Some((lockouts, lockouts.of(name, from)?)),
+            None => None,
+        };
         if let Some((lockouts, tried)) = tried {
             self.apply_unlocking(lockouts, tried, name)?;
-            lockouts.check(tried)?;
+            lockouts.check(tried, name)?;
         }
         let mut place = self.hasher.place();
         // Other attempts may have failed while this one waited.
         if let Some((lockouts, tried)) = tried {
-            lockouts.check(tried)?;
+            lockouts.check(tried, name)?;
         }
         let found = match self.ledger.reading()? {
             Some(store) => store.account_or_other(AccountKind::User, name)?,
@@ -264,12 +275,13 @@ impl Users {
                 );
             }
             if let Some((lockouts, tried)) = tried {
-                lockouts.failed(tried);
+                // The answer to a guess that was not counted would be a free guess.
+                lockouts.failed(tried, name)?;
             }
             return Err(Error::LoginFailed);
         };
         if let Some((lockouts, tried)) = tried {
-            lockouts.passed(tried);
+            lockouts.passed(tried)?;
         }
         if self.hasher.is_outdated(&account.password) {
             let change = Change::Rehash {

@@ -1,5 +1,6 @@
-//! Unlocking an account: wrong passwords until then no longer delay logins, in any process that uses the store. The counts of
-//! wrong passwords are in memory, so the store records when an account was unlocked, and each process applies that to its own.
+//! Unlocking an account: wrong passwords until then no longer delay logins, in any process that uses the store. The store records
+//! when an account was unlocked. A process that counts wrong passwords in its own memory applies that to its counts; if they are
+//! in the store too, the store does.
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ impl Users {
         name: &str,
     ) -> Result<(), Error> {
         // Most logins need not read the store for this.
-        if !lockouts.has_failures(tried) {
+        if !lockouts.has_failures(tried, name)? {
             return Ok(());
         }
         let Some(store) = self.ledger.reading()? else {
@@ -78,19 +79,19 @@ mod tests {
         assert!(!here.unlock("bob").unwrap());
         // Long delays, so that this test cannot be too slow for them.
         let lockouts = here.lockouts.as_ref().unwrap();
-        let tried = lockouts.of("alice", "192.0.2.1");
-        (0..12).for_each(|_| lockouts.failed(tried));
+        let tried = lockouts.of("alice", "192.0.2.1").unwrap();
+        (0..12).for_each(|_| lockouts.failed(tried, "alice").unwrap());
         assert!(is_delayed(&here, "192.0.2.1"));
         std::thread::sleep(Duration::from_millis(10));
         assert!(elsewhere.unlock("alice").unwrap());
         assert!(!is_delayed(&here, "192.0.2.1"));
         here.check("alice", &PASSWORD.into(), "192.0.2.1").unwrap();
         std::thread::sleep(Duration::from_millis(10));
-        (0..12).for_each(|_| lockouts.failed(tried));
+        (0..12).for_each(|_| lockouts.failed(tried, "alice").unwrap());
         assert!(is_delayed(&here, "192.0.2.1"), "of failures since then");
         // Names without an account have nothing to unlock, and are delayed as before.
-        let nobody = lockouts.of("bob", "192.0.2.1");
-        (0..12).for_each(|_| lockouts.failed(nobody));
+        let nobody = lockouts.of("bob", "192.0.2.1").unwrap();
+        (0..12).for_each(|_| lockouts.failed(nobody, "bob").unwrap());
         let refused = here.check("bob", &PASSWORD.into(), "192.0.2.1");
         assert!(matches!(refused, Err(Error::RateLimited { .. })));
     }

@@ -1,7 +1,7 @@
 //! A store that several machines share, in PostgreSQL 13 or newer.
 //!
 //! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
-//! blocks of changes and the log of them, `feed` reads that log, `ring` has the key ring; this file implements [`Store`]. No
+//! blocks of changes and the log of them, `feed` reads that log, `ring` has the key ring, `lockouts` wrong passwords; this file implements [`Store`]. No
 //! other room knows that the client is asynchronous.
 //!
 //! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
@@ -11,6 +11,7 @@ mod api_keys;
 mod changes;
 pub(super) mod client;
 mod feed;
+mod lockouts;
 mod ring;
 mod schema;
 mod sessions;
@@ -31,7 +32,7 @@ use client::{Connection, Database, Fault};
 use feed::Follower;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// The store at this address. Connects with the first call.
 pub(super) fn open(
@@ -53,6 +54,8 @@ struct PostgresStore {
     checked: AtomicBool,
     /// When expired rows were last removed.
     forgot: AtomicU64,
+    /// The same for wrong passwords.
+    lockouts: lockouts::Forgotten,
     follower: Follower,
     /// The key ring's version as it was last seen, and when it was asked for, in milliseconds of `coarse_milliseconds`.
     ring: AtomicI64,
@@ -68,6 +71,7 @@ impl PostgresStore {
             database: Database::new(url, settings)?,
             checked: AtomicBool::new(false),
             forgot: AtomicU64::new(0),
+            lockouts: lockouts::Forgotten::default(),
             follower: Follower::default(),
             ring: AtomicI64::new(0),
             ring_asked: AtomicU64::new(0),

@@ -9,7 +9,7 @@ use super::PostgresStore;
 use super::changes::{get, signed, time};
 use crate::base::clock::coarse_milliseconds;
 use crate::store::SharedStore;
-use crate::store::shared::{Entry, Facts, News, Position, StoredRing};
+use crate::store::shared::{Entry, Facts, LockoutKeys, LockoutsFound, News, Position, StoredRing};
 use crate::{Error, Secret};
 
 /// How often the ring's version is asked for because a key is unknown, in milliseconds: anybody can name an unknown key.
@@ -136,5 +136,21 @@ impl SharedStore for PostgresStore {
                 )
                 .map(drop)
         })
+    }
+
+    fn failures(&self, of: &LockoutKeys<'_>) -> Result<LockoutsFound, Error> {
+        self.find_failures(of)
+    }
+
+    fn start_waiting(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        self.start_waiting(of)
+    }
+
+    fn failed(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        self.count_failure(of)
+    }
+
+    fn passed(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        self.learn_place(of)
     }
 }

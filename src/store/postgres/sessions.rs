@@ -156,8 +156,9 @@ pub(super) fn unlock(
     kept: Moment,
 ) -> Result<bool, Fault> {
     let recorded = change.execute(
-        "INSERT INTO sealgate.unlocked_users SELECT name, $2, $3 FROM sealgate.accounts WHERE name = $1
-             ON CONFLICT (name) DO UPDATE SET at = excluded.at, expires = excluded.expires",
+        "INSERT INTO sealgate.unlocked_users (name, at, expires) SELECT name, $2, $3 FROM sealgate.accounts WHERE name = $1
+             ON CONFLICT (name) DO UPDATE
+             SET at = excluded.at, expires = excluded.expires, noted = excluded.noted",
         &[
             (&&*text(name), Type::TEXT),
             (&signed(at), Type::INT8),

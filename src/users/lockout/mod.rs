@@ -1,11 +1,15 @@
 //! Wrong passwords delay further attempts, longer each time but never for good: for one name from one place, from the network
-//! around it, and from anywhere. Unknown names count like others. Memory is bounded.
+//! around it, and from anywhere. Unknown names count like others. Failures are remembered in the memory of this process (`own`) or
+//! in the store that several machines share (`shared`); either way it is bounded.
 //!
 //! A place where the name has logged in before is known, and attempts from elsewhere do not delay it. While a name is under
 //! attack, an attempt from a new place waits at most a minute however many others try, so the owner can log in from
 //! anywhere. An attacker waits twice as long for each further guess from a network, or needs another network.
 
-use std::sync::Mutex;
+mod own;
+mod shared;
+
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -14,6 +18,10 @@ use crate::Error;
 use crate::base::address::{counted, network, parse};
 use crate::base::random::random;
 use crate::base::sync::lock;
+use crate::keys::Keys;
+use crate::store::{Ledger, LockoutFailures as Failures, LockoutsFound as Found};
+use own::Remembered;
+use shared::Shared;
 
 /// The longest delay for attempts from one place.
 const LONGEST: Duration = Duration::from_secs(900);
@@ -24,43 +32,36 @@ const NETWORK: u32 = 2;
 const NAME: u32 = 4;
 /// Failures are forgotten after this long without another.
 pub(super) const MEMORY: Duration = Duration::from_secs(3600);
-const SETS: usize = 8192;
-const KNOWN_SETS: usize = 4096;
-/// Entries per set; those with the fewest failures are evicted first.
-const WAYS: usize = 8;
-/// Known places per name; a set is shared by several names.
-const PLACES: usize = 4;
 
 /// See the module.
 pub(super) struct Lockouts {
     /// Wrong passwords from one place before attempts are delayed.
     after: u32,
+    memory: Box<dyn Memory>,
+}
+
+/// Where failures and known places are remembered.
+trait Memory: Send + Sync {
+    /// A hash of these parts, and of whatever else the memory is of, under a secret key.
+    fn key(&self, parts: [&[u8]; 3]) -> Result<u128, Error>;
+    /// What counts for or against an attempt.
+    fn find(&self, tried: Try, name: &str, now: Instant) -> Result<Found, Error>;
+    /// The network waits from now on, unless it does already.
+    fn start_waiting(&self, tried: Try, now: Instant) -> Result<(), Error>;
+    /// Counts a failure for the place and, unless it is known, for the network and the name.
+    fn failed(&self, tried: Try, name: &str, now: Instant) -> Result<(), Error>;
+    /// Forgets the failures of the place, which is known from now on.
+    fn passed(&self, tried: Try, now: Instant) -> Result<(), Error>;
+    /// Forgets the failures that may delay this attempt and are at least this old.
+    fn forget_older(&self, tried: Try, age: Duration, now: Instant);
+    /// Whether it knows on its own when an account was unlocked.
+    fn applies_unlocking(&self) -> bool;
+}
+
+/// The memory of this process.
+struct Own {
     hash_key: [u8; 16],
     remembered: Mutex<Remembered>,
-}
-
-/// Each table is allocated on first use; together they take at most 4 MiB.
-#[derive(Default)]
-struct Remembered {
-    failures: Vec<[Option<Entry>; WAYS]>,
-    /// Where names have logged in from; the name selects the set.
-    known: Vec<[Option<Known>; WAYS]>,
-}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    key: u128,
-    /// Zero for a network that is only waiting.
-    failures: u32,
-    /// The last failure, or when the network started waiting.
-    last: Instant,
-}
-
-#[derive(Clone, Copy)]
-struct Known {
-    name: u64,
-    place: u64,
-    last: Instant,
 }
 
 /// The keys of an attempt: its name, and where it comes from.
@@ -80,54 +81,56 @@ impl Try {
 }
 
 impl Lockouts {
+    /// In the memory of this process.
     pub(super) fn new(after: u32) -> Result<Self, Error> {
         let mut hash_key = [0; 16];
         random(&mut hash_key)?;
+        let remembered = Mutex::default();
         Ok(Lockouts {
             after,
-            hash_key,
-            remembered: Mutex::default(),
+            memory: Box::new(Own {
+                hash_key,
+                remembered,
+            }),
         })
     }
 
+    /// In the store that several machines share, under a key of the ring that they share too.
+    pub(super) fn shared(after: u32, ledger: Arc<Ledger>, keys: Arc<Keys>) -> Self {
+        Lockouts {
+            after,
+            memory: Box::new(Shared::new(ledger, keys)),
+        }
+    }
+
     /// `from`: an address, with or without a port; any other text is a separate place without a network.
-    pub(super) fn of(&self, name: &str, from: &str) -> Try {
+    pub(super) fn of(&self, name: &str, from: &str) -> Result<Try, Error> {
         let (place, around) = match parse(from) {
             Some(address) => (counted(address).to_vec(), network(address).to_vec()),
             None => (from.as_bytes().to_vec(), from.as_bytes().to_vec()),
         };
-        Try {
-            name: self.key(b"name", b"", name),
-            place: self.key(b"place", &place, name),
-            network: self.key(b"network", &around, name),
-        }
-    }
-
-    fn key(&self, what: &[u8], of: &[u8], name: &str) -> u128 {
-        use std::hash::Hasher;
-        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
-        for part in [what, of, name.as_bytes()] {
-            hasher.write_usize(part.len());
-            hasher.write(part);
-        }
-        hasher.finish128().as_u128()
+        let key = |what: &[u8], of: &[u8]| self.memory.key([what, of, name.as_bytes()]);
+        Ok(Try {
+            name: key(b"name", b"")?,
+            place: key(b"place", &place)?,
+            network: key(b"network", &around)?,
+        })
     }
 
     /// # Errors
     /// [`Error::RateLimited`] while attempts are delayed.
-    pub(super) fn check(&self, tried: Try) -> Result<(), Error> {
-        self.check_at(tried, Instant::now())
+    pub(super) fn check(&self, tried: Try, name: &str) -> Result<(), Error> {
+        self.check_at(tried, name, Instant::now())
     }
 
-    fn check_at(&self, tried: Try, now: Instant) -> Result<(), Error> {
-        let mut remembered = lock(&self.remembered);
-        let own = remembered.find(tried.place, now);
-        let own = own.map_or(Duration::ZERO, |entry| {
-            left(delay(entry.failures, self.after, LONGEST), entry, now)
+    fn check_at(&self, tried: Try, name: &str, now: Instant) -> Result<(), Error> {
+        let found = self.memory.find(tried, name, now)?;
+        let own = found.place.map_or(Duration::ZERO, |place| {
+            left(delay(place.count, self.after, LONGEST), place)
         });
-        let wait = match remembered.knows(tried) {
+        let wait = match found.known {
             true => own,
-            false => own.max(self.wait_of_others(&mut remembered, tried, now)),
+            false => own.max(self.wait_of_others(found, tried, now)?),
         };
         if wait.is_zero() {
             return Ok(());
@@ -136,9 +139,8 @@ impl Lockouts {
     }
 
     /// How long an unknown place waits because of others. The first call starts the wait of its network.
-    fn wait_of_others(&self, remembered: &mut Remembered, tried: Try, now: Instant) -> Duration {
-        let failures_of = |entry: Option<Entry>| entry.map_or(0, |entry| entry.failures);
-        let network = remembered.find(tried.network, now);
+    fn wait_of_others(&self, found: Found, tried: Try, now: Instant) -> Result<Duration, Error> {
+        let count_of = |failures: Option<Failures>| failures.map_or(0, |failures| failures.count);
         let others = |failures: u32, times: u32| {
             delay(
                 failures,
@@ -146,38 +148,84 @@ impl Lockouts {
                 LONGEST_FOR_OTHERS,
             )
         };
-        let failures = failures_of(network);
-        let name = others(failures_of(remembered.find(tried.name, now)), NAME);
+        let failures = count_of(found.network);
+        let name = others(count_of(found.name), NAME);
         // While a name is under attack, each further guess from a network doubles its delay.
         let name = name.saturating_mul(1 << failures.min(20)).min(LONGEST);
         let delay = others(failures, NETWORK).max(name);
-        match network {
-            Some(entry) => left(delay, entry, now),
-            None if delay.is_zero() => delay,
+        match found.network {
+            Some(network) => Ok(left(delay, network)),
+            None if delay.is_zero() => Ok(delay),
             None => {
-                *remembered.slot(tried.network, now) = Some(Entry {
-                    key: tried.network,
-                    failures: 0,
-                    last: now,
-                });
-                delay
+                self.memory.start_waiting(tried, now)?;
+                Ok(delay)
             }
         }
     }
 
-    /// Whether failures may delay this attempt.
-    pub(super) fn has_failures(&self, tried: Try) -> bool {
-        let (remembered, now) = (lock(&self.remembered), Instant::now());
-        let mut keys = tried.keys().into_iter();
-        keys.any(|key| remembered.find(key, now).is_some())
+    /// Whether failures may delay this attempt that the account's unlocking may have ended.
+    pub(super) fn has_failures(&self, tried: Try, name: &str) -> Result<bool, Error> {
+        if self.memory.applies_unlocking() {
+            return Ok(false);
+        }
+        let found = self.memory.find(tried, name, Instant::now())?;
+        Ok([found.place, found.network, found.name]
+            .iter()
+            .any(Option::is_some))
     }
 
     /// Forgets the failures that may delay this attempt and are at least this old.
     pub(super) fn forget_older(&self, tried: Try, age: Duration) {
-        self.forget_older_at(tried, age, Instant::now());
+        self.memory.forget_older(tried, age, Instant::now());
     }
 
-    fn forget_older_at(&self, tried: Try, age: Duration, now: Instant) {
+    pub(super) fn failed(&self, tried: Try, name: &str) -> Result<(), Error> {
+        self.memory.failed(tried, name, Instant::now())
+    }
+
+    pub(super) fn passed(&self, tried: Try) -> Result<(), Error> {
+        self.memory.passed(tried, Instant::now())
+    }
+}
+
+impl Memory for Own {
+    fn key(&self, parts: [&[u8]; 3]) -> Result<u128, Error> {
+        use std::hash::Hasher;
+        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
+        for part in parts {
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
+        Ok(hasher.finish128().as_u128())
+    }
+
+    fn find(&self, tried: Try, _: &str, now: Instant) -> Result<Found, Error> {
+        Ok(lock(&self.remembered).found(tried, now))
+    }
+
+    fn start_waiting(&self, tried: Try, now: Instant) -> Result<(), Error> {
+        lock(&self.remembered).start_waiting(tried.network, now);
+        Ok(())
+    }
+
+    fn failed(&self, tried: Try, _: &str, now: Instant) -> Result<(), Error> {
+        let mut remembered = lock(&self.remembered);
+        remembered.count(tried.place, now);
+        if !remembered.knows(tried) {
+            remembered.count(tried.network, now);
+            remembered.count(tried.name, now);
+        }
+        Ok(())
+    }
+
+    fn passed(&self, tried: Try, now: Instant) -> Result<(), Error> {
+        let mut remembered = lock(&self.remembered);
+        remembered.forget(tried.place);
+        remembered.learn(tried, now);
+        Ok(())
+    }
+
+    fn forget_older(&self, tried: Try, age: Duration, now: Instant) {
         let mut remembered = lock(&self.remembered);
         for key in tried.keys() {
             let found = remembered.find(key, now);
@@ -187,27 +235,8 @@ impl Lockouts {
         }
     }
 
-    pub(super) fn failed(&self, tried: Try) {
-        self.failed_at(tried, Instant::now());
-    }
-
-    fn failed_at(&self, tried: Try, now: Instant) {
-        let mut remembered = lock(&self.remembered);
-        remembered.count(tried.place, now);
-        if !remembered.knows(tried) {
-            remembered.count(tried.network, now);
-            remembered.count(tried.name, now);
-        }
-    }
-
-    pub(super) fn passed(&self, tried: Try) {
-        self.passed_at(tried, Instant::now());
-    }
-
-    fn passed_at(&self, tried: Try, now: Instant) {
-        let mut remembered = lock(&self.remembered);
-        remembered.forget(tried.place);
-        remembered.learn(tried, now);
+    fn applies_unlocking(&self) -> bool {
+        false
     }
 }
 
@@ -220,104 +249,8 @@ fn delay(failures: u32, after: u32, longest: Duration) -> Duration {
 }
 
 /// What is left of a delay.
-fn left(delay: Duration, entry: Entry, now: Instant) -> Duration {
-    delay.saturating_sub(now.saturating_duration_since(entry.last))
-}
-
-impl Entry {
-    fn is_fresh(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.last) < MEMORY
-    }
-}
-
-impl Known {
-    fn is(&self, tried: Try) -> bool {
-        (self.name, self.place) == (tried.name as u64, tried.place as u64)
-    }
-}
-
-impl Remembered {
-    fn find(&self, key: u128, now: Instant) -> Option<Entry> {
-        let set = self.failures.get(set_of(key))?;
-        let mut entries = set.iter().flatten();
-        entries
-            .find(|entry| entry.key == key && entry.is_fresh(now))
-            .copied()
-    }
-
-    /// The key's slot, or the one it may take.
-    fn slot(&mut self, key: u128, now: Instant) -> &mut Option<Entry> {
-        if self.failures.is_empty() {
-            self.failures.resize(SETS, [None; WAYS]);
-        }
-        let set = &mut self.failures[set_of(key)];
-        let at = set
-            .iter()
-            .position(|entry| entry.is_some_and(|entry| entry.key == key))
-            .or_else(|| {
-                set.iter()
-                    .position(|entry| !entry.is_some_and(|entry| entry.is_fresh(now)))
-            })
-            .or_else(|| {
-                (0..WAYS).min_by_key(|at| set[*at].map(|entry| (entry.failures, entry.last)))
-            })
-            .unwrap_or(0);
-        &mut set[at]
-    }
-
-    fn count(&mut self, key: u128, now: Instant) {
-        let slot = self.slot(key, now);
-        let before = slot.filter(|entry| entry.key == key && entry.is_fresh(now));
-        *slot = Some(Entry {
-            key,
-            failures: before.map_or(1, |entry| entry.failures.saturating_add(1)),
-            last: now,
-        });
-    }
-
-    fn forget(&mut self, key: u128) {
-        for entry in self.failures.get_mut(set_of(key)).into_iter().flatten() {
-            if entry.is_some_and(|entry| entry.key == key) {
-                *entry = None;
-            }
-        }
-    }
-
-    fn knows(&self, tried: Try) -> bool {
-        let set = self.known.get(tried.name as usize % KNOWN_SETS);
-        let mut places = set.into_iter().flatten().flatten();
-        places.any(|known| known.is(tried))
-    }
-
-    /// A name uses at most half a set, so a user who logs in from many places evicts only their own.
-    fn learn(&mut self, tried: Try, now: Instant) {
-        if self.known.is_empty() {
-            self.known.resize(KNOWN_SETS, [None; WAYS]);
-        }
-        let set = &mut self.known[tried.name as usize % KNOWN_SETS];
-        let of_name =
-            |known: &Option<Known>| known.is_some_and(|known| known.name == tried.name as u64);
-        let crowded = set.iter().filter(|known| of_name(known)).count() >= PLACES;
-        let at = set
-            .iter()
-            .position(|known| known.is_some_and(|known| known.is(tried)))
-            .or_else(|| {
-                (0..WAYS)
-                    .filter(|at| !crowded || of_name(&set[*at]))
-                    // An empty one comes before the oldest.
-                    .min_by_key(|at| set[*at].map(|known| known.last))
-            })
-            .unwrap_or(0);
-        set[at] = Some(Known {
-            name: tried.name as u64,
-            place: tried.place as u64,
-            last: now,
-        });
-    }
-}
-
-fn set_of(key: u128) -> usize {
-    key as usize % SETS
+fn left(delay: Duration, failures: Failures) -> Duration {
+    delay.saturating_sub(failures.age)
 }
 
 #[cfg(test)]

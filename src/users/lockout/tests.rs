@@ -2,8 +2,28 @@
 
 use super::*;
 
+/// No account has this name, so it is never unlocked.
+const ACCOUNT: &str = "-";
+
+fn of(lockouts: &Lockouts, name: &str, from: &str) -> Try {
+    lockouts.of(name, from).unwrap()
+}
+
+fn failed(lockouts: &Lockouts, tried: Try, now: Instant) {
+    lockouts.memory.failed(tried, ACCOUNT, now).unwrap();
+}
+
+fn passed(lockouts: &Lockouts, tried: Try, now: Instant) {
+    lockouts.memory.passed(tried, now).unwrap();
+}
+
+fn knows(lockouts: &Lockouts, tried: Try) -> bool {
+    let found = lockouts.memory.find(tried, ACCOUNT, Instant::now());
+    found.unwrap().known
+}
+
 fn wait(lockouts: &Lockouts, tried: Try, now: Instant) -> u64 {
-    match lockouts.check_at(tried, now) {
+    match lockouts.check_at(tried, ACCOUNT, now) {
         Ok(()) => 0,
         Err(Error::RateLimited { retry_after }) => crate::whole_seconds(retry_after),
         Err(other) => panic!("{other}"),
@@ -17,21 +37,50 @@ fn guesses(lockouts: &Lockouts, tries: impl Iterator<Item = Try>, now: Instant) 
         let now = now + Duration::from_millis(10 * n);
         if wait(lockouts, tried, now) == 0 {
             let_through += 1;
-            lockouts.failed_at(tried, now);
+            failed(&lockouts, tried, now);
         }
     }
     let_through
 }
 
-#[test]
-fn waits_grow_to_a_quarter_of_an_hour_and_end() {
-    let lockouts = Lockouts::new(5).unwrap();
-    let alice = lockouts.of("alice", "192.0.2.1");
+/// Tests that hold for every memory.
+macro_rules! of_every_memory {
+    ($made:expr) => {
+        of_every_memory! { $made;
+            waits_grow_to_a_quarter_of_an_hour_and_end,
+            another_name_or_place_is_not_delayed_and_success_resets_the_count,
+            a_new_network_waits_from_its_first_delayed_attempt,
+            wrong_passwords_are_remembered_for_an_hour_and_no_longer
+        }
+    };
+    ($made:expr; $($name:ident),*) => {
+        $(
+            #[test]
+            fn $name() {
+                super::$name(&$made);
+            }
+        )*
+    };
+}
+
+mod of_this_process {
+    use super::*;
+
+    of_every_memory!(|after| Lockouts::new(after).unwrap());
+}
+
+#[cfg(feature = "postgres")]
+#[path = "shared_tests.rs"]
+mod in_the_store;
+
+fn waits_grow_to_a_quarter_of_an_hour_and_end(made: &dyn Fn(u32) -> Lockouts) {
+    let lockouts = made(5);
+    let alice = of(&lockouts, "alice", "192.0.2.1");
     let mut now = Instant::now();
-    lockouts.passed_at(alice, now);
+    passed(&lockouts, alice, now);
     let mut waits = Vec::new();
     for _ in 0..18 {
-        lockouts.failed_at(alice, now);
+        failed(&lockouts, alice, now);
         let next = wait(&lockouts, alice, now);
         waits.push(next);
         now += Duration::from_secs(next);
@@ -44,37 +93,40 @@ fn waits_grow_to_a_quarter_of_an_hour_and_end() {
         ]
     );
     now += MEMORY;
-    lockouts.failed_at(alice, now);
+    failed(&lockouts, alice, now);
     assert_eq!(wait(&lockouts, alice, now), 0, "forgotten an hour later");
 }
 
-#[test]
-fn another_name_or_place_is_not_delayed_and_success_resets_the_count() {
-    let lockouts = Lockouts::new(1).unwrap();
+fn another_name_or_place_is_not_delayed_and_success_resets_the_count(
+    made: &dyn Fn(u32) -> Lockouts,
+) {
+    let lockouts = made(1);
     let now = Instant::now();
-    let alice = lockouts.of("alice", "192.0.2.1");
-    lockouts.failed_at(alice, now);
+    let alice = of(&lockouts, "alice", "192.0.2.1");
+    failed(&lockouts, alice, now);
     assert_eq!(wait(&lockouts, alice, now), 1);
     for (name, from) in [
         ("alice", "192.0.2.2"),
         ("alicf", "192.0.2.1"),
         ("1alice", "192.0.2."),
     ] {
-        assert_eq!(wait(&lockouts, lockouts.of(name, from), now), 0, "{name}");
+        assert_eq!(wait(&lockouts, of(&lockouts, name, from), now), 0, "{name}");
     }
     for same in ["192.0.2.1:4711", "::ffff:192.0.2.1"] {
-        assert_eq!(wait(&lockouts, lockouts.of("alice", same), now), 1);
+        assert_eq!(wait(&lockouts, of(&lockouts, "alice", same), now), 1);
     }
-    lockouts.passed_at(alice, now);
+    passed(&lockouts, alice, now);
     assert_eq!(wait(&lockouts, alice, now), 0);
 }
 
 #[test]
-fn a_site_gets_no_more_guesses_than_a_network_and_others_wait_a_minute_at_most() {
+fn a_site_gets_no_more_guesses_than_a_network_and_others_wait_a_minute_at_most(
+    ,
+) {
     let lockouts = Lockouts::new(5).unwrap();
-    let of = |from: &str| lockouts.of("alice", from);
+    let of = |from: &str| self::of(&lockouts, "alice", from);
     let now = Instant::now();
-    lockouts.passed_at(of("2001:db8:0:ffff::1"), now);
+    passed(&lockouts, of("2001:db8:0:ffff::1"), now);
     let sites = (0..1000).map(|n| of(&format!("2001:db8:0:{n:x}::1")));
     assert_eq!(
         guesses(&lockouts, sites, now),
@@ -90,16 +142,20 @@ fn a_site_gets_no_more_guesses_than_a_network_and_others_wait_a_minute_at_most()
     assert!(wait(&lockouts, of("2001:db8:0:aaaa::1"), now) <= 16);
     assert_eq!(wait(&lockouts, of("2001:db8:1::1"), now), 0, "another site");
     for n in 0..6 {
-        lockouts.failed_at(of(&format!("2001:db8:0:{n:x}::1")), now);
+        failed(&lockouts, of(&format!("2001:db8:0:{n:x}::1")), now);
     }
     assert_eq!(wait(&lockouts, of("2001:db8:0:aaaa::1"), now), 60);
-    lockouts.failed_at(of("2001:db8:0:6::1"), now);
+    failed(&lockouts, of("2001:db8:0:6::1"), now);
     let of_site = wait(&lockouts, of("2001:db8:0:aaaa::1"), now);
     assert_eq!(of_site, 900, "its own attack on the name");
     assert_eq!(wait(&lockouts, of("2001:db8:1::1"), now), 1, "another site");
     assert_eq!(wait(&lockouts, of("2001:db8:0:ffff::2"), now), 0, "known");
     assert_eq!(
-        wait(&lockouts, lockouts.of("bob", "2001:db8:0:1::1"), now),
+        wait(
+            &lockouts,
+            self::of(&lockouts, "bob", "2001:db8:0:1::1"),
+            now
+        ),
         0
     );
 }
@@ -109,11 +165,19 @@ fn a_name_attacked_from_everywhere_waits_at_most_a_minute() {
     for (name, network) in [("alice", 48), ("nobody", 48), ("alice", 24)] {
         let lockouts = Lockouts::new(5).unwrap();
         let from = |n: u32| match network {
-            48 => lockouts.of(name, &format!("2001:{:x}:{:x}::1", n >> 16, n & 0xffff)),
-            _ => lockouts.of(name, &format!("10.{}.{}.1", n >> 8 & 255, n & 255)),
+            48 => of(
+                &lockouts,
+                name,
+                &format!("2001:{:x}:{:x}::1", n >> 16, n & 0xffff),
+            ),
+            _ => of(
+                &lockouts,
+                name,
+                &format!("10.{}.{}.1", n >> 8 & 255, n & 255),
+            ),
         };
         let mut now = Instant::now();
-        lockouts.passed_at(lockouts.of(name, "192.0.2.1"), now);
+        passed(&lockouts, of(&lockouts, name, "192.0.2.1"), now);
         assert_eq!(guesses(&lockouts, (0..1000).map(from), now), 20, "{name}");
         // The same ones return for a quarter of an hour: after 1, 2, 4 and 8 minutes.
         let mut again = 0;
@@ -122,31 +186,34 @@ fn a_name_attacked_from_everywhere_waits_at_most_a_minute() {
             again += guesses(&lockouts, (0..1000).chain(0..1000).map(from), now);
         }
         assert!(again <= 4000, "{again}");
-        let known = lockouts.of(name, "192.0.2.1");
+        let known = of(&lockouts, name, "192.0.2.1");
         assert_eq!(wait(&lockouts, known, now), 0, "a known place");
         // From a new place, while guessing goes on.
-        let new = lockouts.of(name, "198.51.100.1");
+        let new = of(&lockouts, name, "198.51.100.1");
         let wait_for = wait(&lockouts, new, now);
         assert!((1..=60).contains(&wait_for), "{wait_for}");
         guesses(&lockouts, (0..1000).map(from), now);
         now += Duration::from_secs(wait_for);
         assert_eq!(wait(&lockouts, new, now), 0, "{name}");
-        let other = lockouts.of("bob", "2001:0:1::1");
+        let other = of(&lockouts, "bob", "2001:0:1::1");
         assert_eq!(wait(&lockouts, other, now), 0);
         now += MEMORY;
         assert_eq!(wait(&lockouts, from(2000), now), 0, "an hour later");
     }
 }
 
-#[test]
-fn a_new_network_waits_from_its_first_delayed_attempt() {
-    let lockouts = Lockouts::new(1).unwrap();
+fn a_new_network_waits_from_its_first_delayed_attempt(made: &dyn Fn(u32) -> Lockouts) {
+    let lockouts = made(1);
     let now = Instant::now();
-    let new = lockouts.of("alice", "198.51.100.1");
+    let new = of(&lockouts, "alice", "198.51.100.1");
     assert_eq!(wait(&lockouts, new, now), 0);
     let now = now + Duration::from_secs(100);
     for n in 0..12 {
-        lockouts.failed_at(lockouts.of("alice", &format!("10.{n}.0.1")), now);
+        failed(
+            &lockouts,
+            of(&lockouts, "alice", &format!("10.{n}.0.1")),
+            now,
+        );
     }
     for (later, waits) in [(0, 60), (59, 1), (60, 0)] {
         assert_eq!(
@@ -156,14 +223,13 @@ fn a_new_network_waits_from_its_first_delayed_attempt() {
     }
 }
 
-#[test]
-fn wrong_passwords_are_remembered_for_an_hour_and_no_longer() {
-    for (later, waits) in [(MEMORY - Duration::from_nanos(1), 1), (MEMORY, 0)] {
-        let lockouts = Lockouts::new(2).unwrap();
-        let alice = lockouts.of("alice", "192.0.2.1");
+fn wrong_passwords_are_remembered_for_an_hour_and_no_longer(made: &dyn Fn(u32) -> Lockouts) {
+    for (later, waits) in [(MEMORY - Duration::from_micros(1), 1), (MEMORY, 0)] {
+        let lockouts = made(2);
+        let alice = of(&lockouts, "alice", "192.0.2.1");
         let now = Instant::now();
-        lockouts.failed_at(alice, now);
-        lockouts.failed_at(alice, now + later);
+        failed(&lockouts, alice, now);
+        failed(&lockouts, alice, now + later);
         assert_eq!(wait(&lockouts, alice, now + later), waits, "{later:?}");
     }
 }
@@ -172,42 +238,39 @@ fn wrong_passwords_are_remembered_for_an_hour_and_no_longer() {
 fn other_names_cannot_evict_a_names_known_places() {
     let lockouts = Lockouts::new(5).unwrap();
     let mut now = Instant::now();
-    let home = lockouts.of("alice", "192.0.2.1");
-    lockouts.passed_at(home, now);
+    let home = of(&lockouts, "alice", "192.0.2.1");
+    passed(&lockouts, home, now);
     for n in 0..10_000u32 {
         now += Duration::from_secs(1);
         let from = format!("10.0.{}.{}", n >> 8, n & 255);
-        lockouts.passed_at(lockouts.of("mallory", &from), now);
+        passed(&lockouts, of(&lockouts, "mallory", &from), now);
     }
-    assert!(lock(&lockouts.remembered).knows(home));
+    assert!(knows(&lockouts, home));
     for n in 0..3 {
-        lockouts.passed_at(lockouts.of("alice", &format!("192.0.2.{}", n + 2)), now);
+        passed(
+            &lockouts,
+            of(&lockouts, "alice", &format!("192.0.2.{}", n + 2)),
+            now,
+        );
     }
-    assert!(lock(&lockouts.remembered).knows(home));
-    lockouts.passed_at(lockouts.of("alice", "192.0.2.9"), now);
-    assert!(
-        !lock(&lockouts.remembered).knows(home),
-        "the oldest of five"
-    );
+    assert!(knows(&lockouts, home));
+    passed(&lockouts, of(&lockouts, "alice", "192.0.2.9"), now);
+    assert!(!knows(&lockouts, home), "the oldest of five");
 }
 
 #[test]
 fn a_flood_of_names_takes_no_more_memory_and_keeps_the_worst_offenders() {
     let lockouts = Lockouts::new(2).unwrap();
     let now = Instant::now();
-    let worst = lockouts.of("alice", "192.0.2.1");
+    let worst = of(&lockouts, "alice", "192.0.2.1");
     for _ in 0..4 {
-        lockouts.failed_at(worst, now);
+        failed(&lockouts, worst, now);
     }
-    for n in 0..200_000 {
-        lockouts.failed_at(lockouts.of(&n.to_string(), "192.0.2.1"), now);
+    for n in 0..200_000u32 {
+        failed(&lockouts, of(&lockouts, &n.to_string(), "192.0.2.1"), now);
     }
     assert_eq!(wait(&lockouts, worst, now), 4);
-    let remembered = lock(&lockouts.remembered);
-    assert_eq!(remembered.failures.len(), SETS);
-    let bytes =
-        SETS * WAYS * size_of::<Option<Entry>>() + KNOWN_SETS * WAYS * size_of::<Option<Known>>();
-    assert!(bytes <= 4 << 20, "{bytes}");
+    assert!(own::BYTES <= 4 << 20, "{}", own::BYTES);
 }
 
 #[test]
@@ -215,24 +278,30 @@ fn unlocking_forgets_older_failures_of_one_name_and_later_ones_count_again() {
     let lockouts = Lockouts::new(1).unwrap();
     let now = Instant::now();
     let places = ["192.0.2.1", "192.0.2.2", "198.51.100.1", "unix"];
-    let tries = places.map(|from| lockouts.of("alice", from));
-    let bob = lockouts.of("bob", "192.0.2.1");
+    let tries = places.map(|from| of(&lockouts, "alice", from));
+    let bob = of(&lockouts, "bob", "192.0.2.1");
     for tried in tries.into_iter().chain([bob]) {
-        lockouts.failed_at(tried, now);
+        failed(&lockouts, tried, now);
     }
     let later = now + Duration::from_millis(500);
     assert!(tries.iter().all(|tried| wait(&lockouts, *tried, later) > 0));
     // The account was unlocked before these failures.
     for tried in tries {
-        lockouts.forget_older_at(tried, Duration::from_millis(501), later);
+        lockouts
+            .memory
+            .forget_older(tried, Duration::from_millis(501), later);
         assert!(wait(&lockouts, tried, later) > 0);
     }
     for tried in tries {
-        lockouts.forget_older_at(tried, Duration::from_millis(500), later);
+        lockouts
+            .memory
+            .forget_older(tried, Duration::from_millis(500), later);
         assert_eq!(wait(&lockouts, tried, later), 0);
     }
     assert!(wait(&lockouts, bob, later) > 0);
-    lockouts.failed_at(tries[0], later);
-    lockouts.forget_older_at(tries[0], Duration::from_millis(500), later);
+    failed(&lockouts, tries[0], later);
+    lockouts
+        .memory
+        .forget_older(tries[0], Duration::from_millis(500), later);
     assert!(wait(&lockouts, tries[0], later) > 0);
 }

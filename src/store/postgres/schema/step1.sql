@@ -37,7 +37,12 @@ CREATE TABLE sealgate.sessions (
 CREATE INDEX sessions_by_account ON sealgate.sessions (account, expires);
 CREATE INDEX sessions_by_end ON sealgate.sessions (expires);
 
-CREATE TABLE sealgate.unlocked_users (name text COLLATE "C" PRIMARY KEY, at bigint NOT NULL, expires bigint NOT NULL);
+CREATE TABLE sealgate.unlocked_users (
+    name text COLLATE "C" PRIMARY KEY,
+    at bigint NOT NULL, -- in milliseconds
+    expires bigint NOT NULL,
+    noted timestamptz NOT NULL DEFAULT clock_timestamp() -- the same by the clock of the database, as those of wrong passwords are
+);
 CREATE INDEX unlocked_users_by_end ON sealgate.unlocked_users (expires);
 
 CREATE TABLE sealgate.api_keys (
@@ -88,14 +93,15 @@ CREATE UNLOGGED TABLE sealgate.windows (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX windows_by_end ON sealgate.windows (last_end);
 
--- Wrong passwords, by keyed hashes of names and places.
-CREATE UNLOGGED TABLE sealgate.failures (
+-- Wrong passwords, by keyed hashes of names and places; times by the clock of the database. Logged: a crash or a failover of the
+-- database must not give free guesses, and the password's hash takes longer than the write.
+CREATE TABLE sealgate.failures (
     key bytea PRIMARY KEY,
     count integer NOT NULL, -- 0: a network that only waits
     at timestamptz NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX failures_by_time ON sealgate.failures (at);
-CREATE UNLOGGED TABLE sealgate.known_places (
+CREATE TABLE sealgate.known_places (
     name bytea NOT NULL, place bytea NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (name, place)
 );
 CREATE INDEX known_places_by_time ON sealgate.known_places (at);

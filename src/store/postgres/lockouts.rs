@@ -1,0 +1,195 @@
+//! Wrong passwords and the places where names have logged in: what [`SharedStore`](crate::store::SharedStore) adds for lockouts.
+//!
+//! Each call is one round trip and one statement. Rows are locked in the order place, network, name; no two attempts wait for
+//! each other. Failures are forgotten in bounded steps once they no longer count, at most once a second by each process. Each row
+//! costs a password hash or a waiting network, and there are at most [`MOST`]: beyond it the rows with the fewest failures go.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use once_cell::sync::OnceCell;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::PostgresStore;
+use super::changes::{get, text};
+use super::client::{Connection, Fault};
+use crate::Error;
+use crate::store::{LockoutFailures, LockoutKeys, LockoutsFound};
+
+/// Rows of failures; about 120 bytes each with their indexes.
+const MOST: i64 = 1_000_000;
+/// Below this size in bytes there are fewer.
+const SMALL: i64 = 64 << 20;
+/// How many rows one step removes.
+const STEP: i64 = 2000;
+/// How often the rows of a large table are counted, in seconds.
+const COUNT_EVERY: u64 = 60;
+
+/// When this process last removed rows, in seconds since its first removal.
+#[derive(Default)]
+pub(super) struct Forgotten {
+    start: OnceCell<Instant>,
+    expired: AtomicU64,
+    counted: AtomicU64,
+}
+
+impl Forgotten {
+    /// Whether expired rows, and whether rows in excess are to be removed now.
+    fn is_due(&self) -> (bool, bool) {
+        let start = self.start.get_or_init(Instant::now);
+        let now = start.elapsed().as_secs() + COUNT_EVERY;
+        let due = |last: &AtomicU64, every: u64| {
+            let before = last.load(Ordering::Relaxed);
+            now >= before + every
+                && last
+                    .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok()
+        };
+        (due(&self.expired, 1), due(&self.counted, COUNT_EVERY))
+    }
+}
+
+/// Since when failures count: $1 is the account, $2 the memory in seconds.
+const SINCE: &str = "greatest((SELECT noted FROM sealgate.unlocked_users WHERE name = $1),
+     clock_timestamp() - make_interval(secs => $2))";
+
+impl PostgresStore {
+    pub(super) fn find_failures(&self, of: &LockoutKeys<'_>) -> Result<LockoutsFound, Error> {
+        let age = |table: &str| {
+            format!(
+                "{table}.count, greatest(0, extract(epoch FROM t.now - {table}.at) * 1000000)::bigint"
+            )
+        };
+        let sql = format!(
+            "SELECT {}, {}, {}, EXISTS (SELECT 1 FROM sealgate.known_places WHERE name = $5 AND place = $3)
+                 FROM (SELECT clock_timestamp() AS now, {SINCE} AS since) t
+                 LEFT JOIN sealgate.failures p ON p.key = $3 AND p.at > t.since
+                 LEFT JOIN sealgate.failures w ON w.key = $4 AND w.at > t.since
+                 LEFT JOIN sealgate.failures n ON n.key = $5 AND n.at > t.since",
+            age("p"),
+            age("w"),
+            age("n")
+        );
+        self.read(|connection| {
+            let row = connection.query_one(
+                &sql,
+                &[
+                    (&&*text(of.account), Type::TEXT),
+                    (&of.memory.as_secs_f64(), Type::FLOAT8),
+                    (&&of.place[..], Type::BYTEA),
+                    (&&of.network[..], Type::BYTEA),
+                    (&&of.name[..], Type::BYTEA),
+                ],
+            )?;
+            Ok(LockoutsFound {
+                place: found(&row, 0)?,
+                network: found(&row, 2)?,
+                name: found(&row, 4)?,
+                known: get(&row, 6)?,
+            })
+        })
+    }
+
+    pub(super) fn start_waiting(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        self.change(|change| {
+            change.execute(
+                "INSERT INTO sealgate.failures AS old VALUES ($1, 0, clock_timestamp()) ON CONFLICT (key) DO UPDATE
+                     SET count = 0, at = excluded.at WHERE old.at <= excluded.at - make_interval(secs => $2)",
+                &[
+                    (&&of.network[..], Type::BYTEA),
+                    (&of.memory.as_secs_f64(), Type::FLOAT8),
+                ],
+            )?;
+            self.forget_failures(change, of.memory)
+        })
+    }
+
+    pub(super) fn count_failure(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        let sql = format!(
+            "INSERT INTO sealgate.failures AS old SELECT key, 1, clock_timestamp()
+                 FROM unnest(ARRAY[$3, $4, $5]) WITH ORDINALITY AS keys (key, n)
+                 WHERE n = 1 OR NOT EXISTS (SELECT 1 FROM sealgate.known_places WHERE name = $5 AND place = $3)
+                 ORDER BY n
+                 ON CONFLICT (key) DO UPDATE SET
+                     count = CASE WHEN old.at > {SINCE} THEN least(old.count, 1000000000) + 1 ELSE 1 END,
+                     at = clock_timestamp()"
+        );
+        self.change(|change| {
+            change.execute(
+                &sql,
+                &[
+                    (&&*text(of.account), Type::TEXT),
+                    (&of.memory.as_secs_f64(), Type::FLOAT8),
+                    (&&of.place[..], Type::BYTEA),
+                    (&&of.network[..], Type::BYTEA),
+                    (&&of.name[..], Type::BYTEA),
+                ],
+            )?;
+            self.forget_failures(change, of.memory)
+        })
+    }
+
+    pub(super) fn learn_place(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        self.change(|change| {
+            // One statement for all; at most four places of a name are known, the last ones.
+            change
+                .execute(
+                    "WITH gone AS (DELETE FROM sealgate.failures WHERE key = $2),
+                         older AS (DELETE FROM sealgate.known_places WHERE name = $1 AND place <> $2 AND place NOT IN
+                             (SELECT place FROM sealgate.known_places WHERE name = $1 AND place <> $2 ORDER BY at DESC LIMIT 3))
+                     INSERT INTO sealgate.known_places AS old VALUES ($1, $2, clock_timestamp())
+                         ON CONFLICT (name, place) DO UPDATE SET at = excluded.at",
+                    &[(&&of.name[..], Type::BYTEA), (&&of.place[..], Type::BYTEA)],
+                )
+                .map(drop)
+        })
+    }
+
+    /// Removes some rows that no longer count, now and then.
+    fn forget_failures(&self, change: &mut Connection<'_>, memory: Duration) -> Result<(), Fault> {
+        let (expired, counted) = self.lockouts.is_due();
+        if expired {
+            change.execute(
+                "WITH places AS (DELETE FROM sealgate.known_places WHERE (name, place) IN
+                     (SELECT name, place FROM sealgate.known_places WHERE at < clock_timestamp() - interval '400 days'
+                         ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED))
+                 DELETE FROM sealgate.failures WHERE key IN
+                     (SELECT key FROM sealgate.failures WHERE at <= clock_timestamp() - make_interval(secs => $1)
+                         ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                &[
+                    (&memory.as_secs_f64(), Type::FLOAT8),
+                    (&STEP, Type::INT8),
+                ],
+            )?;
+        }
+        if counted {
+            let size = change.query_one("SELECT pg_relation_size('sealgate.failures')", &[])?;
+            if get::<i64>(&size, 0)? > SMALL {
+                trim(change, MOST)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes the rows beyond this many, those with the fewest failures first and of those the oldest.
+pub(super) fn trim(change: &mut Connection<'_>, most: i64) -> Result<(), Fault> {
+    change
+        .execute(
+            "DELETE FROM sealgate.failures WHERE key IN
+                 (SELECT key FROM sealgate.failures ORDER BY count, at
+                     LIMIT greatest(0, (SELECT count(*) FROM sealgate.failures) - $1) FOR UPDATE SKIP LOCKED)",
+            &[(&most, Type::INT8)],
+        )
+        .map(drop)
+}
+
+fn found(row: &Row, column: usize) -> Result<Option<LockoutFailures>, Fault> {
+    let count: Option<i32> = get(row, column)?;
+    let age: Option<i64> = get(row, column + 1)?;
+    Ok(count.zip(age).map(|(count, age)| LockoutFailures {
+        count: u32::try_from(count).unwrap_or(0),
+        age: Duration::from_micros(u64::try_from(age).unwrap_or(0)),
+    }))
+}
