@@ -120,9 +120,7 @@ fn another_name_or_place_is_not_delayed_and_success_resets_the_count(
 }
 
 #[test]
-fn a_site_gets_no_more_guesses_than_a_network_and_others_wait_a_minute_at_most(
-    ,
-) {
+fn a_site_gets_no_more_guesses_than_a_network_and_others_wait_a_minute_at_most() {
     let lockouts = Lockouts::new(5).unwrap();
     let of = |from: &str| self::of(&lockouts, "alice", from);
     let now = Instant::now();
