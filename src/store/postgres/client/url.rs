@@ -67,10 +67,10 @@ pub(super) fn read(text: &str) -> Result<Place, String> {
     if config.get_hosts().is_empty() {
         return Err("must name a host".to_owned());
     }
-    if config.get_dbname().is_none() {
-        if let Some(user) = config.get_user().map(str::to_owned) {
-            config.dbname(user);
-        }
+    if config.get_dbname().is_none()
+        && let Some(user) = config.get_user().map(str::to_owned)
+    {
+        config.dbname(user);
     }
     if config.get_target_session_attrs() == TargetSessionAttrs::Any {
         // A standby takes no changes.
