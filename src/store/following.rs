@@ -111,11 +111,6 @@ impl Following {
         (heard != NEVER).then(age)
     }
 
-    /// How many tokens, users and accounts are refused.
-    pub(crate) fn entries(&self) -> usize {
-        self.shared.replica.len()
-    }
-
     pub(crate) fn revoked_before(&self, user: &str) -> Option<u64> {
         self.shared.replica.revoked_before(user)
     }

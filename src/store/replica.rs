@@ -137,7 +137,8 @@ impl Replica {
     }
 
     /// How many tokens, users and disabled accounts there are.
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         let tables = self.read();
         tables.tokens.len() + tables.users.len() + tables.disabled.len()
     }

@@ -1,5 +1,5 @@
 //! How many messages each data key of the ring has sealed, in a file in the data directory: lines are only ever appended,
-//! by all processes that use the ring. `tally` counts the messages; docs/formats.md describes the lines.
+//! by all processes that use the ring. `tally` counts the messages, `store` adds them to a store that machines share; docs/formats.md describes the lines.
 //!
 //! The counts are not in the ring file, which is a secret, sealed and backed up, and would have to be rewritten for each
 //! count. They are not in the store, which a server without accounts does not have, and whose transactions wait for the
@@ -7,6 +7,7 @@
 //! none. A power failure may lose the last lines or tear the last one, which is then reported.
 
 mod file;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,12 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::Error;
 use crate::base::clock::coarse_milliseconds;
 use crate::base::data_dir::write_new_file;
 use crate::store::SharedStore;
 pub(super) use file::Fault;
 use file::Locked;
+use store::add_to_store;
 
 /// The file in the data directory that records how many messages each data key has sealed.
 pub const USAGE_FILE: &str = "key-usage.txt";
@@ -39,8 +40,6 @@ const LONG: u64 = 64 << 10;
 const TOO_LONG: u64 = 1 << 20;
 /// How long to wait for other processes to append their lines: each takes microseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// How often calls that seal write to a shared store, in milliseconds.
-const STORE_EVERY: u64 = 5000;
 
 /// How many messages each data key of the ring has sealed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,20 +50,6 @@ pub struct KeyUsage {
 }
 
 impl KeyUsage {
-    /// The counts in a shared store.
-    pub(super) fn of(counts: Result<Vec<(String, u64)>, Error>) -> Self {
-        match counts {
-            Ok(counts) => KeyUsage {
-                messages: counts.into_iter().collect(),
-                trouble: None,
-            },
-            Err(error) => KeyUsage {
-                messages: BTreeMap::new(),
-                trouble: Some(error.to_string()),
-            },
-        }
-    }
-
     /// How many messages the data key with this id has sealed, as far as recorded.
     pub fn messages(&self, id: &str) -> u64 {
         self.messages.get(id).copied().unwrap_or(0)
@@ -166,25 +151,6 @@ impl Journal {
             self.warned.store(false, Ordering::Relaxed);
         }
     }
-}
-
-/// A call that seals waits for the store at most every few seconds, and the exit handler not at all: what is not recorded then
-/// stays in memory.
-fn add_to_store(
-    store: &dyn SharedStore,
-    written: &AtomicU64,
-    (id, messages): (&str, u64),
-    mode: FlushMode,
-) -> Result<(), Fault> {
-    let now = coarse_milliseconds();
-    let waits = now.saturating_sub(written.load(Ordering::Relaxed)) < STORE_EVERY;
-    if mode == FlushMode::Exit || mode == FlushMode::Sealing && waits {
-        return Err(Fault::Busy);
-    }
-    written.store(now, Ordering::Relaxed);
-    store
-        .add_key_usage(&[(id.to_owned(), messages)])
-        .map_err(|error| Fault::Trouble(error.to_string()))
 }
 
 /// The counts in the file, for listing keys. Changes nothing.
