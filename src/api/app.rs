@@ -252,9 +252,23 @@ impl App {
     /// or the returned data is large, or because the route blocks.
     pub(crate) fn cost(&self, begun: &Begun, body: usize) -> Cost {
         match begun {
-            Begun::Found(found) => router::cost(&self.inner, &found.0, body),
+            Begun::Found(found) => match router::cost(&self.inner, &found.0, body) {
+                // It is counted on a thread that may wait.
+                Cost::Quick if self.asks_store(found) => Cost::Slow,
+                cost => cost,
+            },
             Begun::Admitted(admitted) => admitted.passed.cost(&self.inner, body),
         }
+    }
+
+    /// Whether to count the request may mean to wait for the shared store: then it is not judged by its head.
+    pub(crate) fn asks_store(&self, found: &Found) -> bool {
+        router::asks_store(&self.inner, &found.0)
+    }
+
+    /// The limit on the body of a request for this route, in bytes.
+    pub(crate) fn max_body(&self, found: &Found) -> usize {
+        router::max_body(&self.inner, &found.0)
     }
 
     /// Adds the metrics of requests, logins and the gate.

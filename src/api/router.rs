@@ -155,6 +155,27 @@ pub(super) fn answer(
     response
 }
 
+/// Whether the limits of the route may have to ask the shared store, which takes a round trip.
+pub(super) fn asks_store(app: &AppInner, found: &Found) -> bool {
+    app.gate.counts_in_store()
+        && match found {
+            Found::Route(RouteRef::Own(route)) => matches!(route.access, Access::Token(_)),
+            Found::Route(RouteRef::Host(number)) => {
+                let route = &app.host.routes[*number];
+                route.limited || !route.policies.is_empty()
+            }
+            _ => false,
+        }
+}
+
+/// The limit on the body of a request for this route, in bytes.
+pub(super) fn max_body(app: &AppInner, found: &Found) -> usize {
+    match found {
+        Found::Route(RouteRef::Own(route)) if !route.takes_data => app.settings.max_credentials,
+        _ => usize::MAX,
+    }
+}
+
 /// How long the request may take: because its body or the returned data is large, or because the route blocks.
 pub(super) fn cost(app: &AppInner, found: &Found, body: usize) -> Cost {
     match found {

@@ -3,13 +3,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::base::clock::coarse_milliseconds;
+use crate::base::encoding::encode_hex;
 use crate::base::hkdf::hkdf_sha256;
+use crate::base::random::random;
 use crate::keys::KeyRing;
 use crate::limiter::shared::{Answer, Central, Shared, Whom, Wish};
 use crate::limiter::{Admission, Settings};
@@ -19,6 +23,9 @@ use crate::store::windows::{Ask, Back, Taken, WindowStore};
 const KEY_INFO: &[u8] = b"sealgate/limiter-names/v1";
 /// How long a request waits for the store before the setting `limiter_down` decides.
 const LONGEST: Duration = Duration::from_millis(50);
+/// How often a process says that it counts, in milliseconds.
+const SAY_EVERY: u64 = 10_000;
+const NEVER: u64 = u64::MAX;
 
 /// The limits of a gate with a shared store.
 pub(super) struct Fleet {
@@ -31,6 +38,10 @@ struct Windows {
     ledger: Arc<Ledger>,
     /// The key of the hashes.
     derived: ArcSwapOption<Derived>,
+    /// Names this process among those that count, with its number.
+    id: String,
+    said: AtomicU64,
+    nodes: AtomicU32,
 }
 
 /// Derived from the oldest token key, so all machines have the same one. When that key is retired, counts begin anew.
@@ -48,9 +59,14 @@ impl Fleet {
         if !has_windows {
             return Ok(None);
         }
+        let mut id = [0; 8];
+        random(&mut id)?;
         let windows = Arc::new(Windows {
             ledger: Arc::clone(ledger),
             derived: ArcSwapOption::empty(),
+            id: encode_hex(&id),
+            said: AtomicU64::new(NEVER),
+            nodes: AtomicU32::new(1),
         });
         let central = Arc::clone(&windows) as Arc<dyn Central>;
         Ok(Some(Fleet {
@@ -193,8 +209,21 @@ impl Central for Windows {
         self.with(|store| store.forget_window(&key, LONGEST * 20))
     }
 
-    fn nodes(&self) -> u32 {
-        1
+    fn nodes(&self, may_ask: bool) -> u32 {
+        let now = coarse_milliseconds();
+        let said = self.said.load(Ordering::Relaxed);
+        let is_due = said == NEVER || now.saturating_sub(said) >= SAY_EVERY;
+        let turn = |said| {
+            self.said
+                .compare_exchange(said, now, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        if may_ask && is_due && turn(said).is_ok() {
+            let id = format!("{}-{}", self.id, std::process::id());
+            if let Ok(nodes) = self.with(|store| store.counting(&id, LONGEST)) {
+                self.nodes.store(nodes, Ordering::Relaxed);
+            }
+        }
+        self.nodes.load(Ordering::Relaxed)
     }
 }
 

@@ -172,6 +172,11 @@ impl Gate {
         Some(admission)
     }
 
+    /// Whether to count a request may mean to wait for the shared store.
+    pub(crate) fn counts_in_store(&self) -> bool {
+        self.inner.fleet.is_some()
+    }
+
     fn seen(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {
         match &self.inner.fleet {
             None => found.peek(name, cost),

@@ -16,6 +16,17 @@ impl Gate {
         );
         self.inner.counts.collect(page);
         self.inner.limits.collect(page);
+        if let Some(fleet) = &self.inner.fleet {
+            let (answered, failed) = fleet.calls();
+            page.counters(
+                "sealgate_limiter_store_calls",
+                "Calls of the shared store by the rate limits",
+                [
+                    (label("result", "ok"), answered),
+                    (label("result", "error"), failed),
+                ],
+            );
+        }
         let events = self.trail().counts().into_iter();
         page.counters(
             "sealgate_audit_events",

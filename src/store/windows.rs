@@ -56,6 +56,8 @@ pub(crate) trait WindowStore: Send + Sync {
     fn counted(&self, ask: &Ask, longest: Duration) -> Result<Taken, Error>;
     /// Forgets what is counted and returns how much it was.
     fn forget_window(&self, key: &[u8; 16], longest: Duration) -> Result<u32, Error>;
+    /// Says that the process with this id counts requests, and returns how many have said so within a minute.
+    fn counting(&self, id: &str, longest: Duration) -> Result<u32, Error>;
     /// Removes windows in which nothing counts any more, at most this many, and returns how many.
     fn forget_windows(&self, most: u32) -> Result<u32, Error>;
 }

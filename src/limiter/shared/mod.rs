@@ -44,8 +44,8 @@ pub(crate) trait Central: Send + Sync {
     fn counted(&self, whom: Whom<'_>, cost: u32) -> Result<Answer, Error>;
     /// Forgets what is counted and returns how much it was.
     fn forget(&self, whom: Whom<'_>) -> Result<u32, Error>;
-    /// How many nodes there are, this one included.
-    fn nodes(&self) -> u32;
+    /// How many nodes there are, this one included. Now and then it asks the store if it `may_ask`.
+    fn nodes(&self, may_ask: bool) -> u32;
 }
 
 /// What is counted together: the requests of one name under one limit.
@@ -186,7 +186,7 @@ impl Shared {
         let wish = Wish {
             cost,
             wanted,
-            part: self.central.nodes().max(1).saturating_mul(2),
+            part: self.central.nodes(true).max(1).saturating_mul(2),
             hold,
             patient: self.down == LimiterDown::Closed,
             back: slot.lease.take().and_then(|lease| lease.back()),
@@ -327,7 +327,7 @@ impl Shared {
             LimiterDown::Local => local(cost),
             LimiterDown::Share => {
                 // With N nodes everything costs N times as much: each admits at most its part.
-                let nodes = self.central.nodes().clamp(1, whom.limit);
+                let nodes = self.central.nodes(false).clamp(1, whom.limit);
                 let admission = local(cost.saturating_mul(nodes))?;
                 Some(Admission {
                     remaining: admission.remaining / nodes,

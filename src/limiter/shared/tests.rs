@@ -141,7 +141,7 @@ impl Central for Store {
         Ok(gone.iter().map(|(_, cost)| cost).sum())
     }
 
-    fn nodes(&self) -> u32 {
+    fn nodes(&self, _may_ask: bool) -> u32 {
         self.nodes.load(Ordering::Relaxed)
     }
 }

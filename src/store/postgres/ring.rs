@@ -13,6 +13,8 @@ use crate::store::shared::{Entry, Facts, LockoutKeys, LockoutsFound, News, Posit
 use crate::store::windows::WindowStore;
 use crate::{Error, Secret};
 
+/// How many windows without counts are removed at once.
+const WINDOWS_AT_ONCE: u32 = 4_000;
 /// How often the ring's version is asked for because a key is unknown, in milliseconds: anybody can name an unknown key.
 const ASK_EVERY: u64 = 50;
 
@@ -40,7 +42,14 @@ impl SharedStore for PostgresStore {
     }
 
     fn maintain(&self) -> Result<(), Error> {
-        self.maintain()
+        self.maintain()?;
+        // In steps, so that none holds many rows for long.
+        for _ in 0..50 {
+            if self.forget_windows(WINDOWS_AT_ONCE)? < WINDOWS_AT_ONCE {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn ring(&self) -> Result<Option<StoredRing>, Error> {

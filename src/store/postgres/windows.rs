@@ -106,6 +106,22 @@ impl WindowStore for PostgresStore {
         })
     }
 
+    fn counting(&self, id: &str, longest: Duration) -> Result<u32, Error> {
+        self.check_schema()?;
+        self.database.read_within(longest, |connection| {
+            let row = connection.query_one(
+                "WITH mine AS (INSERT INTO sealgate.counting VALUES ($1, clock_timestamp())
+                          ON CONFLICT (id) DO UPDATE SET seen = excluded.seen),
+                      gone AS (DELETE FROM sealgate.counting
+                          WHERE id <> $1 AND seen < clock_timestamp() - interval '1 hour')
+                 SELECT 1 + count(*)::integer FROM sealgate.counting
+                     WHERE id <> $1 AND seen > clock_timestamp() - interval '1 minute'",
+                &[(&id, Type::TEXT)],
+            )?;
+            units(&row, 0)
+        })
+    }
+
     fn forget_windows(&self, most: u32) -> Result<u32, Error> {
         self.read(|connection| {
             let row = connection.query_one(

@@ -235,6 +235,12 @@ impl Connection {
         let mut framing = head.framing(close);
         let app = &turn.shared.app;
         let length = self.framer.body_length();
+        let found = app.find(&head.method, origin_form(head.target));
+        if app.asks_store(&found) {
+            self.framer.limit_body(app.max_body(&found));
+            self.begun = Some(Begun::Found(found));
+            return None;
+        }
         match app.admit(&view(&mut head, self.who()), length) {
             Ok(admitted) => {
                 self.framer.limit_body(admitted.max_body());

@@ -14,6 +14,9 @@ CREATE INDEX windows_by_end ON sealgate.windows (last_end);
 CREATE UNLOGGED TABLE sealgate.windows_since (one boolean PRIMARY KEY DEFAULT true CHECK (one), since bigint NOT NULL);
 INSERT INTO sealgate.windows_since (since) VALUES (0);
 
+-- The processes that count, and when each last said so. Needed only while the database is up.
+CREATE UNLOGGED TABLE sealgate.counting (id text COLLATE "C" PRIMARY KEY, seen timestamptz NOT NULL);
+
 -- Counts a request of this cost if the entries that live cost at most most_cost with it, and returns whether it did. The
 -- invariant: the costs of the entries that live (now < end) never exceed the limit. Each admission has an entry that lives
 -- for a span after it, so no span contains more admissions than the limit.

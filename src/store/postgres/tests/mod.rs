@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 mod lockouts;
+mod windows;
 
 use super::*;
 use crate::store::suite;
