@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use super::following::Following;
-use super::{Presented, Settings, SharedSettings, Store, backend};
+use super::{Presented, Settings, SharedSettings, Store, backend, postgres};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::base::replacement::{self, InUse};
 use crate::{Error, TokenError};
