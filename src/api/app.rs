@@ -96,7 +96,11 @@ impl App {
     /// [`Error::Setting`] if the file behind `/secure-data` cannot be read; [`Error::Store`] if the account store exists
     /// but cannot be read or trusted.
     pub fn with_host(gate: Gate, settings: &Settings, host: Host) -> Result<Self, Error> {
-        gate.check_store()?;
+        match gate.check_store() {
+            // It is logged.
+            Err(_) if gate.starts_without_store() => {}
+            checked => checked?,
+        }
         limits::check(&gate, &host)?;
         App::with_table(gate, settings, host, ROUTES)
     }

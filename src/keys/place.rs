@@ -144,6 +144,12 @@ impl Place {
         }
     }
 
+    /// The same in a process that may know nothing of a shared ring yet.
+    pub(super) fn first_mark(&self) -> Option<Mark> {
+        self.ask();
+        self.mark()
+    }
+
     /// Learns of changes now that others made a moment ago.
     pub(super) fn ask(&self) {
         if let Place::Shared { store, .. } = self {

@@ -1,5 +1,5 @@
 //! How many messages each data key of the ring has sealed, in a file in the data directory: lines are only ever appended,
-//! by all processes that use the ring. `tally` counts the messages, `store` adds them to a store that machines share; docs/formats.md describes the lines.
+//! by all processes that use the ring. `tally` counts the messages; docs/formats.md describes the lines.
 //!
 //! The counts are not in the ring file, which is a secret, sealed and backed up, and would have to be rewritten for each
 //! count. They are not in the store, which a server without accounts does not have, and whose transactions wait for the
@@ -7,22 +7,22 @@
 //! none. A power failure may lose the last lines or tear the last one, which is then reported.
 
 mod file;
-mod store;
+mod in_store;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::base::clock::coarse_milliseconds;
+use crate::Error;
 use crate::base::data_dir::write_new_file;
 use crate::store::SharedStore;
 pub(super) use file::Fault;
 use file::Locked;
-use store::add_to_store;
+use in_store::InStore;
 
 /// The file in the data directory that records how many messages each data key has sealed.
 pub const USAGE_FILE: &str = "key-usage.txt";
@@ -40,7 +40,6 @@ const LONG: u64 = 64 << 10;
 const TOO_LONG: u64 = 1 << 20;
 /// How long to wait for other processes to append their lines: each takes microseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-
 /// How many messages each data key of the ring has sealed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyUsage {
@@ -50,6 +49,20 @@ pub struct KeyUsage {
 }
 
 impl KeyUsage {
+    /// The counts in a shared store.
+    pub(super) fn of(counts: Result<Vec<(String, u64)>, Error>) -> Self {
+        match counts {
+            Ok(counts) => KeyUsage {
+                messages: counts.into_iter().collect(),
+                trouble: None,
+            },
+            Err(error) => KeyUsage {
+                messages: BTreeMap::new(),
+                trouble: Some(error.to_string()),
+            },
+        }
+    }
+
     /// How many messages the data key with this id has sealed, as far as recorded.
     pub fn messages(&self, id: &str) -> u64 {
         self.messages.get(id).copied().unwrap_or(0)
@@ -79,8 +92,7 @@ pub(super) struct Journal {
 enum Place {
     /// The file in this directory, to which lines are appended.
     Folder(PathBuf),
-    /// A store that machines share, and when it was last written to, in milliseconds of [`coarse_milliseconds`].
-    Store(Arc<dyn SharedStore>, AtomicU64),
+    Store(InStore),
 }
 
 impl Journal {
@@ -89,7 +101,7 @@ impl Journal {
     }
 
     pub(super) fn in_store(store: Arc<dyn SharedStore>) -> Self {
-        Journal::at(Place::Store(store, AtomicU64::new(coarse_milliseconds())))
+        Journal::at(Place::Store(InStore::new(store)))
     }
 
     fn at(place: Place) -> Self {
@@ -113,9 +125,7 @@ impl Journal {
         };
         let folder = match &self.place {
             Place::Folder(folder) => folder,
-            Place::Store(store, written) => {
-                return add_to_store(&**store, written, (id, messages), mode).map(|()| None);
-            }
+            Place::Store(store) => return store.add(id, messages, mode).map(|()| None),
         };
         let path = folder.join(USAGE_FILE);
         let mut file = Locked::make(folder, &path, patience)?;
