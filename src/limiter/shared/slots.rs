@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use siphasher::sip128::SipHasher13;
 
-use super::{LEASED, Return, Whom};
+use super::central::{DRIFT, LEASED, Return, Whom};
 use crate::Error;
 use crate::base::fork;
 use crate::base::random::random;
@@ -96,7 +96,7 @@ impl Lease {
     pub(super) fn back(self) -> Option<Return> {
         // Rounded up, by twice what the clocks may differ, and by a microsecond.
         let used = self.used + self.used / 500 + 1_000;
-        let lasts = self.lasts + self.lasts / super::DRIFT;
+        let lasts = self.lasts + self.lasts / DRIFT;
         let sooner = Duration::from_nanos(lasts.saturating_sub(used));
         let is_worth_it = self.left > 0 || !sooner.is_zero();
         (is_worth_it && self.is_ours()).then_some(Return {
