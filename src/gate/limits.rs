@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use super::Gate;
 use super::audit::{Asker, AuditEvent};
+#[cfg(feature = "server")]
+use super::fleet::Fleet;
 use super::policies::{InUse, key};
 use crate::Error;
 use crate::limiter::{Admission, DEFAULT, Policy};
@@ -175,6 +177,12 @@ impl Gate {
     /// Whether to count a request may mean to wait for the shared store.
     pub(crate) fn counts_in_store(&self) -> bool {
         self.inner.fleet.is_some()
+    }
+
+    /// How many calls of the shared store were answered, and how many were not.
+    #[cfg(feature = "server")]
+    pub(super) fn limiter_calls(&self) -> (u64, u64) {
+        self.inner.fleet.as_ref().map_or((0, 0), Fleet::calls)
     }
 
     fn seen(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {

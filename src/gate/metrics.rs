@@ -16,8 +16,8 @@ impl Gate {
         );
         self.inner.counts.collect(page);
         self.inner.limits.collect(page);
-        if let Some(fleet) = &self.inner.fleet {
-            let (answered, failed) = fleet.calls();
+        if self.counts_in_store() {
+            let (answered, failed) = self.limiter_calls();
             page.counters(
                 "sealgate_limiter_store_calls",
                 "Calls of the shared store by the rate limits",

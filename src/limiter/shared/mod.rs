@@ -36,7 +36,7 @@ use super::settings::LimiterDown;
 use super::stamps::nanoseconds;
 use crate::Error;
 use crate::base::fork;
-pub(crate) use central::{Answer, Central, Return, Whom, Wish};
+pub(crate) use central::{Answer, Central, Whom, Wish};
 use central::{DRIFT, LEASED};
 use slots::{Lease, Refusal, Slot, Slots, locked};
 
