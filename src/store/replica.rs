@@ -11,6 +11,7 @@ use siphasher::sip128::SipHasher13;
 
 use super::Presented;
 use super::shared::Entry;
+use super::storable::storable;
 use crate::Error;
 use crate::base::random::random;
 
@@ -187,7 +188,7 @@ impl Replica {
     }
 
     fn key(&self, text: &str) -> Key {
-        let hash = SipHasher13::new_with_key(&self.hash_key).hash(text.as_bytes());
+        let hash = SipHasher13::new_with_key(&self.hash_key).hash(storable(text).as_bytes());
         [hash.h1, hash.h2]
     }
 
@@ -318,6 +319,19 @@ mod tests {
         }
         let tables = replica.read();
         assert!(tables.known.iter().all(|half| half.len() <= KNOWN));
+    }
+
+    #[test]
+    fn an_id_with_a_zero_byte_is_found_as_the_store_names_it() {
+        let replica = Replica::new().unwrap();
+        replica.apply(&[token(&storable("a\0b"), 20)]);
+        let presented = Presented {
+            id: "a\0b",
+            session: None,
+            subject: "alice",
+            issued_at: Some(1),
+        };
+        assert!(replica.standing(presented).refused);
     }
 
     #[test]

@@ -209,9 +209,11 @@ impl PostgresStore {
             if !get::<bool>(&row, 0)? {
                 return Ok(());
             }
+            // Whoever has read up to the oldest running transaction goes on from there, however long it runs.
             let row = change.query_one(
                 "WITH gone AS (DELETE FROM sealgate.changes
-                     WHERE made < clock_timestamp() - make_interval(secs => $1) RETURNING xid)
+                     WHERE made < clock_timestamp() - make_interval(secs => $1)
+                         AND xid < pg_snapshot_xmin(pg_current_snapshot()) RETURNING xid)
                  SELECT max(xid::text::bigint) FROM gone",
                 &[(&(LOGGED as f64), Type::FLOAT8)],
             )?;

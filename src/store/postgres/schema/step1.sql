@@ -81,8 +81,6 @@ CREATE TABLE sealgate.ring (
 
 CREATE TABLE sealgate.key_usage (id text COLLATE "C" PRIMARY KEY, messages bigint NOT NULL);
 
-CREATE TABLE sealgate.nodes (id text COLLATE "C" PRIMARY KEY, host text NOT NULL, version text NOT NULL, seen timestamptz NOT NULL);
-
 -- Wrong passwords, by keyed hashes of names and places; times by the clock of the database. Logged: a crash or a failover of the
 -- database must not give free guesses, and the password's hash takes longer than the write.
 CREATE TABLE sealgate.failures (
