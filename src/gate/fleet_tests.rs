@@ -1,5 +1,7 @@
 //! Two machines count together in a real PostgreSQL.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use crate::store::Cluster;

@@ -11,11 +11,14 @@ use super::*;
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 
+/// Ends and costs.
+type Entries = Vec<(u64, u32)>;
+
 /// What the functions in `schema/windows.sql` do, over a clock of the test's.
 #[derive(Default)]
 struct Store {
     now: Clock,
-    entries: Mutex<HashMap<Vec<u8>, Vec<(u64, u32)>>>,
+    entries: Mutex<HashMap<Vec<u8>, Entries>>,
     is_down: std::sync::atomic::AtomicBool,
     /// The next answer is lost, the one after is not.
     loses: std::sync::atomic::AtomicBool,
