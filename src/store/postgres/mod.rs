@@ -1,13 +1,14 @@
 //! A store that several machines share, in PostgreSQL 13 or newer.
 //!
 //! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
-//! blocks of changes and the log of them, `feed` reads that log, woken by its `listener`, `ring` has the key ring, `lockouts` (with `forgotten`) wrong passwords; this file implements [`Store`]. No
+//! blocks of changes and the log of them, `feed` reads that log, woken by its `listener`, `ring` (with `asking`) has the key ring, `lockouts` (with `forgotten`) wrong passwords; this file implements [`Store`]. No
 //! other room knows that the client is asynchronous.
 //!
 //! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
 
 mod accounts;
 mod api_keys;
+mod asking;
 mod changes;
 pub(super) mod client;
 mod feed;
@@ -71,7 +72,7 @@ struct PostgresStore {
     /// The key ring's version as it was last seen, and when it was asked for, in milliseconds of `coarse_milliseconds`.
     ring: AtomicI64,
     ring_asked: AtomicU64,
-    asking: ring::Asking,
+    asking: asking::Asking,
 }
 
 /// Each change begins with it: others may make the store read-only between changes, never during one.
@@ -87,7 +88,7 @@ impl PostgresStore {
             listener: Listener::default(),
             ring: AtomicI64::new(0),
             ring_asked: AtomicU64::new(0),
-            asking: ring::Asking::default(),
+            asking: asking::Asking::default(),
         })
     }
 
