@@ -268,7 +268,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Another thread may have read further meanwhile, or everything anew.
+    /// Another thread may have read further meanwhile, or may have read everything.
     fn go_on_from(&self, position: Position, known: &Position) {
         let mut current = lock(&self.position);
         if (current.as_ref()).is_some_and(|current| {

@@ -118,7 +118,7 @@ impl Replica {
         }
     }
 
-    /// Forgets which accounts are disabled or exist, before everything is read anew. What was revoked stays.
+    /// Forgets which accounts are disabled or exist, before everything is read again. What was revoked stays.
     pub(crate) fn begin_anew(&self) {
         let mut tables = self.write();
         tables.disabled.clear();

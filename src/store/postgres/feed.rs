@@ -1,6 +1,5 @@
 //! Reading the log of changes.
 
-use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::PostgresStore;
 use super::changes::{ACCOUNT, State, TOKEN, USER, get, time, unsigned};
-use super::client::{Connection, Dedicated, Fault, Parameters};
+use super::client::{Connection, Fault, Parameters};
 use crate::Error;
 use crate::base::fork;
 use crate::base::sync::lock;
@@ -19,10 +18,6 @@ use crate::store::shared::{Entry, Facts, News, Position};
 const PAGE: i64 = 20_000;
 /// How long the log is kept, in seconds. Whoever has not read it for longer reads everything.
 const LOGGED: i64 = 600;
-
-/// The connection that hears of changes.
-#[derive(Default)]
-pub(super) struct Follower(Mutex<Option<Dedicated>>);
 
 /// Where the log goes on, and the facts: the columns that [`seen`] reads.
 const SEEN: &str = "pg_snapshot_xmin(pg_current_snapshot())::text,
@@ -174,7 +169,7 @@ impl PostgresStore {
 
     pub(super) fn wait(&self, longest: Duration) {
         // The only thread that waits is the one that follows the store.
-        let mut listener = lock(&self.follower.0).take();
+        let mut listener = lock(&self.listener.0).take();
         if listener.is_none() && !self.database.is_down() {
             listener = self.database.dedicated().ok();
             let listens = |connection: &mut Connection<'_>| connection.batch("LISTEN sealgate");
@@ -186,7 +181,7 @@ impl PostgresStore {
             }
             if listener.is_some() {
                 // What was changed before it listened has to be read first.
-                *lock(&self.follower.0) = listener;
+                *lock(&self.listener.0) = listener;
                 return;
             }
         }
@@ -196,7 +191,7 @@ impl PostgresStore {
             }
             None => fork::outside(|| thread::sleep(longest)),
         }
-        *lock(&self.follower.0) = listener.filter(|connection| !connection.is_closed());
+        *lock(&self.listener.0) = listener.filter(|connection| !connection.is_closed());
     }
 
     pub(super) fn maintain(&self) -> Result<(), Error> {

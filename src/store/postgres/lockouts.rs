@@ -4,12 +4,11 @@
 //! each other. Failures are forgotten in bounded steps once they no longer count, at most once a second by each process. Each row
 //! costs a password hash or a waiting network, and there are at most [`MOST`]: beyond it the rows with the fewest failures go.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::borrow::Cow;
+use std::time::Duration;
 
-use once_cell::sync::OnceCell;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::PostgresStore;
 use super::changes::{get, text};
@@ -23,39 +22,41 @@ const MOST: i64 = 1_000_000;
 const SMALL: i64 = 64 << 20;
 /// How many rows one step removes.
 const STEP: i64 = 2000;
-/// How often the rows of a large table are counted, in seconds.
-const COUNT_EVERY: u64 = 60;
-
-/// When this process last removed rows, in seconds since its first removal.
-#[derive(Default)]
-pub(super) struct Forgotten {
-    start: OnceCell<Instant>,
-    expired: AtomicU64,
-    counted: AtomicU64,
-}
-
-impl Forgotten {
-    /// Whether expired rows, and whether rows in excess are to be removed now.
-    fn is_due(&self) -> (bool, bool) {
-        let start = self.start.get_or_init(Instant::now);
-        let now = start.elapsed().as_secs() + COUNT_EVERY;
-        let due = |last: &AtomicU64, every: u64| {
-            let before = last.load(Ordering::Relaxed);
-            now >= before + every
-                && last
-                    .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok()
-        };
-        (due(&self.expired, 1), due(&self.counted, COUNT_EVERY))
-    }
-}
-
 /// Since when failures count: $1 is the account, $2 the memory in seconds.
 const SINCE: &str = "greatest((SELECT noted FROM sealgate.unlocked_users WHERE name = $1),
      clock_timestamp() - make_interval(secs => $2))";
 
+/// What a statement about an attempt is given: $1 and $2 as in [`SINCE`], then the keys of the place, the network and the name.
+struct Attempt<'a> {
+    account: Cow<'a, str>,
+    memory: f64,
+    keys: [&'a [u8]; 3],
+}
+
+impl<'a> Attempt<'a> {
+    fn of(keys: &'a LockoutKeys<'_>) -> Self {
+        Attempt {
+            account: text(keys.account),
+            memory: keys.memory.as_secs_f64(),
+            keys: [&keys.place, &keys.network, &keys.name],
+        }
+    }
+
+    fn parameters(&self) -> [(&(dyn ToSql + Sync), Type); 5] {
+        let [place, network, name] = &self.keys;
+        [
+            (&self.account, Type::TEXT),
+            (&self.memory, Type::FLOAT8),
+            (place, Type::BYTEA),
+            (network, Type::BYTEA),
+            (name, Type::BYTEA),
+        ]
+    }
+}
+
 impl PostgresStore {
     pub(super) fn find_failures(&self, of: &LockoutKeys<'_>) -> Result<LockoutsFound, Error> {
+        let attempt = Attempt::of(of);
         let age = |table: &str| {
             format!(
                 "{table}.count, greatest(0, extract(epoch FROM t.now - {table}.at) * 1000000)::bigint"
@@ -72,16 +73,7 @@ impl PostgresStore {
             age("n")
         );
         self.read(|connection| {
-            let row = connection.query_one(
-                &sql,
-                &[
-                    (&&*text(of.account), Type::TEXT),
-                    (&of.memory.as_secs_f64(), Type::FLOAT8),
-                    (&&of.place[..], Type::BYTEA),
-                    (&&of.network[..], Type::BYTEA),
-                    (&&of.name[..], Type::BYTEA),
-                ],
-            )?;
+            let row = connection.query_one(&sql, &attempt.parameters())?;
             Ok(LockoutsFound {
                 place: found(&row, 0)?,
                 network: found(&row, 2)?,
@@ -106,6 +98,7 @@ impl PostgresStore {
     }
 
     pub(super) fn count_failure(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        let attempt = Attempt::of(of);
         let sql = format!(
             "INSERT INTO sealgate.failures AS old SELECT key, 1, clock_timestamp()
                  FROM unnest(ARRAY[$3, $4, $5]) WITH ORDINALITY AS keys (key, n)
@@ -116,16 +109,7 @@ impl PostgresStore {
                      at = clock_timestamp()"
         );
         self.change(|change| {
-            change.execute(
-                &sql,
-                &[
-                    (&&*text(of.account), Type::TEXT),
-                    (&of.memory.as_secs_f64(), Type::FLOAT8),
-                    (&&of.place[..], Type::BYTEA),
-                    (&&of.network[..], Type::BYTEA),
-                    (&&of.name[..], Type::BYTEA),
-                ],
-            )?;
+            change.execute(&sql, &attempt.parameters())?;
             self.forget_failures(change, of.memory)
         })
     }
