@@ -1,14 +1,12 @@
 //! Building blocks for changes, and the log of changes that other processes read.
 
-use std::borrow::Cow;
-
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 
 use super::client::{Connection, Fault};
 use crate::base::clock::stands_still;
-use crate::base::encoding::encode_hex;
 use crate::store::Moment;
+pub(super) use crate::store::shared::storable as text;
 
 /// How many expired rows a change removes at most, so that none takes long.
 const FORGOTTEN_AT_ONCE: i64 = 200;
@@ -42,17 +40,6 @@ pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, 
 
 pub(super) fn time(row: &Row, column: usize) -> Result<u64, Fault> {
     get(row, column).map(unsigned)
-}
-
-/// An id or a name as PostgreSQL can store it: its text has no zero bytes, but those of foreign tokens may.
-pub(super) fn text(id: &str) -> Cow<'_, str> {
-    match id.contains('\0') {
-        false => Cow::Borrowed(id),
-        true => Cow::Owned(format!(
-            "sha256:{}",
-            encode_hex(&openssl::sha::sha256(id.as_bytes()))
-        )),
-    }
 }
 
 pub(super) fn log(

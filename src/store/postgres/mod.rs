@@ -1,7 +1,8 @@
 //! A store that several machines share, in PostgreSQL 13 or newer.
 //!
 //! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
-//! blocks of changes and the log of them, `feed` reads that log, `ring` has the key ring, `lockouts` wrong passwords; this file implements [`Store`]. No
+//! blocks of changes and the log of them, `feed` reads that log, `nodes` has the processes that do, `ring` has the key ring,
+//! `lockouts` wrong passwords; this file implements [`Store`]. No
 //! other room knows that the client is asynchronous.
 //!
 //! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
@@ -12,6 +13,7 @@ mod changes;
 pub(super) mod client;
 mod feed;
 mod lockouts;
+mod nodes;
 mod ring;
 mod schema;
 mod sessions;
@@ -30,7 +32,7 @@ use super::{
 use crate::Error;
 use changes::{forget, get, revoke_token, revoke_user, text, time, unsigned};
 use client::{Connection, Database, Fault};
-use feed::Follower;
+use feed::Listener;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -65,7 +67,7 @@ struct PostgresStore {
     forgot: AtomicU64,
     /// The same for wrong passwords.
     lockouts: lockouts::Forgotten,
-    follower: Follower,
+    listener: Listener,
     /// The key ring's version as it was last seen, and when it was asked for, in milliseconds of `coarse_milliseconds`.
     ring: AtomicI64,
     ring_asked: AtomicU64,
@@ -81,7 +83,7 @@ impl PostgresStore {
             checked: AtomicBool::new(false),
             forgot: AtomicU64::new(0),
             lockouts: lockouts::Forgotten::default(),
-            follower: Follower::default(),
+            listener: Listener::default(),
             ring: AtomicI64::new(0),
             ring_asked: AtomicU64::new(0),
         })

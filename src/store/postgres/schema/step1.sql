@@ -59,8 +59,8 @@ CREATE TABLE sealgate.api_keys (
 );
 CREATE INDEX api_keys_by_owner ON sealgate.api_keys (owner, id);
 
--- What other processes have to know of at once. Transactions are not committed in the order of their numbers, so a reader goes
--- on from the oldest one that was still running when it last read.
+-- What other processes have to know of at once. Transactions are not committed in the order of their numbers, so a reader
+-- remembers which ones had ended when it last read, and reads the entries of all others.
 CREATE TABLE sealgate.changes (
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     made timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -71,6 +71,10 @@ CREATE TABLE sealgate.changes (
 );
 CREATE INDEX changes_by_xid ON sealgate.changes (xid);
 CREATE INDEX changes_by_time ON sealgate.changes (made);
+
+-- A crash of the database empties it, and so does the promotion of a standby: the numbers of transactions seen before may then
+-- belong to others. Readers fill it again.
+CREATE UNLOGGED TABLE sealgate.server (one boolean PRIMARY KEY DEFAULT true CHECK (one), id uuid NOT NULL);
 
 CREATE TABLE sealgate.ring (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
