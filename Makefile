@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-fleet soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -90,6 +90,10 @@ soak: bootstrap-test ## hostile clients, logins, rotating keys and certificates,
 	$(VENVS)
 	$(PYTEST_ENVIRONMENT) SEALGATE_BIN='$(TARGET)/release/sealgate' SEALGATE_OPENAPI_REQUESTS=20000 \
 		'$(VENV)/bin/python' $(PYTEST) -n 0 -s tests/python/test_openapi.py
+
+soak-fleet: bootstrap-test ## servers with a shared store at full size, release build: 500 kills, failovers under load, 1,000 logins at once; prints figures
+	$(call heading,soak of a fleet)
+	SEALGATE_FLEET=full cargo test --locked --release --test fleet -- --nocapture --test-threads 1
 
 races: bootstrap-test ## the C library under ThreadSanitizer: eight threads, servers, accounts, and two planted races (4 minutes)
 	$(call heading,races)

@@ -59,7 +59,7 @@
 
 // Some of it is used only by the parts that are switched off. A full build reports what nothing uses.
 #![cfg_attr(
-    not(all(feature = "server", feature = "store")),
+    not(all(feature = "server", feature = "postgres")),
     allow(dead_code, unused_imports)
 )]
 

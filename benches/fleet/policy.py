@@ -10,15 +10,6 @@ from dataclasses import dataclass
 DRIFT = 0.001
 """How far a node's clock may run away from the store's, as a share."""
 
-FEWEST = 100
-"""Smaller limits are never leased."""
-
-AHEAD = 1.25
-"""A node asks for so many times what it expects to need."""
-
-KEPT = 5.0
-"""Seconds that a refusal is kept at most."""
-
 RATE_MEMORY = 1.0
 """Seconds after which a node has forgotten most of how often it was asked."""
 
@@ -31,20 +22,13 @@ class Policy:
     window: float
     nodes: int
     lease: "float | None" = None
-    """Seconds of a lease; 0: none; None: what the limiter takes."""
+    """Seconds of a lease; None: what the limiter takes."""
 
     @property
     def lease_seconds(self):
         if self.lease is not None:
             return self.lease
-        if self.limit < FEWEST:
-            return 0.0
-        return min(1.0, max(self.window / 50, min(self.window / 4, 0.25)))
-
-    @property
-    def pause(self):
-        """How long after an ask that gave less than half of what was wanted a node asks again."""
-        return self.lease_seconds / 5
+        return min(1.0, self.window / 50)
 
 
 class Window:
@@ -108,14 +92,14 @@ class Window:
 class Node:
     """What one node knows of one key."""
 
-    __slots__ = ("lease", "left", "sent", "used", "paused_until", "refused_until", "rate", "seen")
+    __slots__ = ("lease", "left", "sent", "used", "taken", "refused_until", "rate", "seen")
 
     def __init__(self, now):
         self.lease = None
         self.left = 0
         self.sent = now
         self.used = now
-        self.paused_until = -math.inf
+        self.taken = 0
         self.refused_until = -math.inf
         self.rate = 0.0
         self.seen = now
@@ -202,19 +186,13 @@ class Key:
             node.left -= 1
             node.used = now
             return self._admit(now)
-        if now < node.paused_until:
-            node.refused_until = node.paused_until
-            return self._refuse(now)
         self.totals.asks += 1
         if node.lease is not None:
             self._return(node)  # used up before its end: the ask carries it
         seconds = self.policy.lease_seconds
-        wanted = max(1, int(node.rate * seconds * AHEAD))
-        count, lease = self.window.take(now, wanted)
-        if count < wanted / 2:
-            node.paused_until = now + self.policy.pause
+        count, lease = self.window.take(now, int(node.rate * seconds))
         if count == 0:
-            node.refused_until = max(node.paused_until, min(self.window.first_expiry(), now + KEPT))
+            node.refused_until = self.window.first_expiry()
             return self._refuse(now)
         self.totals.granted += count
         if lease is not None:

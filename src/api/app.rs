@@ -96,12 +96,10 @@ impl App {
     /// [`Error::Setting`] if the file behind `/secure-data` cannot be read; [`Error::Store`] if the account store exists
     /// but cannot be read or trusted.
     pub fn with_host(gate: Gate, settings: &Settings, host: Host) -> Result<Self, Error> {
-        if let Err(error) = gate.check_store() {
-            if gate.ledger().health().is_none() {
-                return Err(error);
-            }
-            // A shared store that does not answer will do so later, and until then the API says so.
-            log::warn!("{error}");
+        match gate.check_store() {
+            // It is logged.
+            Err(_) if gate.starts_without_store() => {}
+            checked => checked?,
         }
         limits::check(&gate, &host)?;
         App::with_table(gate, settings, host, ROUTES)

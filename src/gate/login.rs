@@ -83,6 +83,12 @@ impl Gate {
         self.inner.ledger.look().map_or(Ok(()), Err)
     }
 
+    /// Whether a server may start while the store cannot be reached: its keys are from the copy of a shared ring. It refuses
+    /// tokens until the store has been read.
+    pub(crate) fn starts_without_store(&self) -> bool {
+        self.key_settings().copy && self.inner.ledger.following().is_some()
+    }
+
     /// Checks a password as [`Accounts::check`] does, and issues an access token and, unless the settings
     /// disable them, a refresh token.
     ///

@@ -15,7 +15,7 @@ use super::write::{self, Changed, check_readable};
 use super::{RING_BACKUP_FILE, RING_FILE, Settings, file};
 use crate::base::data_dir::{self, write_new_file};
 use crate::base::file_stamp::Stamp;
-use crate::store::SharedStore;
+use crate::store::{SharedStore, open_shared};
 use crate::{Error, Secret};
 
 /// The copy of a shared ring in the data directory, as it is in the store: sealed.
@@ -59,7 +59,7 @@ impl Place {
         if settings.ephemeral {
             return Ok(None);
         }
-        if let Some(store) = settings.shared.open()? {
+        if let Some(store) = open_shared(&settings.shared)? {
             let address = settings.shared.url.as_ref().map(ToString::to_string);
             return Ok(Some(Place::Shared {
                 store,
@@ -142,6 +142,12 @@ impl Place {
                 .filter(|version| *version > 0)
                 .map(Mark::Version),
         }
+    }
+
+    /// The same in a process that may know nothing of a shared ring yet.
+    pub(super) fn first_mark(&self) -> Option<Mark> {
+        self.ask();
+        self.mark()
     }
 
     /// Learns of changes now that others made a moment ago.

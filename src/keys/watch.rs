@@ -69,7 +69,7 @@ impl Keys {
     pub(crate) fn load(settings: &Settings) -> Result<(Self, Vec<KeyOrigin>), Error> {
         let place = Place::of(settings)?;
         // Taken before the ring is read: a change meanwhile is detected later.
-        let before = place.as_ref().and_then(Place::mark);
+        let before = place.as_ref().and_then(Place::first_mark);
         let seal = RingSeal::of(&settings.ring)?;
         let (mut ring, added) = with_set_algorithm(settings, &seal)?;
         if before.is_none() && ring.has_file && ring.signing_key().algorithm().has_public_key() {

@@ -70,7 +70,7 @@ fn the_same_failure_is_logged_once_unless_the_file_changes() {
     };
     assert_eq!(logged(false), None);
     for damaged in ["{}", "{ }", "not JSON"] {
-        fs::write(&source.place.path(), damaged).unwrap();
+        fs::write(source.place.path(), damaged).unwrap();
         assert_eq!(logged(false), Some(true), "{damaged}");
         assert_eq!(logged(false), None, "it is the same file");
         assert_eq!(logged(true), Some(false), "{damaged}");
@@ -127,7 +127,7 @@ fn calls_record_the_counts_from_time_to_time() {
 fn calls_look_at_the_file_from_time_to_time() {
     let place = Place::new();
     let source = place.source();
-    fs::write(&source.place.path(), "{}").unwrap();
+    fs::write(source.place.path(), "{}").unwrap();
     let trouble = |looked: u64| {
         source.looked.store(looked, Ordering::Relaxed);
         drop(place.keys.current());

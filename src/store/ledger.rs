@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use super::following::{Following, Health};
-use super::{Entry, Presented, Settings, SharedSettings, Store, backend, postgres};
+use super::{Entry, Presented, Settings, SharedSettings, Store, backend, open_shared, postgres};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::base::replacement::{self, InUse};
 use crate::{Error, TokenError};
@@ -341,7 +341,7 @@ pub(crate) fn migrate(settings: &Settings) -> Result<Option<(i64, i64)>, Error> 
 }
 
 fn follow(settings: &SharedSettings) -> Result<Following, Error> {
-    let store = settings.open()?.ok_or_else(backend::nowhere)?;
+    let store = open_shared(settings)?.ok_or_else(backend::nowhere)?;
     Following::new(store, settings)
 }
 

@@ -3,7 +3,7 @@
 //! `Store` is the interface of a backend (its part with API keys is in `api_keys`); `sqlite` is the one in the data directory,
 //! and `place` knows its file there. `backend` opens it, or `absent` in a build without it. `postgres` is the one that several
 //! machines share, at an address (`url`); `shared` is what it offers besides, `following` keeps a `replica` of what it has
-//! revoked. `ledger` opens the store when needed and detects changes by other processes. What a password or a token is, is up
+//! revoked. `opening` opens it; `ledger` opens the store when needed and detects changes by other processes. What a password or a token is, is up
 //! to `users` and `tokens`.
 
 #[cfg(feature = "store")]
@@ -13,6 +13,7 @@ mod api_keys;
 mod backend;
 mod following;
 mod ledger;
+mod opening;
 mod place;
 #[cfg_attr(not(feature = "postgres"), path = "postgres_absent.rs")]
 mod postgres;
@@ -21,7 +22,8 @@ mod settings;
 mod shared;
 #[cfg(feature = "store")]
 mod sqlite;
-#[cfg(all(test, feature = "store"))]
+#[cfg(test)]
+#[cfg(feature = "store")]
 mod suite;
 mod url;
 
@@ -34,6 +36,7 @@ use api_keys::REMEMBERED;
 pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
 pub(crate) use backend::check_access;
 pub(crate) use ledger::{Ledger, migrate};
+pub(crate) use opening::open_shared;
 pub use place::STORE_FILE;
 #[cfg(all(test, feature = "postgres"))]
 pub(crate) use postgres::tests::cluster::Cluster;

@@ -30,3 +30,15 @@ pub(super) fn open(
 ) -> Result<Arc<dyn SharedStore>, Error> {
     Err(Error::Setting(format!("SEALGATE_STORE {NOT_BUILT}.")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_refused_with_what_to_do() {
+        let wrong = StoreUrl::parse(b"postgres://me:s3cret@db/x").unwrap_err();
+        assert!(wrong.contains("cargo feature postgres"), "{wrong}");
+        assert!(!wrong.contains("s3cret"), "{wrong}");
+    }
+}

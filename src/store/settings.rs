@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use once_cell::sync::OnceCell;
 
-use super::{SharedStore, StoreUrl, postgres};
-use crate::Error;
+use super::{SharedStore, StoreUrl};
 
 /// Accounts, sessions and revocations.
 #[derive(Debug, Clone, Default)]
@@ -40,20 +39,11 @@ pub struct SharedSettings {
     pub(crate) opened: Opened,
 }
 
-/// See [`SharedSettings::open`].
+/// See [`open_shared`](super::open_shared).
 pub(crate) type Opened = Arc<OnceCell<Arc<dyn SharedStore>>>;
 
 impl SharedSettings {
     /// With `SEALGATE_STORE_DOWN=refuse`. The list is read four times a second.
-    /// The store, if there is one. Connects to nobody yet.
-    pub(crate) fn open(&self) -> Result<Option<Arc<dyn SharedStore>>, Error> {
-        let Some(url) = &self.url else {
-            return Ok(None);
-        };
-        let store = self.opened.get_or_try_init(|| postgres::open(url, self))?;
-        Ok(Some(Arc::clone(store)))
-    }
-
     pub(crate) const REFUSE_AFTER: Duration = Duration::from_secs(1);
 }
 

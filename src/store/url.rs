@@ -116,6 +116,7 @@ mod tests {
             ),
             ("postgres://me:s3cret@db/x?sslmode=s3cret", "sslmode"),
             ("postgres://me:s3cret@db/x?s3cret=1", "parameter"),
+            ("postgres://me:s3cret@db1:1,db2:2,db3/x?port=4", "one port"),
             ("postgres://me:s3cret@db/x?sslkey=/s3cret", "sslcert"),
             (
                 "postgres://me:s3cret@db/x?sslrootcert=/nowhere/s3cret",

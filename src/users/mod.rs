@@ -268,6 +268,11 @@ impl Users {
         let matches = self.hasher.verify(&mut place, password, kept)?;
         let account = found.filter(|account| matches && account.name == name && !account.disabled);
         let Some(account) = account else {
+            if let Some((lockouts, tried)) = tried {
+                // The answer to a guess that was not counted would be a free guess. Before the place is free: whoever takes it next
+                // has to know of this one.
+                lockouts.failed(tried, name)?;
+            }
             // Free it before logging: other logins may be waiting for it, and a host's log function may be waiting for them.
             drop(place);
             if !is_affordable {
@@ -275,10 +280,6 @@ impl Users {
                     "A password hash in the store has costs beyond what any settings permit, so it is refused. Set a new \
                      password for that account (sealgate user passwd), and find out who writes to the store."
                 );
-            }
-            if let Some((lockouts, tried)) = tried {
-                // The answer to a guess that was not counted would be a free guess.
-                lockouts.failed(tried, name)?;
             }
             return Err(Error::LoginFailed);
         };

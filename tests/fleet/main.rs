@@ -10,8 +10,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod down;
+mod example;
 mod failover;
 mod history;
+mod killed;
+mod logins;
 mod nodes;
 mod pgbouncer;
 mod postgres;

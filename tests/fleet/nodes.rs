@@ -147,8 +147,16 @@ impl Fleet {
         let start = Instant::now();
         for node in &self.nodes {
             let mut client = Client::new();
-            while client.ask(node, request).ok().map(|answer| answer.status) != Some(status) {
-                assert!(start.elapsed() < PATIENCE, "no {status} from all");
+            loop {
+                let answer = client.ask(node, request);
+                if answer.as_ref().is_ok_and(|answer| answer.status == status) {
+                    break;
+                }
+                assert!(
+                    start.elapsed() < PATIENCE,
+                    "no {status}, but {answer:?}: {}",
+                    node.with_server(Server::log)
+                );
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
@@ -189,9 +197,16 @@ impl Node {
     }
 
     fn launch(&self) -> Server {
-        Server::start_with(&self.home, |command| {
+        let server = Server::start_with(&self.home, |command| {
             command.envs(self.settings.iter().map(|(name, value)| (name, value)));
-        })
+        });
+        // One that is just ending has printed no address.
+        assert!(
+            server.port != 0,
+            "the server did not start: {}",
+            server.log()
+        );
+        server
     }
 
     pub fn start(&mut self) {
@@ -222,10 +237,6 @@ impl Node {
 
     pub fn with_server<T>(&self, work: impl FnOnce(&Server) -> T) -> T {
         work(self.server.lock().unwrap().as_ref().expect("a server"))
-    }
-
-    pub fn signal(&self, name: &str) {
-        self.with_server(|server| server.signal(name));
     }
 
     pub fn trouble(&self, trouble: Trouble) {

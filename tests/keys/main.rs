@@ -12,6 +12,7 @@ mod ring;
 mod rotation;
 mod rotation_under_load;
 mod sealed_ring;
+mod shared;
 mod states;
 mod streams;
 mod usage;

@@ -7,21 +7,22 @@
 //! none. A power failure may lose the last lines or tear the last one, which is then reported.
 
 mod file;
+mod in_store;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::Error;
-use crate::base::clock::coarse_milliseconds;
 use crate::base::data_dir::write_new_file;
 use crate::store::SharedStore;
 pub(super) use file::Fault;
 use file::Locked;
+use in_store::InStore;
 
 /// The file in the data directory that records how many messages each data key has sealed.
 pub const USAGE_FILE: &str = "key-usage.txt";
@@ -39,9 +40,6 @@ const LONG: u64 = 64 << 10;
 const TOO_LONG: u64 = 1 << 20;
 /// How long to wait for other processes to append their lines: each takes microseconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// How often calls that seal write to a shared store, in milliseconds.
-const STORE_EVERY: u64 = 5000;
-
 /// How many messages each data key of the ring has sealed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyUsage {
@@ -94,8 +92,7 @@ pub(super) struct Journal {
 enum Place {
     /// The file in this directory, to which lines are appended.
     Folder(PathBuf),
-    /// A store that machines share, and when it was last written to, in milliseconds of [`coarse_milliseconds`].
-    Store(Arc<dyn SharedStore>, AtomicU64),
+    Store(InStore),
 }
 
 impl Journal {
@@ -104,7 +101,7 @@ impl Journal {
     }
 
     pub(super) fn in_store(store: Arc<dyn SharedStore>) -> Self {
-        Journal::at(Place::Store(store, AtomicU64::new(coarse_milliseconds())))
+        Journal::at(Place::Store(InStore::new(store)))
     }
 
     fn at(place: Place) -> Self {
@@ -128,9 +125,7 @@ impl Journal {
         };
         let folder = match &self.place {
             Place::Folder(folder) => folder,
-            Place::Store(store, written) => {
-                return add_to_store(&**store, written, (id, messages), mode).map(|()| None);
-            }
+            Place::Store(store) => return store.add(id, messages, mode).map(|()| None),
         };
         let path = folder.join(USAGE_FILE);
         let mut file = Locked::make(folder, &path, patience)?;
@@ -166,25 +161,6 @@ impl Journal {
             self.warned.store(false, Ordering::Relaxed);
         }
     }
-}
-
-/// A call that seals waits for the store at most every few seconds, and the exit handler not at all: what is not recorded then
-/// stays in memory.
-fn add_to_store(
-    store: &dyn SharedStore,
-    written: &AtomicU64,
-    (id, messages): (&str, u64),
-    mode: FlushMode,
-) -> Result<(), Fault> {
-    let now = coarse_milliseconds();
-    let waits = now.saturating_sub(written.load(Ordering::Relaxed)) < STORE_EVERY;
-    if mode == FlushMode::Exit || mode == FlushMode::Sealing && waits {
-        return Err(Fault::Busy);
-    }
-    written.store(now, Ordering::Relaxed);
-    store
-        .add_key_usage(&[(id.to_owned(), messages)])
-        .map_err(|error| Fault::Trouble(error.to_string()))
 }
 
 /// The counts in the file, for listing keys. Changes nothing.

@@ -71,6 +71,7 @@ struct PostgresStore {
     /// The key ring's version as it was last seen, and when it was asked for, in milliseconds of `coarse_milliseconds`.
     ring: AtomicI64,
     ring_asked: AtomicU64,
+    asking: ring::Asking,
 }
 
 /// Each change begins with it: others may make the store read-only between changes, never during one.
@@ -86,6 +87,7 @@ impl PostgresStore {
             listener: Listener::default(),
             ring: AtomicI64::new(0),
             ring_asked: AtomicU64::new(0),
+            asking: ring::Asking::default(),
         })
     }
 

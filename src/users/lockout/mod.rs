@@ -6,6 +6,7 @@
 //! attack, an attempt from a new place waits at most a minute however many others try, so the owner can log in from
 //! anywhere. An attacker waits twice as long for each further guess from a network, or needs another network.
 
+mod memory;
 mod own;
 mod shared;
 
@@ -19,7 +20,9 @@ use crate::base::address::{counted, network, parse};
 use crate::base::random::random;
 use crate::base::sync::lock;
 use crate::keys::Keys;
-use crate::store::{Ledger, LockoutFailures as Failures, LockoutsFound as Found};
+use crate::store::Ledger;
+use memory::{Failures, Found, Memory};
+pub(super) use memory::{MEMORY, Try};
 use own::Remembered;
 use shared::Shared;
 
@@ -30,8 +33,6 @@ const LONGEST_FOR_OTHERS: Duration = Duration::from_secs(60);
 /// Wrong passwords before a network, and a name, is delayed, as multiples of those for one place.
 const NETWORK: u32 = 2;
 const NAME: u32 = 4;
-/// Failures are forgotten after this long without another.
-pub(super) const MEMORY: Duration = Duration::from_secs(3600);
 
 /// See the module.
 pub(super) struct Lockouts {
@@ -40,44 +41,10 @@ pub(super) struct Lockouts {
     memory: Box<dyn Memory>,
 }
 
-/// Where failures and known places are remembered.
-trait Memory: Send + Sync {
-    /// A hash of these parts, and of whatever else the memory is of, under a secret key.
-    fn key(&self, parts: [&[u8]; 3]) -> Result<u128, Error>;
-    /// What counts for or against an attempt.
-    fn find(&self, tried: Try, name: &str, now: Instant) -> Result<Found, Error>;
-    /// The network waits from now on, unless it does already.
-    fn start_waiting(&self, tried: Try, now: Instant) -> Result<(), Error>;
-    /// Counts a failure for the place and, unless it is known, for the network and the name.
-    fn failed(&self, tried: Try, name: &str, now: Instant) -> Result<(), Error>;
-    /// Forgets the failures of the place, which is known from now on.
-    fn passed(&self, tried: Try, now: Instant) -> Result<(), Error>;
-    /// Forgets the failures that may delay this attempt and are at least this old.
-    fn forget_older(&self, tried: Try, age: Duration, now: Instant);
-    /// Whether it knows on its own when an account was unlocked.
-    fn applies_unlocking(&self) -> bool;
-}
-
 /// The memory of this process.
 struct Own {
     hash_key: [u8; 16],
     remembered: Mutex<Remembered>,
-}
-
-/// The keys of an attempt: its name, and where it comes from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Try {
-    name: u128,
-    /// The name, from one address (IPv6: a /64).
-    place: u128,
-    /// The name, from the surrounding network.
-    network: u128,
-}
-
-impl Try {
-    fn keys(self) -> [u128; 3] {
-        [self.place, self.network, self.name]
-    }
 }
 
 impl Lockouts {

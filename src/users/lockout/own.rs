@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Failures, Found, MEMORY, Try};
+use super::memory::{Failures, Found, MEMORY, Try};
 
 const SETS: usize = 8192;
 const KNOWN_SETS: usize = 4096;

@@ -11,7 +11,7 @@ use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use zeroize::Zeroizing;
 
-use super::{Found, MEMORY, Memory, Try};
+use super::memory::{Found, MEMORY, Memory, Try};
 use crate::Error;
 use crate::base::hkdf::hkdf_sha256;
 use crate::keys::Keys;

@@ -97,6 +97,7 @@ fn config(address: &str, folder: &Path, after: u32) -> Config {
     for (name, value) in [
         ("store", address),
         ("store_timeout", "60000"),
+        ("ring_key", &"ab".repeat(32)),
         ("data_dir", folder.join("state").to_str().unwrap()),
         ("password_memory", "1024"),
         ("password_passes", "1"),
@@ -198,14 +199,16 @@ fn no_more_guesses_are_counted_at_once_than_machines_may_hash() {
 
 #[test]
 fn without_the_store_no_guess_is_answered() {
-    let folder = tempfile::tempdir().unwrap();
-    // Nobody listens there.
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    drop(socket);
-    let mut config = config(&format!("postgres://x@{address}/x"), folder.path(), 5);
-    config.set("store_timeout", "1000").unwrap();
-    let gate = Gate::new(&config.settings().unwrap().gate).unwrap();
+    let (address, folder) = (Cluster::shared().database(), tempfile::tempdir().unwrap());
+    let gate = gate(&address, folder.path(), 5);
+    gate.users().add("alice", &PASSWORD.into(), "").unwrap();
+    let database = address.rsplit_once('/').unwrap().1;
+    Cluster::shared().sql(
+        "postgres",
+        &format!("DROP DATABASE \"{database}\" WITH (FORCE)"),
+    );
+    let right = gate.users().check("alice", &PASSWORD.into(), "192.0.2.1");
+    assert!(matches!(right, Err(Error::Store(_))), "{right:?}");
     let error = wrong(&gate, "192.0.2.1");
     assert!(matches!(error, Error::Store(_)), "{error}");
 }

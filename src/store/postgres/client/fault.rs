@@ -17,6 +17,8 @@ pub(in crate::store::postgres) enum Fault {
     Database(tokio_postgres::Error),
     /// No connection could be made.
     Connect(tokio_postgres::Error),
+    /// The name of a host could not be resolved, and why.
+    Unresolved(String),
     /// Nothing came in time.
     Deadline(Duration),
     /// The last calls failed, so this one was not tried.
@@ -59,7 +61,7 @@ impl Fault {
                     || self.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
                     || self.code().is_some_and(is_shut_down)
             }
-            Fault::Deadline(_) | Fault::Connect(_) | Fault::Unknown => true,
+            Fault::Deadline(_) | Fault::Connect(_) | Fault::Unresolved(_) | Fault::Unknown => true,
             _ => false,
         }
     }
@@ -68,7 +70,7 @@ impl Fault {
     pub(super) fn is_outage(&self) -> bool {
         match self {
             Fault::Database(_) => self.breaks(),
-            Fault::Connect(_) | Fault::Deadline(_) | Fault::Unknown => true,
+            Fault::Connect(_) | Fault::Unresolved(_) | Fault::Deadline(_) | Fault::Unknown => true,
             _ => false,
         }
     }
@@ -140,6 +142,10 @@ impl Fault {
             Fault::Connect(error) => format!(
                 "The store {place} cannot be reached: {}. Check SEALGATE_STORE, and that the database is running.",
                 Sources(error)
+            ),
+            Fault::Unresolved(why) => format!(
+                "The store {place} cannot be reached: the name of its host cannot be resolved: {why}. Check SEALGATE_STORE and the \
+                 name server."
             ),
             Fault::Database(_) if self.code().is_some_and(|code| code.code() == MOVED) => format!(
                 "The store {place} has been copied to another one, so it takes no changes any more. Use the other one: set \

@@ -3,8 +3,9 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio_postgres::config::Host;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Socket};
 
 use super::fault::Fault;
@@ -30,6 +32,11 @@ thread_local! {
 
 /// How long a host is waited for before the next one is tried too, as in RFC 8305.
 const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Threads that resolve names at the most.
+const RESOLVERS: usize = 4;
+/// Addresses of a name that are tried.
+const MAX_ADDRESSES: usize = 4;
 
 /// The running thread.
 pub(super) struct Io {
@@ -51,8 +58,7 @@ impl Io {
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            // They look up names of hosts.
-            .max_blocking_threads(4)
+            .max_blocking_threads(RESOLVERS)
             .on_thread_park(|| WORKS.with(|works| drop(works.borrow_mut().take())))
             .on_thread_unpark(|| WORKS.with(|works| *works.borrow_mut() = Some(fork::section())))
             .build()
@@ -149,7 +155,11 @@ async fn connect_first(
     loop {
         if let Some(config) = hosts.next() {
             let (config, tls) = (with_limits(config, password, left), place.tls.clone());
-            attempts.spawn(async move { config.connect(tls).await });
+            let resolving = Arc::clone(&place.resolving);
+            attempts.spawn(async move {
+                let config = with_addresses(config, &resolving).await?;
+                config.connect(tls).await.map_err(Fault::Connect)
+            });
         }
         let pause = match hosts.len() {
             0 => left,
@@ -158,11 +168,55 @@ async fn connect_first(
         match tokio::time::timeout(pause, attempts.join_next()).await {
             // The other attempts end when the set is dropped.
             Ok(Some(Ok(Ok(connected)))) => return Ok(connected),
-            Ok(Some(Ok(Err(error)))) => fault = Fault::Connect(error),
+            Ok(Some(Ok(Err(failed)))) => fault = failed,
             Ok(None) if hosts.len() == 0 => return Err(fault),
             Ok(_) | Err(_) => {}
         }
     }
+}
+
+/// Resolves the name of the host. The system's resolver may hang for much longer than any deadline, so few names are resolved
+/// at a time, each by a helper thread.
+async fn with_addresses(mut config: Config, resolving: &Arc<AtomicUsize>) -> Result<Config, Fault> {
+    struct Resolving(Arc<AtomicUsize>);
+    impl Drop for Resolving {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let name = match (config.get_hosts(), config.get_hostaddrs()) {
+        ([Host::Tcp(name)], []) if name.parse::<IpAddr>().is_err() => name.clone(),
+        _ => return Ok(config),
+    };
+    let before = resolving.fetch_add(1, Ordering::Relaxed);
+    let guard = Resolving(Arc::clone(resolving));
+    if before >= RESOLVERS {
+        return Err(Fault::Unresolved(
+            "the system's resolver does not answer".to_owned(),
+        ));
+    }
+    let asked = name.clone();
+    let resolved = tokio::task::spawn_blocking(move || {
+        let _guard = guard;
+        (asked.as_str(), 0)
+            .to_socket_addrs()
+            .map(|found| found.map(|address| address.ip()).collect::<Vec<_>>())
+    });
+    let resolved = resolved.await.map_err(|_| Fault::Down)?;
+    let addresses = resolved.map_err(|error| Fault::Unresolved(error.to_string()))?;
+    let count = addresses.len().clamp(1, MAX_ADDRESSES) as u32;
+    let Some(first) = addresses.first() else {
+        return Err(Fault::Unresolved("it has no address".to_owned()));
+    };
+    config.hostaddr(*first);
+    for address in &addresses[1..count as usize] {
+        config.host(&name).hostaddr(*address);
+    }
+    // Each has its share.
+    if let Some(left) = config.get_connect_timeout().copied() {
+        config.connect_timeout(left / count);
+    }
+    Ok(config)
 }
 
 /// A dead network must not keep a connection for ever.

@@ -1,6 +1,8 @@
 //! The address of a database as PostgreSQL's own programs understand it, and TLS as it asks for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
@@ -13,6 +15,8 @@ pub(super) struct Place {
     /// For each host, in the order of the address.
     pub(super) hosts: Vec<Config>,
     pub(super) tls: MakeTlsConnector,
+    /// How many names are being resolved.
+    pub(super) resolving: Arc<AtomicUsize>,
 }
 
 /// How far the server is trusted, as in libpq's `sslmode`.
@@ -63,10 +67,10 @@ pub(super) fn read(text: &str) -> Result<Place, String> {
     if config.get_hosts().is_empty() {
         return Err("must name a host".to_owned());
     }
-    if config.get_dbname().is_none() {
-        if let Some(user) = config.get_user().map(str::to_owned) {
-            config.dbname(user);
-        }
+    if config.get_dbname().is_none()
+        && let Some(user) = config.get_user().map(str::to_owned)
+    {
+        config.dbname(user);
     }
     if config.get_target_session_attrs() == TargetSessionAttrs::Any {
         // A standby takes no changes.
@@ -89,6 +93,7 @@ pub(super) fn read(text: &str) -> Result<Place, String> {
     Ok(Place {
         hosts: each_host(&config)?,
         tls,
+        resolving: Arc::default(),
     })
 }
 

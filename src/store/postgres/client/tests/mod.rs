@@ -155,6 +155,23 @@ fn a_closed_port_is_reported_with_the_address_but_without_the_password() {
 }
 
 #[test]
+fn a_name_is_resolved_to_all_its_addresses_or_reported() {
+    let server = Fake::start(Manners::default());
+    // It may have an IPv6 address too, where nobody listens.
+    let url = server
+        .url("sslmode=disable")
+        .replace("127.0.0.1", "localhost");
+    database(&url, LONG, 8).read(ask).unwrap();
+
+    let unknown = database("postgres://me:s3cret@nowhere.invalid/db", LONG, 8);
+    let sentence = sentence(unknown.read(ask));
+    assert!(
+        sentence.contains("cannot be resolved") && sentence.contains("nowhere.invalid"),
+        "{sentence}"
+    );
+}
+
+#[test]
 fn work_that_refuses_keeps_its_own_error() {
     let server = Fake::start(Manners::default());
     let database = database(&server.url("sslmode=disable"), LONG, 8);
