@@ -5,7 +5,6 @@ use super::parse;
 use crate::api::{AccessLog, BatchCost, LoginMode};
 use crate::cipher::CbcMode;
 use crate::keys::RingSecret;
-use crate::limiter::LimiterDown;
 use crate::logging::{AuditFail, LogFormat};
 use crate::server::{EngineChoice, ProxyProtocol};
 use crate::signing::TokenAlgorithm;
@@ -349,14 +348,6 @@ settings! {
     cors_credentials "SEALGATE_CORS_CREDENTIALS" Server "off|on" "off"
         "Whether requests of these pages may carry cookies and client certificates. Tokens do not need it."
         |s, v| s.app.cors_credentials = parse::choice(v, &[("off", false), ("on", true)])?;
-    limiter_down "SEALGATE_LIMITER_DOWN" Gate "share|local|open|closed" "share"
-        "How requests are limited while the database of SEALGATE_STORE cannot be used. share: each server admits its share of the limit. local: each server admits the whole limit. open: everything is admitted. closed: nothing is."
-        |s, v| s.gate.limiter.down = parse::choice(v, &[
-            ("share", LimiterDown::Share),
-            ("local", LimiterDown::Local),
-            ("open", LimiterDown::Open),
-            ("closed", LimiterDown::Closed),
-        ])?;
     limiter_memory "SEALGATE_LIMITER_MEMORY" Gate "BYTES" "67108864"
         "Maximum memory of each rate limiter table: requests, each limit in SEALGATE_LIMITS, logins, and logins from IPv6 /48s."
         |s, v| s.gate.limiter.memory = parse::number(v, 65_536, 1 << 36)? as usize;

@@ -31,7 +31,7 @@ pub(crate) use policy::{DEFAULT, parse};
 pub use policy::{Per, Policy};
 pub use rules::Admission;
 use rules::Rules;
-pub use settings::{LimiterDown, Settings};
+pub use settings::Settings;
 use stamps::{Stamps, nanoseconds};
 use table::Table;
 pub(crate) use window::{Window, Windows};

@@ -25,22 +25,6 @@ pub struct Settings {
     pub policies: Vec<Policy>,
     /// `SEALGATE_LIMITS_FILE`.
     pub policies_file: Option<PathBuf>,
-    /// `SEALGATE_LIMITER_DOWN`.
-    pub down: LimiterDown,
-}
-
-/// How requests are limited while the shared store does not answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LimiterDown {
-    /// Each server admits its part of the limit.
-    #[default]
-    Share,
-    /// Each server admits the whole limit.
-    Local,
-    /// Everything is admitted.
-    Open,
-    /// Nothing is admitted.
-    Closed,
 }
 
 impl Default for Settings {
@@ -51,7 +35,6 @@ impl Default for Settings {
             memory: 64 << 20,
             policies: Vec::new(),
             policies_file: None,
-            down: LimiterDown::default(),
         }
     }
 }

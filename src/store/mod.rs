@@ -22,6 +22,7 @@ mod settings;
 mod shared;
 #[cfg(feature = "store")]
 mod sqlite;
+mod storable;
 #[cfg(test)]
 #[cfg(feature = "store")]
 mod suite;

@@ -1,10 +1,8 @@
 //! What a store offers that several machines share, besides [`Store`].
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Change, Moment, Store};
-use crate::base::encoding::encode_hex;
 use crate::{Error, Secret};
 
 /// How far a process has read the log of changes.
@@ -108,17 +106,6 @@ pub(crate) trait Feed: Send + Sync {
     fn maintain(&self) -> Result<(), Error>;
     /// Whether calls are tried at all now; `false` while they fail at once, because the last ones did.
     fn is_up(&self) -> bool;
-}
-
-/// A text as every store can keep it: PostgreSQL's has no zero bytes, but ids of foreign tokens may.
-pub(super) fn storable(text: &str) -> Cow<'_, str> {
-    match text.contains('\0') {
-        false => Cow::Borrowed(text),
-        true => Cow::Owned(format!(
-            "sha256:{}",
-            encode_hex(&openssl::sha::sha256(text.as_bytes()))
-        )),
-    }
 }
 
 /// The key ring as it is stored: sealed.

@@ -91,7 +91,7 @@ fn use_sessions(
                 }
             }
         }
-        if session.state == State::Lives && round % 3 != 0 {
+        if session.state == State::Lives && !round.is_multiple_of(3) {
             session.state = match client.ask(node(4), &logout(&session.pair.token)) {
                 Ok(answer) if answer.status == 204 => State::Ended,
                 _ => State::Unknown,

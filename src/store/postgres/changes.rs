@@ -6,7 +6,7 @@ use tokio_postgres::types::{FromSql, ToSql, Type};
 use super::client::{Connection, Fault};
 use crate::base::clock::stands_still;
 use crate::store::Moment;
-pub(super) use crate::store::shared::storable as text;
+pub(super) use crate::store::storable::storable as text;
 
 /// How many expired rows a change removes at most, so that none takes long.
 const FORGOTTEN_AT_ONCE: i64 = 200;

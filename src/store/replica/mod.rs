@@ -13,7 +13,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use siphasher::sip128::SipHasher13;
 
 use super::Presented;
-use super::shared::{Entry, storable};
+use super::shared::Entry;
+use super::storable::storable;
 use crate::Error;
 use crate::base::random::random;
 use table::{Key, Table, word};

@@ -109,7 +109,7 @@ impl Database {
         let deadline = Instant::now() + longest;
         // What an abandoned transaction holds must not outlive its caller by much.
         let begin = format!(
-            "BEGIN; SET LOCAL statement_timeout = {0}; SET LOCAL lock_timeout = {0};
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {0}; SET LOCAL lock_timeout = {0};
              SET LOCAL idle_in_transaction_session_timeout = {0}; {prologue}",
             longest.as_millis()
         );

@@ -85,17 +85,8 @@ CREATE TABLE sealgate.ring (
 
 CREATE TABLE sealgate.key_usage (id text COLLATE "C" PRIMARY KEY, messages bigint NOT NULL);
 
+-- The processes that use the store, and when each last reported, by the clock of the database.
 CREATE TABLE sealgate.nodes (id text COLLATE "C" PRIMARY KEY, host text NOT NULL, version text NOT NULL, seen timestamptz NOT NULL);
-
--- Counts of the rate limits, by keyed hashes of names. A crash of the database empties it, and a standby does not have it.
-CREATE UNLOGGED TABLE sealgate.windows (
-    key bytea PRIMARY KEY,
-    clock bigint NOT NULL, -- of the database, in microseconds since 1970-01-01 UTC; it never goes back here
-    ends bigint[] NOT NULL, -- when each entry ends, in the same microseconds
-    costs integer[] NOT NULL,
-    last_end bigint NOT NULL
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX windows_by_end ON sealgate.windows (last_end);
 
 -- Wrong passwords, by keyed hashes of names and places; times by the clock of the database. Logged: a crash or a failover of the
 -- database must not give free guesses, and the password's hash takes longer than the write.
