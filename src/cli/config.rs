@@ -143,7 +143,10 @@ fn faults_outside(report: &Report) -> Vec<String> {
     let mut checked = Vec::new();
     if right(&["data_dir", "keys", "jwt_secret_key", "aes_key", "aes_iv"]) {
         let gate = &settings.gate;
-        checked.push(keys::list(&gate.keys).and_then(|_| Users::check_access(&gate.store)));
+        // A database may be out of reach from where the settings are checked.
+        if gate.store.shared.url.is_none() {
+            checked.push(keys::list(&gate.keys).and_then(|_| Users::check_access(&gate.store)));
+        }
     }
     let limiter = &settings.gate.limiter;
     // If both are set, that is reported already.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Fault, FlushMode};
+use super::file::Fault;
+use super::flush_mode::FlushMode;
 use crate::base::clock::coarse_milliseconds;
 use crate::store::SharedStore;
 

@@ -7,6 +7,7 @@
 //! none. A power failure may lose the last lines or tear the last one, which is then reported.
 
 mod file;
+mod flush_mode;
 mod in_store;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::base::data_dir::write_new_file;
 use crate::store::SharedStore;
 pub(super) use file::Fault;
 use file::Locked;
+pub(super) use flush_mode::FlushMode;
 use in_store::InStore;
 
 /// The file in the data directory that records how many messages each data key has sealed.
@@ -67,17 +69,6 @@ impl KeyUsage {
     pub fn messages(&self, id: &str) -> u64 {
         self.messages.get(id).copied().unwrap_or(0)
     }
-}
-
-/// Whether the thread that adds a line may have to wait.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum FlushMode {
-    /// A caller waits for sealed data: the count can be recorded later.
-    Sealing,
-    /// There may be no later.
-    Last,
-    /// The same, and nothing can be logged any more: the process is exiting.
-    Exit,
 }
 
 /// Where a gate records its counts.

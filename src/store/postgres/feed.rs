@@ -1,36 +1,21 @@
 //! The log of changes: reading it, and hearing of changes.
 
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::changes::{ACCOUNT, TOKEN, USER, get, time, unsigned};
-use super::client::{Connection, Dedicated, Fault, Parameters};
+use super::client::{Fault, Parameters};
 use super::{PostgresStore, nodes};
 use crate::Error;
-use crate::base::fork;
-use crate::base::sync::lock;
 use crate::store::shared::{Entry, Facts, Feed, News, Node, Position};
 
 /// Rows of a table read at a time.
 const PAGE: i64 = 20_000;
 /// More entries of the log than this are not read: to read everything then takes less memory.
 const MOST: i64 = 50_000;
-/// After a listening connection could not be made, the next attempt.
-const LISTEN_AGAIN: Duration = Duration::from_secs(2);
-
-/// The connection that hears of changes.
-#[derive(Default)]
-pub(super) struct Listener {
-    connection: Mutex<Option<Dedicated>>,
-    /// Not before then is another one made.
-    next: Mutex<Option<Instant>>,
-}
-
 /// Which transactions have ended, the server, the facts, and up to which transaction entries have been removed: the columns
 /// that [`seen`] reads. A statement sees all of it at the same moment.
 const SEEN: &str = "pg_current_snapshot()::text AS seen,
@@ -148,23 +133,6 @@ impl PostgresStore {
             }
         }
     }
-
-    /// Makes the listening connection if there is none, and it is time. `true`: it is new.
-    fn listen(&self, listener: &mut Option<Dedicated>) -> bool {
-        let now = Instant::now();
-        let is_time = lock(&self.listener.next).is_none_or(|next| now >= next);
-        if listener.is_some() || !is_time || self.database.is_down() {
-            return false;
-        }
-        let listens = |connection: &mut Connection<'_>| connection.batch("LISTEN sealgate");
-        let made = self.database.dedicated().ok();
-        *listener = made.and_then(|mut new| new.run(listens).is_ok().then_some(new));
-        *lock(&self.listener.next) = match listener {
-            Some(_) => None,
-            None => Some(Instant::now() + LISTEN_AGAIN),
-        };
-        listener.is_some()
-    }
 }
 
 impl Feed for PostgresStore {
@@ -237,20 +205,7 @@ impl Feed for PostgresStore {
     }
 
     fn wait(&self, longest: Duration) -> bool {
-        // The only thread that waits is the one that follows the store. No lock is held meanwhile: a fork need not wait.
-        let mut listener = lock(&self.listener.connection).take();
-        listener = listener.filter(|connection| !connection.is_closed());
-        // What was changed before it listened has to be read first.
-        let notified = self.listen(&mut listener)
-            || match &listener {
-                Some(connection) => connection.wait(longest),
-                None => {
-                    fork::outside(|| thread::sleep(longest));
-                    false
-                }
-            };
-        *lock(&self.listener.connection) = listener;
-        notified
+        self.listener.wait(&self.database, longest)
     }
 
     fn report(&self, node: &Node) -> Result<u32, Error> {

@@ -4,10 +4,8 @@
 //! each other. Failures are forgotten in bounded steps once they no longer count, at most once a second by each process. Each row
 //! costs a password hash or a waiting network, and there are at most [`MOST`]: beyond it the rows with the fewest failures go.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use once_cell::sync::OnceCell;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -23,33 +21,6 @@ const MOST: i64 = 1_000_000;
 const SMALL: i64 = 64 << 20;
 /// How many rows one step removes.
 const STEP: i64 = 2000;
-/// How often the rows of a large table are counted, in seconds.
-const COUNT_EVERY: u64 = 60;
-
-/// When this process last removed rows, in seconds since its first removal.
-#[derive(Default)]
-pub(super) struct Forgotten {
-    start: OnceCell<Instant>,
-    expired: AtomicU64,
-    counted: AtomicU64,
-}
-
-impl Forgotten {
-    /// Whether expired rows, and whether rows in excess are to be removed now.
-    fn is_due(&self) -> (bool, bool) {
-        let start = self.start.get_or_init(Instant::now);
-        let now = start.elapsed().as_secs() + COUNT_EVERY;
-        let due = |last: &AtomicU64, every: u64| {
-            let before = last.load(Ordering::Relaxed);
-            now >= before + every
-                && last
-                    .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok()
-        };
-        (due(&self.expired, 1), due(&self.counted, COUNT_EVERY))
-    }
-}
-
 /// Since when failures count: $1 is the account, $2 the memory in seconds.
 const SINCE: &str = "greatest((SELECT noted FROM sealgate.unlocked_users WHERE name = $1),
      clock_timestamp() - make_interval(secs => $2))";

@@ -1,17 +1,20 @@
 //! A store that several machines share, in PostgreSQL 13 or newer.
 //!
 //! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
-//! blocks of changes and the log of them, `feed` reads that log, `nodes` has the processes that do, `ring` has the key ring,
-//! `lockouts` wrong passwords; this file implements [`Store`]. No
+//! blocks of changes and the log of them, `feed` reads that log, woken by its `listener`, `nodes` has the processes that do,
+//! `ring` (with `asking`) has the key ring, `lockouts` (with `forgotten`) wrong passwords; this file implements [`Store`]. No
 //! other room knows that the client is asynchronous.
 //!
 //! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
 
 mod accounts;
 mod api_keys;
+mod asking;
 mod changes;
 pub(super) mod client;
 mod feed;
+mod forgotten;
+mod listener;
 mod lockouts;
 mod nodes;
 mod ring;
@@ -32,7 +35,7 @@ use super::{
 use crate::Error;
 use changes::{forget, get, revoke_token, revoke_user, text, time, unsigned};
 use client::{Connection, Database, Fault};
-use feed::Listener;
+use listener::Listener;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -66,12 +69,12 @@ struct PostgresStore {
     /// When expired rows were last removed.
     forgot: AtomicU64,
     /// The same for wrong passwords.
-    lockouts: lockouts::Forgotten,
+    lockouts: forgotten::Forgotten,
     listener: Listener,
     /// The key ring's version as it was last seen, and when it was asked for, in milliseconds of `coarse_milliseconds`.
     ring: AtomicI64,
     ring_asked: AtomicU64,
-    asking: ring::Asking,
+    asking: asking::Asking,
 }
 
 /// Each change begins with it: others may make the store read-only between changes, never during one.
@@ -83,11 +86,11 @@ impl PostgresStore {
             database: Database::new(url, settings)?,
             checked: AtomicBool::new(false),
             forgot: AtomicU64::new(0),
-            lockouts: lockouts::Forgotten::default(),
+            lockouts: forgotten::Forgotten::default(),
             listener: Listener::default(),
             ring: AtomicI64::new(0),
             ring_asked: AtomicU64::new(0),
-            asking: ring::Asking::default(),
+            asking: asking::Asking::default(),
         })
     }
 
