@@ -28,6 +28,7 @@
 #define SEALGATE_FEATURE_TLS "tls"
 #define SEALGATE_FEATURE_UNIX_SOCKETS "unix-sockets"
 #define SEALGATE_FEATURE_CAPI "capi"
+#define SEALGATE_FEATURE_POSTGRES "postgres"
 #define SEALGATE_FEATURE_VENDORED_OPENSSL "vendored-openssl"
 
 /* The scope of tokens from open login, and the default scope of accounts that the command or the Python package creates. */

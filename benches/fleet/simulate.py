@@ -158,7 +158,7 @@ def _user_per_second(policy, rate, chance, events, sticky):
 
 
 def plain(policy, arrivals):
-    """Every request by itself: `arrivals` are (time, node) in order. Yields whether each is admitted; for tests."""
+    """Simulates each request instead of a sample, for tests. `arrivals` are (time, node) in order; yields whether each is admitted."""
     key = Key(policy)
     for now, index in arrivals:
         yield key.request(index, now)

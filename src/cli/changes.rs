@@ -1,5 +1,5 @@
-//! Reports on standard error what a command created or changed in the data directory or in a shared store; standard output is for results.
-//! The reports name the directory, because a command run as a different user from the server's uses a different one.
+//! Reports on standard error what a command created or changed in the data directory or in a shared store; standard output is
+//! for results. The reports name the directory, because a command run as a different user from the server's uses a different one.
 
 use std::fs;
 use std::path::{Path, PathBuf};

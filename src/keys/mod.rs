@@ -3,8 +3,9 @@
 //! Keys come from the environment and from the ring file; an environment key is always the newest. `ring` holds all keys
 //! of a gate and `collect` assembles it. `document` is the text of the ring file, `file` reads it, `write` changes it,
 //! `seal` encrypts it at rest, `kind` has the kinds of key, `watch` detects changes, `schedule` decides when token keys
-//! sign, `place` is where the ring is, the data directory or a store that machines share, `manage`, `rotate` and `export` are the operator's commands, and `copy` is for backups. `tally` counts the
-//! messages that data keys seal, and `usage` stores the counts; `json` writes descriptions of keys. What a key does is up to `signing` and `cipher`.
+//! sign, `place` is where the ring is, the data directory or a store that machines share, `manage`, `rotate` and `export`
+//! are the operator's commands, and `copy` is for backups. `tally` counts the messages that data keys seal, and `usage`
+//! stores the counts; `json` writes descriptions of keys. What a key does is up to `signing` and `cipher`.
 
 mod collect;
 mod copy;

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -120,7 +121,7 @@ impl Place {
         }
     }
 
-    /// Refuses to begin anew if a ring was there and is lost.
+    /// Refuses to make a new ring if there was one that is lost.
     pub(super) fn check_not_lost(&self, seal: &RingSeal) -> Result<(), Error> {
         match self {
             Place::Folder(folder) => {
@@ -212,36 +213,33 @@ impl Place {
             Place::Folder(folder) => return write::change(folder, seal, edit),
             Place::Shared { store, address, .. } => (store, address),
         };
-        for _ in 0..TRIES {
+        until_stored(address, || {
             let stored = store.ring()?;
             let version = stored.as_ref().map(|ring| ring.version);
-            let before = stored.map(|ring| open(address, ring.sealed, seal));
-            let before = before.transpose()?;
+            let mut before = stored
+                .map(|ring| open(address, ring.sealed, seal))
+                .transpose()?;
             let mut contents = before
-                .as_ref()
-                .map(|kept| RingContents::parse(kept.text.expose()))
-                .transpose()
-                .map_err(|fault| unusable(address, fault))?
+                .as_mut()
+                .map(|kept| mem::take(&mut kept.contents))
                 .unwrap_or_default();
             let existed = before.is_some();
             if !edit(&mut contents)? {
-                return Ok(Changed { contents, existed });
+                return Ok(Some(Changed { contents, existed }));
             }
             let text = contents.to_text();
             check_readable(&self.from(), &text, &contents)?;
-            if replace(store, address, version, before.as_ref(), seal, &text)? {
-                let ids: Vec<&str> = contents.data_keys.iter().map(|key| &*key.id).collect();
-                if let Err(error) = store.keep_key_usage(&ids) {
-                    log::warn!(
-                        "the counts of keys that are no longer in the ring were not removed: {error}"
-                    );
-                }
-                return Ok(Changed { contents, existed });
+            if !replace(store, address, version, before.as_ref(), seal, &text)? {
+                return Ok(None);
             }
-        }
-        Err(Error::KeyRing(format!(
-            "The key ring in {address} was changed by others all the time. Nothing was changed. Try again."
-        )))
+            let ids: Vec<&str> = contents.data_keys.iter().map(|key| &*key.id).collect();
+            if let Err(error) = store.keep_key_usage(&ids) {
+                log::warn!(
+                    "the counts of keys that are no longer in the ring were not removed: {error}"
+                );
+            }
+            Ok(Some(Changed { contents, existed }))
+        })
     }
 
     /// Rewrites the ring: sealed if a secret is set and not `plain`, otherwise unsealed.
@@ -256,24 +254,13 @@ impl Place {
             }
             Place::Shared { store, address, .. } => (store, address),
         };
-        for _ in 0..TRIES {
+        until_stored(address, || {
             let ring = store.ring()?.ok_or_else(|| self.none())?;
             let before = open(address, ring.sealed, seal)?;
-            let text = before.text.expose().to_vec();
-            if replace(
-                store,
-                address,
-                Some(ring.version),
-                Some(&before),
-                seal,
-                &text,
-            )? {
-                return Ok(());
-            }
-        }
-        Err(Error::KeyRing(format!(
-            "The key ring in {address} was changed by others all the time. Nothing was changed. Try again."
-        )))
+            let (version, text) = (Some(ring.version), before.text.expose());
+            let replaced = replace(store, address, version, Some(&before), seal, text)?;
+            Ok(replaced.then_some(()))
+        })
     }
 
     /// How many messages each data key has sealed.
@@ -290,6 +277,21 @@ impl Place {
             Place::Shared { store, .. } => Journal::in_store(store.clone()),
         }
     }
+}
+
+/// Makes attempts until one stores its ring: `None` if another process was faster.
+fn until_stored<T>(
+    address: &str,
+    mut attempt: impl FnMut() -> Result<Option<T>, Error>,
+) -> Result<T, Error> {
+    for _ in 0..TRIES {
+        if let Some(stored) = attempt()? {
+            return Ok(stored);
+        }
+    }
+    Err(Error::KeyRing(format!(
+        "The key ring in {address} was changed by others all the time. Nothing was changed. Try again."
+    )))
 }
 
 fn unusable(address: &str, fault: Fault) -> Error {

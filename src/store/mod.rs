@@ -1,10 +1,10 @@
 //! Durable state other than keys: accounts, revoked tokens, sessions that can be refreshed, and API keys.
 //!
-//! `Store` is the interface of a backend (its part with API keys is in `api_keys`); `sqlite` is the one in the data directory,
-//! and `place` knows its file there. `backend` opens it, or `absent` in a build without it. `postgres` is the one that several
-//! machines share, at an address (`url`); `shared` is what it offers besides, `following` keeps a `replica` of what it has
-//! revoked. `opening` opens it; `ledger` opens the store when needed and detects changes by other processes. What a password or a token is, is up
-//! to `users` and `tokens`.
+//! `Store` is the interface of a backend (its part with API keys is in `api_keys`); `sqlite` is the one in the data
+//! directory, and `place` knows its file there. `backend` opens it, or `absent` in a build without it. `postgres` is the
+//! one that several machines share, at an address (`url`); `shared` is what it offers besides, `following` keeps a
+//! `replica` of what it has revoked. `opening` opens it; `ledger` opens the store when needed and detects changes by
+//! other processes. What a password or a token is, is up to `users` and `tokens`.
 
 #[cfg(feature = "store")]
 mod account_change;

@@ -153,7 +153,8 @@ pub(crate) trait SharedStore: Store + Feed {
     fn ring_version(&self) -> i64;
     /// Asks for it, unless that was done a moment ago.
     fn ask_ring_version(&self);
-    /// Stores a ring, and the one before it for operators, in place of the one of this version (`None`: there must be none). `false`: another process was faster.
+    /// Stores a ring in place of the one of this version (`None`: there must be none), and keeps the one before it for
+    /// operators. `false`: another process was faster.
     fn replace_ring(
         &self,
         version: Option<i64>,

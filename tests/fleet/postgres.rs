@@ -2,7 +2,6 @@
 //! disk as in production. It listens on Unix sockets, which the tests' proxies lead to, so that no port can be taken by others.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -12,6 +11,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::trouble::Target;
 use crate::common::{PATIENCE, text};
+use programs::program;
+pub(crate) use programs::{as_postgres, give};
+
+#[path = "../../src/store/postgres/tests/programs.rs"]
+mod programs;
 
 /// Ends the servers when the test process is gone, however it went: its end of the pipe closes then.
 const WATCH: &str = r#"
@@ -38,50 +42,6 @@ pub struct Instance {
     folder: PathBuf,
     arguments: Vec<String>,
     child: Mutex<Option<Child>>,
-}
-
-/// The folder of PostgreSQL's programs; Debian keeps those of the servers out of the PATH.
-fn programs() -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let folders = versions.map(|version| version.unwrap().path().join("bin"));
-    let has_it = |folder: &PathBuf| folder.join("postgres").exists();
-    let newest = folders.filter(has_it).max_by_key(|folder| {
-        let version = folder.parent().unwrap().file_name().unwrap();
-        version.to_string_lossy().parse::<u32>().unwrap_or(0)
-    });
-    newest
-        .or_else(|| {
-            let path = std::env::var_os("PATH")?;
-            std::env::split_paths(&path).find(has_it)
-        })
-        .expect("PostgreSQL, which scripts/bootstrap test installs")
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
-}
-
-/// A program as a user that PostgreSQL accepts: it refuses to run as root.
-pub fn as_postgres(program: &Path) -> Command {
-    if !is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
-        .arg(program);
-    command
-}
-
-/// Makes a folder one of the user that PostgreSQL runs as.
-pub fn give(folder: &Path) {
-    if is_root() {
-        let owner = Command::new("chown")
-            .args(["-R", "postgres:postgres"])
-            .arg(folder)
-            .status();
-        assert!(owner.unwrap().success());
-    }
 }
 
 fn done(command: &mut Command) -> String {
@@ -115,7 +75,7 @@ impl Postgres {
             .unwrap();
         let primary = Instance::new(folder.path().join("a"), arguments);
         done(
-            as_postgres(&programs().join("initdb"))
+            as_postgres(&program("initdb"))
                 .args(["--auth=trust", "--username=postgres", "--encoding=UTF8"])
                 .args(["--locale=C", "--no-sync", "--pgdata"])
                 .arg(primary.data()),
@@ -135,7 +95,7 @@ impl Postgres {
         let primary = &postgres.primary;
         let standby = Instance::new(primary.folder.with_file_name("b"), &[]);
         done(
-            as_postgres(&programs().join("pg_basebackup"))
+            as_postgres(&program("pg_basebackup"))
                 .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"])
                 .args(["--write-recovery-conf", "--pgdata"])
                 .arg(standby.data())
@@ -147,7 +107,7 @@ impl Postgres {
         );
         standby.start();
         // Only now: before, commits would wait for a standby that nobody has made yet. The standby has no such setting, so
-        // that it confirms by itself once it is promoted.
+        // that it waits for nobody once it is promoted.
         primary.sql(
             "postgres",
             "ALTER SYSTEM SET synchronous_standby_names = 'standby'",
@@ -211,7 +171,7 @@ impl Instance {
         assert!(child.is_none(), "it runs");
         let log = self.folder.join("log");
         let log = File::options().append(true).create(true).open(log).unwrap();
-        let started = as_postgres(&programs().join("postgres"))
+        let started = as_postgres(&program("postgres"))
             .arg("-D")
             .arg(self.data())
             .arg("-k")
@@ -298,7 +258,7 @@ impl Instance {
     /// Makes a standby the primary, and returns when it is.
     pub fn promote(&self) {
         done(
-            as_postgres(&programs().join("pg_ctl"))
+            as_postgres(&program("pg_ctl"))
                 .args(["promote", "--wait", "--pgdata"])
                 .arg(self.data()),
         );
@@ -317,7 +277,7 @@ impl Instance {
     }
 
     fn psql(&self, database: &str, statement: &str) -> Command {
-        let mut psql = Command::new(programs().join("psql"));
+        let mut psql = Command::new(program("psql"));
         psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
             .args(["--set=ON_ERROR_STOP=1", "--username=postgres", "--host"])
             .arg(&self.folder)

@@ -4,10 +4,11 @@
 //! each other. Failures are forgotten in bounded steps once they no longer count, at most once a second by each process. Each row
 //! costs a password hash or a waiting network, and there are at most [`MOST`]: beyond it the rows with the fewest failures go.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::PostgresStore;
 use super::changes::{get, text};
@@ -25,8 +26,37 @@ const STEP: i64 = 2000;
 const SINCE: &str = "greatest((SELECT noted FROM sealgate.unlocked_users WHERE name = $1),
      clock_timestamp() - make_interval(secs => $2))";
 
+/// What a statement about an attempt is given: $1 and $2 as in [`SINCE`], then the keys of the place, the network and the name.
+struct Attempt<'a> {
+    account: Cow<'a, str>,
+    memory: f64,
+    keys: [&'a [u8]; 3],
+}
+
+impl<'a> Attempt<'a> {
+    fn of(keys: &'a LockoutKeys<'_>) -> Self {
+        Attempt {
+            account: text(keys.account),
+            memory: keys.memory.as_secs_f64(),
+            keys: [&keys.place, &keys.network, &keys.name],
+        }
+    }
+
+    fn parameters(&self) -> [(&(dyn ToSql + Sync), Type); 5] {
+        let [place, network, name] = &self.keys;
+        [
+            (&self.account, Type::TEXT),
+            (&self.memory, Type::FLOAT8),
+            (place, Type::BYTEA),
+            (network, Type::BYTEA),
+            (name, Type::BYTEA),
+        ]
+    }
+}
+
 impl PostgresStore {
     pub(super) fn find_failures(&self, of: &LockoutKeys<'_>) -> Result<LockoutsFound, Error> {
+        let attempt = Attempt::of(of);
         let age = |table: &str| {
             format!(
                 "{table}.count, greatest(0, extract(epoch FROM t.now - {table}.at) * 1000000)::bigint"
@@ -43,16 +73,7 @@ impl PostgresStore {
             age("n")
         );
         self.read(|connection| {
-            let row = connection.query_one(
-                &sql,
-                &[
-                    (&&*text(of.account), Type::TEXT),
-                    (&of.memory.as_secs_f64(), Type::FLOAT8),
-                    (&&of.place[..], Type::BYTEA),
-                    (&&of.network[..], Type::BYTEA),
-                    (&&of.name[..], Type::BYTEA),
-                ],
-            )?;
+            let row = connection.query_one(&sql, &attempt.parameters())?;
             Ok(LockoutsFound {
                 place: found(&row, 0)?,
                 network: found(&row, 2)?,
@@ -77,6 +98,7 @@ impl PostgresStore {
     }
 
     pub(super) fn count_failure(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {
+        let attempt = Attempt::of(of);
         let sql = format!(
             "INSERT INTO sealgate.failures AS old SELECT key, 1, clock_timestamp()
                  FROM unnest(ARRAY[$3, $4, $5]) WITH ORDINALITY AS keys (key, n)
@@ -87,16 +109,7 @@ impl PostgresStore {
                      at = clock_timestamp()"
         );
         self.change(|change| {
-            change.execute(
-                &sql,
-                &[
-                    (&&*text(of.account), Type::TEXT),
-                    (&of.memory.as_secs_f64(), Type::FLOAT8),
-                    (&&of.place[..], Type::BYTEA),
-                    (&&of.network[..], Type::BYTEA),
-                    (&&of.name[..], Type::BYTEA),
-                ],
-            )?;
+            change.execute(&sql, &attempt.parameters())?;
             self.forget_failures(change, of.memory)
         })
     }

@@ -170,7 +170,7 @@ impl Replica {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Before everything is read anew: forgets which names have an account. What is revoked stays, and so do disabled accounts
+    /// Before everything is read again: forgets which names have an account. What is revoked stays, and so do disabled accounts
     /// until [`end_anew`](Self::end_anew), so nothing is accepted meanwhile that was refused before.
     pub(crate) fn begin_anew(&self) {
         self.is_whole.store(true, Ordering::Release);

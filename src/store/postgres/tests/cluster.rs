@@ -9,6 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use programs::{as_postgres, give, program};
+
+#[path = "programs.rs"]
+mod programs;
+
 /// A running server. Its directory is removed with it.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -19,7 +24,7 @@ pub(crate) struct Cluster {
     guard: Child,
 }
 
-/// The server starts anew as often as its port has been taken meanwhile.
+/// The server is started again as often as its port has been taken meanwhile.
 const STARTS: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -36,7 +41,7 @@ impl Cluster {
     pub(crate) fn with(settings: &str) -> Cluster {
         let folder = fresh_folder();
         let data = folder.join("data");
-        run(as_owner("initdb")
+        run(as_postgres(&program("initdb"))
             .args(["--pgdata", utf8(&data), "--username", "postgres"])
             .args([
                 "--auth",
@@ -66,7 +71,7 @@ impl Cluster {
 
     fn start(folder: &Path) -> Option<Cluster> {
         let port = free_port();
-        let server = as_owner("postgres");
+        let server = as_postgres(&program("postgres"));
         let script = "\"$@\" >>\"$FOLDER/log\" 2>&1 & server=$!; cat >/dev/null; kill -QUIT $server; wait $server; \
                       rm -rf \"$FOLDER\"";
         let guard = Command::new("sh")
@@ -170,49 +175,12 @@ fn free_port() -> u16 {
     socket.local_addr().expect("its address").port()
 }
 
-/// One of PostgreSQL's programs. Debian keeps those of the server outside the search path.
-pub(crate) fn program(name: &str) -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let mut found: Vec<PathBuf> = versions
-        .flatten()
-        .map(|version| version.path().join("bin").join(name))
-        .filter(|path| path.exists())
-        .collect();
-    found.sort();
-    let in_path = || {
-        let all = std::env::var_os("PATH")?;
-        let mut folders = std::env::split_paths(&all);
-        folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.exists()))
-    };
-    found.pop().or_else(in_path).unwrap_or_else(|| {
-        panic!("PostgreSQL's {name} is missing. Install it: scripts/bootstrap test")
-    })
-}
-
-/// The same as a command. The server refuses to run as root.
-fn as_owner(name: &str) -> Command {
-    let program = program(name);
-    if !is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
-    command.arg(program);
-    command
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 /// A directory that the server's user can enter and, as root, owns.
 fn fresh_folder() -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let made = tempfile::Builder::new().prefix("sealgate-pg").tempdir();
     let folder = made.expect("a directory").keep();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("a mode");
-    if is_root() {
-        run(Command::new("chown").arg("postgres:postgres").arg(&folder));
-    }
+    give(&folder);
     folder
 }

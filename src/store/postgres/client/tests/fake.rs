@@ -1,4 +1,5 @@
-//! A server that speaks as much of PostgreSQL's protocol (version 3.0) as a test needs, and stops answering when it is told to.
+//! A fake server with the part of PostgreSQL's protocol (version 3.0) that the tests use. It can be made to stop
+//! responding at any point.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
