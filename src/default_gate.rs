@@ -5,6 +5,7 @@
 
 use std::sync::OnceLock;
 
+use crate::limiter::DEFAULT;
 use crate::{Claims, Config, Error, Gate, Secret};
 
 /// The gate behind the functions below.
@@ -47,9 +48,9 @@ pub fn mask_data(data: &str, visible_chars: usize) -> String {
 /// Counts a request by `username` against the rate limit.
 ///
 /// # Errors
-/// Those of [`default_gate`]; [`Error::RateLimited`] if the limit is exceeded.
+/// Those of [`default_gate`]; [`Error::RateLimited`] if the limit is exceeded; [`Error::Store`] as [`Gate::limit`] returns it.
 pub fn enforce_rate_limit(username: &str) -> Result<(), Error> {
-    match default_gate()?.enforce_rate_limit(username) {
+    match default_gate()?.limit(username, DEFAULT, 1)? {
         Some(admission) => admission.into_result(),
         None => Ok(()),
     }

@@ -1,11 +1,9 @@
 //! The API as engines and host programs see it: it answers requests and writes the access log.
 
 use std::fmt;
-use std::mem;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::access_log;
 use super::caller::Caller;
@@ -17,10 +15,9 @@ use super::origins::AllowedOrigins;
 #[cfg(target_os = "linux")]
 use super::peer::Peer;
 use super::problem::Problem;
-use super::request::{Method, Request};
+use super::request::Request;
 use super::response::Response;
-use super::route::{AppInner, Cost, RequestLog, Route, RouteRef};
-use super::router;
+use super::route::{AppInner, RequestLog, Route, RouteRef};
 use super::routes::ROUTES;
 use super::secure_data::SecureData;
 use super::settings::{AccessLog, Settings};
@@ -32,37 +29,11 @@ use crate::{Error, Gate};
 /// The API over a gate. Cheap to clone; `Send` and `Sync`.
 #[derive(Clone)]
 pub struct App {
-    inner: Arc<AppInner>,
+    pub(super) inner: Arc<AppInner>,
 }
 
 /// How many times as many logins an IPv6 site (/48) may make as one of its networks (/64).
 const SITE: u32 = 4;
-
-/// How far a request has been handled before its body was complete.
-pub(crate) enum Begun {
-    /// Its route has been found.
-    Found(Found),
-    /// It has also passed every check its head allows: only the body and the response remain.
-    Admitted(Box<Admitted>),
-}
-
-/// The route of a request, if there is one, found by the method and the target.
-pub(crate) struct Found(pub(super) router::Found);
-
-/// A request that has passed every check its head allows.
-pub(crate) struct Admitted {
-    passed: router::Passed,
-    seen: RequestLog,
-    /// Processing time so far, without waiting.
-    spent: Duration,
-}
-
-impl Admitted {
-    /// The route's limit on the body, in bytes.
-    pub(crate) fn max_body(&self) -> usize {
-        self.passed.max_body
-    }
-}
 
 impl App {
     /// Mounts the API on a gate.
@@ -154,127 +125,6 @@ impl App {
         &self.inner.gate
     }
 
-    /// Answers a request. Never panics: a panic in a route is answered with 500.
-    ///
-    /// The response to HEAD carries the body that GET would return; the engine must not send it.
-    pub fn handle(&self, request: &Request<'_>) -> Response {
-        self.complete(
-            request,
-            Begun::Found(self.find(request.method, request.target)),
-        )
-    }
-
-    /// Finds the route for a method and a target.
-    pub(crate) fn find(&self, method: &Method, target: &str) -> Found {
-        Found(router::find(&self.inner, method, target))
-    }
-
-    /// Checks a request by its head alone, before its body has arrived. Returns the response if the head decides it (path,
-    /// method, token, limit, the body's type and any declared length), otherwise what [`complete`](Self::complete) needs.
-    pub(crate) fn admit(
-        &self,
-        request: &Request<'_>,
-        length: Option<usize>,
-    ) -> Result<Admitted, Response> {
-        let _section = fork::section();
-        let started = Instant::now();
-        let found = self.find(request.method, request.target);
-        let (passed, seen) = self.judge(request, found, length, started)?;
-        Ok(Admitted {
-            passed,
-            seen,
-            spent: started.elapsed(),
-        })
-    }
-
-    /// Answers a request whose body is complete.
-    pub(crate) fn complete(&self, request: &Request<'_>, begun: Begun) -> Response {
-        let _section = fork::section();
-        let _active = self.inner.observed.begin();
-        let now = Instant::now();
-        match begun {
-            Begun::Found(found) => {
-                match self.judge(request, found, Some(request.body.len()), now) {
-                    Ok((passed, seen)) => self.answer(request, &passed, seen, now),
-                    Err(refusal) => refusal,
-                }
-            }
-            Begun::Admitted(admitted) => {
-                let Admitted {
-                    passed,
-                    seen,
-                    spent,
-                } = *admitted;
-                // The time spent receiving the body does not count.
-                let started = now.checked_sub(spent).unwrap_or(now);
-                self.answer(request, &passed, seen, started)
-            }
-        }
-    }
-
-    fn judge(
-        &self,
-        request: &Request<'_>,
-        found: Found,
-        length: Option<usize>,
-        started: Instant,
-    ) -> Result<(router::Passed, RequestLog), Response> {
-        let mut seen = RequestLog::of(request);
-        match caught(|| router::admit(&self.inner, request, found.0, length, &mut seen)) {
-            Some(Ok(passed)) => Ok((passed, seen)),
-            Some(Err(problem)) => {
-                let response = problem.into_response(&seen.id);
-                Err(self.finish(request, &seen, started, response))
-            }
-            None => Err(self.failed(request, &seen, started)),
-        }
-    }
-
-    fn answer(
-        &self,
-        request: &Request<'_>,
-        passed: &router::Passed,
-        mut seen: RequestLog,
-        started: Instant,
-    ) -> Response {
-        // A panic leaves no state half-changed: the gate is immutable and the limiters' locks recover.
-        let response = match caught(|| router::answer(&self.inner, request, passed, &mut seen)) {
-            Some(Ok(response)) => response,
-            Some(Err(problem)) => problem.into_response(&seen.id),
-            None => return self.failed(request, &seen, started),
-        };
-        self.finish(request, &seen, started, response)
-    }
-
-    fn failed(&self, request: &Request<'_>, seen: &RequestLog, started: Instant) -> Response {
-        log::error!(id = seen.id.as_str(); "a route panicked");
-        let response = Problem::internal().into_response(&seen.id);
-        self.finish(request, seen, started, response)
-    }
-
-    /// How long the response may take, so that the engine can keep other requests from waiting behind it: because the body
-    /// or the returned data is large, or because the route blocks.
-    pub(crate) fn cost(&self, begun: &Begun, body: usize) -> Cost {
-        match begun {
-            Begun::Found(found) => match router::cost(&self.inner, &found.0, body) {
-                // It is counted on a thread that may wait.
-                Cost::Quick if self.asks_store(found) => Cost::Slow,
-                cost => cost,
-            },
-            Begun::Admitted(admitted) => admitted.passed.cost(&self.inner, body),
-        }
-    }
-
-    /// Whether to count the request may mean to wait for the shared store: then it is not judged by its head.
-    pub(crate) fn asks_store(&self, found: &Found) -> bool {
-        router::asks_store(&self.inner, &found.0)
-    }
-
-    /// The limit on the body of a request for this route, in bytes.
-    pub(crate) fn max_body(&self, found: &Found) -> usize {
-        router::max_body(&self.inner, &found.0)
-    }
-
     /// Adds the metrics of requests, logins and the gate.
     pub(crate) fn collect(&self, page: &mut Page) {
         self.inner.observed.collect(page);
@@ -320,7 +170,7 @@ impl App {
     }
 
     /// Adds the headers common to all responses and writes the access log line.
-    fn finish(
+    pub(super) fn finish(
         &self,
         request: &Request<'_>,
         seen: &RequestLog,
@@ -346,18 +196,6 @@ impl App {
         fork::settle();
         response
     }
-}
-
-/// `None` if `work` panics.
-fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|panic| {
-            // A host's panic payload may itself panic when dropped.
-            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-                mem::forget(again);
-            }
-        })
-        .ok()
 }
 
 impl fmt::Debug for App {

@@ -13,9 +13,40 @@ pub(super) struct Counted {
     /// Apart, so that most requests need no list.
     default: Option<Admission>,
     named: Vec<(String, Admission)>,
+    /// Whether the request must not wait for the shared store, and whether it would have had to.
+    at_once: bool,
+    would_wait: bool,
 }
 
 impl Counted {
+    /// For a request that nothing has counted yet. `at_once`: its thread must not wait for the shared store.
+    pub(super) fn new(at_once: bool) -> Self {
+        Counted {
+            at_once,
+            ..Counted::default()
+        }
+    }
+
+    /// From here on the request may wait. Whether it would have had to before it was counted.
+    pub(super) fn may_wait_now(&mut self) -> bool {
+        self.at_once = false;
+        std::mem::take(&mut self.would_wait)
+    }
+
+    pub(super) fn is_at_once(&self) -> bool {
+        self.at_once
+    }
+
+    /// What stops a request that would have to wait. Nobody receives it: the request goes on on another thread.
+    pub(super) fn stop(&mut self) -> Problem {
+        self.would_wait = true;
+        Problem::unavailable("The request has to wait for the store.")
+    }
+
+    pub(super) fn would_wait(&self) -> bool {
+        self.would_wait
+    }
+
     /// Keeps the state of a limit, in place of an earlier one.
     pub(super) fn put(&mut self, policy: &str, admission: Admission) {
         if policy == DEFAULT {

@@ -27,8 +27,13 @@ pub(super) fn count(
 ) -> Result<(), Problem> {
     if named.is_empty() {
         // Most requests: nothing has to be looked up or collected.
-        let limited = claims.filter(|_| is_limited);
-        let Some(admission) = limited.and_then(|claims| app.gate.admit(claims)) else {
+        let Some(claims) = claims.filter(|_| is_limited) else {
+            return Ok(());
+        };
+        let Some(decision) = app.gate.decide(claims, !counted.is_at_once()) else {
+            return Err(counted.stop());
+        };
+        let Some(admission) = decision.map_err(uncounted)? else {
             return Ok(());
         };
         counted.put(DEFAULT, admission);
@@ -97,8 +102,11 @@ fn check_size(items: usize, limit: u32, policy: &str) -> Result<(), Problem> {
 }
 
 fn charge(gate: &Gate, charges: &[Charge<'_>], counted: &mut Counted) -> Result<(), Problem> {
+    if !charges.is_empty() && counted.is_at_once() && gate.counts_in_store() {
+        return Err(counted.stop());
+    }
     let mut wait = None;
-    for (policy, admission) in gate.charge(charges)? {
+    for (policy, admission) in gate.charge(charges).map_err(uncounted)? {
         counted.put(policy, admission);
         if !admission.allowed {
             wait = wait.max(Some(admission.reset));
@@ -107,6 +115,16 @@ fn charge(gate: &Gate, charges: &[Charge<'_>], counted: &mut Counted) -> Result<
     match wait {
         None => Ok(()),
         Some(longest) => Err(Problem::rate_limited(longest)),
+    }
+}
+
+/// The error for a request that could not be counted. That the store does not answer has been logged.
+pub(super) fn uncounted(error: Error) -> Problem {
+    match error {
+        Error::Store(_) => {
+            Problem::unavailable("Requests cannot be counted, because the store does not answer.")
+        }
+        other => other.into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The HTTP API without sockets: a [`Request`] in, a [`Response`] out. Engines and tests call [`App::handle`].
 //!
-//! `app` ties it together, and `access_log` writes a line for each request. `router` finds the route and enforces its checks (token, scope, limit), `permission` has the
+//! `app` holds it together, `handling` has the steps in which a request is answered, and `access_log` writes a line for each request. `router` finds the route and enforces its checks (token, scope, limit), `permission` has the
 //! check of a token, `limits` counts requests, `counted` reports the limits that did, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors,
 //! `caller` the client's address, `cors` the headers for web pages of other origins (`origins`), and `observed` counts requests for the metrics.
 //! Reading and writing bytes is left to the engines.
@@ -10,6 +10,7 @@ mod app;
 mod caller;
 mod cors;
 mod counted;
+mod handling;
 mod host;
 mod limits;
 mod observed;
@@ -28,9 +29,9 @@ mod settings;
 
 pub use access_log::ACCESS;
 pub use app::App;
-pub(crate) use app::Begun;
 #[cfg(any(test, fuzzing))]
 pub(crate) use caller::fuzz::forwarding;
+pub(crate) use handling::Begun;
 pub use host::{Host, HostCall, HostLogin, HostRoute};
 pub use origins::AllowedOrigins;
 pub use peer::Peer;

@@ -30,7 +30,7 @@ pub(super) struct Passed {
     target: Target,
     claims: Option<Claims>,
     /// The limits that have counted it.
-    counted: Counted,
+    pub(super) counted: Counted,
     /// The route's limit on the body, in bytes.
     pub(super) max_body: usize,
 }
@@ -77,12 +77,13 @@ pub(super) fn find(app: &AppInner, method: &Method, target: &str) -> Found {
     }
 }
 
-/// Enforces the checks of the route found. Each request is counted here, once. `length`: of the body, if known.
+/// Enforces the checks of the route found. Each request is counted here, once. `length`: of the body, if known. `at_once`: if
+/// that means to wait for the shared store, it is left to [`count`].
 pub(super) fn admit(
     app: &AppInner,
     request: &Request<'_>,
     found: Found,
-    length: Option<usize>,
+    (length, at_once): (Option<usize>, bool),
     seen: &mut RequestLog,
 ) -> Result<Passed, Problem> {
     seen.route = found.route();
@@ -92,32 +93,54 @@ pub(super) fn admit(
         Found::OtherMethods(_, allowed) => return Err(Problem::method_not_allowed(allowed)),
         Found::Nothing => return Err(Problem::not_found()),
     };
-    let mut counted = Counted::default();
-    let entered = enter(&target, app, request, seen, &mut counted);
-    let claims = entered.map_err(|problem| problem.with_limits(&counted))?;
-    let max_body = match &target {
-        Target::Route(RouteRef::Own(route)) if !route.takes_data => app.settings.max_credentials,
-        Target::Options(_) => app.settings.max_credentials,
-        // The engine's limit applies.
-        Target::Route(_) => usize::MAX,
+    let mut passed = Passed {
+        claims: enter(&target, app, request, seen)?,
+        counted: Counted::new(at_once),
+        max_body: match &target {
+            Target::Route(RouteRef::Own(route)) if !route.takes_data => {
+                app.settings.max_credentials
+            }
+            Target::Options(_) => app.settings.max_credentials,
+            // The engine's limit applies.
+            Target::Route(_) => usize::MAX,
+        },
+        target,
     };
-    let fits = match &target {
+    match count(app, request, &mut passed, length) {
+        Err(_) if passed.counted.would_wait() => Ok(passed),
+        Err(problem) => Err(problem),
+        Ok(()) => Ok(passed),
+    }
+}
+
+/// Counts a request that has not been counted, and checks what remains of its head.
+pub(super) fn count(
+    app: &AppInner,
+    request: &Request<'_>,
+    passed: &mut Passed,
+    length: Option<usize>,
+) -> Result<(), Problem> {
+    let limits = match &passed.target {
+        Target::Route(RouteRef::Own(route)) => {
+            (matches!(route.access, Access::Token(_)), NO_OTHERS)
+        }
+        Target::Route(RouteRef::Host(number)) => {
+            let route = &app.host.routes[*number];
+            (route.limited, route.policies.as_slice())
+        }
+        Target::Options(_) => (false, NO_OTHERS),
+    };
+    let claims = passed.claims.as_ref();
+    let counted = limits::count(app, request, claims, limits, &mut passed.counted);
+    let fits = counted.and_then(|()| match &passed.target {
         Target::Route(RouteRef::Own(route)) => (route.takes)(request),
         _ => Ok(()),
-    };
+    });
     let fits = fits.and_then(|()| match length {
-        Some(length) if length > max_body => Err(Problem::body_too_large(max_body)),
+        Some(length) if length > passed.max_body => Err(Problem::body_too_large(passed.max_body)),
         _ => Ok(()),
     });
-    if let Err(problem) = fits {
-        return Err(problem.with_limits(&counted));
-    }
-    Ok(Passed {
-        target,
-        claims,
-        counted,
-        max_body,
-    })
+    fits.map_err(|problem| problem.with_limits(&passed.counted))
 }
 
 /// Answers a request whose body is complete.
@@ -126,9 +149,9 @@ pub(super) fn answer(
     request: &Request<'_>,
     passed: &Passed,
     seen: &mut RequestLog,
+    counted: &mut Counted,
 ) -> Result<Response, Problem> {
     let claims = passed.claims.as_ref();
-    let mut counted = passed.counted.clone();
     let mut response = if request.body.len() > passed.max_body {
         Err(Problem::body_too_large(passed.max_body))
     } else {
@@ -138,7 +161,7 @@ pub(super) fn answer(
                 request,
                 claims,
                 seen,
-                counted: &mut counted,
+                counted,
             }),
             Target::Route(RouteRef::Host(number)) => app.host.routes[*number]
                 .call(
@@ -153,27 +176,6 @@ pub(super) fn answer(
     };
     counted.report(&mut response);
     response
-}
-
-/// Whether the limits of the route may have to ask the shared store, which takes a round trip.
-pub(super) fn asks_store(app: &AppInner, found: &Found) -> bool {
-    app.gate.counts_in_store()
-        && match found {
-            Found::Route(RouteRef::Own(route)) => matches!(route.access, Access::Token(_)),
-            Found::Route(RouteRef::Host(number)) => {
-                let route = &app.host.routes[*number];
-                route.limited || !route.policies.is_empty()
-            }
-            _ => false,
-        }
-}
-
-/// The limit on the body of a request for this route, in bytes.
-pub(super) fn max_body(app: &AppInner, found: &Found) -> usize {
-    match found {
-        Found::Route(RouteRef::Own(route)) if !route.takes_data => app.settings.max_credentials,
-        _ => usize::MAX,
-    }
 }
 
 /// How long the request may take: because its body or the returned data is large, or because the route blocks.
@@ -221,38 +223,28 @@ fn as_get(method: &Method) -> &Method {
     }
 }
 
-/// Checks the token and counts the request, as the route requires. `counted` receives what the limits have left also if one
-/// of them refuses the request.
+/// Checks the token, as the route requires.
 fn enter(
     target: &Target,
     app: &AppInner,
     request: &Request<'_>,
     seen: &mut RequestLog,
-    counted: &mut Counted,
 ) -> Result<Option<Claims>, Problem> {
     let mut permitted = |scopes: &[&str]| permitted(app, request, scopes, seen).map(Some);
-    let (claims, limited) = match target {
-        Target::Options(_) => return Ok(None),
+    match target {
+        Target::Options(_) => Ok(None),
         Target::Route(RouteRef::Own(route)) => match route.access {
-            Access::Anyone | Access::Demanded => return Ok(None),
-            Access::Token(scopes) => (permitted(scopes)?, (true, NO_OTHERS)),
-            Access::UnlimitedOrClient(_) if may_be_client(request) => return Ok(None),
-            Access::Unlimited(scope) | Access::UnlimitedOrClient(scope) => {
-                (permitted(&[scope])?, (false, NO_OTHERS))
-            }
-            Access::AsLogin => (permitted(&[""])?, (false, NO_OTHERS)),
+            Access::Anyone | Access::Demanded => Ok(None),
+            Access::Token(scopes) => permitted(scopes),
+            Access::UnlimitedOrClient(_) if may_be_client(request) => Ok(None),
+            Access::Unlimited(scope) | Access::UnlimitedOrClient(scope) => permitted(&[scope]),
+            Access::AsLogin => permitted(&[""]),
         },
-        Target::Route(RouteRef::Host(number)) => {
-            let route = &app.host.routes[*number];
-            let claims = match &route.scope {
-                Some(scope) => permitted(&[scope])?,
-                None => None,
-            };
-            (claims, (route.limited, route.policies.as_slice()))
-        }
-    };
-    limits::count(app, request, claims.as_ref(), limited, counted)?;
-    Ok(claims)
+        Target::Route(RouteRef::Host(number)) => match &app.host.routes[*number].scope {
+            Some(scope) => permitted(&[scope]),
+            None => Ok(None),
+        },
+    }
 }
 
 fn allowed(of_routes: &[&Method]) -> String {

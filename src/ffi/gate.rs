@@ -11,6 +11,7 @@ use super::config::{SealgateConfig, settings_of};
 use super::input::{bytes, handle, output, text, token_text};
 use super::process::watch_exit;
 use super::{Failure, SealgateStatus, boundary, boundary_of, free_handle};
+use crate::limiter::DEFAULT;
 use crate::{Gate, Grant};
 
 /// Issues and verifies tokens, encrypts and decrypts data.
@@ -298,7 +299,7 @@ pub unsafe extern "C" fn sealgate_enforce_rate_limit(
             let (allowed, remaining, retry_after_ms) = (allowed?, remaining?, retry_after_ms?);
             let user = text(user, user_size, "user");
             let (gate, user) = (gate?, user?);
-            let Some(admission) = gate.enforce_rate_limit(user) else {
+            let Some(admission) = gate.limit(user, DEFAULT, 1)? else {
                 (*allowed, *remaining) = (1, u32::MAX);
                 return Ok(());
             };

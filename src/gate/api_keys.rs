@@ -3,7 +3,8 @@
 use super::Gate;
 use super::audit::{Asker, AuditEvent, Trail};
 use super::policies::InUse;
-use crate::limiter::Admission;
+use crate::limiter::shared::Decision;
+use crate::limiter::{Admission, DEFAULT};
 use crate::tokens::{ApiKey, ApiKeys, Claims, NewApiKey};
 use crate::{Error, Secret, TokenError};
 
@@ -134,7 +135,8 @@ impl Gate {
     /// [`enforce_rate_limit`](Self::enforce_rate_limit) does. `None`: there is no limit.
     pub fn admit(&self, claims: &Claims) -> Option<Admission> {
         let own = claims.api_key().and_then(|id| self.own_admission(id));
-        own.or_else(|| self.enforce_rate_limit(claims.subject()))
+        own.map(|(found, decision)| found.or_refused(decision))
+            .unwrap_or_else(|| self.enforce_rate_limit(claims.subject()))
     }
 
     /// The same for an API key by its id. [`Error::InvalidInput`]: there is no such key, or it is not accepted any more.
@@ -145,12 +147,15 @@ impl Gate {
         let owner = self.inner.api_keys.owner(id).ok_or_else(|| {
             Error::InvalidInput("There is no API key with this id that is accepted.".to_owned())
         })?;
-        let own = self.own_admission(id);
-        Ok(own.or_else(|| self.enforce_rate_limit(&owner)))
+        match self.own_admission(id) {
+            Some((_, decision)) => decision,
+            None => self.limit(&owner, DEFAULT, 1),
+        }
     }
 
-    fn own_admission(&self, id: &str) -> Option<Admission> {
-        let window = self.inner.api_keys.window(id)?;
-        self.count(&InUse::Own(window, id), id.as_bytes(), 1)
+    fn own_admission<'a>(&self, id: &'a str) -> Option<(InUse<'a>, Decision)> {
+        let found = InUse::Own(self.inner.api_keys.window(id)?, id);
+        let decision = self.count(&found, id.as_bytes(), 1);
+        Some((found, decision))
     }
 }

@@ -3,49 +3,41 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::base::clock::coarse_milliseconds;
-use crate::base::encoding::encode_hex;
 use crate::base::hkdf::hkdf_sha256;
 use crate::base::random::random;
-use crate::keys::KeyRing;
-use crate::limiter::shared::{Answer, Central, Shared, Whom, Wish};
-use crate::limiter::{Admission, Settings};
-use crate::store::Ledger;
+use crate::keys::Keys;
+use crate::limiter::Settings;
+use crate::limiter::shared::{Answer, Central, Decision, Local, Named, Return, Shared, Whom, Wish};
 use crate::store::windows::{Ask, Back, Taken, WindowStore};
+use crate::store::{Ledger, SharedStore};
 
 const KEY_INFO: &[u8] = b"sealgate/limiter-names/v1";
 /// How long a request waits for the store before the setting `limiter_down` decides.
-const LONGEST: Duration = match cfg!(test) {
-    false => Duration::from_millis(50),
-    // On a busy machine as well.
-    true => Duration::from_secs(60),
-};
-/// How often a process says that it counts, in milliseconds.
-const SAY_EVERY: u64 = 10_000;
-const NEVER: u64 = u64::MAX;
+const LONGEST: Duration = Duration::from_millis(50);
+/// How long a reset, or work that no request waits for, may take.
+const UNHURRIED: Duration = Duration::from_secs(1);
+/// How many windows without counts are removed at once, and how often in a row.
+const TIDIED: u32 = 4_000;
+const TIMES: u32 = 50;
 
 /// The limits of a gate with a shared store.
-pub(super) struct Fleet {
-    shared: Shared,
-    windows: Arc<Windows>,
-}
+pub(super) struct Fleet(Shared);
 
 /// The store's windows, as a limiter uses them.
 struct Windows {
     ledger: Arc<Ledger>,
+    keys: Arc<Keys>,
     /// The key of the hashes.
     derived: ArcSwapOption<Derived>,
-    /// Names this process among those that count, with its number.
-    id: String,
-    said: AtomicU64,
-    nodes: AtomicU32,
+    /// Names this process among those that lease.
+    asker: i32,
+    longest: Duration,
 }
 
 /// Derived from the oldest token key, so all machines have the same one. When that key is retired, counts begin anew.
@@ -56,91 +48,96 @@ struct Derived {
 
 impl Fleet {
     /// `None`: the store is not shared.
-    pub(super) fn of(ledger: &Arc<Ledger>, settings: &Settings) -> Result<Option<Self>, Error> {
-        let has_windows = ledger
-            .following()
-            .is_some_and(|following| following.store().windows().is_some());
-        if !has_windows {
+    pub(super) fn of(
+        ledger: &Arc<Ledger>,
+        keys: &Arc<Keys>,
+        settings: &Settings,
+    ) -> Result<Option<Self>, Error> {
+        Fleet::with_deadline(ledger, keys, settings, LONGEST)
+    }
+
+    fn with_deadline(
+        ledger: &Arc<Ledger>,
+        keys: &Arc<Keys>,
+        settings: &Settings,
+        longest: Duration,
+    ) -> Result<Option<Self>, Error> {
+        if ledger.following().is_none() {
             return Ok(None);
         }
-        let mut id = [0; 8];
-        random(&mut id)?;
-        let windows = Arc::new(Windows {
+        let mut asker = [0; 4];
+        random(&mut asker)?;
+        let windows = Windows {
             ledger: Arc::clone(ledger),
+            keys: Arc::clone(keys),
             derived: ArcSwapOption::empty(),
-            id: encode_hex(&id),
-            said: AtomicU64::new(NEVER),
-            nodes: AtomicU32::new(1),
-        });
-        let central = Arc::clone(&windows) as Arc<dyn Central>;
-        Ok(Some(Fleet {
-            shared: Shared::new(central, settings.down, settings.memory)?,
-            windows,
-        }))
+            asker: i32::from_be_bytes(asker),
+            longest,
+        };
+        let shared = Shared::new(Arc::new(windows), settings.down, settings.memory)?;
+        Ok(Some(Fleet(shared)))
     }
 
     /// Counts a request. `local` does so on this machine alone.
-    pub(super) fn admit(
-        &self,
-        ring: &KeyRing,
-        whom: Whom<'_>,
-        cost: u32,
-        local: impl FnOnce(u32) -> Option<Admission>,
-    ) -> Option<Admission> {
-        self.windows.use_key_of(ring);
-        self.shared.admit(whom, cost, local)
+    pub(super) fn admit(&self, whom: Whom<'_>, cost: u32, local: Local<'_>) -> Decision {
+        self.0.admit(whom, cost, local)
     }
 
+    /// The same, but `None` if the store would have to be asked.
+    pub(super) fn admit_at_once(
+        &self,
+        whom: Whom<'_>,
+        cost: u32,
+        local: Local<'_>,
+    ) -> Option<Decision> {
+        self.0.admit_at_once(whom, cost, local)
+    }
+
+    /// Whether a request would be admitted; `at_once`: as far as this process knows, if it does.
     pub(super) fn peek(
         &self,
-        ring: &KeyRing,
         whom: Whom<'_>,
         cost: u32,
-        local: impl FnOnce(u32) -> Option<Admission>,
-    ) -> Option<Admission> {
-        self.windows.use_key_of(ring);
-        self.shared.peek(whom, cost, local)
+        at_once: bool,
+        local: Local<'_>,
+    ) -> Decision {
+        self.0.peek(whom, cost, at_once, local)
     }
 
-    pub(super) fn reset(&self, ring: &KeyRing, whom: Whom<'_>) -> Result<u32, Error> {
-        self.windows.use_key_of(ring);
-        self.shared.reset(whom)
+    pub(super) fn reset(&self, whom: Whom<'_>) -> Result<u32, Error> {
+        self.0.reset(whom)
     }
 
     /// How many calls of the store were answered, and how many were not.
     #[cfg(feature = "server")]
     pub(super) fn calls(&self) -> (u64, u64) {
-        self.shared.calls()
+        self.0.calls()
     }
 }
 
 impl Windows {
-    fn use_key_of(&self, ring: &KeyRing) {
+    fn derived(&self) -> Result<Arc<Derived>, Error> {
+        let ring = self.keys.current();
         let oldest = ring.token_keys().next();
         let id = oldest.map_or("", |key| key.id());
-        if self
-            .derived
-            .load()
-            .as_ref()
-            .is_some_and(|derived| derived.id == id)
-        {
-            return;
+        let known = self.derived.load_full();
+        if let Some(known) = known.filter(|known| known.id == id) {
+            return Ok(known);
         }
+        let oldest = oldest.ok_or_else(|| {
+            let text = "Rate limits need a token key, and the key ring has none.";
+            Error::Store(text.to_owned())
+        })?;
         let mut key = Zeroizing::new([0; 32]);
-        if let Some(oldest) = oldest
-            && hkdf_sha256(&oldest.bytes(), KEY_INFO, &mut *key).is_err()
-        {
-            return;
-        }
+        hkdf_sha256(&oldest.bytes(), KEY_INFO, &mut *key)?;
         let id = id.to_owned();
-        self.derived.store(Some(Arc::new(Derived { id, key })));
+        let derived = Arc::new(Derived { id, key });
+        self.derived.store(Some(Arc::clone(&derived)));
+        Ok(derived)
     }
 
     fn key_of(&self, whom: Whom<'_>) -> Result<[u8; 16], Error> {
-        let derived = self.derived.load();
-        let derived = derived
-            .as_ref()
-            .ok_or(Error::Crypto("the names of a limit cannot be hashed"))?;
+        let derived = self.derived()?;
         // Entries end by the window that they were made for, so each window counts apart.
         let mut text = whom.policy.as_bytes().to_vec();
         text.push(0);
@@ -151,36 +148,44 @@ impl Windows {
         Ok(key)
     }
 
-    fn with<T>(&self, work: impl FnOnce(&dyn WindowStore) -> Result<T, Error>) -> Result<T, Error> {
-        let following = self.ledger.following();
-        let store = following.and_then(|following| following.store().windows());
-        let missing = || Error::Store("The store has no windows for rate limits.".to_owned());
-        work(store.ok_or_else(missing)?)
+    fn store(&self) -> Result<&dyn SharedStore, Error> {
+        match self.ledger.following() {
+            Some(following) => Ok(&**following.store()),
+            None => Err(Error::Store("There is no shared store.".to_owned())),
+        }
     }
-}
 
-/// A request that nothing is leased with.
-fn ask(whom: Whom<'_>, key: [u8; 16], cost: u32) -> Ask {
-    Ask {
-        key,
-        limit: whom.limit,
-        window: whom.window,
-        cost,
-        wanted: cost,
-        part: 1,
-        hold: Duration::ZERO,
-        patient: false,
-        back: None,
+    /// A request that nothing is leased with.
+    fn ask(&self, whom: Whom<'_>, cost: u32) -> Result<Ask, Error> {
+        Ok(Ask {
+            key: self.key_of(whom)?,
+            limit: whom.limit,
+            window: whom.window,
+            cost,
+            wanted: cost,
+            hold: Duration::ZERO,
+            asker: self.asker,
+            patient: false,
+            back: None,
+        })
     }
 }
 
 fn answer(taken: Taken) -> Answer {
     Answer {
         granted: taken.granted,
-        entry: taken.entry,
+        lease: taken.lease,
+        later: taken.later,
         counted: taken.counted,
         wait: taken.wait,
         first: taken.first,
+    }
+}
+
+fn back(lease: Return) -> Back {
+    Back {
+        lease: lease.lease,
+        spent: lease.spent,
     }
 }
 
@@ -188,52 +193,52 @@ impl Central for Windows {
     fn take(&self, whom: Whom<'_>, wish: Wish) -> Result<Answer, Error> {
         let ask = Ask {
             wanted: wish.wanted,
-            part: wish.part,
             hold: wish.hold,
             patient: wish.patient,
-            back: wish.back.map(|back| Back {
-                entry: back.entry,
-                granted: back.granted,
-                unused: back.unused,
-                sooner: back.sooner,
-            }),
-            ..ask(whom, self.key_of(whom)?, wish.cost)
+            back: wish.back.map(back),
+            ..self.ask(whom, wish.cost)?
         };
-        self.with(|store| store.take(&ask, LONGEST).map(answer))
+        self.store()?.take(&ask, self.longest).map(answer)
+    }
+
+    fn give_back(&self, all: &[(Named, Return)]) -> Result<(), Error> {
+        let all = all.iter().map(|(named, lease)| {
+            let key = self.key_of(named.whom())?;
+            Ok((key, back(lease.clone())))
+        });
+        let all = all.collect::<Result<Vec<_>, Error>>()?;
+        WindowStore::give_back(self.store()?, &all, UNHURRIED)
     }
 
     fn counted(&self, whom: Whom<'_>, cost: u32) -> Result<Answer, Error> {
-        let ask = ask(whom, self.key_of(whom)?, cost);
-        self.with(|store| store.counted(&ask, LONGEST).map(answer))
+        let ask = self.ask(whom, cost)?;
+        self.store()?.counted(&ask, self.longest).map(answer)
     }
 
     fn forget(&self, whom: Whom<'_>) -> Result<u32, Error> {
         let key = self.key_of(whom)?;
-        // Somebody asked for it: there is time.
-        self.with(|store| store.forget_window(&key, LONGEST.max(Duration::from_secs(1))))
+        self.store()?.forget_window(&key, UNHURRIED)
     }
 
-    fn nodes(&self, may_ask: bool) -> u32 {
-        let now = coarse_milliseconds();
-        let said = self.said.load(Ordering::Relaxed);
-        let is_due = said == NEVER || now.saturating_sub(said) >= SAY_EVERY;
-        let turn = |said| {
-            self.said
-                .compare_exchange(said, now, Ordering::Relaxed, Ordering::Relaxed)
-        };
-        if may_ask && is_due && turn(said).is_ok() {
-            let id = format!("{}-{}", self.id, std::process::id());
-            if let Ok(nodes) = self.with(|store| store.counting(&id, LONGEST)) {
-                self.nodes.store(nodes, Ordering::Relaxed);
+    fn tidy(&self) -> Result<(), Error> {
+        // In steps, so that none holds many rows for long.
+        for _ in 0..TIMES {
+            if self.store()?.forget_windows(TIDIED)? < TIDIED {
+                break;
             }
         }
-        self.nodes.load(Ordering::Relaxed)
+        Ok(())
+    }
+
+    fn nodes(&self) -> u32 {
+        let following = self.ledger.following();
+        following.map_or(0, |following| following.nodes())
     }
 }
 
 impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shared.fmt(f)
+        self.0.fmt(f)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::store::Cluster;
-use crate::{Config, Gate};
+use crate::{Config, Error, Gate};
 
 fn gate(address: &str, folder: &Path, settings: &[(&str, &str)]) -> Gate {
     let mut config = Config::new();
@@ -75,8 +75,13 @@ fn without_the_store_a_closed_limit_admits_nothing_and_an_open_one_all() {
         let (_, name) = address.rsplit_once('/').unwrap();
         Cluster::shared().sql(name, "ALTER TABLE sealgate.windows RENAME TO gone");
         for _ in 0..10 {
-            let state = gate.limit("alice", "few", 1).unwrap().unwrap();
-            assert_eq!(state.allowed, expected, "{down}");
+            let state = gate.limit("alice", "few", 1);
+            match expected {
+                true => assert!(state.unwrap().unwrap().allowed, "{down}"),
+                false => assert!(matches!(state, Err(Error::Store(_))), "{down}"),
+            }
+            let asked = gate.enforce_rate_limit("alice").unwrap();
+            assert_eq!(asked.allowed, expected, "{down}");
         }
         Cluster::shared().sql(name, "ALTER TABLE sealgate.gone RENAME TO windows");
     }

@@ -8,7 +8,9 @@ use super::audit::{Asker, AuditEvent};
 use super::fleet::Fleet;
 use super::policies::{InUse, key};
 use crate::Error;
-use crate::limiter::{Admission, DEFAULT, Policy};
+use crate::limiter::shared::{Decision, Whom};
+use crate::limiter::{Admission, DEFAULT, Limiter, Policy};
+use crate::tokens::Claims;
 
 /// What a request costs under one policy.
 pub(crate) struct Charge<'a> {
@@ -54,11 +56,12 @@ impl Gate {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if there is no such policy, the cost is more than its limit, or a name is not an address
-    /// although the policy counts addresses.
+    /// although the policy counts addresses. [`Error::Store`] if the shared store does not answer and `SEALGATE_LIMITER_DOWN` is
+    /// `closed`.
     pub fn limit(&self, name: &str, policy: &str, cost: u32) -> Result<Option<Admission>, Error> {
         let found = self.in_use(policy, cost, None)?;
         let name = key(&found, name)?;
-        Ok(self.count(&found, &name, cost))
+        self.count(&found, &name, cost)
     }
 
     /// Whether a request of this cost would be admitted now, and how much is left. Counts nothing.
@@ -73,7 +76,7 @@ impl Gate {
     ) -> Result<Option<Admission>, Error> {
         let found = self.in_use(policy, cost, None)?;
         let name = key(&found, name)?;
-        Ok(self.seen(&found, &name, cost))
+        self.seen(&found, &name, cost, false)
     }
 
     /// Forgets the requests of `name` that a policy has counted, so that the whole limit is left. `false` if there are none.
@@ -101,7 +104,7 @@ impl Gate {
         self.trail().permit(event, whom, asker)?;
         let mut counted = found.reset(&key);
         if let (Some(fleet), Some(whom)) = (&self.inner.fleet, found.whom(&key)) {
-            match fleet.reset(&self.inner.keys.current(), whom) {
+            match fleet.reset(whom) {
                 Ok(shared) => counted = counted.max(shared),
                 Err(error) => {
                     self.trail().record(event, "error", Some(name), asker);
@@ -138,12 +141,12 @@ impl Gate {
             all.push((charge.policy, found, name, charge.cost));
         }
         if all.len() > 1 {
-            let states: Vec<_> = all
-                .iter()
-                .filter_map(|(policy, found, name, cost)| {
-                    Some((*policy, found, self.seen(found, name, *cost)?))
-                })
-                .collect();
+            let mut states = Vec::with_capacity(all.len());
+            for (policy, found, name, cost) in &all {
+                if let Some(state) = self.seen(found, name, *cost, true)? {
+                    states.push((*policy, found, state));
+                }
+            }
             if states.iter().any(|(_, _, state)| !state.allowed) {
                 let refused = states.iter().filter(|(_, _, state)| !state.allowed);
                 refused.for_each(|(_, found, _)| self.count_decision(found, false));
@@ -154,24 +157,66 @@ impl Gate {
             }
         }
         // A request on another thread may still come between: then this one is refused, though some have counted it.
-        let states = all.iter().filter_map(|(policy, found, name, cost)| {
-            Some((*policy, self.count(found, name, *cost)?))
-        });
-        Ok(states.collect())
+        let mut states = Vec::with_capacity(all.len());
+        for (policy, found, name, cost) in &all {
+            if let Some(state) = self.count(found, name, *cost)? {
+                states.push((*policy, state));
+            }
+        }
+        Ok(states)
     }
 
-    pub(super) fn count(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {
-        let admission = match &self.inner.fleet {
-            None => found.admit(name, cost)?,
-            Some(fleet) => {
-                let ring = self.inner.keys.current();
-                fleet.admit(&ring, found.whom(name)?, cost, |cost| {
-                    found.admit(name, cost)
-                })?
-            }
+    /// Counts a request of whoever presented these claims, as [`admit`](Self::admit) does. `None`: the shared store would have
+    /// to be asked, and the caller must not wait.
+    pub(crate) fn decide(&self, claims: &Claims, may_wait: bool) -> Option<Decision> {
+        let own = claims
+            .api_key()
+            .and_then(|id| Some((self.inner.api_keys.window(id)?, id)));
+        let (found, name) = match own {
+            Some((window, id)) => (InUse::Own(window, id), id),
+            None => (
+                InUse::Default(self.inner.limiter.as_ref()),
+                claims.subject(),
+            ),
         };
-        self.count_decision(found, admission.allowed);
-        Some(admission)
+        let name = name.as_bytes();
+        match &self.inner.fleet {
+            Some(fleet) if !may_wait => {
+                let Some(whom) = found.whom(name) else {
+                    return Some(Ok(None));
+                };
+                let decision = fleet.admit_at_once(whom, 1, &|cost| found.admit(name, cost))?;
+                self.count_result(&found, &decision);
+                Some(decision)
+            }
+            _ => Some(self.count(&found, name, 1)),
+        }
+    }
+
+    /// Counts a request against a limit that no policy is: all machines together, if the store is shared.
+    pub(crate) fn count_by(&self, limiter: &Limiter, policy: &str, name: &[u8]) -> Decision {
+        let whom = Whom {
+            policy,
+            name,
+            limit: limiter.limit(),
+            window: limiter.window(),
+        };
+        match &self.inner.fleet {
+            None => Ok(Some(limiter.admit(name))),
+            Some(fleet) => fleet.admit(whom, 1, &|cost| Some(limiter.admit_cost(name, cost))),
+        }
+    }
+
+    pub(super) fn count(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Decision {
+        let decision = match &self.inner.fleet {
+            None => Ok(found.admit(name, cost)),
+            Some(fleet) => match found.whom(name) {
+                None => Ok(None),
+                Some(whom) => fleet.admit(whom, cost, &|cost| found.admit(name, cost)),
+            },
+        };
+        self.count_result(found, &decision);
+        decision
     }
 
     /// Whether to count a request may mean to wait for the shared store.
@@ -185,15 +230,22 @@ impl Gate {
         self.inner.fleet.as_ref().map_or((0, 0), Fleet::calls)
     }
 
-    fn seen(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {
+    /// `at_once`: what this process knows itself suffices.
+    fn seen(&self, found: &InUse<'_>, name: &[u8], cost: u32, at_once: bool) -> Decision {
         match &self.inner.fleet {
-            None => found.peek(name, cost),
-            Some(fleet) => {
-                let ring = self.inner.keys.current();
-                fleet.peek(&ring, found.whom(name)?, cost, |cost| {
-                    found.peek(name, cost)
-                })
-            }
+            None => Ok(found.peek(name, cost)),
+            Some(fleet) => match found.whom(name) {
+                None => Ok(None),
+                Some(whom) => fleet.peek(whom, cost, at_once, &|cost| found.peek(name, cost)),
+            },
+        }
+    }
+
+    fn count_result(&self, found: &InUse<'_>, decision: &Decision) {
+        match decision {
+            Ok(Some(admission)) => self.count_decision(found, admission.allowed),
+            Ok(None) => {}
+            Err(_) => self.count_decision(found, false),
         }
     }
 

@@ -108,6 +108,7 @@ impl Gate {
         let keys = Arc::new(keys);
         // By now the directory exists, unless nothing is kept there.
         ledger.enter()?;
+        let fleet = Fleet::of(&ledger, &keys, &settings.limiter)?;
         let gate = Gate {
             inner: Arc::new(Inner {
                 trail: Trail::new(Pseudonyms::from_ring(&keys.current())?, &settings.audit),
@@ -120,7 +121,7 @@ impl Gate {
                     &settings.tokens,
                     settings.limiter.memory,
                 )?,
-                fleet: Fleet::of(&ledger, &settings.limiter)?,
+                fleet,
                 ledger,
                 refresh_ttl: settings.tokens.refresh_ttl,
                 token_key_lead: settings.keys.rotation.token_key_lead,
@@ -331,11 +332,13 @@ impl Gate {
         self.inner.keys.trouble()
     }
 
-    /// Counts a request of `username` and returns whether it is admitted. `None` if the limit is switched off.
+    /// Counts a request of `username` and returns whether it is admitted. `None` if the limit is switched off. If the shared
+    /// store does not answer and `SEALGATE_LIMITER_DOWN` is `closed`, it is refused; [`limit`](Self::limit) returns the error.
     pub fn enforce_rate_limit(&self, username: &str) -> Option<Admission> {
         let limiter = self.inner.limiter.as_ref()?;
         if self.inner.fleet.is_some() {
-            return self.count(&InUse::Default(Some(limiter)), username.as_bytes(), 1);
+            let found = InUse::Default(Some(limiter));
+            return found.or_refused(self.count(&found, username.as_bytes(), 1));
         }
         let admission = limiter.admit(username.as_bytes());
         self.inner.counts.limiter(admission.allowed);

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Error;
 use crate::base::address::{Counted, counted, parse};
-use crate::limiter::shared::Whom;
+use crate::limiter::shared::{Decision, Whom};
 use crate::limiter::{Admission, DEFAULT, Limiter, Per, Policy, Settings, Window};
 #[cfg(feature = "server")]
 use crate::metrics::Page;
@@ -116,6 +117,20 @@ impl<'a> InUse<'a> {
             name,
             limit,
             window,
+        })
+    }
+
+    /// For callers that are not told of errors: then the request is refused.
+    pub(super) fn or_refused(&self, decision: Decision) -> Option<Admission> {
+        decision.unwrap_or_else(|_| {
+            let whom = self.whom(&[])?;
+            Some(Admission {
+                allowed: false,
+                limit: whom.limit,
+                remaining: 0,
+                window: whom.window,
+                reset: Duration::from_secs(1).min(whom.window),
+            })
         })
     }
 

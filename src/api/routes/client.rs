@@ -133,7 +133,7 @@ impl Credentials {
         let checked = self.check(call, scope);
         if let Err(Error::LoginFailed) = checked {
             let caller = Caller::of(call.request, &call.app.settings).limit_key();
-            count(&call.app.login_limiter, &caller)?;
+            count(call.app, &caller)?;
         }
         checked.map_err(refusal)
     }

@@ -9,7 +9,7 @@ use crate::api::permission::permitted;
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
-use crate::api::route::Call;
+use crate::api::route::{AppInner, Call, Cost};
 
 pub(super) const SCOPE: &str = "introspect";
 const BAD_TOKEN: &str = "A token is required.";
@@ -21,6 +21,14 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let token = token_of(call.request)?;
     let said = call.app.gate.introspect(&token)?;
     Ok(Response::json(200, &Value::Object(said)).no_store())
+}
+
+/// Wrong secrets of clients are counted, in the shared store if there is one.
+pub(super) fn cost(app: &AppInner) -> Cost {
+    match app.gate.counts_in_store() {
+        true => Cost::Slow,
+        false => Cost::Quick,
+    }
 }
 
 /// For a request that may be a client's.

@@ -28,6 +28,9 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
         }
     };
     let gate = &call.app.gate;
+    if call.counted.is_at_once() && gate.counts_in_store() {
+        return Err(call.counted.stop());
+    }
     let admission = match peek {
         true => gate.peek_limit(&name, &policy, cost),
         false => gate.limit(&name, &policy, cost),

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Text, members, text};
 use crate::api::caller::Caller;
 use crate::api::host::HostLogin;
+use crate::api::limits::uncounted;
 use crate::api::peer::Serves;
 use crate::api::problem::Problem;
 use crate::api::request::Request;
@@ -21,6 +22,9 @@ use crate::limiter::{Admission, Limiter};
 use crate::tokens::OPEN_LOGIN_SCOPE;
 use crate::{Error, Tokens};
 
+/// Under which logins are counted in a shared store. No policy has such a name.
+const LOGINS: &str = "login\u{1}";
+const SITES: &str = "site\u{1}";
 const BAD_USERNAME: &str = "Username is required.";
 /// Headers that proxies add and local clients do not send.
 const PROXY_HEADERS: [&str; 7] = [
@@ -71,9 +75,9 @@ fn count_caller(call: &Call<'_>) -> Result<(Counted, Option<Admission>), Problem
     let from = Caller::of(call.request, &call.app.settings);
     let caller = from.limit_key();
     // By address first: that bounds how many names one caller can make the limiter remember.
-    let by_address = count(&call.app.login_limiter, &caller)?;
+    let by_address = count(call.app, &caller)?;
     let by_site = match from.site() {
-        Some(site) => count(&call.app.site_limiter, &site)?,
+        Some(site) => count_under(call.app, &call.app.site_limiter, SITES, &site)?,
         None => None,
     };
     Ok((caller, tighter(by_address, by_site)))
@@ -94,7 +98,7 @@ pub(super) fn count_user(
     tightest: &mut Option<Admission>,
 ) -> Result<(), Problem> {
     let by_user = [caller, username.as_bytes()].concat();
-    let by_user = count(&call.app.login_limiter, &by_user)?;
+    let by_user = count(call.app, &by_user)?;
     *tightest = tighter(*tightest, by_user);
     Ok(())
 }
@@ -242,15 +246,26 @@ pub(super) fn tokens(call: &Call<'_>, new: &Tokens) -> Response {
 }
 
 /// Counts a login under a key; an error if there were too many.
-pub(super) fn count(limiter: &Option<Limiter>, key: &[u8]) -> Result<Option<Admission>, Problem> {
+pub(super) fn count(app: &AppInner, key: &[u8]) -> Result<Option<Admission>, Problem> {
+    count_under(app, &app.login_limiter, LOGINS, key)
+}
+
+fn count_under(
+    app: &AppInner,
+    limiter: &Option<Limiter>,
+    policy: &str,
+    key: &[u8],
+) -> Result<Option<Admission>, Problem> {
     let Some(limiter) = limiter else {
         return Ok(None);
     };
-    let admission = limiter.admit(key);
-    if admission.allowed {
-        return Ok(Some(admission));
+    let decision = app.gate.count_by(limiter, policy, key);
+    match decision.map_err(uncounted)? {
+        Some(refusal) if !refusal.allowed => {
+            Err(Problem::rate_limited(refusal.reset).with_limit("login", &refusal))
+        }
+        admission => Ok(admission),
     }
-    Err(Problem::rate_limited(admission.reset).with_limit("login", &admission))
 }
 
 /// Whether the caller may try to log in. Without accounts only processes of the server's own user may, unless the settings

@@ -78,7 +78,7 @@ routes! {
         "Get tokens, as an OAuth 2.0 client" token::answer;
     Post "/revoke" Access::Anyone, takes client::form_only, costs slow:
         "Revoke a token that is in the form" revoke::answer;
-    Post "/introspect" Access::UnlimitedOrClient(introspect::SCOPE), takes introspect::form_or_json, costs quick:
+    Post "/introspect" Access::UnlimitedOrClient(introspect::SCOPE), takes introspect::form_or_json, costs introspect::cost:
         "Check whether a token is active, and read its claims" introspect::answer;
     Post "/limit" Access::Unlimited("limit"), takes json, costs quick:
         "Count a request against a limit" limit::answer;

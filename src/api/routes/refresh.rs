@@ -14,7 +14,7 @@ const BAD_SCOPE: &str = "The scope is not acceptable.";
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     let caller = Caller::of(call.request, &call.app.settings).limit_key();
-    let admission = count(&call.app.login_limiter, &caller)?;
+    let admission = count(call.app, &caller)?;
     let mut response = refresh(call);
     if let Some(admission) = admission {
         add_rate_limit_headers(&mut response, "login", &admission);

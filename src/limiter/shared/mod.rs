@@ -5,63 +5,70 @@
 //!
 //! - *Direct*: a request is admitted at the store's time c if it fits; its entry ends at c + W (the window).
 //! - *Lease*: a node asks for more than the request costs, for a time L. If it fits, the entry ends at c + L + W. The node may
-//!   spend it until L has passed since it *sent* the request, less [`DRIFT`] for its clock.
-//! - *Return*: a node says what it has not spent, and how long before the end of L it last spent. The entry then costs, and
-//!   lives, that much less.
+//!   spend it until L has passed since it *sent* the request, less [`DRIFT`](central::DRIFT) for its clock. If less is left than
+//!   it wants, the lease may take the place of entries that end at times e before c + L. The node may spend these parts once
+//!   e - c has passed since it *received* the answer, and as much more for its clock.
+//! - *Return*: a node reports when it has spent how much. In the entry's place come entries that end a window after these times.
 //! - *Refusal*: nothing can fit before the first entry ends, so a node refuses by itself until then.
 //!
-//! Why no window contains more than N: an admission at time t under a grant at c has c <= t <= c + L, because the node sent the
-//! request before c. Its entry therefore lives until t + W at least. At any time T all admissions of (T - W, T] have entries that
-//! live, and these cost at most N. Lost answers, crashes and lost returns only leave entries that nobody spends.
+//! Why no window contains more than N: each admission at time t has its cost in an entry that lives at t and until t + W at
+//! least. For a direct one t = c. Under a lease c <= t <= c + L, because the node sent the request before c, and what takes the
+//! place of an entry that ends at e is spent after e. So at any time T all admissions of (T - W, T] have entries that live,
+//! none has the place of another, and together they cost at most N. Lost answers, crashes and lost returns only leave entries
+//! that nobody spends.
 //!
-//! It assumes that the store's clock does not jump forward (a jump of J shortens a window by J), that a node's clock runs slow by
-//! at most [`DRIFT`] and does not stop while a lease is held (a suspended machine), and that entries are not lost: with
-//! [`LimiterDown::Closed`] the store refuses for a window after it has lost them. A reset forgets what is counted, but not
-//! what another node may still spend of a lease: for at most a second.
+//! It assumes that the store's clock does not jump forward (a jump of J shortens a window by J), that a node's clock differs by
+//! at most [`DRIFT`](central::DRIFT) from the store's rate and does not stop while a lease is held (a suspended machine), and that
+//! entries are not lost: with [`LimiterDown::Closed`] the store refuses for a window after it has lost them. A reset forgets
+//! what is counted, but not what a node may still spend of a lease: for at most a second.
 //!
 //! While the store does not answer, the setting decides. `Closed` keeps the promise throughout; under `Share` each server admits
-//! its part of the limit, under `Local` all of it, counted from nothing: in the windows in which the store is lost and found
-//! again, up to as much again may pass.
+//! its part of the limit, under `Local` all of it, what it admitted before included. So in windows in which the store is lost or
+//! found again, up to as much again may pass.
 
 mod central;
+mod lease;
+mod outage;
+mod returns;
 mod slots;
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::rules::Admission;
 use super::settings::LimiterDown;
 use super::stamps::nanoseconds;
 use crate::Error;
-use crate::base::fork;
-pub(crate) use central::{Answer, Central, Whom, Wish};
-use central::{DRIFT, LEASED};
-use slots::{Lease, Refusal, Slot, Slots, locked};
+use crate::base::sync::try_lock;
+pub(crate) use central::{Answer, Central, Named, Return, Whom, Wish};
+use lease::Lease;
+use outage::Outage;
+use returns::{Keeper, Returns};
+use slots::{Refusal, Slot, Slots, locked};
 
 /// How long a refusal is kept at most, so that a reset is felt everywhere.
 const KEPT: Duration = Duration::from_secs(5);
-/// How long the store is not asked after it has not answered.
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_HOLD: Duration = Duration::from_secs(1);
+
+/// The decision about a request, or that there is no limit.
+pub(crate) type Decision = Result<Option<Admission>, Error>;
+
+/// Counts requests on this machine alone, at the cost it is given.
+pub(crate) type Local<'a> = &'a dyn Fn(u32) -> Option<Admission>;
 
 /// Counts requests in the store, and asks it as rarely as the promise permits.
 pub(crate) struct Shared {
+    state: Arc<State>,
+    keeper: Keeper,
+}
+
+struct State {
     central: Arc<dyn Central>,
     down: LimiterDown,
     start: Instant,
     slots: Slots,
-    /// The store is not asked before this time.
-    asks_from: AtomicU64,
-    asked: AtomicU64,
-    failed: AtomicU64,
-}
-
-/// How long a lease of a limit lasts: long enough that a busy node asks some times a second.
-fn hold(window: Duration) -> Duration {
-    let least = (window / 4).min(Duration::from_millis(250));
-    (window / 50).clamp(least, LONGEST_HOLD)
+    outage: Outage,
+    returns: Returns,
 }
 
 impl Shared {
@@ -72,168 +79,58 @@ impl Shared {
         memory: usize,
     ) -> Result<Self, Error> {
         Ok(Shared {
-            central,
-            down,
-            start: Instant::now(),
-            slots: Slots::new(memory)?,
-            asks_from: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
+            state: Arc::new(State {
+                central,
+                down,
+                start: Instant::now(),
+                slots: Slots::new(memory)?,
+                outage: Outage::default(),
+                returns: Returns::default(),
+            }),
+            keeper: Keeper::new(),
         })
     }
 
     /// How many calls were answered, and how many were not.
     pub(crate) fn calls(&self) -> (u64, u64) {
-        let failed = self.failed.load(Ordering::Relaxed);
-        (
-            self.asked.load(Ordering::Relaxed).saturating_sub(failed),
-            failed,
-        )
+        self.state.outage.calls()
     }
 
-    /// Counts a request. `local` counts it on this machine alone, at the cost it is given, and is called only while the
-    /// store does not answer.
-    pub(crate) fn admit(
+    /// Counts a request. `local` is what decides while the store does not answer, and counts what is admitted before, too.
+    pub(crate) fn admit(&self, whom: Whom<'_>, cost: u32, local: Local<'_>) -> Decision {
+        self.keeper.start(&self.state);
+        let clock = || self.state.elapsed();
+        self.state.admit(whom, cost, &clock, local)
+    }
+
+    /// The same, but `None` if the store would have to be asked. Never waits.
+    pub(crate) fn admit_at_once(
         &self,
         whom: Whom<'_>,
         cost: u32,
-        local: impl FnOnce(u32) -> Option<Admission>,
-    ) -> Option<Admission> {
-        self.admit_by(whom, cost, &|| nanoseconds(self.start.elapsed()), local)
+        local: Local<'_>,
+    ) -> Option<Decision> {
+        let now = self.state.elapsed();
+        self.state.admit_at_once(whom, cost, now, local)
     }
 
-    fn admit_by(
-        &self,
-        whom: Whom<'_>,
-        cost: u32,
-        clock: &dyn Fn() -> u64,
-        local: impl FnOnce(u32) -> Option<Admission>,
-    ) -> Option<Admission> {
-        if cost == 0 || cost > whom.limit {
-            return self.peek_by(whom, cost, clock, local);
-        }
-        let slot = self.slots.slot(whom, clock());
-        // Whoever waits here profits from the answer to the one before.
-        let mut slot = locked(&slot);
-        let now = clock();
-        let known = slot.known(whom, cost, now);
-        if known.is_some() {
-            return known;
-        }
-        if now < self.asks_from.load(Ordering::Relaxed) {
-            drop(slot);
-            return self.without_store(whom, cost, local);
-        }
-        let hold = hold(whom.window);
-        let wanted = slot.wanted(whom.limit, cost, hold, now);
-        let wish = Wish {
-            cost,
-            wanted,
-            part: self.central.nodes(true).max(1).saturating_mul(2),
-            hold,
-            patient: self.down == LimiterDown::Closed,
-            back: slot.lease.take().and_then(|lease| lease.back()),
-        };
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        // Before the request is sent: from here the lease counts.
-        let sent = clock();
-        let Ok(answer) = self.central.take(whom, wish) else {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-            let until = clock().saturating_add(nanoseconds(PAUSE));
-            self.asks_from.fetch_max(until, Ordering::Relaxed);
-            drop(slot);
-            return self.without_store(whom, cost, local);
-        };
-        let now = clock();
-        slot.asked(cost, now);
-        if answer.granted < cost {
-            let least = if whom.limit >= LEASED {
-                hold / 5
-            } else {
-                Duration::ZERO
-            };
-            let after = |wait: Duration| now.saturating_add(nanoseconds(wait.max(least).min(KEPT)));
-            slot.refusal = Some(Refusal {
-                left: whom.limit.saturating_sub(answer.counted),
-                first: after(answer.first),
-                cost,
-                fits: after(answer.wait),
-                says: now.saturating_add(nanoseconds(answer.wait)),
-            });
-            return Some(refused(whom, cost, answer));
-        }
-        slot.refusal = None;
-        if answer.granted > cost {
-            let lasts = nanoseconds(hold);
-            slot.lease = Some(Lease {
-                entry: answer.entry,
-                granted: answer.granted,
-                left: answer.granted - cost,
-                sent,
-                // At least the store's time of the grant: the request's own admission.
-                used: now.saturating_sub(sent),
-                lasts: lasts - lasts / DRIFT,
-                others: answer.counted - answer.granted,
-                first: now.saturating_add(nanoseconds(answer.first)),
-                forks: fork::forks(),
-                process: std::process::id(),
-            });
-        }
-        if wanted > cost && answer.granted < wanted / 2 {
-            slot.pause = now.saturating_add(nanoseconds(hold / 5));
-        }
-        let unspent = answer.granted - cost;
-        Some(Admission {
-            allowed: true,
-            limit: whom.limit,
-            remaining: whom.limit.saturating_sub(answer.counted) + unspent,
-            window: whom.window,
-            reset: answer.first.min(whom.window),
-        })
-    }
-
-    /// Whether a request would be admitted now. Counts nothing.
+    /// Whether a request would be admitted now. Counts nothing, and asks the store unless `at_once` a node's own knowledge
+    /// suffices.
     pub(crate) fn peek(
         &self,
         whom: Whom<'_>,
         cost: u32,
-        local: impl FnOnce(u32) -> Option<Admission>,
-    ) -> Option<Admission> {
-        self.peek_by(whom, cost, &|| nanoseconds(self.start.elapsed()), local)
-    }
-
-    fn peek_by(
-        &self,
-        whom: Whom<'_>,
-        cost: u32,
-        clock: &dyn Fn() -> u64,
-        local: impl FnOnce(u32) -> Option<Admission>,
-    ) -> Option<Admission> {
-        let now = clock();
-        if now < self.asks_from.load(Ordering::Relaxed) {
-            return self.without_store(whom, cost, local);
+        at_once: bool,
+        local: Local<'_>,
+    ) -> Decision {
+        let clock = || self.state.elapsed();
+        if at_once
+            && let Some(slot) = self.state.slots.found(whom)
+            && let Some(seen) = locked(&slot).seen(whom, cost, clock())
+        {
+            return Ok(Some(seen));
         }
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        let Ok(answer) = self.central.counted(whom, cost) else {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-            let until = clock().saturating_add(nanoseconds(PAUSE));
-            self.asks_from.fetch_max(until, Ordering::Relaxed);
-            return self.without_store(whom, cost, local);
-        };
-        // What this node has leased is left to it.
-        let own = self.slots.leased(whom, clock());
-        let counted = answer.counted.saturating_sub(own).min(whom.limit);
-        let left = whom.limit - counted;
-        Some(match cost <= left {
-            true => Admission {
-                allowed: true,
-                limit: whom.limit,
-                remaining: left,
-                window: whom.window,
-                reset: answer.first.min(whom.window),
-            },
-            false => refused(whom, cost, Answer { counted, ..answer }),
-        })
+        self.state.peek(whom, cost, &clock, local)
     }
 
     /// Forgets the requests of a name and returns what they cost.
@@ -241,47 +138,199 @@ impl Shared {
     /// # Errors
     /// [`Error::Store`]; nothing is forgotten then.
     pub(crate) fn reset(&self, whom: Whom<'_>) -> Result<u32, Error> {
-        let slot = self.slots.slot(whom, nanoseconds(self.start.elapsed()));
+        self.state.reset(whom)
+    }
+}
+
+impl State {
+    /// Nanoseconds since a fixed moment.
+    fn elapsed(&self) -> u64 {
+        nanoseconds(self.start.elapsed())
+    }
+
+    fn admit(
+        &self,
+        whom: Whom<'_>,
+        cost: u32,
+        clock: &dyn Fn() -> u64,
+        local: Local<'_>,
+    ) -> Decision {
+        if cost == 0 || cost > whom.limit {
+            return self.peek(whom, cost, clock, local);
+        }
+        let came = clock();
+        let found = self.slots.slot(whom, came);
+        // Whoever waits here profits from the answer to the one before.
+        let mut slot = locked(&found);
+        let now = clock();
+        if let Some(known) = slot.known(whom, cost, now) {
+            drop(slot);
+            self.mirror(&known, cost, local);
+            return Ok(Some(known));
+        }
+        let has_failed = slot.failed > 0 && slot.failed >= came;
+        if has_failed || !self.outage.permits(now) {
+            drop(slot);
+            return self.without_store(whom, cost, local);
+        }
+        // If it is not remembered, it cannot hold a lease.
+        let is_kept = Arc::strong_count(&found) > 1;
+        let decided = self.ask(whom, cost, is_kept, clock, (&found, &mut slot));
+        drop(slot);
+        match decided {
+            Ok(admission) => {
+                self.mirror(&admission, cost, local);
+                Ok(Some(admission))
+            }
+            Err(_) => self.without_store(whom, cost, local),
+        }
+    }
+
+    fn admit_at_once(
+        &self,
+        whom: Whom<'_>,
+        cost: u32,
+        now: u64,
+        local: Local<'_>,
+    ) -> Option<Decision> {
+        if let Some(slot) = self.slots.found(whom)
+            && let Some(known) = try_lock(&slot)?.known(whom, cost, now)
+        {
+            self.mirror(&known, cost, local);
+            return Some(Ok(Some(known)));
+        }
+        let is_down = self.outage.lasts(now);
+        is_down.then(|| self.without_store(whom, cost, local))
+    }
+
+    /// Asks the store, and remembers its answer.
+    fn ask(
+        &self,
+        whom: Whom<'_>,
+        cost: u32,
+        is_kept: bool,
+        clock: &dyn Fn() -> u64,
+        (found, slot): (&Arc<Mutex<Slot>>, &mut Slot),
+    ) -> Result<Admission, Error> {
+        let hold = if is_kept { whom.hold() } else { Duration::ZERO };
+        let now = clock();
+        let wish = Wish {
+            cost,
+            wanted: slot.wanted(whom.limit, cost, hold, now),
+            hold,
+            patient: self.down == LimiterDown::Closed,
+            back: slot.lease.take().and_then(|lease| lease.back(now)),
+        };
+        let wanted = wish.wanted;
+        // Before the request is sent: from here the lease counts.
+        let sent = clock();
+        let answer = self.central.take(whom, wish);
+        let now = clock();
+        let answer = self
+            .outage
+            .note(answer, now)
+            .inspect_err(|_| slot.failed = now.max(1))?;
+        slot.asked(cost, now);
+        let lease = Lease::of(&answer, (cost, hold, whom.window), (sent, now));
+        let has_got: u32 = answer.granted + answer.later.iter().map(|(_, some)| some).sum::<u32>();
+        if has_got < wanted || answer.granted < cost {
+            // There is no more, and what others give back meanwhile can wait.
+            slot.pause = sent.saturating_add(nanoseconds(hold));
+        }
+        let rest = lease.as_ref().map_or(0, Lease::rest);
+        if let Some(lease) = lease {
+            self.returns.add(lease.ends(), found, whom.into());
+            slot.lease = Some(Box::new(lease));
+        }
+        if answer.granted < cost {
+            let after = |wait: Duration| now.saturating_add(nanoseconds(wait.min(KEPT)));
+            slot.refusal = Some(Refusal {
+                left: whom.limit.saturating_sub(answer.counted),
+                first: after(answer.first),
+                cost,
+                fits: after(answer.wait),
+                says: now.saturating_add(nanoseconds(answer.wait)),
+            });
+            return Ok(refused(whom, cost, &answer));
+        }
+        slot.refusal = None;
+        Ok(Admission {
+            allowed: true,
+            limit: whom.limit,
+            remaining: (whom.limit.saturating_sub(answer.counted) + rest)
+                .min(whom.limit.saturating_sub(cost)),
+            window: whom.window,
+            reset: answer.first.min(whom.window),
+        })
+    }
+
+    fn peek(
+        &self,
+        whom: Whom<'_>,
+        cost: u32,
+        clock: &dyn Fn() -> u64,
+        local: Local<'_>,
+    ) -> Decision {
+        if !self.outage.permits(clock()) {
+            return self.without_store(whom, cost, local);
+        }
+        let answer = self.central.counted(whom, cost);
+        let now = clock();
+        let Ok(answer) = self.outage.note(answer, now) else {
+            return self.without_store(whom, cost, local);
+        };
+        // What this node has leased is left to it.
+        let own = self.slots.found(whom).map_or(0, |slot| {
+            let slot = locked(&slot);
+            let lease = slot.lease.as_ref().filter(|lease| lease.lives(now));
+            lease.map_or(0, |lease| lease.rest())
+        });
+        let counted = answer.counted.saturating_sub(own).min(whom.limit);
+        let left = whom.limit - counted;
+        Ok(Some(match cost <= left {
+            true => Admission {
+                allowed: true,
+                limit: whom.limit,
+                remaining: left,
+                window: whom.window,
+                reset: answer.first.min(whom.window),
+            },
+            false => refused(whom, cost, &Answer { counted, ..answer }),
+        }))
+    }
+
+    fn reset(&self, whom: Whom<'_>) -> Result<u32, Error> {
+        let now = self.elapsed();
+        let slot = self.slots.slot(whom, now);
         let mut slot = locked(&slot);
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        let counted = self.central.forget(whom).inspect_err(|_| {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-        })?;
+        let counted = self.outage.note(self.central.forget(whom), now)?;
         *slot = Slot::default();
         Ok(counted)
     }
 
-    fn without_store(
-        &self,
-        whom: Whom<'_>,
-        cost: u32,
-        local: impl FnOnce(u32) -> Option<Admission>,
-    ) -> Option<Admission> {
-        let fixed = |allowed, remaining| Admission {
-            allowed,
-            limit: whom.limit,
-            remaining,
-            window: whom.window,
-            reset: PAUSE.min(whom.window),
-        };
-        match self.down {
-            LimiterDown::Open => Some(fixed(cost <= whom.limit, whom.limit)),
-            LimiterDown::Closed => Some(fixed(cost == 0, 0)),
-            LimiterDown::Local => local(cost),
-            LimiterDown::Share => {
-                // With N nodes everything costs N times as much: each admits at most its part.
-                let nodes = self.central.nodes(false).clamp(1, whom.limit);
-                let admission = local(cost.saturating_mul(nodes))?;
-                Some(Admission {
-                    remaining: admission.remaining / nodes,
-                    ..admission
-                })
-            }
+    /// Counts here as well what was admitted, for the time when the store does not answer.
+    fn mirror(&self, admission: &Admission, cost: u32, local: Local<'_>) {
+        if !admission.allowed || cost == 0 {
+            return;
         }
+        match self.down {
+            LimiterDown::Local => {
+                let _ = local(cost);
+            }
+            LimiterDown::Share => {
+                let parts = outage::parts(self.central.nodes(), admission.limit);
+                let _ = local(cost.saturating_mul(parts));
+            }
+            LimiterDown::Open | LimiterDown::Closed => {}
+        }
+    }
+
+    fn without_store(&self, whom: Whom<'_>, cost: u32, local: Local<'_>) -> Decision {
+        outage::decide(self.down, self.central.nodes(), (whom, cost), local)
     }
 }
 
-fn refused(whom: Whom<'_>, cost: u32, answer: Answer) -> Admission {
+fn refused(whom: Whom<'_>, cost: u32, answer: &Answer) -> Admission {
     Admission {
         allowed: false,
         limit: whom.limit,
@@ -297,7 +346,7 @@ fn refused(whom: Whom<'_>, cost: u32, answer: Answer) -> Admission {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
-            .field("down", &self.down)
+            .field("down", &self.state.down)
             .finish_non_exhaustive()
     }
 }

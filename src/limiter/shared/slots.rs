@@ -1,13 +1,14 @@
 //! What a node knows of each name by itself: a lease, or a refusal.
 
 use std::collections::HashMap;
-use std::process;
+use std::hash::Hasher;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use siphasher::sip128::SipHasher13;
+use siphasher::sip128::{Hasher128, SipHasher13};
 
-use super::central::{DRIFT, LEASED, Return, Whom};
+use super::central::Whom;
+use super::lease::Lease;
 use crate::Error;
 use crate::base::fork;
 use crate::base::random::random;
@@ -16,16 +17,22 @@ use crate::limiter::rules::Admission;
 use crate::limiter::stamps::nanoseconds;
 
 const SHARDS: usize = 64;
-/// About what one takes in memory.
+/// About what one takes in memory, without a lease.
 const SLOT: usize = 256;
 /// How long a name without a lease or a refusal is remembered, in nanoseconds.
 const IDLE: u64 = 2_000_000_000;
+/// How fast what a node asks for may grow: a few requests at once are not a rate yet.
+const GROWTH: u64 = 8;
+/// How often a full table is searched for slots that are no longer needed, in nanoseconds.
+const SEARCH_EVERY: u64 = 100_000_000;
 
 /// In a forked child, slots that were locked stay locked, so it starts with none.
 #[derive(Default)]
 struct Shard {
     forks: u64,
     slots: HashMap<u128, Arc<Mutex<Slot>>>,
+    /// When it was full and idle slots were looked for.
+    searched: u64,
 }
 
 /// By keyed hashes of names.
@@ -38,31 +45,15 @@ pub(super) struct Slots {
 /// Times are nanoseconds since any moment.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    pub(super) lease: Option<Lease>,
+    pub(super) lease: Option<Box<Lease>>,
     pub(super) refusal: Option<Refusal>,
-    /// After a grant that was much less than wanted: the store is not asked before this time.
+    /// The store is not asked before this time: there is no more.
     pub(super) pause: u64,
-    /// When the store was last asked, and what requests have cost since.
+    /// When a call of the store last failed.
+    pub(super) failed: u64,
+    /// When the store was last asked, and what requests have cost since, whether they were admitted or not.
     asked: u64,
-    spent: u32,
-}
-
-#[derive(Debug)]
-pub(super) struct Lease {
-    pub(super) entry: i64,
-    pub(super) granted: u32,
-    pub(super) left: u32,
-    pub(super) sent: u64,
-    /// When it was last spent, since it was sent.
-    pub(super) used: u64,
-    /// How long it may be spent since it was sent.
-    pub(super) lasts: u64,
-    /// What else counted when it was granted.
-    pub(super) others: u32,
-    pub(super) first: u64,
-    /// A child of a fork must not spend its parent's.
-    pub(super) forks: u64,
-    pub(super) process: u32,
+    wished: u32,
 }
 
 #[derive(Debug)]
@@ -83,81 +74,72 @@ pub(super) fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
     try_lock(slot).unwrap_or_else(|| fork::outside(|| lock(slot)))
 }
 
-impl Lease {
-    fn is_ours(&self) -> bool {
-        self.forks == fork::forks() && self.process == process::id()
-    }
-
-    fn lives(&self, now: u64) -> bool {
-        now >= self.sent && now - self.sent < self.lasts && self.is_ours()
-    }
-
-    /// What to tell the store once the lease is no longer spent. `None`: there is nothing to give back.
-    pub(super) fn back(self) -> Option<Return> {
-        // Rounded up, by twice what the clocks may differ, and by a microsecond.
-        let used = self.used + self.used / 500 + 1_000;
-        let lasts = self.lasts + self.lasts / DRIFT;
-        let sooner = Duration::from_nanos(lasts.saturating_sub(used));
-        let is_worth_it = self.left > 0 || !sooner.is_zero();
-        (is_worth_it && self.is_ours()).then_some(Return {
-            entry: self.entry,
-            granted: self.granted,
-            unused: self.left,
-            sooner,
-        })
-    }
-}
-
 impl Slot {
-    /// The decision, if this node can make it by itself.
+    /// The decision about a request that is to be counted, if this node can make it by itself.
     pub(super) fn known(&mut self, whom: Whom<'_>, cost: u32, now: u64) -> Option<Admission> {
-        let until = |time: u64| Duration::from_nanos(time.saturating_sub(now));
+        let mut known = None;
         if let Some(lease) = &mut self.lease
-            && lease.lives(now)
-            && lease.left >= cost
+            && lease.spend(cost, now)
         {
-            lease.left -= cost;
-            lease.used = now - lease.sent;
-            self.spent = self.spent.saturating_add(cost);
-            let counted = lease.others.saturating_add(lease.granted - lease.left);
-            return Some(Admission {
-                allowed: true,
-                limit: whom.limit,
-                remaining: whom.limit.saturating_sub(counted),
-                window: whom.window,
-                reset: until(lease.first).min(whom.window),
-            });
+            known = Some(admitted(whom, lease, now));
         }
-        let refused = |remaining: u32, wait: Duration| Admission {
+        let known = known.or_else(|| self.refused(whom, cost, now));
+        if known.is_some() {
+            self.wished = self.wished.saturating_add(cost);
+        }
+        known
+    }
+
+    /// The same without counting.
+    pub(super) fn seen(&self, whom: Whom<'_>, cost: u32, now: u64) -> Option<Admission> {
+        match &self.lease {
+            Some(lease) if lease.lives(now) && lease.left() >= cost => {
+                Some(admitted(whom, lease, now))
+            }
+            _ => self.refused(whom, cost, now),
+        }
+    }
+
+    fn refused(&self, whom: Whom<'_>, cost: u32, now: u64) -> Option<Admission> {
+        let refused = |remaining: u32, until: u64| Admission {
             allowed: false,
             limit: whom.limit,
             remaining,
             window: whom.window,
-            reset: wait.max(Duration::from_millis(1)),
+            reset: Duration::from_nanos(until.saturating_sub(now))
+                .max(Duration::from_millis(1))
+                .min(whom.window),
         };
+        if let Some(from) = self.lease.as_ref().and_then(|lease| lease.has(cost, now)) {
+            return Some(refused(0, from));
+        }
         if now < self.pause {
-            return Some(refused(0, until(self.pause)));
+            return Some(refused(0, self.pause));
         }
         let refusal = self.refusal.as_ref()?;
         if cost >= refusal.cost && now < refusal.fits {
-            return Some(refused(refusal.left, until(refusal.says)));
+            return Some(refused(refusal.left, refusal.says));
         }
-        (cost > refusal.left && now < refusal.first)
-            .then(|| refused(refusal.left, until(refusal.first)))
+        (cost > refusal.left && now < refusal.first).then(|| refused(refusal.left, refusal.first))
     }
 
-    /// How much to ask for: what this node needs while a lease lasts, going by what it has needed since it last asked.
+    /// How much to ask for: what this node will need while a lease lasts, going by what it has needed since it last asked,
+    /// and a little more.
     pub(super) fn wanted(&self, limit: u32, cost: u32, hold: Duration, now: u64) -> u32 {
-        if limit < LEASED || self.asked == 0 {
+        if hold.is_zero() || self.asked == 0 {
             return cost;
         }
         let elapsed = now.saturating_sub(self.asked).max(1);
-        let spent = u64::from(self.spent.max(1));
-        let needed =
-            u128::from(spent) * u128::from(nanoseconds(hold)) * 5 / (u128::from(elapsed) * 4);
-        // Two requests at once are not a rate yet.
-        let most = spent * 4;
-        let wanted = u64::try_from(needed).map_or(most, |needed| needed.min(most));
+        let wished = u64::from(self.wished.max(1));
+        let needed = u128::from(wished) * u128::from(nanoseconds(hold)) / u128::from(elapsed);
+        let needed = u64::try_from(needed).unwrap_or(u64::MAX);
+        // Chance makes the need vary by its root.
+        let more = if needed < 2 {
+            0
+        } else {
+            needed / 16 + needed.isqrt()
+        };
+        let wanted = needed.saturating_add(more).min(wished * GROWTH);
         let wanted = u32::try_from(wanted).unwrap_or(limit);
         wanted.clamp(cost, limit)
     }
@@ -165,16 +147,28 @@ impl Slot {
     /// The store was asked for a request of this cost.
     pub(super) fn asked(&mut self, cost: u32, now: u64) {
         self.asked = now.max(1);
-        self.spent = cost;
+        self.wished = cost;
     }
 
     fn is_idle(&self, now: u64) -> bool {
-        let leased = self.lease.as_ref().is_some_and(|lease| lease.lives(now));
         let refused = self
             .refusal
             .as_ref()
             .is_some_and(|refusal| now < refusal.first.max(refusal.fits));
-        !leased && !refused && now >= self.pause && now.saturating_sub(self.asked) > IDLE
+        self.lease.is_none()
+            && !refused
+            && now >= self.pause
+            && now.saturating_sub(self.asked) > IDLE
+    }
+}
+
+fn admitted(whom: Whom<'_>, lease: &Lease, now: u64) -> Admission {
+    Admission {
+        allowed: true,
+        limit: whom.limit,
+        remaining: whom.limit.saturating_sub(lease.counted()),
+        window: whom.window,
+        reset: Duration::from_nanos(lease.first().saturating_sub(now)).min(whom.window),
     }
 }
 
@@ -195,7 +189,9 @@ impl Slots {
         if let Some(slot) = shard.slots.get(&key) {
             return Arc::clone(slot);
         }
-        if shard.slots.len() >= self.most {
+        let is_due = shard.searched == 0 || now.saturating_sub(shard.searched) >= SEARCH_EVERY;
+        if shard.slots.len() >= self.most && is_due {
+            shard.searched = now.max(1);
             shard.slots.retain(|_, slot| {
                 // Whoever uses it now must not find another one next time.
                 Arc::strong_count(slot) > 1 || try_lock(slot).is_none_or(|slot| !slot.is_idle(now))
@@ -208,26 +204,19 @@ impl Slots {
         slot
     }
 
-    /// What is left of the lease for a name.
-    pub(super) fn leased(&self, whom: Whom<'_>, now: u64) -> u32 {
+    /// The same, if anything is known.
+    pub(super) fn found(&self, whom: Whom<'_>) -> Option<Arc<Mutex<Slot>>> {
         let (key, shard) = self.shard(whom);
-        let slot = shard.slots.get(&key).cloned();
-        drop(shard);
-        slot.map_or(0, |slot| {
-            let slot = locked(&slot);
-            let lease = slot.lease.as_ref().filter(|lease| lease.lives(now));
-            lease.map_or(0, |lease| lease.left)
-        })
+        shard.slots.get(&key).cloned()
     }
 
     fn shard(&self, whom: Whom<'_>) -> (u128, MutexGuard<'_, Shard>) {
-        let mut bytes = Vec::with_capacity(whom.policy.len() + 1 + whom.name.len());
-        bytes.extend_from_slice(whom.policy.as_bytes());
-        bytes.push(0);
-        bytes.extend_from_slice(whom.name);
-        let key = SipHasher13::new_with_key(&self.hash_key)
-            .hash(&bytes)
-            .as_u128();
+        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
+        hasher.write(whom.policy.as_bytes());
+        // No policy's name has this byte.
+        hasher.write_u8(0);
+        hasher.write(whom.name);
+        let key = hasher.finish128().as_u128();
         let mut shard = lock(&self.shards[key as usize % SHARDS]);
         if shard.forks != fork::forks() {
             shard.forks = fork::forks();

@@ -32,6 +32,21 @@ pub(super) fn answer(
     close
 }
 
+/// The same on a thread that must not wait for the shared store. If the request would have to, returns how far it came.
+pub(super) fn answer_at_once(
+    shared: &Shared,
+    request: &mut Parsed<'_>,
+    begun: Begun,
+    who: Who<'_>,
+    out: &mut Vec<u8>,
+) -> Result<bool, Begun> {
+    let stays = request.keeps_alive();
+    let response = shared.app.complete_at_once(&view(request, who), begun)?;
+    let close = !stays || shared.is_stopping();
+    encode(&response, request.framing(close), out);
+    Ok(close)
+}
+
 /// Answers a request with an error into `out`; the connection closes afterwards.
 pub(super) fn refuse(
     shared: &Shared,

@@ -119,9 +119,14 @@ impl Following {
         self.store.is_up() && self.follower.is_writable.load(Ordering::Relaxed)
     }
 
+    /// How many processes use the store, as of the last report of this process; 0: not known.
+    pub(crate) fn nodes(&self) -> u32 {
+        self.follower.nodes.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn health(&self) -> Health {
         let age = self.reader().age();
-        let nodes = self.follower.nodes.load(Ordering::Relaxed);
+        let nodes = self.nodes();
         Health {
             is_up: age.is_some_and(|age| age <= SharedSettings::REFUSE_AFTER),
             age,

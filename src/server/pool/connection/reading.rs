@@ -8,7 +8,7 @@ use crate::server::buffer::append;
 use crate::server::http1::encode::{CONTINUE, encode};
 use crate::server::http1::framing::{Parsed, Step};
 use crate::server::http1::head::origin_form;
-use crate::server::pool::answer::{answer, view};
+use crate::server::pool::answer::{answer, answer_at_once, view};
 use crate::server::pool::deadlines::Wait;
 use crate::server::pool::job::{Job, Lane};
 use crate::server::pool::transport::Transport;
@@ -190,15 +190,30 @@ impl Connection {
                     };
                 }
                 Step::Whole {
-                    request,
+                    mut request,
                     head,
                     used: length,
                 } => {
                     let app = &turn.shared.app;
-                    let begun = self.begun.take().unwrap_or_else(|| {
+                    let mut begun = self.begun.take().unwrap_or_else(|| {
                         Begun::Found(app.find(&request.method, origin_form(request.target)))
                     });
-                    if let Some(lane) = lane(app.cost(&begun, request.body.len())) {
+                    let mut lane = lane(app.cost(&begun, request.body.len()));
+                    if lane.is_none() && app.counts_in_store() {
+                        match answer_at_once(turn.shared, &mut request, begun, self.who(), turn.out)
+                        {
+                            Ok(closes) => {
+                                used += length;
+                                answers += 1;
+                                if closes {
+                                    return taken(used, Then::Over);
+                                }
+                                continue;
+                            }
+                            Err(waiting) => (begun, lane) = (waiting, Some(Lane::Slow)),
+                        }
+                    }
+                    if let Some(lane) = lane {
                         // Earlier responses do not wait for it: it is parsed again after they are written.
                         if answered {
                             self.begun = Some(begun);
@@ -235,12 +250,6 @@ impl Connection {
         let mut framing = head.framing(close);
         let app = &turn.shared.app;
         let length = self.framer.body_length();
-        let found = app.find(&head.method, origin_form(head.target));
-        if app.asks_store(&found) {
-            self.framer.limit_body(app.max_body(&found));
-            self.begun = Some(Begun::Found(found));
-            return None;
-        }
         match app.admit(&view(&mut head, self.who()), length) {
             Ok(admitted) => {
                 self.framer.limit_body(admitted.max_body());
