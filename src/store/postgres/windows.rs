@@ -1,13 +1,14 @@
 //! Windows of the rate limits. The functions in `schema/windows.sql` count: each is one statement and locks one row.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::PostgresStore;
 use super::changes::get;
-use super::client::Fault;
+use super::client::{Connection, Fault};
+use super::{PostgresStore, schema};
 use crate::Error;
 use crate::store::windows::{Ask, Back, Taken, WindowStore};
 
@@ -37,6 +38,24 @@ fn spent(back: &Back) -> (Vec<i32>, Vec<i64>) {
         .unzip()
 }
 
+impl PostgresStore {
+    /// Calls with a deadline of their own, which holds for the first one as well.
+    fn within<T>(
+        &self,
+        longest: Duration,
+        work: impl FnMut(&mut Connection<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        if !self.checked.load(Ordering::Acquire) {
+            match self.database.read_within(longest, schema::version)? {
+                schema::NEWEST => self.checked.store(true, Ordering::Release),
+                // There is a store that answers, and its tables have to be made.
+                _ => self.check_schema()?,
+            }
+        }
+        self.database.read_within(longest, work)
+    }
+}
+
 impl WindowStore for PostgresStore {
     fn take(&self, ask: &Ask, longest: Duration) -> Result<Taken, Error> {
         let key: &[u8] = &ask.key;
@@ -55,8 +74,7 @@ impl WindowStore for PostgresStore {
             (&spent, Type::INT4_ARRAY),
             (&sooner, Type::INT8_ARRAY),
         ];
-        self.check_schema()?;
-        self.database.read_within(longest, |connection| {
+        self.within(longest, |connection| {
             let row = connection.query_one(
                 "SELECT granted, lease, later, amounts, counted, wait, first
                      FROM sealgate.take($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -80,8 +98,7 @@ impl WindowStore for PostgresStore {
     }
 
     fn give_back(&self, all: &[([u8; 16], Back)], longest: Duration) -> Result<(), Error> {
-        self.check_schema()?;
-        self.database.read_within(longest, |connection| {
+        self.within(longest, |connection| {
             for (key, back) in all {
                 let key: &[u8] = key;
                 let (spent, sooner) = spent(back);
@@ -101,8 +118,7 @@ impl WindowStore for PostgresStore {
 
     fn counted(&self, ask: &Ask, longest: Duration) -> Result<Taken, Error> {
         let key: &[u8] = &ask.key;
-        self.check_schema()?;
-        self.database.read_within(longest, |connection| {
+        self.within(longest, |connection| {
             let row = connection.query_one(
                 "WITH now AS (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_),
                       live AS (SELECT e, c, sum(c) OVER (ORDER BY e) AS freed
@@ -128,8 +144,7 @@ impl WindowStore for PostgresStore {
 
     fn forget_window(&self, key: &[u8; 16], longest: Duration) -> Result<u32, Error> {
         let key: &[u8] = key;
-        self.check_schema()?;
-        self.database.read_within(longest, |connection| {
+        self.within(longest, |connection| {
             let row = connection
                 .query_one("SELECT sealgate.forget_window($1)", &[(&key, Type::BYTEA)])?;
             units(&row, 0)

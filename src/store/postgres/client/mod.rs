@@ -195,7 +195,10 @@ impl Database {
             }
             match &fault {
                 outage if outage.is_outage() => {
-                    self.pool.close_idle();
+                    // Whoever waits only for a moment learns little about the server.
+                    if longest >= self.timeout {
+                        self.pool.close_idle();
+                    }
                     breaker.failed();
                 }
                 // An answer is an answer.

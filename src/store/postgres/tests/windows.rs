@@ -1,5 +1,7 @@
 //! Windows of the rate limits in a real PostgreSQL: the functions keep the promise that `limiter::shared` builds on.
 
+use std::net::TcpListener;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -158,8 +160,8 @@ fn a_lease_takes_the_place_of_what_ends_soon() {
         let taken = take(&store, &lease(window, 500, 1, None));
         // On a machine that is this busy the first may have ended.
         if taken.granted == 50 {
-            let later: Vec<_> = taken.later.iter().map(|(_, amount)| *amount).collect();
-            assert_eq!((later, taken.counted), (vec![450], 1_000));
+            let later: u32 = taken.later.iter().map(|(_, amount)| *amount).sum();
+            assert_eq!((later, taken.counted), (450, 1_000));
             assert!(taken.later[0].0 <= window);
             assert_eq!(take(&store, &ask(1_000, window, 1)).granted, 0);
             // It counts once the first has ended: 250 of that are free.
@@ -218,4 +220,51 @@ fn counts_that_were_lost_are_waited_for_if_asked() {
         take(&store, &ask(5, Duration::from_secs(3_600), 1)).granted,
         1
     );
+}
+
+#[test]
+fn a_call_ends_by_its_deadline_though_the_store_is_stalled() {
+    let place = Place::new();
+    let (store, other) = (place.store(), place.store());
+    assert_eq!(take(&store, &ask(5, Duration::from_secs(60), 1)).granted, 1);
+    let (locked, is_locked) = mpsc::channel();
+    let (asked, is_asked) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let held = other.database.change("", |change| {
+                change.batch("LOCK TABLE sealgate.windows")?;
+                locked.send(()).unwrap();
+                is_asked.recv_timeout(LONGEST).unwrap();
+                Ok(())
+            });
+            held.unwrap();
+        });
+        is_locked.recv_timeout(LONGEST).unwrap();
+        let started = Instant::now();
+        let refused = store.take(
+            &ask(5, Duration::from_secs(60), 1),
+            Duration::from_millis(50),
+        );
+        let took = started.elapsed();
+        asked.send(()).unwrap();
+        assert!(matches!(refused, Err(Error::Store(_))), "{refused:?}");
+        // The usual deadline is a minute here.
+        assert!(took >= Duration::from_millis(50) && took < LONGEST / 4);
+    });
+}
+
+#[test]
+fn the_first_call_ends_by_its_deadline_though_the_store_never_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let store = store(&format!(
+        "postgres://nobody@{address}/nothing?sslmode=disable"
+    ));
+    let started = Instant::now();
+    let refused = store.take(
+        &ask(5, Duration::from_secs(60), 1),
+        Duration::from_millis(50),
+    );
+    assert!(matches!(refused, Err(Error::Store(_))), "{refused:?}");
+    assert!(started.elapsed() < LONGEST / 4);
 }
