@@ -20,6 +20,7 @@ PLACES = [
     ("bindings/python/sealgate/_version.py", r'(?<=\nVERSION = ")[^"\n]+'),
     ("packaging/kubernetes/kustomization.yaml", r"(?<=newTag: )\S+"),
     ("packaging/kubernetes/migrate-job.yaml", r"(?<=/sealgate:)\S+"),
+    ("examples/beside/compose.yaml", r"(?<=image: sealgate:)\S+"),
     ("src/api/openapi.json", r'(?<="title": "Sealgate", "version": ")[^"\n]+'),
     ("src/api/openapi.json", r'(?<="name": "sealgate", "version": ")[^"\n]+'),
     ("docs/http.md", r'(?<="name":"sealgate","version":")[^"\n]+'),
