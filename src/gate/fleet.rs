@@ -13,7 +13,9 @@ use crate::base::hkdf::hkdf_sha256;
 use crate::base::random::random;
 use crate::keys::Keys;
 use crate::limiter::Settings;
-use crate::limiter::shared::{Answer, Central, Decision, Local, Named, Return, Shared, Whom, Wish};
+use crate::limiter::shared::{
+    Answer, Central, Decision, KINDS, Local, Named, Return, Shared, Whom, Wish,
+};
 use crate::store::windows::{Ask, Back, Taken, WindowStore};
 use crate::store::{Ledger, SharedStore};
 
@@ -101,9 +103,9 @@ impl Fleet {
         self.0.reset(whom)
     }
 
-    /// How many calls of the store were answered, and how many were not.
+    /// How many calls of the store there were of each of [`KINDS`].
     #[cfg(feature = "server")]
-    pub(super) fn calls(&self) -> (u64, u64) {
+    pub(super) fn calls(&self) -> [u64; KINDS.len()] {
         self.0.calls()
     }
 }

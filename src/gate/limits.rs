@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use super::Gate;
 use super::audit::{Asker, AuditEvent};
-#[cfg(feature = "server")]
-use super::fleet::Fleet;
 use super::policies::{InUse, key};
 use crate::Error;
 use crate::limiter::shared::{Decision, Whom};
@@ -222,12 +220,6 @@ impl Gate {
     /// Whether to count a request may mean to wait for the shared store.
     pub(crate) fn counts_in_store(&self) -> bool {
         self.inner.fleet.is_some()
-    }
-
-    /// How many calls of the shared store were answered, and how many were not.
-    #[cfg(feature = "server")]
-    pub(super) fn limiter_calls(&self) -> (u64, u64) {
-        self.inner.fleet.as_ref().map_or((0, 0), Fleet::calls)
     }
 
     /// `at_once`: what this process knows itself suffices.

@@ -3,6 +3,7 @@
 use super::Gate;
 use crate::base::clock::unix_now;
 use crate::keys::{KeyKind, KeyOrigin};
+use crate::limiter::shared::KINDS;
 use crate::logging;
 use crate::metrics::{Page, label};
 
@@ -16,15 +17,12 @@ impl Gate {
         );
         self.inner.counts.collect(page);
         self.inner.limits.collect(page);
-        if self.counts_in_store() {
-            let (answered, failed) = self.limiter_calls();
+        if let Some(fleet) = &self.inner.fleet {
+            let calls = KINDS.into_iter().zip(fleet.calls());
             page.counters(
                 "sealgate_limiter_store_calls",
                 "Calls of the shared store by the rate limits",
-                [
-                    (label("result", "ok"), answered),
-                    (label("result", "error"), failed),
-                ],
+                calls.map(|(kind, count)| (label("kind", kind), count)),
             );
         }
         let events = self.trail().counts().into_iter();
@@ -64,6 +62,17 @@ impl Gate {
         let Some(health) = health else {
             return;
         };
+        if let Some(following) = self.ledger().following() {
+            let (answered, failed) = following.store().calls();
+            page.counters(
+                "sealgate_store_calls",
+                "Calls of the shared store",
+                [
+                    (label("result", "ok"), answered),
+                    (label("result", "error"), failed),
+                ],
+            );
+        }
         let age = health.age.map(|age| (Vec::new(), age.as_secs_f64()));
         page.gauges(
             "sealgate_store_feed_age_seconds",

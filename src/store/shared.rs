@@ -149,6 +149,9 @@ pub(crate) struct LockoutsFound {
 
 /// The part of a shared store that a store on one machine lacks.
 pub(crate) trait SharedStore: Store + Feed + WindowStore {
+    /// How many calls of this process were answered, and how many failed.
+    fn calls(&self) -> (u64, u64);
+
     fn ring(&self) -> Result<Option<StoredRing>, Error>;
     /// The ring's version as this process knows it; 0: there is none. Asks nobody.
     fn ring_version(&self) -> i64;

@@ -239,6 +239,10 @@ impl Node {
         work(self.server.lock().unwrap().as_ref().expect("a server"))
     }
 
+    pub fn signal(&self, name: &str) {
+        self.with_server(|server| server.signal(name));
+    }
+
     pub fn trouble(&self, trouble: Trouble) {
         for proxy in &self.proxies {
             proxy.set(trouble);

@@ -43,7 +43,8 @@ use crate::Error;
 use crate::base::sync::try_lock;
 pub(crate) use central::{Answer, Central, Named, Return, Whom, Wish};
 use lease::Lease;
-use outage::Outage;
+pub(crate) use outage::KINDS;
+use outage::{DIRECT, LEASED, Outage};
 use returns::{Keeper, Returns};
 use slots::{Refusal, Slot, Slots, locked};
 
@@ -91,8 +92,8 @@ impl Shared {
         })
     }
 
-    /// How many calls were answered, and how many were not.
-    pub(crate) fn calls(&self) -> (u64, u64) {
+    /// How many calls of the store there were of each of [`KINDS`].
+    pub(crate) fn calls(&self) -> [u64; KINDS.len()] {
         self.state.outage.calls()
     }
 
@@ -228,7 +229,10 @@ impl State {
         let now = clock();
         let answer = self
             .outage
-            .note(answer, now)
+            .note(answer, now, |answer| match answer.lease {
+                0 => DIRECT,
+                _ => LEASED,
+            })
             .inspect_err(|_| slot.failed = now.max(1))?;
         slot.asked(cost, now);
         let lease = Lease::of(&answer, (cost, hold, whom.window), (sent, now));
@@ -276,7 +280,7 @@ impl State {
         }
         let answer = self.central.counted(whom, cost);
         let now = clock();
-        let Ok(answer) = self.outage.note(answer, now) else {
+        let Ok(answer) = self.outage.note(answer, now, |_| DIRECT) else {
             return self.without_store(whom, cost, local);
         };
         // What this node has leased is left to it.
@@ -303,7 +307,8 @@ impl State {
         let now = self.elapsed();
         let slot = self.slots.slot(whom, now);
         let mut slot = locked(&slot);
-        let counted = self.outage.note(self.central.forget(whom), now)?;
+        let forgotten = self.central.forget(whom);
+        let counted = self.outage.note(forgotten, now, |_| DIRECT)?;
         *slot = Slot::default();
         Ok(counted)
     }

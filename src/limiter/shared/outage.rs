@@ -18,9 +18,15 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Outage {
     failures: AtomicU32,
     next_probe: AtomicU64,
-    asked: AtomicU64,
-    failed: AtomicU64,
+    calls: [AtomicU64; KINDS.len()],
 }
+
+/// The kinds of calls: those that got no lease, those that did, returns of leases alone, and calls that failed.
+pub(crate) const KINDS: [&str; 4] = ["direct", "leased", "returned", "failed"];
+pub(super) const DIRECT: usize = 0;
+pub(super) const LEASED: usize = 1;
+pub(super) const RETURNED: usize = 2;
+const FAILED: usize = 3;
 
 impl Outage {
     /// Whether the store is not to be asked now.
@@ -44,9 +50,15 @@ impl Outage {
                 .is_ok()
     }
 
-    /// Notes how a call of the store ended.
-    pub(super) fn note<T>(&self, result: Result<T, Error>, now: u64) -> Result<T, Error> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+    /// Notes how a call of the store ended. `kind`: of an answer.
+    pub(super) fn note<T>(
+        &self,
+        result: Result<T, Error>,
+        now: u64,
+        kind: impl FnOnce(&T) -> usize,
+    ) -> Result<T, Error> {
+        let kind = result.as_ref().map_or(FAILED, kind);
+        self.calls[kind].fetch_add(1, Ordering::Relaxed);
         match &result {
             Ok(_) => {
                 if self.failures.swap(0, Ordering::AcqRel) >= AFTER {
@@ -54,7 +66,6 @@ impl Outage {
                 }
             }
             Err(error) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
                 let next = now.saturating_add(nanoseconds(PROBE_EVERY));
                 self.next_probe.fetch_max(next, Ordering::AcqRel);
                 let before =
@@ -72,11 +83,11 @@ impl Outage {
         result
     }
 
-    /// How many calls were answered, and how many were not.
-    pub(super) fn calls(&self) -> (u64, u64) {
-        let failed = self.failed.load(Ordering::Relaxed);
-        let asked = self.asked.load(Ordering::Relaxed);
-        (asked.saturating_sub(failed), failed)
+    /// How many calls there were of each of [`KINDS`].
+    pub(super) fn calls(&self) -> [u64; KINDS.len()] {
+        self.calls
+            .each_ref()
+            .map(|count| count.load(Ordering::Relaxed))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::State;
 use super::central::Named;
+use super::outage::RETURNED;
 use super::slots::{Slot, locked};
 use crate::base::fork::{Owner, forks, outside, section};
 use crate::base::sync::lock;
@@ -79,7 +80,7 @@ impl State {
             // Without it the entries just live longer.
             let _ = self
                 .outage
-                .note(self.central.give_back(some), self.elapsed());
+                .note(self.central.give_back(some), self.elapsed(), |()| RETURNED);
         }
     }
 }

@@ -114,13 +114,13 @@ fn the_setting_decides_while_the_store_is_down() {
         let allowed = (0..50).filter(|_| allows()).count();
         assert_eq!(allowed, expected, "{down:?}");
         // From then on the store is asked once a second.
-        assert_eq!(node.calls(), (0, 3), "{down:?}");
+        assert_eq!(node.calls(), [0, 0, 0, 3], "{down:?}");
         store.now.fetch_add(SECOND, Ordering::Relaxed);
         allows();
-        assert_eq!(node.calls(), (0, 4), "{down:?}");
+        assert_eq!(node.calls(), [0, 0, 0, 4], "{down:?}");
         store.is_down.store(false, Ordering::Relaxed);
         store.now.fetch_add(SECOND, Ordering::Relaxed);
-        assert!(allows() && node.calls() == (1, 4), "{down:?}");
+        assert!(allows() && node.calls() == [1, 0, 0, 4], "{down:?}");
     }
 }
 
@@ -162,6 +162,9 @@ fn leases_that_nobody_spends_are_given_back() {
     assert_eq!((store.live(b"alice"), store.calls()), (20, calls + 1));
     node.state.return_leases(store.now());
     assert_eq!(store.calls(), calls + 1);
+    let [direct, leased, returned, failed] = node.calls();
+    assert!(direct >= 1 && leased >= 1, "{direct} {leased}");
+    assert_eq!((returned, failed), (1, 0));
 }
 
 #[test]

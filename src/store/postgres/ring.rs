@@ -15,6 +15,10 @@ use crate::{Error, Secret};
 const ASK_EVERY: u64 = 50;
 
 impl SharedStore for PostgresStore {
+    fn calls(&self) -> (u64, u64) {
+        self.database.calls()
+    }
+
     fn ring(&self) -> Result<Option<StoredRing>, Error> {
         let found = self.read(|connection| {
             let row = connection.query_opt("SELECT version, sealed FROM sealgate.ring", &[])?;

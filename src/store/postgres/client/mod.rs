@@ -15,6 +15,7 @@ mod pool;
 pub(in crate::store) mod url;
 mod wait;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,8 @@ pub(super) struct Database {
     name: String,
     /// Of calls with a shorter deadline of their own: if they miss it, the database may well be up.
     quick: Breaker,
+    calls: AtomicU64,
+    failed: AtomicU64,
 }
 
 /// A statement's parameters with their types.
@@ -69,6 +72,8 @@ impl Database {
             timeout: settings.timeout,
             name: url.to_string(),
             quick: Breaker::default(),
+            calls: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         })
     }
 
@@ -145,8 +150,28 @@ impl Database {
         })
     }
 
+    /// How many calls were answered, and how many failed.
+    pub(super) fn calls(&self) -> (u64, u64) {
+        let failed = self.failed.load(Ordering::Relaxed);
+        let calls = self.calls.load(Ordering::Relaxed);
+        (calls.saturating_sub(failed), failed)
+    }
+
     /// Lends a connection to work, which also returns whether it may be tried again.
     fn lend<T>(
+        &self,
+        times: (Instant, Duration),
+        work: impl FnMut(&mut Connection<'_>) -> (Result<T, Fault>, bool),
+    ) -> Result<T, Error> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let done = self.lend_uncounted(times, work);
+        if done.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        done
+    }
+
+    fn lend_uncounted<T>(
         &self,
         (deadline, longest): (Instant, Duration),
         mut work: impl FnMut(&mut Connection<'_>) -> (Result<T, Fault>, bool),
