@@ -16,6 +16,14 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Where `install` puts things; scripts/install has the defaults.
 export PREFIX DESTDIR BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DOCDIR CMAKEDIR UNITDIR STRIP
 
+# What the tests look for in target/debug. The examples bring the crates that the tests use, and cargo chooses the features of
+# all crates by what it is asked for: so it takes what `cargo test` compiles, instead of compiling most of it once more.
+DEBUG_BUILD := cargo build --locked --lib --bins --examples
+
+# Many tests wait: for a server, for the next second. So more of them run at once than there are cores.
+JOBS := $(shell echo $$((2 * $$(nproc))))
+export RUST_TEST_THREADS ?= $(JOBS)
+
 heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 
 .DEFAULT_GOAL := help
@@ -38,7 +46,7 @@ build: bootstrap-run ## the command, as released: target/release/sealgate
 # libsealgate.private is what rustc says a program needs beside the static library; `make install` reads it.
 lib: bootstrap-run ## the C libraries, as released: libsealgate.so and libsealgate.a in target/release
 ifeq ($(PROFILE),debug)
-	cargo build --locked --lib
+	$(DEBUG_BUILD)
 	@echo 'extern crate sealgate as _;' | rustc --edition 2024 --crate-name private --crate-type staticlib \
 		--extern sealgate='$(BUILT)/libsealgate.rlib' -L dependency='$(BUILT)/deps' \
 		--print native-static-libs='$(BUILT)/libsealgate.private' -o '$(BUILT)/libsealgate.private.a' - 2>/dev/null
@@ -122,11 +130,11 @@ VENVS = scripts/venv '$(VENV)' tests/python/requirements.txt && \
 	scripts/venv '$(TARGET)/openapi' tests/python/openapi/requirements.txt
 # A file's tests stay together and in their order, and the files in theirs: the one that builds the package takes longest, and
 # begins early enough so.
-PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache' -n auto --dist loadfile --no-loadscope-reorder
+PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache' -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-python: ## the Python tests, against the debug build; the package is also built and installed as released
 	$(call heading,pytest)
-	cargo build --locked
+	$(DEBUG_BUILD)
 	$(VENVS)
 	scripts/node-modules '$(TARGET)/node' tests/python/package.json
 	$(PYTEST_ENVIRONMENT) '$(VENV)/bin/python' $(PYTEST) tests/python
@@ -135,7 +143,7 @@ test-python: ## the Python tests, against the debug build; the package is also b
 VERSIONED := $(foreach name,administration data examples exit fastapi flask forks gate header middleware ownership pages routes server server_life web,tests/python/test_package_$(name).py)
 test-python-versions: ## the package's tests under the oldest and the newest Python that this machine has
 	$(call heading,other Pythons)
-	cargo build --locked
+	$(DEBUG_BUILD)
 	@set -e; tested=$$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))'); \
 	for python in $$(scripts/pythons); do \
 		[ "$$python" != "$$tested" ] || continue; \
@@ -157,7 +165,7 @@ soak-python: bootstrap-test ## a million calls of each of the package's function
 # FLAKY_BUSY=8 keeps the machine busier.
 flaky: bootstrap-test ## the whole suite FLAKY_ROUNDS times (5) beside four busy processes; lists what failed, logs in target/flaky
 	$(call heading,flaky tests)
-	cargo build --locked
+	$(DEBUG_BUILD)
 	$(VENVS)
 	$(PYTEST_ENVIRONMENT) FLAKY_ROUNDS='$(FLAKY_ROUNDS)' FLAKY_BUSY='$(FLAKY_BUSY)' \
 		scripts/flaky '$(TARGET)/flaky' '$(VENV)/bin/python' $(PYTEST) -rfE tests/python
@@ -170,16 +178,17 @@ clippy: ## all lints, as errors
 	$(call heading,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
 
-# Every build that the features can make: postgres brings store, and cli brings all others.
-COMBINATIONS := none server store server,store postgres server,postgres cli
-# First as a program gets the library, then with the tests, whose own dependencies would hide a feature of a crate that is
-# missing.
+# Every build that the features can make: postgres brings store, and cli, which `clippy` lints, brings all others. First as a
+# program gets the library: the tests' own dependencies would hide a feature of a crate that is missing. Those of postgres
+# would make cargo check most crates again, and the example brings the crates that `clippy` has checked.
 features: ## every combination of cargo features: all lints, and the unit tests of a build without any
 	$(call heading,cargo features)
-	@set -e; for features in $(COMBINATIONS); do \
-		echo "features: $$features"; \
-		cargo clippy --locked --quiet --lib --bins --no-default-features --features "$${features#none}" -- -D warnings; \
-	done
+	@set -e; lint() { \
+		echo "features: $$1"; \
+		cargo clippy --locked --quiet --lib --bins $$2 --no-default-features --features "$${1#none}" -- -D warnings; \
+	}; \
+	for features in none server store server,store; do lint "$$features"; done; \
+	for features in postgres server,postgres; do lint "$$features" '--example library'; done
 	cargo clippy --locked --quiet --all-targets --no-default-features -- -D warnings
 	cargo test --locked --quiet --lib --no-default-features
 
