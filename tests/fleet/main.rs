@@ -16,6 +16,7 @@ mod failover;
 mod history;
 mod killed;
 mod logins;
+mod moving;
 mod nodes;
 mod pgbouncer;
 mod postgres;
