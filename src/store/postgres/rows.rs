@@ -7,11 +7,11 @@ use super::client::{Connection, Fault};
 use crate::store::moving::TOGETHER;
 use crate::store::tables::{Column, Kind, Row, TABLES, Table, Value};
 
+/// Gets rows of a table.
+type Each<'e> = dyn FnMut(&'static Table, &[Row]) -> Result<(), Fault> + 'e;
+
 /// Reads all tables, some rows at a time.
-pub(super) fn read_all(
-    connection: &mut Connection<'_>,
-    each: &mut dyn FnMut(&'static Table, &[Row]) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+pub(super) fn read_all(connection: &mut Connection<'_>, each: &mut Each<'_>) -> Result<(), Fault> {
     let together = TOGETHER as i64;
     for table in TABLES {
         let sql = select(table);
