@@ -22,6 +22,11 @@ impl Failure {
         }
     }
 
+    /// There is no store to look into.
+    pub(super) fn no_store() -> Self {
+        Failure::no("There is no store: no account was ever created, and no token revoked.")
+    }
+
     /// Exit code 2: an error (arguments, settings, keys, files).
     pub(super) fn wrong(sentence: impl Into<String>) -> Self {
         Failure {

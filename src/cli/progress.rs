@@ -3,15 +3,24 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use super::table::grouped;
+
 /// Work that finishes sooner shows no bar.
 const FIRST: Duration = Duration::from_millis(300);
 const EVERY: Duration = Duration::from_millis(100);
 const WIDTH: u64 = 24;
 
+/// What is counted.
+enum Unit {
+    Bytes,
+    Rows,
+}
+
 /// A progress bar on standard error, removed at the end.
 pub(super) struct Progress {
     total: Option<u64>,
     done: u64,
+    unit: Unit,
     started: Instant,
     /// When to draw next; `None` without a terminal.
     next: Option<Instant>,
@@ -21,8 +30,18 @@ pub(super) struct Progress {
 impl Progress {
     /// `total`: how many bytes there will be, if known.
     pub(super) fn new(total: Option<u64>) -> Self {
+        Progress::of(total, Unit::Bytes)
+    }
+
+    /// Of rows; how many there will be is said with each step.
+    pub(super) fn of_rows() -> Self {
+        Progress::of(None, Unit::Rows)
+    }
+
+    fn of(total: Option<u64>, unit: Unit) -> Self {
         let started = Instant::now();
         Progress {
+            unit,
             total,
             done: 0,
             started,
@@ -34,11 +53,25 @@ impl Progress {
     /// Adds to the number of bytes done.
     pub(super) fn add(&mut self, bytes: usize) {
         self.done += bytes as u64;
+        self.draw();
+    }
+
+    /// Sets how much is done.
+    pub(super) fn set(&mut self, done: u64, total: u64) {
+        self.done = done;
+        self.total = Some(total);
+        self.draw();
+    }
+
+    fn draw(&mut self) {
         let now = Instant::now();
         if self.next.is_some_and(|next| now >= next) {
             self.next = Some(now + EVERY);
             self.shown = true;
-            let line = line(self.done, self.total, now - self.started);
+            let line = match self.unit {
+                Unit::Bytes => line(self.done, self.total, now - self.started),
+                Unit::Rows => line_of_rows(self.done, self.total.unwrap_or(0)),
+            };
             let _ = write!(io::stderr().lock(), "\r{line}\x1b[K");
         }
     }
@@ -64,13 +97,29 @@ fn line(done: u64, total: Option<u64>, time: Duration) -> String {
     let Some(total) = total.filter(|total| *total >= done && *total > 0) else {
         return format!("{done_text} MiB  {rate} MiB/s");
     };
+    format!(
+        "{}  {done_text} of {} MiB  {rate} MiB/s",
+        bar(done, total),
+        mebibytes(total)
+    )
+}
+
+fn line_of_rows(done: u64, total: u64) -> String {
+    let (done, total) = (done.min(total), total.max(1));
+    format!(
+        "{}  {} of {} rows",
+        bar(done, total),
+        grouped(done),
+        grouped(total)
+    )
+}
+
+/// `done` is at most `total`, which is not 0.
+fn bar(done: u64, total: u64) -> String {
     let full = (u128::from(done) * u128::from(WIDTH) / u128::from(total)) as usize;
     let percent = u128::from(done) * 100 / u128::from(total);
     let (full, empty) = ("#".repeat(full), ".".repeat(WIDTH as usize - full));
-    format!(
-        "[{full}{empty}] {percent} %  {done_text} of {} MiB  {rate} MiB/s",
-        mebibytes(total)
-    )
+    format!("[{full}{empty}] {percent} %")
 }
 
 fn mebibytes(bytes: u64) -> u64 {
@@ -104,6 +153,10 @@ mod tests {
         // A file that grows, and data of unknown size.
         assert_eq!(at(5 << 20), "5 MiB  5 MiB/s");
         assert_eq!(line(5 << 20, None, Duration::ZERO), "5 MiB  5000 MiB/s");
+        let half = format!("[{}{}]", "#".repeat(12), ".".repeat(12));
+        let rows = line_of_rows(5_000, 10_000);
+        assert_eq!(rows, format!("{half} 50 %  5,000 of 10,000 rows"));
+        assert!(line_of_rows(1, 0).contains(" 0 %"));
         assert!(line(u64::MAX, Some(u64::MAX), second).contains("100 %"));
     }
 }

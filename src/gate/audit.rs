@@ -99,6 +99,8 @@ events! {
     KeysImport = "keys.import",
     Backup = "backup",
     Restore = "restore",
+    StoreCopy = "store.copy",
+    StoreUnlock = "store.unlock",
 }
 
 impl AuditEvent {

@@ -3,7 +3,7 @@
 //! Account logins are in `login`, introspection in `introspection`, revocation in `revocation`, encryption in `data` and, with
 //! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts`, those of clients and their tokens in
 //! `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in
-//! `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
+//! `backup`, copies of a whole store in `moving`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
 
 mod accounts;
 mod api_keys;
@@ -20,6 +20,8 @@ mod limits;
 mod login;
 #[cfg(feature = "server")]
 mod metrics;
+#[cfg(feature = "store")]
+pub mod moving;
 mod policies;
 mod revocation;
 mod settings;

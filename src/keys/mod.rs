@@ -4,7 +4,7 @@
 //! of a gate and `collect` assembles it. `document` is the text of the ring file, `file` reads it, `write` changes it,
 //! `seal` encrypts it at rest, `kind` has the kinds of key, `watch` detects changes, `schedule` decides when token keys
 //! sign, `place` is where the ring is, the data directory or a store that machines share, `manage`, `rotate` and `export`
-//! are the operator's commands, and `copy` is for backups. `tally` counts the messages that data keys seal, and `usage`
+//! are the operator's commands, `copy` is for backups, and `moving` for copies of a whole store. `tally` counts the messages that data keys seal, and `usage`
 //! stores the counts; `json` writes descriptions of keys. What a key does is up to `signing` and `cipher`.
 
 mod collect;
@@ -17,6 +17,8 @@ mod file;
 mod json;
 mod kind;
 mod manage;
+#[cfg(feature = "store")]
+mod moving;
 mod origin;
 mod place;
 mod ring;
@@ -38,6 +40,8 @@ pub use file::{RING_BACKUP_FILE, RING_FILE};
 pub use kind::KeyKind;
 pub use manage::{Generated, KeyList, NewKeys, list};
 pub(crate) use manage::{generate, list_in_use};
+#[cfg(feature = "store")]
+pub(crate) use moving::MovedRing;
 pub use origin::KeyOrigin;
 pub(crate) use ring::KeyRing;
 pub use ring_secret::RingSecret;

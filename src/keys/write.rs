@@ -14,9 +14,10 @@ use super::file::{self, Found, RING_BACKUP_FILE, RING_FILE, fault_of};
 use super::seal::{AtRest, RingSeal};
 use super::usage;
 use crate::base::data_dir::{self, write_new_file};
+use crate::store::check_not_copied;
 use crate::{Error, Secret};
 
-const LOCK_FILE: &str = "keys.lock";
+pub(super) const LOCK_FILE: &str = "keys.lock";
 const NEW_FILE: &str = "keys.json.new";
 const NEW_BACKUP_FILE: &str = "keys.json.bak.new";
 
@@ -50,6 +51,7 @@ fn change_locked(
     mut edit: impl FnMut(&mut RingContents) -> Result<bool, Error>,
 ) -> Result<(Changed, Option<String>), Error> {
     let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
+    check_not_copied(folder)?;
     let mut found = read(folder, seal)?;
     let mut contents = found
         .as_mut()
@@ -73,6 +75,7 @@ fn change_locked(
 /// Rewrites the ring: sealed if a secret is set and not `plain`, otherwise unsealed.
 pub(super) fn rewrite(folder: &Path, seal: &RingSeal, plain: bool) -> Result<(), Error> {
     let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
+    check_not_copied(folder)?;
     let found = read(folder, seal)?.ok_or_else(|| file::none_in(folder))?;
     let text = found.text.expose();
     if plain {

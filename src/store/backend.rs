@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{SqliteStore, Store};
+use super::{SqliteStore, Store, sqlite};
 use crate::Error;
 
 /// Refuses a data directory whose store this build cannot use.
@@ -14,6 +14,14 @@ pub(super) fn check_build(_folder: &Path) -> Result<(), Error> {
 /// Refuses a store that is not a file or that other users can access; opens nothing.
 pub(crate) fn check_access(folder: &Path) -> Result<(), Error> {
     SqliteStore::check_access(folder)
+}
+
+/// Refuses a change of what is beside a store that takes no changes because it has been copied.
+pub(crate) fn check_not_copied(folder: &Path) -> Result<(), Error> {
+    match sqlite::is_read_only(folder) {
+        true => Err(sqlite::refused(folder)),
+        false => Ok(()),
+    }
 }
 
 /// Whether anything in the directory has the store's name.

@@ -2,7 +2,8 @@
 //!
 //! `Store` is the interface of a backend (its part with API keys is in `api_keys`); `sqlite` is the one in the data
 //! directory, and `place` knows its file there. `backend` opens it, or `absent` in a build without it. `postgres` is the
-//! one that several machines share, at an address (`url`); `shared` is what it offers besides, `following` keeps a
+//! one that several machines share, at an address (`url`); `moving` copies one store to another, in terms of the `tables` that
+//! both have; `shared` is what it offers besides, `following` keeps a
 //! `replica` of what it has revoked. `opening` opens it; `ledger` opens the store when needed and detects changes by
 //! other processes. What a password or a token is, is up to `users` and `tokens`.
 
@@ -13,6 +14,8 @@ mod api_keys;
 mod backend;
 mod following;
 mod ledger;
+#[cfg(feature = "store")]
+mod moving;
 mod opening;
 mod place;
 #[cfg_attr(not(feature = "postgres"), path = "postgres_absent.rs")]
@@ -26,6 +29,8 @@ mod storable;
 #[cfg(test)]
 #[cfg(feature = "store")]
 mod suite;
+#[cfg(feature = "store")]
+mod tables;
 mod url;
 pub(crate) mod windows;
 
@@ -36,9 +41,15 @@ use crate::Error;
 #[cfg(feature = "store")]
 use api_keys::REMEMBERED;
 pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
-pub(crate) use backend::check_access;
+pub(crate) use backend::{check_access, check_not_copied};
 pub(crate) use ledger::{Ledger, migrate};
+#[cfg(feature = "store")]
+pub(crate) use moving::{Import, Movable, MovableShared, Rows, Sink};
+#[cfg(feature = "store")]
+pub use moving::{StoreCount, StoreNode, StoreStatus};
 pub(crate) use opening::open_shared;
+#[cfg(feature = "store")]
+pub(crate) use opening::open_to_copy;
 pub use place::STORE_FILE;
 #[cfg(all(test, feature = "postgres"))]
 pub(crate) use postgres::tests::cluster::Cluster;
@@ -49,7 +60,9 @@ pub use sqlite::StoreContents;
 #[cfg(all(test, feature = "store"))]
 pub(crate) use sqlite::calls;
 #[cfg(feature = "store")]
-pub(crate) use sqlite::{SqliteStore, check_copy};
+pub(crate) use sqlite::{SqliteStore, check_copy, write_new};
+#[cfg(feature = "store")]
+pub(crate) use tables::{Facts as StoreFacts, Tally};
 pub use url::StoreUrl;
 
 /// Maximum number of sessions per account; beyond it the oldest session ends.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "store")]
+use super::MovableShared;
 use super::{SharedSettings, SharedStore, postgres};
 use crate::Error;
 
@@ -14,4 +16,13 @@ pub(crate) fn open_shared(
     };
     let store = (settings.opened).get_or_try_init(|| postgres::open(url, settings))?;
     Ok(Some(Arc::clone(store)))
+}
+
+/// The shared store that the settings name, for a copy of all of it: each statement may take a minute at least.
+#[cfg(feature = "store")]
+pub(crate) fn open_to_copy(settings: &SharedSettings) -> Result<Box<dyn MovableShared>, Error> {
+    let Some(url) = &settings.url else {
+        return Err(Error::Setting("SEALGATE_STORE is not set.".to_owned()));
+    };
+    postgres::open_to_copy(url, settings)
 }

@@ -31,6 +31,15 @@ pub(super) fn open(
     Err(Error::Setting(format!("SEALGATE_STORE {NOT_BUILT}.")))
 }
 
+/// The same.
+#[cfg(feature = "store")]
+pub(super) fn open_to_copy(
+    _url: &StoreUrl,
+    _settings: &SharedSettings,
+) -> Result<Box<dyn super::MovableShared>, Error> {
+    Err(Error::Setting(format!("SEALGATE_STORE {NOT_BUILT}.")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ use crate::Secret;
 pub struct StoreUrl {
     text: Secret,
     shown: String,
+    has_password: bool,
 }
 
 impl StoreUrl {
@@ -43,6 +44,7 @@ impl StoreUrl {
         url::check(text)?;
         let place = rest.split_once('?').map_or(rest, |(place, _)| place);
         let (user, place) = place.rsplit_once('@').unwrap_or(("", place));
+        let has_password = user.contains(':') || after.contains("password=");
         let user = user.split_once(':').map_or(user, |(user, _)| user);
         let shown = match user {
             "" => format!("postgres://{place}"),
@@ -51,7 +53,13 @@ impl StoreUrl {
         Ok(StoreUrl {
             text: Secret::new(text.as_bytes().to_vec()),
             shown,
+            has_password,
         })
+    }
+
+    /// Whether it contains a password.
+    pub fn has_password(&self) -> bool {
+        self.has_password
     }
 
     /// All of it, with the password.
@@ -95,6 +103,7 @@ mod tests {
             assert_eq!(url.to_string(), shown);
             assert_eq!(format!("{url:?}"), shown);
             assert_eq!(url.expose(), text);
+            assert_eq!(url.has_password(), text.contains(":s3c"));
         }
     }
 

@@ -18,6 +18,7 @@ mod history;
 mod killed;
 mod limits;
 mod logins;
+mod moving;
 mod nodes;
 mod pgbouncer;
 mod postgres;

@@ -276,7 +276,7 @@ impl Instance {
         is_good.then(|| text(&output.stdout).trim().to_owned())
     }
 
-    fn psql(&self, database: &str, statement: &str) -> Command {
+    pub fn psql(&self, database: &str, statement: &str) -> Command {
         let mut psql = Command::new(program("psql"));
         psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
             .args(["--set=ON_ERROR_STOP=1", "--username=postgres", "--host"])

@@ -23,7 +23,7 @@ const PIECE: usize = 64 << 10;
 
 /// A file of the data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::gate) enum Part {
     Store,
     Usage,
     Ring,

@@ -24,9 +24,11 @@ use crate::base::given_file;
 use crate::keys::RingSecret;
 
 pub use crate::keys::KeyLosses;
+pub(super) use container::Part;
 pub use contents::{BackupContents, RingContents};
 pub use reader::BackupReader;
 pub use restore::Restored;
+pub(super) use staging::{Staging, state_in};
 
 /// Backups of the data directory that the settings name, on behalf of an [`Asker`]. Needs no gate.
 #[derive(Debug, Clone, Copy)]

@@ -25,13 +25,13 @@ const STATE: &[&str] = &[
 ];
 
 /// The first state file in the directory, if there is any.
-pub(super) fn state_in(folder: &Path) -> Option<PathBuf> {
+pub(in crate::gate) fn state_in(folder: &Path) -> Option<PathBuf> {
     let mut paths = STATE.iter().map(|name| folder.join(name));
     paths.find(|path| fs::symlink_metadata(path).is_ok())
 }
 
 /// See the module.
-pub(super) struct Staging<'e> {
+pub(in crate::gate) struct Staging<'e> {
     folder: PathBuf,
     exclusive: &'e Exclusive,
     prepared: PathBuf,
@@ -39,7 +39,7 @@ pub(super) struct Staging<'e> {
 
 impl<'e> Staging<'e> {
     /// Removes what a killed process left.
-    pub(super) fn new(folder: &Path, exclusive: &'e Exclusive) -> Result<Self, Error> {
+    pub(in crate::gate) fn new(folder: &Path, exclusive: &'e Exclusive) -> Result<Self, Error> {
         let staging = Staging {
             folder: folder.to_owned(),
             exclusive,
@@ -56,24 +56,24 @@ impl<'e> Staging<'e> {
     }
 
     /// Where a restored file is.
-    pub(super) fn path(&self, part: Part) -> PathBuf {
+    pub(in crate::gate) fn path(&self, part: Part) -> PathBuf {
         self.prepared.join(NEW).join(part.name())
     }
 
     /// Creates a restored file.
-    pub(super) fn create(&self, part: Part) -> io::Result<File> {
+    pub(in crate::gate) fn create(&self, part: Part) -> io::Result<File> {
         new_file(&self.folder, &self.path(part))
     }
 
     /// Creates a restored file with these bytes.
-    pub(super) fn write(&self, part: Part, bytes: &[u8]) -> Result<(), Error> {
+    pub(in crate::gate) fn write(&self, part: Part, bytes: &[u8]) -> Result<(), Error> {
         write_new_file(&self.folder, &self.path(part), bytes)
             .map_err(|error| self.unwritable(&error))
     }
 
     /// Replaces the state of the data directory by the restored files. Returns the directory that has the old state, if
     /// there was any.
-    pub(super) fn replace(self) -> Result<Option<PathBuf>, Error> {
+    pub(in crate::gate) fn replace(self) -> Result<Option<PathBuf>, Error> {
         let names = STATE.join("\n") + "\n";
         let new = self.prepared.join(NEW);
         let prepared = || {
@@ -87,7 +87,7 @@ impl<'e> Staging<'e> {
         self.exclusive.replace().map_err(Error::Store)
     }
 
-    pub(super) fn unwritable(&self, error: &io::Error) -> Error {
+    pub(in crate::gate) fn unwritable(&self, error: &io::Error) -> Error {
         Error::Io(format!(
             "The data directory {} cannot be written: {error}. Nothing was changed.",
             self.folder.display()

@@ -65,6 +65,17 @@ impl KeyUsage {
         }
     }
 
+    /// Those of all keys.
+    pub(super) fn all(&self) -> Vec<(String, u64)> {
+        let all = self.messages.iter();
+        all.map(|(id, messages)| (id.clone(), *messages)).collect()
+    }
+
+    /// The text of a file with these counts; empty if there are none.
+    pub(super) fn text(&self) -> String {
+        text_if_any(&self.messages)
+    }
+
     /// How many messages the data key with this id has sealed, as far as recorded.
     pub fn messages(&self, id: &str) -> u64 {
         self.messages.get(id).copied().unwrap_or(0)

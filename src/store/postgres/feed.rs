@@ -209,7 +209,10 @@ impl Feed for PostgresStore {
     }
 
     fn report(&self, node: &Node) -> Result<u32, Error> {
-        self.change(|change| nodes::report(change, node))
+        // Also a process whose store takes no changes, because it is being copied, is alive.
+        self.check_schema()?;
+        self.database
+            .change("", |change| nodes::report(change, node))
     }
 
     fn maintain(&self) -> Result<(), Error> {

@@ -2,8 +2,8 @@
 //!
 //! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
 //! blocks of changes and the log of them, `feed` reads that log, woken by its `listener`, `nodes` has the processes that do,
-//! `ring` (with `asking`) has the key ring, `lockouts` (with `forgotten`) wrong passwords; this file implements [`Store`]. No
-//! other room knows that the client is asynchronous.
+//! `ring` (with `asking`) has the key ring, `lockouts` (with `forgotten`) wrong passwords, `moving` (with `rows`) copies all of it
+//! to another store or back; this file implements [`Store`]. No other room knows that the client is asynchronous.
 //!
 //! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
 
@@ -16,8 +16,10 @@ mod feed;
 mod forgotten;
 mod listener;
 mod lockouts;
+mod moving;
 mod nodes;
 mod ring;
+mod rows;
 mod schema;
 mod sessions;
 mod windows;
@@ -30,8 +32,8 @@ use std::time::Duration;
 use tokio_postgres::types::Type;
 
 use super::{
-    Account, AccountKind, Change, Moment, Presented, Session, SessionChange, SharedSettings,
-    SharedStore, Store, StoreUrl, StoredSession, TokenState, UserSession,
+    Account, AccountKind, Change, Moment, MovableShared, Presented, Session, SessionChange,
+    SharedSettings, SharedStore, Store, StoreUrl, StoredSession, TokenState, UserSession,
 };
 use crate::Error;
 use changes::{forget, get, revoke_token, revoke_user, text, time, unsigned};
@@ -51,16 +53,27 @@ pub(super) fn open(
 
 /// Creates or updates the tables and returns their version from before (0: there were none) and now.
 pub(super) fn migrate(url: &StoreUrl, settings: &SharedSettings) -> Result<(i64, i64), Error> {
-    // Others that migrate at the same time are waited for, and large tables may take long.
-    let settings = SharedSettings {
-        timeout: settings.timeout.max(MIGRATION),
-        ..settings.clone()
-    };
-    PostgresStore::new(url, &settings)?.migrate()
+    PostgresStore::new(url, &patient(settings))?.migrate()
 }
 
-/// How long a migration may take at least.
-const MIGRATION: Duration = Duration::from_secs(60);
+/// The store at this address, for a copy of all of it.
+pub(super) fn open_to_copy(
+    url: &StoreUrl,
+    settings: &SharedSettings,
+) -> Result<Box<dyn MovableShared>, Error> {
+    Ok(Box::new(PostgresStore::new(url, &patient(settings))?))
+}
+
+/// Settings for work on whole tables. Others that do the same are waited for.
+fn patient(settings: &SharedSettings) -> SharedSettings {
+    SharedSettings {
+        timeout: settings.timeout.max(LONG),
+        ..settings.clone()
+    }
+}
+
+/// How long work on whole tables may take at least.
+const LONG: Duration = Duration::from_secs(60);
 
 /// See the module.
 struct PostgresStore {
@@ -341,7 +354,11 @@ impl Store for PostgresStore {
     }
 
     fn check_writable(&self) -> Result<(), Error> {
-        self.change(|_| Ok(()))
+        // One that an operator has made read-only is as it should be.
+        match self.is_read_only()? {
+            true => Ok(()),
+            false => self.change(|_| Ok(())),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {

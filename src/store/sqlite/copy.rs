@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode};
 
 use super::file::{plain, reason};
+use super::read_only;
 use super::rows::whole;
 use super::schema::{self, Form};
 
@@ -63,17 +64,19 @@ fn contents(connection: &Connection) -> rusqlite::Result<StoreContents> {
     })
 }
 
-/// Whether it has exactly the tables and indexes of a new store, and no triggers or views.
+/// Whether it has exactly the tables and indexes of a new store, and no views. The triggers of a store that takes no changes are
+/// ours too.
 fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
     let mut ours = Connection::open_in_memory()?;
     schema::migrate(&mut ours)?;
+    read_only::set(&mut ours, read_only::is_marked(connection)?)?;
     Ok(names(connection)? == names(&ours)?)
 }
 
-/// Kind, name and table of everything in the schema, and the columns of the tables.
+/// Kind, name and table of everything in the schema, the statements of triggers, and the columns of the tables.
 fn names(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     let mut names = connection.prepare(
-        "SELECT type || ' ' || name || ' ' || tbl_name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'
+        "SELECT type || ' ' || name || ' ' || tbl_name || iif(type = 'trigger', sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'
          UNION ALL
          SELECT s.name || '.' || c.name || ' ' || c.type || ' ' || c.pk
              FROM sqlite_schema AS s JOIN pragma_table_xinfo(s.name) AS c WHERE s.type = 'table'",

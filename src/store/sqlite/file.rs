@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::read_only;
 use super::schema::{self, Form};
 use crate::Error;
 use crate::base::data_dir::{self, new_file};
@@ -168,6 +169,9 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Translates an SQLite error into one that an operator can act on.
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
+    if read_only::is_refusal(error) {
+        return read_only::refused(path);
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             damaged(path, "it is not a readable database")

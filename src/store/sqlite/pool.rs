@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::file::{self, Found, Judge};
-use super::schema;
 use super::writable::{self, LastChange};
+use super::{read_only, schema};
 use crate::Error;
 use crate::base::data_dir::new_private_file;
 use crate::base::fork::Owner;
@@ -195,6 +195,11 @@ impl Pool {
         Ok(done)
     }
 
+    /// See [`read_only`].
+    pub(super) fn set_read_only(&self, read_only: bool) -> Result<bool, Error> {
+        self.lend(true, |connection| read_only::set(connection, read_only))
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         let path = self.path().to_owned();
         let said: String = self.with(|connection| {
@@ -233,7 +238,7 @@ impl Pool {
         })
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             Pool::File { path, .. } => path,
             Pool::Memory(_) => Path::new("in memory"),

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::read_only;
+
 /// "SEAL": distinguishes our files from other databases.
 pub(super) const APPLICATION_ID: i32 = 0x5345_414c;
 
@@ -81,6 +83,11 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read under the lock: another process may have been faster.
     let from: i64 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // The mark guards the tables also from this.
+    let is_read_only = (1..NEWEST).contains(&from) && read_only::is_marked(&change)?;
+    if is_read_only {
+        read_only::unmark(&change)?;
+    }
     for step in STEPS
         .iter()
         .skip(usize::try_from(from).unwrap_or(usize::MAX))
@@ -91,6 +98,9 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         change.execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {NEWEST};"
         ))?;
+    }
+    if is_read_only {
+        read_only::mark(&change)?;
     }
     change.commit()
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::file::{self, STORE_FILE, beside};
+use super::read_only;
 use crate::Error;
 
 /// With less free space than this, in bytes, a test write is made.
@@ -95,7 +96,7 @@ pub(super) fn is_nearly_full(folder: &Path) -> bool {
 }
 
 /// Writes the rows of a login and removes them in the same change: nobody sees them, but all these pages go to the disk.
-/// Does not wait: while others write, the store is writable.
+/// Does not wait: while others write, the store is writable. One that an operator has made read-only is as it should be.
 pub(super) fn try_to_write(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_handler(None::<fn(i32) -> bool>)?;
     let tried = write_nothing(connection);
@@ -109,6 +110,7 @@ pub(super) fn try_to_write(connection: &mut Connection) -> rusqlite::Result<()> 
         {
             Ok(())
         }
+        Err(error) if read_only::is_refusal(&error) => Ok(()),
         tried => tried,
     }
 }

@@ -34,7 +34,6 @@ pub(in crate::store::postgres) enum Fault {
     /// Whether the transaction was committed is not known.
     Unknown,
     /// What work found wrong itself, which ends its transaction.
-    #[allow(dead_code)] // for changes that refuse
     Other(Error),
 }
 
@@ -148,8 +147,8 @@ impl Fault {
                  name server."
             ),
             Fault::Database(_) if self.code().is_some_and(|code| code.code() == MOVED) => format!(
-                "The store {place} has been copied to another one, so it takes no changes any more. Use the other one: set \
-                 SEALGATE_STORE."
+                "The store {place} has been copied to another one, so it takes no changes any more. Use the other one. To go on \
+                 with this one instead: sealgate store unlock"
             ),
             Fault::Database(_) if self.is_missing() => format!(
                 "The store {place} has no tables for this version. Create them with: sealgate store migrate"

@@ -263,6 +263,11 @@ impl Database {
         self.breaker.is_open()
     }
 
+    /// The address, without a password.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn explain(&self, fault: &Fault) -> Error {
         fault.explain(&self.name)
     }
@@ -317,6 +322,11 @@ impl<'a> Connection<'a> {
     /// Returns how many rows it changed.
     pub(super) fn execute(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<u64, Fault> {
         self.wait(|link| link.execute_typed(sql, parameters))
+    }
+
+    /// Lets the next statements take as long again: for work of many statements, none of which may hang.
+    pub(super) fn go_on(&mut self) {
+        self.deadline = Instant::now() + self.longest;
     }
 
     /// Several statements without parameters, in one round trip.

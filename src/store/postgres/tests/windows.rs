@@ -46,7 +46,8 @@ fn a_limit_is_exact_and_a_refusal_says_when_it_ends() {
         );
     }
     // The second entry ends later than the first.
-    assert!(take(&store, &ask(5, hour, 4)).wait > refused.first);
+    let both = take(&store, &ask(5, hour, 4));
+    assert!(both.wait > both.first, "{both:?}");
     assert_eq!(take(&store, &ask(5, hour, 1)).granted, 1);
     let seen = store.counted(&ask(5, hour, 1), LONGEST).unwrap();
     assert_eq!((seen.granted, seen.counted), (0, 5));

@@ -1,8 +1,10 @@
-//! The store: `contents` and `api_keys` have what it keeps, `on_disk` what it refuses, and that it never overwrites anything damaged.
+//! The store: `contents` and `api_keys` have what it keeps, `on_disk` what it refuses, and that it never overwrites anything
+//! damaged, `read_only` how it is after it was copied.
 
 mod api_keys;
 mod contents;
 mod on_disk;
+mod read_only;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

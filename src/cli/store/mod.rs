@@ -1,17 +1,25 @@
-//! `sealgate store`: checks the store, backs it up, and creates the tables of a shared one.
+//! `sealgate store`: checks the store, backs it up, and creates the tables of a shared one. `copy` copies a store to another one,
+//! `status` shows what is in it.
+
+mod copy;
+mod status;
 
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Command, ValueHint, value_parser};
 use sealgate::users::Users;
 
-use super::args::{group, operand, path};
-use super::files::refuse_standard_output;
-use super::table::harmless;
-use super::{Failure, load_settings, settings, write_output};
+use crate::cli::args::{group, operand, path};
+use crate::cli::files::refuse_standard_output;
+use crate::cli::table::harmless;
+use crate::cli::{Failure, load_settings, settings, write_output};
 
 pub(super) fn command() -> Command {
-    group("store", "Check the store of accounts, and back it up").defer(add_subcommands)
+    group(
+        "store",
+        "Check the store of accounts, back it up, and copy it to another one",
+    )
+    .defer(add_subcommands)
 }
 
 fn add_subcommands(command: Command) -> Command {
@@ -19,7 +27,7 @@ fn add_subcommands(command: Command) -> Command {
         .about("Check the whole store for damage")
         .long_about(
             "Check the whole store for damage, and print ok if there is none. Exit code 1 if there is no store, 2 if it is \
-             damaged; the error then explains how to restore it.",
+             damaged; the error then explains how to restore it. A store in PostgreSQL is checked with PostgreSQL's own tools.",
         );
     let backup = Command::new("backup")
         .about("Copy the store to a new file, while servers keep using it")
@@ -41,6 +49,9 @@ fn add_subcommands(command: Command) -> Command {
         );
     command
         .subcommand(settings::add_flags(migrate, &[settings::STORE]))
+        .subcommand(copy::command())
+        .subcommand(copy::unlock_command())
+        .subcommand(status::command())
         .subcommand(settings::add_flags(check, &[settings::STORE]))
         .subcommand(settings::add_flags(backup, &[settings::STORE]))
 }
@@ -49,9 +60,27 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((what, matches)) = matches.subcommand() else {
         unreachable!("clap requires a subcommand");
     };
+    match what {
+        "copy" => return copy::copy(matches),
+        "unlock" => return copy::unlock(matches),
+        "status" => return status::run(matches),
+        _ => {}
+    }
     let gate = load_settings(matches)?.gate;
     if what == "migrate" {
         return migrate(&gate.store);
+    }
+    if gate.store.shared.url.is_some() {
+        return Err(Failure::wrong(match what {
+            "check" => {
+                "SEALGATE_STORE is set, so the store is in PostgreSQL: check it for damage with PostgreSQL's own tools, such as \
+                 pg_amcheck. To see whether it can be used: sealgate store status"
+            }
+            _ => {
+                "SEALGATE_STORE is set, so the store is in PostgreSQL: back it up with PostgreSQL's own tools, such as pg_dump \
+                 --schema=sealgate. To copy it to a data directory: sealgate store copy --to DIRECTORY"
+            }
+        }));
     }
     let users = Users::new(&gate.users, &gate.store)?;
     let (there, said) = match what {
@@ -66,9 +95,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if there {
         return write_output(said.as_bytes());
     }
-    Err(Failure::no(
-        "There is no store: no account was ever created, and no token revoked.",
-    ))
+    Err(Failure::no_store())
 }
 
 fn migrate(settings: &sealgate::store::Settings) -> Result<(), Failure> {
