@@ -293,6 +293,78 @@ def test_a_version_that_promises_nothing_may_change_it(tmp_path):
     assert done.returncode == 0 and "Gate.issue_token" in done.stdout, done.stdout + done.stderr
 
 
+# All three
+
+
+class Repository:
+    """A repository with what is compared, tools that stand for the ones that take minutes to build, and one commit."""
+
+    def __init__(self, folder):
+        self.root, self.target = folder / "root", folder / "target"
+        copied(self.root)
+        for path in ("scripts", "include", "bindings/python/sealgate"):
+            shutil.copytree(ROOT / path, self.root / path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+        self.program("tools/bin/cargo-semver-checks", 'if [ "$2" = --version ]; then echo cargo-semver-checks 0.51.0; else echo "Rust: $*"; fi')
+        self.program("release-venv/bin/python", f'exec "{sys.executable}" "$@"')
+        shutil.copyfile(SCRIPTS / "requirements.txt", self.target / "release-venv/requirements.stamp")
+        self.git("init", "-q")
+        self.commit()
+
+    def program(self, path, script):
+        path = self.target / path
+        path.parent.mkdir(parents=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def git(self, *arguments):
+        done = run("git", "-c", "user.name=x", "-c", "user.email=x@example.org", *arguments, folder=self.root)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def commit(self):
+        self.git("add", ".")
+        self.git("commit", "-qm", "one")
+
+    def replace(self, file, old, new):
+        path = self.root / file
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    def check(self):
+        return run(self.root / "scripts/release/check-compatibility", self.target, folder=self.root)
+
+
+@pytest.mark.usefixtures("_abidiff")
+def test_a_release_is_compared_with_the_newest_earlier_tag(tmp_path):
+    repository = Repository(tmp_path)
+    own = version.current()
+    major, minor, patch = version.parse(own)
+    newer = f"{major}.{minor}.{patch + 1}"
+
+    repository.git("tag", "-am", "it", f"v{own}")
+    done = repository.check()
+    assert done.returncode == 0 and "no earlier release" in done.stdout, done.stderr
+
+    # An older tag is not the last release, and one of another branch is none.
+    repository.git("tag", "-am", "it", "v0.0.1")
+    for file in ("Cargo.toml", "include/sealgate.h"):
+        repository.replace(file, f'"{own}"', f'"{newer}"')
+    repository.commit()
+    repository.git("tag", "-am", "it", f"v{newer}")
+    done = repository.check()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"v{newer} beside v{own}" in done.stdout
+    for line in (r"^C: .* new: none$", r"^Python: 0 changes ", r"^Rust: semver-checks .*--baseline-root /"):
+        assert re.search(line, done.stdout, re.MULTILINE), done.stdout
+
+    # One break is enough, and the others are compared all the same.
+    repository.replace("include/symbols.txt", "sealgate_mask_data\n", "")
+    done = repository.check()
+    assert done.returncode == 1 and "sealgate_mask_data is gone" in done.stdout
+    assert "Python: 0 changes" in done.stdout and "Rust: " in done.stdout
+    assert len(repository.git("worktree", "list").splitlines()) == 1
+
+
 # The workflows
 
 
