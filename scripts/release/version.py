@@ -40,6 +40,12 @@ def parse(text):
     return tuple(int(part) for part in match.groups())
 
 
+def compatible(old, new):
+    """Whether the new version promises that what worked with the old one still works."""
+    old, new = parse(old), parse(new)
+    return old[:2] == new[:2] if old[0] == 0 else old[0] == new[0]
+
+
 def find(root, place):
     file, pattern = place
     found = re.findall(pattern, (root / file).read_text())
