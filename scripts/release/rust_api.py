@@ -34,13 +34,18 @@ def words(markup):
     return " ".join(html.unescape(re.sub(r"<[^>]+>", "", markup)).replace("ⓘ", "").split())
 
 
+def without_value(line):
+    """A constant's value is not part of the promise."""
+    return re.sub(r"(\bconst [A-Z][^=]*?) =.*", r"\1", line)
+
+
 def declaration(path, markup):
     """The first line of a declaration, and one for each variant, field or method that it lists."""
     markup = re.sub(r"<summary\b.*?</summary>", "", markup, flags=re.DOTALL)  # "Show 17 variants"
     text = html.unescape(re.sub(r"<[^>]+>", "", markup)).replace("]pub ", "] pub ")
     head, brace, body = text.partition("{")
     if not brace or not re.search(r"\b(enum|struct|trait|union) ", head):
-        yield f"{path}: {' '.join(text.split())}"
+        yield f"{path}: {without_value(' '.join(text.split()))}"
         return
     private = " /* private */" if "private fields" in body else ""
     yield f"{path}: {' '.join(head.split())}{private}"
@@ -81,7 +86,7 @@ def listed(folder):
                     continue  # the compiler's own
                 # An inherent impl has no line of its own, nor has a method of somebody else's trait.
                 if (kind == "impl") == (" for " in line) and (kind == "impl" or line.startswith("pub ") or ".trait." in address):
-                    found.add(f"{path}: {line}")
+                    found.add(f"{path}: {without_value(line)}")
         for _, part in PART.findall(rest.partition(BLANKET)[0]):
             heading = HEADING.search(part)
             if heading and PROMISED.match(line := words(heading[1])):

@@ -21,10 +21,11 @@ PLACES = [
     ("packaging/kubernetes/kustomization.yaml", r"(?<=newTag: )\S+"),
     ("packaging/kubernetes/migrate-job.yaml", r"(?<=/sealgate:)\S+"),
     ("examples/beside/compose.yaml", r"(?<=image: sealgate:)\S+"),
-    ("src/api/openapi.json", r'(?<="title": "Sealgate", "version": ")[^"\n]+'),
-    ("src/api/openapi.json", r'(?<="name": "sealgate", "version": ")[^"\n]+'),
+    ("src/api/openapi.json", r'(?<="version": ")\d[^"\n]*'),
     ("docs/http.md", r'(?<="name":"sealgate","version":")[^"\n]+'),
 ]
+# What the command prints, on pages that show it.
+SHOWN = ("docs/*.md", re.compile(r"(?<=^Sealgate )\d[^\s]*$", re.MULTILINE))
 HEADER = ("include/sealgate.h", r'(?<=#define SEALGATE_VERSION_STRING ")[^"\n]+')
 
 
@@ -48,10 +49,17 @@ def compatible(old, new):
 
 def find(root, place):
     file, pattern = place
-    found = re.findall(pattern, (root / file).read_text())
+    found = set(re.findall(pattern, (root / file).read_text()))
     if len(found) != 1:
-        raise VersionError(f"{file} has {len(found)} places for a version where one belongs")
-    return found[0]
+        raise VersionError(f"{file} has {', '.join(sorted(found)) or 'no version'} where one version belongs")
+    return found.pop()
+
+
+def shown(root):
+    """The pages with a version in what they show, and those places."""
+    glob, pattern = SHOWN
+    places = [(str(path.relative_to(root)), pattern) for path in sorted(root.glob(glob))]
+    return [(file, pattern) for file, pattern in places if pattern.search((root / file).read_text())]
 
 
 def current(root=ROOT):
@@ -62,7 +70,7 @@ def current(root=ROOT):
 
 def check(root, tag=None):
     version = current(root)
-    wrong = [f"{place[0]} has {found}" for place in [*PLACES, HEADER] if (found := find(root, place)) != version]
+    wrong = [f"{place[0]} has {found}" for place in [*PLACES, *shown(root), HEADER] if (found := find(root, place)) != version]
     if tag is not None and tag != f"v{version}":
         wrong.append(f"the tag is {tag}")
     if wrong:
@@ -75,7 +83,7 @@ def change(root, version):
     if parse(version) < parse(current(root)):
         raise VersionError(f"{version} is older than {current(root)}")
     texts = {}
-    for file, pattern in [SOURCE, *PLACES]:
+    for file, pattern in [SOURCE, *PLACES, *shown(root)]:
         find(root, (file, pattern))
         texts[file] = re.sub(pattern, version, texts.get(file) or (root / file).read_text())
     for file, text in texts.items():

@@ -51,12 +51,18 @@ def test_every_file_has_the_version_of_cargo_toml():
 
 def test_no_other_file_has_a_copy_of_the_version(tmp_path):
     """A new one would be overlooked by the next release."""
-    known = {file for file, _ in [version.SOURCE, *version.PLACES, version.HEADER]}
+    known = {file for file, _ in [version.SOURCE, *version.PLACES, *version.shown(ROOT), version.HEADER]}
     known |= {"CHANGELOG.md"}  # tells of versions
     text = re.escape(version.current())
     found = run("git", "grep", "-lIE", rf"(^|[^0-9.])v?{text}([^0-9.]|$)", "--", ":!tests", ":!fuzz", ":!*.lock", ":!docs/images").stdout
     examples = {"src/ffi/version.rs"}  # "such as"
     assert set(found.split()) - known - examples == set()
+    # Nor has one of these files a place that is not known, the next version of which would be missing there.
+    for file in known - {"CHANGELOG.md", "Cargo.lock", "Cargo.toml", "include/sealgate.h"}:
+        places = [pattern for name, pattern in [*version.PLACES, *version.shown(ROOT)] if name == file]
+        text = (ROOT / file).read_text()
+        counted = sum(len(re.findall(pattern, text)) for pattern in places)
+        assert counted == len(re.findall(rf"(?<![0-9.]){re.escape(version.current())}(?![0-9.])", text)), file
 
 
 def test_a_new_version_is_written_everywhere(tmp_path):
@@ -71,6 +77,17 @@ def test_a_new_version_is_written_everywhere(tmp_path):
         with pytest.raises(version.VersionError):
             version.change(root, refused)
     assert version.current(root) == "0.99.1"
+
+
+def test_a_page_that_shows_the_version_follows(tmp_path):
+    root = copied(tmp_path)
+    page = root / "docs/shown.md"
+    page.write_text("```\n$ sealgate serve\nSealgate 0.0.1\n```\nSealgate 2 has\n")
+    with pytest.raises(version.VersionError, match=r"docs/shown\.md has 0\.0\.1"):
+        version.check(root)
+    version.change(root, version.current())
+    assert page.read_text() == f"```\n$ sealgate serve\nSealgate {version.current()}\n```\nSealgate 2 has\n"
+    assert version.check(root) == version.current()
 
 
 def test_one_file_that_was_forgotten_is_named(tmp_path):
