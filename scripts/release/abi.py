@@ -5,7 +5,7 @@ usage: abi.py OLD NEW
 OLD and NEW are folders with sealgate.h and symbols.txt. Both headers are compiled into an object that holds a pointer to each
 function and one of each type, and abidiff (Debian's abigail-tools) compares the two. A program that was compiled with the old header
 must run with the new library, unless the new one has another SONAME and another SEALGATE_ABI_VERSION. Exit code: 0 if that
-is so, 1 if not, 2 if it cannot be told.
+is so, 1 if not, 2 if the two could not be compared.
 """
 
 import re
@@ -18,7 +18,7 @@ import version as versions
 
 # Of abidiff's exit code: the call failed; something was changed; in a way that breaks programs.
 FAILED, CHANGED, BREAKING = 1 | 2, 4, 8
-# What says which version it is, and what a program does not see.
+# Macros that differ from version to version, or that do not end up in a program.
 NOT_KEPT = re.compile(r"SEALGATE_(H|VERSION_\w+|ABI_VERSION|MUST_USE)")
 
 
@@ -61,7 +61,7 @@ class Interface:
 
 
 def differences(old, new):
-    """What a program compiled with the old header would meet, one sentence each; and whether there are additions."""
+    """What a program compiled with the old header would lose, one sentence each."""
     breaking = [f"the function {name} is gone" for name in sorted(old.symbols - new.symbols)]
     for name, value in sorted((old.macros | old.statuses).items()):
         now = (new.macros | new.statuses).get(name)
@@ -71,7 +71,7 @@ def differences(old, new):
 
 
 def abidiff(old, new, folder):
-    """Sentences of abidiff about what breaks programs."""
+    """What abidiff reports about signatures and structures."""
     probes = []
     for name, interface in (("old", old), ("new", new)):
         (folder / name).mkdir()

@@ -14,12 +14,6 @@ import griffe
 import version as versions
 
 
-def compatible(old, new):
-    """Whether the version promises that what worked still works."""
-    old, new = versions.parse(old), versions.parse(new)
-    return old[:2] == new[:2] if old[0] == 0 else old[0] == new[0]
-
-
 def load(folder):
     return griffe.load("sealgate", search_paths=[folder], allow_inspection=False, resolve_aliases=True)
 
@@ -30,7 +24,7 @@ def main(old, new, old_version, new_version):
     found = sorted(re.sub(r"\x1b\[\d+m", "", change) for change in changes)
     print(f"Python: {len(found)} changes from {old_version} to {new_version} that programs may notice")
     print("".join(f"{line}\n" for line in found), end="")
-    if found and compatible(old_version, new_version):
+    if found and versions.compatible(old_version, new_version):
         sys.exit(f"{new_version} promises to be compatible with {old_version}")
 
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(sys.version_info < (3, 10), reason="the scripts 
 sys.path.append(str(SCRIPTS))
 if sys.version_info >= (3, 10):
     import changelog
+    import rust_api
     import version
 
 
@@ -50,12 +51,18 @@ def test_every_file_has_the_version_of_cargo_toml():
 
 def test_no_other_file_has_a_copy_of_the_version(tmp_path):
     """A new one would be overlooked by the next release."""
-    known = {file for file, _ in [version.SOURCE, *version.PLACES, version.HEADER]}
+    known = {file for file, _ in [version.SOURCE, *version.PLACES, *version.shown(ROOT), version.HEADER]}
     known |= {"CHANGELOG.md"}  # tells of versions
     text = re.escape(version.current())
     found = run("git", "grep", "-lIE", rf"(^|[^0-9.])v?{text}([^0-9.]|$)", "--", ":!tests", ":!fuzz", ":!*.lock", ":!docs/images").stdout
     examples = {"src/ffi/version.rs"}  # "such as"
     assert set(found.split()) - known - examples == set()
+    # Nor has one of these files a place that is not known, the next version of which would be missing there.
+    for file in known - {"CHANGELOG.md", "Cargo.lock", "Cargo.toml", "include/sealgate.h"}:
+        places = [pattern for name, pattern in [*version.PLACES, *version.shown(ROOT)] if name == file]
+        text = (ROOT / file).read_text()
+        counted = sum(len(re.findall(pattern, text)) for pattern in places)
+        assert counted == len(re.findall(rf"(?<![0-9.]){re.escape(version.current())}(?![0-9.])", text)), file
 
 
 def test_a_new_version_is_written_everywhere(tmp_path):
@@ -70,6 +77,17 @@ def test_a_new_version_is_written_everywhere(tmp_path):
         with pytest.raises(version.VersionError):
             version.change(root, refused)
     assert version.current(root) == "0.99.1"
+
+
+def test_a_page_that_shows_the_version_follows(tmp_path):
+    root = copied(tmp_path)
+    page = root / "docs/shown.md"
+    page.write_text("```\n$ sealgate serve\nSealgate 0.0.1\n```\nSealgate 2 has\n")
+    with pytest.raises(version.VersionError, match=r"docs/shown\.md has 0\.0\.1"):
+        version.check(root)
+    version.change(root, version.current())
+    assert page.read_text() == f"```\n$ sealgate serve\nSealgate {version.current()}\n```\nSealgate 2 has\n"
+    assert version.check(root) == version.current()
 
 
 def test_one_file_that_was_forgotten_is_named(tmp_path):
@@ -293,6 +311,179 @@ def test_a_version_that_promises_nothing_may_change_it(tmp_path):
     assert done.returncode == 0 and "Gate.issue_token" in done.stdout, done.stdout + done.stderr
 
 
+# The Rust interface
+
+LIST = "scripts/release/rust-api.txt"
+
+
+def rust_pages(folder, kind="", variants="One", trait="", method="pub fn run(&amp;self, count: <a>u32</a>)"):
+    """What rustdoc writes about a crate with an enum, a trait, a struct and a name that is exported again."""
+
+    def page(path, declaration, more=""):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(f'<pre class="rust item-decl"><code>{declaration}</code></pre>{more}')
+        return path, path.replace(".html", "").replace("/", "::").replace("enum.", "").replace("trait.", "").replace("struct.", "")
+
+    def section(kind, text, level=4):
+        return f'<section id="{kind}.x" class="{kind}"><h{level} class="code-header">{text}</h{level}></section>'
+
+    inside = "".join(f"    {name},\n" for name in variants.split())
+    fold = '<details class="toggle type-contents-toggle"><summary class="hideme"><span>Show 2 variants</span></summary>'
+    parts = section("impl", "impl Thing", 3) + section("method", method) + '<div id="trait-implementations-list">'
+    parts += section("impl", "impl Clone for Thing", 3) + section("method", "fn clone(&amp;self) -> Thing")
+    parts += '<div id="synthetic-implementations-list">' + section("impl", "impl Send for Thing", 3) + section("impl", "impl Freeze for Thing", 3)
+    parts += '<div id="blanket-implementations-list">' + section("impl", "impl&lt;T&gt; Any for T", 3)
+    found = [
+        page("enum.Kind.html", f"{kind}pub enum Kind {{\n{fold}{inside}</details>}}"),
+        page("part/trait.Doer.html", f"pub trait Doer {{\n    // Required method\n    fn act(&amp;self);{trait}\n}}"),
+        page("part/struct.Thing.html", "pub struct Thing { <span>/* private fields */</span> }", parts),
+    ]
+    (folder / "all.html").write_text("".join(f'<li><a href="{path}">{name}</a></li>' for path, name in found))
+    (folder / "index.html").write_text('<dt id="reexport.Thing"><code>pub use part::<a>Thing</a>;</code></dt>')
+    return folder
+
+
+def rust_lines(folder, **changes):
+    return set(rust_api.listed(rust_pages(folder, **changes)))
+
+
+def test_the_list_has_what_programs_can_name(tmp_path):
+    assert rust_lines(tmp_path / "a", variants="One Two(u8)") == {
+        ": pub use part::Thing;",
+        "Kind: has One",
+        "Kind: has Two(u8)",
+        "Kind: pub enum Kind",
+        "part::Doer: has fn act(&self);",
+        "part::Doer: pub trait Doer",
+        "part::Thing: impl Clone for Thing",
+        "part::Thing: impl Send for Thing",
+        "part::Thing: pub fn run(&self, count: u32)",
+        "part::Thing: pub struct Thing /* private */",
+    }
+
+
+NOT_EXHAUSTIVE = "<span>#[non_exhaustive]</span>"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ({}, {}, None),
+        ({}, {"variants": "One Two"}, "added to what programs list in full: Kind: has Two"),
+        ({"variants": "One Two"}, {}, "gone: Kind: has Two"),
+        ({"kind": NOT_EXHAUSTIVE}, {"kind": NOT_EXHAUSTIVE, "variants": "One Two"}, None),
+        ({"kind": NOT_EXHAUSTIVE, "variants": "One Two"}, {"kind": NOT_EXHAUSTIVE}, "gone: Kind: has Two"),
+        ({}, {"trait": "\n    fn more(&amp;self);"}, "added to what programs list in full: part::Doer: has fn more(&self);"),
+        ({}, {"trait": "\n    fn more(&amp;self) { ... }"}, None),
+        ({}, {"method": "pub fn run(&amp;self, count: u64)"}, "gone: part::Thing: pub fn run(&self, count: u32)"),
+    ],
+)
+def test_what_rust_programs_notice_is_found(tmp_path, before, after, complaint):
+    found = rust_api.breaking(rust_lines(tmp_path / "old", **before), rust_lines(tmp_path / "new", **after))
+    assert found == ([complaint] if complaint else [])
+
+
+def test_only_a_version_that_promises_it_must_keep_the_rust_interface(tmp_path):
+    for name, changes in (("old", {}), ("new", {"variants": "Two"})):
+        lines = "".join(f"{line}\n" for line in rust_api.listed(rust_pages(tmp_path / f"{name}.pages", **changes)))
+        (tmp_path / name).write_text(lines)
+    for old, new, code in [("0.1.0", "0.1.1", 1), ("0.1.0", "0.2.0", 0), ("1.1.0", "1.2.0", 1), ("1.1.0", "2.0.0", 0)]:
+        done = run(sys.executable, SCRIPTS / "rust_api.py", "compare", tmp_path / "old", tmp_path / "new", old, new)
+        assert done.returncode == code and "gone: Kind: has One" in done.stdout, done.stderr
+    (tmp_path / "new").write_text("")
+    assert run(sys.executable, SCRIPTS / "rust_api.py", "compare", tmp_path / "old", tmp_path / "new", "0.1.0", "0.2.0").returncode == 2
+
+
+def test_the_list_knows_every_name_that_the_crate_exports():
+    """It is written before each release; what was there then has a line for each module."""
+    lines = (ROOT / LIST).read_text().splitlines()
+    assert lines == sorted(set(lines)) and len(lines) > 1000
+    assert {"gate", "keys", "tokens", "users"} <= {line.partition("::")[0] for line in lines}
+
+
+# All three
+
+
+class Repository:
+    """A repository with what is compared, tools that stand for the ones that take minutes to build, and one commit."""
+
+    def __init__(self, folder):
+        self.root, self.target = folder / "root", folder / "target"
+        copied(self.root)
+        for path in ("scripts", "include", "bindings/python/sealgate"):
+            shutil.copytree(ROOT / path, self.root / path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+        # Instead of `cargo doc`: the pages of this crate, which take minutes to make.
+        self.program("bin/cargo", f'mkdir -p "$CARGO_TARGET_DIR/doc" && cp -r "{folder}/pages" "$CARGO_TARGET_DIR/doc/sealgate"')
+        rust_pages(folder / "pages")
+        (self.root / LIST).write_text("".join(f"{line}\n" for line in rust_api.listed(folder / "pages")))
+        self.program("release-venv/bin/python", f'exec "{sys.executable}" "$@"')
+        shutil.copyfile(SCRIPTS / "requirements.txt", self.target / "release-venv/requirements.stamp")
+        self.git("init", "-q")
+        self.commit()
+
+    def program(self, path, script):
+        path = self.target / path
+        path.parent.mkdir(parents=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def git(self, *arguments):
+        done = run("git", "-c", "user.name=x", "-c", "user.email=x@example.org", *arguments, folder=self.root)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def commit(self):
+        self.git("add", ".")
+        self.git("commit", "-qm", "one")
+
+    def replace(self, file, old, new):
+        path = self.root / file
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    def check(self, *settings):
+        path = f"{self.target / 'bin'}:{os.environ['PATH']}"
+        return run("env", f"PATH={path}", *settings, self.root / "scripts/release/check-compatibility", self.target, folder=self.root)
+
+
+@pytest.mark.usefixtures("_abidiff")
+def test_a_release_is_compared_with_the_newest_earlier_tag(tmp_path):
+    repository = Repository(tmp_path)
+    own = version.current()
+    major, minor, patch = version.parse(own)
+    newer = f"{major}.{minor}.{patch + 1}"
+
+    repository.git("tag", "-am", "it", f"v{own}")
+    done = repository.check()
+    assert done.returncode == 0 and "no earlier release" in done.stdout, done.stderr
+
+    # An older tag is not the last release, and one of another branch is none.
+    repository.git("tag", "-am", "it", "v0.0.1")
+    for file in ("Cargo.toml", "include/sealgate.h"):
+        repository.replace(file, f'"{own}"', f'"{newer}"')
+    repository.commit()
+    repository.git("tag", "-am", "it", f"v{newer}")
+    done = repository.check()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"v{newer} beside v{own}" in done.stdout
+    for line in (r"^C: .* new: none$", r"^Python: 0 changes ", r"^Rust: 0 changes "):
+        assert re.search(line, done.stdout, re.MULTILINE), done.stdout
+
+    # One break is enough, and the others are compared all the same.
+    repository.replace("include/symbols.txt", "sealgate_mask_data\n", "")
+    done = repository.check()
+    assert done.returncode == 1 and "sealgate_mask_data is gone" in done.stdout
+    assert "Python: 0 changes" in done.stdout and "Rust: " in done.stdout
+    assert len(repository.git("worktree", "list").splitlines()) == 1
+
+    # A list that is not current is no list.
+    repository.replace(LIST, "Kind: has One\n", "")
+    done = repository.check()
+    assert done.returncode == 1 and "is not current" in done.stderr and "+Kind: has One" in done.stdout
+    repository.check("SEALGATE_WRITE_RUST_API=1")
+    assert "Kind: has One\n" in (repository.root / LIST).read_text()
+
+
 # The workflows
 
 
@@ -350,4 +541,4 @@ def test_the_workflow_runs_what_exists():
         assert (ROOT / script).is_file(), script
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for target in re.findall(r"\bmake ([a-z-]+)", text):
-        assert target in targets | {"dist"}, target
+        assert target in targets | {"dist", "test-packages"}, target
