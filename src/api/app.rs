@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::access_log;
 use super::caller::Caller;
+use super::console::first_code::FirstCode;
+use super::console::guard;
 use super::cors;
 use super::host::{Host, HostRoute};
 use super::limits;
@@ -19,9 +21,9 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
-use super::route::{AppInner, Cost, RequestLog, Route, RouteRef};
+use super::route::{AppInner, Console, Cost, RequestLog, Route, RouteRef};
 use super::router;
-use super::routes::ROUTES;
+use super::routes::{CONSOLE, ROUTES};
 use super::secure_data::SecureData;
 use super::settings::{AccessLog, Settings};
 use crate::base::fork;
@@ -102,7 +104,14 @@ impl App {
             checked => checked?,
         }
         limits::check(&gate, &host)?;
-        App::with_table(gate, settings, host, ROUTES)
+        let console = match settings.console {
+            true => Console {
+                routes: CONSOLE,
+                first_code: FirstCode::for_gate(&gate)?,
+            },
+            false => Console::default(),
+        };
+        App::with_table(gate, settings, host, ROUTES, console)
     }
 
     /// An API on the same gate with the host's routes and no others, and for no web pages.
@@ -111,7 +120,13 @@ impl App {
             cors_origins: AllowedOrigins::default(),
             ..self.inner.settings.clone()
         };
-        App::with_table(self.gate().clone(), &settings, host, &[])
+        App::with_table(
+            self.gate().clone(),
+            &settings,
+            host,
+            &[],
+            Console::default(),
+        )
     }
 
     fn with_table(
@@ -119,6 +134,7 @@ impl App {
         settings: &Settings,
         host: Host,
         routes: &'static [Route],
+        console: Console,
     ) -> Result<Self, Error> {
         let limiter = |times: u32| match settings.login_max_requests.saturating_mul(times) {
             0 => Ok(None),
@@ -132,11 +148,12 @@ impl App {
                 login_limiter: limiter(1)?,
                 site_limiter: limiter(SITE)?,
                 observed: Observed::new(
-                    (routes.iter().map(|route| route.path))
+                    (routes.iter().chain(console.routes).map(|route| route.path))
                         .chain(host.routes.iter().map(|route| &*route.path)),
                 ),
                 host,
                 routes,
+                console,
             }),
         })
     }
@@ -278,6 +295,12 @@ impl App {
         Caller::at(peer).is_trusted(&self.inner.settings)
     }
 
+    /// The code with which the console's first administrator is created.
+    #[cfg(test)]
+    pub(crate) fn first_code(&self) -> Option<String> {
+        self.inner.console.first_code.text()
+    }
+
     /// How many passwords may be hashed at once.
     pub(crate) fn hashing_places(&self) -> usize {
         self.inner.gate.hashing_places()
@@ -324,7 +347,10 @@ impl App {
         if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
             response = response.no_store();
         }
-        cors::add_fields(&self.inner.settings, request, &mut response);
+        match self.inner.is_of_console(request) {
+            true => guard::protect(&mut response),
+            false => cors::add_fields(&self.inner.settings, request, &mut response),
+        }
         if access_log::is_on() && !self.leaves_out(seen, &response) {
             access_log::write(request, &self.inner.settings, seen, route, status, took);
         }

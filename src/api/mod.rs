@@ -3,13 +3,16 @@
 //! `app` ties it together, and `access_log` writes a line for each request. `router` finds the route and enforces its checks (token, scope, limit), `permission` has the
 //! check of a token, `limits` counts requests, `counted` reports the limits that did, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors,
 //! `caller` the client's address, `cors` the headers for web pages of other origins (`origins`), and `observed` counts requests for the metrics.
+//! `console` is the web page for administrators, and `entity_tag` compares the tags of what clients have already.
 //! Reading and writing bytes is left to the engines.
 
 mod access_log;
 mod app;
 mod caller;
+mod console;
 mod cors;
 mod counted;
+mod entity_tag;
 mod host;
 mod limits;
 mod observed;

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::caller::Caller;
+use super::console::first_code::FirstCode;
+use super::console::guard;
 use super::counted::Counted;
 use super::host::Host;
 use super::observed::Observed;
@@ -15,7 +17,7 @@ use super::settings::Settings;
 use crate::base::trace::TraceParent;
 use crate::gate::audit::Asker;
 use crate::limiter::Limiter;
-use crate::{Claims, Gate};
+use crate::{Claims, Error, Gate};
 
 pub(super) use super::counted::add_rate_limit_headers;
 
@@ -30,7 +32,40 @@ pub(super) struct AppInner {
     pub(super) site_limiter: Option<Limiter>,
     pub(super) host: Host,
     pub(super) routes: &'static [Route],
+    pub(super) console: Console,
     pub(super) observed: Observed,
+}
+
+/// The page for administrators.
+#[derive(Default)]
+pub(super) struct Console {
+    /// Empty if it is not served.
+    pub(super) routes: &'static [Route],
+    pub(super) first_code: FirstCode,
+}
+
+impl AppInner {
+    /// All routes that are not the host's.
+    pub(super) fn own_routes(&self) -> impl Iterator<Item = &'static Route> {
+        self.routes.iter().chain(self.console.routes)
+    }
+
+    /// Whether the request is for the console, whose responses no other page may read.
+    pub(super) fn is_of_console(&self, request: &Request<'_>) -> bool {
+        !self.console.routes.is_empty() && request.target.starts_with(guard::ROOT)
+    }
+
+    /// Whether the console waits for its first administrator. Once there is a user, it never does again.
+    pub(super) fn awaits_first(&self) -> Result<bool, Error> {
+        if !self.console.first_code.is_there() {
+            return Ok(false);
+        }
+        let is_empty = self.gate.users().list("", 1)?.is_empty();
+        if !is_empty {
+            self.console.first_code.end();
+        }
+        Ok(is_empty)
+    }
 }
 
 /// What the access log records in addition to the request itself.

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::request::{Method, Request, path_of};
 use super::response::Response;
 use super::route::{Access, AppInner, Call, Cost, LARGE, RequestLog, Route, RouteRef};
-use super::routes::ROUTES;
+use super::routes::{CONSOLE, ROUTES};
 use crate::{Claims, Error};
 
 /// Named limits of the API's own routes.
@@ -56,7 +56,7 @@ pub(super) fn find(app: &AppInner, method: &Method, target: &str) -> Found {
         true => path.starts_with(route.path),
         false => path == route.path,
     };
-    let own = app.routes.iter().filter(|route| takes(route));
+    let own = app.own_routes().filter(|route| takes(route));
     let own = own.map(|route| (RouteRef::Own(route), &route.method));
     let host = app.host.routes.iter().enumerate();
     let host = host.filter(|(_, route)| route.takes(path));
@@ -269,7 +269,8 @@ impl Host {
     /// # Errors
     /// [`Error::InvalidInput`] if it is malformed, a duplicate, or replaces one of the API's own; it is then not added.
     pub fn add_route(&mut self, route: HostRoute) -> Result<(), Error> {
-        route.check(ROUTES.iter().map(|own| own.path), &self.routes)?;
+        let own = ROUTES.iter().chain(CONSOLE).map(|own| own.path);
+        route.check(own, &self.routes)?;
         self.routes.push(route);
         Ok(())
     }

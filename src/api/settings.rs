@@ -45,6 +45,8 @@ pub struct Settings {
     pub access_log: AccessLog,
     /// `SEALGATE_BATCH_COST`.
     pub batch_cost: BatchCost,
+    /// `SEALGATE_CONSOLE`: whether the page for administrators is served.
+    pub console: bool,
 }
 
 impl Default for Settings {
@@ -67,6 +69,7 @@ impl Default for Settings {
             cors_credentials: false,
             access_log: AccessLog::All,
             batch_cost: BatchCost::Request,
+            console: false,
         }
     }
 }

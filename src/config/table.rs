@@ -348,6 +348,9 @@ settings! {
     cors_credentials "SEALGATE_CORS_CREDENTIALS" Server "off|on" "off"
         "Whether requests of these pages may carry cookies and client certificates. Tokens do not need it."
         |s, v| s.app.cors_credentials = parse::choice(v, &[("off", false), ("on", true)])?;
+    console "SEALGATE_CONSOLE" Server "off|on" "off"
+        "Whether the console, a web page for administrators, is served at /console/."
+        |s, v| s.app.console = parse::choice(v, &[("off", false), ("on", true)])?;
     limiter_memory "SEALGATE_LIMITER_MEMORY" Gate "BYTES" "67108864"
         "Maximum memory of each rate limiter table: requests, each limit in SEALGATE_LIMITS, logins, and logins from IPv6 /48s."
         |s, v| s.gate.limiter.memory = parse::number(v, 65_536, 1 << 36)? as usize;

@@ -122,6 +122,27 @@ impl Gate {
         done
     }
 
+    /// The same for a user whose account has this scope; the tokens get the account's whole scope.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if the account does not have it; no session begins then.
+    pub(crate) fn log_in_with(
+        &self,
+        (name, password): (&str, &Secret),
+        from: &str,
+        needed: &str,
+        asker: Asker<'_>,
+    ) -> Result<Tokens, Error> {
+        self.trail().permit(AuditEvent::Login, Some(name), asker)?;
+        let checked = self.users_by(asker).verify(name, password, from);
+        let done = checked.and_then(|login| {
+            narrow_scope(needed, login.scope())?;
+            self.begin_session(&login, "")
+        });
+        self.record_login(AuditEvent::Login, &done, name, asker);
+        done
+    }
+
     /// Issues a token to a user of open login or of a host's own accounts. `permitted`: the widest scope; `None` if they
     /// refused the login.
     pub(crate) fn log_in_without_account(

@@ -4,6 +4,7 @@
 mod api_keys;
 mod body;
 mod client;
+mod console;
 mod decrypt;
 mod encrypt;
 mod form;
@@ -34,13 +35,13 @@ use body::{Text, anything, is_json, json, members, text};
 /// take, `with data` if only the engine's limit applies to its body, `as health_check` or `as prefix`; then the description
 /// and the function.
 macro_rules! routes {
-    ($(
+    ($(#[$doc:meta])* $table:ident: $(
         $method:ident $path:literal $access:expr,
         takes $takes:path, costs $cost:path $(, with $data:ident)? $(, as $kind:ident)?:
         $about:literal $answer:path;
     )*) => {
-        /// Every route, in the order in which `GET /` lists them.
-        pub(super) static ROUTES: &[Route] = &[$(Route {
+        $(#[$doc])*
+        pub(super) static $table: &[Route] = &[$(Route {
             method: Method::$method,
             path: $path,
             access: $access,
@@ -56,6 +57,8 @@ macro_rules! routes {
 }
 
 routes! {
+    /// Every route, in the order in which `GET /` lists them.
+    ROUTES:
     Get "/" Access::Anyone, takes anything, costs quick:
         "This list" index::answer;
     Post "/login" Access::Anyone, takes json, costs login::cost:
@@ -104,4 +107,45 @@ routes! {
         "Whether the server can do its work" health::ready;
     Get "/openapi.json" Access::Anyone, takes anything, costs quick:
         "This API as an OpenAPI document" openapi::answer;
+}
+
+routes! {
+    /// The console's page and its own routes, which are no part of the API for programs.
+    CONSOLE:
+    Post "/console/login" Access::Anyone, takes json, costs console::hashing:
+        "Log in to the console" console::login;
+    Post "/console/refresh" Access::Anyone, takes anything, costs slow:
+        "Get a new token for the console" console::refresh;
+    Post "/console/refresh/logout" Access::Anyone, takes anything, costs slow:
+        "Log out of the console" console::logout;
+    Post "/console/first" Access::Anyone, takes json, costs console::hashing:
+        "Create the first administrator" console::first;
+    Get "/console/" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/app.css" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/icon.svg" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/app.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/api.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/dom.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/parts.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/charts.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/login.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/overview.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/accounts.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/security.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/settings.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
+    Get "/console/tryit.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
 }
