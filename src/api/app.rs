@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use once_cell::sync::OnceCell;
+
 use super::access_log;
 use super::caller::Caller;
 use super::console::first_code::FirstCode;
@@ -21,11 +23,12 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
-use super::route::{AppInner, Console, Cost, RequestLog, Route, RouteRef};
+use super::route::{AppInner, Cost, Door, RequestLog, RouteRef, Served, Table};
 use super::router;
-use super::routes::{CONSOLE, ROUTES};
+use super::routes::{API, CONSOLE, admin};
 use super::secure_data::SecureData;
 use super::settings::{AccessLog, Settings};
+use crate::base::clock::unix_now;
 use crate::base::fork;
 use crate::limiter::Limiter;
 use crate::metrics::Page;
@@ -35,6 +38,7 @@ use crate::{Error, Gate};
 #[derive(Clone)]
 pub struct App {
     inner: Arc<AppInner>,
+    door: Door,
 }
 
 /// How many times as many logins an IPv6 site (/48) may make as one of its networks (/64).
@@ -104,14 +108,21 @@ impl App {
             checked => checked?,
         }
         limits::check(&gate, &host)?;
-        let console = match settings.console {
-            true => Console {
-                routes: CONSOLE,
-                first_code: FirstCode::for_gate(&gate)?,
-            },
-            false => Console::default(),
-        };
-        App::with_table(gate, settings, host, ROUTES, console)
+        let mut tables = vec![&API, &admin::ADMINISTRATION];
+        let mut first_code = FirstCode::default();
+        if settings.console {
+            tables.push(&CONSOLE);
+            first_code = FirstCode::for_gate(&gate)?;
+        }
+        App::with_tables(gate, settings, host, (tables, first_code))
+    }
+
+    /// The same API for a listener of its own that serves administration, and what administrators need besides.
+    pub(crate) fn for_administration(&self) -> Self {
+        App {
+            inner: self.inner.clone(),
+            door: Door::Administration,
+        }
     }
 
     /// An API on the same gate with the host's routes and no others, and for no web pages.
@@ -120,21 +131,14 @@ impl App {
             cors_origins: AllowedOrigins::default(),
             ..self.inner.settings.clone()
         };
-        App::with_table(
-            self.gate().clone(),
-            &settings,
-            host,
-            &[],
-            Console::default(),
-        )
+        App::with_tables(self.gate().clone(), &settings, host, Default::default())
     }
 
-    fn with_table(
+    fn with_tables(
         gate: Gate,
         settings: &Settings,
         host: Host,
-        routes: &'static [Route],
-        console: Console,
+        (tables, first_code): (Vec<&'static Table>, FirstCode),
     ) -> Result<Self, Error> {
         let limiter = |times: u32| match settings.login_max_requests.saturating_mul(times) {
             0 => Ok(None),
@@ -148,14 +152,25 @@ impl App {
                 login_limiter: limiter(1)?,
                 site_limiter: limiter(SITE)?,
                 observed: Observed::new(
-                    (routes.iter().chain(console.routes).map(|route| route.path))
+                    (tables.iter().flat_map(|table| table.routes))
+                        .map(|route| route.path)
                         .chain(host.routes.iter().map(|route| &*route.path)),
                 ),
                 host,
-                routes,
-                console,
+                tables,
+                started: unix_now(),
+                certificate: OnceCell::new(),
+                first_code,
             }),
+            door: Door::Api,
         })
+    }
+
+    /// Lets administrators see when the server's certificate expires.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn watch_certificate(&self, end: impl Fn() -> Option<i64> + Send + Sync + 'static) {
+        // A second server on the same app has the same certificate.
+        let _ = self.inner.certificate.set(Box::new(end));
     }
 
     /// Checks these settings without creating anything.
@@ -183,7 +198,7 @@ impl App {
 
     /// Finds the route for a method and a target.
     pub(crate) fn find(&self, method: &Method, target: &str) -> Found {
-        Found(router::find(&self.inner, method, target))
+        Found(router::find(&self.inner, self.door, method, target))
     }
 
     /// Checks a request by its head alone, before its body has arrived. Returns the response if the head decides it (path,
@@ -237,7 +252,7 @@ impl App {
         started: Instant,
     ) -> Result<(router::Passed, RequestLog), Response> {
         let mut seen = RequestLog::of(request);
-        match caught(|| router::admit(&self.inner, request, found.0, length, &mut seen)) {
+        match caught(|| router::admit(&self.inner, self.door, request, found.0, length, &mut seen)) {
             Some(Ok(passed)) => Ok((passed, seen)),
             Some(Err(problem)) => {
                 let response = problem.into_response(&seen.id);
@@ -298,7 +313,7 @@ impl App {
     /// The code with which the console's first administrator is created.
     #[cfg(test)]
     pub(crate) fn first_code(&self) -> Option<String> {
-        self.inner.console.first_code.text()
+        self.inner.first_code.text()
     }
 
     /// How many passwords may be hashed at once.
@@ -347,9 +362,12 @@ impl App {
         if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
             response = response.no_store();
         }
-        match self.inner.is_of_console(request) {
-            true => guard::protect(&mut response),
-            false => cors::add_fields(&self.inner.settings, request, &mut response),
+        if matches!(seen.route, Some(RouteRef::Own(route)) if route.path.starts_with(CONSOLE.prefix)) {
+            guard::protect(&mut response);
+        }
+        // No page of another origin administers the server.
+        if !matches!(seen.route, Some(RouteRef::Own(route)) if route.served == Served::Administration) {
+            cors::add_fields(&self.inner.settings, request, &mut response);
         }
         if access_log::is_on() && !self.leaves_out(seen, &response) {
             access_log::write(request, &self.inner.settings, seen, route, status, took);

@@ -12,27 +12,14 @@ use log::{Level, Metadata, Record};
 
 use super::settings::Settings;
 use crate::Error;
-use crate::base::encoding::encode_hex;
-use crate::base::hkdf::hkdf_sha256;
 use crate::base::trace::TraceParent;
-use crate::keys::{self, KeyRing};
 use crate::logging::AuditSettings;
 use crate::logging::audit::{AuditLog, AuditSink};
 use crate::logging::mask::MaskedForLog;
 use crate::metrics::Codes;
-use crate::signing::TokenKey;
-use zeroize::Zeroizing;
 
+pub use super::pseudonyms::Pseudonyms;
 pub use crate::logging::AUDIT;
-
-const KEY_INFO: &[u8] = b"sealgate/audit-pseudonym/v1";
-
-/// Derives the pseudonyms that join a user's events: a name keeps its pseudonym while the oldest token key stays.
-#[derive(Default)]
-pub struct Pseudonyms {
-    /// `None` if there is no token key to derive it from.
-    key: Option<Zeroizing<[u8; 32]>>,
-}
 
 /// The audit trail: what its events identify users by, and where they go.
 #[derive(Default)]
@@ -117,6 +104,17 @@ pub struct Asker<'a> {
     pub id: &'a str,
     /// The trace that the HTTP request belongs to, if any.
     pub trace: Option<&'a TraceParent>,
+    /// The administrator who asked, if one did.
+    pub by: Option<Author<'a>>,
+}
+
+/// An administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author<'a> {
+    /// The account whose token was presented.
+    User(&'a str),
+    /// The common name in the client's certificate.
+    Certificate(&'a str),
 }
 
 impl Asker<'_> {
@@ -125,62 +123,20 @@ impl Asker<'_> {
         peer: &"library",
         id: "-",
         trace: None,
+        by: None,
     };
     /// A server that rotates keys.
     pub(crate) const SERVER: Asker<'static> = Asker {
         peer: &"server",
         id: "-",
         trace: None,
+        by: None,
     };
 }
 
 impl fmt::Debug for Asker<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.peer, self.id)
-    }
-}
-
-impl Pseudonyms {
-    /// Those of the gates with these keys. Creates no keys.
-    ///
-    /// # Errors
-    /// [`Error::KeyRing`] if there is a key ring that cannot be read.
-    pub fn of(settings: &keys::Settings) -> Result<Self, Error> {
-        Pseudonyms::from_ring(&KeyRing::as_it_is(settings)?)
-    }
-
-    pub(crate) fn from_ring(ring: &KeyRing) -> Result<Self, Error> {
-        match ring.token_keys().next() {
-            Some(oldest) => Pseudonyms::under(oldest),
-            None => Ok(Pseudonyms::default()),
-        }
-    }
-
-    /// One for each token key, oldest first. The first is in use; the others were or will be, when their key is the oldest.
-    /// Creates no keys.
-    ///
-    /// # Errors
-    /// Those of [`of`](Self::of).
-    pub fn under_every_key(settings: &keys::Settings) -> Result<Vec<Self>, Error> {
-        let ring = KeyRing::as_it_is(settings)?;
-        ring.token_keys().map(Pseudonyms::under).collect()
-    }
-
-    fn under(token_key: &TokenKey) -> Result<Self, Error> {
-        let mut key = Zeroizing::new([0; 32]);
-        hkdf_sha256(&token_key.bytes(), KEY_INFO, &mut *key)?;
-        Ok(Pseudonyms { key: Some(key) })
-    }
-
-    /// 16 hexadecimal digits; `-` if there is no key.
-    pub fn pseudonym(&self, user: &str) -> String {
-        let mut bytes = [0; 8];
-        match &self.key {
-            Some(key) if hkdf_sha256(&**key, user.as_bytes(), &mut bytes).is_ok() => {
-                encode_hex(&bytes)
-            }
-            _ => "-".to_owned(),
-        }
     }
 }
 
@@ -310,6 +266,19 @@ impl Trail {
         self.record(event, result, user, asker);
     }
 
+    /// A name as the trail shows it, and its pseudonym.
+    fn masked(&self, user: &str) -> (String, String) {
+        let masked = MaskedForLog(user).to_string();
+        (masked, self.pseudonyms.pseudonym(user))
+    }
+
+    fn shown(&self, by: Author<'_>) -> (String, String) {
+        match by {
+            Author::User(name) => self.masked(name),
+            Author::Certificate(name) => (format!("cert:{name}"), "-".to_owned()),
+        }
+    }
+
     fn put(
         &self,
         event: AuditEvent,
@@ -326,10 +295,7 @@ impl Trail {
             return;
         }
         let (user, who) = match user {
-            Some(user) => (
-                MaskedForLog(user).to_string(),
-                self.pseudonyms.pseudonym(user),
-            ),
+            Some(user) => self.masked(user),
             None => ("-".to_owned(), "-".to_owned()),
         };
         let trace = asker.trace;
@@ -347,6 +313,11 @@ impl Trail {
         if let Some((trace, span)) = &trace {
             fields.push(("trace", Value::from(*trace)));
             fields.push(("span", Value::from(*span)));
+        }
+        let by = asker.by.map(|by| self.shown(by));
+        if let Some((by, who)) = &by {
+            fields.push(("by", Value::from(by.as_str())));
+            fields.push(("by_who", Value::from(who.as_str())));
         }
         fields.push(("id", Value::from(asker.id)));
         let fields = fields.as_slice();
@@ -368,12 +339,6 @@ impl Trail {
                 .key_values(&fields)
                 .build(),
         );
-    }
-}
-
-impl fmt::Debug for Pseudonyms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pseudonyms").finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
 //! Account logins are in `login`, introspection in `introspection`, revocation in `revocation`, encryption in `data` and, with
-//! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts`, those of clients and their tokens in
+//! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts` and, on a condition, in `edits`, those of clients and their tokens in
 //! `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in
-//! `backup`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
+//! `backup`, the audit trail in `audit` (with `pseudonyms`), the metrics in `metrics` and `counts`.
 
 mod accounts;
 mod api_keys;
@@ -13,6 +13,7 @@ pub mod backup;
 mod clients;
 mod counts;
 mod data;
+mod edits;
 mod introspection;
 mod key_admin;
 mod limits;
@@ -20,6 +21,7 @@ mod login;
 #[cfg(feature = "server")]
 mod metrics;
 mod policies;
+mod pseudonyms;
 mod revocation;
 mod settings;
 mod signed;
@@ -43,6 +45,7 @@ use crate::{Error, TokenError};
 pub use accounts::Accounts;
 pub use api_keys::ApiKeyAdmin;
 pub use clients::Clients;
+pub use edits::ADMIN_SCOPE;
 use counts::Counts;
 pub(crate) use data::Sources;
 pub use key_admin::KeyAdmin;

@@ -6,9 +6,6 @@ use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::settings::Settings;
 
-/// Below which all paths of the console are.
-pub(in crate::api) const ROOT: &str = "/console/";
-
 /// The header fields of each response. The policy permits the page nothing but its own files and requests to its own server;
 /// no string can become markup or a script (Trusted Types), and nobody can show the page in a frame.
 const FIELDS: [(&str, &str); 7] = [

@@ -15,13 +15,12 @@ use crate::api::route::{AppInner, Call, Cost, add_rate_limit_headers};
 use crate::api::settings::LoginMode;
 use crate::base::json::Json;
 use crate::base::names::valid_subject;
+use crate::gate::ADMIN_SCOPE;
 use crate::gate::audit::AuditEvent;
 use crate::limiter::Admission;
 use crate::tokens::TokenUse;
 use crate::{Error, Refreshed, TokenError, Tokens};
 
-/// The scope that a user of the console needs.
-const SCOPE: &str = "admin";
 /// What the first administrator's account may do: everything that Sealgate knows.
 const FIRST_SCOPES: &str = "admin secure-data encrypt decrypt rewrap introspect api-keys api-keys-admin limit limit-reset metrics";
 /// The cookie with the refresh token. Browsers accept this prefix with `Secure` only.
@@ -146,10 +145,10 @@ fn begin(call: &Call<'_>, username: &str, password: &str) -> Result<Response, Pr
     let from = Caller::of(call.request, &call.app.settings).to_string();
     let caller = call.caller();
     let credentials = (username, &password.into());
-    let done = (call.app.gate).log_in_with(credentials, &from, SCOPE, call.asker(&caller));
+    let done = (call.app.gate).log_in_with(credentials, &from, ADMIN_SCOPE, call.asker(&caller));
     match done {
         Ok(new) => Ok(logged_in(call, username, &new)),
-        Err(Error::InvalidInput(_)) => Err(Problem::insufficient_scope(SCOPE)),
+        Err(Error::InvalidInput(_)) => Err(Problem::insufficient_scope(ADMIN_SCOPE)),
         Err(error) => Err(error.into()),
     }
 }
@@ -168,7 +167,7 @@ fn add_first(
         return Err(refused(call, username, problem));
     }
     let add = || accounts.add(username, &password.into(), FIRST_SCOPES);
-    match call.app.console.first_code.redeem(code, add) {
+    match call.app.first_code.redeem(code, add) {
         Some(Ok(())) => Ok(()),
         Some(Err(Error::WeakPassword(sentence))) => Err(Problem::weak_password(sentence)),
         Some(Err(Error::InvalidName(sentence))) => Err(Problem::bad_member(BAD_USERNAME, sentence)),

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{Text, members, text};
 use crate::api::caller::Caller;
 use crate::api::host::HostLogin;
-use crate::api::peer::Serves;
 use crate::api::problem::Problem;
+use crate::api::proxied::came_through_proxy;
 use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::route::{AppInner, Call, Cost, add_rate_limit_headers};
@@ -22,16 +22,6 @@ use crate::tokens::OPEN_LOGIN_SCOPE;
 use crate::{Error, Tokens};
 
 const BAD_USERNAME: &str = "Username is required.";
-/// Headers that proxies add and local clients do not send.
-const PROXY_HEADERS: [&str; 7] = [
-    "Forwarded",
-    "Via",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Forwarded-Server",
-    "X-Real-IP",
-];
 const BAD_PASSWORD: &str = "Password is required.";
 const BAD_SCOPE: &str = "The scope is not acceptable.";
 pub(super) const MAX_PASSWORD_BYTES: usize = 4096;
@@ -287,16 +277,8 @@ fn why_not_open(request: &Request<'_>, settings: &Settings) -> Option<&'static s
     if !request.peer.is_local() {
         return Some("this address can be reached from other machines");
     }
-    // A proxy may run as the same user. These checks catch common setups but not all: nginx can be configured to add no
-    // header, use HTTP/1.1 and send a loopback Host.
-    let proxied = request.version_1_0
-        || PROXY_HEADERS
-            .iter()
-            .chain([&settings.forwarded_header.as_str()])
-            .any(|name| request.headers.get(name).is_some())
-        || Caller::peer(request).is_trusted(settings)
-        || request.peer.serves() != Serves::Peer;
-    if proxied {
+    // A proxy may run as the same user.
+    if came_through_proxy(request, settings) {
         return Some("the request came through a proxy, or as HTTP/1.0");
     }
     // A web page in a local browser can reach us under its own host name (DNS rebinding).

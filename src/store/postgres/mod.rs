@@ -1,9 +1,9 @@
 //! A store that several machines share, in PostgreSQL 13 or newer.
 //!
-//! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the
-//! building blocks of changes and the log of them, `feed` reads that log, woken by its `listener`, `ring` (with `asking`)
-//! has the key ring, `lockouts` (with `forgotten`) wrong passwords; this file implements [`Store`]. No other room knows
-//! that the client is asynchronous.
+//! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
+//! blocks of changes and the log of them, `feed` reads that log, woken by its `listener`, `nodes` has the processes that do,
+//! `ring` (with `asking`) has the key ring, `lockouts` (with `forgotten`) wrong passwords; this file implements [`Store`]. No
+//! other room knows that the client is asynchronous.
 //!
 //! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
 
@@ -16,6 +16,7 @@ mod feed;
 mod forgotten;
 mod listener;
 mod lockouts;
+mod nodes;
 mod ring;
 mod schema;
 mod sessions;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use tokio_postgres::types::Type;
 
 use super::{
-    Account, AccountKind, Change, Moment, Presented, Session, SessionChange, SharedSettings,
+    Account, AccountKind, Change, Condition, Moment, Presented, Session, SessionChange, SharedSettings,
     SharedStore, Store, StoreUrl, StoredSession, TokenState, UserSession,
 };
 use crate::Error;
@@ -237,6 +238,15 @@ impl Store for PostgresStore {
         self.read(|connection| accounts::accounts(connection, kind, after, most))
     }
 
+    fn search_accounts(
+        &self,
+        after: &str,
+        containing: &str,
+        most: u32,
+    ) -> Result<Vec<Account>, Error> {
+        self.read(|connection| accounts::search(connection, after, containing, most))
+    }
+
     fn add_account(&self, account: &Account) -> Result<bool, Error> {
         self.publish(|change| accounts::add(change, account))
     }
@@ -249,6 +259,16 @@ impl Store for PostgresStore {
         self.publish(|change| {
             accounts::change_account(change, AccountKind::Client, name, wanted, at)
         })
+    }
+
+    fn edit_account(
+        &self,
+        name: &str,
+        changes: &[Change],
+        only_if: Condition,
+        at: Moment,
+    ) -> Result<bool, Error> {
+        self.publish(|change| accounts::edit_account(change, name, changes, only_if, at))
     }
 
     fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error> {
@@ -325,6 +345,15 @@ impl Store for PostgresStore {
 
     fn sessions(&self, user: &str, now: u64) -> Result<Vec<UserSession>, Error> {
         self.read(|connection| sessions::sessions(connection, user, now))
+    }
+
+    fn all_sessions(
+        &self,
+        after: &str,
+        now: u64,
+        most: u32,
+    ) -> Result<Vec<(String, UserSession)>, Error> {
+        self.read(|connection| sessions::all(connection, after, now, most))
     }
 
     fn change_session<'a>(

@@ -1,24 +1,24 @@
 // What protects the server: its keys, the audit trail, and who is being limited.
 
 import {admin, get, name, poll} from "./api.js";
-import {h, later, number, short, span, stamp} from "./dom.js";
+import {h, later, number, span, stamp, when} from "./dom.js";
 import {alertBox, ask, badge, button, confirmed, input, rowButton, select, slot, table, toast} from "./parts.js";
 
 // The key ring: which keys there are, and how much they have been used. No key itself ever comes here.
 
 const KINDS = {
-  token: ["Token keys", "They sign and verify tokens.", "New tokens are signed with a new key. Tokens under the old one stay valid."],
-  data: ["Data keys", "They encrypt and decrypt data.", "New data is encrypted under a new key. The old one still decrypts what it has encrypted."],
+  token: ["Token keys", "They sign and verify tokens.",
+    "A new key is made. It signs tokens as soon as every server knows it; tokens under the old one stay valid until they expire."],
+  data: ["Data keys", "They encrypt and decrypt data.",
+    "New data is encrypted under a new key from now on. The old one still decrypts what it has encrypted."],
 };
-const LOOKS = {current: "good", active: "good", next: "info", pending: "info", retired: "bad"};
+const STATES = {in_use: ["in use", "good"], next: ["next", "info"], accepted: ["accepted", ""], retired: ["retired", "bad"]};
 
-function meter({messages, max_messages: most}) {
-  if (messages === undefined || messages === null) return h("span", {class: "muted"}, "–");
-  if (!most) return number(messages);
-  const share = messages / most;
-  return h("span", {class: "used", title: `${number(messages)} of ${number(most)}`},
-    h("meter", {min: 0, max: 1, low: 0.6, high: 0.85, optimum: 0, value: share, "aria-label": "Share of the messages that it may seal"}),
-    `${short(messages)} of ${short(most)}`);
+function stateOf(key) {
+  const [text, look] = STATES[key.state] ?? [key.state, ""];
+  const more = key.state === "next" ? ["signs ", when(key.signs_from)]
+    : key.accepted_until ? ["until ", when(key.accepted_until)] : null;
+  return [badge(text, look), more && h("span", {class: "sub"}, more)];
 }
 
 export function keys({heading, onLeave, isShown}) {
@@ -48,14 +48,18 @@ export function keys({heading, onLeave, isShown}) {
     work: () => change(`keys/${name(key.id)}/accept`, undefined, "The key is accepted."),
   });
 
-  const columns = [
-    {name: "Key", cell: ({id}) => h("code", {}, id)},
-    {name: "State", cell: ({state}) => badge(state, LOOKS[state] ?? "")},
-    {name: "Age", cell: (key) => span(key.age_seconds)},
-    {name: "Messages", cell: meter},
-    {name: "Actions", kind: "ops", cell: (key) => (key.state === "retired"
-      ? rowButton("Accept", `key ${key.id}`, () => accept(key))
-      : rowButton("Retire", `key ${key.id}`, () => retire(key)))},
+  const acts = (key) => {
+    if (!key.in_ring) return h("span", {class: "muted"}, "from the settings");
+    if (key.state === "retired") return rowButton("Accept", `key ${key.id}`, () => accept(key));
+    return key.state === "accepted" && rowButton("Retire", `key ${key.id}`, () => retire(key));
+  };
+  const columns = (kind) => [
+    {name: "Key", cell: ({id}) => (id ? h("code", {}, id) : h("span", {class: "muted"}, "without an id"))},
+    {name: "State", cell: stateOf},
+    {name: "Age", cell: (key) => (key.age_seconds === null ? "–" : span(key.age_seconds))},
+    kind === "token" ? {name: "Algorithm", cell: (key) => key.algorithm ?? "–"}
+      : {name: "Messages", cell: (key) => (key.messages === null ? "–" : number(key.messages))},
+    {name: "Actions", kind: "ops", cell: acts},
   ];
   const all = slot(async () => {
     const found = await admin("GET", "keys");
@@ -69,7 +73,7 @@ export function keys({heading, onLeave, isShown}) {
       ...kinds.map((kind) => h("section", {class: "card"},
         h("div", {class: "head"}, h("div", {}, h("h2", {}, KINDS[kind]?.[0] ?? kind),
           h("p", {class: "muted"}, KINDS[kind]?.[1])), button(`Rotate the ${kind} key`, () => rotate(kind))),
-        table(KINDS[kind]?.[0] ?? kind, columns, keys.filter((key) => key.kind === kind), "There are no such keys."))),
+        table(KINDS[kind]?.[0] ?? kind, columns(kind), keys.filter((key) => key.kind === kind), "There are no such keys."))),
     ];
   });
   // A row that has the focus must not be replaced under it.
