@@ -12,6 +12,7 @@ use once_cell::sync::OnceCell;
 use super::access_log;
 use super::caller::Caller;
 use super::cors;
+use super::figures::Figures;
 use super::host::{Host, HostRoute};
 use super::limits;
 use super::observed::Observed;
@@ -106,6 +107,7 @@ impl App {
             checked => checked?,
         }
         limits::check(&gate, &host)?;
+        gate.keep_for_administrators();
         App::with_tables(gate, settings, host, vec![&API, &admin::ADMINISTRATION])
     }
 
@@ -150,6 +152,7 @@ impl App {
                 ),
                 host,
                 tables,
+                figures: Figures::new(),
                 started: unix_now(),
                 certificate: OnceCell::new(),
             }),
@@ -243,7 +246,8 @@ impl App {
         started: Instant,
     ) -> Result<(router::Passed, RequestLog), Response> {
         let mut seen = RequestLog::of(request);
-        match caught(|| router::admit(&self.inner, self.door, request, found.0, length, &mut seen)) {
+        match caught(|| router::admit(&self.inner, self.door, request, found.0, length, &mut seen))
+        {
             Some(Ok(passed)) => Ok((passed, seen)),
             Some(Err(problem)) => {
                 let response = problem.into_response(&seen.id);
@@ -282,6 +286,13 @@ impl App {
             Begun::Found(found) => router::cost(&self.inner, &found.0, body),
             Begun::Admitted(admitted) => admitted.passed.cost(&self.inner, body),
         }
+    }
+
+    /// Samples the figures of the last hour, at most once in ten seconds.
+    pub(crate) fn sample(&self) {
+        self.inner
+            .figures
+            .sample(&self.inner.observed, &self.inner.gate);
     }
 
     /// Adds the metrics of requests, logins and the gate.
@@ -348,7 +359,8 @@ impl App {
             response = response.no_store();
         }
         // No page of another origin administers the server.
-        if !matches!(seen.route, Some(RouteRef::Own(route)) if route.served == Served::Administration) {
+        if !matches!(seen.route, Some(RouteRef::Own(route)) if route.served == Served::Administration)
+        {
             cors::add_fields(&self.inner.settings, request, &mut response);
         }
         if access_log::is_on() && !self.leaves_out(seen, &response) {

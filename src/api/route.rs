@@ -6,6 +6,7 @@ use once_cell::sync::OnceCell;
 
 use super::caller::Caller;
 use super::counted::Counted;
+use super::figures::Figures;
 use super::host::Host;
 use super::observed::Observed;
 use super::problem::Problem;
@@ -38,6 +39,7 @@ pub(super) struct AppInner {
     /// When the server's certificate expires, in the same seconds; empty without a server.
     pub(super) certificate: OnceCell<Box<CertificateEnd>>,
     pub(super) observed: Observed,
+    pub(super) figures: Figures,
 }
 
 pub(super) type CertificateEnd = dyn Fn() -> Option<i64> + Send + Sync;
