@@ -6,7 +6,12 @@ use super::problem::Problem;
 impl Problem {
     /// 409: the ring does not permit the change now.
     pub(super) fn key_conflict(detail: String) -> Self {
-        Problem::new(409, "key_conflict", "The key ring does not permit this now.", detail)
+        Problem::new(
+            409,
+            "key_conflict",
+            "The key ring does not permit this now.",
+            detail,
+        )
     }
 }
 

@@ -14,6 +14,7 @@ use super::caller::Caller;
 use super::console::first_code::FirstCode;
 use super::console::guard;
 use super::cors;
+use super::figures::Figures;
 use super::host::{Host, HostRoute};
 use super::limits;
 use super::observed::Observed;
@@ -108,6 +109,7 @@ impl App {
             checked => checked?,
         }
         limits::check(&gate, &host)?;
+        gate.keep_for_administrators();
         let mut tables = vec![&API, &admin::ADMINISTRATION];
         let mut first_code = FirstCode::default();
         if settings.console {
@@ -158,6 +160,7 @@ impl App {
                 ),
                 host,
                 tables,
+                figures: Figures::new(),
                 started: unix_now(),
                 certificate: OnceCell::new(),
                 first_code,
@@ -252,7 +255,8 @@ impl App {
         started: Instant,
     ) -> Result<(router::Passed, RequestLog), Response> {
         let mut seen = RequestLog::of(request);
-        match caught(|| router::admit(&self.inner, self.door, request, found.0, length, &mut seen)) {
+        match caught(|| router::admit(&self.inner, self.door, request, found.0, length, &mut seen))
+        {
             Some(Ok(passed)) => Ok((passed, seen)),
             Some(Err(problem)) => {
                 let response = problem.into_response(&seen.id);
@@ -293,6 +297,13 @@ impl App {
         }
     }
 
+    /// Samples the figures of the last hour, at most once in ten seconds.
+    pub(crate) fn sample(&self) {
+        self.inner
+            .figures
+            .sample(&self.inner.observed, &self.inner.gate);
+    }
+
     /// Adds the metrics of requests, logins and the gate.
     pub(crate) fn collect(&self, page: &mut Page) {
         self.inner.observed.collect(page);
@@ -308,6 +319,11 @@ impl App {
     #[cfg(target_os = "linux")]
     pub(crate) fn trusts_peer(&self, peer: &Peer) -> bool {
         Caller::at(peer).is_trusted(&self.inner.settings)
+    }
+
+    /// Whether there is a page for administrators, which shows the last hour.
+    pub(crate) fn has_console(&self) -> bool {
+        self.inner.settings.console
     }
 
     /// The code with which the console's first administrator is created.
@@ -366,7 +382,8 @@ impl App {
             guard::protect(&mut response);
         }
         // No page of another origin administers the server.
-        if !matches!(seen.route, Some(RouteRef::Own(route)) if route.served == Served::Administration) {
+        if !matches!(seen.route, Some(RouteRef::Own(route)) if route.served == Served::Administration)
+        {
             cors::add_fields(&self.inner.settings, request, &mut response);
         }
         if access_log::is_on() && !self.leaves_out(seen, &response) {

@@ -7,6 +7,7 @@ use once_cell::sync::OnceCell;
 use super::caller::Caller;
 use super::console::first_code::FirstCode;
 use super::counted::Counted;
+use super::figures::Figures;
 use super::host::Host;
 use super::observed::Observed;
 use super::problem::Problem;
@@ -39,6 +40,7 @@ pub(super) struct AppInner {
     /// When the server's certificate expires, in the same seconds; empty without a server.
     pub(super) certificate: OnceCell<Box<CertificateEnd>>,
     pub(super) observed: Observed,
+    pub(super) figures: Figures,
     /// With which the console's first administrator is created.
     pub(super) first_code: FirstCode,
 }

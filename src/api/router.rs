@@ -1,5 +1,6 @@
 //! Finds a request's route, once, and enforces its checks: token, scope, limit.
 
+use super::administration;
 use super::caller::Caller;
 use super::counted::Counted;
 use super::host::{Host, HostRoute};
@@ -8,8 +9,9 @@ use super::permission::{may_be_client, permitted};
 use super::problem::Problem;
 use super::request::{Method, Request, path_of};
 use super::response::Response;
-use super::administration;
-use super::route::{Access, AppInner, Call, Cost, Door, LARGE, RequestLog, Route, RouteRef, Served};
+use super::route::{
+    Access, AppInner, Call, Cost, Door, LARGE, RequestLog, Route, RouteRef, Served,
+};
 use super::routes::{API, CONSOLE, admin};
 use crate::{Claims, Error};
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use log::kv::Value;
 use log::{Level, Metadata, Record};
+use once_cell::sync::OnceCell;
 
+use super::recent::{Recent, RecentEvent};
 use super::settings::Settings;
 use crate::Error;
 use crate::base::trace::TraceParent;
@@ -29,6 +31,8 @@ pub struct Trail {
     counts: Codes,
     /// Where events go besides the log, if anywhere.
     log: Option<Arc<AuditLog>>,
+    /// The latest ones, if they are kept.
+    recent: OnceCell<Recent>,
 }
 
 macro_rules! events {
@@ -89,6 +93,18 @@ events! {
 }
 
 impl AuditEvent {
+    /// Whether it may name a user who is none.
+    fn is_attempt(self) -> bool {
+        matches!(
+            self,
+            AuditEvent::Login
+                | AuditEvent::Lockout
+                | AuditEvent::Denied
+                | AuditEvent::ClientToken
+                | AuditEvent::AccountPassword
+        )
+    }
+
     /// Whether it records that something was changed, rather than a request that was refused.
     fn is_change(self) -> bool {
         !matches!(self, AuditEvent::Denied | AuditEvent::Lockout)
@@ -115,6 +131,15 @@ pub enum Author<'a> {
     User(&'a str),
     /// The common name in the client's certificate.
     Certificate(&'a str),
+}
+
+impl fmt::Display for Author<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Author::User(name) => f.write_str(name),
+            Author::Certificate(name) => write!(f, "cert:{name}"),
+        }
+    }
 }
 
 impl Asker<'_> {
@@ -164,6 +189,7 @@ impl Trail {
             pseudonyms,
             counts: Codes::default(),
             log: AuditLog::of(settings),
+            recent: OnceCell::new(),
         }
     }
 
@@ -194,8 +220,18 @@ impl Trail {
         self.log.as_ref()?.trouble()
     }
 
+    /// From now on the latest events are kept in memory.
+    pub(super) fn keep_recent(&self) {
+        self.recent.get_or_init(Recent::new);
+    }
+
+    /// Those that are kept, oldest first.
+    pub(super) fn recent(&self) -> Vec<Arc<RecentEvent>> {
+        self.recent.get().map_or_else(Vec::new, Recent::all)
+    }
+
     /// How often each event had each result.
-    pub(super) fn counts(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+    pub(crate) fn counts(&self) -> BTreeMap<(&'static str, &'static str), u64> {
         self.counts.all()
     }
 
@@ -218,7 +254,7 @@ impl Trail {
     }
 
     /// The same, and records a refusal.
-    pub(super) fn permit(
+    pub(crate) fn permit(
         &self,
         event: AuditEvent,
         user: Option<&str>,
@@ -275,7 +311,7 @@ impl Trail {
     fn shown(&self, by: Author<'_>) -> (String, String) {
         match by {
             Author::User(name) => self.masked(name),
-            Author::Certificate(name) => (format!("cert:{name}"), "-".to_owned()),
+            Author::Certificate(_) => (by.to_string(), "-".to_owned()),
         }
     }
 
@@ -291,9 +327,11 @@ impl Trail {
         let (level, logger) = (Level::Info, log::logger());
         let metadata = Metadata::builder().level(level).target(AUDIT).build();
         let is_logged = level <= log::max_level() && logger.enabled(&metadata);
-        if !is_logged && self.log.is_none() {
+        let recent = self.recent.get();
+        if !is_logged && self.log.is_none() && recent.is_none() {
             return;
         }
+        let name = user;
         let (user, who) = match user {
             Some(user) => self.masked(user),
             None => ("-".to_owned(), "-".to_owned()),
@@ -321,6 +359,32 @@ impl Trail {
         }
         fields.push(("id", Value::from(asker.id)));
         let fields = fields.as_slice();
+        if let Some(recent) = recent {
+            // What only a failed attempt names may be a password that was typed in the wrong place.
+            let is_claimed = result != "ok" && event.is_attempt();
+            let name = name.filter(|_| !is_claimed).unwrap_or(&user);
+            recent.add(RecentEvent {
+                event: event.name(),
+                result,
+                user: if name == "-" {
+                    String::new()
+                } else {
+                    name.to_owned()
+                },
+                who: if who == "-" {
+                    String::new()
+                } else {
+                    who.clone()
+                },
+                peer: asker.peer.to_string(),
+                by: asker.by.map_or_else(String::new, |by| by.to_string()),
+                by_who: by.as_ref().map_or_else(String::new, |(_, who)| who.clone()),
+                key: key.unwrap_or_default().to_owned(),
+                trace: trace.map_or("", |(trace, _)| trace).to_owned(),
+                id: if asker.id == "-" { "" } else { asker.id }.to_owned(),
+                ..RecentEvent::default()
+            });
+        }
         let deliver = |record: &Record<'_>| {
             if is_logged {
                 logger.log(record);

@@ -134,7 +134,9 @@ impl<'a> KeyAdmin<'a> {
     /// [`Error::InvalidInput`] if no key has such an id, or the key is in use; [`Error::KeyRing`] if the ring cannot be read,
     /// trusted or written. The ring is then unchanged.
     pub fn set_state(&self, ids: &[&str], state: KeyState) -> Result<Changed, Error> {
-        self.change(state_event(state), || keys::set_state(self.settings, ids, state))
+        self.change(state_event(state), || {
+            keys::set_state(self.settings, ids, state)
+        })
     }
 
     /// The same as [`rotate`](Self::rotate) for a ring whose list has this [mark](KeyList::mark). `None`: it has another one,

@@ -3,9 +3,10 @@
 //! Account logins are in `login`, introspection in `introspection`, revocation in `revocation`, encryption in `data` and, with
 //! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts` and, on a condition, in `edits`, those of clients and their tokens in
 //! `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in
-//! `backup`, the audit trail in `audit` (with `pseudonyms`), the metrics in `metrics` and `counts`.
+//! `backup`, what administrators see in `administration`, `limited` and `recent`, the audit trail in `audit` (with `pseudonyms`), the metrics in `metrics` and `counts`.
 
 mod accounts;
+mod administration;
 mod api_keys;
 pub mod audit;
 #[cfg(feature = "store")]
@@ -16,12 +17,14 @@ mod data;
 mod edits;
 mod introspection;
 mod key_admin;
+mod limited;
 mod limits;
 mod login;
 #[cfg(feature = "server")]
 mod metrics;
 mod policies;
 mod pseudonyms;
+mod recent;
 mod revocation;
 mod settings;
 mod signed;
@@ -36,22 +39,26 @@ use crate::base::data_dir;
 use crate::cipher::CbcMode;
 use crate::gate::audit::{Asker, AuditEvent, Pseudonyms, Trail};
 use crate::keys::{self, KeyOrigin, KeyRing, Keys};
-use crate::limiter::{Admission, Limiter};
+use crate::limiter::{Admission, DEFAULT, Limiter};
 use crate::store::Ledger;
 use crate::tokens::{ApiKeys, Claims, Grant, Made, TokenRules, TokenSpec, TokenUse};
 use crate::users::Users;
 use crate::{Error, TokenError};
 
 pub use accounts::Accounts;
+pub(crate) use administration::{EventFilter, LOGIN};
 pub use api_keys::ApiKeyAdmin;
 pub use clients::Clients;
-pub use edits::ADMIN_SCOPE;
 use counts::Counts;
 pub(crate) use data::Sources;
+pub use edits::ADMIN_SCOPE;
 pub use key_admin::KeyAdmin;
+pub(crate) use limited::Counted as Limited;
+use limited::USER;
 pub(crate) use limits::Charge;
 pub use login::{Refreshed, Tokens};
 use policies::Limits;
+pub(crate) use recent::RecentEvent;
 pub use settings::Settings;
 pub use signed::Unsigned;
 
@@ -77,6 +84,7 @@ struct Inner {
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
     limits: Limits,
+    limited: limited::Limited,
     counts: Counts,
 }
 
@@ -124,6 +132,7 @@ impl Gate {
                 token_key_lead: settings.keys.rotation.token_key_lead,
                 limiter,
                 limits,
+                limited: limited::Limited::default(),
                 counts: Counts::default(),
             }),
         };
@@ -334,6 +343,7 @@ impl Gate {
         let limiter = self.inner.limiter.as_ref()?;
         let admission = limiter.admit(username.as_bytes());
         self.inner.counts.limiter(admission.allowed);
+        self.inner.limited.note(&admission, DEFAULT, USER, username);
         Some(admission)
     }
 

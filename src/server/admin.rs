@@ -24,7 +24,8 @@ impl Endpoint {
             None => Plan::of(&own)?,
         };
         let sockets = own.listen.iter();
-        let sockets = sockets.map(|listen| listen::bind(listen, own.socket_mode, plan.speaks_tls()));
+        let sockets =
+            sockets.map(|listen| listen::bind(listen, own.socket_mode, plan.speaks_tls()));
         Ok(Some(Endpoint {
             sockets: sockets.collect::<Result<_, _>>()?,
             plan,

@@ -155,6 +155,8 @@ impl Server {
             }
             None => None,
         };
+        let wants_figures = !settings.admin_listen.is_empty() || source.app.has_console();
+        let housekeeping = Housekeeping::start(&source.app, wants_figures, look)?;
         Ok(Server {
             engine,
             addresses,
@@ -165,7 +167,7 @@ impl Server {
             listening,
             #[cfg(target_os = "linux")]
             certificates,
-            housekeeping: Housekeeping::start(&gate, look)?,
+            housekeeping,
             gate,
         })
     }

@@ -42,7 +42,9 @@ pub use place::STORE_FILE;
 #[cfg(all(test, feature = "postgres"))]
 pub(crate) use postgres::tests::cluster::Cluster;
 pub use settings::{Settings, SharedSettings};
-pub(crate) use shared::{Entry, LockoutFailures, LockoutKeys, LockoutsFound, SeenNode, SharedStore};
+pub(crate) use shared::{
+    Entry, LockoutFailures, LockoutKeys, LockoutsFound, SeenNode, SharedStore,
+};
 #[cfg(feature = "store")]
 pub use sqlite::StoreContents;
 #[cfg(all(test, feature = "store"))]

@@ -130,12 +130,7 @@ impl Users {
         self.change_if(name, &[change], only_if)
     }
 
-    fn change_if(
-        &self,
-        name: &str,
-        changes: &[Change],
-        only_if: EditIf,
-    ) -> Result<Edited, Error> {
+    fn change_if(&self, name: &str, changes: &[Change], only_if: EditIf) -> Result<Edited, Error> {
         let Some(store) = self.ledger.reading()? else {
             return Ok(Edited::NoAccount);
         };

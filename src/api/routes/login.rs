@@ -12,7 +12,7 @@ use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::route::{AppInner, Call, Cost, add_rate_limit_headers};
 use crate::api::settings::{LoginMode, Settings};
-use crate::base::address::Counted;
+use crate::base::address::{Counted, counted, parse};
 use crate::base::json::Json;
 use crate::base::names::{valid_scope, valid_subject};
 use crate::base::socket_owner::Owner;
@@ -61,7 +61,12 @@ fn count_caller(call: &Call<'_>) -> Result<(Counted, Option<Admission>), Problem
     let from = Caller::of(call.request, &call.app.settings);
     let caller = from.limit_key();
     // By address first: that bounds how many names one caller can make the limiter remember.
-    let by_address = count(&call.app.login_limiter, &caller)?;
+    let limiter = call.app.login_limiter.as_ref();
+    let by_address = limiter.map(|limiter| limiter.admit(&caller));
+    if let Some(state) = &by_address {
+        call.app.gate.note_login(state, &from);
+    }
+    let by_address = by_address.map(admitted).transpose()?;
     let by_site = match from.site() {
         Some(site) => count(&call.app.site_limiter, &site)?,
         None => None,
@@ -236,11 +241,23 @@ pub(super) fn count(limiter: &Option<Limiter>, key: &[u8]) -> Result<Option<Admi
     let Some(limiter) = limiter else {
         return Ok(None);
     };
-    let admission = limiter.admit(key);
-    if admission.allowed {
-        return Ok(Some(admission));
+    admitted(limiter.admit(key)).map(Some)
+}
+
+fn admitted(admission: Admission) -> Result<Admission, Problem> {
+    match admission.allowed {
+        true => Ok(admission),
+        false => Err(Problem::rate_limited(admission.reset).with_limit("login", &admission)),
     }
-    Err(Problem::rate_limited(admission.reset).with_limit("login", &admission))
+}
+
+/// The state of the limit on logins from an address; `None`: logins are not limited.
+pub(super) fn peek_address(app: &AppInner, address: &str) -> Option<Admission> {
+    let key = match address {
+        "unix" => Counted::default(),
+        text => counted(parse(text)?),
+    };
+    Some(app.login_limiter.as_ref()?.peek(&key, 1))
 }
 
 /// Whether the caller may try to log in. Without accounts only processes of the server's own user may, unless the settings

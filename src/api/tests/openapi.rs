@@ -17,7 +17,9 @@ const KINDS: [&str; 3] = [
 ];
 
 fn all_routes() -> impl Iterator<Item = &'static Route> {
-    [&API, &ADMINISTRATION].into_iter().flat_map(|table| table.routes)
+    [&API, &ADMINISTRATION]
+        .into_iter()
+        .flat_map(|table| table.routes)
 }
 
 /// Whether a path of the document, perhaps with parameters, is this route's.
@@ -155,7 +157,10 @@ fn differences(document: &Value) -> Vec<String> {
 fn the_document_and_the_table_of_routes_agree() {
     let document = Described::here().document();
     assert_eq!(differences(document), [""; 0]);
-    assert_eq!(operations(document).len(), all_routes().count() + METHODS.len() - 1);
+    assert_eq!(
+        operations(document).len(),
+        all_routes().count() + METHODS.len() - 1
+    );
 }
 
 /// The document with one thing changed.

@@ -32,8 +32,7 @@ pub(crate) struct Following {
     /// The number of forks and the process when the thread was started.
     started: AtomicU64,
     process: AtomicU32,
-    /// When this was created, and how long after that callers wait for the first reading.
-    created: Instant,
+    /// How long callers wait for the first reading of their process.
     patience: Duration,
 }
 
@@ -63,7 +62,6 @@ impl Following {
             thread: Mutex::default(),
             started: AtomicU64::new(NEVER),
             process: AtomicU32::new(0),
-            created: Instant::now(),
             patience: settings.timeout,
         })
     }
@@ -183,7 +181,7 @@ impl Following {
         &self.follower.reader
     }
 
-    /// Starts the thread of this process, and waits for its first reading, until a while after this was created.
+    /// Starts the thread of this process, and waits for its first reading: what a child knows from its parent may be old.
     fn start(&self) {
         let (before, now) = (self.started.load(Ordering::Acquire), forks());
         let process = std::process::id();
@@ -202,11 +200,12 @@ impl Following {
                 Ok(new) => std::mem::forget(lock(&self.thread).replace((now, new))),
                 Err(error) => {
                     self.started.store(NEVER, Ordering::Release);
+                    self.reader().has_now_tried();
                     log::error!("The thread that follows the store cannot be started: {error}.");
                 }
             }
         }
-        let given_up = self.created + self.patience;
+        let given_up = Instant::now() + self.patience;
         while !self.reader().has_tried() && Instant::now() < given_up {
             outside(|| std::thread::sleep(Duration::from_millis(2)));
         }

@@ -26,8 +26,8 @@ pub(super) struct Reader {
     stale: u64,
     /// When the store was last heard of, in milliseconds of [`coarse_milliseconds`].
     heard: AtomicU64,
-    /// Whether it has been tried to read at all.
-    tried: AtomicBool,
+    /// The number of forks of the process that last tried to read.
+    tried: AtomicU64,
     /// Whether it was logged that the store is lost, and that tokens are refused.
     lost: AtomicBool,
     refused: AtomicBool,
@@ -63,7 +63,7 @@ impl Reader {
             patience: settings.timeout,
             stale: u64::try_from(settings.stale.as_millis()).unwrap_or(u64::MAX),
             heard: AtomicU64::new(NEVER),
-            tried: AtomicBool::new(false),
+            tried: AtomicU64::new(NEVER),
             lost: AtomicBool::new(false),
             refused: AtomicBool::new(false),
             accounts: AtomicBool::new(false),
@@ -91,9 +91,14 @@ impl Reader {
         (heard != NEVER).then(|| coarse_milliseconds().saturating_sub(heard))
     }
 
-    /// Whether it has been tried to read, with or without success.
+    /// Whether this process has tried to read, with or without success.
     pub(super) fn has_tried(&self) -> bool {
-        self.tried.load(Ordering::Acquire)
+        self.tried.load(Ordering::Acquire) == forks()
+    }
+
+    /// Nobody needs to wait for this process to read: it has, or it cannot.
+    pub(super) fn has_now_tried(&self) {
+        self.tried.store(forks(), Ordering::Release);
     }
 
     pub(super) fn has_had_accounts(&self) -> bool {
@@ -150,7 +155,7 @@ impl Reader {
         if done.is_ok() {
             self.heard.store(now, Ordering::Release);
         }
-        self.tried.store(true, Ordering::Release);
+        self.has_now_tried();
         drop(turn);
         self.log_change(done.as_ref().err());
         done

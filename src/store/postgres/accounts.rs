@@ -259,7 +259,10 @@ pub(super) fn edit_account(
     at: Moment,
 ) -> Result<bool, Fault> {
     if only_if.keeps.is_some() {
-        change.query("SELECT pg_advisory_xact_lock($1)", &[(&KEEPING, Type::INT8)])?;
+        change.query(
+            "SELECT pg_advisory_xact_lock($1)",
+            &[(&KEEPING, Type::INT8)],
+        )?;
     }
     let key = &*text(name);
     let row = change.query_opt(

@@ -29,8 +29,8 @@ use std::time::Duration;
 use tokio_postgres::types::Type;
 
 use super::{
-    Account, AccountKind, Change, Condition, Moment, Presented, Session, SessionChange, SharedSettings,
-    SharedStore, Store, StoreUrl, StoredSession, TokenState, UserSession,
+    Account, AccountKind, Change, Condition, Moment, Presented, Session, SessionChange,
+    SharedSettings, SharedStore, Store, StoreUrl, StoredSession, TokenState, UserSession,
 };
 use crate::Error;
 use changes::{forget, get, revoke_token, revoke_user, text, time, unsigned};

@@ -20,8 +20,8 @@ use std::path::Path;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
-    Account, AccountKind, Change, Condition, MAX_SESSIONS, Moment, Presented, Session, SessionChange, Store,
-    StoredSession, TokenState, UserSession,
+    Account, AccountKind, Change, Condition, MAX_SESSIONS, Moment, Presented, Session,
+    SessionChange, Store, StoredSession, TokenState, UserSession,
 };
 use crate::Error;
 use changes::{bump, end_api_keys_of, forget, revoke_token, revoke_user, signed, unsigned};

@@ -6,7 +6,8 @@ use siphasher::sip128::SipHasher13;
 use super::changes::{bump, end_api_keys_of, revoke_token, revoke_user, signed, unsigned};
 use crate::store::account_change::{Before, Found, effect};
 use crate::store::{
-    Account, AccountKind, Change, Condition, Moment, PasswordHash, Session, StoredSession, UserSession,
+    Account, AccountKind, Change, Condition, Moment, PasswordHash, Session, StoredSession,
+    UserSession,
 };
 
 /// The columns that [`account_of`] reads.

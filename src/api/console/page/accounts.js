@@ -4,7 +4,7 @@ import {account, admin, get, name, who} from "./api.js";
 import {h, icon, later, number, stamp, when} from "./dom.js";
 import {
   alertBox, ask, badge, button, chips, confirmed, field, input, objectOf, paged, rowButton, scopeField, secretOnce, slot,
-  table, toast,
+  table, toast, unlessChanged,
 } from "./parts.js";
 
 // Accounts: who may log in, and what they may do.
@@ -73,20 +73,14 @@ function oneUser({heading, detail}) {
   const path = account(detail);
   let etag = null;
   let user = null;
+  const trouble = h("div");
   heading.textContent = detail;
 
   /** Changes the account as it was shown. If somebody else has changed it meanwhile, that is shown instead. */
   const change = async (body, said) => {
-    try {
-      await admin("PATCH", path, {body, etag});
-    } catch (problem) {
-      if (problem.status !== 412) throw problem;
-      all.quietly();
-      throw Object.assign(new Error("Somebody else has changed this account."),
-        {detail: "It is shown as it is now, and your change was not made. Check and repeat it."});
-    }
+    const made = await unlessChanged(trouble, "account", () => admin("PATCH", path, {body, etag}));
     await all.refresh();
-    toast(said);
+    if (made) toast(said);
   };
   const post = async (what, method = "POST", body) => (await admin(method, account(detail, what), {body})).body;
 
@@ -182,6 +176,7 @@ function oneUser({heading, detail}) {
   return [
     h("a", {class: "up", href: "#/users"}, icon("back"), "Users"),
     h("div", {class: "head"}, heading),
+    trouble,
     all.node,
     h("section", {class: "card"}, h("div", {class: "head"}, h("h2", {}, "Sessions"),
       button("End all", async () => {
@@ -244,18 +239,18 @@ async function revoke(key, changed) {
   }
 }
 
-const limitOf = (limit) => (!limit ? "the owner's"
-  : typeof limit === "object" ? `${number(limit.requests ?? limit.limit)} in ${limit.window} s` : String(limit));
+const limitOf = (limit) => (limit ? `${number(limit.max_requests)} in ${limit.window} s` : "the owner's");
 
 /** `changed` is called when a key was revoked. */
 const keyTable = (rows, changed, withOwner = false) => table("API keys", [
-  {name: "Key", cell: (key) => [h("code", {}, key.id), key.name && h("span", {class: "sub"}, key.name)]},
+  {name: "Key", cell: (key) => h("code", {}, key.id)},
   ...(withOwner ? [{name: "Owner", cell: ({owner}) => h("a", {class: "name", href: `#/users/${name(owner)}`}, owner)}] : []),
   {name: "Scopes", cell: (key) => chips(key.scopes), kind: "wide"},
   {name: "Limit", cell: (key) => limitOf(key.limit)},
   {name: "Used", cell: (key) => when(key.last_used)},
-  {name: "Expires", cell: (key) => (key.expires_at ? when(key.expires_at) : "never")},
-  {name: "Actions", kind: "ops", cell: (key) => rowButton("Revoke", `API key ${key.id}`, () => revoke(key, changed))},
+  {name: "Expires", cell: (key) => (key.revoked_at ? badge("revoked", "bad")
+    : key.expires_at * 1000 < Date.now() && key.expires_at ? badge("expired", "warn") : key.expires_at ? when(key.expires_at) : "never")},
+  {name: "Actions", kind: "ops", cell: (key) => !key.revoked_at && rowButton("Revoke", `API key ${key.id}`, () => revoke(key, changed))},
 ], rows, "There are no API keys.");
 
 /** Adds a key for `owner`, or for whomever the form names. */
@@ -270,7 +265,7 @@ async function addKey(changed, owner = "") {
     ],
     work: async (values) => {
       const body = {owner: owner || values.owner, scopes: scopes.read()};
-      if (values.days) body.expires_at = Math.floor(Date.now() / 1000) + Math.round(values.days * 86400);
+      if (values.days) body.expires_in = Math.round(values.days * 86400);
       return (await admin("POST", "api-keys", {body})).body;
     },
   });

@@ -178,6 +178,20 @@ export function slot(load) {
   return {node, refresh, quietly: () => refresh().catch(() => {})};
 }
 
+/** Makes a change of what is shown. Says in `trouble` if it was not made because somebody else has changed that meanwhile. */
+export async function unlessChanged(trouble, what, work) {
+  trouble.replaceChildren();
+  try {
+    await work();
+    return true;
+  } catch (problem) {
+    if (problem.status !== 412) throw problem;
+    trouble.replaceChildren(alertBox({message: `Somebody else has changed this ${what}.`,
+      detail: "It is shown as it is now, and your change was not made. Check and repeat it."}));
+    return false;
+  }
+}
+
 /** A list that comes in pages: `fetchPage(after)` returns {rows, next}. It holds at most 1,000 rows. */
 export function paged(fetchPage, show) {
   let rows = [];

@@ -2,7 +2,7 @@
 
 import {admin, get, name, poll} from "./api.js";
 import {h, later, number, span, stamp, when} from "./dom.js";
-import {alertBox, ask, badge, button, confirmed, input, rowButton, select, slot, table, toast} from "./parts.js";
+import {alertBox, ask, badge, button, confirmed, input, rowButton, select, slot, table, toast, unlessChanged} from "./parts.js";
 
 // The key ring: which keys there are, and how much they have been used. No key itself ever comes here.
 
@@ -23,16 +23,11 @@ function stateOf(key) {
 
 export function keys({heading, onLeave, isShown}) {
   let etag = null;
+  const trouble = h("div");
   const change = async (path, body, said) => {
-    try {
-      await admin("POST", path, {body, etag});
-    } catch (problem) {
-      if (problem.status !== 412) throw problem;
-      all.quietly();
-      throw Object.assign(new Error("The key ring has changed meanwhile."), {detail: "It is shown as it is now. Check and repeat."});
-    }
-    toast(said);
-    all.quietly();
+    const made = await unlessChanged(trouble, "key ring", () => admin("POST", path, {body, etag}));
+    await all.refresh();
+    if (made) toast(said);
   };
   const rotate = (kind) => ask({
     title: `Rotate the ${kind} key?`, action: "Rotate", body: h("p", {}, KINDS[kind]?.[2] ?? "A new key is used from now on."),
@@ -80,7 +75,7 @@ export function keys({heading, onLeave, isShown}) {
   onLeave(poll(5, async () => {
     if (!all.node.contains(document.activeElement) && !document.querySelector("dialog[open]")) await all.refresh();
   }));
-  return [h("div", {class: "head"}, heading), all.node];
+  return [h("div", {class: "head"}, heading), trouble, all.node];
 }
 
 // The audit trail: who has done what. The newest events come first, and new ones appear on their own.

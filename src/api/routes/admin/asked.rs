@@ -116,6 +116,21 @@ pub(super) fn flag(member: Option<Json<'_>>, name: &str) -> Result<Option<bool>,
     }
 }
 
+/// A member that must be a whole number, however it is written; not below zero.
+pub(super) fn whole(member: Option<Json<'_>>, name: &str) -> Result<Option<u64>, Problem> {
+    let Some(written) = member.map(Json::as_written) else {
+        return Ok(None);
+    };
+    let number = written.parse().ok().or_else(|| {
+        // 60.0 is a whole number, too.
+        let number: f64 = written.parse().ok()?;
+        let is_whole = number.fract() == 0.0 && (0.0..9.0e15).contains(&number);
+        is_whole.then_some(number as u64)
+    });
+    let wrong = || bad(format!("{name} must be a whole number."));
+    number.map(Some).ok_or_else(wrong)
+}
+
 /// A member that must be an array of scopes: their names with spaces between them.
 pub(super) fn scopes(member: Option<Json<'_>>) -> Result<Option<String>, Problem> {
     let Some(value) = member else {
@@ -125,7 +140,10 @@ pub(super) fn scopes(member: Option<Json<'_>>) -> Result<Option<String>, Problem
     let elements = value.elements().ok_or_else(wrong)?;
     let names: Option<Vec<Cow<'_, str>>> = elements.map(Json::text).collect();
     let names = names.ok_or_else(wrong)?;
-    if names.iter().any(|name| name.is_empty() || name.contains(' ')) {
+    if names
+        .iter()
+        .any(|name| name.is_empty() || name.contains(' '))
+    {
         return Err(wrong());
     }
     Ok(Some(names.join(" ")))
@@ -154,7 +172,8 @@ impl IfMatch {
             // No tag of ours has a comma.
             for tag in value.split(',').map(str::trim) {
                 let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-                let is_quoted = opaque.len() > 1 && opaque.starts_with('"') && opaque.ends_with('"');
+                let is_quoted =
+                    opaque.len() > 1 && opaque.starts_with('"') && opaque.ends_with('"');
                 if !is_quoted {
                     return Err(wrong());
                 }

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::super::text;
 use super::asked::{IfMatch, bad, flag, named, optional_members};
+use crate::Error;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;
 use crate::base::clock::unix_now;
 use crate::keys::{KeyList, KeyOrigin, KeyState, NewKeys};
 use crate::signing::TokenAlgorithm;
-use crate::Error;
 
 pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
     answer(call, json!({}))
@@ -64,9 +64,7 @@ fn set_state(call: &mut Call<'_>, state: KeyState) -> Result<Response, Problem> 
 /// What the ring does not permit now: the key is in use, or keys of the settings take its place.
 fn in_conflict(error: Error) -> Problem {
     match error {
-        Error::InvalidInput(sentence) | Error::Setting(sentence) => {
-            Problem::key_conflict(sentence)
-        }
+        Error::InvalidInput(sentence) | Error::Setting(sentence) => Problem::key_conflict(sentence),
         other => other.into(),
     }
 }

@@ -1,10 +1,14 @@
 //! The routes of administrators, under `/admin/v1/`: one file for each kind of thing. `asked` reads what requests have in common.
 
+mod api_keys;
 mod asked;
+mod audit;
 mod health;
 mod keys;
+mod limits;
 mod sessions;
 mod settings;
+mod stats;
 mod users;
 
 use super::{anything, is_json, json, routes};
@@ -29,6 +33,8 @@ routes! {
     ADMINISTRATION "/admin/v1/" Served::Administration;
     Get "/admin/v1/health" Access::Administrator, takes anything, costs slow:
         "How the server is" health::answer;
+    Get "/admin/v1/stats" Access::Administrator, takes anything, costs slow:
+        "Figures of the last hour" stats::answer;
     Get "/admin/v1/users" Access::Administrator, takes anything, costs slow:
         "List accounts" users::list;
     Post "/admin/v1/users" Access::Administrator, takes json, costs hashing:
@@ -51,6 +57,12 @@ routes! {
         "End all logins of a user" sessions::end_all;
     Delete "/admin/v1/sessions/{id}" Access::Administrator, takes anything, costs slow:
         "End a login" sessions::end;
+    Get "/admin/v1/api-keys" Access::Administrator, takes anything, costs slow:
+        "List everybody's API keys" api_keys::list;
+    Post "/admin/v1/api-keys" Access::Administrator, takes json, costs slow:
+        "Add an API key for a user" api_keys::add;
+    Delete "/admin/v1/api-keys/{id}" Access::Administrator, takes anything, costs slow:
+        "Revoke anybody's API key" api_keys::revoke;
     Get "/admin/v1/keys" Access::Administrator, takes anything, costs slow:
         "List the keys of the ring" keys::list;
     Post "/admin/v1/keys/rotate" Access::Administrator, takes nothing_or_json, costs slow:
@@ -59,6 +71,12 @@ routes! {
         "Stop accepting a key" keys::retire;
     Post "/admin/v1/keys/{id}/accept" Access::Administrator, takes nothing_or_json, costs slow:
         "Accept a key again" keys::accept;
+    Get "/admin/v1/audit" Access::Administrator, takes anything, costs slow:
+        "The latest events of the audit trail" audit::list;
+    Get "/admin/v1/limits" Access::Administrator, takes anything, costs slow:
+        "Who is at a limit" limits::list;
+    Post "/admin/v1/limits/reset" Access::Administrator, takes json, costs slow:
+        "Forget what a limit has counted" limits::reset;
     Get "/admin/v1/settings" Access::Administrator, takes anything, costs slow:
         "List the settings" settings::list;
 }

@@ -15,7 +15,9 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
     let found = match asked::text(call, "user")? {
         // A user has few.
         Some(user) => {
-            let of_user = users.sessions(&user)?.ok_or_else(Problem::no_such_account)?;
+            let of_user = users
+                .sessions(&user)?
+                .ok_or_else(Problem::no_such_account)?;
             let mut of_user: Vec<_> = of_user
                 .into_iter()
                 .filter(|session| session.id > after)
@@ -41,7 +43,9 @@ pub(super) fn end(call: &mut Call<'_>) -> Result<Response, Problem> {
     let id = named(call)?;
     if let Some(user) = asked::text(call, "user")? {
         let users = call.app.gate.users();
-        let of_user = users.sessions(&user)?.ok_or_else(Problem::no_such_account)?;
+        let of_user = users
+            .sessions(&user)?
+            .ok_or_else(Problem::no_such_account)?;
         if !of_user.iter().any(|session| session.id == id) {
             return Err(Problem::no_such_session());
         }
@@ -59,7 +63,9 @@ pub(super) fn end_all(call: &mut Call<'_>) -> Result<Response, Problem> {
     let user = user.ok_or_else(|| Problem::bad_request("Name the user: ?user=NAME."))?;
     let caller = call.caller();
     let users = call.app.gate.users_by(call.asker(&caller));
-    let all = users.sessions(&user)?.ok_or_else(Problem::no_such_account)?;
+    let all = users
+        .sessions(&user)?
+        .ok_or_else(Problem::no_such_account)?;
     let mut ended = 0;
     for session in all {
         // Another one may have ended it meanwhile.

@@ -62,7 +62,9 @@ pub(super) fn add(call: &mut Call<'_>) -> Result<Response, Problem> {
         }
         (true, None) => return Err(bad("Clients have no claims.")),
         (true, Some(_)) => {
-            return Err(bad("The secret of a client is generated: send no password."));
+            return Err(bad(
+                "The secret of a client is generated: send no password.",
+            ));
         }
     }
     let user = found(call, &name)?;
@@ -77,8 +79,7 @@ pub(super) fn add(call: &mut Call<'_>) -> Result<Response, Problem> {
 
 pub(super) fn change(call: &mut Call<'_>) -> Result<Response, Problem> {
     let name = named(call)?;
-    let [names, claims, disabled] =
-        only_members(call.request, ["scopes", "claims", "disabled"])?;
+    let [names, claims, disabled] = only_members(call.request, ["scopes", "claims", "disabled"])?;
     let scope = scopes(names)?;
     let edit = AccountEdit {
         scope: scope.as_deref(),
@@ -86,7 +87,9 @@ pub(super) fn change(call: &mut Call<'_>) -> Result<Response, Problem> {
         disabled: flag(disabled, "disabled")?,
     };
     if edit == AccountEdit::default() {
-        return Err(bad("There is nothing to change. Send scopes, claims or disabled."));
+        return Err(bad(
+            "There is nothing to change. Send scopes, claims or disabled.",
+        ));
     }
     let if_match = IfMatch::of(call.request)?;
     if if_match == IfMatch::Missing {
@@ -218,7 +221,11 @@ fn etag(user: &User) -> String {
 }
 
 fn shown(user: &User) -> Value {
-    let scopes: Vec<&str> = user.scope.split(' ').filter(|name| !name.is_empty()).collect();
+    let scopes: Vec<&str> = user
+        .scope
+        .split(' ')
+        .filter(|name| !name.is_empty())
+        .collect();
     json!({
         "name": user.name,
         "kind": match user.kind {
