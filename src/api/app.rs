@@ -378,7 +378,8 @@ impl App {
         if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
             response = response.no_store();
         }
-        if matches!(seen.route, Some(RouteRef::Own(route)) if route.path.starts_with(CONSOLE.prefix)) {
+        if matches!(seen.route, Some(RouteRef::Own(route)) if route.path.starts_with(CONSOLE.prefix))
+        {
             guard::protect(&mut response);
         }
         // No page of another origin administers the server.

@@ -99,10 +99,7 @@ fn every_response_forbids_what_the_page_does_not_need() {
     let stored = answers
         .each_ref()
         .map(|answer| answer.header("Cache-Control").unwrap());
-    assert_eq!(
-        stored,
-        ["no-cache", "no-cache", "no-store", "no-store"]
-    );
+    assert_eq!(stored, ["no-cache", "no-cache", "no-store", "no-store"]);
     assert!(
         get("/")
             .of(&app)
