@@ -1,8 +1,7 @@
 //! Problems that only administrators get.
 
-use super::problem::Problem;
+use super::problem::{Problem, fixed};
 
-/// The problem of the setting or the key that stands in the way of a change: its sentence says what to do.
 impl Problem {
     /// 409: the ring does not permit the change now.
     pub(super) fn key_conflict(detail: String) -> Self {
@@ -15,7 +14,7 @@ impl Problem {
     }
 }
 
-super::problem::fixed! {
+fixed! {
     /// 404: no account has this name.
     pub(super) no_such_account: 404 "not_found"
         "There is no such account." "GET /admin/v1/users lists them.";
