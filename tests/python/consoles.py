@@ -48,7 +48,7 @@ def serve(binary, folder, **settings):
 
 def code_of(server):
     """The code that the server's log shows for the first administrator."""
-    line = r"there are no accounts: .*/console/ with the code ([0-9A-Z-]+)"
+    line = r"the console has no administrator: .*/console/ with the code ([0-9A-Z-]+)"
     return eventually(lambda: re.search(line, server.err.read_text()))[1]
 
 

@@ -196,21 +196,24 @@ def test_an_api_key_is_shown_once_and_revoked(console, site):
     console.confirm("Done")
     assert key not in page.content()
     console.row("alice").get_by_role("button").click()
+    expect(page.locator("dialog[open]")).to_contain_text("This cannot be undone.")
     console.confirm("Revoke")
-    expect(page.get_by_text("There are no API keys.")).to_be_visible()
+    expect(console.row("alice")).to_contain_text("revoked")
+    expect(console.row("alice").get_by_role("button")).to_have_count(0)
     eventually(lambda: site.post("/encrypt", {"data": "x"}, token=key).status == 401)
 
 
 def test_the_audit_trail_is_followed_and_filtered(console, site):
     page = console.show("audit").page
-    log_in(site, "trudy", "wrong")
-    row = page.get_by_role("row").filter(has_text="trudy").filter(has_text="login_failed")
+    log_in(site, "gertrude", "wrong")
+    # What a stranger typed as a name may be a password: the trail shows its beginning.
+    row = page.get_by_role("row").filter(has_text="ge***").filter(has_text="login_failed")
     expect(row.first).to_be_visible()
     expect(row.first).to_contain_text("127.0.0.1")
-    page.get_by_label("Event", exact=True).select_option("account.add")
+    page.get_by_label("Event", exact=True).select_option("logout")
     expect(row).to_have_count(0)
     page.get_by_label("Event", exact=True).select_option("login")
-    page.get_by_label("User", exact=True).fill("trudy")
+    page.get_by_label("User", exact=True).fill("gertrude")
     expect(row.first).to_be_visible()
     expect(page.get_by_role("row").filter(has_text=NAME)).to_have_count(0)
 
@@ -242,7 +245,11 @@ def test_an_operation_of_the_api_is_tried(console):
     expect(page.locator(".output")).to_contain_text(re.compile(r'"token": "\(hidden: [0-9,]+ characters\)"'))
 
 
-@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)])
+# The other two with make soak-console.
+LOOKS = [("light", 360), ("dark", 1280), *([("light", 1280), ("dark", 360)] if SOAK else [])]
+
+
+@pytest.mark.parametrize("theme, width", LOOKS)
 def test_every_view_is_usable_by_everybody(browser, site, theme, width):
     viewport = {"width": width, "height": 800}
     with Console(browser, site, viewport=viewport, color_scheme=theme) as console:
@@ -338,7 +345,7 @@ def test_what_strangers_write_stays_text(binary, browser, tmp_path):
     texts = payloads()
     assert len(set(texts)) == 200
     command = with_accounts(binary, tmp_path)
-    with serve(binary, tmp_path, SEALGATE_LOCKOUT_AFTER=0, SEALGATE_PASSWORD_MEMORY=8, SEALGATE_PASSWORD_PASSES=1) as server:
+    with serve(binary, tmp_path, SEALGATE_LOCKOUT_AFTER=0, SEALGATE_PASSWORD_MEMORY=1024, SEALGATE_PASSWORD_PASSES=1) as server:
         token = log_in(server, NAME).ok()["token"]
         names = []
         for number, text in enumerate(texts):
@@ -466,8 +473,8 @@ def test_the_page_is_small_quick_and_alone(browser, site):
         assert set(again) <= {200, 304} and again.count(304) >= len(files) - 2
         console.log_in()
         begun = len(console.requests)
-        seconds = 60 if SOAK else 6
-        for view in ("overview", "audit", "limits", "keys"):
+        seconds = 60 if SOAK else 5
+        for view in ("overview", "audit", "limits", "keys") if SOAK else ("audit",):
             console.show(view)
             begun, at = len(console.requests), time.monotonic()
             console.page.wait_for_timeout(seconds * 1000)
@@ -482,7 +489,7 @@ def test_the_page_is_small_quick_and_alone(browser, site):
                 )
                 console.page.wait_for_timeout(500)
                 begun = len(console.requests)
-                console.page.wait_for_timeout(4000)
+                console.page.wait_for_timeout(3000)
                 assert len(console.requests) == begun
                 console.page.evaluate("delete document.hidden, document.dispatchEvent(new Event('visibilitychange'))")
                 eventually_more = time.monotonic() + PATIENCE

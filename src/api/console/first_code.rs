@@ -28,7 +28,7 @@ impl FirstCode {
         }
         let (code, text) = FirstCode::new()?;
         log::warn!(
-            "there are no accounts: create the first administrator at /console/ with the code {text}"
+            "the console has no administrator: create the first one at /console/ with the code {text}"
         );
         Ok(code)
     }

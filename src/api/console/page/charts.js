@@ -32,10 +32,10 @@ class Chart extends HTMLElement {
     const length = series[0].values.length;
     const most = Math.max(0, ...series.flatMap(({values}) => values.map((value) => value ?? 0)));
     const top = above(most);
-    const now = series.map(({values}) => values.at(-1) ?? 0);
+    const now = series.map(({values}) => (values.at(-1) === null ? "–" : short(values.at(-1) ?? 0)));
     this.now.replaceChildren(
       ...series.map(({name}, at) =>
-        h("span", {class: `figure tone${at}`}, h("b", {}, short(now[at])), series.length > 1 ? ` ${name}` : ` ${unit}`)),
+        h("span", {class: `figure tone${at}`}, h("b", {}, now[at]), series.length > 1 ? ` ${name}` : ` ${unit}`)),
     );
     this.high.textContent = short(top);
     this.middle.textContent = short(top / 2);
@@ -46,7 +46,7 @@ class Chart extends HTMLElement {
     const area = series.length === 1 && line && s("path", {class: "area", d: `${line}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z`});
     this.drawn.replaceChildren(...(area ? [area] : []), ...lines);
     const peaks = series.map(({name, values}, at) =>
-      `${name}: now ${short(now[at])}, at most ${short(Math.max(0, ...values.map((value) => value ?? 0)))}`);
+      `${name}: now ${now[at]}, at most ${short(Math.max(0, ...values.map((value) => value ?? 0)))}`);
     this.plot.setAttribute("aria-label", `${data.title} over the last hour, ${unit}. ${peaks.join("; ")}.`);
     if (this.details.open) this.tabulate();
   }

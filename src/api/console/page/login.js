@@ -31,7 +31,7 @@ export function loginView({note, isFirst, onDone}) {
       password.select();
     }
   }},
-  isFirst && field("One-time code", code, "It is in the server's log, in the line that begins with “there are no accounts”."),
+  isFirst && field("One-time code", code, "It is in the server's log, in the line that begins with “the console has no administrator”."),
   field("Username", username),
   field("Password", password, isFirst && "8 to 128 characters, and none of the common ones."),
   wrong, send);
