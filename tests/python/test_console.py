@@ -352,7 +352,7 @@ def test_what_strangers_write_stays_text(binary, browser, tmp_path):
             name = f"{text} {number}"
             scope = re.sub(r'["\\\s]|[^\x21-\x7e]', "", text)
             agent = re.sub(r"[^\x20-\x7e]", "", text)
-            account = {"name": name, "password": PASSWORD, "scopes": [scope], "claims": {text: text, "list": [text]}}
+            account = {"name": name, "password": PASSWORD, "scopes": [scope], "claims": {agent.strip()[:64]: text, "list": [text]}}
             reply = server.post("/admin/v1/users", account, token=token, headers={"User-Agent": agent, "X-Request-Id": agent})
             assert reply.status == 201, reply.body
             names.append(name)
@@ -366,8 +366,9 @@ def test_what_strangers_write_stays_text(binary, browser, tmp_path):
             for view in ("users", "sessions", "apikeys", "audit", "limits", "settings"):
                 console.show(view)
                 if view == "users":
-                    page.get_by_role("button", name="Load more").click()
-                    expect(page.get_by_role("row")).to_have_count(len(names) + 2)
+                    for shown in (200, len(names) + 1):
+                        page.get_by_role("button", name="Load more").click()
+                        expect(page.get_by_role("row")).to_have_count(shown + 1)
                     expect(page.get_by_role("link", name=names[0], exact=True)).to_be_visible()
                 assert page.evaluate("[window.hit, document.querySelectorAll('script, iframe, object, embed, base, style, form, video').length]") == [None, allowed]
             for name in names[:: 1 if SOAK else 20]:
