@@ -254,7 +254,9 @@ fn consoles(server: &Server) -> Vec<&Address> {
     let addresses = addresses.iter();
     let addresses = addresses.filter(|address| !own.is_empty() || address.is_local());
     // No browser opens a Unix socket.
-    addresses.filter(|address| address.port().is_some()).collect()
+    addresses
+        .filter(|address| address.port().is_some())
+        .collect()
 }
 
 fn is_local(server: &Server) -> bool {

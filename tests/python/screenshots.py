@@ -38,9 +38,12 @@ PICTURES = [
     ("users", "users", "light", 1200, 560),
     ("keys-dark", "keys", "dark", 1200, 560),
     ("audit", "audit", "light", 1200, 640),
-    ("limits-dark", "limits", "dark", 1200, 420),
+    ("limits-dark", "limits", "dark", 1200, 560),
     ("narrow", "users/alice", "light", 360, 720),
 ]
+
+
+PATHS = {"alice": ["/encrypt", "/secure-data"], "bob": ["/encrypt"] * 40 + ["/secure-data"], "carol": ["/secure-data"]}
 
 
 def load(server, stop, rng):
@@ -48,18 +51,18 @@ def load(server, stop, rng):
     tokens = {}
     begun = time.monotonic()
     while not stop.is_set():
-        user = rng.choice(["alice", "alice", "bob", "carol"])
+        user = rng.choice(list(PATHS))
         if user not in tokens or rng.random() < 0.01:
             tokens[user] = server.post("/login", {"username": user, "password": PASSWORD}).ok()["token"]
         if rng.random() < 0.01:
             server.post("/login", {"username": rng.choice(["alice", "root", "admin"]), "password": "guess"})
-        path = rng.choice(["/encrypt", "/encrypt", "/secure-data"])
+        path = rng.choice(PATHS[user])
         if path == "/encrypt":
             server.post(path, {"data": "4111 1111 1111 1111"}, token=tokens[user])
         else:
             server.get(path, token=tokens[user])
         wave = 1 + 0.6 * math.sin((time.monotonic() - begun) / max(SECONDS, 1) * 9)
-        stop.wait(rng.expovariate(12 * wave))
+        stop.wait(rng.expovariate(6 * wave))
 
 
 def take(folder, binary, home):
@@ -70,7 +73,7 @@ def take(folder, binary, home):
         command("client", "add", name, "--scopes", scopes).succeeded()
     command("user", "disable", "erin").succeeded()
     command("user", "claims", "alice", '{"department": "claims"}').succeeded()
-    settings = {"MAX_REQUESTS": 900, "RATE_LIMIT_WINDOW": 60, "SEALGATE_LOCKOUT_AFTER": 0}
+    settings = {"MAX_REQUESTS": 450, "RATE_LIMIT_WINDOW": 60, "SEALGATE_LOCKOUT_AFTER": 0}
     with serve(binary, home, **settings) as server:
         stop = threading.Event()
         threads = [threading.Thread(target=load, args=(server, stop, random.Random(seed))) for seed in range(4)]
