@@ -3,7 +3,7 @@
 //! Account logins are in `login`, introspection in `introspection`, revocation in `revocation`, encryption in `data` and, with
 //! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts` and, on a condition, in `edits`, those of clients and their tokens in
 //! `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in
-//! `backup`, what administrators see in `administration`, `limited` and `recent`, the audit trail in `audit` (with `pseudonyms`), the metrics in `metrics` and `counts`.
+//! `backup`, what administrators see in `administration`, `limited` and `recent`, the audit trail in `audit` (with `events` and `pseudonyms`), the metrics in `metrics` and `counts`.
 
 mod accounts;
 mod administration;
@@ -15,6 +15,7 @@ mod clients;
 mod counts;
 mod data;
 mod edits;
+mod events;
 mod introspection;
 mod key_admin;
 mod limited;
