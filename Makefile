@@ -29,7 +29,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-fleet soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs check-compatibility deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet clean bootstrap-run bootstrap-check bootstrap-docs bootstrap-release bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-fleet soak-console screenshots soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs check-compatibility deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet clean bootstrap-run bootstrap-check bootstrap-docs bootstrap-release bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -152,6 +152,19 @@ test-python-versions: ## the package's tests under the oldest and the newest Pyt
 		scripts/venv "$(VENV)-$$version" tests/python/requirements.txt "$$python"; \
 		$(PYTEST_ENVIRONMENT) "$(VENV)-$$version/bin/python" $(PYTEST) -q $(VERSIONED); \
 	done
+
+soak-console: bootstrap-test ## the console in Chromium: every view in both themes and widths, a page that is open all day, every payload on every view
+	$(call heading,soak of the console)
+	cargo build --locked
+	$(VENVS)
+	scripts/node-modules '$(TARGET)/node' tests/python/package.json
+	$(PYTEST_ENVIRONMENT) SEALGATE_SOAK_CONSOLE=1 '$(VENV)/bin/python' $(PYTEST) -n 0 -s tests/python/test_console.py
+
+# pngquant makes them smaller, where it is installed.
+screenshots: bootstrap-test ## take docs/images/console-*.png from the running console
+	cargo build --locked
+	scripts/venv '$(VENV)' tests/python/requirements.txt
+	$(PYTEST_ENVIRONMENT) '$(VENV)/bin/python' tests/python/screenshots.py docs/images
 
 soak-python: bootstrap-test ## a million calls of each of the package's functions, the interpreter's end 100 times with each of three loads, 1,000 forks
 	$(call heading,soak of the Python package)

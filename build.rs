@@ -1,10 +1,25 @@
 //! How the C library is linked: its SONAME is `libsealgate.so.0.MINOR` before 1.0, `libsealgate.so.MAJOR` after, and it is
 //! never unloaded. That nothing but `sealgate_*` leaves it is rustc's own doing, and tests/symbols.rs holds it.
+//! `build/console.rs` compresses the page of the console.
 
 use std::env;
 
-fn main() {
+#[cfg(feature = "server")]
+#[path = "build/console.rs"]
+mod console;
+#[cfg(not(feature = "server"))]
+#[path = "build/without_server.rs"]
+mod console;
+
+fn main() -> std::io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=build");
+    console::compress()?;
+    link();
+    Ok(())
+}
+
+fn link() {
     let part = |name: &str| env::var(name).unwrap_or_default();
     if part("CARGO_CFG_TARGET_OS") != "linux" {
         return;

@@ -5,9 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use once_cell::sync::OnceCell;
+
 use super::access_log;
 use super::caller::Caller;
+use super::console::first_code::FirstCode;
+use super::console::guard;
 use super::cors;
+use super::figures::Figures;
 use super::host::{Host, HostRoute};
 use super::limits;
 use super::observed::Observed;
@@ -17,10 +22,11 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::request::Request;
 use super::response::Response;
-use super::route::{AppInner, RequestLog, Route, RouteRef};
-use super::routes::ROUTES;
+use super::route::{AppInner, Door, RequestLog, RouteRef, Served, Table};
+use super::routes::{API, CONSOLE, admin};
 use super::secure_data::SecureData;
 use super::settings::{AccessLog, Settings};
+use crate::base::clock::unix_now;
 use crate::base::fork;
 use crate::limiter::Limiter;
 use crate::metrics::Page;
@@ -30,6 +36,7 @@ use crate::{Error, Gate};
 #[derive(Clone)]
 pub struct App {
     pub(super) inner: Arc<AppInner>,
+    pub(super) door: Door,
 }
 
 /// How many times as many logins an IPv6 site (/48) may make as one of its networks (/64).
@@ -73,7 +80,22 @@ impl App {
             checked => checked?,
         }
         limits::check(&gate, &host)?;
-        App::with_table(gate, settings, host, ROUTES)
+        gate.keep_for_administrators();
+        let mut tables = vec![&API, &admin::ADMINISTRATION];
+        let mut first_code = FirstCode::default();
+        if settings.console {
+            tables.push(&CONSOLE);
+            first_code = FirstCode::for_gate(&gate)?;
+        }
+        App::with_tables(gate, settings, host, (tables, first_code))
+    }
+
+    /// The same API for a listener of its own that serves administration, and what administrators need besides.
+    pub(crate) fn for_administration(&self) -> Self {
+        App {
+            inner: self.inner.clone(),
+            door: Door::Administration,
+        }
     }
 
     /// An API on the same gate with the host's routes and no others, and for no web pages.
@@ -82,14 +104,14 @@ impl App {
             cors_origins: AllowedOrigins::default(),
             ..self.inner.settings.clone()
         };
-        App::with_table(self.gate().clone(), &settings, host, &[])
+        App::with_tables(self.gate().clone(), &settings, host, Default::default())
     }
 
-    fn with_table(
+    fn with_tables(
         gate: Gate,
         settings: &Settings,
         host: Host,
-        routes: &'static [Route],
+        (tables, first_code): (Vec<&'static Table>, FirstCode),
     ) -> Result<Self, Error> {
         let limiter = |times: u32| match settings.login_max_requests.saturating_mul(times) {
             0 => Ok(None),
@@ -103,13 +125,26 @@ impl App {
                 login_limiter: limiter(1)?,
                 site_limiter: limiter(SITE)?,
                 observed: Observed::new(
-                    (routes.iter().map(|route| route.path))
+                    (tables.iter().flat_map(|table| table.routes))
+                        .map(|route| route.path)
                         .chain(host.routes.iter().map(|route| &*route.path)),
                 ),
                 host,
-                routes,
+                tables,
+                figures: Figures::new(),
+                started: unix_now(),
+                certificate: OnceCell::new(),
+                first_code,
             }),
+            door: Door::Api,
         })
+    }
+
+    /// Lets administrators see when the server's certificate expires.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn watch_certificate(&self, end: impl Fn() -> Option<i64> + Send + Sync + 'static) {
+        // A second server on the same app has the same certificate.
+        let _ = self.inner.certificate.set(Box::new(end));
     }
 
     /// Checks these settings without creating anything.
@@ -123,6 +158,13 @@ impl App {
     /// The gate the API is mounted on.
     pub fn gate(&self) -> &Gate {
         &self.inner.gate
+    }
+
+    /// Samples the figures of the last hour, at most once in ten seconds.
+    pub(crate) fn sample(&self) {
+        self.inner
+            .figures
+            .sample(&self.inner.observed, &self.inner.gate);
     }
 
     /// Adds the metrics of requests, logins and the gate.
@@ -140,6 +182,17 @@ impl App {
     #[cfg(target_os = "linux")]
     pub(crate) fn trusts_peer(&self, peer: &Peer) -> bool {
         Caller::at(peer).is_trusted(&self.inner.settings)
+    }
+
+    /// Whether there is a page for administrators, which shows the last hour.
+    pub(crate) fn has_console(&self) -> bool {
+        self.inner.settings.console
+    }
+
+    /// The code with which the console's first administrator is created.
+    #[cfg(test)]
+    pub(crate) fn first_code(&self) -> Option<String> {
+        self.inner.first_code.text()
     }
 
     /// How many passwords may be hashed at once.
@@ -188,7 +241,15 @@ impl App {
         if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
             response = response.no_store();
         }
-        cors::add_fields(&self.inner.settings, request, &mut response);
+        if matches!(seen.route, Some(RouteRef::Own(route)) if route.path.starts_with(CONSOLE.prefix))
+        {
+            guard::protect(&mut response);
+        }
+        // No page of another origin administers the server.
+        if !matches!(seen.route, Some(RouteRef::Own(route)) if route.served == Served::Administration)
+        {
+            cors::add_fields(&self.inner.settings, request, &mut response);
+        }
         if access_log::is_on() && !self.leaves_out(seen, &response) {
             access_log::write(request, &self.inner.settings, seen, route, status, took);
         }

@@ -51,7 +51,7 @@ impl App {
 
     /// Finds the route for a method and a target.
     pub(crate) fn find(&self, method: &Method, target: &str) -> Found {
-        Found(router::find(&self.inner, method, target))
+        Found(router::find(&self.inner, self.door, method, target))
     }
 
     /// Checks a request by its head alone, before its body has arrived. Returns the response if the head decides it (path,
@@ -144,7 +144,7 @@ impl App {
         started: Instant,
     ) -> Result<Admitted, Response> {
         let mut seen = RequestLog::of(request);
-        match caught(|| router::admit(&self.inner, request, found.0, how, &mut seen)) {
+        match caught(|| router::admit(&self.inner, self.door, request, found.0, how, &mut seen)) {
             Some(Ok(passed)) => Ok(Admitted {
                 passed,
                 seen,

@@ -170,6 +170,26 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
     if let Some(address) = server.metrics_address() {
         lines.push(format!("  metrics on {address}/metrics"));
     }
+    for address in server.admin_addresses() {
+        lines.push(format!("  administration on {address}/admin/v1/"));
+        log::info!("administration on {address}");
+        let is_open = matches!(address, Address::Tcp(_)) && !address.is_local();
+        if is_open && !settings.server.behind_proxy {
+            log::warn!(
+                "administrators' passwords and tokens cross the network in the clear at {address}: set SEALGATE_TLS_CERT"
+            );
+        }
+    }
+    if settings.app.console {
+        let consoles = consoles(server);
+        if consoles.is_empty() {
+            log::warn!(
+                "the console is served on no address that a browser reaches: set SEALGATE_ADMIN_LISTEN"
+            );
+        }
+        let consoles = consoles.iter();
+        lines.extend(consoles.map(|address| format!("  console on {address}/console/")));
+    }
     for origin in gate.key_origins() {
         lines.push(format!("  {origin}"));
     }
@@ -222,6 +242,21 @@ fn offers_login(server: &Server, gate: &Gate, settings: &Settings) -> bool {
 /// Whether every connection names the client that it serves.
 fn is_behind_proxies(settings: &Settings) -> bool {
     settings.server.proxy_protocol == ProxyProtocol::Require
+}
+
+/// Where browsers find the console.
+fn consoles(server: &Server) -> Vec<&Address> {
+    let own = server.admin_addresses();
+    let addresses = match own {
+        [] => server.addresses(),
+        _ => own,
+    };
+    let addresses = addresses.iter();
+    let addresses = addresses.filter(|address| !own.is_empty() || address.is_local());
+    // No browser opens a Unix socket.
+    addresses
+        .filter(|address| address.port().is_some())
+        .collect()
 }
 
 fn is_local(server: &Server) -> bool {

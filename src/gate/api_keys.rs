@@ -156,6 +156,7 @@ impl Gate {
     fn own_admission<'a>(&self, id: &'a str) -> Option<(InUse<'a>, Decision)> {
         let found = InUse::Own(self.inner.api_keys.window(id)?, id);
         let decision = self.count(&found, id.as_bytes(), 1);
+        self.note_decision(&decision, (DEFAULT, &found), id);
         Some((found, decision))
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Gate;
 use super::audit::{Asker, AuditEvent};
+use super::limited::{API_KEY, USER, kind_of};
 use super::policies::{InUse, key};
 use crate::Error;
 use crate::limiter::shared::{Decision, Whom};
@@ -58,8 +59,10 @@ impl Gate {
     /// `closed`.
     pub fn limit(&self, name: &str, policy: &str, cost: u32) -> Result<Option<Admission>, Error> {
         let found = self.in_use(policy, cost, None)?;
-        let name = key(&found, name)?;
-        self.count(&found, &name, cost)
+        let key = key(&found, name)?;
+        let decision = self.count(&found, &key, cost);
+        self.note_decision(&decision, (policy, &found), name);
+        decision
     }
 
     /// Whether a request of this cost would be admitted now, and how much is left. Counts nothing.
@@ -136,32 +139,59 @@ impl Gate {
         for charge in charges {
             let found = self.in_use(charge.policy, charge.cost, charge.api_key)?;
             let name = key(&found, &charge.name)?;
-            all.push((charge.policy, found, name, charge.cost));
+            all.push((charge, found, name, charge.cost));
         }
         if all.len() > 1 {
             let mut states = Vec::with_capacity(all.len());
-            for (policy, found, name, cost) in &all {
+            for (charge, found, name, cost) in &all {
                 if let Some(state) = self.seen(found, name, *cost, true)? {
-                    states.push((*policy, found, state));
+                    states.push((*charge, found, state));
                 }
             }
             if states.iter().any(|(_, _, state)| !state.allowed) {
-                let refused = states.iter().filter(|(_, _, state)| !state.allowed);
-                refused.for_each(|(_, found, _)| self.count_decision(found, false));
+                for (charge, found, state) in states.iter().filter(|(_, _, state)| !state.allowed) {
+                    self.count_decision(found, false);
+                    self.note_charge(state, charge, found);
+                }
                 return Ok(states
                     .into_iter()
-                    .map(|(policy, _, state)| (policy, state))
+                    .map(|(charge, _, state)| (charge.policy, state))
                     .collect());
             }
         }
         // A request on another thread may still come between: then this one is refused, though some have counted it.
         let mut states = Vec::with_capacity(all.len());
-        for (policy, found, name, cost) in &all {
+        for (charge, found, name, cost) in &all {
             if let Some(state) = self.count(found, name, *cost)? {
-                states.push((*policy, state));
+                self.note_charge(&state, charge, found);
+                states.push((charge.policy, state));
             }
         }
         Ok(states)
+    }
+
+    fn note_charge(&self, state: &Admission, charge: &Charge<'_>, found: &InUse<'_>) {
+        let who = match (found, charge.api_key) {
+            (InUse::Own(..), Some(id)) => id,
+            _ => &charge.name,
+        };
+        self.note_limited(state, (charge.policy, found), who);
+    }
+
+    pub(super) fn note_decision(&self, decision: &Decision, of: (&str, &InUse<'_>), who: &str) {
+        if let Ok(Some(state)) = decision {
+            self.note_limited(state, of, who);
+        }
+    }
+
+    /// Lets administrators see whoever has reached a limit.
+    fn note_limited(&self, state: &Admission, (policy, found): (&str, &InUse<'_>), who: &str) {
+        let kind = match found {
+            InUse::Default(_) => USER,
+            InUse::Own(..) => API_KEY,
+            InUse::Named(named) => kind_of(named.policy.per, who),
+        };
+        self.inner.limited.note(state, policy, kind, who);
     }
 
     /// Counts a request of whoever presented these claims, as [`admit`](Self::admit) does. `None`: the shared store would have
@@ -177,18 +207,20 @@ impl Gate {
                 claims.subject(),
             ),
         };
-        let name = name.as_bytes();
-        match &self.inner.fleet {
+        let key = name.as_bytes();
+        let decision = match &self.inner.fleet {
             Some(fleet) if !may_wait => {
-                let Some(whom) = found.whom(name) else {
+                let Some(whom) = found.whom(key) else {
                     return Some(Ok(None));
                 };
-                let decision = fleet.admit_at_once(whom, 1, &|cost| found.admit(name, cost))?;
+                let decision = fleet.admit_at_once(whom, 1, &|cost| found.admit(key, cost))?;
                 self.count_result(&found, &decision);
-                Some(decision)
+                decision
             }
-            _ => Some(self.count(&found, name, 1)),
-        }
+            _ => self.count(&found, key, 1),
+        };
+        self.note_decision(&decision, (DEFAULT, &found), name);
+        Some(decision)
     }
 
     /// Counts a request against a limit that no policy is: all machines together, if the store is shared.
@@ -249,7 +281,7 @@ impl Gate {
     }
 
     /// A policy that can admit this cost. `api_key`: whose own limit, if it has one, takes the place of `default`.
-    fn in_use<'a>(
+    pub(super) fn in_use<'a>(
         &'a self,
         policy: &str,
         cost: u32,

@@ -7,7 +7,7 @@ use crate::base::custom_claims::CustomClaims;
 use crate::base::names::narrow_scope;
 use crate::gate::accounts::Accounts;
 use crate::gate::audit::{Asker, AuditEvent};
-use crate::store::{Entry, Ledger, Moment, Session};
+use crate::store::{Entry, Ledger, Moment, SeenNode, Session};
 use crate::tokens::{
     self, Claims, Grant, Made, OPEN_LOGIN_SCOPE, RefreshToken, RefreshUse, TokenSpec, TokenUse,
 };
@@ -70,6 +70,12 @@ impl Gate {
         &self.inner.ledger
     }
 
+    /// The processes that use a shared store; none without one.
+    pub(crate) fn nodes(&self) -> Result<Vec<SeenNode>, Error> {
+        let following = self.inner.ledger.following();
+        following.map_or(Ok(Vec::new()), |following| following.store().nodes())
+    }
+
     /// Whether changes could be written to the store at the last check. Checking again may block on disk.
     pub(crate) fn store_was_writable(&self) -> bool {
         self.inner.ledger.was_writable()
@@ -118,6 +124,27 @@ impl Gate {
         self.trail().permit(AuditEvent::Login, Some(name), asker)?;
         let checked = self.users_by(asker).verify(name, password, from);
         let done = checked.and_then(|login| self.begin_session(&login, asked));
+        self.record_login(AuditEvent::Login, &done, name, asker);
+        done
+    }
+
+    /// The same for a user whose account has this scope; the tokens get the account's whole scope.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if the account does not have it; no session begins then.
+    pub(crate) fn log_in_with(
+        &self,
+        (name, password): (&str, &Secret),
+        from: &str,
+        needed: &str,
+        asker: Asker<'_>,
+    ) -> Result<Tokens, Error> {
+        self.trail().permit(AuditEvent::Login, Some(name), asker)?;
+        let checked = self.users_by(asker).verify(name, password, from);
+        let done = checked.and_then(|login| {
+            narrow_scope(needed, login.scope())?;
+            self.begin_session(&login, "")
+        });
         self.record_login(AuditEvent::Login, &done, name, asker);
         done
     }

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod admin;
 #[path = "../../src/store/postgres/tests/cluster.rs"]
 #[allow(dead_code)] // not all of it is used here
 mod cluster;

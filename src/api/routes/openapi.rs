@@ -5,6 +5,7 @@ use once_cell::sync::Lazy;
 use openssl::sha::sha256;
 use serde_json::Value;
 
+use crate::api::entity_tag::names;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;
@@ -35,36 +36,4 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     // Only an upgrade of the server changes it.
     response.set("Cache-Control", "public, max-age=300");
     Ok(response)
-}
-
-/// Whether a value of `If-None-Match` names this entity tag (RFC 9110, section 13.1.2).
-fn names(value: &[u8], etag: &str) -> bool {
-    // A comma in another server's tag splits it, but no part of it then equals ours, quotes included.
-    value.split(|byte| *byte == b',').any(|tag| {
-        let tag = tag.trim_ascii();
-        tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tag_is_found_in_a_list_and_compared_weakly() {
-        for value in [r#""a""#, r#"W/"a""#, r#""b", "a""#, r#""b,c" ,W/"a" "#, "*"] {
-            assert!(names(value.as_bytes(), r#""a""#), "{value}");
-        }
-        for value in [
-            "",
-            "a",
-            r#""b""#,
-            r#""A""#,
-            r#"w/"a""#,
-            r#""a"#,
-            "\"\u{e4}\"",
-        ] {
-            assert!(!names(value.as_bytes(), r#""a""#), "{value}");
-        }
-    }
 }
