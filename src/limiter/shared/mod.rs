@@ -44,12 +44,17 @@ use crate::base::sync::try_lock;
 pub(crate) use central::{Answer, Central, Named, Return, Whom, Wish};
 use lease::Lease;
 pub(crate) use outage::KINDS;
-use outage::{DIRECT, LEASED, Outage};
+use outage::{DIRECT, LEASED, Outage, RETURNED};
 use returns::{Keeper, Returns};
 use slots::{Refusal, Slot, Slots, locked};
 
 /// How long a refusal is kept at most, so that a reset is felt everywhere.
 const KEPT: Duration = Duration::from_secs(5);
+
+/// In how many turns of its thread what no longer counts is removed from the store: once a minute.
+const TIDY_EVERY: u32 = 240;
+/// How many leases are given back by one call.
+const AT_ONCE: usize = 64;
 
 /// The decision about a request, or that there is no limit.
 pub(crate) type Decision = Result<Option<Admission>, Error>;
@@ -99,7 +104,12 @@ impl Shared {
 
     /// Counts a request. `local` is what decides while the store does not answer, and counts what is admitted before, too.
     pub(crate) fn admit(&self, whom: Whom<'_>, cost: u32, local: Local<'_>) -> Decision {
-        self.keeper.start(&self.state);
+        self.keeper.start(|| {
+            let state = Arc::clone(&self.state);
+            // Processes that were started together do not tidy up together.
+            let mut turns = std::process::id() % TIDY_EVERY;
+            move || state.keep(&mut turns)
+        });
         let clock = || self.state.elapsed();
         self.state.admit(whom, cost, &clock, local)
     }
@@ -147,6 +157,30 @@ impl State {
     /// Nanoseconds since a fixed moment.
     fn elapsed(&self) -> u64 {
         nanoseconds(self.start.elapsed())
+    }
+
+    /// The work of the keeper.
+    fn keep(&self, turns: &mut u32) {
+        self.return_leases(self.elapsed());
+        *turns += 1;
+        if *turns >= TIDY_EVERY && !self.outage.lasts(self.elapsed()) {
+            *turns = 0;
+            if let Err(error) = self.central.tidy() {
+                log::debug!("Old counts of rate limits were not removed: {error}");
+            }
+        }
+    }
+
+    /// Gives back the leases that nobody spends any more.
+    fn return_leases(&self, now: u64) {
+        for some in self.returns.due(now).chunks(AT_ONCE) {
+            if self.outage.lasts(now) {
+                break;
+            }
+            let given = self.central.give_back(some);
+            // Without it the entries just live longer.
+            let _ = self.outage.note(given, self.elapsed(), |()| RETURNED);
+        }
     }
 
     fn admit(

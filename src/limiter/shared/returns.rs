@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::State;
-use super::central::Named;
-use super::outage::RETURNED;
+use super::central::{Named, Return};
 use super::slots::{Slot, locked};
 use crate::base::fork::{Owner, forks, outside, section};
 use crate::base::sync::lock;
@@ -15,10 +13,6 @@ use crate::base::threads;
 
 /// How often it is looked for leases that are over.
 const EVERY: Duration = Duration::from_millis(250);
-/// How often what no longer counts is removed from the store, in such steps.
-const TIDY_EVERY: u32 = 240;
-/// How many leases are given back by one call.
-const AT_ONCE: usize = 64;
 /// Leases beyond this number are not remembered, and so given back only by a further request.
 const MOST: usize = 100_000;
 /// How long a lease must have been over, in nanoseconds: a busy name's goes with its next request.
@@ -47,41 +41,23 @@ impl Returns {
         }
     }
 
-    /// Takes those that have been over for a while.
-    fn due(&self, now: u64) -> Vec<Due> {
+    /// Takes those that have been over for a while, and returns what to report of them.
+    pub(super) fn due(&self, now: u64) -> Vec<(Named, Return)> {
         let mut all = lock(&self.0);
         let is_due = |due: &Due| due.ends.saturating_add(AFTER) <= now;
         // Leases last at most a second, so there are never many.
-        let (due, rest) = all.drain(..).partition(is_due);
+        let (due, rest): (Vec<_>, _) = all.drain(..).partition(is_due);
         *all = rest;
-        due
-    }
-}
-
-impl State {
-    /// Gives back what is due.
-    pub(super) fn return_leases(&self, now: u64) {
-        let mut all = Vec::new();
-        for due in self.returns.due(now) {
-            let Some(slot) = due.slot.upgrade() else {
-                continue;
-            };
+        drop(all);
+        let reports = due.into_iter().filter_map(|due| {
+            let slot = due.slot.upgrade()?;
             let mut slot = locked(&slot);
             // It may have gone already, or there is another one, which has an entry of its own.
             let is_over = slot.lease.as_ref().is_some_and(|lease| !lease.lives(now));
-            if is_over && let Some(lease) = slot.lease.take() {
-                all.extend(lease.back(now).map(|back| (due.name, back)));
-            }
-        }
-        for some in all.chunks(AT_ONCE) {
-            if self.outage.lasts(now) {
-                break;
-            }
-            // Without it the entries just live longer.
-            let _ = self
-                .outage
-                .note(self.central.give_back(some), self.elapsed(), |()| RETURNED);
-        }
+            let lease = slot.lease.take_if(|_| is_over)?;
+            Some((due.name, lease.back(now)?))
+        });
+        reports.collect()
     }
 }
 
@@ -104,8 +80,8 @@ impl Keeper {
         }
     }
 
-    /// Starts the thread if this process has none.
-    pub(super) fn start(&self, state: &Arc<State>) {
+    /// Starts the thread if this process has none. It does the `work` again and again.
+    pub(super) fn start<W: FnMut() + Send + 'static>(&self, work: impl FnOnce() -> W) {
         let (before, now) = (self.started.load(Ordering::Acquire), forks());
         let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
         if before == now
@@ -115,8 +91,15 @@ impl Keeper {
         {
             return;
         }
-        let (state, ends) = (Arc::clone(state), Arc::clone(&self.ends));
-        match threads::spawn("sealgate-limits", move || run(&state, &ends)) {
+        let (mut work, ends) = (work(), Arc::clone(&self.ends));
+        let run = move || {
+            while !ends.load(Ordering::Acquire) {
+                std::thread::park_timeout(EVERY);
+                let _section = section();
+                work();
+            }
+        };
+        match threads::spawn("sealgate-limits", run) {
             // A handle of the parent's thread is of no use.
             Ok(new) => std::mem::forget(lock(&self.thread).replace(new)),
             Err(error) => {
@@ -138,23 +121,6 @@ impl Drop for Keeper {
             false => {
                 thread.thread().unpark();
                 outside(|| drop(thread.join()));
-            }
-        }
-    }
-}
-
-fn run(state: &State, ends: &AtomicBool) {
-    // Processes that were started together do not tidy up together.
-    let mut steps = std::process::id() % TIDY_EVERY;
-    while !ends.load(Ordering::Acquire) {
-        std::thread::park_timeout(EVERY);
-        let _section = section();
-        state.return_leases(state.elapsed());
-        steps += 1;
-        if steps >= TIDY_EVERY && !state.outage.lasts(state.elapsed()) {
-            steps = 0;
-            if let Err(error) = state.central.tidy() {
-                log::debug!("Old counts of rate limits were not removed: {error}");
             }
         }
     }

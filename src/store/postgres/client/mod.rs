@@ -51,8 +51,8 @@ pub(super) struct Database {
     name: String,
     /// Of calls with a shorter deadline of their own: if they miss it, the database may well be up.
     quick: Breaker,
-    calls: AtomicU64,
-    failed: AtomicU64,
+    /// Answered, and failed.
+    calls: [AtomicU64; 2],
 }
 
 /// A statement's parameters with their types.
@@ -72,8 +72,7 @@ impl Database {
             timeout: settings.timeout,
             name: url.to_string(),
             quick: Breaker::default(),
-            calls: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
+            calls: Default::default(),
         })
     }
 
@@ -152,9 +151,8 @@ impl Database {
 
     /// How many calls were answered, and how many failed.
     pub(super) fn calls(&self) -> (u64, u64) {
-        let failed = self.failed.load(Ordering::Relaxed);
-        let calls = self.calls.load(Ordering::Relaxed);
-        (calls.saturating_sub(failed), failed)
+        let counts = self.calls.each_ref();
+        counts.map(|count| count.load(Ordering::Relaxed)).into()
     }
 
     /// Lends a connection to work, which also returns whether it may be tried again.
@@ -163,11 +161,8 @@ impl Database {
         times: (Instant, Duration),
         work: impl FnMut(&mut Connection<'_>) -> (Result<T, Fault>, bool),
     ) -> Result<T, Error> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
         let done = self.lend_uncounted(times, work);
-        if done.is_err() {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-        }
+        self.calls[usize::from(done.is_err())].fetch_add(1, Ordering::Relaxed);
         done
     }
 
@@ -220,7 +215,7 @@ impl Database {
             }
             match &fault {
                 outage if outage.is_outage() => {
-                    // Whoever waits only for a moment learns little about the server.
+                    // A short wait says little about the server.
                     if longest >= self.timeout {
                         self.pool.close_idle();
                     }
