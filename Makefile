@@ -21,7 +21,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-fleet soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet dist dist-check test-packages clean bootstrap-run bootstrap-check bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c bootstrap-dist
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-fleet soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs check-compatibility deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet dist dist-check test-packages clean bootstrap-run bootstrap-check bootstrap-docs bootstrap-release bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c bootstrap-dist
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -187,9 +187,13 @@ doc: ## the Rust documentation, its warnings as errors
 	$(call heading,documentation)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 
-docs: bootstrap-run ## docs/ as a book: target/book/index.html (installs mdBook into target/tools first)
-	$(call heading,book)
-	scripts/book '$(TOOLS)' '$(TARGET)/book'
+docs: bootstrap-docs ## guides and references as web pages, links checked: target/docs/index.html (installs mdBook into target/tools first)
+	$(call heading,documentation site)
+	scripts/docs/build '$(TARGET)' '$(TARGET)/docs'
+
+check-compatibility: bootstrap-release ## the C, Rust and Python interfaces beside those of the last release: make check-compatibility TAG=vX.Y.Z
+	$(call heading,compatibility)
+	scripts/release/check-compatibility '$(TARGET)' $(TAG)
 
 deny: ## licences, origins and known vulnerabilities of the dependencies
 	$(call heading,dependencies)
@@ -259,6 +263,12 @@ bootstrap-run:
 
 bootstrap-check:
 	@scripts/bootstrap check
+
+bootstrap-docs:
+	@scripts/bootstrap docs
+
+bootstrap-release:
+	@scripts/bootstrap release
 
 bootstrap-test:
 	@scripts/bootstrap test

@@ -7,7 +7,7 @@ use crate::base::custom_claims::CustomClaims;
 use crate::base::names::narrow_scope;
 use crate::gate::accounts::Accounts;
 use crate::gate::audit::{Asker, AuditEvent};
-use crate::store::{Ledger, Moment, Session};
+use crate::store::{Entry, Ledger, Moment, Session};
 use crate::tokens::{
     self, Claims, Grant, Made, OPEN_LOGIN_SCOPE, RefreshToken, RefreshUse, TokenSpec, TokenUse,
 };
@@ -255,7 +255,10 @@ impl Gate {
         match used {
             RefreshUse::Good => Ok(Refreshed::New(user, pair.into_tokens(scope))),
             RefreshUse::Reused => {
-                ledger.look();
+                ledger.look_after(&[Entry::Token {
+                    id: session.to_owned(),
+                    expires: self.until(pair.access.expires_at, issued_at).forget,
+                }]);
                 Ok(Refreshed::UsedBefore(user))
             }
             RefreshUse::Gone => Err(TokenError::Revoked.into()),

@@ -27,26 +27,48 @@ impl Gate {
         );
         self.collect_sinks(page);
         self.collect_keys(page);
-        if self.has_store() {
-            let is_up = self.ledger().epoch().is_some();
-            page.flag(
-                "sealgate_store_up",
-                "Whether the store of accounts can be read",
-                is_up,
-            );
-        }
-        let following = self.ledger().following();
-        if let Some(age) = following.and_then(|following| following.age()) {
-            page.gauge(
-                "sealgate_store_feed_age_seconds",
-                "How long ago the shared store was last heard of",
-                age.as_secs_f64(),
-            );
-        }
+        self.collect_store(page);
         page.counters(
             "sealgate_log_lines_lost",
             "Lines of the log that could not be written",
             logging::lost().map(|(name, lost)| (label("log", name), lost)),
+        );
+    }
+
+    fn collect_store(&self, page: &mut Page) {
+        if !self.has_store() {
+            return;
+        }
+        let health = self.ledger().health();
+        let is_up = match &health {
+            // A list that is older, but may still be used, is no store that can be read.
+            Some(health) => health.is_up,
+            None => self.ledger().epoch().is_some(),
+        };
+        page.flag(
+            "sealgate_store_up",
+            "Whether the store of accounts can be read",
+            is_up,
+        );
+        let Some(health) = health else {
+            return;
+        };
+        let age = health.age.map(|age| (Vec::new(), age.as_secs_f64()));
+        page.gauges(
+            "sealgate_store_feed_age_seconds",
+            "How long ago the shared store was last asked for revocations with success",
+            age,
+        );
+        page.gauges(
+            "sealgate_store_revocations",
+            "Revoked tokens, sessions and users of the shared store that this process has in memory",
+            [(Vec::new(), health.revocations as f64)],
+        );
+        let nodes = health.nodes.map(|nodes| (Vec::new(), f64::from(nodes)));
+        page.gauges(
+            "sealgate_nodes",
+            "Processes that use the shared store",
+            nodes,
         );
     }
 

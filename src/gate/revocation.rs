@@ -5,6 +5,7 @@ use crate::base::api_key::is_meant_as_key;
 use crate::base::clock::unix_now;
 use crate::base::names::check_subject;
 use crate::gate::audit::{Asker, AuditEvent};
+use crate::store::Entry;
 use crate::tokens::{self, TokenUse};
 use crate::{Error, TokenError, users};
 
@@ -68,17 +69,22 @@ impl Gate {
                 };
                 let session = claims.session().unwrap_or_default();
                 ledger.writing()?.end_session(session, last(now))?;
-                ledger.look();
+                ledger.look_after(&[Entry::token(session, last(now))]);
                 return Ok(claims.subject().to_owned());
             }
         };
         let id = tokens::revocation_id(&claims, token);
         let store = ledger.writing()?;
-        store.revoke_token(&id, self.until(claims.expires_at(), now))?;
+        let end = self.until(claims.expires_at(), now);
+        store.revoke_token(&id, end)?;
+        let mut own = vec![Entry::token(&id, end)];
         if let Some(session) = claims.session() {
-            store.end_session(session, last(claims.expires_at()))?;
+            let end = last(claims.expires_at());
+            let ended = store.end_session(session, end);
+            own.extend(ended.is_ok().then(|| Entry::token(session, end)));
+            ended.inspect_err(|_| ledger.look_after(&own))?;
         }
-        ledger.look();
+        ledger.look_after(&own);
         Ok(claims.subject().to_owned())
     }
 
@@ -118,7 +124,7 @@ impl Gate {
         }
         // Revoked tokens and ended sessions share one table, so this covers both kinds of id.
         ledger.writing()?.end_session(id, at)?;
-        ledger.look();
+        ledger.look_after(&[Entry::token(id, at)]);
         Ok(())
     }
 
@@ -143,8 +149,13 @@ impl Gate {
     fn end_all_of(&self, user: &str) -> Result<(), Error> {
         check_subject(user)?;
         let ledger = &self.inner.ledger;
-        ledger.writing()?.revoke_user(user, users::from_now())?;
-        ledger.look();
+        let at = users::from_now();
+        ledger.writing()?.revoke_user(user, at)?;
+        ledger.look_after(&[Entry::User {
+            name: user.to_owned(),
+            before: at.now,
+            expires: at.forget,
+        }]);
         Ok(())
     }
 }

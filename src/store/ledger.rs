@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
-use super::following::Following;
-use super::{Presented, Settings, SharedSettings, Store, backend, open_shared, postgres};
+use super::following::{Following, Health};
+use super::{Entry, Presented, Settings, SharedSettings, Store, backend, open_shared, postgres};
 use crate::base::clock::{coarse_milliseconds, stands_still, unix_now};
 use crate::base::replacement::{self, InUse};
 use crate::{Error, TokenError};
@@ -111,6 +111,14 @@ impl Ledger {
         Some(self.epoch.load(Ordering::Acquire)).filter(|epoch| *epoch != UNKNOWN)
     }
 
+    /// The same for results that depend on accounts, but not on what is revoked.
+    pub(crate) fn account_epoch(&self) -> Option<u64> {
+        match self.following() {
+            Some(following) => following.account_epoch(),
+            None => self.epoch(),
+        }
+    }
+
     /// No other process can change a store in memory: only a directory has to be checked.
     fn look_now_and_then(&self) {
         if is_due(&self.looked, LOOK_AFTER_MS) {
@@ -121,6 +129,9 @@ impl Ledger {
     /// Whether changes can be written to the store, if there is one; checked at most once a second, otherwise the last
     /// result.
     pub(crate) fn is_writable(&self) -> bool {
+        if let Some(following) = self.following() {
+            return following.is_writable();
+        }
         if is_due(&self.asked, ASK_AFTER_MS) {
             let found = match self.reading() {
                 Ok(Some(store)) => store.check_writable(),
@@ -137,7 +148,18 @@ impl Ledger {
 
     /// The last result of [`is_writable`](Self::is_writable).
     pub(crate) fn was_writable(&self) -> bool {
+        if let Some(following) = self.following() {
+            return following.is_writable();
+        }
         self.writable.load(Ordering::Relaxed)
+    }
+
+    /// Checks at once, after changes that this process made. These count whether or not the store can be read again.
+    pub(crate) fn look_after(&self, own: &[Entry]) {
+        if let Some(following) = self.following() {
+            following.apply(own);
+        }
+        self.look();
     }
 
     /// Checks at once.
@@ -194,6 +216,11 @@ impl Ledger {
             Place::Shared(following) => following.as_ref().ok(),
             _ => None,
         }
+    }
+
+    /// How a shared store is; `None`: this is none, or it cannot be used at all.
+    pub(crate) fn health(&self) -> Option<Health> {
+        self.following().map(Following::health)
     }
 
     /// How often API keys have changed, as of the last check; 0 while there is no store.
@@ -265,11 +292,7 @@ impl Ledger {
             log::error!(code = error.code(); "{error}");
             TokenError::Unchecked
         })?;
-        let too_old = standing
-            .revoked_before
-            // A token without an issue time may be older than the revocation.
-            .is_some_and(|before| presented.issued_at.is_none_or(|issued| issued <= before));
-        if standing.revoked || too_old || standing.disabled == Some(true) {
+        if standing.is_revoked(presented.issued_at) {
             return Err(TokenError::Revoked);
         }
         if standing.accounts && !self.open_login && standing.disabled.is_none() {
@@ -281,19 +304,18 @@ impl Ledger {
     /// The issue time for a new token of this user: a second later than the last revocation; waits until then.
     pub(crate) fn issue_time(&self, user: &str) -> Result<u64, Error> {
         let before = match self.epoch() {
-            Some(_) if self.following().is_some() => {
-                let following = self.following();
-                following.and_then(|following| following.revoked_before(user))
-            }
             None => {
                 return Err(Error::Store(
                     "No tokens are issued while the store cannot be used.".to_owned(),
                 ));
             }
             Some(0) => None,
-            Some(_) => match self.reading()? {
-                Some(store) => store.revoked_before(user)?,
-                None => None,
+            Some(_) => match self.following() {
+                Some(following) => following.revoked_before(user)?,
+                None => match self.reading()? {
+                    Some(store) => store.revoked_before(user)?,
+                    None => None,
+                },
             },
         };
         let mut now = unix_now();

@@ -42,7 +42,7 @@ pub use place::STORE_FILE;
 #[cfg(all(test, feature = "postgres"))]
 pub(crate) use postgres::tests::cluster::Cluster;
 pub use settings::{Settings, SharedSettings};
-pub(crate) use shared::{LockoutFailures, LockoutKeys, LockoutsFound, SharedStore};
+pub(crate) use shared::{Entry, LockoutFailures, LockoutKeys, LockoutsFound, SharedStore};
 #[cfg(feature = "store")]
 pub use sqlite::StoreContents;
 #[cfg(all(test, feature = "store"))]
@@ -149,6 +149,15 @@ pub(crate) struct TokenState {
     pub(crate) disabled: Option<bool>,
     /// Whether an account has ever existed.
     pub(crate) accounts: bool,
+}
+
+impl TokenState {
+    /// Whether a token with this issue time is revoked, or its account disabled.
+    fn is_revoked(&self, issued_at: Option<u64>) -> bool {
+        // A token without an issue time may be older than the revocation.
+        let too_old = |before| issued_at.is_none_or(|issued| issued <= before);
+        self.revoked || self.revoked_before.is_some_and(too_old) || self.disabled == Some(true)
+    }
 }
 
 /// A login that can be refreshed.

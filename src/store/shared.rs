@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::Store;
+use super::{Change, Moment, Store};
 use crate::{Error, Secret};
 
 /// How far a process has read the log of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// All transactions before this one had ended.
-    pub(crate) transaction: u64,
-    /// Which server was read; another one may have numbered its transactions differently.
+    /// Which transactions had ended when it was read, as the store writes it.
+    pub(crate) seen: String,
+    /// Which server was read, and since which start of it: another one may have numbered its transactions differently.
     pub(crate) server: String,
 }
 
@@ -25,11 +25,41 @@ pub(crate) enum Entry {
         before: u64,
         expires: u64,
     },
-    /// An account was added, enabled, disabled or (`None`) removed.
+    /// An account has changed. It is enabled or disabled now, or (`None`) there is none.
     Account {
         name: String,
         disabled: Option<bool>,
     },
+}
+
+impl Entry {
+    /// A token or a session that was revoked.
+    pub(crate) fn token(id: &str, at: Moment) -> Self {
+        Entry::Token {
+            id: id.to_owned(),
+            expires: at.forget,
+        }
+    }
+
+    /// What a change of an account certainly revokes.
+    pub(crate) fn of_change(name: &str, change: &Change, at: Moment) -> Vec<Self> {
+        let disabled = match change {
+            Change::Password(_) | Change::OwnPassword { .. } => None,
+            Change::Disabled(true) => Some(Some(true)),
+            Change::Removed => Some(None),
+            _ => return Vec::new(),
+        };
+        let user = Entry::User {
+            name: name.to_owned(),
+            before: at.now,
+            expires: at.forget,
+        };
+        let account = disabled.map(|disabled| Entry::Account {
+            name: name.to_owned(),
+            disabled,
+        });
+        [user].into_iter().chain(account).collect()
+    }
 }
 
 /// What a process has to know besides.
@@ -39,8 +69,6 @@ pub(crate) struct Facts {
     pub(crate) accounts: bool,
     /// A number that grows with each change of API keys.
     pub(crate) api_keys: u64,
-    /// The key ring's version; 0: there is none.
-    pub(crate) ring: i64,
 }
 
 /// What has happened since a position.
@@ -51,9 +79,33 @@ pub(crate) enum News {
     Changes {
         position: Position,
         facts: Facts,
-        /// Some may have been reported before.
         entries: Vec<Entry>,
     },
+}
+
+/// A process that uses a shared store.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    /// Random; another one in each process.
+    pub(crate) id: String,
+    pub(crate) host: String,
+}
+
+/// How processes hear of what others have revoked.
+pub(crate) trait Feed: Send + Sync {
+    /// Calls `each` with everything that is revoked or disabled now. What is committed meanwhile is in the news since the
+    /// position that it returns.
+    fn snapshot(&self, each: &mut dyn FnMut(Entry)) -> Result<(Position, Facts), Error>;
+    /// What was committed since: all of it, whatever the order of commits.
+    fn news(&self, since: &Position) -> Result<News, Error>;
+    /// Waits for a change by any process, at most this long. `true`: there may be one. May miss changes.
+    fn wait(&self, longest: Duration) -> bool;
+    /// Records that a process is alive; returns how many have done so within the last 15 seconds.
+    fn report(&self, node: &Node) -> Result<u32, Error>;
+    /// Work that one process has to do now and then: removes old entries of the log.
+    fn maintain(&self) -> Result<(), Error>;
+    /// Whether calls are tried at all now; `false` while they fail at once, because the last ones did.
+    fn is_up(&self) -> bool;
 }
 
 /// The key ring as it is stored: sealed.
@@ -95,16 +147,7 @@ pub(crate) struct LockoutsFound {
 }
 
 /// The part of a shared store that a store on one machine lacks.
-pub(crate) trait SharedStore: Store {
-    /// Calls `each` with everything that is revoked or refused now.
-    fn snapshot(&self, each: &mut dyn FnMut(Entry)) -> Result<(Position, Facts), Error>;
-    /// What was committed since. Nothing is missed, whatever the order of commits.
-    fn news(&self, since: &Position) -> Result<News, Error>;
-    /// Waits for a change by any process, at most this long. May return early, and may miss changes.
-    fn wait(&self, longest: Duration);
-    /// Work that one process has to do now and then: removes old entries of the log.
-    fn maintain(&self) -> Result<(), Error>;
-
+pub(crate) trait SharedStore: Store + Feed {
     fn ring(&self) -> Result<Option<StoredRing>, Error>;
     /// The ring's version as this process knows it; 0: there is none. Asks nobody.
     fn ring_version(&self) -> i64;

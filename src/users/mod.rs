@@ -24,7 +24,7 @@ use std::sync::Arc;
 use crate::base::clock::unix_now;
 use crate::base::names::valid_scope;
 use crate::keys::Keys;
-use crate::store::{self, Account, AccountKind, Change, Ledger, Moment, PasswordHash};
+use crate::store::{self, Account, AccountKind, Change, Entry, Ledger, Moment, PasswordHash};
 use crate::{Error, Secret};
 
 use lockout::Lockouts;
@@ -234,11 +234,13 @@ impl Users {
         let Some(store) = self.ledger.reading()? else {
             return Ok(false);
         };
+        let at = from_now();
         let changed = match kind {
-            AccountKind::User => store.change_account(name, change, from_now())?,
-            AccountKind::Client => store.change_client(name, change, from_now())?,
+            AccountKind::User => store.change_account(name, change, at)?,
+            AccountKind::Client => store.change_client(name, change, at)?,
         };
-        self.ledger.look();
+        let own = changed.then(|| Entry::of_change(name, change, at));
+        self.ledger.look_after(&own.unwrap_or_default());
         Ok(changed)
     }
 

@@ -3,7 +3,7 @@
 use super::{UserSession, Users};
 use crate::Error;
 use crate::base::clock::unix_now;
-use crate::store::{Moment, SessionChange};
+use crate::store::{Entry, Moment, SessionChange};
 
 impl Users {
     /// The logins of a user's account that can be refreshed, oldest first; at most 100. `None`: there is no such account.
@@ -26,16 +26,20 @@ impl Users {
             return Ok(None);
         };
         let now = unix_now();
-        let mut user = None;
+        let (mut user, mut own) = (None, None);
         store.change_session(id, &mut |session| match session {
             // The store knows when the last access token expires.
             Some(session) => {
                 user = Some(session.user.clone());
+                own = Some(Entry::Token {
+                    id: id.to_owned(),
+                    expires: session.expires,
+                });
                 SessionChange::End(Moment { now, forget: now })
             }
             None => SessionChange::Keep,
         })?;
-        self.ledger.look();
+        self.ledger.look_after(own.as_slice());
         Ok(user)
     }
 }

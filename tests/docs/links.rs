@@ -6,9 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use crate::{pages, prose, read, root};
 
 /// Pages outside docs/ whose links are checked too.
-const MORE: [&str; 5] = [
+const MORE: [&str; 6] = [
     "bindings/python/README.md",
     "benches/http/README.md",
+    "examples/README.md",
     ".github/PULL_REQUEST_TEMPLATE.md",
     ".github/ISSUE_TEMPLATE/bug_report.md",
     ".github/ISSUE_TEMPLATE/feature_request.md",

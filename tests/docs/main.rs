@@ -19,10 +19,11 @@ mod settings;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const AT_THE_ROOT: [&str; 4] = [
+const AT_THE_ROOT: [&str; 5] = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
+    "RELEASING.md",
     "SECURITY.md",
 ];
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -102,8 +103,13 @@ impl Shared {
     }
 
     fn server(&self, machine: usize) -> Server {
+        self.server_with(machine, &[])
+    }
+
+    fn server_with(&self, machine: usize, settings: &[(&str, &str)]) -> Server {
         Server::start_with(self.machines[machine].path(), |command| {
             command
+                .envs(settings.iter().copied())
                 .env("SEALGATE_DATA_DIR", self.folder(machine))
                 .env("SEALGATE_STORE", &self.address)
                 .env("SEALGATE_RING_KEY", KEY)
@@ -390,6 +396,46 @@ fn unknown_keys_cost_few_calls() {
         "{made} calls in {took} s for {TOKENS} unknown keys"
     );
     server.stop();
+}
+
+/// With the same age, both machines want a new key in the same second.
+#[test]
+fn one_machine_replaces_a_key_that_is_too_old() {
+    const AGE: u64 = 2;
+    const DAY: u64 = 24 * 60 * 60;
+    let shared = Shared::with_ring();
+    let by_age = [("SEALGATE_ROTATE_TOKEN_KEY_AFTER", "2")];
+    let servers: Vec<Server> = (0..2)
+        .map(|machine| shared.server_with(machine, &by_age))
+        .collect();
+    let created = || -> Vec<u64> {
+        let listed = shared.listed(0);
+        let keys = listed["keys"].as_array().unwrap().iter();
+        keys.filter(|key| key["kind"] == "token")
+            .map(|key| {
+                let created = key["created"].as_str().unwrap();
+                let part = |at: Range<usize>| created[at].parse::<u64>().unwrap();
+                // The time of the day is enough: the list is in the order in which keys were made.
+                (part(11..13) * 60 + part(14..16)) * 60 + part(17..19)
+            })
+            .collect()
+    };
+    let start = Instant::now();
+    let times = loop {
+        let times = created();
+        if times.len() >= 4 {
+            break times;
+        }
+        assert!(start.elapsed() < PATIENCE, "{times:?}");
+        thread::sleep(Duration::from_millis(50));
+    };
+    for pair in times.windows(2) {
+        let apart = (pair[1] + DAY - pair[0]) % DAY;
+        assert!((AGE..DAY / 2).contains(&apart), "{times:?}");
+    }
+    for server in servers {
+        assert!(!server.stop().contains("ERROR"));
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! GET `/healthz` and `/readyz`, for supervisors and load balancers.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::api::problem::Problem;
@@ -22,11 +24,22 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
     if gate.ledger().epoch().is_none() {
         return Err(unready("store", "The store of accounts cannot be used."));
     }
-    if !gate.ledger().is_writable() {
+    let is_writable = gate.ledger().is_writable();
+    let health = gate.ledger().health();
+    if !is_writable && health.is_none() {
         return Err(unready("store", "The store of accounts cannot be written."));
     }
     let mut body = json!({"status": "ready"});
     // Reported, but no reason to take the server out of service: requests are still answered.
+    // A shared store is the same for all servers: whoever takes one of them out of service for it takes out all.
+    match health {
+        Some(health) if !health.is_up => body["store"] = stale(health.age).into(),
+        Some(_) if !is_writable => {
+            body["store"] =
+                "The shared store cannot be written, so logins and revocations fail.".into();
+        }
+        _ => {}
+    }
     if let Some(trouble) = logging::trouble() {
         body["log"] = trouble.into();
     }
@@ -45,6 +58,13 @@ pub(super) fn ready(call: &mut Call<'_>) -> Result<Response, Problem> {
         .into();
     }
     Ok(Response::json(200, &body).no_store())
+}
+
+fn stale(age: Option<Duration>) -> String {
+    format!(
+        "The shared store does not answer. Tokens are checked against the revocations of {} s ago.",
+        age.unwrap_or_default().as_secs()
+    )
 }
 
 /// A store that could not be written is tried again, on disk.

@@ -1,9 +1,9 @@
 //! A store that several machines share, in PostgreSQL 13 or newer.
 //!
-//! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the
-//! building blocks of changes and the log of them, `feed` reads that log, woken by its `listener`, `ring` (with `asking`)
-//! has the key ring, `lockouts` (with `forgotten`) wrong passwords; this file implements [`Store`]. No other room knows
-//! that the client is asynchronous.
+//! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
+//! blocks of changes and the log of them, `feed` reads that log, woken by its `listener`, `nodes` has the processes that do,
+//! `ring` (with `asking`) has the key ring, `lockouts` (with `forgotten`) wrong passwords; this file implements [`Store`]. No
+//! other room knows that the client is asynchronous.
 //!
 //! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
 
@@ -16,6 +16,7 @@ mod feed;
 mod forgotten;
 mod listener;
 mod lockouts;
+mod nodes;
 mod ring;
 mod schema;
 mod sessions;

@@ -1,7 +1,6 @@
 //! The key ring, sealed, and the counts of messages: what [`SharedStore`] adds to [`Store`](crate::store::Store).
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
@@ -9,35 +8,13 @@ use super::PostgresStore;
 use super::changes::{get, signed, time};
 use crate::base::clock::coarse_milliseconds;
 use crate::store::SharedStore;
-use crate::store::shared::{Entry, Facts, LockoutKeys, LockoutsFound, News, Position, StoredRing};
+use crate::store::shared::{LockoutKeys, LockoutsFound, StoredRing};
 use crate::{Error, Secret};
 
 /// How often the ring's version is asked for because a key is unknown, in milliseconds: anybody can name an unknown key.
 const ASK_EVERY: u64 = 50;
 
 impl SharedStore for PostgresStore {
-    fn snapshot(&self, each: &mut dyn FnMut(Entry)) -> Result<(Position, Facts), Error> {
-        let read = self.snapshot(each)?;
-        self.ring.fetch_max(read.1.ring, Ordering::AcqRel);
-        Ok(read)
-    }
-
-    fn news(&self, since: &Position) -> Result<News, Error> {
-        let read = self.news(since)?;
-        if let News::Changes { facts, .. } = &read {
-            self.ring.fetch_max(facts.ring, Ordering::AcqRel);
-        }
-        Ok(read)
-    }
-
-    fn wait(&self, longest: Duration) {
-        self.wait(longest);
-    }
-
-    fn maintain(&self) -> Result<(), Error> {
-        self.maintain()
-    }
-
     fn ring(&self) -> Result<Option<StoredRing>, Error> {
         let found = self.read(|connection| {
             let row = connection.query_opt("SELECT version, sealed FROM sealgate.ring", &[])?;

@@ -76,11 +76,11 @@ impl ApiKeys {
     }
 
     /// Checks an API key. Its secret is compared before anything else is said about it. Only a known key with the right
-    /// secret may make this read the store, once after each change of accounts or revocations.
+    /// secret may make this read the store, once after each change of accounts (of revocations too, if the store is not shared).
     pub(crate) fn verify(&self, text: &str) -> Result<Claims, TokenError> {
         let text = KeyText::read(text).ok_or(TokenError::Malformed)?;
         // Read before the table and the store: a change in between starts a new epoch.
-        let epoch = self.ledger.epoch().ok_or(TokenError::Unchecked)?;
+        let epoch = self.ledger.account_epoch().ok_or(TokenError::Unchecked)?;
         let table = self.current()?;
         let entry = match table.find(text.id()) {
             Some(entry) if entry.is_of(text, &self.hash) => entry,

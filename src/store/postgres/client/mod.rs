@@ -30,6 +30,17 @@ use link::Link;
 use pool::Pool;
 use wait::wait;
 
+#[cfg(test)]
+thread_local! {
+    static CALLS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How often this thread has used a database.
+#[cfg(test)]
+pub(super) fn calls() -> u64 {
+    CALLS.get()
+}
+
 /// A database. Cheap to share: its thread starts with the first call and ends with the last handle.
 pub(super) struct Database {
     pool: Pool,
@@ -141,6 +152,8 @@ impl Database {
         mut work: impl FnMut(&mut Connection<'_>) -> (Result<T, Fault>, bool),
     ) -> Result<T, Error> {
         let _section = fork::section();
+        #[cfg(test)]
+        CALLS.set(CALLS.get() + 1);
         let breaker = match longest < self.timeout {
             true => &self.quick,
             false => &self.breaker,

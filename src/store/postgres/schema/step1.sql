@@ -59,8 +59,8 @@ CREATE TABLE sealgate.api_keys (
 );
 CREATE INDEX api_keys_by_owner ON sealgate.api_keys (owner, id);
 
--- What other processes have to know of at once. Transactions are not committed in the order of their numbers, so a reader goes
--- on from the oldest one that was still running when it last read.
+-- What other processes have to know of at once. Transactions are not committed in the order of their numbers, so a reader
+-- remembers which ones had ended when it last read, and reads the entries of all others.
 CREATE TABLE sealgate.changes (
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     made timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -72,6 +72,10 @@ CREATE TABLE sealgate.changes (
 CREATE INDEX changes_by_xid ON sealgate.changes (xid);
 CREATE INDEX changes_by_time ON sealgate.changes (made);
 
+-- A crash of the database empties it, and so does the promotion of a standby: the numbers of transactions seen before may then
+-- belong to others. Readers fill it again.
+CREATE UNLOGGED TABLE sealgate.server (one boolean PRIMARY KEY DEFAULT true CHECK (one), id uuid NOT NULL);
+
 CREATE TABLE sealgate.ring (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     version bigint NOT NULL,
@@ -80,6 +84,9 @@ CREATE TABLE sealgate.ring (
 );
 
 CREATE TABLE sealgate.key_usage (id text COLLATE "C" PRIMARY KEY, messages bigint NOT NULL);
+
+-- The processes that use the store, and when each last reported, by the clock of the database.
+CREATE TABLE sealgate.nodes (id text COLLATE "C" PRIMARY KEY, host text NOT NULL, version text NOT NULL, seen timestamptz NOT NULL);
 
 -- Wrong passwords, by keyed hashes of names and places; times by the clock of the database. Logged: a crash or a failover of the
 -- database must not give free guesses, and the password's hash takes longer than the write.

@@ -1,6 +1,7 @@
 //! The store in a real PostgreSQL.
 
 pub(crate) mod cluster;
+mod feed;
 mod lockouts;
 
 use super::*;
