@@ -23,6 +23,7 @@ PLACES = [
     ("examples/beside/compose.yaml", r"(?<=image: sealgate:)\S+"),
     ("src/api/openapi.json", r'(?<="title": "Sealgate", "version": ")[^"\n]+'),
     ("src/api/openapi.json", r'(?<="name": "sealgate", "version": ")[^"\n]+'),
+    ("README.md", r"(?<= sealgate:)\S+"),
     ("docs/http.md", r'(?<="name":"sealgate","version":")[^"\n]+'),
 ]
 HEADER = ("include/sealgate.h", r'(?<=#define SEALGATE_VERSION_STRING ")[^"\n]+')

@@ -55,3 +55,12 @@ def test_the_libraries_serve_c_and_python(make_root, artefact, suite):
         assert "opened: meet me at noon" in root.run("/root/first")
     root.run("apt-get", "-q", "-y", "purge", *reversed(names))
     assert not (root.folder / "usr/lib/python3/dist-packages/sealgate").exists()
+
+
+def test_the_folder_is_a_repository(make_root):
+    root = make_root("bookworm")
+    (root.folder / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/run/dist ./\n")
+    shutil.rmtree(root.folder / "etc/apt/sources.list.d", ignore_errors=True)
+    root.run("apt-get", "-q", "update")
+    root.run("apt-get", "-q", "-y", "install", "sealgate", "python3-sealgate")
+    assert root.run("sealgate", "--version").startswith("sealgate ")
