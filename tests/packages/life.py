@@ -128,7 +128,7 @@ def login():
 
 
 class Load:
-    """Requests without a pause until told to stop. Each is a connection of its own, as of a client that has just come."""
+    """Requests without a pause until it is stopped. Each is a connection of its own, as of a client that has just come."""
 
     def __init__(self, token):
         self.token, self.stopped, self.done, self.failed = token, False, 0, []
