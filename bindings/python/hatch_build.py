@@ -1,10 +1,11 @@
 """Builds the shared library with cargo, for wheels and editable installs, and takes the Rust sources along into the sdist.
 
-Two environment variables are its settings:
+Three environment variables are its settings:
 
 SEALGATE_BUILD_FEATURES  cargo features, with commas between. ``vendored-openssl`` links a current OpenSSL in, so that the
                          wheel needs none of the system.
 SEALGATE_BUILD_LIBRARY   a library that is built already, taken as it is. Then no Rust is needed.
+SEALGATE_BUILD_SBOM      a list of what the library has in it (CycloneDX), for the wheel's ``.dist-info/sboms``.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class SealgateBuildHook(BuildHookInterface[Any]):
                 link(library, Path(self.root) / "sealgate" / name)
             else:
                 build_data["force_include"][str(library)] = f"sealgate/{name}"
+            if os.environ.get("SEALGATE_BUILD_SBOM"):
+                build_data["sbom_files"].append(os.environ["SEALGATE_BUILD_SBOM"])
 
     def rust_source(self) -> Path:
         """The Rust sources: beside this file in an sdist, else those of the repository that it is part of."""

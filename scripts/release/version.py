@@ -22,6 +22,7 @@ PLACES = [
     ("packaging/kubernetes/migrate-job.yaml", r"(?<=/sealgate:)\S+"),
     ("examples/beside/compose.yaml", r"(?<=image: sealgate:)\S+"),
     ("src/api/openapi.json", r'(?<="version": ")\d[^"\n]*'),
+    ("README.md", r"(?<= sealgate:)\S+"),
     ("docs/http.md", r'(?<="name":"sealgate","version":")[^"\n]+'),
 ]
 # What the command prints, on pages that show it.

@@ -214,7 +214,7 @@ def test_a_pod_has_time_to_stop_and_one_goes_at_a_time():
     (deployment,) = of_kind("Deployment")
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    waits = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    waits = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     grace = int(environment(container).get("SEALGATE_GRACE", 10))
     assert pod["terminationGracePeriodSeconds"] > waits + grace + 5
     (budget,) = of_kind("PodDisruptionBudget")
