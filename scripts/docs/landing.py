@@ -48,12 +48,14 @@ def figures(page):
 def main(template, performance, images, out):
     text = Path(template).read_text()
     cards = "\n".join(f"<li><strong>{big}</strong> {small}</li>" for big, small in figures(Path(performance).read_text()))
-    screens = sorted(Path(images).glob(SCREENS))
+    # The overview first; what is made for a narrow window would be a strip here.
+    screens = sorted(Path(images).glob(SCREENS), key=lambda path: (not path.stem.startswith("console-overview"), path.name))
+    screens = [path for path in screens if "narrow" not in path.stem]
     console = ""
     if screens:
         shown = "\n".join(
-            f'<figure><img src="images/{path.name}" loading="lazy" alt="The console: {path.stem.removeprefix("console-").replace("-", " ")}">'
-            "</figure>"
+            f'<a href="images/{path.name}"><img src="images/{path.name}" loading="lazy"'
+            f' alt="The console: {path.stem.removeprefix("console-").replace("-", " ")}"></a>'
             for path in screens
         )
         console = f'## The console\n\n<div class="screens">\n{shown}\n</div>'

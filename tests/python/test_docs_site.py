@@ -135,10 +135,12 @@ def test_a_figure_that_is_gone_is_an_error(tmp_path):
 
 
 def test_pictures_of_the_console_are_shown_where_there_are_any(tmp_path):
-    (tmp_path / "console-accounts.png").touch()
+    for name in ("accounts", "overview-dark", "narrow"):
+        (tmp_path / f"console-{name}.png").touch()
     ended = run("landing.py", ROOT / "docs/site/index.md", PERFORMANCE, tmp_path, tmp_path / "index.md")
     assert ended.returncode == 0, ended.stderr
-    assert 'src="images/console-accounts.png"' in (tmp_path / "index.md").read_text()
+    shown = re.findall(r'src="images/(console-[^"]*)"[^>]* alt="([^"]*)"', (tmp_path / "index.md").read_text())
+    assert shown == [("console-overview-dark.png", "The console: overview dark"), ("console-accounts.png", "The console: accounts")]
 
 
 # The check of links
