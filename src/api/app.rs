@@ -7,9 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use once_cell::sync::OnceCell;
+
 use super::access_log;
 use super::caller::Caller;
 use super::cors;
+use super::figures::Figures;
 use super::host::{Host, HostRoute};
 use super::limits;
 use super::observed::Observed;
@@ -19,11 +22,12 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
-use super::route::{AppInner, Cost, RequestLog, Route, RouteRef};
+use super::route::{AppInner, Cost, Door, RequestLog, RouteRef, Served, Table};
 use super::router;
-use super::routes::ROUTES;
+use super::routes::{API, admin};
 use super::secure_data::SecureData;
 use super::settings::{AccessLog, Settings};
+use crate::base::clock::unix_now;
 use crate::base::fork;
 use crate::limiter::Limiter;
 use crate::metrics::Page;
@@ -33,6 +37,7 @@ use crate::{Error, Gate};
 #[derive(Clone)]
 pub struct App {
     inner: Arc<AppInner>,
+    door: Door,
 }
 
 /// How many times as many logins an IPv6 site (/48) may make as one of its networks (/64).
@@ -102,7 +107,16 @@ impl App {
             checked => checked?,
         }
         limits::check(&gate, &host)?;
-        App::with_table(gate, settings, host, ROUTES)
+        gate.keep_for_administrators();
+        App::with_tables(gate, settings, host, vec![&API, &admin::ADMINISTRATION])
+    }
+
+    /// The same API for a listener of its own that serves administration, and what administrators need besides.
+    pub(crate) fn for_administration(&self) -> Self {
+        App {
+            inner: self.inner.clone(),
+            door: Door::Administration,
+        }
     }
 
     /// An API on the same gate with the host's routes and no others, and for no web pages.
@@ -111,14 +125,14 @@ impl App {
             cors_origins: AllowedOrigins::default(),
             ..self.inner.settings.clone()
         };
-        App::with_table(self.gate().clone(), &settings, host, &[])
+        App::with_tables(self.gate().clone(), &settings, host, Vec::new())
     }
 
-    fn with_table(
+    fn with_tables(
         gate: Gate,
         settings: &Settings,
         host: Host,
-        routes: &'static [Route],
+        tables: Vec<&'static Table>,
     ) -> Result<Self, Error> {
         let limiter = |times: u32| match settings.login_max_requests.saturating_mul(times) {
             0 => Ok(None),
@@ -132,13 +146,25 @@ impl App {
                 login_limiter: limiter(1)?,
                 site_limiter: limiter(SITE)?,
                 observed: Observed::new(
-                    (routes.iter().map(|route| route.path))
+                    (tables.iter().flat_map(|table| table.routes))
+                        .map(|route| route.path)
                         .chain(host.routes.iter().map(|route| &*route.path)),
                 ),
                 host,
-                routes,
+                tables,
+                figures: Figures::new(),
+                started: unix_now(),
+                certificate: OnceCell::new(),
             }),
+            door: Door::Api,
         })
+    }
+
+    /// Lets administrators see when the server's certificate expires.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn watch_certificate(&self, end: impl Fn() -> Option<i64> + Send + Sync + 'static) {
+        // A second server on the same app has the same certificate.
+        let _ = self.inner.certificate.set(Box::new(end));
     }
 
     /// Checks these settings without creating anything.
@@ -166,7 +192,7 @@ impl App {
 
     /// Finds the route for a method and a target.
     pub(crate) fn find(&self, method: &Method, target: &str) -> Found {
-        Found(router::find(&self.inner, method, target))
+        Found(router::find(&self.inner, self.door, method, target))
     }
 
     /// Checks a request by its head alone, before its body has arrived. Returns the response if the head decides it (path,
@@ -220,7 +246,8 @@ impl App {
         started: Instant,
     ) -> Result<(router::Passed, RequestLog), Response> {
         let mut seen = RequestLog::of(request);
-        match caught(|| router::admit(&self.inner, request, found.0, length, &mut seen)) {
+        match caught(|| router::admit(&self.inner, self.door, request, found.0, length, &mut seen))
+        {
             Some(Ok(passed)) => Ok((passed, seen)),
             Some(Err(problem)) => {
                 let response = problem.into_response(&seen.id);
@@ -259,6 +286,13 @@ impl App {
             Begun::Found(found) => router::cost(&self.inner, &found.0, body),
             Begun::Admitted(admitted) => admitted.passed.cost(&self.inner, body),
         }
+    }
+
+    /// Samples the figures of the last hour, at most once in ten seconds.
+    pub(crate) fn sample(&self) {
+        self.inner
+            .figures
+            .sample(&self.inner.observed, &self.inner.gate);
     }
 
     /// Adds the metrics of requests, logins and the gate.
@@ -324,7 +358,11 @@ impl App {
         if response.status().0 >= 400 && response.header("Cache-Control").is_none() {
             response = response.no_store();
         }
-        cors::add_fields(&self.inner.settings, request, &mut response);
+        // No page of another origin administers the server.
+        if !matches!(seen.route, Some(RouteRef::Own(route)) if route.served == Served::Administration)
+        {
+            cors::add_fields(&self.inner.settings, request, &mut response);
+        }
         if access_log::is_on() && !self.leaves_out(seen, &response) {
             access_log::write(request, &self.inner.settings, seen, route, status, took);
         }

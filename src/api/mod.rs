@@ -1,15 +1,18 @@
 //! The HTTP API without sockets: a [`Request`] in, a [`Response`] out. Engines and tests call [`App::handle`].
 //!
 //! `app` ties it together, and `access_log` writes a line for each request. `router` finds the route and enforces its checks (token, scope, limit), `permission` has the
-//! check of a token, `limits` counts requests, `counted` reports the limits that did, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors,
-//! `caller` the client's address, `cors` the headers for web pages of other origins (`origins`), and `observed` counts requests for the metrics.
+//! check of a token, `administration` that of an administrator, `proxied` whether a proxy asks, `limits` counts requests, `counted` reports the limits that did, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors (`admin_problems` those of administrators),
+//! `caller` the client's address, `cors` the headers for web pages of other origins (`origins`), and `observed` counts requests for the metrics, and `figures` keeps those of the last hour.
 //! Reading and writing bytes is left to the engines.
 
 mod access_log;
+mod admin_problems;
+mod administration;
 mod app;
 mod caller;
 mod cors;
 mod counted;
+mod figures;
 mod host;
 mod limits;
 mod observed;
@@ -17,6 +20,7 @@ mod origins;
 mod peer;
 mod permission;
 mod problem;
+mod proxied;
 mod request;
 mod request_id;
 mod response;
@@ -38,7 +42,7 @@ pub use problem::Problem;
 pub use request::{Headers, Method, Request};
 pub use response::{Response, StatusCode};
 pub(crate) use route::Cost;
-pub use settings::{AccessLog, BatchCost, LoginMode, Settings};
+pub use settings::{AccessLog, BatchCost, LoginMode, Settings, ShownSetting};
 
 #[cfg(test)]
 #[cfg(feature = "store")]

@@ -38,6 +38,21 @@ struct Kind {
     version_1_0: bool,
 }
 
+/// What is counted, from the start of the server.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Totals {
+    pub(super) requests: u64,
+    /// Answered with 401, 403 or 429.
+    pub(super) refused: u64,
+    /// Answered with 429.
+    pub(super) limited: u64,
+    /// Answered with 5xx.
+    pub(super) errors: u64,
+    pub(super) logins: u64,
+    pub(super) failed_logins: u64,
+    pub(super) durations: Histogram,
+}
+
 /// A request that is being answered, until this is dropped.
 pub(super) struct Active<'a>(&'a Observed);
 
@@ -80,6 +95,28 @@ impl Observed {
         };
         let mut answered = lock(&self.shards.own().answered);
         answered.entry(kind).or_default().add(took);
+    }
+
+    /// What has been counted, for the figures of the last hour.
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for shard in self.shards.all() {
+            for (kind, durations) in &*lock(&shard.answered) {
+                let count = durations.count();
+                totals.requests += count;
+                totals.durations.merge(durations);
+                match kind.status {
+                    401 | 403 => totals.refused += count,
+                    429 => {
+                        totals.refused += count;
+                        totals.limited += count;
+                    }
+                    500.. => totals.errors += count,
+                    _ => {}
+                }
+            }
+        }
+        totals
     }
 
     /// Adds the metrics, under the names of OpenTelemetry's HTTP server metrics.

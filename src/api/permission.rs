@@ -21,6 +21,7 @@ pub(super) fn permitted(
         peer: &caller,
         id: seen.id.as_str(),
         trace: seen.trace.as_ref(),
+        by: None,
     };
     // A header that the gate never sees.
     let token = bearer_token(request).inspect_err(|problem| {

@@ -22,7 +22,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(
+    pub(super) fn new(
         status: u16,
         code: &'static str,
         title: &'static str,
@@ -304,6 +304,7 @@ macro_rules! fixed {
         }
     };
 }
+pub(super) use fixed;
 
 fixed! {
     /// 404.

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use once_cell::sync::OnceCell;
+
 use super::caller::Caller;
 use super::counted::Counted;
+use super::figures::Figures;
 use super::host::Host;
 use super::observed::Observed;
 use super::problem::Problem;
@@ -13,7 +16,7 @@ use super::response::Response;
 use super::secure_data::SecureData;
 use super::settings::Settings;
 use crate::base::trace::TraceParent;
-use crate::gate::audit::Asker;
+use crate::gate::audit::{Asker, Author};
 use crate::limiter::Limiter;
 use crate::{Claims, Gate};
 
@@ -29,9 +32,17 @@ pub(super) struct AppInner {
     /// The same for a whole IPv6 site (/48).
     pub(super) site_limiter: Option<Limiter>,
     pub(super) host: Host,
-    pub(super) routes: &'static [Route],
+    /// The routes of the API and of administration.
+    pub(super) tables: Vec<&'static Table>,
+    /// When it was made, in seconds since 1970-01-01 UTC.
+    pub(super) started: u64,
+    /// When the server's certificate expires, in the same seconds; empty without a server.
+    pub(super) certificate: OnceCell<Box<CertificateEnd>>,
     pub(super) observed: Observed,
+    pub(super) figures: Figures,
 }
+
+pub(super) type CertificateEnd = dyn Fn() -> Option<i64> + Send + Sync;
 
 /// What the access log records in addition to the request itself.
 pub(super) struct RequestLog {
@@ -44,6 +55,8 @@ pub(super) struct RequestLog {
     /// The request that a proxy asks about.
     pub(super) original: Option<Original>,
     pub(super) trace: Option<TraceParent>,
+    /// Who administers the server with this request.
+    pub(super) administrator: Option<Administrator>,
 }
 
 /// A request to another server, as far as the access log shows it.
@@ -62,6 +75,7 @@ impl RequestLog {
             api_key: None,
             original: None,
             trace: trace_of(request),
+            administrator: None,
         }
     }
 }
@@ -73,9 +87,16 @@ fn trace_of(request: &Request<'_>) -> Option<TraceParent> {
     TraceParent::parse(value)
 }
 
+/// Routes whose paths have the same beginning.
+pub(super) struct Table {
+    pub(super) prefix: &'static str,
+    pub(super) routes: &'static [Route],
+}
+
 /// A route of the API.
 pub(super) struct Route {
     pub(super) method: Method,
+    /// A segment in braces stands for any text without a slash.
     pub(super) path: &'static str,
     pub(super) access: Access,
     /// Whether it accepts the kind of body that the head declares.
@@ -86,11 +107,59 @@ pub(super) struct Route {
     pub(super) cost: fn(&AppInner) -> Cost,
     /// Whether it takes every path that begins with `path`, and every method: those are another server's.
     pub(super) is_prefix: bool,
+    /// Through which doors.
+    pub(super) served: Served,
     /// Whether supervisors call it, again and again: the setting `access_log` can leave it out.
     pub(super) is_health_check: bool,
     /// Its description in `GET /`.
     pub(super) about: &'static str,
     pub(super) answer: fn(&mut Call<'_>) -> Result<Response, Problem>,
+}
+
+impl Route {
+    pub(super) fn takes_path(&self, path: &str) -> bool {
+        if self.is_prefix {
+            return path.starts_with(self.path);
+        }
+        if !self.path.contains('{') {
+            return path == self.path;
+        }
+        let mut parts = path.split('/');
+        let fits = |segment: &str| {
+            let part = parts.next();
+            part.is_some_and(|part| segment.starts_with('{') || segment == part)
+        };
+        self.path.split('/').all(fits) && parts.next().is_none()
+    }
+}
+
+/// Through which doors a route is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Served {
+    /// The API's.
+    Api,
+    /// Administration's too.
+    Both,
+    /// Administration's alone; without one of its own, the API's where only this machine reaches it.
+    Administration,
+}
+
+/// Which listeners a request came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Those of the settings `listen`.
+    Api,
+    /// Those of the setting `admin_listen`.
+    Administration,
+}
+
+/// Who administers the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Administrator {
+    /// With a token.
+    User(String),
+    /// With a certificate; its common name.
+    Certificate(String),
 }
 
 /// A route of the API or of the host.
@@ -114,6 +183,8 @@ pub(super) enum Access {
     UnlimitedOrClient(&'static str),
     /// Holders of any token, within the limit on logins, which the route counts.
     AsLogin,
+    /// Administrators, without a rate limit.
+    Administrator,
 }
 
 /// How long a response may take.
@@ -179,6 +250,10 @@ impl Call<'_> {
             peer: caller,
             id: self.seen.id.as_str(),
             trace: self.seen.trace.as_ref(),
+            by: self.seen.administrator.as_ref().map(|by| match by {
+                Administrator::User(name) => Author::User(name),
+                Administrator::Certificate(name) => Author::Certificate(name),
+            }),
         }
     }
 }

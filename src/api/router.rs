@@ -1,5 +1,6 @@
 //! Finds a request's route, once, and enforces its checks: token, scope, limit.
 
+use super::administration;
 use super::caller::Caller;
 use super::counted::Counted;
 use super::host::{Host, HostRoute};
@@ -8,9 +9,14 @@ use super::permission::{may_be_client, permitted};
 use super::problem::Problem;
 use super::request::{Method, Request, path_of};
 use super::response::Response;
-use super::route::{Access, AppInner, Call, Cost, LARGE, RequestLog, Route, RouteRef};
-use super::routes::ROUTES;
+use super::route::{
+    Access, AppInner, Call, Cost, Door, LARGE, RequestLog, Route, RouteRef, Served,
+};
+use super::routes::{API, admin};
 use crate::{Claims, Error};
+
+/// What `OPTIONS *` is answered with.
+const ALL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Named limits of the API's own routes.
 const NO_OTHERS: &[limits::Use] = &[];
@@ -43,23 +49,22 @@ enum Target {
 }
 
 /// Finds the route for a method and a target. No path is compared anywhere else.
-pub(super) fn find(app: &AppInner, method: &Method, target: &str) -> Found {
+pub(super) fn find(app: &AppInner, door: Door, method: &Method, target: &str) -> Found {
     if *method == Method::Options && target == "*" {
-        return Found::Options(None, "GET, HEAD, POST, OPTIONS".to_owned());
+        return Found::Options(None, ALL_METHODS.to_owned());
     }
     let path = path_of(target);
     let wanted = as_get(method);
     // The methods of the routes at this path.
     let mut first = None;
     let mut methods: Vec<&Method> = Vec::new();
-    let takes = |route: &Route| match route.is_prefix {
-        true => path.starts_with(route.path),
-        false => path == route.path,
-    };
-    let own = app.routes.iter().filter(|route| takes(route));
+    let tables = app.tables.iter();
+    let tables = tables.filter(|table| path.starts_with(table.prefix));
+    let own = tables.flat_map(|table| table.routes);
+    let own = own.filter(|route| door.has(route) && route.takes_path(path));
     let own = own.map(|route| (RouteRef::Own(route), &route.method));
     let host = app.host.routes.iter().enumerate();
-    let host = host.filter(|(_, route)| route.takes(path));
+    let host = host.filter(|(_, route)| door == Door::Api && route.takes(path));
     let host = host.map(|(number, route)| (RouteRef::Host(number), &route.method));
     for (route, known) in own.chain(host) {
         if known == wanted || matches!(route, RouteRef::Own(route) if route.is_prefix) {
@@ -80,11 +85,22 @@ pub(super) fn find(app: &AppInner, method: &Method, target: &str) -> Found {
 /// Enforces the checks of the route found. Each request is counted here, once. `length`: of the body, if known.
 pub(super) fn admit(
     app: &AppInner,
+    door: Door,
     request: &Request<'_>,
     found: Found,
     length: Option<usize>,
     seen: &mut RequestLog,
 ) -> Result<Passed, Problem> {
+    let found = match found.route() {
+        // As if it were not there.
+        Some(RouteRef::Own(route))
+            if route.served == Served::Administration
+                && !administration::is_served(app, door, request) =>
+        {
+            Found::Nothing
+        }
+        _ => found,
+    };
     seen.route = found.route();
     let target = match found {
         Found::Route(route) => Target::Route(route),
@@ -220,6 +236,10 @@ fn enter(
                 (permitted(&[scope])?, (false, NO_OTHERS))
             }
             Access::AsLogin => (permitted(&[""])?, (false, NO_OTHERS)),
+            Access::Administrator => {
+                let claims = administration::administrator(app, request, seen)?;
+                (claims, (false, NO_OTHERS))
+            }
         },
         Target::Route(RouteRef::Host(number)) => {
             let route = &app.host.routes[*number];
@@ -252,6 +272,16 @@ fn options(allowed: String) -> Response {
     response
 }
 
+impl Door {
+    /// Whether it leads to a route, for some requests at least.
+    fn has(self, route: &Route) -> bool {
+        match self {
+            Door::Api => true,
+            Door::Administration => route.served != Served::Api,
+        }
+    }
+}
+
 impl Found {
     /// The route at the path, whatever its method.
     pub(super) fn route(&self) -> Option<RouteRef> {
@@ -269,7 +299,9 @@ impl Host {
     /// # Errors
     /// [`Error::InvalidInput`] if it is malformed, a duplicate, or replaces one of the API's own; it is then not added.
     pub fn add_route(&mut self, route: HostRoute) -> Result<(), Error> {
-        route.check(ROUTES.iter().map(|own| own.path), &self.routes)?;
+        let own = [&API, &admin::ADMINISTRATION];
+        let own = own.into_iter().flat_map(|table| table.routes);
+        route.check(own.map(|route| route.path), &self.routes)?;
         self.routes.push(route);
         Ok(())
     }

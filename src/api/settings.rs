@@ -1,6 +1,7 @@
 //! Who may log in, what `/secure-data` returns, which proxies are trusted, and which web pages may use the API.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -45,6 +46,31 @@ pub struct Settings {
     pub access_log: AccessLog,
     /// `SEALGATE_BATCH_COST`.
     pub batch_cost: BatchCost,
+    /// Whether administration has an address of its own (`SEALGATE_ADMIN_LISTEN`), and is not served elsewhere.
+    pub admin_elsewhere: bool,
+    /// `SEALGATE_ADMIN_CERTIFICATES`: the common names in certificates of administrators.
+    pub admin_certificates: Vec<String>,
+    /// All settings, as administrators see them.
+    pub shown: Arc<[ShownSetting]>,
+}
+
+/// A setting as an administrator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownSetting {
+    /// Its name in the settings file.
+    pub name: &'static str,
+    /// Its environment variable.
+    pub variable: &'static str,
+    /// Its value; `None` if it is not set or a secret.
+    pub value: Option<String>,
+    /// How long a secret is, in bytes, if it is set.
+    pub length: Option<usize>,
+    /// Whether it is a secret.
+    pub secret: bool,
+    /// Where the value comes from.
+    pub source: String,
+    /// Whether none was given.
+    pub is_default: bool,
 }
 
 impl Default for Settings {
@@ -67,6 +93,9 @@ impl Default for Settings {
             cors_credentials: false,
             access_log: AccessLog::All,
             batch_cost: BatchCost::Request,
+            admin_elsewhere: false,
+            admin_certificates: Vec::new(),
+            shown: Arc::default(),
         }
     }
 }

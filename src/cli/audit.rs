@@ -40,6 +40,7 @@ impl<'s> Trail<'s> {
             peer: &self.who,
             id: "-",
             trace: None,
+            by: None,
         }
     }
 

@@ -170,6 +170,16 @@ fn greet(server: &Server, gate: &Gate, settings: &Settings) {
     if let Some(address) = server.metrics_address() {
         lines.push(format!("  metrics on {address}/metrics"));
     }
+    for address in server.admin_addresses() {
+        lines.push(format!("  administration on {address}/admin/v1/"));
+        log::info!("administration on {address}");
+        let is_open = matches!(address, Address::Tcp(_)) && !address.is_local();
+        if is_open && !settings.server.behind_proxy {
+            log::warn!(
+                "administrators' passwords and tokens cross the network in the clear at {address}: set SEALGATE_TLS_CERT"
+            );
+        }
+    }
     for origin in gate.key_origins() {
         lines.push(format!("  {origin}"));
     }

@@ -151,6 +151,18 @@ pub(super) fn hosts(value: &[u8]) -> Result<Vec<String>, Wanted> {
     Ok(list(value)?.map(str::to_ascii_lowercase).collect())
 }
 
+/// Common names of certificates.
+pub(super) fn common_names(value: &[u8]) -> Result<Vec<String>, Wanted> {
+    let wrong = || "must be names, separated by commas, each without control characters".to_owned();
+    let text = std::str::from_utf8(value).map_err(|_| wrong())?;
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    let is_name = |name: &String| !name.is_empty() && !name.chars().any(char::is_control);
+    match names.iter().all(is_name) {
+        true => Ok(names),
+        false => Err(wrong()),
+    }
+}
+
 pub(super) fn origins(value: &[u8]) -> Result<AllowedOrigins, Wanted> {
     AllowedOrigins::parse(list(value)?)
 }

@@ -2,6 +2,7 @@
 
 use super::table::{SETTINGS, Setting};
 use super::{Config, Settings, Source};
+use crate::api::ShownSetting;
 
 /// The result of [`Config::report`].
 #[derive(Debug)]
@@ -68,6 +69,30 @@ impl Config {
             values,
             faults: judged.faults,
             settings: judged.settings,
+        }
+    }
+
+    pub(super) fn for_administrators(&self, setting: &Setting) -> ShownSetting {
+        let source = self.source(setting);
+        let (value, length) = match self.shown(setting) {
+            ShownValue::NotSet => (None, None),
+            ShownValue::Secret(length) => (None, Some(length)),
+            ShownValue::Text(text) => (Some(text), None),
+        };
+        ShownSetting {
+            name: setting.name,
+            variable: setting.env,
+            value,
+            length,
+            secret: setting.secret,
+            is_default: source == Source::Default,
+            source: match source {
+                Source::Default => "default".to_owned(),
+                Source::File(path) => path.display().to_string(),
+                Source::Environment => "environment".to_owned(),
+                Source::Flag => "flag".to_owned(),
+                Source::Call => "program".to_owned(),
+            },
         }
     }
 

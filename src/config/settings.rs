@@ -38,6 +38,7 @@ impl Settings {
             shared: mem::take(&mut gate.store.shared),
         };
         gate.keys.shared = gate.store.shared.clone();
+        self.app.admin_elsewhere = !self.server.admin_listen.is_empty();
         // Trusting Unix peers does not count: it has no bearing on who reaches a TCP address.
         self.server.behind_proxy = !self.app.trusted_proxies.is_empty();
     }
@@ -151,6 +152,13 @@ impl Settings {
                      Use pool, or a header that the proxy sets.",
                 ));
             }
+        }
+        if !self.app.admin_certificates.is_empty() && server.tls_client_ca.is_none() {
+            wrong.push((
+                &["admin_certificates", "tls_client_ca"],
+                "{admin_certificates} names administrators with certificates, but {tls_client_ca} is not set, so nobody is asked \
+                 for one.",
+            ));
         }
         wrong
     }

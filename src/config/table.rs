@@ -120,6 +120,12 @@ settings! {
     metrics_listen "SEALGATE_METRICS_LISTEN" Server "ADDRESS" ""
         "Where to serve the metrics (GET /metrics) for Prometheus, such as 127.0.0.1:9464. Other machines need a token with the scope metrics, or a client certificate if these are required."
         |s, v| s.server.metrics_listen = Some(parse::one_listen(v)?);
+    admin_listen "SEALGATE_ADMIN_LISTEN" Server "ADDRESS" ""
+        "Where to serve administration (/admin/v1/), in the form of SEALGATE_LISTEN; it is then served nowhere else. If this is not set, SEALGATE_LISTEN serves it to processes of this machine, and not through a proxy."
+        |s, v| s.server.admin_listen = parse::listen(v)?;
+    admin_certificates "SEALGATE_ADMIN_CERTIFICATES" Server "NAMES" ""
+        "Common names, separated by commas: whoever presents a client certificate with one of them (SEALGATE_TLS_CLIENT_CA) is an administrator without a token."
+        |s, v| s.app.admin_certificates = parse::common_names(v)?;
     socket_mode "SEALGATE_SOCKET_MODE" Server "OCTAL" "600"
         "Permissions of a Unix socket: who may connect."
         |s, v| s.server.socket_mode = parse::mode(v)?;

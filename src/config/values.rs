@@ -117,6 +117,10 @@ impl Config {
             }
         }
         judged.settings.complete();
+        judged.settings.app.shown = SETTINGS
+            .iter()
+            .map(|setting| self.for_administrators(setting))
+            .collect();
         judged.settings.warnings = self.warnings_of_files(&judged.settings);
         for (names, sentence) in judged.settings.wrong_combinations() {
             // A setting with an invalid value only appears to be missing.

@@ -2,7 +2,8 @@
 
 use super::Gate;
 use super::audit::{Asker, AuditEvent, Trail};
-use crate::limiter::Admission;
+use super::limited::API_KEY;
+use crate::limiter::{Admission, DEFAULT};
 use crate::tokens::{ApiKey, ApiKeys, Claims, NewApiKey};
 use crate::{Error, Secret, TokenError};
 
@@ -151,6 +152,7 @@ impl Gate {
     fn own_admission(&self, id: &str) -> Option<Admission> {
         let admission = self.inner.api_keys.window(id)?.admit(1);
         self.inner.counts.limiter(admission.allowed);
+        self.inner.limited.note(&admission, DEFAULT, API_KEY, id);
         Some(admission)
     }
 }

@@ -9,30 +9,20 @@ use std::time::Duration;
 
 use log::kv::Value;
 use log::{Level, Metadata, Record};
+use once_cell::sync::OnceCell;
 
+use super::recent::{Recent, RecentEvent};
 use super::settings::Settings;
 use crate::Error;
-use crate::base::encoding::encode_hex;
-use crate::base::hkdf::hkdf_sha256;
 use crate::base::trace::TraceParent;
-use crate::keys::{self, KeyRing};
 use crate::logging::AuditSettings;
 use crate::logging::audit::{AuditLog, AuditSink};
 use crate::logging::mask::MaskedForLog;
 use crate::metrics::Codes;
-use crate::signing::TokenKey;
-use zeroize::Zeroizing;
 
+pub use super::events::AuditEvent;
+pub use super::pseudonyms::Pseudonyms;
 pub use crate::logging::AUDIT;
-
-const KEY_INFO: &[u8] = b"sealgate/audit-pseudonym/v1";
-
-/// Derives the pseudonyms that join a user's events: a name keeps its pseudonym while the oldest token key stays.
-#[derive(Default)]
-pub struct Pseudonyms {
-    /// `None` if there is no token key to derive it from.
-    key: Option<Zeroizing<[u8; 32]>>,
-}
 
 /// The audit trail: what its events identify users by, and where they go.
 #[derive(Default)]
@@ -42,72 +32,8 @@ pub struct Trail {
     counts: Codes,
     /// Where events go besides the log, if anywhere.
     log: Option<Arc<AuditLog>>,
-}
-
-macro_rules! events {
-    ($($event:ident = $name:literal,)*) => {
-        /// The kinds of event.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum AuditEvent {
-            $(#[doc = concat!("`", $name, "`")] $event,)*
-        }
-
-        impl AuditEvent {
-            /// All of them.
-            pub const ALL: &'static [AuditEvent] = &[$(AuditEvent::$event),*];
-
-            /// The name in the trail.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(AuditEvent::$event => $name,)*
-                }
-            }
-        }
-    };
-}
-
-events! {
-    Login = "login",
-    Refresh = "refresh",
-    Logout = "logout",
-    Denied = "denied",
-    Lockout = "lockout",
-    ClientToken = "client.token",
-    TokenIssue = "token.issue",
-    RevokeToken = "revoke.token",
-    RevokeUser = "revoke.user",
-    AccountAdd = "account.add",
-    AccountPassword = "account.password",
-    AccountSecret = "account.secret",
-    AccountScopes = "account.scopes",
-    AccountClaims = "account.claims",
-    AccountDisable = "account.disable",
-    AccountEnable = "account.enable",
-    AccountUnlock = "account.unlock",
-    AccountRemove = "account.remove",
-    ApiKeyAdd = "api_key.add",
-    ApiKeyRevoke = "api_key.revoke",
-    LimitReset = "limit.reset",
-    SessionEnd = "session.end",
-    KeysGenerate = "keys.generate",
-    KeysRotate = "keys.rotate",
-    KeysRetire = "keys.retire",
-    KeysAccept = "keys.accept",
-    KeysSeal = "keys.seal",
-    KeysUnseal = "keys.unseal",
-    KeysExport = "keys.export",
-    KeysImport = "keys.import",
-    Backup = "backup",
-    Restore = "restore",
-    StoreCopy = "store.copy",
-    StoreUnlock = "store.unlock",
-}
-
-impl AuditEvent {
-    /// Whether it records that something was changed, rather than a request that was refused.
-    fn is_change(self) -> bool {
-        !matches!(self, AuditEvent::Denied | AuditEvent::Lockout)
-    }
+    /// The latest ones, if they are kept.
+    recent: OnceCell<Recent>,
 }
 
 /// Who requested an operation, as far as the caller of the gate knows.
@@ -119,6 +45,26 @@ pub struct Asker<'a> {
     pub id: &'a str,
     /// The trace that the HTTP request belongs to, if any.
     pub trace: Option<&'a TraceParent>,
+    /// The administrator who asked, if one did.
+    pub by: Option<Author<'a>>,
+}
+
+/// An administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author<'a> {
+    /// The account whose token was presented.
+    User(&'a str),
+    /// The common name in the client's certificate.
+    Certificate(&'a str),
+}
+
+impl fmt::Display for Author<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Author::User(name) => f.write_str(name),
+            Author::Certificate(name) => write!(f, "cert:{name}"),
+        }
+    }
 }
 
 impl Asker<'_> {
@@ -127,62 +73,20 @@ impl Asker<'_> {
         peer: &"library",
         id: "-",
         trace: None,
+        by: None,
     };
     /// A server that rotates keys.
     pub(crate) const SERVER: Asker<'static> = Asker {
         peer: &"server",
         id: "-",
         trace: None,
+        by: None,
     };
 }
 
 impl fmt::Debug for Asker<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.peer, self.id)
-    }
-}
-
-impl Pseudonyms {
-    /// Those of the gates with these keys. Creates no keys.
-    ///
-    /// # Errors
-    /// [`Error::KeyRing`] if there is a key ring that cannot be read.
-    pub fn of(settings: &keys::Settings) -> Result<Self, Error> {
-        Pseudonyms::from_ring(&KeyRing::as_it_is(settings)?)
-    }
-
-    pub(crate) fn from_ring(ring: &KeyRing) -> Result<Self, Error> {
-        match ring.token_keys().next() {
-            Some(oldest) => Pseudonyms::under(oldest),
-            None => Ok(Pseudonyms::default()),
-        }
-    }
-
-    /// One for each token key, oldest first. The first is in use; the others were or will be, when their key is the oldest.
-    /// Creates no keys.
-    ///
-    /// # Errors
-    /// Those of [`of`](Self::of).
-    pub fn under_every_key(settings: &keys::Settings) -> Result<Vec<Self>, Error> {
-        let ring = KeyRing::as_it_is(settings)?;
-        ring.token_keys().map(Pseudonyms::under).collect()
-    }
-
-    fn under(token_key: &TokenKey) -> Result<Self, Error> {
-        let mut key = Zeroizing::new([0; 32]);
-        hkdf_sha256(&token_key.bytes(), KEY_INFO, &mut *key)?;
-        Ok(Pseudonyms { key: Some(key) })
-    }
-
-    /// 16 hexadecimal digits; `-` if there is no key.
-    pub fn pseudonym(&self, user: &str) -> String {
-        let mut bytes = [0; 8];
-        match &self.key {
-            Some(key) if hkdf_sha256(&**key, user.as_bytes(), &mut bytes).is_ok() => {
-                encode_hex(&bytes)
-            }
-            _ => "-".to_owned(),
-        }
     }
 }
 
@@ -210,6 +114,7 @@ impl Trail {
             pseudonyms,
             counts: Codes::default(),
             log: AuditLog::of(settings),
+            recent: OnceCell::new(),
         }
     }
 
@@ -240,8 +145,18 @@ impl Trail {
         self.log.as_ref()?.trouble()
     }
 
+    /// From now on the latest events are kept in memory.
+    pub(super) fn keep_recent(&self) {
+        self.recent.get_or_init(Recent::new);
+    }
+
+    /// Those that are kept, oldest first.
+    pub(super) fn recent(&self) -> Vec<Arc<RecentEvent>> {
+        self.recent.get().map_or_else(Vec::new, Recent::all)
+    }
+
     /// How often each event had each result.
-    pub(super) fn counts(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+    pub(crate) fn counts(&self) -> BTreeMap<(&'static str, &'static str), u64> {
         self.counts.all()
     }
 
@@ -264,7 +179,7 @@ impl Trail {
     }
 
     /// The same, and records a refusal.
-    pub(super) fn permit(
+    pub(crate) fn permit(
         &self,
         event: AuditEvent,
         user: Option<&str>,
@@ -312,6 +227,19 @@ impl Trail {
         self.record(event, result, user, asker);
     }
 
+    /// A name as the trail shows it, and its pseudonym.
+    fn masked(&self, user: &str) -> (String, String) {
+        let masked = MaskedForLog(user).to_string();
+        (masked, self.pseudonyms.pseudonym(user))
+    }
+
+    fn shown(&self, by: Author<'_>) -> (String, String) {
+        match by {
+            Author::User(name) => self.masked(name),
+            Author::Certificate(_) => (by.to_string(), "-".to_owned()),
+        }
+    }
+
     fn put(
         &self,
         event: AuditEvent,
@@ -324,14 +252,13 @@ impl Trail {
         let (level, logger) = (Level::Info, log::logger());
         let metadata = Metadata::builder().level(level).target(AUDIT).build();
         let is_logged = level <= log::max_level() && logger.enabled(&metadata);
-        if !is_logged && self.log.is_none() {
+        let recent = self.recent.get();
+        if !is_logged && self.log.is_none() && recent.is_none() {
             return;
         }
+        let name = user;
         let (user, who) = match user {
-            Some(user) => (
-                MaskedForLog(user).to_string(),
-                self.pseudonyms.pseudonym(user),
-            ),
+            Some(user) => self.masked(user),
             None => ("-".to_owned(), "-".to_owned()),
         };
         let trace = asker.trace;
@@ -350,8 +277,39 @@ impl Trail {
             fields.push(("trace", Value::from(*trace)));
             fields.push(("span", Value::from(*span)));
         }
+        let by = asker.by.map(|by| self.shown(by));
+        if let Some((by, who)) = &by {
+            fields.push(("by", Value::from(by.as_str())));
+            fields.push(("by_who", Value::from(who.as_str())));
+        }
         fields.push(("id", Value::from(asker.id)));
         let fields = fields.as_slice();
+        if let Some(recent) = recent {
+            // What only a failed attempt names may be a password that was typed in the wrong place.
+            let is_claimed = result != "ok" && event.is_attempt();
+            let name = name.filter(|_| !is_claimed).unwrap_or(&user);
+            recent.add(RecentEvent {
+                event: event.name(),
+                result,
+                user: if name == "-" {
+                    String::new()
+                } else {
+                    name.to_owned()
+                },
+                who: if who == "-" {
+                    String::new()
+                } else {
+                    who.clone()
+                },
+                peer: asker.peer.to_string(),
+                by: asker.by.map_or_else(String::new, |by| by.to_string()),
+                by_who: by.as_ref().map_or_else(String::new, |(_, who)| who.clone()),
+                key: key.unwrap_or_default().to_owned(),
+                trace: trace.map_or("", |(trace, _)| trace).to_owned(),
+                id: if asker.id == "-" { "" } else { asker.id }.to_owned(),
+                ..RecentEvent::default()
+            });
+        }
         let deliver = |record: &Record<'_>| {
             if is_logged {
                 logger.log(record);
@@ -370,12 +328,6 @@ impl Trail {
                 .key_values(&fields)
                 .build(),
         );
-    }
-}
-
-impl fmt::Debug for Pseudonyms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pseudonyms").finish_non_exhaustive()
     }
 }
 

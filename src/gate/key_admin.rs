@@ -134,11 +134,41 @@ impl<'a> KeyAdmin<'a> {
     /// [`Error::InvalidInput`] if no key has such an id, or the key is in use; [`Error::KeyRing`] if the ring cannot be read,
     /// trusted or written. The ring is then unchanged.
     pub fn set_state(&self, ids: &[&str], state: KeyState) -> Result<Changed, Error> {
-        let event = match state {
-            KeyState::Retired => AuditEvent::KeysRetire,
-            _ => AuditEvent::KeysAccept,
-        };
-        self.change(event, || keys::set_state(self.settings, ids, state))
+        self.change(state_event(state), || {
+            keys::set_state(self.settings, ids, state)
+        })
+    }
+
+    /// The same as [`rotate`](Self::rotate) for a ring whose list has this [mark](KeyList::mark). `None`: it has another one,
+    /// because somebody has changed it; it is then left as it is.
+    ///
+    /// # Errors
+    /// Those of [`rotate`](Self::rotate).
+    pub fn rotate_if(
+        &self,
+        kinds: NewKeys,
+        grace: impl Fn(KeyKind) -> Option<Duration>,
+        only_if: Option<&str>,
+    ) -> Result<Option<Generated>, Error> {
+        self.change_if(AuditEvent::KeysRotate, || {
+            keys::rotate_if(self.settings, kinds, grace, only_if)
+        })
+    }
+
+    /// The same as [`set_state`](Self::set_state) for a ring whose list has this [mark](KeyList::mark), as for
+    /// [`rotate_if`](Self::rotate_if).
+    ///
+    /// # Errors
+    /// Those of [`set_state`](Self::set_state).
+    pub fn set_state_if(
+        &self,
+        ids: &[&str],
+        state: KeyState,
+        only_if: Option<&str>,
+    ) -> Result<Option<Changed>, Error> {
+        self.change_if(state_event(state), || {
+            keys::set_state_if(self.settings, ids, state, only_if)
+        })
     }
 
     /// Rewrites the ring sealed under the secret that the settings name, and keeps the previous ring as the backup, also
@@ -188,6 +218,16 @@ impl<'a> KeyAdmin<'a> {
         event: AuditEvent,
         make: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let done = self.change_if(event, || make().map(Some))?;
+        Ok(done.expect("a change without a condition is made"))
+    }
+
+    /// The same for a change that is not made, and is `None`, unless its condition holds.
+    fn change_if<T>(
+        &self,
+        event: AuditEvent,
+        make: impl FnOnce() -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
         let own;
         let trail = match self.owner {
             Owner::Settings(settings) => {
@@ -199,11 +239,23 @@ impl<'a> KeyAdmin<'a> {
         };
         trail.permit(event, None, self.asker)?;
         let done = make();
-        if let (Owner::Gate(gate), Ok(_)) = (self.owner, &done) {
+        if let (Owner::Gate(gate), Ok(Some(_))) = (self.owner, &done) {
             // The ring has changed, even if this gate cannot use it: that is logged, and `Gate::key_trouble` has the reason.
             let _ = gate.reload_keys();
         }
-        trail.record_end(event, &done, None, self.asker);
+        let result = match &done {
+            Ok(Some(_)) => "ok",
+            Ok(None) => "precondition_failed",
+            Err(error) => error.code(),
+        };
+        trail.record(event, result, None, self.asker);
         done
+    }
+}
+
+fn state_event(state: KeyState) -> AuditEvent {
+    match state {
+        KeyState::Retired => AuditEvent::KeysRetire,
+        _ => AuditEvent::KeysAccept,
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Gate;
 use super::audit::{Asker, AuditEvent};
+use super::limited::{API_KEY, USER, kind_of};
 use super::policies::{InUse, key};
 use crate::Error;
 use crate::limiter::{Admission, DEFAULT, Policy};
@@ -55,8 +56,10 @@ impl Gate {
     /// although the policy counts addresses.
     pub fn limit(&self, name: &str, policy: &str, cost: u32) -> Result<Option<Admission>, Error> {
         let found = self.in_use(policy, cost, None)?;
-        let name = key(&found, name)?;
-        Ok(self.count(&found, &name, cost))
+        let key = key(&found, name)?;
+        let admission = self.count(&found, &key, cost);
+        self.note_limited(admission.as_ref(), (policy, &found), name);
+        Ok(admission)
     }
 
     /// Whether a request of this cost would be admitted now, and how much is left. Counts nothing.
@@ -124,29 +127,58 @@ impl Gate {
         for charge in charges {
             let found = self.in_use(charge.policy, charge.cost, charge.api_key)?;
             let name = key(&found, &charge.name)?;
-            all.push((charge.policy, found, name, charge.cost));
+            all.push((charge, found, name, charge.cost));
         }
         if all.len() > 1 {
             let states: Vec<_> = all
                 .iter()
-                .filter_map(|(policy, found, name, cost)| {
-                    Some((*policy, found, found.peek(name, *cost)?))
+                .filter_map(|(charge, found, name, cost)| {
+                    Some((*charge, found, found.peek(name, *cost)?))
                 })
                 .collect();
             if states.iter().any(|(_, _, state)| !state.allowed) {
-                let refused = states.iter().filter(|(_, _, state)| !state.allowed);
-                refused.for_each(|(_, found, _)| self.count_decision(found, false));
+                for (charge, found, state) in states.iter().filter(|(_, _, state)| !state.allowed) {
+                    self.count_decision(found, false);
+                    self.note_charge(state, charge, found);
+                }
                 return Ok(states
                     .into_iter()
-                    .map(|(policy, _, state)| (policy, state))
+                    .map(|(charge, _, state)| (charge.policy, state))
                     .collect());
             }
         }
         // A request on another thread may still come between: then this one is refused, though some have counted it.
-        let states = all.iter().filter_map(|(policy, found, name, cost)| {
-            Some((*policy, self.count(found, name, *cost)?))
+        let states = all.iter().filter_map(|(charge, found, name, cost)| {
+            let state = self.count(found, name, *cost)?;
+            self.note_charge(&state, charge, found);
+            Some((charge.policy, state))
         });
         Ok(states.collect())
+    }
+
+    fn note_charge(&self, state: &Admission, charge: &Charge<'_>, found: &InUse<'_>) {
+        let who = match (found, charge.api_key) {
+            (InUse::Own(_), Some(id)) => id,
+            _ => &charge.name,
+        };
+        self.note_limited(Some(state), (charge.policy, found), who);
+    }
+
+    /// Lets administrators see whoever has reached a limit.
+    fn note_limited(
+        &self,
+        state: Option<&Admission>,
+        (policy, found): (&str, &InUse<'_>),
+        who: &str,
+    ) {
+        let kind = match found {
+            InUse::Default(_) => USER,
+            InUse::Own(_) => API_KEY,
+            InUse::Named(named) => kind_of(named.policy.per, who),
+        };
+        if let Some(state) = state {
+            self.inner.limited.note(state, policy, kind, who);
+        }
     }
 
     fn count(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Option<Admission> {
@@ -163,7 +195,12 @@ impl Gate {
     }
 
     /// A policy that can admit this cost. `api_key`: whose own limit, if it has one, takes the place of `default`.
-    fn in_use(&self, policy: &str, cost: u32, api_key: Option<&str>) -> Result<InUse<'_>, Error> {
+    pub(super) fn in_use(
+        &self,
+        policy: &str,
+        cost: u32,
+        api_key: Option<&str>,
+    ) -> Result<InUse<'_>, Error> {
         let found = match policy {
             DEFAULT => match api_key.and_then(|id| self.inner.api_keys.window(id)) {
                 Some(window) => InUse::Own(window),

@@ -7,7 +7,7 @@ use crate::base::custom_claims::CustomClaims;
 use crate::base::names::narrow_scope;
 use crate::gate::accounts::Accounts;
 use crate::gate::audit::{Asker, AuditEvent};
-use crate::store::{Entry, Ledger, Moment, Session};
+use crate::store::{Entry, Ledger, Moment, SeenNode, Session};
 use crate::tokens::{
     self, Claims, Grant, Made, OPEN_LOGIN_SCOPE, RefreshToken, RefreshUse, TokenSpec, TokenUse,
 };
@@ -68,6 +68,12 @@ impl Gate {
 
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.inner.ledger
+    }
+
+    /// The processes that use a shared store; none without one.
+    pub(crate) fn nodes(&self) -> Result<Vec<SeenNode>, Error> {
+        let following = self.inner.ledger.following();
+        following.map_or(Ok(Vec::new()), |following| following.store().nodes())
     }
 
     /// Whether changes could be written to the store at the last check. Checking again may block on disk.

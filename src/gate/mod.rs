@@ -1,11 +1,13 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
 //! Account logins are in `login`, introspection in `introspection`, revocation in `revocation`, encryption in `data` and, with
-//! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts`, those of clients and their tokens in
+//! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts` and, on a condition, in `edits`, those of clients and their tokens in
 //! `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in
-//! `backup`, copies of a whole store in `moving`, the audit trail in `audit`, the metrics in `metrics` and `counts`.
+//! `backup`, copies of a whole store in `moving`, what administrators see in `administration`, `limited` and `recent`, the audit
+//! trail in `audit` (with `events` and `pseudonyms`), the metrics in `metrics` and `counts`.
 
 mod accounts;
+mod administration;
 mod api_keys;
 pub mod audit;
 #[cfg(feature = "store")]
@@ -13,8 +15,11 @@ pub mod backup;
 mod clients;
 mod counts;
 mod data;
+mod edits;
+mod events;
 mod introspection;
 mod key_admin;
+mod limited;
 mod limits;
 mod login;
 #[cfg(feature = "server")]
@@ -22,6 +27,8 @@ mod metrics;
 #[cfg(feature = "store")]
 pub mod moving;
 mod policies;
+mod pseudonyms;
+mod recent;
 mod revocation;
 mod settings;
 mod signed;
@@ -36,21 +43,26 @@ use crate::base::data_dir;
 use crate::cipher::CbcMode;
 use crate::gate::audit::{Asker, AuditEvent, Pseudonyms, Trail};
 use crate::keys::{self, KeyOrigin, KeyRing, Keys};
-use crate::limiter::{Admission, Limiter};
+use crate::limiter::{Admission, DEFAULT, Limiter};
 use crate::store::Ledger;
 use crate::tokens::{ApiKeys, Claims, Grant, Made, TokenRules, TokenSpec, TokenUse};
 use crate::users::Users;
 use crate::{Error, TokenError};
 
 pub use accounts::Accounts;
+pub(crate) use administration::{EventFilter, LOGIN};
 pub use api_keys::ApiKeyAdmin;
 pub use clients::Clients;
 use counts::Counts;
 pub(crate) use data::Sources;
+pub use edits::ADMIN_SCOPE;
 pub use key_admin::KeyAdmin;
+pub(crate) use limited::Counted as Limited;
+use limited::USER;
 pub(crate) use limits::Charge;
 pub use login::{Refreshed, Tokens};
 use policies::Limits;
+pub(crate) use recent::RecentEvent;
 pub use settings::Settings;
 pub use signed::Unsigned;
 
@@ -76,6 +88,7 @@ struct Inner {
     /// `None`: the limit is switched off.
     limiter: Option<Limiter>,
     limits: Limits,
+    limited: limited::Limited,
     counts: Counts,
 }
 
@@ -123,6 +136,7 @@ impl Gate {
                 token_key_lead: settings.keys.rotation.token_key_lead,
                 limiter,
                 limits,
+                limited: limited::Limited::default(),
                 counts: Counts::default(),
             }),
         };
@@ -333,6 +347,7 @@ impl Gate {
         let limiter = self.inner.limiter.as_ref()?;
         let admission = limiter.admit(username.as_bytes());
         self.inner.counts.limiter(admission.allowed);
+        self.inner.limited.note(&admission, DEFAULT, USER, username);
         Some(admission)
     }
 

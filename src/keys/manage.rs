@@ -9,9 +9,12 @@ use super::kind::{KeyKind, RingKind};
 use super::place::Place;
 use super::schedule::Takeover;
 use super::seal::RingSeal;
-use super::{KeyOrigin, KeyRing, KeyUsage};
+use openssl::sha::sha256;
+
+use super::{KeyOrigin, KeyRing, KeyState, KeyUsage};
 use crate::Error;
 use crate::base::clock::unix_now;
+use crate::base::encoding::encode_url;
 
 /// All keys, without their secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct KeyList {
     pub keys: Vec<KeyOrigin>,
     /// How many messages each data key of the ring has sealed.
     pub usage: KeyUsage,
+    /// Whether the ring's file is sealed.
+    pub sealed: bool,
 }
 
 impl KeyList {
@@ -31,6 +36,12 @@ impl KeyList {
     pub fn messages(&self, key: &KeyOrigin) -> Option<u64> {
         let counted = key.kind == KeyKind::Data && key.created.is_some();
         counted.then(|| self.usage.messages(&key.id))
+    }
+
+    /// Changes with the keys of the ring: which there are, how long they are accepted, and when they sign.
+    pub fn mark(&self) -> String {
+        let of_ring = self.keys.iter().filter(|key| key.created.is_some());
+        mark(of_ring.map(|key| (key.kind, &*key.id, key.state, key.signs_from)))
     }
 
     /// Whether there are keys for tokens and for data, so that a gate would not need to create any.
@@ -73,6 +84,26 @@ pub struct Generated {
     pub added: Vec<KeyOrigin>,
 }
 
+/// See [`KeyList::mark`].
+fn mark<'k>(keys: impl Iterator<Item = (KeyKind, &'k str, KeyState, Option<u64>)>) -> String {
+    let mut marked: Vec<String> = keys.map(|key| format!("{key:?}")).collect();
+    // The list is in the order of age, the ring in that of kinds.
+    marked.sort_unstable();
+    encode_url(&sha256(marked.join("\n").as_bytes())[..12])
+}
+
+/// The mark of a ring that is about to be changed.
+pub(super) fn mark_of(ring: &mut RingContents) -> String {
+    let mut keys = Vec::new();
+    for kind in RingKind::ALL {
+        for key in &*ring.keys_mut(kind) {
+            keys.push((kind.into(), key.id.clone(), key.state, key.signs_from));
+        }
+    }
+    let keys = keys.iter();
+    mark(keys.map(|(kind, id, state, from)| (*kind, &**id, *state, *from)))
+}
+
 /// Lists the keys of the ring file and of the settings. Read-only: creates neither directory nor ring.
 ///
 /// # Errors
@@ -88,6 +119,7 @@ pub(crate) fn list_in_use(settings: &Settings, ring: &KeyRing) -> KeyList {
     KeyList {
         ring: place.as_ref().map(Place::path),
         keys: ring.origins(),
+        sealed: ring.sealed,
         usage: place.as_ref().map(Place::usage).unwrap_or_default(),
     }
 }
@@ -103,13 +135,30 @@ pub(super) fn add(
     kinds: NewKeys,
     grace: impl Fn(RingKind) -> Option<Duration>,
 ) -> Result<Generated, Error> {
+    let added = add_if(settings, kinds, grace, None)?;
+    Ok(added.expect("without a condition nothing keeps it from being made"))
+}
+
+/// The same for a ring with this mark; `None`: it has another one, and was not changed.
+pub(super) fn add_if(
+    settings: &Settings,
+    kinds: NewKeys,
+    grace: impl Fn(RingKind) -> Option<Duration>,
+    only_if: Option<&str>,
+) -> Result<Option<Generated>, Error> {
     check_use(settings, kinds)?;
-    add_where(settings, &RingSeal::of(&settings.ring)?, |_, kind| {
-        kinds.has(kind).then(|| Takeover {
+    let mut fits = true;
+    let added = add_where(settings, &RingSeal::of(&settings.ring)?, |ring, kind| {
+        // Tokens come first: what has been added of them must not count.
+        if kind == RingKind::Token {
+            fits = only_if.is_none_or(|mark| mark == mark_of(ring));
+        }
+        (fits && kinds.has(kind)).then(|| Takeover {
             grace: grace(kind),
             now: kinds.now,
         })
-    })
+    })?;
+    Ok(fits.then_some(added))
 }
 
 /// Adds a key of each kind that `wanted` selects, under the ring's lock; of both kinds if there is no ring.

@@ -46,7 +46,7 @@ pub use origin::KeyOrigin;
 pub(crate) use ring::KeyRing;
 pub use ring_secret::RingSecret;
 pub use rotate::Changed;
-pub(crate) use rotate::{rotate, set_state};
+pub(crate) use rotate::{rotate, rotate_if, set_state, set_state_if};
 pub use settings::{GivenKeys, RingSecrets, Rotation, Settings};
 pub use state::KeyState;
 pub(crate) use state::Unusable;

@@ -147,6 +147,11 @@ impl KeyRing {
             && (secrets.ring_key.is_some() || secrets.ring_key_file.is_some())
     }
 
+    /// Whether its file is sealed.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
     /// The keys without their secrets, in their current state.
     pub(crate) fn origins(&self) -> Vec<KeyOrigin> {
         let now = unix_now();

@@ -33,6 +33,16 @@ pub(crate) fn rotate(
     manage::add(settings, kinds, |kind| grace(kind.into()))
 }
 
+/// The same for a ring with this mark; `None`: it has another one, and was not changed.
+pub(crate) fn rotate_if(
+    settings: &Settings,
+    kinds: NewKeys,
+    grace: impl Fn(KeyKind) -> Option<Duration>,
+    only_if: Option<&str>,
+) -> Result<Option<Generated>, Error> {
+    manage::add_if(settings, kinds, |kind| grace(kind.into()), only_if)
+}
+
 /// Whether a key created at `made`, in seconds since 1970-01-01 UTC, has reached this age; zero is never reached.
 pub(super) fn is_old(made: u64, age: Duration) -> bool {
     !age.is_zero() && made.saturating_add(age.as_secs()) <= unix_now()
@@ -91,13 +101,29 @@ pub(crate) fn set_state(
     ids: &[&str],
     state: KeyState,
 ) -> Result<Changed, Error> {
+    let changed = set_state_if(settings, ids, state, None)?;
+    Ok(changed.expect("without a condition nothing keeps it from being made"))
+}
+
+/// The same for a ring with this mark; `None`: it has another one, and was not changed.
+pub(crate) fn set_state_if(
+    settings: &Settings,
+    ids: &[&str],
+    state: KeyState,
+    only_if: Option<&str>,
+) -> Result<Option<Changed>, Error> {
     let place = Place::required(settings)?;
     let (mut keys, mut withdrawn) = (Vec::new(), Vec::new());
+    let mut fits = true;
     place.change(&RingSeal::of(&settings.ring)?, |ring| {
         keys.clear();
         withdrawn.clear();
         if ring.is_empty() {
             return Err(place.none());
+        }
+        fits = only_if.is_none_or(|mark| mark == manage::mark_of(ring));
+        if !fits {
+            return Ok(false);
         }
         for id in ids {
             if state == KeyState::Retired && ring.withdraw(id, unix_now()) {
@@ -110,11 +136,11 @@ pub(crate) fn set_state(
         Ok(!withdrawn.is_empty() || keys.iter().any(|(_, _, before)| *before != state))
     })?;
     keys.retain(|(_, _, before)| *before != state);
-    Ok(Changed {
+    Ok(fits.then(|| Changed {
         ring: place.path(),
         keys,
         withdrawn,
-    })
+    }))
 }
 
 fn change(

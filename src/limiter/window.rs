@@ -72,6 +72,16 @@ impl Window {
         self.rules.peek(&mut stamps, cost, now)
     }
 
+    /// Forgets the requests and returns what they cost.
+    pub(crate) fn reset(&self) -> u32 {
+        let mut stamps = lock(&self.stamps);
+        self.rules
+            .forget(&mut stamps, nanoseconds(self.start.elapsed()));
+        let counted = stamps.units();
+        stamps.clear(&self.budget);
+        counted
+    }
+
     /// Gives back the memory of a list that has become short: all windows share the budget.
     fn release(&self, stamps: &mut Stamps, now: u64) {
         self.rules.forget(stamps, now);

@@ -45,12 +45,38 @@ impl Histogram {
         self.nanoseconds += other.nanoseconds;
     }
 
+    /// Removes what was counted until an earlier time.
+    pub(crate) fn subtract(&mut self, earlier: &Histogram) {
+        for (count, less) in self.counts.iter_mut().zip(earlier.counts) {
+            *count = count.saturating_sub(less);
+        }
+        self.nanoseconds = self.nanoseconds.saturating_sub(earlier.nanoseconds);
+    }
+
+    /// The time within which this part of what was counted fell, in seconds, as far as the buckets tell: within one, it is taken
+    /// to be spread evenly. `None` if nothing was counted.
+    pub(crate) fn quantile(&self, part: f64) -> Option<f64> {
+        let rank = (self.count() as f64 * part).max(1.0);
+        let mut below = 0;
+        for (at, count) in self.counts.iter().enumerate() {
+            let until = below + count;
+            if *count > 0 && until as f64 >= rank {
+                let from = at.checked_sub(1).map_or(0.0, |at| BOUNDS[at]);
+                let to = BOUNDS.get(at).copied().unwrap_or(from);
+                let share = (rank - below as f64) / *count as f64;
+                return Some(from + (to - from) * share);
+            }
+            below = until;
+        }
+        None
+    }
+
     pub(super) fn seconds(&self) -> f64 {
         self.nanoseconds as f64 / 1e9
     }
 
     /// How many were counted.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 

@@ -1,10 +1,11 @@
 //! Background work of a server: replaces keys that have reached their maximum age, records how many messages each key has
-//! sealed and when API keys were last used, and has the TLS certificate replaced when its files change.
+//! sealed and when API keys were last used, and has the TLS certificate replaced when its files change. It also samples the figures of the last hour.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::api::App;
 use crate::base::fork;
 use crate::base::sync::lock;
 use crate::base::threads;
@@ -24,19 +25,26 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the count of sealed messages and the last use of API keys are written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 
+/// How often the figures of the last hour are sampled.
+const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+
 impl Housekeeping {
-    /// Starts a thread, if the settings require one. `look`: checks other files, and returns when to do so again.
+    /// Starts a thread, if the settings require one. `look`: checks other files, and returns when to do so again. The figures of
+    /// the last hour are sampled when it is awake anyway; it wakes for them alone if they are `wanted`.
     pub(super) fn start(
-        gate: &Gate,
+        app: &App,
+        wanted: bool,
         look: Option<impl Fn() -> Duration + Send + 'static>,
     ) -> Result<Option<Self>, Error> {
+        let gate = app.gate();
         let pauses = [
+            wanted.then_some(SAMPLE_EVERY),
             gate.keys().age().map(|age| (age / 20).clamp(OFTEN, SELDOM)),
             (gate.keys().keeps_usage() || gate.has_store()).then_some(WRITE_EVERY),
         ];
         let for_keys = pauses.into_iter().flatten().min();
         let over = Arc::new((Mutex::new(false), Condvar::new()));
-        let (gate, stop) = (gate.clone(), over.clone());
+        let (app, gate, stop) = (app.clone(), gate.clone(), over.clone());
         let mut pause = match &look {
             Some(_) => OFTEN,
             None => match for_keys {
@@ -56,6 +64,7 @@ impl Housekeeping {
                     .unwrap_or(SELDOM);
                 rotate(&gate, &mut trouble);
                 gate.write_key_usage();
+                app.sample();
             }
         })
         .map_err(|error| Error::Io(format!("A thread cannot be started: {error}.")))?;

@@ -16,7 +16,7 @@ pub const METRICS_SCOPE: &str = "metrics";
 /// Where the metrics of a server come from.
 #[derive(Clone)]
 pub(super) struct Source {
-    app: App,
+    pub(super) app: App,
     #[cfg(target_os = "linux")]
     stats: Option<super::pool::Stats>,
     #[cfg(target_os = "linux")]

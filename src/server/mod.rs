@@ -3,9 +3,10 @@
 //!
 //! `pool` is the Linux engine, `tiny_http` the portable one, and `engine` chooses. Both use `http1` for HTTP framing; `tls` does TLS,
 //! and `proxy_protocol` reads the header with which a proxy names its client. `listen` binds addresses, `metrics` serves the
-//! metrics on an address of its own, `socket` is a non-blocking socket, and `housekeeping` does background work. The library
+//! metrics on an address of its own, `admin` administration, `socket` is a non-blocking socket, and `housekeeping` does background work. The library
 //! never touches the process's signal handlers: the host calls [`Server::stop`].
 
+mod admin;
 #[cfg(target_os = "linux")]
 mod buffer;
 mod engine;
@@ -59,6 +60,7 @@ pub struct Server {
     addresses: Vec<Address>,
     source: Source,
     metrics: Option<(Engine, Address)>,
+    admin: Option<(Engine, Vec<Address>)>,
     #[cfg(target_os = "linux")]
     listening: Vec<SocketId>,
     #[cfg(target_os = "linux")]
@@ -118,6 +120,7 @@ impl Server {
             .map(|socket| socket.address.clone())
             .collect();
         let endpoint = Endpoint::bind(settings, &plan)?;
+        let admin = admin::Endpoint::bind(settings, &plan)?;
         let gate = app.gate().clone();
         #[cfg(target_os = "linux")]
         let listening = sockets
@@ -127,12 +130,23 @@ impl Server {
         #[cfg(target_os = "linux")]
         let certificates = plan.certificates();
         #[cfg(target_os = "linux")]
+        if let Some(certificates) = certificates.clone() {
+            app.watch_certificate(move || Some(certificates.status().not_after));
+        }
+        #[cfg(target_os = "linux")]
         let look = certificates
             .clone()
             .map(|certificates| move || certificates.look());
         #[cfg(not(target_os = "linux"))]
         let look = None::<fn() -> Duration>;
         let engine = plan.clone().start(app.clone(), sockets, settings)?;
+        let admin = match admin {
+            Some(endpoint) => {
+                let addresses = endpoint.addresses();
+                Some((endpoint.start(&app)?, addresses))
+            }
+            None => None,
+        };
         let source = Source::of(app, &engine, &plan);
         let metrics = match endpoint {
             Some(endpoint) => {
@@ -141,16 +155,19 @@ impl Server {
             }
             None => None,
         };
+        let wants_figures = !settings.admin_listen.is_empty();
+        let housekeeping = Housekeeping::start(&source.app, wants_figures, look)?;
         Ok(Server {
             engine,
             addresses,
             source,
             metrics,
+            admin,
             #[cfg(target_os = "linux")]
             listening,
             #[cfg(target_os = "linux")]
             certificates,
-            housekeeping: Housekeeping::start(&gate, look)?,
+            housekeeping,
             gate,
         })
     }
@@ -162,6 +179,7 @@ impl Server {
     /// cannot be used.
     pub fn check(settings: &Settings) -> Result<(), Error> {
         Endpoint::check(settings)?;
+        admin::Endpoint::check(settings)?;
         Plan::of(settings).map(drop)
     }
 
@@ -173,6 +191,11 @@ impl Server {
     /// The address that serves the metrics, if the settings want one, with the actual port.
     pub fn metrics_address(&self) -> Option<&Address> {
         self.metrics.as_ref().map(|(_, address)| address)
+    }
+
+    /// The addresses that serve administration alone, if the settings want any, with the actual ports.
+    pub fn admin_addresses(&self) -> &[Address] {
+        self.admin.as_ref().map_or(&[], |(_, addresses)| addresses)
     }
 
     /// The metrics of this server, its gate and the process, as `GET /metrics` returns them. Callable from any thread, also
@@ -242,6 +265,9 @@ impl Server {
     pub fn stop(&self, grace: Duration) -> Result<(), Error> {
         if let Some(housekeeping) = &self.housekeeping {
             housekeeping.stop();
+        }
+        if let Some((engine, _)) = &self.admin {
+            let _ = fork::outside(|| engine.stop(grace.min(Duration::from_secs(1))));
         }
         let stopped = fork::outside(|| self.engine.stop(grace));
         if let Some(housekeeping) = &self.housekeeping {

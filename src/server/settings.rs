@@ -13,6 +13,8 @@ pub struct Settings {
     pub listen: Vec<Listen>,
     /// `SEALGATE_METRICS_LISTEN`: where the metrics are served, if anywhere.
     pub metrics_listen: Option<Listen>,
+    /// `SEALGATE_ADMIN_LISTEN`: where administration is served, if it has addresses of its own.
+    pub admin_listen: Vec<Listen>,
     /// `SEALGATE_ENGINE`.
     pub engine: EngineChoice,
     /// `SEALGATE_WORKERS`; zero: the engine chooses.
@@ -72,6 +74,7 @@ impl Default for Settings {
         Settings {
             listen: vec![Listen::Tcp(([127, 0, 0, 1], 5000).into())],
             metrics_listen: None,
+            admin_listen: Vec::new(),
             engine: EngineChoice::Auto,
             workers: 0,
             blocking_workers: 16,

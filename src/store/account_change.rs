@@ -1,7 +1,41 @@
 //! What a change of an account means besides the change itself: the same for every backend.
 
-use super::{AccountKind, Change};
+use super::{AccountKind, Change, Condition};
 use crate::base::custom_claims::are_kept;
+
+/// What is stored about an account on which several changes depend.
+pub(super) struct Found {
+    pub(super) kind: AccountKind,
+    pub(super) version: i64,
+    pub(super) scope: String,
+    pub(super) disabled: bool,
+}
+
+impl Condition {
+    /// Whether the account has the version that the condition asks for.
+    pub(super) fn fits(&self, found: &Found) -> bool {
+        self.version.is_none_or(|version| version == found.version)
+    }
+
+    /// The scope that some other enabled account must have, because this one would no longer permit it.
+    pub(super) fn lost_by(&self, found: &Found, changes: &[Change]) -> Option<&'static str> {
+        let kept = self.keeps?;
+        let permits = |scope: &str| scope.split(' ').any(|name| name == kept);
+        let (mut scope, mut disabled) = (&*found.scope, found.disabled);
+        if disabled || !permits(scope) {
+            return None;
+        }
+        for change in changes {
+            match change {
+                Change::Scope(new) => scope = new,
+                Change::Disabled(new) => disabled = *new,
+                Change::Removed => disabled = true,
+                _ => {}
+            }
+        }
+        (disabled || !permits(scope)).then_some(kept)
+    }
+}
 
 /// What is stored about an account before a change.
 pub(super) struct Before {

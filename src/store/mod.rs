@@ -53,7 +53,9 @@ pub use place::STORE_FILE;
 #[cfg(all(test, feature = "postgres"))]
 pub(crate) use postgres::tests::cluster::Cluster;
 pub use settings::{Settings, SharedSettings};
-pub(crate) use shared::{Entry, LockoutFailures, LockoutKeys, LockoutsFound, SharedStore};
+pub(crate) use shared::{
+    Entry, LockoutFailures, LockoutKeys, LockoutsFound, SeenNode, SharedStore,
+};
 #[cfg(feature = "store")]
 pub use sqlite::StoreContents;
 #[cfg(all(test, feature = "store"))]
@@ -130,6 +132,15 @@ pub(crate) enum Change {
     Disabled(bool),
     /// Removed; all its tokens are revoked.
     Removed,
+}
+
+/// What must hold for changes of an account, besides that it exists.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Condition {
+    /// It has this version.
+    pub(crate) version: Option<i64>,
+    /// An enabled account with this scope is left, if this is one.
+    pub(crate) keeps: Option<&'static str>,
 }
 
 /// A point in time, and how long to remember it; seconds since 1970-01-01 UTC.
@@ -239,12 +250,29 @@ pub(crate) trait Store: ApiKeyStore + Send + Sync {
     fn account_or_other(&self, kind: AccountKind, name: &str) -> Result<Option<Account>, Error>;
     /// At most `most` accounts of this kind in order of their names, starting after `after`.
     fn accounts(&self, kind: AccountKind, after: &str, most: u32) -> Result<Vec<Account>, Error>;
+    /// At most `most` accounts of either kind in order of their names, starting after `after`: those whose names contain
+    /// this text, ASCII letters in either case.
+    fn search_accounts(
+        &self,
+        after: &str,
+        containing: &str,
+        most: u32,
+    ) -> Result<Vec<Account>, Error>;
     /// `false`: the name is in use.
     fn add_account(&self, account: &Account) -> Result<bool, Error>;
     /// Changes a user's account. `false`: there is no such account (or it no longer has this version).
     fn change_account(&self, name: &str, change: &Change, at: Moment) -> Result<bool, Error>;
     /// The same for a client's account.
     fn change_client(&self, name: &str, change: &Change, at: Moment) -> Result<bool, Error>;
+    /// Makes all of these changes of an account, of a user or a client, or none. `false`: there is no such account, or the
+    /// condition does not hold.
+    fn edit_account(
+        &self,
+        name: &str,
+        changes: &[Change],
+        only_if: Condition,
+        at: Moment,
+    ) -> Result<bool, Error>;
 
     /// Revokes a token or a session by its id, until it would have expired.
     fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error>;
@@ -266,6 +294,13 @@ pub(crate) trait Store: ApiKeyStore + Send + Sync {
     fn session(&self, id: &str) -> Result<Option<StoredSession>, Error>;
     /// A user's sessions that have not expired, oldest first; at most [`MAX_SESSIONS`].
     fn sessions(&self, user: &str, now: u64) -> Result<Vec<UserSession>, Error>;
+    /// At most `most` sessions that have not expired, each with its user, in order of their ids, starting after `after`.
+    fn all_sessions(
+        &self,
+        after: &str,
+        now: u64,
+        most: u32,
+    ) -> Result<Vec<(String, UserSession)>, Error>;
     /// Reads a session and makes the change that `decide` returns for it. Nobody else changes anything in between.
     /// `decide` must not use the store.
     fn change_session<'a>(

@@ -41,6 +41,12 @@ impl Entry {
         }
     }
 
+    /// The same for several changes.
+    pub(crate) fn of_changes(name: &str, changes: &[Change], at: Moment) -> Vec<Self> {
+        let of = |change| Entry::of_change(name, change, at);
+        changes.iter().flat_map(of).collect()
+    }
+
     /// What a change of an account certainly revokes.
     pub(crate) fn of_change(name: &str, change: &Change, at: Moment) -> Vec<Self> {
         let disabled = match change {
@@ -89,6 +95,15 @@ pub(crate) struct Node {
     /// Random; another one in each process.
     pub(crate) id: String,
     pub(crate) host: String,
+}
+
+/// A process that has reported lately that it uses a shared store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SeenNode {
+    pub(crate) host: String,
+    pub(crate) version: String,
+    /// When, in seconds since 1970-01-01 UTC by the store's clock.
+    pub(crate) seen: u64,
 }
 
 /// How processes hear of what others have revoked.
@@ -149,6 +164,8 @@ pub(crate) struct LockoutsFound {
 /// The part of a shared store that a store on one machine lacks.
 pub(crate) trait SharedStore: Store + Feed {
     fn ring(&self) -> Result<Option<StoredRing>, Error>;
+    /// The processes that use the store, in order of their hosts; at most 1,000.
+    fn nodes(&self) -> Result<Vec<SeenNode>, Error>;
     /// The ring's version as this process knows it; 0: there is none. Asks nobody.
     fn ring_version(&self) -> i64;
     /// Asks for it, unless that was done a moment ago.

@@ -1,12 +1,13 @@
 //! Accounts with passwords: adding and changing them, their scopes, and checking passwords.
 //!
 //! `password` hashes passwords and decides which are acceptable; `lockout` slows down guessing, and `unlock` ends that for one
-//! account; `sessions` lists and ends logins; `claims` changes what an account's tokens may say; `clients` has the accounts of
+//! account; `sessions` lists and ends logins; `edits` makes several changes on a condition; `claims` changes what an account's tokens may say; `clients` has the accounts of
 //! programs, with secrets in place of passwords. Storing accounts is left to `store`, and what their tokens permit to
 //! `tokens`.
 
 mod claims;
 mod clients;
+mod edits;
 mod json;
 mod lockout;
 mod password;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use crate::base::clock::unix_now;
 use crate::base::names::valid_scope;
+use crate::base::random::random;
 use crate::keys::Keys;
 use crate::store::{self, Account, AccountKind, Change, Entry, Ledger, Moment, PasswordHash};
 use crate::{Error, Secret};
@@ -31,6 +33,7 @@ use lockout::Lockouts;
 use password::Hasher;
 
 pub use crate::store::UserSession;
+pub use edits::{AccountEdit, EditIf, Edited};
 pub(crate) use password::MAX_HASH_COST;
 pub use password::{LONGEST_PASSWORD, SHORTEST_PASSWORD};
 pub use settings::Settings;
@@ -58,6 +61,8 @@ pub struct User {
     pub disabled: bool,
     /// When it was added, in seconds since 1970-01-01 UTC.
     pub created: u64,
+    /// Changes with the account. It begins at random, so that an account that is removed and added again has another one.
+    pub version: i64,
 }
 
 /// A user whose password has been verified, or a client whose secret has.
@@ -145,7 +150,7 @@ impl Users {
             claims,
             disabled: false,
             created: unix_now(),
-            version: 1,
+            version: first_version()?,
             password,
         };
         let added = self.ledger.writing()?.add_account(&account)?;
@@ -353,8 +358,16 @@ impl User {
             claims: account.claims,
             disabled: account.disabled,
             created: account.created,
+            version: account.version,
         }
     }
+}
+
+/// Below half of what a column holds, so that it can grow.
+fn first_version() -> Result<i64, Error> {
+    let mut bytes = [0; 8];
+    random(&mut bytes)?;
+    Ok(i64::from_be_bytes(bytes) >> 2 & (i64::MAX >> 2))
 }
 
 fn check_scope(scope: &str) -> Result<(), Error> {

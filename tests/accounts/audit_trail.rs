@@ -108,6 +108,7 @@ fn every_token_of_a_rust_program_is_in_the_audit_trail_once() {
         peer: &"192.0.2.1",
         id: "7",
         trace: None,
+        by: None,
     };
     gate.issue_token_by(&grant, asker).unwrap();
     let tokens = gate.log_in_by("alice", &PASSWORD.into(), "", "", asker);

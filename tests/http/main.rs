@@ -8,6 +8,7 @@ mod common;
 #[path = "../../src/store/postgres/tests/cluster.rs"]
 #[allow(dead_code)] // not all of it is used here
 mod cluster;
+mod admin;
 mod cors;
 mod doors;
 mod host;

@@ -2,15 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::API;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::{Access, Call};
 
-pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
-    let endpoints: Vec<Value> = call
-        .app
-        .routes
-        .iter()
+pub(super) fn answer(_call: &mut Call<'_>) -> Result<Response, Problem> {
+    let endpoints: Vec<Value> = (API.routes.iter())
         .map(|route| {
             json!({
                 "method": route.method.as_str(),

@@ -6,13 +6,13 @@ use serde_json::json;
 use super::{Text, members, text};
 use crate::api::caller::Caller;
 use crate::api::host::HostLogin;
-use crate::api::peer::Serves;
 use crate::api::problem::Problem;
+use crate::api::proxied::came_through_proxy;
 use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::route::{AppInner, Call, Cost, add_rate_limit_headers};
 use crate::api::settings::{LoginMode, Settings};
-use crate::base::address::Counted;
+use crate::base::address::{Counted, counted, parse};
 use crate::base::json::Json;
 use crate::base::names::{valid_scope, valid_subject};
 use crate::base::socket_owner::Owner;
@@ -22,16 +22,6 @@ use crate::tokens::OPEN_LOGIN_SCOPE;
 use crate::{Error, Tokens};
 
 const BAD_USERNAME: &str = "Username is required.";
-/// Headers that proxies add and local clients do not send.
-const PROXY_HEADERS: [&str; 7] = [
-    "Forwarded",
-    "Via",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Forwarded-Server",
-    "X-Real-IP",
-];
 const BAD_PASSWORD: &str = "Password is required.";
 const BAD_SCOPE: &str = "The scope is not acceptable.";
 pub(super) const MAX_PASSWORD_BYTES: usize = 4096;
@@ -71,7 +61,12 @@ fn count_caller(call: &Call<'_>) -> Result<(Counted, Option<Admission>), Problem
     let from = Caller::of(call.request, &call.app.settings);
     let caller = from.limit_key();
     // By address first: that bounds how many names one caller can make the limiter remember.
-    let by_address = count(&call.app.login_limiter, &caller)?;
+    let limiter = call.app.login_limiter.as_ref();
+    let by_address = limiter.map(|limiter| limiter.admit(&caller));
+    if let Some(state) = &by_address {
+        call.app.gate.note_login(state, &from);
+    }
+    let by_address = by_address.map(admitted).transpose()?;
     let by_site = match from.site() {
         Some(site) => count(&call.app.site_limiter, &site)?,
         None => None,
@@ -246,11 +241,23 @@ pub(super) fn count(limiter: &Option<Limiter>, key: &[u8]) -> Result<Option<Admi
     let Some(limiter) = limiter else {
         return Ok(None);
     };
-    let admission = limiter.admit(key);
-    if admission.allowed {
-        return Ok(Some(admission));
+    admitted(limiter.admit(key)).map(Some)
+}
+
+fn admitted(admission: Admission) -> Result<Admission, Problem> {
+    match admission.allowed {
+        true => Ok(admission),
+        false => Err(Problem::rate_limited(admission.reset).with_limit("login", &admission)),
     }
-    Err(Problem::rate_limited(admission.reset).with_limit("login", &admission))
+}
+
+/// The state of the limit on logins from an address; `None`: logins are not limited.
+pub(super) fn peek_address(app: &AppInner, address: &str) -> Option<Admission> {
+    let key = match address {
+        "unix" => Counted::default(),
+        text => counted(parse(text)?),
+    };
+    Some(app.login_limiter.as_ref()?.peek(&key, 1))
 }
 
 /// Whether the caller may try to log in. Without accounts only processes of the server's own user may, unless the settings
@@ -287,16 +294,8 @@ fn why_not_open(request: &Request<'_>, settings: &Settings) -> Option<&'static s
     if !request.peer.is_local() {
         return Some("this address can be reached from other machines");
     }
-    // A proxy may run as the same user. These checks catch common setups but not all: nginx can be configured to add no
-    // header, use HTTP/1.1 and send a loopback Host.
-    let proxied = request.version_1_0
-        || PROXY_HEADERS
-            .iter()
-            .chain([&settings.forwarded_header.as_str()])
-            .any(|name| request.headers.get(name).is_some())
-        || Caller::peer(request).is_trusted(settings)
-        || request.peer.serves() != Serves::Peer;
-    if proxied {
+    // A proxy may run as the same user.
+    if came_through_proxy(request, settings) {
         return Some("the request came through a proxy, or as HTTP/1.0");
     }
     // A web page in a local browser can reach us under its own host name (DNS rebinding).

@@ -1,6 +1,7 @@
-//! The routes, one file each. `body` reads JSON bodies, `items` those of the routes that accept batches, `form` reads forms,
+//! The routes, one file each; those of administrators are in `admin`. `body` reads JSON bodies, `items` those of the routes that accept batches, `form` reads forms,
 //! and `client` authenticates OAuth 2.0 clients.
 
+pub(super) mod admin;
 mod api_keys;
 mod body;
 mod client;
@@ -26,39 +27,46 @@ mod token;
 mod verify;
 
 use super::request::Method;
-use super::route::{Access, Route, quick, slow};
+use super::route::{Access, Route, Served, Table, quick, slow};
 use crate::tokens::API_KEY_SCOPES;
 use body::{Text, anything, is_json, json, members, text};
 
-/// Defines the table. A row is the method and the path, who may use it, the kind of body that it takes, how long it may
-/// take, `with data` if only the engine's limit applies to its body, `as health_check` or `as prefix`; then the description
+/// Defines a table: its name, the beginning of its paths, and through which doors its routes are served. A row is the method and the path, who may use it, the kind of body that it takes, how long it may
+/// take, `with data` if only the engine's limit applies to its body, `as health_check`, `as prefix` or `as everywhere`; then the description
 /// and the function.
 macro_rules! routes {
-    ($(
+    ($(#[$doc:meta])* $table:ident $prefix:literal $served:expr; $(
         $method:ident $path:literal $access:expr,
-        takes $takes:path, costs $cost:path $(, with $data:ident)? $(, as $kind:ident)?:
+        takes $takes:path, costs $cost:path $(, with $data:ident)? $(, as $kind:ident)*:
         $about:literal $answer:path;
     )*) => {
-        /// Every route, in the order in which `GET /` lists them.
-        pub(super) static ROUTES: &[Route] = &[$(Route {
+        $(#[$doc])*
+        pub(in crate::api) static $table: Table = Table { prefix: $prefix, routes: &[$(Route {
             method: Method::$method,
             path: $path,
             access: $access,
             takes: $takes,
             takes_data: !stringify!($($data)?).is_empty(),
             cost: $cost,
-            is_health_check: matches!(stringify!($($kind)?).as_bytes(), b"health_check"),
-            is_prefix: matches!(stringify!($($kind)?).as_bytes(), b"prefix"),
+            is_health_check: false $(|| matches!(stringify!($kind).as_bytes(), b"health_check"))*,
+            is_prefix: false $(|| matches!(stringify!($kind).as_bytes(), b"prefix"))*,
+            served: match false $(|| matches!(stringify!($kind).as_bytes(), b"everywhere"))* {
+                true => Served::Both,
+                false => $served,
+            },
             about: $about,
             answer: $answer,
-        }),*];
+        }),*] };
     };
 }
+pub(in crate::api) use routes;
 
 routes! {
+    /// Every route of the API, in the order in which `GET /` lists them.
+    API "/" Served::Api;
     Get "/" Access::Anyone, takes anything, costs quick:
         "This list" index::answer;
-    Post "/login" Access::Anyone, takes json, costs login::cost:
+    Post "/login" Access::Anyone, takes json, costs login::cost, as everywhere:
         "Log in and get a token" login::answer;
     Get "/secure-data" Access::Token(&["secure-data"]), takes anything, costs secure_data::cost:
         "The confidential data, encrypted" secure_data::answer;
@@ -68,11 +76,11 @@ routes! {
         "Decrypt data" decrypt::answer;
     Post "/rewrap" Access::Token(rewrap::SCOPES), takes json, costs quick, with data:
         "Re-encrypt data under the newest key" rewrap::answer;
-    Post "/refresh" Access::Anyone, takes json, costs slow:
+    Post "/refresh" Access::Anyone, takes json, costs slow, as everywhere:
         "Get new tokens for a refresh token" refresh::answer;
-    Post "/logout" Access::Unlimited(""), takes anything, costs slow:
+    Post "/logout" Access::Unlimited(""), takes anything, costs slow, as everywhere:
         "Revoke the token" logout::answer;
-    Post "/password" Access::AsLogin, takes json, costs password::cost:
+    Post "/password" Access::AsLogin, takes json, costs password::cost, as everywhere:
         "Change the own password" password::answer;
     Post "/token" Access::Anyone, takes client::form_only, costs slow:
         "Get tokens, as an OAuth 2.0 client" token::answer;
@@ -98,10 +106,10 @@ routes! {
         "The public keys that verify tokens" jwks::answer;
     Get "/.well-known/oauth-authorization-server" Access::Anyone, takes anything, costs quick:
         "What OAuth 2.0 clients need to know of this server" metadata::answer;
-    Get "/healthz" Access::Anyone, takes anything, costs quick, as health_check:
+    Get "/healthz" Access::Anyone, takes anything, costs quick, as health_check, as everywhere:
         "Whether the server is alive" health::alive;
-    Get "/readyz" Access::Anyone, takes anything, costs health::ready_cost, as health_check:
+    Get "/readyz" Access::Anyone, takes anything, costs health::ready_cost, as health_check, as everywhere:
         "Whether the server can do its work" health::ready;
-    Get "/openapi.json" Access::Anyone, takes anything, costs quick:
+    Get "/openapi.json" Access::Anyone, takes anything, costs quick, as everywhere:
         "This API as an OpenAPI document" openapi::answer;
 }

@@ -133,15 +133,31 @@ impl Described {
         self.document["paths"].as_object().expect("paths")
     }
 
-    /// The path item of a target. A path with parameters stands for everything that begins as it does.
+    /// The path item of a target. A parameter stands for any text without a slash; where no template has as many segments, one with
+    /// parameters stands for everything that begins as it does.
     fn item(&self, target: &str) -> Option<&Value> {
         let path = target.split('?').next().unwrap_or_default();
-        let fits = |template: &str| match template.split_once('{') {
-            Some((prefix, _)) => path.starts_with(prefix),
-            None => path == template,
+        let fits = |template: &str| {
+            let mut parts = path.split('/');
+            let fits = |segment: &str| {
+                let part = parts.next();
+                part.is_some_and(|part| segment.starts_with('{') || segment == part)
+            };
+            template.split('/').all(fits) && parts.next().is_none()
         };
-        let mut items = self.paths().iter();
-        items.find_map(|(template, item)| fits(template).then_some(item))
+        let begins = |template: &str| {
+            let prefix = template.split_once('{').map(|(prefix, _)| prefix);
+            prefix.is_some_and(|prefix| path.starts_with(prefix))
+        };
+        let paths = self.paths();
+        let find = |is_it: &dyn Fn(&str) -> bool| {
+            let mut items = paths.iter();
+            items.find_map(|(template, item)| is_it(template).then_some(item))
+        };
+        paths
+            .get(path)
+            .or_else(|| find(&fits))
+            .or_else(|| find(&begins).filter(|_| path.starts_with("/verify/for/")))
     }
 
     fn operation(&self, exchange: &Exchange<'_>) -> Option<&Value> {

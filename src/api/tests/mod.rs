@@ -1,10 +1,11 @@
-//! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `heads` what is
+//! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `admin` administration, `heads` what is
 //! answered before a body has arrived, `api_keys` API keys, `cors` web pages of other origins, `items` batches and rewrapping,
 //! `limits` named limits, `proxy_limits` those that proxies name, `batch_costs` what batches cost, `oauth` and `oauth_tokens`
 //! clients of OAuth 2.0, `openapi` the document of the API, `password` changes of the own password, `routes` the rest.
 //! `described` compares every response with that document.
 
 mod access;
+mod admin;
 mod api_keys;
 mod batch_costs;
 mod cors;

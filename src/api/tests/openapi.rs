@@ -5,7 +5,7 @@ use serde_json::{Map, json};
 use super::described::{Described, Exchange};
 use super::*;
 use crate::api::route::{Access, Route};
-use crate::api::routes::ROUTES;
+use crate::api::routes::{API, admin::ADMINISTRATION};
 
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
@@ -16,14 +16,27 @@ const KINDS: [&str; 3] = [
     "text/plain",
 ];
 
-/// The methods with their operations of each path, by the path without its parameters.
+fn all_routes() -> impl Iterator<Item = &'static Route> {
+    [&API, &ADMINISTRATION]
+        .into_iter()
+        .flat_map(|table| table.routes)
+}
+
+/// Whether a path of the document, perhaps with parameters, is this route's.
+fn is_of(route: &Route, template: &str) -> bool {
+    match route.is_prefix {
+        true => template.split('{').next() == Some(route.path),
+        false => template == route.path,
+    }
+}
+
+/// The methods with their operations of each path.
 fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap();
-    let items = paths.iter().flat_map(|(template, item)| {
-        let path = template.split('{').next().unwrap();
+    let items = paths.iter().flat_map(|(path, item)| {
         let methods = item.as_object().unwrap().iter();
         let methods = methods.filter(|(name, _)| METHODS.contains(&name.as_str()));
-        methods.map(move |(method, operation)| (path, method.as_str(), operation))
+        methods.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
     });
     items.collect()
 }
@@ -35,10 +48,8 @@ fn kinds(route: &Route) -> Vec<&'static str> {
         let ask = ask.without("Content-Type").with("Content-Type", kind);
         ask.seen(|request| (route.takes)(request).is_ok())
     };
-    match post("/", "")
-        .without("Content-Type")
-        .seen(|request| (route.takes)(request).is_ok())
-    {
+    // A body that may be missing is ignored only if anything may be there.
+    match accepted("text/plain") {
         true => Vec::new(),
         false => KINDS.into_iter().filter(|kind| accepted(kind)).collect(),
     }
@@ -53,6 +64,7 @@ fn security(access: &Access) -> Value {
         Access::Unlimited(scope) => vec![scope],
         Access::UnlimitedOrClient(scope) => return json!([{"token": [scope]}, {"client": []}]),
         Access::AsLogin => vec![""],
+        Access::Administrator => vec!["admin"],
     };
     let set = |names: &str| {
         let names: Vec<&str> = names.split_whitespace().collect();
@@ -66,6 +78,7 @@ fn by_access(route: &Route) -> Vec<(&'static str, bool)> {
     // OAuth has no 415: its routes refuse other kinds of body with 400.
     let by_type = {
         let ask = post("/", "").without("Content-Type");
+        let ask = ask.with("Content-Type", "text/plain");
         let taken = ask.seen(|request| (route.takes)(request));
         taken.is_err_and(|problem| problem.status() == 415)
     };
@@ -73,6 +86,7 @@ fn by_access(route: &Route) -> Vec<(&'static str, bool)> {
         Access::Anyone => return vec![("415", by_type)],
         Access::Token(_) | Access::Demanded | Access::AsLogin => (true, true, true),
         Access::Unlimited(scope) => (true, !scope.is_empty(), false),
+        Access::Administrator => (true, true, false),
         // Wrong secrets are limited.
         Access::UnlimitedOrClient(_) => (true, true, true),
     };
@@ -90,9 +104,9 @@ fn differences(document: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     let described = operations(document);
     for (path, method, operation) in &described {
-        let route = ROUTES.iter().find(|route| {
+        let route = all_routes().find(|route| {
             let same = route.method.as_str().eq_ignore_ascii_case(method);
-            route.path == *path && (same || route.is_prefix)
+            is_of(route, path) && (same || route.is_prefix)
         });
         let Some(route) = route else {
             wrong.push(format!("{method} {path} is no route"));
@@ -121,14 +135,14 @@ fn differences(document: &Value) -> Vec<String> {
             compare(status, has.into(), responses.contains_key(status).into());
         }
     }
-    for route in ROUTES {
+    for route in all_routes() {
         let methods = match route.is_prefix {
             true => METHODS.to_vec(),
             false => vec![route.method.as_str()],
         };
         for method in methods {
             let known = |(path, name, _): &(&str, &str, &Value)| {
-                *path == route.path && name.eq_ignore_ascii_case(method)
+                is_of(route, path) && name.eq_ignore_ascii_case(method)
             };
             if !described.iter().any(known) {
                 wrong.push(format!("{method} {} is not described", route.path));
@@ -142,7 +156,10 @@ fn differences(document: &Value) -> Vec<String> {
 fn the_document_and_the_table_of_routes_agree() {
     let document = Described::here().document();
     assert_eq!(differences(document), [""; 0]);
-    assert_eq!(operations(document).len(), ROUTES.len() + METHODS.len() - 1);
+    assert_eq!(
+        operations(document).len(),
+        all_routes().count() + METHODS.len() - 1
+    );
 }
 
 /// The document with one thing changed.

@@ -234,7 +234,7 @@ fn unknown_paths_and_methods() {
     assert_eq!(code(&ask.of(&app), 404), "not_found");
     ask.method = Method::Options;
     let response = ask.of(&app);
-    let allowed = Some("GET, HEAD, POST, OPTIONS");
+    let allowed = Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     assert_eq!(
         (response.status().0, response.header("Allow")),
         (204, allowed)

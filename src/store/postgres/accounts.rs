@@ -6,8 +6,8 @@ use tokio_postgres::types::Type;
 
 use super::changes::{ACCOUNT, State, end_api_keys_of, get, log, revoke_user, signed, text, time};
 use super::client::{Connection, Fault};
-use crate::store::account_change::{Before, effect};
-use crate::store::{Account, AccountKind, Change, Moment, PasswordHash};
+use crate::store::account_change::{Before, Found, effect};
+use crate::store::{Account, AccountKind, Change, Condition, Moment, PasswordHash};
 
 /// The columns that [`account_of`] reads.
 const COLUMNS: &str =
@@ -33,11 +33,15 @@ pub(super) fn account_of(row: &Row) -> Result<Account, Fault> {
             lanes: number(row, 9)?,
         },
         claims: get(row, 10)?,
-        kind: match get::<i16>(row, 11)? {
-            0 => AccountKind::User,
-            _ => AccountKind::Client,
-        },
+        kind: kind_of(get(row, 11)?),
     })
+}
+
+fn kind_of(number: i16) -> AccountKind {
+    match number {
+        0 => AccountKind::User,
+        _ => AccountKind::Client,
+    }
 }
 
 /// As the column `kind` has it.
@@ -240,6 +244,78 @@ pub(super) fn change_account(
     }
     log(change, ACCOUNT, name, Some(state as i64), i64::MAX)?;
     Ok(true)
+}
+
+/// Whoever holds it decides alone whether an account is the last one with a scope; "sealkeep" as ASCII. Taken before any
+/// account.
+const KEEPING: i64 = 0x7365_616c_6b65_6570;
+
+/// See [`Store::edit_account`](crate::store::Store::edit_account).
+pub(super) fn edit_account(
+    change: &mut Connection<'_>,
+    name: &str,
+    changes: &[Change],
+    only_if: Condition,
+    at: Moment,
+) -> Result<bool, Fault> {
+    if only_if.keeps.is_some() {
+        change.query(
+            "SELECT pg_advisory_xact_lock($1)",
+            &[(&KEEPING, Type::INT8)],
+        )?;
+    }
+    let key = &*text(name);
+    let row = change.query_opt(
+        "SELECT kind, version, scope, disabled FROM sealgate.accounts WHERE name = $1 FOR UPDATE",
+        &[(&key, Type::TEXT)],
+    )?;
+    let Some(row) = row else {
+        return Ok(false);
+    };
+    let found = Found {
+        kind: kind_of(get(&row, 0)?),
+        version: get(&row, 1)?,
+        scope: get(&row, 2)?,
+        disabled: get(&row, 3)?,
+    };
+    if !only_if.fits(&found) {
+        return Ok(false);
+    }
+    if let Some(scope) = only_if.lost_by(&found, changes) {
+        let others = change.query_opt(
+            "SELECT 1 FROM sealgate.accounts WHERE name <> $1 AND NOT disabled
+                 AND position(' ' || $2 || ' ' IN ' ' || scope || ' ') > 0 LIMIT 1",
+            &[(&key, Type::TEXT), (&scope, Type::TEXT)],
+        )?;
+        if others.is_none() {
+            return Ok(false);
+        }
+    }
+    for wanted in changes {
+        change_account(change, found.kind, name, wanted, at)?;
+    }
+    Ok(true)
+}
+
+/// See [`Store::search_accounts`](crate::store::Store::search_accounts).
+pub(super) fn search(
+    connection: &mut Connection<'_>,
+    after: &str,
+    containing: &str,
+    most: u32,
+) -> Result<Vec<Account>, Fault> {
+    let rows = connection.query(
+        &format!(
+            "SELECT {COLUMNS} FROM sealgate.accounts WHERE name > $1
+                 AND ($2 = '' OR position(lower($2 COLLATE \"C\") IN lower(name)) > 0) ORDER BY name LIMIT $3"
+        ),
+        &[
+            (&&*text(after), Type::TEXT),
+            (&&*text(containing), Type::TEXT),
+            (&i64::from(most), Type::INT8),
+        ],
+    )?;
+    rows.iter().map(account_of).collect()
 }
 
 fn set_password(

@@ -31,8 +31,9 @@ use std::time::Duration;
 use tokio_postgres::types::Type;
 
 use super::{
-    Account, AccountKind, Change, Moment, MovableShared, Presented, Session, SessionChange,
-    SharedSettings, SharedStore, Store, StoreUrl, StoredSession, TokenState, UserSession,
+    Account, AccountKind, Change, Condition, Moment, MovableShared, Presented, Session,
+    SessionChange, SharedSettings, SharedStore, Store, StoreUrl, StoredSession, TokenState,
+    UserSession,
 };
 use crate::Error;
 use changes::{forget, get, revoke_token, revoke_user, text, time, unsigned};
@@ -251,6 +252,15 @@ impl Store for PostgresStore {
         self.read(|connection| accounts::accounts(connection, kind, after, most))
     }
 
+    fn search_accounts(
+        &self,
+        after: &str,
+        containing: &str,
+        most: u32,
+    ) -> Result<Vec<Account>, Error> {
+        self.read(|connection| accounts::search(connection, after, containing, most))
+    }
+
     fn add_account(&self, account: &Account) -> Result<bool, Error> {
         self.publish(|change| accounts::add(change, account))
     }
@@ -263,6 +273,16 @@ impl Store for PostgresStore {
         self.publish(|change| {
             accounts::change_account(change, AccountKind::Client, name, wanted, at)
         })
+    }
+
+    fn edit_account(
+        &self,
+        name: &str,
+        changes: &[Change],
+        only_if: Condition,
+        at: Moment,
+    ) -> Result<bool, Error> {
+        self.publish(|change| accounts::edit_account(change, name, changes, only_if, at))
     }
 
     fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error> {
@@ -339,6 +359,15 @@ impl Store for PostgresStore {
 
     fn sessions(&self, user: &str, now: u64) -> Result<Vec<UserSession>, Error> {
         self.read(|connection| sessions::sessions(connection, user, now))
+    }
+
+    fn all_sessions(
+        &self,
+        after: &str,
+        now: u64,
+        most: u32,
+    ) -> Result<Vec<(String, UserSession)>, Error> {
+        self.read(|connection| sessions::all(connection, after, now, most))
     }
 
     fn change_session<'a>(

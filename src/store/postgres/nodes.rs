@@ -1,10 +1,11 @@
 //! The processes that use the store, and the work that one of them does for all.
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::changes::get;
+use super::changes::{get, time};
 use super::client::{Connection, Fault};
-use crate::store::shared::Node;
+use crate::store::shared::{Node, SeenNode};
 
 /// How long the log of changes is kept, in seconds. Whoever has not read it for longer reads everything.
 const LOGGED: f64 = 600.0;
@@ -29,6 +30,23 @@ pub(super) fn report(change: &mut Connection<'_>, node: &Node) -> Result<u32, Fa
         ],
     )?;
     Ok(u32::try_from(get::<i64>(&row, 0)?).unwrap_or(u32::MAX))
+}
+
+/// See [`SharedStore::nodes`](crate::store::SharedStore::nodes).
+pub(super) fn seen(connection: &mut Connection<'_>) -> Result<Vec<SeenNode>, Fault> {
+    let rows = connection.query(
+        "SELECT host, version, extract(epoch FROM seen)::bigint FROM sealgate.nodes
+             WHERE seen > clock_timestamp() - interval '15 s' ORDER BY host, id LIMIT 1000",
+        &[],
+    )?;
+    let of = |row: &Row| {
+        Ok(SeenNode {
+            host: get(row, 0)?,
+            version: get(row, 1)?,
+            seen: time(row, 2)?,
+        })
+    };
+    rows.iter().map(of).collect()
 }
 
 /// See [`Feed::maintain`](crate::store::shared::Feed::maintain).

@@ -6,15 +6,20 @@ use tokio_postgres::types::Type;
 
 use super::PostgresStore;
 use super::changes::{get, signed, time};
+use super::nodes;
 use crate::base::clock::coarse_milliseconds;
 use crate::store::SharedStore;
-use crate::store::shared::{LockoutKeys, LockoutsFound, StoredRing};
+use crate::store::shared::{LockoutKeys, LockoutsFound, SeenNode, StoredRing};
 use crate::{Error, Secret};
 
 /// How often the ring's version is asked for because a key is unknown, in milliseconds: anybody can name an unknown key.
 const ASK_EVERY: u64 = 50;
 
 impl SharedStore for PostgresStore {
+    fn nodes(&self) -> Result<Vec<SeenNode>, Error> {
+        self.read(nodes::seen)
+    }
+
     fn ring(&self) -> Result<Option<StoredRing>, Error> {
         let found = self.read(|connection| {
             let row = connection.query_opt("SELECT version, sealed FROM sealgate.ring", &[])?;

@@ -87,16 +87,37 @@ pub(super) fn sessions(
              ORDER BY started, id",
         &[(&&*text(user), Type::TEXT), (&signed(now), Type::INT8)],
     )?;
-    let known = |row: &Row, column| Ok::<_, Fault>(Some(time(row, column)?).filter(|at| *at > 0));
-    let of = |row: &Row| {
-        Ok(UserSession {
-            id: get(row, 0)?,
-            started: known(row, 1)?,
-            refreshed: known(row, 2)?,
-            expires: time(row, 3)?,
-        })
-    };
+    rows.iter().map(user_session).collect()
+}
+
+/// See [`Store::all_sessions`](crate::store::Store::all_sessions).
+pub(super) fn all(
+    connection: &mut Connection<'_>,
+    after: &str,
+    now: u64,
+    most: u32,
+) -> Result<Vec<(String, UserSession)>, Fault> {
+    let rows = connection.query(
+        "SELECT id, started, refreshed, expires, account FROM sealgate.sessions WHERE id > $1 AND expires > $2
+             ORDER BY id LIMIT $3",
+        &[
+            (&&*text(after), Type::TEXT),
+            (&signed(now), Type::INT8),
+            (&i64::from(most), Type::INT8),
+        ],
+    )?;
+    let of = |row: &Row| Ok((get(row, 4)?, user_session(row)?));
     rows.iter().map(of).collect()
+}
+
+fn user_session(row: &Row) -> Result<UserSession, Fault> {
+    let known = |column| Ok::<_, Fault>(Some(time(row, column)?).filter(|at| *at > 0));
+    Ok(UserSession {
+        id: get(row, 0)?,
+        started: known(1)?,
+        refreshed: known(2)?,
+        expires: time(row, 3)?,
+    })
 }
 
 /// See [`Store::change_session`](crate::store::Store::change_session). Returns whether anything was revoked.

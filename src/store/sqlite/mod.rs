@@ -23,8 +23,8 @@ use std::path::Path;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
-    Account, AccountKind, Change, MAX_SESSIONS, Moment, Presented, Session, SessionChange, Store,
-    StoredSession, TokenState, UserSession,
+    Account, AccountKind, Change, Condition, MAX_SESSIONS, Moment, Presented, Session,
+    SessionChange, Store, StoredSession, TokenState, UserSession,
 };
 use crate::Error;
 use changes::{bump, end_api_keys_of, forget, revoke_token, revoke_user, signed, unsigned};
@@ -135,6 +135,16 @@ impl Store for SqliteStore {
         })
     }
 
+    fn search_accounts(
+        &self,
+        after: &str,
+        containing: &str,
+        most: u32,
+    ) -> Result<Vec<Account>, Error> {
+        self.pool
+            .with(|connection| rows::search_accounts(connection, after, containing, most))
+    }
+
     fn add_account(&self, account: &Account) -> Result<bool, Error> {
         self.change(|change| {
             let password = &account.password;
@@ -174,6 +184,16 @@ impl Store for SqliteStore {
 
     fn change_client(&self, name: &str, wanted: &Change, at: Moment) -> Result<bool, Error> {
         self.change(|change| rows::change_account(change, AccountKind::Client, name, wanted, at))
+    }
+
+    fn edit_account(
+        &self,
+        name: &str,
+        changes: &[Change],
+        only_if: Condition,
+        at: Moment,
+    ) -> Result<bool, Error> {
+        self.change(|change| rows::edit_account(change, name, changes, only_if, at))
     }
 
     fn revoke_token(&self, id: &str, at: Moment) -> Result<(), Error> {
@@ -271,6 +291,16 @@ impl Store for SqliteStore {
     fn sessions(&self, user: &str, now: u64) -> Result<Vec<UserSession>, Error> {
         self.pool
             .with(|connection| rows::sessions(connection, user, now))
+    }
+
+    fn all_sessions(
+        &self,
+        after: &str,
+        now: u64,
+        most: u32,
+    ) -> Result<Vec<(String, UserSession)>, Error> {
+        self.pool
+            .with(|connection| rows::all_sessions(connection, after, now, most))
     }
 
     fn unlock(&self, name: &str, at: u64, kept: Moment) -> Result<bool, Error> {

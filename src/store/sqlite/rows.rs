@@ -4,9 +4,10 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use siphasher::sip128::SipHasher13;
 
 use super::changes::{bump, end_api_keys_of, revoke_token, revoke_user, signed, unsigned};
-use crate::store::account_change::{Before, effect};
+use crate::store::account_change::{Before, Found, effect};
 use crate::store::{
-    Account, AccountKind, Change, Moment, PasswordHash, Session, StoredSession, UserSession,
+    Account, AccountKind, Change, Condition, Moment, PasswordHash, Session, StoredSession,
+    UserSession,
 };
 
 /// The columns that [`account_of`] reads.
@@ -28,11 +29,15 @@ pub(super) fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
             lanes: row.get(9)?,
         },
         claims: row.get(10)?,
-        kind: match row.get(11)? {
-            0_i64 => AccountKind::User,
-            _ => AccountKind::Client,
-        },
+        kind: kind_of(row.get(11)?),
     })
+}
+
+fn kind_of(number: i64) -> AccountKind {
+    match number {
+        0 => AccountKind::User,
+        _ => AccountKind::Client,
+    }
 }
 
 /// As the column `kind` has it.
@@ -156,6 +161,64 @@ pub(super) fn change_account(
     Ok(true)
 }
 
+/// See [`Store::edit_account`](crate::store::Store::edit_account).
+pub(super) fn edit_account(
+    change: &Transaction<'_>,
+    name: &str,
+    changes: &[Change],
+    only_if: Condition,
+    at: Moment,
+) -> rusqlite::Result<bool> {
+    let found = change
+        .query_row(
+            "SELECT kind, version, scope, disabled FROM accounts WHERE name = ?1",
+            [name],
+            |row| {
+                Ok(Found {
+                    kind: kind_of(row.get(0)?),
+                    version: row.get(1)?,
+                    scope: row.get(2)?,
+                    disabled: row.get(3)?,
+                })
+            },
+        )
+        .optional()?;
+    let Some(found) = found.filter(|found| only_if.fits(found)) else {
+        return Ok(false);
+    };
+    if let Some(scope) = only_if.lost_by(&found, changes) {
+        let is_kept: bool = change.query_row(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE name <> ?1 AND NOT disabled
+                 AND instr(' ' || scope || ' ', ' ' || ?2 || ' ') > 0)",
+            params![name, scope],
+            |row| row.get(0),
+        )?;
+        if !is_kept {
+            return Ok(false);
+        }
+    }
+    for wanted in changes {
+        change_account(change, found.kind, name, wanted, at)?;
+    }
+    Ok(true)
+}
+
+/// See [`Store::search_accounts`](crate::store::Store::search_accounts).
+pub(super) fn search_accounts(
+    connection: &Connection,
+    after: &str,
+    containing: &str,
+    most: u32,
+) -> rusqlite::Result<Vec<Account>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {ACCOUNT} FROM accounts WHERE name > ?1 AND (?2 = '' OR instr(lower(name), lower(?2)) > 0)
+                 ORDER BY name LIMIT ?3"
+        ))?
+        .query_map(params![after, containing, most], account_of)?
+        .collect()
+}
+
 fn set_password(
     change: &Transaction<'_>,
     name: &str,
@@ -203,23 +266,43 @@ pub(super) fn sessions(
     user: &str,
     now: u64,
 ) -> rusqlite::Result<Vec<UserSession>> {
-    let known = |row: &Row<'_>, column| -> rusqlite::Result<Option<u64>> {
-        Ok(Some(whole(row, column)?).filter(|time| *time > 0))
-    };
     connection
         .prepare_cached(
             "SELECT id, started, refreshed, expires FROM sessions WHERE user = ?1 AND expires > ?2
                  ORDER BY started, id",
         )?
-        .query_map(params![user, signed(now)], |row| {
-            Ok(UserSession {
-                id: row.get(0)?,
-                started: known(row, 1)?,
-                refreshed: known(row, 2)?,
-                expires: whole(row, 3)?,
-            })
+        .query_map(params![user, signed(now)], user_session)?
+        .collect()
+}
+
+/// See [`Store::all_sessions`](crate::store::Store::all_sessions).
+pub(super) fn all_sessions(
+    connection: &Connection,
+    after: &str,
+    now: u64,
+    most: u32,
+) -> rusqlite::Result<Vec<(String, UserSession)>> {
+    connection
+        .prepare_cached(
+            "SELECT id, started, refreshed, expires, user FROM sessions WHERE id > ?1 AND expires > ?2
+                 ORDER BY id LIMIT ?3",
+        )?
+        .query_map(params![after, signed(now), most], |row| {
+            Ok((row.get(4)?, user_session(row)?))
         })?
         .collect()
+}
+
+fn user_session(row: &Row<'_>) -> rusqlite::Result<UserSession> {
+    let known = |column| -> rusqlite::Result<Option<u64>> {
+        Ok(Some(whole(row, column)?).filter(|time| *time > 0))
+    };
+    Ok(UserSession {
+        id: row.get(0)?,
+        started: known(1)?,
+        refreshed: known(2)?,
+        expires: whole(row, 3)?,
+    })
 }
 
 /// See [`Store::unlock`](crate::store::Store::unlock). `expires`: when the record can be removed.

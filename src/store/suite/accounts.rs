@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::store::{AccountKind, Change, Moment, PasswordHash};
+use crate::store::{AccountKind, Change, Condition, Moment, PasswordHash};
 
 /// A store with forty accounts.
 fn crowd(place: &dyn Place) -> Box<dyn Store> {
@@ -270,4 +270,105 @@ pub(crate) fn an_account_of_one_kind_never_stands_in_for_the_other(place: &dyn P
         AccountKind::User
     );
     assert_eq!(find(AccountKind::Client, "c07").unwrap().name, "c07");
+}
+
+pub(crate) fn of_two_edits_of_one_version_one_is_made(place: &dyn Place) {
+    let stores = [place.open(), place.open()];
+    assert!(stores[0].add_account(&account("alice")).unwrap());
+    for _ in 0..10 {
+        let version = stores[0].account("alice").unwrap().unwrap().version;
+        let only_if = Condition {
+            version: Some(version),
+            keeps: None,
+        };
+        let made: Vec<bool> = std::thread::scope(|scope| {
+            let threads = stores.each_ref().map(|store| {
+                scope.spawn(move || {
+                    let changes = [
+                        Change::Scope("encrypt".to_owned()),
+                        Change::Claims(r#"{"a":1}"#.to_owned()),
+                    ];
+                    store.edit_account("alice", &changes, only_if, AT).unwrap()
+                })
+            });
+            threads.map(|thread| thread.join().unwrap()).to_vec()
+        });
+        assert_eq!(made.iter().filter(|made| **made).count(), 1);
+    }
+    let alice = stores[1].account("alice").unwrap().unwrap();
+    assert_eq!((&*alice.scope, &*alice.claims), ("encrypt", r#"{"a":1}"#));
+    let nobody = stores[0].edit_account("nobody", &[Change::Removed], Condition::default(), AT);
+    assert!(!nobody.unwrap());
+}
+
+pub(crate) fn the_last_account_with_a_scope_is_kept(place: &dyn Place) {
+    let stores = [place.open(), place.open()];
+    let keeps = Condition {
+        version: None,
+        keeps: Some("admin"),
+    };
+    let add = |name: &str, scope: &str| {
+        assert!(
+            stores[0]
+                .add_account(&Account::example(name, scope))
+                .unwrap()
+        );
+    };
+    add("one", "encrypt admin");
+    add("near", "administrator xadmin");
+    let edit = |changes: &[Change]| stores[0].edit_account("one", changes, keeps, AT).unwrap();
+    for changes in [
+        &[Change::Removed][..],
+        &[Change::Disabled(true)],
+        &[Change::Scope("encrypt".to_owned())],
+    ] {
+        assert!(!edit(changes), "{changes:?}");
+    }
+    assert!(edit(&[Change::Scope("admin".to_owned())]));
+    // Two that disable each other at once.
+    for _ in 0..10 {
+        add("other", "admin");
+        let made: Vec<bool> = std::thread::scope(|scope| {
+            let pairs = [(&stores[0], "one"), (&stores[1], "other")];
+            let threads = pairs.map(|(store, name)| {
+                let disable = [Change::Disabled(true)];
+                scope.spawn(move || store.edit_account(name, &disable, keeps, AT).unwrap())
+            });
+            threads.map(|thread| thread.join().unwrap()).to_vec()
+        });
+        assert_eq!(made.iter().filter(|made| **made).count(), 1);
+        let all = Condition::default();
+        let enable = [Change::Disabled(false)];
+        assert!(stores[0].edit_account("one", &enable, all, AT).unwrap());
+        assert!(
+            stores[0]
+                .edit_account("other", &[Change::Removed], keeps, AT)
+                .unwrap()
+        );
+    }
+    assert!(!edit(&[Change::Removed]));
+}
+
+pub(crate) fn accounts_of_both_kinds_are_searched(place: &dyn Place) {
+    let store = place.open();
+    for name in ["a%b", "Alice", "alicia", "b_c", "\u{c4}rger"] {
+        assert!(store.add_account(&account(name)).unwrap());
+    }
+    let client = Account {
+        kind: AccountKind::Client,
+        ..account("palice")
+    };
+    assert!(store.add_account(&client).unwrap());
+    let found = |after: &str, containing: &str, most: u32| -> Vec<String> {
+        let accounts = store.search_accounts(after, containing, most).unwrap();
+        accounts.into_iter().map(|account| account.name).collect()
+    };
+    assert_eq!(found("", "ALIC", 9), ["Alice", "alicia", "palice"]);
+    assert_eq!(found("Alice", "alic", 1), ["alicia"]);
+    assert_eq!(found("", "", 9).len(), 6);
+    // No character stands for others.
+    assert_eq!(found("", "%", 9), ["a%b"]);
+    assert_eq!(found("", "_", 9), ["b_c"]);
+    assert_eq!(found("", "\u{c4}", 9), ["\u{c4}rger"]);
+    assert_eq!(found("", "x", 9), [""; 0]);
 }

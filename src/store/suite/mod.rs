@@ -38,6 +38,10 @@ macro_rules! suite {
             sessions::a_login_succeeds_only_for_the_account_as_it_was_checked;
             sessions::of_many_refreshes_of_one_session_one_wins;
             sessions::no_session_outlives_the_revocation_that_it_began_beside;
+            accounts::of_two_edits_of_one_version_one_is_made;
+            accounts::the_last_account_with_a_scope_is_kept;
+            accounts::accounts_of_both_kinds_are_searched;
+            sessions::all_sessions_are_listed_in_pages;
             api_keys::a_key_is_kept_as_it_was_added;
             api_keys::keys_are_listed_in_order_and_by_owner;
             api_keys::only_changes_of_api_keys_move_their_number_and_they_move_no_other;

@@ -213,3 +213,23 @@ pub(crate) fn no_session_outlives_the_revocation_that_it_began_beside(place: &dy
         assert_eq!(left, [], "round {round}, begun: {begun}");
     }
 }
+
+pub(crate) fn all_sessions_are_listed_in_pages(place: &dyn Place) {
+    let store = place.open();
+    assert!(store.add_account(&account("alice")).unwrap());
+    for id in ["c", "a", "b"] {
+        assert!(store.begin_session(session(id, "r"), 1, 1_000).unwrap());
+    }
+    let page = |after: &str, now: u64, most: u32| -> Vec<String> {
+        let found = store.all_sessions(after, now, most).unwrap();
+        assert!(
+            found
+                .iter()
+                .all(|(user, session)| user == "alice" && session.started == Some(1_000))
+        );
+        found.into_iter().map(|(_, session)| session.id).collect()
+    };
+    assert_eq!(page("", 1_000, 2), ["a", "b"]);
+    assert_eq!(page("b", 1_000, 2), ["c"]);
+    assert_eq!(page("", 5_000, 9), [""; 0], "expired");
+}

@@ -1,0 +1,97 @@
+//! `/admin/v1/limits`: who is at a limit now, and forgetting what a limit has counted.
+
+use serde_json::{Value, json};
+
+use super::super::login::peek_address;
+use super::super::text;
+use super::asked::{self, bad, only_members};
+use crate::Error;
+use crate::api::problem::Problem;
+use crate::api::response::Response;
+use crate::api::route::Call;
+use crate::base::address::{counted, parse};
+use crate::base::clock::unix_now;
+use crate::gate::audit::AuditEvent;
+use crate::gate::{LOGIN, Limited};
+use crate::limiter::Admission;
+use crate::whole_seconds;
+
+pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let limit = asked::limit(call)?;
+    let policy = asked::text(call, "policy")?;
+    let app = call.app;
+    let found = app.gate.limited_now(|limited| {
+        let is_login = limited.policy == LOGIN;
+        is_login.then(|| peek_address(app, &limited.who)).flatten()
+    });
+    let listed: Vec<Value> = (found.iter())
+        .filter(|(limited, ..)| {
+            policy
+                .as_ref()
+                .is_none_or(|policy| *policy == limited.policy)
+        })
+        .take(limit as usize)
+        .map(|(limited, state, refused)| shown(limited, state, *refused))
+        .collect();
+    Ok(Response::json(200, &json!({"limited": listed})).no_store())
+}
+
+pub(super) fn reset(call: &mut Call<'_>) -> Result<Response, Problem> {
+    const TITLE: &str = "The limit is not acceptable.";
+    let [policy, kind, who] = only_members(call.request, ["policy", "kind", "who"])?;
+    let missing = || bad(r#"Send {"policy": "default", "kind": "user", "who": "alice"}."#);
+    let policy = text(policy, "policy", TITLE)?.ok_or_else(missing)?;
+    let who = text(who, "who", TITLE)?.ok_or_else(missing)?;
+    let kind = text(kind, "kind", TITLE)?.ok_or_else(missing)?;
+    if !matches!(&*kind, "user" | "api-key" | "address") {
+        return Err(bad("kind must be user, api-key or address."));
+    }
+    let caller = call.caller();
+    let (gate, asker) = (&call.app.gate, call.asker(&caller));
+    let done = match (&*policy, &*kind) {
+        (LOGIN, "address") => {
+            let trail = gate.trail();
+            trail.permit(AuditEvent::LimitReset, None, asker)?;
+            let reset = reset_login(call, &who)?;
+            let result = if reset { "ok" } else { "not_found" };
+            trail.record(AuditEvent::LimitReset, result, None, asker);
+            Ok(reset)
+        }
+        ("default", "api-key") => gate.reset_own_limit_by(&who, asker),
+        _ => gate.reset_limit_by(&who, &policy, asker),
+    };
+    let reset = done.map_err(|error| match error {
+        Error::InvalidInput(sentence) => bad(sentence),
+        other => other.into(),
+    })?;
+    Ok(Response::json(200, &json!({"reset": reset})).no_store())
+}
+
+/// Forgets the logins of an address.
+fn reset_login(call: &Call<'_>, address: &str) -> Result<bool, Problem> {
+    let Some(limiter) = &call.app.login_limiter else {
+        return Err(bad("Logins are not limited."));
+    };
+    let key = match address {
+        "unix" => Default::default(),
+        text => counted(parse(text).ok_or_else(|| bad("who must be an address, or unix."))?),
+    };
+    Ok(limiter.reset(&key) > 0)
+}
+
+fn shown(limited: &Limited, state: &Admission, refused: bool) -> Value {
+    let left = match state.reset.is_zero() {
+        true => 0,
+        false => whole_seconds(state.reset),
+    };
+    json!({
+        "policy": limited.policy,
+        "kind": limited.kind,
+        "who": limited.who,
+        "count": state.limit - state.remaining,
+        "limit": state.limit,
+        "window": state.window.as_secs(),
+        "reset_at": unix_now() + left,
+        "refused": refused,
+    })
+}
