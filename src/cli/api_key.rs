@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use clap::{ArgMatches, Command, value_parser};
-use sealgate::gate::ApiKeyAdmin;
+use sealgate::store::AccountKind;
 use sealgate::tokens::{ApiKey, ApiKeyLimit, ApiKeys, NewApiKey};
+use sealgate::unix_now;
 use sealgate::users::Users;
-use sealgate::{Error, Settings, unix_now};
 use serde_json::Value;
 
+use super::administration::{Accounts, ApiKeyPlace};
 use super::args::{flag, group, operand, option, text};
 use super::audit::Trail;
 use super::changes::Changes;
+use super::local::Local;
 use super::settings::{AUDIT, RING, STORE, Used};
 use super::table::{aligned, harmless, or_dash, rfc3339};
-use super::{Failure, load_settings, read_input, remark, settings, write_output};
+use super::{Failure, Remote, load_settings, read_input, remark, settings, write_output};
 
 pub(super) fn command() -> Command {
     group("api-key", "Add, list and revoke API keys")
@@ -85,29 +87,43 @@ fn add_subcommands(command: Command) -> Command {
         })
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, remote: Option<&Remote>) -> Result<(), Failure> {
     let Some((what, matches)) = matches.subcommand() else {
         unreachable!("clap requires a subcommand");
     };
+    if let Some(remote) = remote {
+        let changes = Changes::on_server(remote.url());
+        return match what {
+            "list" => list(remote, matches),
+            // The server knows whether logins are open.
+            "add" => add(remote, remote, true, &changes, matches),
+            _ => revoke(remote, &changes, matches),
+        };
+    }
     let settings = load_settings(matches)?;
     let keys = ApiKeys::new(&settings.gate.store)?;
     if what == "list" {
-        return list(&keys, matches);
+        return list(&Local::reading(&keys), matches);
     }
     let changes = Changes::before(&settings.gate.keys);
     changes.must_be_kept()?;
     let trail = Trail::start(&settings)?;
     let events = trail.with_users()?;
-    let admin = ApiKeyAdmin::new(&keys, &events, trail.asker());
+    let keys = Local::changing(&keys, &events, trail.asker());
     match what {
-        "add" => add(&admin, &settings, &changes, matches),
-        _ => revoke(&admin, &changes, matches),
+        "add" => {
+            let users = Users::new(&settings.gate.users, &settings.gate.store)?;
+            let open = settings.gate.store.open_login;
+            add(&keys, &Local::reading(&users), open, &changes, matches)
+        }
+        _ => revoke(&keys, &changes, matches),
     }
 }
 
 fn add(
-    admin: &ApiKeyAdmin<'_>,
-    settings: &Settings,
+    keys: &dyn ApiKeyPlace,
+    accounts: &dyn Accounts,
+    open_login: bool,
     changes: &Changes,
     matches: &ArgMatches,
 ) -> Result<(), Failure> {
@@ -117,7 +133,7 @@ fn add(
     let limit = matches
         .get_one::<u32>("requests")
         .zip(matches.get_one::<u64>("window"));
-    let (key, added) = admin.add(&NewApiKey {
+    let (key, added) = keys.add(&NewApiKey {
         owner,
         scope,
         expires_at: ttl.map(|seconds| unix_now().saturating_add(*seconds)),
@@ -127,7 +143,7 @@ fn add(
         }),
     })?;
     changes.report_store();
-    warn_of_owner(settings, owner)?;
+    warn_of_owner(accounts, open_login, owner)?;
     remark(&format!(
         "Added the API key {}. It is printed only this once.",
         added.id
@@ -137,13 +153,12 @@ fn add(
 }
 
 /// Warns if a key will be refused because of its owner.
-fn warn_of_owner(settings: &Settings, owner: &str) -> Result<(), Error> {
-    let users = Users::new(&settings.gate.users, &settings.gate.store)?;
-    match users.find(owner)? {
+fn warn_of_owner(accounts: &dyn Accounts, open_login: bool, owner: &str) -> Result<(), Failure> {
+    match accounts.find(owner)? {
         Some(account) if account.disabled => remark(
             "Warning: the owner's account is disabled: the key is refused until it is enabled (sealgate user enable).",
         ),
-        None if !settings.gate.store.open_login && !users.list("", 1)?.is_empty() => remark(
+        None if !open_login && !accounts.page(AccountKind::User, "", 1)?.is_empty() => remark(
             "Warning: there are accounts, but none with the owner's name: the key will be refused (sealgate user add creates \
              one).",
         ),
@@ -152,9 +167,9 @@ fn warn_of_owner(settings: &Settings, owner: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn revoke(admin: &ApiKeyAdmin<'_>, changes: &Changes, matches: &ArgMatches) -> Result<(), Failure> {
+fn revoke(keys: &dyn ApiKeyPlace, changes: &Changes, matches: &ArgMatches) -> Result<(), Failure> {
     if let Some(owner) = matches.get_one::<String>("owner") {
-        let count = admin.revoke_all_of(owner)?;
+        let count = keys.revoke_all_of(owner)?;
         if count > 0 {
             changes.report_store();
         }
@@ -177,7 +192,7 @@ fn revoke(admin: &ApiKeyAdmin<'_>, changes: &Changes, matches: &ArgMatches) -> R
         // Somebody may paste the whole key: then only its id is used.
         id => ApiKeys::id_of(id).unwrap_or(id).to_owned(),
     };
-    if !admin.revoke(&given)? {
+    if !keys.revoke(&given)? {
         return Err(Failure::no(
             "There is no API key with this id. To list them: sealgate api-key list",
         ));
@@ -186,7 +201,7 @@ fn revoke(admin: &ApiKeyAdmin<'_>, changes: &Changes, matches: &ArgMatches) -> R
     Ok(())
 }
 
-fn list(keys: &ApiKeys, matches: &ArgMatches) -> Result<(), Failure> {
+fn list(keys: &dyn ApiKeyPlace, matches: &ArgMatches) -> Result<(), Failure> {
     const PAGE: u32 = 500;
     let json = matches.get_flag("json");
     let owner = matches.get_one::<String>("owner").map(String::as_str);
@@ -194,7 +209,7 @@ fn list(keys: &ApiKeys, matches: &ArgMatches) -> Result<(), Failure> {
     let mut after = String::new();
     loop {
         // A page at a time, so that there may be any number of them.
-        let page = keys.list(owner, &after, PAGE)?;
+        let page = keys.page(owner, &after, PAGE)?;
         let Some(last) = page.last() else {
             break;
         };

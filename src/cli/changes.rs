@@ -15,7 +15,7 @@ use super::{Failure, remark};
 pub(super) struct Changes {
     /// `None` also if a shared store has everything.
     folder: Option<PathBuf>,
-    /// The address of a shared store.
+    /// The address of a shared store, or of a server.
     shared: Option<String>,
     had_store: bool,
     had_ring: bool,
@@ -47,6 +47,19 @@ impl Changes {
             ephemeral: settings.ephemeral,
             folder,
             shared,
+        }
+    }
+
+    /// On a server, which has everything.
+    pub(super) fn on_server(url: &str) -> Self {
+        Changes {
+            folder: None,
+            shared: Some(url.to_owned()),
+            had_store: true,
+            had_ring: true,
+            ring_written: None,
+            needs_ring: false,
+            ephemeral: false,
         }
     }
 

@@ -2,15 +2,17 @@
 
 use clap::{Arg, ArgMatches, Command};
 use sealgate::Secret;
-use sealgate::gate::{Accounts, Clients};
+use sealgate::store::AccountKind;
 use sealgate::tokens::OPEN_LOGIN_SCOPE;
 use sealgate::users::Users;
 
+use super::administration::{Accounts, Edit};
 use super::args::{flag, group, operand, option, text};
 use super::audit::Trail;
 use super::changes::Changes;
+use super::local::Local;
 use super::settings::{AUDIT, RING, STORE, Used};
-use super::{Failure, load_settings, settings, user, write_output};
+use super::{Failure, Remote, load_settings, settings, user, write_output};
 
 pub(super) fn command() -> Command {
     group("client", "Create, list and change OAuth 2.0 clients")
@@ -76,35 +78,56 @@ fn name() -> Arg {
     operand("name", "NAME", "The client's id (client_id)")
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, remote: Option<&Remote>) -> Result<(), Failure> {
     let Some((what, matches)) = matches.subcommand() else {
         unreachable!("clap requires a subcommand");
     };
+    if let Some(remote) = remote {
+        let changes = Changes::on_server(remote.url());
+        return match what {
+            "list" => user::list(remote, CLIENT, &changes, matches),
+            _ => change(what, remote, &changes, matches),
+        };
+    }
     let settings = load_settings(matches)?;
     let users = Users::new(&settings.gate.users, &settings.gate.store)?;
     let changes = Changes::before(&settings.gate.keys);
     if what == "list" {
-        return user::list(|after, most| users.clients(after, most), &changes, matches);
+        return user::list(&Local::reading(&users), CLIENT, &changes, matches);
     }
     changes.must_be_kept()?;
-    let name = text(matches, "name");
     let trail = Trail::start(&settings)?;
     let events = trail.with_users()?;
-    let clients = Clients::new(Accounts::new(&users, &events, trail.asker()));
+    let clients = Local::changing(&users, &events, trail.asker());
+    change(what, &clients, &changes, matches)
+}
+
+const CLIENT: AccountKind = AccountKind::Client;
+
+fn change(
+    what: &str,
+    clients: &dyn Accounts,
+    changes: &Changes,
+    matches: &ArgMatches,
+) -> Result<(), Failure> {
+    let name = text(matches, "name");
     let missing = |changed: bool| match changed {
         true => Ok(()),
         false => Err(changes.no_such_account()),
     };
     let mut secret = None;
     match what {
-        "add" => secret = Some(clients.add(name, text(matches, "scopes"))?),
+        "add" => secret = Some(clients.add_client(name, text(matches, "scopes"))?),
         "secret" => {
             secret = clients.renew_secret(name)?;
             missing(secret.is_some())?;
         }
-        "scopes" => missing(clients.set_scope(name, text(matches, "scopes"))?)?,
-        "disable" | "enable" => missing(clients.set_disabled(name, what == "disable")?)?,
-        "remove" => missing(clients.remove(name)?)?,
+        "scopes" => missing(clients.edit(CLIENT, name, Edit::Scope(text(matches, "scopes")))?)?,
+        "disable" | "enable" => {
+            let edit = Edit::Disabled(what == "disable");
+            missing(clients.edit(CLIENT, name, edit)?)?;
+        }
+        "remove" => missing(clients.remove(CLIENT, name)?)?,
         _ => unreachable!("clap requires a known subcommand"),
     }
     changes.report_store();

@@ -67,6 +67,7 @@ const EXAMPLES: &[&str] = &[
     "sealgate user sessions alice",
     "sealgate user sessions alice --json",
     "sealgate session end tF0wcMOhVqHJcvzDVsR2Xg",
+    "sealgate --server https://sealgate.example.com:5001 user list",
     "sealgate api-key add nightly-backup --scope encrypt",
     "sealgate api-key add alice --ttl 7776000 --requests 100 --window 60 > key",
     "sealgate api-key list --owner alice",

@@ -1,9 +1,11 @@
 //! The command line: one file for each subcommand; flags for settings come from the settings table (`settings`).
 //!
+//! `administration` is what subcommands change accounts through: `local`, the store that the settings name, or `remote`, a server.
 //! `failure` maps errors to exit codes, `standard` reads and writes the standard streams, `gate` opens the gate that most
 //! commands use, `changes` reports what a command created or changed, and `systemd` exchanges sockets and the server's state
 //! with systemd.
 
+mod administration;
 mod api_key;
 mod args;
 mod audit;
@@ -19,10 +21,12 @@ mod gate;
 mod health;
 mod keys;
 mod limits;
+mod local;
 mod man;
 mod mask;
 mod password;
 mod progress;
+mod remote;
 mod rewrap;
 mod serve;
 mod session;
@@ -42,12 +46,15 @@ use clap::Command;
 use failure::EXIT_CODES;
 pub(crate) use failure::Failure;
 use gate::{gate_of, open_gate};
+use remote::Remote;
 use settings::load_settings;
 pub(crate) use standard::remark;
 use standard::{print_json, read_input, start, write_output};
 
 pub(crate) fn run() -> Result<(), Failure> {
     let matches = command().get_matches();
+    let remote = Remote::of(&matches)?;
+    let remote = remote.as_ref();
     match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches),
         Some(("token", matches)) => token::run(matches),
@@ -58,12 +65,12 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("unsign", matches)) => sign::unsign(matches),
         Some(("mask", matches)) => mask::run(matches),
         Some(("limits", matches)) => limits::run(matches),
-        Some(("healthcheck", matches)) => health::run(matches),
-        Some(("keys", matches)) => keys::run(matches),
-        Some(("user", matches)) => user::run(matches),
-        Some(("api-key", matches)) => api_key::run(matches),
-        Some(("client", matches)) => client::run(matches),
-        Some(("session", matches)) => session::run(matches),
+        Some(("healthcheck", matches)) => health::run(matches, remote),
+        Some(("keys", matches)) => keys::run(matches, remote),
+        Some(("user", matches)) => user::run(matches, remote),
+        Some(("api-key", matches)) => api_key::run(matches, remote),
+        Some(("client", matches)) => client::run(matches, remote),
+        Some(("session", matches)) => session::run(matches, remote),
         Some(("store", matches)) => store::run(matches),
         Some(("backup", matches)) => backup::backup(matches),
         Some(("restore", matches)) => backup::restore(matches),
@@ -76,7 +83,7 @@ pub(crate) fn run() -> Result<(), Failure> {
 }
 
 fn command() -> Command {
-    Command::new("sealgate")
+    let command = Command::new("sealgate")
         .version(sealgate::VERSION)
         .about("Tokens, encryption, rate limits and masked logs behind one small server and one key ring")
         .after_help(format!("Exit codes: {EXIT_CODES}\n\nStart with: sealgate serve"))
@@ -104,5 +111,6 @@ fn command() -> Command {
         .subcommand(who::command())
         .subcommand(config::command())
         .subcommand(man::completions_command())
-        .subcommand(man::command())
+        .subcommand(man::command());
+    remote::add_flags(command)
 }

@@ -1,16 +1,17 @@
 //! `sealgate session` ends logins, and `sealgate user sessions` lists them.
 
 use clap::{ArgMatches, Command};
-use sealgate::gate::Accounts;
 use sealgate::users::{UserSession, Users};
 use serde_json::{Value, json};
 
+use super::administration::Accounts;
 use super::args::{group, operand, text};
 use super::audit::Trail;
 use super::changes::Changes;
+use super::local::Local;
 use super::settings::{AUDIT, RING, add_flags};
 use super::table::{aligned, harmless, or_dash, rfc3339};
-use super::{Failure, load_settings, write_output};
+use super::{Failure, Remote, load_settings, write_output};
 
 pub(super) fn command() -> Command {
     let end = Command::new("end")
@@ -28,31 +29,42 @@ pub(super) fn command() -> Command {
     group("session", "End logins").subcommand(add_flags(end, &[RING, AUDIT]))
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, remote: Option<&Remote>) -> Result<(), Failure> {
     let Some((_, matches)) = matches.subcommand() else {
         unreachable!("clap requires a subcommand");
     };
+    if let Some(remote) = remote {
+        return end(remote, &Changes::on_server(remote.url()), matches);
+    }
     let settings = load_settings(matches)?;
     let users = Users::new(&settings.gate.users, &settings.gate.store)?;
     let changes = Changes::before(&settings.gate.keys);
     changes.must_be_kept()?;
     let trail = Trail::start(&settings)?;
     let events = trail.with_users()?;
-    let accounts = Accounts::new(&users, &events, trail.asker());
+    let accounts = Local::changing(&users, &events, trail.asker());
+    end(&accounts, &changes, matches)
+}
+
+fn end(accounts: &dyn Accounts, changes: &Changes, matches: &ArgMatches) -> Result<(), Failure> {
     match accounts.end_session(text(matches, "id"))? {
-        Some(_) => {
+        true => {
             changes.report_store();
             Ok(())
         }
-        None => Err(Failure::no(
+        false => Err(Failure::no(
             "There is no such login: it has ended, or it cannot be refreshed. To revoke its tokens by their sid: sealgate \
              token revoke --id SID",
         )),
     }
 }
 
-pub(super) fn list(users: &Users, changes: &Changes, matches: &ArgMatches) -> Result<(), Failure> {
-    let sessions = users
+pub(super) fn list(
+    accounts: &dyn Accounts,
+    changes: &Changes,
+    matches: &ArgMatches,
+) -> Result<(), Failure> {
+    let sessions = accounts
         .sessions(text(matches, "name"))?
         .ok_or_else(|| changes.no_such_account())?;
     if matches.get_flag("json") {

@@ -1,18 +1,19 @@
 //! `sealgate user`: accounts, their passwords and their scopes.
 
 use clap::{Arg, ArgMatches, Command};
-use sealgate::Error;
-use sealgate::gate::Accounts;
+use sealgate::store::AccountKind;
 use sealgate::tokens::OPEN_LOGIN_SCOPE;
 use sealgate::users::{User, Users};
 use serde_json::{Map, Value, json};
 
+use super::administration::{Accounts, Edit};
 use super::args::{flag, group, operand, option, text};
 use super::audit::Trail;
 use super::changes::Changes;
+use super::local::Local;
 use super::settings::{AUDIT, PASSWORDS, RING, STORE, Used};
 use super::table::{aligned, harmless, harmless_json, or_dash, rfc3339};
-use super::{Failure, load_settings, password, session, settings, write_output};
+use super::{Failure, Remote, load_settings, password, session, settings, write_output};
 
 pub(super) fn command() -> Command {
     group("user", "Create, list and change accounts")
@@ -111,36 +112,71 @@ fn name() -> Arg {
     operand("name", "NAME", "The account's name")
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, remote: Option<&Remote>) -> Result<(), Failure> {
     let Some((what, matches)) = matches.subcommand() else {
         unreachable!("clap requires a subcommand");
     };
+    if let Some(remote) = remote {
+        let changes = Changes::on_server(remote.url());
+        return match reads(what, matches) {
+            true => read(what, remote, &changes, matches),
+            false => change(what, remote, &changes, matches),
+        };
+    }
     let settings = load_settings(matches)?;
     let users = Users::new(&settings.gate.users, &settings.gate.store)?;
     let changes = Changes::before(&settings.gate.keys);
-    if what == "list" {
-        return list(|after, most| users.list(after, most), &changes, matches);
-    }
-    if what == "sessions" {
-        return session::list(&users, &changes, matches);
-    }
-    let name = text(matches, "name");
-    if what == "claims" && !matches.contains_id("claims") {
-        let user = users
-            .find_user(name)?
-            .ok_or_else(|| changes.no_such_account())?;
-        return write_output(harmless_json(&format!("{}\n", user.claims)).as_bytes());
+    if reads(what, matches) {
+        return read(what, &Local::reading(&users), &changes, matches);
     }
     changes.must_be_kept()?;
     let trail = Trail::start(&settings)?;
     let events = trail.with_users()?;
-    let accounts = Accounts::new(&users, &events, trail.asker());
+    let accounts = Local::changing(&users, &events, trail.asker());
+    change(what, &accounts, &changes, matches)
+}
+
+/// Whether a subcommand only reads.
+fn reads(what: &str, matches: &ArgMatches) -> bool {
+    match what {
+        "list" | "sessions" => true,
+        "claims" => !matches.contains_id("claims"),
+        _ => false,
+    }
+}
+
+fn read(
+    what: &str,
+    accounts: &dyn Accounts,
+    changes: &Changes,
+    matches: &ArgMatches,
+) -> Result<(), Failure> {
+    match what {
+        "list" => list(accounts, AccountKind::User, changes, matches),
+        "sessions" => session::list(accounts, changes, matches),
+        _ => {
+            let user = accounts.find(text(matches, "name"))?;
+            let user = user.filter(|user| user.kind == AccountKind::User);
+            let user = user.ok_or_else(|| changes.no_such_account())?;
+            write_output(harmless_json(&format!("{}\n", user.claims)).as_bytes())
+        }
+    }
+}
+
+fn change(
+    what: &str,
+    accounts: &dyn Accounts,
+    changes: &Changes,
+    matches: &ArgMatches,
+) -> Result<(), Failure> {
+    const USER: AccountKind = AccountKind::User;
+    let name = text(matches, "name");
     let missing = |changed: bool| match changed {
         true => Ok(()),
         false => Err(changes.no_such_account()),
     };
     match what {
-        "add" => accounts.add_with_claims(
+        "add" => accounts.add_user(
             name,
             &password::read_new()?,
             text(matches, "scopes"),
@@ -148,30 +184,35 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         )?,
         "passwd" => {
             // Checked first, so that nobody types a password for an account that does not exist.
-            missing(accounts.find_user(name)?.is_some())?;
+            let user = accounts.find(name)?;
+            missing(user.is_some_and(|user| user.kind == USER))?;
             missing(accounts.set_password(name, &password::read_new()?)?)?;
         }
-        "scopes" => missing(accounts.set_scope(name, text(matches, "scopes"))?)?,
-        "claims" => missing(accounts.set_claims(name, text(matches, "claims"))?)?,
-        "disable" | "enable" => missing(accounts.set_disabled(name, what == "disable")?)?,
+        "scopes" => missing(accounts.edit(USER, name, Edit::Scope(text(matches, "scopes")))?)?,
+        "claims" => missing(accounts.edit(USER, name, Edit::Claims(text(matches, "claims")))?)?,
+        "disable" | "enable" => {
+            let edit = Edit::Disabled(what == "disable");
+            missing(accounts.edit(USER, name, edit)?)?;
+        }
         "unlock" => missing(accounts.unlock(name)?)?,
-        "remove" => missing(accounts.remove(name)?)?,
+        "remove" => missing(accounts.remove(USER, name)?)?,
         _ => unreachable!("clap requires a known subcommand"),
     }
     changes.report_store();
     Ok(())
 }
 
-/// Lists the accounts that `page` returns, which are those after a name, and at most so many.
+/// Lists the accounts of a kind.
 pub(super) fn list(
-    page: impl Fn(&str, u32) -> Result<Vec<User>, Error>,
+    accounts: &dyn Accounts,
+    kind: AccountKind,
     changes: &Changes,
     matches: &ArgMatches,
 ) -> Result<(), Failure> {
     let json = matches.get_flag("json");
     let mut rows = Vec::new();
     let mut none = true;
-    for_each(page, |user| {
+    for_each(accounts, kind, |user| {
         none = false;
         match json {
             true => write_output(harmless_json(&format!("{}\n", user_json(user))).as_bytes())?,
@@ -196,19 +237,21 @@ pub(super) fn for_each_account(
     users: &Users,
     mut work: impl FnMut(&User) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    for_each(|after, most| users.list(after, most), &mut work)?;
-    for_each(|after, most| users.clients(after, most), work)
+    let accounts = Local::reading(users);
+    for_each(&accounts, AccountKind::User, &mut work)?;
+    for_each(&accounts, AccountKind::Client, work)
 }
 
 /// Reads a page of accounts at a time, so that there may be any number of them.
 fn for_each(
-    page: impl Fn(&str, u32) -> Result<Vec<User>, Error>,
+    accounts: &dyn Accounts,
+    kind: AccountKind,
     mut work: impl FnMut(&User) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     const PAGE: u32 = 500;
     let mut after = String::new();
     loop {
-        let page = page(&after, PAGE)?;
+        let page = accounts.page(kind, &after, PAGE)?;
         let Some(last) = page.last() else {
             return Ok(());
         };

@@ -45,6 +45,15 @@ pub(crate) type Opened = Arc<OnceCell<Arc<dyn SharedStore>>>;
 impl SharedSettings {
     /// With `SEALGATE_STORE_DOWN=refuse`. The list is read four times a second.
     pub(crate) const REFUSE_AFTER: Duration = Duration::from_secs(1);
+
+    /// For work on whole tables, which waits for others that do the same: each statement may take a minute at least.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code))]
+    pub(super) fn patient(&self) -> Self {
+        SharedSettings {
+            timeout: self.timeout.max(Duration::from_secs(60)),
+            ..self.clone()
+        }
+    }
 }
 
 impl fmt::Debug for SharedSettings {

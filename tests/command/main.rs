@@ -15,5 +15,6 @@ mod limits;
 mod logs;
 mod operator;
 mod pages;
+mod remote;
 mod restore;
 mod systemd;

@@ -15,7 +15,7 @@ use clap::{ArgMatches, Command};
 use sealgate::server::{Address, Listen, ProxyProtocol};
 
 use super::args::{file, path};
-use super::{Failure, remark, settings, start};
+use super::{Failure, Remote, remark, settings, start};
 use answer::{Health, TLS_HERE, ask, judge};
 use tls::Client;
 
@@ -48,7 +48,10 @@ pub(super) fn command() -> Command {
     settings::add_flags(command, &[USED])
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, remote: Option<&Remote>) -> Result<(), Failure> {
+    if let Some(remote) = remote {
+        return remote.check_health();
+    }
     let settings = super::load_settings(matches)?.server;
     let client = match &settings.tls_cert {
         Some(certificates) => Some(Client::new(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command};
 use sealgate::gate::KeyAdmin;
-use sealgate::keys::{self, KeyKind, KeyList, KeyState, NewKeys};
+use sealgate::keys::{self, Changed, KeyKind, KeyList, KeyState, NewKeys};
 use sealgate::{TokenAlgorithm, unix_now};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use super::audit::Trail;
 use super::changes::Changes;
 use super::settings::{AUDIT, CBC, NEW_KEYS, RING, Used};
 use super::table::{aligned, grouped, harmless, or_dash, rfc3339};
-use super::{Failure, load_settings, print_json, remark, settings, write_output};
+use super::{Failure, Remote, load_settings, print_json, remark, settings, write_output};
 use shown::{created, key_json, report, until};
 
 /// How long tokens of a replaced key may live.
@@ -111,7 +111,10 @@ fn now_flag() -> Arg {
     )
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+pub(super) fn run(matches: &ArgMatches, remote: Option<&Remote>) -> Result<(), Failure> {
+    if let Some(remote) = remote {
+        return on_server(matches, remote);
+    }
     match matches.subcommand() {
         Some(("list", matches)) => list(matches),
         Some(("generate", matches)) => generate(matches),
@@ -133,25 +136,35 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
 }
 
+fn on_server(matches: &ArgMatches, remote: &Remote) -> Result<(), Failure> {
+    let only_there = |what: &str| {
+        Failure::wrong(format!(
+            "{what} works on the server's machine only, without --server."
+        ))
+    };
+    match matches.subcommand() {
+        Some(("list", matches)) => show(matches, &remote.keys()?),
+        Some(("rotate", matches)) if matches.contains_id("grace") => Err(only_there("--grace")),
+        Some(("rotate", matches)) => report(matches, &remote.rotate(chosen(matches))?, true),
+        Some(("accept", matches)) if matches.contains_id("for") => Err(only_there("--for")),
+        Some((what @ ("retire" | "accept"), matches)) => {
+            let state = match what {
+                "retire" => KeyState::Retired,
+                _ => KeyState::Accepted,
+            };
+            let changed = remote.set_key_state(&ids_of(matches), state)?;
+            let changes = Changes::on_server(remote.url());
+            report_states(matches, &changed, state, &changes)
+        }
+        Some((what, _)) => Err(only_there(&format!("sealgate keys {what}"))),
+        None => unreachable!("clap requires a subcommand"),
+    }
+}
+
 fn list(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?.gate.keys;
     let listed = keys::list(&settings)?;
-    if matches.get_flag("json") {
-        print_json(&json!({
-            "ring": listed.ring.as_ref().map(|path| path.to_string_lossy()),
-            "complete": listed.is_complete(),
-            "keys": listed.keys.iter().map(|key| {
-                let mut json = key_json(key);
-                json["messages"] = listed.messages(key).into();
-                json
-            }).collect::<Vec<_>>(),
-        }))?;
-    } else if !listed.keys.is_empty() {
-        write_output(table(&listed).as_bytes())?;
-    }
-    if let Some(trouble) = &listed.usage.trouble {
-        remark(trouble);
-    }
+    show(matches, &listed)?;
     if listed.is_complete() {
         return Ok(());
     }
@@ -165,6 +178,26 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
         ),
         None => "There is no data directory for a key ring. Set SEALGATE_DATA_DIR.".to_owned(),
     }))
+}
+
+fn show(matches: &ArgMatches, listed: &KeyList) -> Result<(), Failure> {
+    if matches.get_flag("json") {
+        print_json(&json!({
+            "ring": listed.ring.as_ref().map(|path| path.to_string_lossy()),
+            "complete": listed.is_complete(),
+            "keys": listed.keys.iter().map(|key| {
+                let mut json = key_json(key);
+                json["messages"] = listed.messages(key).into();
+                json
+            }).collect::<Vec<_>>(),
+        }))?;
+    } else if !listed.keys.is_empty() {
+        write_output(table(listed).as_bytes())?;
+    }
+    if let Some(trouble) = &listed.usage.trouble {
+        remark(trouble);
+    }
+    Ok(())
 }
 
 fn table(listed: &KeyList) -> String {
@@ -229,7 +262,7 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
         KeyKind::Token => Some(settings.rotation.token_grace),
         _ => None,
     });
-    report(matches, &rotated?)
+    report(matches, &rotated?, true)
 }
 
 fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
@@ -237,13 +270,21 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
     let trail = Trail::start(&all)?;
     let settings = &all.gate.keys;
     let changes = Changes::before(settings);
-    let ids: Vec<&str> = matches
-        .get_many::<String>("id")
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
-    let changed = KeyAdmin::new(&all.gate, trail.asker()).set_state(&ids, state)?;
+    let changed = KeyAdmin::new(&all.gate, trail.asker()).set_state(&ids_of(matches), state)?;
+    report_states(matches, &changed, state, &changes)
+}
+
+fn ids_of(matches: &ArgMatches) -> Vec<&str> {
+    let ids = matches.get_many::<String>("id").into_iter().flatten();
+    ids.map(String::as_str).collect()
+}
+
+fn report_states(
+    matches: &ArgMatches,
+    changed: &Changed,
+    state: KeyState,
+    changes: &Changes,
+) -> Result<(), Failure> {
     if !changed.keys.is_empty() || !changed.withdrawn.is_empty() {
         changes.report_ring();
     }
@@ -292,7 +333,8 @@ fn generate(matches: &ArgMatches) -> Result<(), Failure> {
     let trail = Trail::start(&settings)?;
     let changes = Changes::before(&settings.gate.keys);
     let keys = KeyAdmin::new(&settings.gate, trail.asker());
-    report(matches, &keys.generate(chosen(matches))?)?;
+    let had_ring = keys.list().is_ok_and(|listed| listed.ring.is_some());
+    report(matches, &keys.generate(chosen(matches))?, had_ring)?;
     changes.hint_if_ring_is_new();
     Ok(())
 }

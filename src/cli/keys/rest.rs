@@ -127,5 +127,6 @@ pub(super) fn import(matches: &ArgMatches) -> Result<(), Failure> {
     if imported.added.is_empty() && !matches.get_flag("json") {
         return write_output(b"All of these keys are in the ring already.\n");
     }
-    report(matches, &imported)
+    let existed = imported.backup.is_some();
+    report(matches, &imported, existed)
 }

@@ -34,7 +34,12 @@ pub(super) fn until(state: KeyState) -> Option<String> {
     }
 }
 
-pub(super) fn report(matches: &ArgMatches, generated: &Generated) -> Result<(), Failure> {
+/// `existed`: whether there was a ring before.
+pub(super) fn report(
+    matches: &ArgMatches,
+    generated: &Generated,
+    existed: bool,
+) -> Result<(), Failure> {
     if matches.get_flag("json") {
         return print_json(&json!({
             "ring": generated.ring.to_string_lossy(),
@@ -42,14 +47,14 @@ pub(super) fn report(matches: &ArgMatches, generated: &Generated) -> Result<(), 
             "added": generated.added.iter().map(key_json).collect::<Vec<_>>(),
         }));
     }
-    write_output(report_text(generated).as_bytes())
+    write_output(report_text(generated, existed).as_bytes())
 }
 
-fn report_text(generated: &Generated) -> String {
+fn report_text(generated: &Generated, existed: bool) -> String {
     let ring = harmless(&generated.ring.to_string_lossy());
-    let mut text = match &generated.backup {
-        None => format!("Created the key ring {ring}\n"),
-        Some(_) => format!("Changed the key ring {ring}\n"),
+    let mut text = match existed {
+        false => format!("Created the key ring {ring}\n"),
+        true => format!("Changed the key ring {ring}\n"),
     };
     for key in &generated.added {
         let begins = match (key.signs_from, key.algorithm) {
@@ -65,13 +70,16 @@ fn report_text(generated: &Generated) -> String {
         };
         text.push_str(&format!("  new {} key {}{begins}\n", key.kind, key.id));
     }
-    match &generated.backup {
-        None => text.push_str("Back it up: data sealed under its keys cannot be decrypted without it.\n"),
-        Some(backup) => text.push_str(&format!(
-            "Previous ring: {}\n\
-             Running servers load the new keys within half a second. To see which are used or accepted: sealgate keys list\n",
-            harmless(&backup.to_string_lossy())
-        )),
+    if !existed {
+        text.push_str("Back it up: data sealed under its keys cannot be decrypted without it.\n");
+        return text;
     }
+    if let Some(backup) = &generated.backup {
+        let backup = harmless(&backup.to_string_lossy());
+        text.push_str(&format!("Previous ring: {backup}\n"));
+    }
+    text.push_str(
+        "Running servers load the new keys within half a second. To see which are used or accepted: sealgate keys list\n",
+    );
     text
 }

@@ -82,6 +82,16 @@ impl KeyUsage {
     }
 }
 
+/// Counts that are known from elsewhere, such as a server.
+impl FromIterator<(String, u64)> for KeyUsage {
+    fn from_iter<T: IntoIterator<Item = (String, u64)>>(counts: T) -> Self {
+        KeyUsage {
+            messages: counts.into_iter().collect(),
+            trouble: None,
+        }
+    }
+}
+
 /// Where a gate records its counts.
 pub(super) struct Journal {
     place: Place,

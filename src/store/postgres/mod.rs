@@ -27,7 +27,6 @@ mod windows;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
@@ -54,7 +53,7 @@ pub(super) fn open(
 
 /// Creates or updates the tables and returns their version from before (0: there were none) and now.
 pub(super) fn migrate(url: &StoreUrl, settings: &SharedSettings) -> Result<(i64, i64), Error> {
-    PostgresStore::new(url, &patient(settings))?.migrate()
+    PostgresStore::new(url, &settings.patient())?.migrate()
 }
 
 /// The store at this address, for a copy of all of it.
@@ -62,19 +61,8 @@ pub(super) fn open_to_copy(
     url: &StoreUrl,
     settings: &SharedSettings,
 ) -> Result<Box<dyn MovableShared>, Error> {
-    Ok(Box::new(PostgresStore::new(url, &patient(settings))?))
+    Ok(Box::new(PostgresStore::new(url, &settings.patient())?))
 }
-
-/// Settings for work on whole tables. Others that do the same are waited for.
-fn patient(settings: &SharedSettings) -> SharedSettings {
-    SharedSettings {
-        timeout: settings.timeout.max(LONG),
-        ..settings.clone()
-    }
-}
-
-/// How long work on whole tables may take at least.
-const LONG: Duration = Duration::from_secs(60);
 
 /// See the module.
 struct PostgresStore {
