@@ -93,7 +93,7 @@ fn accepts_gzip(request: &Request<'_>) -> bool {
     });
     weights
         .next()
-        .is_some_and(|weight| weight.trim_start_matches(['q', '=', '0', '.']) != "")
+        .is_some_and(|weight| !weight.trim_start_matches(['q', '=', '0', '.']).is_empty())
 }
 
 #[cfg(test)]
