@@ -30,6 +30,20 @@ impl Accounts<'_> {
         self.users.all_sessions(after, most)
     }
 
+    /// Until when wrong passwords may delay logins under this name from some place, in seconds since 1970-01-01 UTC. `None`: they
+    /// delay none, as far as is known.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn locked_until(&self, name: &str) -> Result<Option<u64>, Error> {
+        self.users.locked_until(name)
+    }
+
+    /// Whether [`locked_until`](Self::locked_until) is cheap.
+    pub(crate) fn knows_locks(&self) -> bool {
+        self.users.knows_locks()
+    }
+
     /// Makes changes of an account, all of them or none. The audit trail gets the event of each.
     ///
     /// # Errors

@@ -32,6 +32,35 @@ impl Users {
         store.unlock(name, milliseconds(), kept)
     }
 
+    /// Until when wrong passwords may delay logins under this name from some place, in seconds since 1970-01-01 UTC. `None`: they
+    /// delay none, as far as is known.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn locked_until(&self, name: &str) -> Result<Option<u64>, Error> {
+        let Some(lockouts) = &self.lockouts else {
+            return Ok(None);
+        };
+        let Some((age, wait)) = lockouts.wait_of_name(name)? else {
+            return Ok(None);
+        };
+        if !lockouts.is_shared()
+            && let Some(store) = self.ledger.reading()?
+            && let Some(at) = store.unlocked(name)?
+            && milliseconds().saturating_sub(at) <= age.as_millis() as u64
+        {
+            return Ok(None);
+        }
+        Ok(Some(unix_now().saturating_add(wait.as_secs().max(1))))
+    }
+
+    /// Whether [`locked_until`](Self::locked_until) asks nobody, so that it can be asked for many names.
+    pub(crate) fn knows_locks(&self) -> bool {
+        self.lockouts
+            .as_ref()
+            .is_none_or(|lockouts| !lockouts.is_shared())
+    }
+
     /// Forgets the wrong passwords that count against an attempt, if the account has been unlocked since.
     pub(super) fn apply_unlocking(
         &self,

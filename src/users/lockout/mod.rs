@@ -146,6 +146,23 @@ impl Lockouts {
         self.memory.forget_older(tried, age, Instant::now());
     }
 
+    /// How long ago the last wrong password for this name was, and for how much longer attempts from some place may have to wait.
+    /// `None`: for none.
+    pub(super) fn wait_of_name(&self, name: &str) -> Result<Option<(Duration, Duration)>, Error> {
+        let tried = self.of(name, "")?;
+        let found = self.memory.find(tried, name, Instant::now())?;
+        Ok(found.name.and_then(|failures| {
+            // As if all of them had come from one place.
+            let wait = left(delay(failures.count, self.after, LONGEST), failures);
+            (!wait.is_zero()).then_some((failures.age, wait))
+        }))
+    }
+
+    /// Whether other machines share the memory.
+    pub(super) fn is_shared(&self) -> bool {
+        self.memory.applies_unlocking()
+    }
+
     pub(super) fn failed(&self, tried: Try, name: &str) -> Result<(), Error> {
         self.memory.failed(tried, name, Instant::now())
     }

@@ -22,14 +22,23 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
     let found = users.search(&after.unwrap_or_default(), &containing, limit + 1)?;
     let (found, more) = page(found, limit);
     let next = found.last().filter(|_| more).map(|user| user.name.clone());
-    let listed: Vec<Value> = found.iter().map(shown).collect();
+    // In a shared store it would be a question for each of them.
+    let locks = users.knows_locks();
+    let listed = found.iter().map(|user| {
+        let locked = match locks {
+            true => users.locked_until(&user.name)?,
+            false => None,
+        };
+        Ok(shown(user, locked))
+    });
+    let listed = listed.collect::<Result<Vec<Value>, Error>>()?;
     let body = json!({"users": listed, "next": next});
     Ok(Response::json(200, &body).no_store())
 }
 
 pub(super) fn show(call: &mut Call<'_>) -> Result<Response, Problem> {
     let user = found(call, &named(call)?)?;
-    Ok(answer(200, &user, shown(&user)))
+    Ok(answer(200, &user, shown_alone(call, &user)?))
 }
 
 pub(super) fn add(call: &mut Call<'_>) -> Result<Response, Problem> {
@@ -68,7 +77,7 @@ pub(super) fn add(call: &mut Call<'_>) -> Result<Response, Problem> {
         }
     }
     let user = found(call, &name)?;
-    let mut body = shown(&user);
+    let mut body = shown(&user, None);
     if let Some(secret) = secret {
         body["client_secret"] = secret.expose_str().unwrap_or_default().into();
     }
@@ -100,7 +109,7 @@ pub(super) fn change(call: &mut Call<'_>) -> Result<Response, Problem> {
     let users = call.app.gate.users_by(call.asker(&caller));
     settled(users.edit(&name, &edit, only_if)?)?;
     let user = found(call, &name)?;
-    Ok(answer(200, &user, shown(&user)))
+    Ok(answer(200, &user, shown_alone(call, &user)?))
 }
 
 pub(super) fn remove(call: &mut Call<'_>) -> Result<Response, Problem> {
@@ -210,6 +219,12 @@ fn object<'a>(member: Option<Json<'a>>) -> Result<Option<&'a str>, Problem> {
     }
 }
 
+/// The same with what else is known of the account.
+fn shown_alone(call: &Call<'_>, user: &User) -> Result<Value, Problem> {
+    let locked = call.app.gate.users().locked_until(&user.name)?;
+    Ok(shown(user, locked))
+}
+
 fn answer(status: u16, user: &User, body: Value) -> Response {
     let mut response = Response::json(status, &body).no_store();
     response.set("ETag", etag(user));
@@ -220,7 +235,7 @@ fn etag(user: &User) -> String {
     format!("\"{:x}\"", user.version)
 }
 
-fn shown(user: &User) -> Value {
+fn shown(user: &User, locked_until: Option<u64>) -> Value {
     let scopes: Vec<&str> = user
         .scope
         .split(' ')
@@ -235,7 +250,7 @@ fn shown(user: &User) -> Value {
         "scopes": scopes,
         "claims": serde_json::from_str::<Value>(&user.claims).unwrap_or_else(|_| json!({})),
         "disabled": user.disabled,
-        "locked_until": null,
+        "locked_until": locked_until,
         "created_at": user.created,
         "etag": etag(user),
     })

@@ -96,7 +96,13 @@ fn passwords_are_set_and_accounts_unlocked() {
         login(PASSWORD);
     }
     assert_eq!(code(&login(NEW), 429), "rate_limited");
+    let until = root.get("/admin/v1/users/alice")["locked_until"].as_u64();
+    assert!(until.is_some_and(|until| until >= crate::unix_now()));
+    let listed = root.get("/admin/v1/users?q=alice");
+    assert!(listed["users"][0]["locked_until"].is_u64());
     let unlocked = root.post("/admin/v1/users/alice/unlock", &json!({}));
+    let alice = root.get("/admin/v1/users/alice");
+    assert_eq!(alice["locked_until"], Value::Null);
     assert_eq!(body(&unlocked), json!({"unlocked": true}));
     assert_eq!(login(NEW).status().0, 200);
     for target in [
