@@ -191,17 +191,16 @@ clippy: ## all lints, as errors
 	$(call heading,clippy)
 	cargo clippy --locked --all-targets -- -D warnings
 
-# Every build that the features can make: postgres brings store, and cli, which `clippy` lints, brings all others. First as a
-# program gets the library: the tests' own dependencies would hide a feature of a crate that is missing. Those of postgres
-# would make cargo check most crates again, and the example brings the crates that `clippy` has checked.
+# Every build that the features can make: postgres brings store, and cli brings all others.
+COMBINATIONS := none server store server,store postgres server,postgres cli
+# First as a program gets the library, then with the tests, whose own dependencies would hide a feature of a crate that is
+# missing.
 features: ## every combination of cargo features: all lints, and the unit tests of a build without any
 	$(call heading,cargo features)
-	@set -e; lint() { \
-		echo "features: $$1"; \
-		cargo clippy --locked --quiet --lib --bins $$2 --no-default-features --features "$${1#none}" -- -D warnings; \
-	}; \
-	for features in none server store server,store; do lint "$$features"; done; \
-	for features in postgres server,postgres; do lint "$$features" '--example library'; done
+	@set -e; for features in $(COMBINATIONS); do \
+		echo "features: $$features"; \
+		cargo clippy --locked --quiet --lib --bins --no-default-features --features "$${features#none}" -- -D warnings; \
+	done
 	cargo clippy --locked --quiet --all-targets --no-default-features -- -D warnings
 	cargo test --locked --quiet --lib --no-default-features
 
