@@ -33,7 +33,7 @@ pub fn rages(fleet: &Fleet, time: Duration, store: Store) {
                 primary.go_on();
             }
             // Not in each round: counts that were lost are not used for a while.
-            2 if store == Store::Killed && step / KINDS % 3 == 0 => {
+            2 if store == Store::Killed && (step / KINDS).is_multiple_of(3) => {
                 primary.kill();
                 primary.start();
             }
