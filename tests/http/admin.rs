@@ -44,7 +44,10 @@ fn an_administrator_does_over_http_what_the_command_does() {
         let listed = server.get("/admin/v1/users", Some(&root)).json();
         assert_eq!(names(&listed), ["alice", "root"]);
         let ask = json!({"name": "b/ob", "password": PASSWORD, "scopes": ["encrypt"]}).to_string();
-        assert_eq!(server.post("/admin/v1/users", &ask, Some(&root)).status, 201);
+        assert_eq!(
+            server.post("/admin/v1/users", &ask, Some(&root)).status,
+            201
+        );
         let bob = Pair::log_in(&server, "b/ob");
         assert!(text(&people.typed(&["user", "list"], "").stdout).contains("b/ob"));
         let edit = request(
@@ -54,7 +57,11 @@ fn an_administrator_does_over_http_what_the_command_does() {
             "If-Match: *\r\n",
             r#"{"disabled": true}"#,
         );
-        assert_eq!(server.send(edit.as_bytes()).json()["disabled"], true, "{engine}");
+        assert_eq!(
+            server.send(edit.as_bytes()).json()["disabled"],
+            true,
+            "{engine}"
+        );
         assert_eq!(bob.refreshed(&server).code(), "token_revoked");
         // What the command does is seen, and what was read before is known to be old.
         people.done(&["user", "enable", "b/ob"]);
@@ -70,7 +77,10 @@ fn an_administrator_does_over_http_what_the_command_does() {
         assert!(!listed.contains("b/ob"), "{listed}");
         let log = server.stop();
         let line = log.lines().find(|line| line.contains("event=account.add"));
-        assert!(line.is_some_and(|line| line.contains(" by=r*** by_who=")), "{log}");
+        assert!(
+            line.is_some_and(|line| line.contains(" by=r*** by_who=")),
+            "{log}"
+        );
     }
 }
 
@@ -80,23 +90,38 @@ fn listeners_of_its_own_serve_administration_and_the_others_do_not() {
     let socket = people.home().join("admin.sock");
     let own = format!("127.0.0.1:0,unix:{}", socket.display());
     let server = people.server(&[("SEALGATE_ADMIN_LISTEN", &own)]);
-    let (_, rest) = server.greeting.split_once("administration on http://").unwrap();
+    let (_, rest) = server
+        .greeting
+        .split_once("administration on http://")
+        .unwrap();
     let address = rest.split_once("/admin/v1/").unwrap().0;
     let root = Pair::log_in(&server, "root").token;
-    assert_eq!(server.get("/admin/v1/users", Some(&root)).code(), "not_found");
+    assert_eq!(
+        server.get("/admin/v1/users", Some(&root)).code(),
+        "not_found"
+    );
     let list = request("GET", "/admin/v1/users", &root, "", "");
     assert_eq!(names(&ask(address, &list).json()), ["alice", "root"]);
     let mut stream = UnixStream::connect(&socket).unwrap();
     stream.write_all(list.as_bytes()).unwrap();
     assert_eq!(Answer::read(&mut stream).unwrap().status, 200);
     let login = json!({"username": "root", "password": PASSWORD}).to_string();
-    assert_eq!(ask(address, &request("POST", "/login", "", "", &login)).status, 200);
+    assert_eq!(
+        ask(address, &request("POST", "/login", "", "", &login)).status,
+        200
+    );
     for target in ["/", "/secure-data", "/.well-known/jwks.json"] {
         let refused = ask(address, &request("GET", target, &root, "", ""));
         assert_eq!(refused.code(), "not_found", "{target}");
     }
     // A request that another machine's proxy passes on is served there, too.
-    let proxied = request("GET", "/admin/v1/health", &root, "X-Forwarded-For: 192.0.2.1\r\n", "");
+    let proxied = request(
+        "GET",
+        "/admin/v1/health",
+        &root,
+        "X-Forwarded-For: 192.0.2.1\r\n",
+        "",
+    );
     assert_eq!(ask(address, &proxied).status, 200);
     server.stop();
     assert!(!socket.exists());
@@ -107,11 +132,21 @@ fn beyond_this_machine_administration_is_not_there() {
     let people = people();
     let server = people.server(&[("SEALGATE_LISTEN", "0.0.0.0:0")]);
     let root = Pair::log_in(&server, "root").token;
-    for target in ["/admin/v1/users", "/admin/v1/health", "/admin/v1/users/root"] {
+    for target in [
+        "/admin/v1/users",
+        "/admin/v1/health",
+        "/admin/v1/users/root",
+    ] {
         assert_eq!(server.get(target, Some(&root)).code(), "not_found");
     }
     let local = people.server(&[]);
-    let proxied = request("GET", "/admin/v1/health", &root, "X-Forwarded-For: 192.0.2.1\r\n", "");
+    let proxied = request(
+        "GET",
+        "/admin/v1/health",
+        &root,
+        "X-Forwarded-For: 192.0.2.1\r\n",
+        "",
+    );
     assert_eq!(local.send(proxied.as_bytes()).code(), "not_found");
     assert_eq!(local.get("/admin/v1/health", Some(&root)).status, 200);
 }

@@ -5,10 +5,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod admin;
 #[path = "../../src/store/postgres/tests/cluster.rs"]
 #[allow(dead_code)] // not all of it is used here
 mod cluster;
-mod admin;
 mod cors;
 mod doors;
 mod host;
