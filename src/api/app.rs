@@ -1,9 +1,7 @@
 //! The API as engines and host programs see it: it answers requests and writes the access log.
 
 use std::fmt;
-use std::mem;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +9,7 @@ use once_cell::sync::OnceCell;
 
 use super::access_log;
 use super::caller::Caller;
+use super::caught::caught;
 use super::console::first_code::FirstCode;
 use super::console::guard;
 use super::cors;
@@ -38,7 +37,7 @@ use crate::{Error, Gate};
 /// The API over a gate. Cheap to clone; `Send` and `Sync`.
 #[derive(Clone)]
 pub struct App {
-    inner: Arc<AppInner>,
+    pub(super) inner: Arc<AppInner>,
     door: Door,
 }
 
@@ -326,12 +325,6 @@ impl App {
         self.inner.settings.console
     }
 
-    /// The code with which the console's first administrator is created.
-    #[cfg(test)]
-    pub(crate) fn first_code(&self) -> Option<String> {
-        self.inner.first_code.text()
-    }
-
     /// How many passwords may be hashed at once.
     pub(crate) fn hashing_places(&self) -> usize {
         self.inner.gate.hashing_places()
@@ -394,18 +387,6 @@ impl App {
         fork::settle();
         response
     }
-}
-
-/// `None` if `work` panics.
-fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|panic| {
-            // A host's panic payload may itself panic when dropped.
-            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-                mem::forget(again);
-            }
-        })
-        .ok()
 }
 
 impl fmt::Debug for App {

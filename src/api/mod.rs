@@ -3,7 +3,7 @@
 //! `app` ties it together, and `access_log` writes a line for each request. `router` finds the route and enforces its checks (token, scope, limit), `permission` has the
 //! check of a token, `administration` that of an administrator, `proxied` whether a proxy asks, `limits` counts requests, `counted` reports the limits that did, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host program, `problem` all errors (`admin_problems` those of administrators),
 //! `caller` the client's address, `cors` the headers for web pages of other origins (`origins`), and `observed` counts requests for the metrics, and `figures` keeps those of the last hour.
-//! `console` is the web page for administrators, and `entity_tag` compares the tags of what clients have already.
+//! `console` is the web page for administrators, and `entity_tag` compares the tags of what clients have already; `caught` catches panics.
 //! Reading and writing bytes is left to the engines.
 
 mod access_log;
@@ -11,6 +11,7 @@ mod admin_problems;
 mod administration;
 mod app;
 mod caller;
+mod caught;
 mod console;
 mod cors;
 mod counted;
