@@ -189,12 +189,6 @@ impl App {
         self.inner.settings.console
     }
 
-    /// The code with which the console's first administrator is created.
-    #[cfg(test)]
-    pub(crate) fn first_code(&self) -> Option<String> {
-        self.inner.first_code.text()
-    }
-
     /// How many passwords may be hashed at once.
     pub(crate) fn hashing_places(&self) -> usize {
         self.inner.gate.hashing_places()

@@ -1,10 +1,9 @@
 //! The steps in which a request is answered: its route, what its head decides, its limits, its response.
 
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::app::App;
+use super::caught::caught;
 use super::problem::Problem;
 use super::request::{Method, Request};
 use super::response::Response;
@@ -192,16 +191,4 @@ impl App {
             Begun::Admitted(admitted) => admitted.passed.cost(&self.inner, body),
         }
     }
-}
-
-/// `None` if `work` panics.
-fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|panic| {
-            // A host's panic payload may itself panic when dropped.
-            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-                mem::forget(again);
-            }
-        })
-        .ok()
 }

@@ -6,14 +6,15 @@
 //! limits that did, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host
 //! program, `problem` all errors (`admin_problems` those of administrators), `caller` the client's address, `cors` the headers
 //! for web pages of other origins (`origins`), `observed` counts requests for the metrics, and `figures` keeps those of the last
-//! hour. `console` is the web page for administrators, and `entity_tag` compares the tags of what clients have already.
-//! Reading and writing bytes is left to the engines.
+//! hour. `console` is the web page for administrators, and `entity_tag` compares the tags of what clients have already;
+//! `caught` catches panics. Reading and writing bytes is left to the engines.
 
 mod access_log;
 mod admin_problems;
 mod administration;
 mod app;
 mod caller;
+mod caught;
 mod console;
 mod cors;
 mod counted;

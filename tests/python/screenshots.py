@@ -36,9 +36,8 @@ PICTURES = [
     ("overview", "overview", "light", 1200, 720),
     ("overview-dark", "overview", "dark", 1200, 720),
     ("users", "users", "light", 1200, 560),
-    ("keys-dark", "keys", "dark", 1200, 560),
+    ("keys-dark", "keys", "dark", 1200, 640),
     ("audit", "audit", "light", 1200, 640),
-    ("limits-dark", "limits", "dark", 1200, 560),
     ("narrow", "users/alice", "light", 360, 720),
 ]
 

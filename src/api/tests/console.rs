@@ -362,7 +362,7 @@ fn first(code: &str, name: &str, password: &str) -> String {
 #[test]
 fn the_first_administrator_is_created_with_the_code_and_only_once() {
     let (app, _home) = console(&[]);
-    let known = app.first_code().unwrap();
+    let known = app.inner.first_code.text().unwrap();
     assert_eq!(body(&refresh("").of(&app))["first_start"], true);
     let ask = |code: &str, name: &str, password: &str| {
         let body = first(code, name, password);
@@ -403,7 +403,7 @@ fn the_first_administrator_is_created_with_the_code_and_only_once() {
 #[test]
 fn an_account_that_is_added_otherwise_ends_the_code() {
     let (app, home) = console(&[]);
-    let known = app.first_code().unwrap();
+    let known = app.inner.first_code.text().unwrap();
     app.gate()
         .users()
         .add("alice", &PASSWORD.into(), "encrypt")
@@ -411,7 +411,7 @@ fn an_account_that_is_added_otherwise_ends_the_code() {
     let body = first(&known, "mallory", PASSWORD);
     let answer = post("/console/first", &body).of(&app);
     assert_eq!(code(&answer, 403), "login_refused");
-    assert_eq!(app.first_code(), None);
+    assert_eq!(app.inner.first_code.text(), None);
     // Nor is there one at a start with accounts.
     let settings = [
         ("data_dir", home.path().join("state").display().to_string()),
@@ -420,13 +420,13 @@ fn an_account_that_is_added_otherwise_ends_the_code() {
     let settings = settings
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
-    assert_eq!(with(&settings).first_code(), None);
+    assert_eq!(with(&settings).inner.first_code.text(), None);
 }
 
 #[test]
 fn of_many_who_have_the_code_at_once_one_becomes_the_administrator() {
     let (app, _home) = console(&[]);
-    let known = app.first_code().unwrap();
+    let known = app.inner.first_code.text().unwrap();
     let created = std::thread::scope(|scope| {
         let threads = (0..4).map(|number| {
             let (app, body) = (&app, first(&known, &format!("root{number}"), PASSWORD));
