@@ -6,6 +6,7 @@
 //! disk: appending a line takes microseconds and never waits for another process. A killed process leaves a whole line or
 //! none. A power failure may lose the last lines or tear the last one, which is then reported.
 
+mod carried;
 mod file;
 mod flush_mode;
 mod in_store;
@@ -65,30 +66,9 @@ impl KeyUsage {
         }
     }
 
-    /// Those of all keys.
-    pub(super) fn all(&self) -> Vec<(String, u64)> {
-        let all = self.messages.iter();
-        all.map(|(id, messages)| (id.clone(), *messages)).collect()
-    }
-
-    /// The text of a file with these counts; empty if there are none.
-    pub(super) fn text(&self) -> String {
-        text_if_any(&self.messages)
-    }
-
     /// How many messages the data key with this id has sealed, as far as recorded.
     pub fn messages(&self, id: &str) -> u64 {
         self.messages.get(id).copied().unwrap_or(0)
-    }
-}
-
-/// Counts that are known from elsewhere, such as a server.
-impl FromIterator<(String, u64)> for KeyUsage {
-    fn from_iter<T: IntoIterator<Item = (String, u64)>>(counts: T) -> Self {
-        KeyUsage {
-            messages: counts.into_iter().collect(),
-            trouble: None,
-        }
     }
 }
 
