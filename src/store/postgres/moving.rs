@@ -16,7 +16,13 @@ const ALONE: &str = "SELECT pg_advisory_xact_lock(x'7365616c6d6f7665'::bigint)";
 /// Everything as of one moment.
 const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// What a copy replaces besides the tables that every store has.
-const MORE: &[&str] = &["failures", "known_places", "key_usage"];
+const MORE: &[&str] = &[
+    "failures",
+    "known_places",
+    "key_usage",
+    "windows",
+    "windows_since",
+];
 
 impl PostgresStore {
     pub(super) fn is_read_only(&self) -> Result<bool, Error> {

@@ -1,13 +1,14 @@
 //! Connections to the database, for callers that block. Every call has a deadline, which also holds if the database accepts
 //! connections and never answers.
 //!
-//! `io` is the thread that connects and moves bytes, `pool` hands out connections, `wait` waits with a deadline, `breaker` lets
+//! `connection` runs the statements, `io` is the thread that connects and moves bytes, `pool` hands out connections, `wait` waits with a deadline, `breaker` lets
 //! calls fail at once while the database is down, `url` reads addresses and sets up TLS, `fault` has the errors and their
 //! sentences. A forked child touches none of its parent's connections: it forgets them and makes its own.
 //!
 //! Statements have no names, so that a pooler in transaction mode (PgBouncer) may stand between.
 
 mod breaker;
+mod connection;
 mod fault;
 mod io;
 mod link;
@@ -19,17 +20,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
-
 use crate::Error;
 use crate::base::fork;
 use crate::store::{SharedSettings, StoreUrl};
 use breaker::Breaker;
+pub(super) use connection::{Connection, Parameters};
 pub(super) use fault::Fault;
 use link::Link;
 use pool::Pool;
-use wait::wait;
 
 #[cfg(test)]
 thread_local! {
@@ -54,9 +52,6 @@ pub(super) struct Database {
     /// Answered, and failed.
     calls: [AtomicU64; 2],
 }
-
-/// A statement's parameters with their types.
-pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 /// How often a transaction is tried again that others made impossible.
 const TRIES: u32 = 4;
@@ -272,85 +267,6 @@ impl Database {
     pub(super) fn wake_others(&self) {
         let _section = fork::section();
         self.pool.notify_soon(self.timeout);
-    }
-}
-
-/// A connection lent to one caller.
-pub(super) struct Connection<'a> {
-    link: &'a Link,
-    deadline: Instant,
-    longest: Duration,
-    /// A call has not been answered, or found the connection dead: it is not used again.
-    broken: bool,
-    /// A statement has failed: its transaction cannot be committed.
-    failed: bool,
-}
-
-impl<'a> Connection<'a> {
-    pub(super) fn query(
-        &mut self,
-        sql: &str,
-        parameters: Parameters<'_>,
-    ) -> Result<Vec<Row>, Fault> {
-        self.wait(|link| link.query_typed(sql, parameters))
-    }
-
-    /// Exactly one row.
-    pub(super) fn query_one(
-        &mut self,
-        sql: &str,
-        parameters: Parameters<'_>,
-    ) -> Result<Row, Fault> {
-        self.query_opt(sql, parameters)?
-            .ok_or(Fault::Damaged("a row is missing"))
-    }
-
-    /// The first row, if there is one.
-    pub(super) fn query_opt(
-        &mut self,
-        sql: &str,
-        parameters: Parameters<'_>,
-    ) -> Result<Option<Row>, Fault> {
-        Ok(self.query(sql, parameters)?.into_iter().next())
-    }
-
-    /// Returns how many rows it changed.
-    pub(super) fn execute(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<u64, Fault> {
-        self.wait(|link| link.execute_typed(sql, parameters))
-    }
-
-    /// Lets the next statements take as long again: for work of many statements, none of which may hang.
-    pub(super) fn go_on(&mut self) {
-        self.deadline = Instant::now() + self.longest;
-    }
-
-    /// Several statements without parameters, in one round trip.
-    pub(super) fn batch(&mut self, sql: &str) -> Result<(), Fault> {
-        self.wait(|link| link.batch_execute(sql))
-    }
-
-    /// Ends a transaction without its changes; a connection that does not confirm it is not used again.
-    fn roll_back(&mut self) {
-        if !self.broken && self.batch("ROLLBACK").is_err() {
-            self.broken = true;
-        }
-    }
-
-    fn wait<T, F>(&mut self, start: impl FnOnce(&'a Link) -> F) -> Result<T, Fault>
-    where
-        F: Future<Output = Result<T, tokio_postgres::Error>>,
-    {
-        if self.broken {
-            return Err(Fault::Deadline(self.longest));
-        }
-        let fault = match wait(self.deadline, start(self.link)) {
-            Some(Ok(answer)) => return Ok(answer),
-            Some(Err(error)) => Fault::Database(error),
-            None => Fault::Deadline(self.longest),
-        };
-        self.failed = true;
-        self.broken = fault.breaks();
-        Err(fault)
     }
 }
 
