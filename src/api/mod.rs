@@ -50,7 +50,7 @@ pub use problem::Problem;
 pub use request::{Headers, Method, Request};
 pub use response::{Response, StatusCode};
 pub(crate) use route::Cost;
-pub use settings::{AccessLog, BatchCost, LoginMode, Settings, ShownSetting};
+pub use settings::{AccessLog, BatchCost, LoginMode, Settings, ShownSetting, ShownSettings};
 
 #[cfg(test)]
 #[cfg(feature = "store")]

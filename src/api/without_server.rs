@@ -5,4 +5,4 @@ mod origins;
 mod settings;
 
 pub use origins::AllowedOrigins;
-pub use settings::{AccessLog, BatchCost, LoginMode, Settings};
+pub use settings::{AccessLog, BatchCost, LoginMode, Settings, ShownSetting, ShownSettings};

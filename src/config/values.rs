@@ -117,7 +117,7 @@ impl Config {
             }
         }
         judged.settings.complete();
-        judged.settings.app.shown = SETTINGS
+        judged.settings.app.shown.0 = SETTINGS
             .iter()
             .map(|setting| self.for_administrators(setting))
             .collect();

@@ -2,7 +2,8 @@
 //! overwritten by what others have changed since.
 
 use super::claims::check_size;
-use super::{User, Users, check_scope, from_now, password};
+use super::moment::{from_now, revoke_late};
+use super::{User, Users, check_scope, password};
 use crate::base::clock::unix_now;
 use crate::base::custom_claims::CustomClaims;
 use crate::store::{AccountKind, Change, Condition, Entry, UserSession};
@@ -140,6 +141,7 @@ impl Users {
         };
         let at = from_now();
         if store.edit_account(name, changes, condition, at)? {
+            let at = revoke_late(store, name, at)?;
             let own = Entry::of_changes(name, changes, at);
             self.ledger.look_after(&own);
             return Ok(Edited::Made);

@@ -10,6 +10,7 @@ mod clients;
 mod edits;
 mod json;
 mod lockout;
+mod moment;
 mod password;
 mod sessions;
 mod settings;
@@ -26,10 +27,12 @@ use crate::base::clock::unix_now;
 use crate::base::names::valid_scope;
 use crate::base::random::random;
 use crate::keys::Keys;
-use crate::store::{self, Account, AccountKind, Change, Entry, Ledger, Moment, PasswordHash};
+use crate::store::{self, Account, AccountKind, Change, Entry, Ledger, PasswordHash};
 use crate::{Error, Secret};
 
 use lockout::Lockouts;
+pub(crate) use moment::from_now;
+use moment::revoke_late;
 use password::Hasher;
 
 pub use crate::store::UserSession;
@@ -244,8 +247,10 @@ impl Users {
             AccountKind::User => store.change_account(name, change, at)?,
             AccountKind::Client => store.change_client(name, change, at)?,
         };
-        let own = changed.then(|| Entry::of_change(name, change, at));
-        self.ledger.look_after(&own.unwrap_or_default());
+        if changed {
+            let at = revoke_late(store, name, at)?;
+            self.ledger.look_after(&Entry::of_change(name, change, at));
+        }
         Ok(changed)
     }
 
@@ -378,18 +383,6 @@ fn check_scope(scope: &str) -> Result<(), Error> {
         "The scope must be names of visible ASCII characters, separated by single spaces."
             .to_owned(),
     ))
-}
-
-/// How long revocations are remembered, in seconds: earlier versions issued tokens with lifetimes up to this.
-const LONGEST_LIFE: u64 = u32::MAX as u64;
-
-/// Now, and when every token issued so far will have expired.
-pub(crate) fn from_now() -> Moment {
-    let now = unix_now();
-    Moment {
-        now,
-        forget: now.saturating_add(LONGEST_LIFE),
-    }
 }
 
 impl std::fmt::Debug for Users {

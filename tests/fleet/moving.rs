@@ -1,5 +1,6 @@
 //! `sealgate store copy`: from a data directory to PostgreSQL and back, with everything that is in it and beside servers that run.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
@@ -59,6 +60,7 @@ impl Move {
         let mut all = vec![
             ("SEALGATE_DATA_DIR", folder.to_str().unwrap().to_owned()),
             ("SEALGATE_RING_KEY", RING_KEY.to_owned()),
+            ("SEALGATE_AUDIT_FILE", self.trail().display().to_string()),
         ];
         if let Use::Database = what {
             all.push(("SEALGATE_STORE", self.address("postgres")));
@@ -67,6 +69,11 @@ impl Move {
             all.push((name, (*value).to_owned()));
         }
         all
+    }
+
+    /// The audit trail of all.
+    fn trail(&self) -> PathBuf {
+        self.home.path().join("audit.log")
     }
 
     fn command(&self, what: Use<'_>, arguments: &[&str]) -> Command {
@@ -319,6 +326,9 @@ fn a_store_is_copied_to_postgresql_and_back_beside_servers_and_loses_nothing_tha
         moved.done(Use::Folder(&back), &["user", "list", "--json"]),
         users
     );
+    let trail = fs::read_to_string(moved.trail()).unwrap();
+    let copies = trail.matches("event=store.copy result=ok").count();
+    assert!(copies >= 3, "{trail}");
 }
 
 #[test]
@@ -413,6 +423,8 @@ fn a_copy_that_is_refused_changes_nothing() {
         names.contains("dora") && !names.contains("carol"),
         "{names}"
     );
+    let trail = fs::read_to_string(moved.trail()).unwrap();
+    assert!(trail.contains("event=store.unlock result=ok"), "{trail}");
 }
 
 #[test]

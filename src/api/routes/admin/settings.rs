@@ -8,7 +8,7 @@ use crate::api::route::Call;
 use crate::api::settings::ShownSetting;
 
 pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
-    let listed: Vec<Value> = call.app.settings.shown.iter().map(shown).collect();
+    let listed: Vec<Value> = call.app.settings.shown.0.iter().map(shown).collect();
     Ok(Response::json(200, &json!({"settings": listed})).no_store())
 }
 
