@@ -29,7 +29,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-fleet soak-console screenshots soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features doc docs check-compatibility deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet dist dist-check test-packages clean bootstrap-run bootstrap-check bootstrap-docs bootstrap-release bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c bootstrap-dist
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-fleet soak-console screenshots soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features features-lint doc docs check-compatibility deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet dist dist-check test-packages clean bootstrap-run bootstrap-check bootstrap-docs bootstrap-release bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c bootstrap-dist
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -85,7 +85,7 @@ check: bootstrap-check fmt-check clippy doc ## what needs no servers and browser
 hooks: ## run scripts/hooks/pre-commit (format and lints) before each commit; git commit --no-verify skips it
 	git config core.hooksPath scripts/hooks
 
-test: bootstrap-test fmt-check clippy features test-rust doc test-python test-python-versions deny ## everything that passes or fails, cheap failures first
+test: bootstrap-test fmt-check clippy features-lint test-rust doc test-python test-python-versions deny ## everything that passes or fails, cheap failures first
 	$(call heading,everything passed)
 
 test-rust: ## unit, integration and documentation tests
@@ -195,14 +195,17 @@ clippy: ## all lints, as errors
 COMBINATIONS := none server store server,store postgres server,postgres cli
 # First as a program gets the library, then with the tests, whose own dependencies would hide a feature of a crate that is
 # missing.
-features: ## every combination of cargo features: all lints, and the unit tests of a build without any
+features: features-lint ## every combination of cargo features: all lints, and the unit tests of a build without any
+	cargo clippy --locked --quiet --all-targets --no-default-features -- -D warnings
+	cargo test --locked --quiet --lib --no-default-features
+
+# The part that `make test` has. The unit tests of the smallest build take two minutes more, most of them for compiling.
+features-lint:
 	$(call heading,cargo features)
 	@set -e; for features in $(COMBINATIONS); do \
 		echo "features: $$features"; \
 		cargo clippy --locked --quiet --lib --bins --no-default-features --features "$${features#none}" -- -D warnings; \
 	done
-	cargo clippy --locked --quiet --all-targets --no-default-features -- -D warnings
-	cargo test --locked --quiet --lib --no-default-features
 
 doc: ## the Rust documentation, its warnings as errors
 	$(call heading,documentation)
