@@ -86,6 +86,7 @@ fn only_the_password_of_an_enabled_account_is_accepted() {
     assert_eq!((login.name(), login.scope()), ("alice", "encrypt"));
     let again = users.check("alice", &PASSWORD.into(), "").unwrap();
     assert_eq!(login.version(), again.version());
+    let first = login.version();
     for (name, password) in [
         ("alice", "A quiet harbour"),
         ("alice", ""),
@@ -120,7 +121,7 @@ fn only_the_password_of_an_enabled_account_is_accepted() {
         Err(Error::LoginFailed)
     );
     let login = users.check("alice", &"a stormy harbour".into(), "");
-    assert_eq!(login.unwrap().version(), 4, "after three changes");
+    assert_eq!(login.unwrap().version(), first + 3, "after three changes");
     assert!(users.remove("alice").unwrap());
     assert_eq!(
         users.check("alice", &"a stormy harbour".into(), ""),
