@@ -1,6 +1,7 @@
 """The package installed as people do it: from the folder, from the sdist, as a wheel, editable; and libraries that do not fit.
 
-Cargo builds in the tests' own target folder, so that it need not compile every dependency again.
+Cargo builds in the tests' own target folder, so that it need not compile every dependency again, and without optimisation, which
+would take minutes: `make dist` and `make test-packages` have the library as it is released.
 """
 
 import os
@@ -19,12 +20,14 @@ from conftest import PACKAGE, ROOT
 from doors import Command, clean_environment
 
 QUICKSTART = ROOT / "examples" / "python" / "quickstart.py"
-BUILDING = 1200  # seconds: a release build on a busy machine
+BUILDING = 1200  # seconds: a build on a busy machine
+QUICK = {"LTO": "off", "OPT_LEVEL": "0", "CODEGEN_UNITS": "16"}
 
 
 def run(folder, *command, patience=BUILDING, code=0, **settings):
     target = {"CARGO_TARGET_DIR": str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve())}
-    given = clean_environment(folder, target | settings)
+    quick = {f"CARGO_PROFILE_RELEASE_{name}": value for name, value in QUICK.items()}
+    given = clean_environment(folder, target | quick | settings)
     # The one HOME that has Rust; pip's cache too.
     given["HOME"] = os.environ.get("HOME", str(folder))
     ended = subprocess.run(
