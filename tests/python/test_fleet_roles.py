@@ -59,7 +59,7 @@ def command(binary, database, tmp_path):
 
 
 def test_a_server_needs_no_more_than_its_role_has(database, command):
-    for words in [("user", "list"), ("store", "check")]:
+    for words in [("user", "list")]:
         refused = command("sealgate", *words)
         assert refused.returncode == 2
         assert "sealgate store migrate" in refused.stderr
