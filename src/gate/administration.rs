@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use super::Gate;
-use super::audit::{Asker, AuditEvent};
 use super::limited::{ADDRESS, API_KEY, Counted};
 use super::recent::RecentEvent;
-use crate::Error;
 use crate::limiter::Admission;
 
 /// The limit on logins from an address, which the API counts.
@@ -88,31 +86,9 @@ impl Gate {
             if let Some(state) = foreign(counted) {
                 return Some(state);
             }
-            if counted.kind == API_KEY
-                && let Some(window) = self.inner.api_keys.window(&counted.who)
-                && self.policy(&counted.policy).is_none()
-            {
-                return Some(window.peek(1));
-            }
-            let state = self.peek_limit(&counted.who, &counted.policy, 1);
+            let api_key = (counted.kind == API_KEY).then_some(&*counted.who);
+            let state = self.peek_limit_of(&counted.who, &counted.policy, 1, api_key);
             state.ok().flatten()
         })
-    }
-
-    /// Forgets the requests that a limit of an API key's own has counted. `false` if there are none.
-    ///
-    /// # Errors
-    /// [`Error::InvalidInput`] if there is no such key, or it has no limit of its own; [`Error::Audit`].
-    pub(crate) fn reset_own_limit_by(&self, id: &str, asker: Asker<'_>) -> Result<bool, Error> {
-        let window = self.inner.api_keys.window(id).ok_or_else(|| {
-            Error::InvalidInput("There is no API key with this id and a limit of its own.".into())
-        })?;
-        let event = AuditEvent::LimitReset;
-        self.trail().permit(event, None, asker)?;
-        let counted = window.reset();
-        let result = if counted > 0 { "ok" } else { "not_found" };
-        self.trail()
-            .record_key(event, result, None, Some(id), asker);
-        Ok(counted > 0)
     }
 }

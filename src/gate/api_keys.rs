@@ -2,9 +2,7 @@
 
 use super::Gate;
 use super::audit::{Asker, AuditEvent, Trail};
-use super::policies::InUse;
-use crate::limiter::shared::Decision;
-use crate::limiter::{Admission, DEFAULT};
+use crate::limiter::Admission;
 use crate::tokens::{ApiKey, ApiKeys, Claims, NewApiKey};
 use crate::{Error, Secret, TokenError};
 
@@ -134,9 +132,8 @@ impl Gate {
     /// Counts a request of whoever presented these claims: against the API key's own limit if it has one, otherwise as
     /// [`enforce_rate_limit`](Self::enforce_rate_limit) does. `None`: there is no limit.
     pub fn admit(&self, claims: &Claims) -> Option<Admission> {
-        let own = claims.api_key().and_then(|id| self.own_admission(id));
-        own.map(|(found, decision)| found.or_refused(decision))
-            .unwrap_or_else(|| self.enforce_rate_limit(claims.subject()))
+        let (found, name) = (self.default_for(claims.api_key()), claims.subject());
+        found.or_refused(self.count(&found, name.as_bytes(), name, 1))
     }
 
     /// The same for an API key by its id. [`Error::InvalidInput`]: there is no such key, or it is not accepted any more.
@@ -147,16 +144,7 @@ impl Gate {
         let owner = self.inner.api_keys.owner(id).ok_or_else(|| {
             Error::InvalidInput("There is no API key with this id that is accepted.".to_owned())
         })?;
-        match self.own_admission(id) {
-            Some((_, decision)) => decision,
-            None => self.limit(&owner, DEFAULT, 1),
-        }
-    }
-
-    fn own_admission<'a>(&self, id: &'a str) -> Option<(InUse<'a>, Decision)> {
-        let found = InUse::Own(self.inner.api_keys.window(id)?, id);
-        let decision = self.count(&found, id.as_bytes(), 1);
-        self.note_decision(&decision, (DEFAULT, &found), id);
-        Some((found, decision))
+        let found = self.default_for(Some(id));
+        self.count(&found, owner.as_bytes(), &owner, 1)
     }
 }

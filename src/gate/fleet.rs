@@ -1,7 +1,6 @@
 //! Limits that several machines count together, in the shared store. Names do not leave the process: the store gets keyed
 //! hashes of them.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +12,7 @@ use crate::base::hkdf::hkdf_sha256;
 use crate::base::random::random;
 use crate::keys::Keys;
 use crate::limiter::Settings;
-use crate::limiter::shared::{
-    Answer, Central, Decision, KINDS, Local, Named, Return, Shared, Whom, Wish,
-};
+use crate::limiter::shared::{Answer, Central, Named, Return, Shared, Whom, Wish};
 use crate::store::windows::{Ask, Back, Taken, WindowStore};
 use crate::store::{Ledger, SharedStore};
 
@@ -31,9 +28,6 @@ const UNHURRIED: Duration = Duration::from_secs(1);
 /// How many windows without counts are removed at once, and how often in a row.
 const TIDIED: u32 = 4_000;
 const TIMES: u32 = 50;
-
-/// The limits of a gate with a shared store.
-pub(super) struct Fleet(Shared);
 
 /// The store's windows, as a limiter uses them.
 struct Windows {
@@ -51,63 +45,24 @@ struct Derived {
     key: Zeroizing<[u8; 32]>,
 }
 
-impl Fleet {
-    /// `None`: the store is not shared.
-    pub(super) fn of(
-        ledger: &Arc<Ledger>,
-        keys: &Arc<Keys>,
-        settings: &Settings,
-    ) -> Result<Option<Self>, Error> {
-        if ledger.following().is_none() {
-            return Ok(None);
-        }
-        let mut asker = [0; 4];
-        random(&mut asker)?;
-        let windows = Windows {
-            ledger: Arc::clone(ledger),
-            keys: Arc::clone(keys),
-            derived: ArcSwapOption::empty(),
-            asker: i32::from_be_bytes(asker),
-        };
-        let shared = Shared::new(Arc::new(windows), settings.down, settings.memory)?;
-        Ok(Some(Fleet(shared)))
+/// The limits of a gate in its shared store; `None`: the store is not shared.
+pub(super) fn of(
+    ledger: &Arc<Ledger>,
+    keys: &Arc<Keys>,
+    settings: &Settings,
+) -> Result<Option<Shared>, Error> {
+    if ledger.following().is_none() {
+        return Ok(None);
     }
-
-    /// Counts a request. `local` does so on this machine alone.
-    pub(super) fn admit(&self, whom: Whom<'_>, cost: u32, local: Local<'_>) -> Decision {
-        self.0.admit(whom, cost, local)
-    }
-
-    /// The same, but `None` if the store would have to be asked.
-    pub(super) fn admit_at_once(
-        &self,
-        whom: Whom<'_>,
-        cost: u32,
-        local: Local<'_>,
-    ) -> Option<Decision> {
-        self.0.admit_at_once(whom, cost, local)
-    }
-
-    /// Whether a request would be admitted; `at_once`: as far as this process knows, if it does.
-    pub(super) fn peek(
-        &self,
-        whom: Whom<'_>,
-        cost: u32,
-        at_once: bool,
-        local: Local<'_>,
-    ) -> Decision {
-        self.0.peek(whom, cost, at_once, local)
-    }
-
-    pub(super) fn reset(&self, whom: Whom<'_>) -> Result<u32, Error> {
-        self.0.reset(whom)
-    }
-
-    /// How many calls of the store there were of each of [`KINDS`].
-    #[cfg(feature = "server")]
-    pub(super) fn calls(&self) -> [u64; KINDS.len()] {
-        self.0.calls()
-    }
+    let mut asker = [0; 4];
+    random(&mut asker)?;
+    let windows = Windows {
+        ledger: Arc::clone(ledger),
+        keys: Arc::clone(keys),
+        derived: ArcSwapOption::empty(),
+        asker: i32::from_be_bytes(asker),
+    };
+    Shared::new(Arc::new(windows), settings.down, settings.memory).map(Some)
 }
 
 impl Windows {
@@ -233,12 +188,6 @@ impl Central for Windows {
     fn nodes(&self) -> u32 {
         let following = self.ledger.following();
         following.map_or(0, |following| following.nodes())
-    }
-}
-
-impl fmt::Debug for Fleet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

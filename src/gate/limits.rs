@@ -7,7 +7,7 @@ use super::audit::{Asker, AuditEvent};
 use super::limited::{API_KEY, USER, kind_of};
 use super::policies::{InUse, key};
 use crate::Error;
-use crate::limiter::shared::{Decision, Whom};
+use crate::limiter::shared::Decision;
 use crate::limiter::{Admission, DEFAULT, Limiter, Policy};
 use crate::tokens::Claims;
 
@@ -60,9 +60,7 @@ impl Gate {
     pub fn limit(&self, name: &str, policy: &str, cost: u32) -> Result<Option<Admission>, Error> {
         let found = self.in_use(policy, cost, None)?;
         let key = key(&found, name)?;
-        let decision = self.count(&found, &key, cost);
-        self.note_decision(&decision, (policy, &found), name);
-        decision
+        self.count(&found, &key, name, cost)
     }
 
     /// Whether a request of this cost would be admitted now, and how much is left. Counts nothing.
@@ -75,9 +73,20 @@ impl Gate {
         policy: &str,
         cost: u32,
     ) -> Result<Option<Admission>, Error> {
-        let found = self.in_use(policy, cost, None)?;
-        let name = key(&found, name)?;
-        self.seen(&found, &name, cost, false)
+        self.peek_limit_of(name, policy, cost, None)
+    }
+
+    /// The same; the own limit of an API key takes the place of `default`.
+    pub(super) fn peek_limit_of(
+        &self,
+        name: &str,
+        policy: &str,
+        cost: u32,
+        api_key: Option<&str>,
+    ) -> Result<Option<Admission>, Error> {
+        let found = self.in_use(policy, cost, api_key)?;
+        let key = key(&found, name)?;
+        self.seen(&found, &key, cost, false)
     }
 
     /// Forgets the requests of `name` that a policy has counted, so that the whole limit is left. `false` if there are none.
@@ -101,21 +110,45 @@ impl Gate {
     ) -> Result<bool, Error> {
         let found = self.in_use(policy, 0, None)?;
         let key = key(&found, name)?;
-        let (event, whom) = (AuditEvent::LimitReset, Some(name));
-        self.trail().permit(event, whom, asker)?;
-        let mut counted = found.reset(&key);
-        if let (Some(fleet), Some(whom)) = (&self.inner.fleet, found.whom(&key)) {
-            match fleet.reset(whom) {
-                Ok(shared) => counted = counted.max(shared),
-                Err(error) => {
-                    self.trail().record(event, "error", Some(name), asker);
-                    return Err(error);
-                }
-            }
+        self.reset(&found, &key, (Some(name), None), asker)
+    }
+
+    /// The same for an API key's own limit.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if there is no such key, or it has no limit of its own; those of
+    /// [`reset_limit`](Self::reset_limit).
+    pub(crate) fn reset_own_limit_by(&self, id: &str, asker: Asker<'_>) -> Result<bool, Error> {
+        match self.default_for(Some(id)) {
+            found @ InUse::Own(..) => self.reset(&found, &[], (None, Some(id)), asker),
+            _ => Err(Error::InvalidInput(
+                "There is no API key with this id and a limit of its own.".into(),
+            )),
         }
-        let result = if counted > 0 { "ok" } else { "not_found" };
-        self.trail().record(event, result, whom, asker);
-        Ok(counted > 0)
+    }
+
+    /// Forgets what a limit has counted, on all machines. Recorded with the user or the API key that it concerns.
+    fn reset(
+        &self,
+        found: &InUse<'_>,
+        name: &[u8],
+        (user, api_key): (Option<&str>, Option<&str>),
+        asker: Asker<'_>,
+    ) -> Result<bool, Error> {
+        let event = AuditEvent::LimitReset;
+        self.trail().permit(event, user, asker)?;
+        let counted = found.reset(name);
+        let done = match (&self.inner.fleet, found.whom(name)) {
+            (Some(fleet), Some(whom)) => fleet.reset(whom).map(|shared| counted.max(shared)),
+            _ => Ok(counted),
+        };
+        let result = match &done {
+            Ok(0) => "not_found",
+            Ok(_) => "ok",
+            Err(_) => "error",
+        };
+        self.trail().record_key(event, result, user, api_key, asker);
+        Ok(done? > 0)
     }
 
     /// Whether a policy exists and can admit this cost.
@@ -138,20 +171,19 @@ impl Gate {
         let mut all = Vec::with_capacity(charges.len());
         for charge in charges {
             let found = self.in_use(charge.policy, charge.cost, charge.api_key)?;
-            let name = key(&found, &charge.name)?;
-            all.push((charge, found, name, charge.cost));
+            let key = key(&found, &charge.name)?;
+            all.push((charge, found, key));
         }
         if all.len() > 1 {
             let mut states = Vec::with_capacity(all.len());
-            for (charge, found, name, cost) in &all {
-                if let Some(state) = self.seen(found, name, *cost, true)? {
+            for (charge, found, key) in &all {
+                if let Some(state) = self.seen(found, key, charge.cost, true)? {
                     states.push((*charge, found, state));
                 }
             }
             if states.iter().any(|(_, _, state)| !state.allowed) {
                 for (charge, found, state) in states.iter().filter(|(_, _, state)| !state.allowed) {
-                    self.count_decision(found, false);
-                    self.note_charge(state, charge, found);
+                    self.note(found, &charge.name, state);
                 }
                 return Ok(states
                     .into_iter()
@@ -161,92 +193,90 @@ impl Gate {
         }
         // A request on another thread may still come between: then this one is refused, though some have counted it.
         let mut states = Vec::with_capacity(all.len());
-        for (charge, found, name, cost) in &all {
-            if let Some(state) = self.count(found, name, *cost)? {
-                self.note_charge(&state, charge, found);
+        for (charge, found, key) in &all {
+            if let Some(state) = self.count(found, key, &charge.name, charge.cost)? {
                 states.push((charge.policy, state));
             }
         }
         Ok(states)
     }
 
-    fn note_charge(&self, state: &Admission, charge: &Charge<'_>, found: &InUse<'_>) {
-        let who = match (found, charge.api_key) {
-            (InUse::Own(..), Some(id)) => id,
-            _ => &charge.name,
-        };
-        self.note_limited(state, (charge.policy, found), who);
-    }
-
-    pub(super) fn note_decision(&self, decision: &Decision, of: (&str, &InUse<'_>), who: &str) {
-        if let Ok(Some(state)) = decision {
-            self.note_limited(state, of, who);
-        }
-    }
-
-    /// Lets administrators see whoever has reached a limit.
-    fn note_limited(&self, state: &Admission, (policy, found): (&str, &InUse<'_>), who: &str) {
-        let kind = match found {
-            InUse::Default(_) => USER,
-            InUse::Own(..) => API_KEY,
-            InUse::Named(named) => kind_of(named.policy.per, who),
-        };
-        self.inner.limited.note(state, policy, kind, who);
-    }
-
     /// Counts a request of whoever presented these claims, as [`admit`](Self::admit) does. `None`: the shared store would have
     /// to be asked, and the caller must not wait.
     pub(crate) fn decide(&self, claims: &Claims, may_wait: bool) -> Option<Decision> {
-        let own = claims
-            .api_key()
-            .and_then(|id| Some((self.inner.api_keys.window(id)?, id)));
-        let (found, name) = match own {
-            Some((window, id)) => (InUse::Own(window, id), id),
-            None => (
-                InUse::Default(self.inner.limiter.as_ref()),
-                claims.subject(),
-            ),
-        };
+        let (found, name) = (self.default_for(claims.api_key()), claims.subject());
         let key = name.as_bytes();
-        let decision = match &self.inner.fleet {
-            Some(fleet) if !may_wait => {
-                let Some(whom) = found.whom(key) else {
-                    return Some(Ok(None));
-                };
-                let decision = fleet.admit_at_once(whom, 1, &|cost| found.admit(key, cost))?;
-                self.count_result(&found, &decision);
-                decision
-            }
-            _ => self.count(&found, key, 1),
+        let fleet = self.inner.fleet.as_ref().filter(|_| !may_wait);
+        let Some(fleet) = fleet else {
+            return Some(self.count(&found, key, name, 1));
         };
-        self.note_decision(&decision, (DEFAULT, &found), name);
-        Some(decision)
+        let Some(whom) = found.whom(key) else {
+            return Some(Ok(None));
+        };
+        let decision = fleet.admit_at_once(whom, 1, &|cost| found.admit(key, cost))?;
+        Some(self.noted(&found, name, decision))
     }
 
-    /// Counts a request against a limit that no policy is: all machines together, if the store is shared.
-    pub(crate) fn count_by(&self, limiter: &Limiter, policy: &str, name: &[u8]) -> Decision {
-        let whom = Whom {
-            policy,
-            name,
-            limit: limiter.limit(),
-            window: limiter.window(),
-        };
+    /// Counts a login against a limit on logins, and returns the limit's state. `policy`: what it is called in a shared store.
+    pub(crate) fn count_login(&self, limiter: &Limiter, policy: &str, name: &[u8]) -> Decision {
+        self.admitted(&InUse::Logins(limiter, policy), name, 1)
+    }
+
+    /// The same, but counts nothing.
+    pub(crate) fn peek_login(&self, limiter: &Limiter, policy: &str, name: &[u8]) -> Decision {
+        self.seen(&InUse::Logins(limiter, policy), name, 1, false)
+    }
+
+    /// Forgets the logins that it has counted. `false` if there are none.
+    ///
+    /// # Errors
+    /// Those of [`reset_limit`](Self::reset_limit).
+    pub(crate) fn reset_login_by(
+        &self,
+        limiter: &Limiter,
+        policy: &str,
+        name: &[u8],
+        asker: Asker<'_>,
+    ) -> Result<bool, Error> {
+        self.reset(&InUse::Logins(limiter, policy), name, (None, None), asker)
+    }
+
+    /// Counts a request of `name`, which the limit counts under `key`, for the metrics and administrators as well.
+    pub(super) fn count(&self, found: &InUse<'_>, key: &[u8], name: &str, cost: u32) -> Decision {
+        self.noted(found, name, self.admitted(found, key, cost))
+    }
+
+    fn admitted(&self, found: &InUse<'_>, key: &[u8], cost: u32) -> Decision {
         match &self.inner.fleet {
-            None => Ok(Some(limiter.admit(name))),
-            Some(fleet) => fleet.admit(whom, 1, &|cost| Some(limiter.admit_cost(name, cost))),
+            None => Ok(found.admit(key, cost)),
+            Some(fleet) => match found.whom(key) {
+                None => Ok(None),
+                Some(whom) => fleet.admit(whom, cost, &|cost| found.admit(key, cost)),
+            },
         }
     }
 
-    pub(super) fn count(&self, found: &InUse<'_>, name: &[u8], cost: u32) -> Decision {
-        let decision = match &self.inner.fleet {
-            None => Ok(found.admit(name, cost)),
-            Some(fleet) => match found.whom(name) {
-                None => Ok(None),
-                Some(whom) => fleet.admit(whom, cost, &|cost| found.admit(name, cost)),
-            },
-        };
-        self.count_result(found, &decision);
+    fn noted(&self, found: &InUse<'_>, name: &str, decision: Decision) -> Decision {
+        match &decision {
+            Ok(Some(state)) => self.note(found, name, state),
+            Ok(None) => {}
+            Err(_) => self.count_decision(found, false),
+        }
         decision
+    }
+
+    fn note(&self, found: &InUse<'_>, name: &str, state: &Admission) {
+        self.count_decision(found, state.allowed);
+        let (policy, kind, who) = match found {
+            InUse::Default(_) => (DEFAULT, USER, name),
+            InUse::Own(_, id) => (DEFAULT, API_KEY, *id),
+            InUse::Named(named) => {
+                let policy = &named.policy;
+                (policy.name.as_str(), kind_of(policy.per, name), name)
+            }
+            InUse::Logins(..) => return,
+        };
+        self.inner.limited.note(state, policy, kind, who);
     }
 
     /// Whether to count a request may mean to wait for the shared store.
@@ -265,18 +295,19 @@ impl Gate {
         }
     }
 
-    fn count_result(&self, found: &InUse<'_>, decision: &Decision) {
-        match decision {
-            Ok(Some(admission)) => self.count_decision(found, admission.allowed),
-            Ok(None) => {}
-            Err(_) => self.count_decision(found, false),
-        }
-    }
-
     fn count_decision(&self, found: &InUse<'_>, allowed: bool) {
         match found {
             InUse::Default(_) | InUse::Own(..) => self.inner.counts.limiter(allowed),
             InUse::Named(named) => named.count(allowed),
+            InUse::Logins(..) => {}
+        }
+    }
+
+    /// The limit of users, or the own one of this API key in its place.
+    pub(super) fn default_for<'a>(&'a self, api_key: Option<&'a str>) -> InUse<'a> {
+        match api_key.and_then(|id| Some((self.inner.api_keys.window(id)?, id))) {
+            Some((window, id)) => InUse::Own(window, id),
+            None => InUse::Default(self.inner.limiter.as_ref()),
         }
     }
 
@@ -288,10 +319,7 @@ impl Gate {
         api_key: Option<&'a str>,
     ) -> Result<InUse<'a>, Error> {
         let found = match policy {
-            DEFAULT => match api_key.and_then(|id| Some((self.inner.api_keys.window(id)?, id))) {
-                Some((window, id)) => InUse::Own(window, id),
-                None => InUse::Default(self.inner.limiter.as_ref()),
-            },
+            DEFAULT => self.default_for(api_key),
             _ => InUse::Named(self.inner.limits.find(policy).ok_or_else(|| {
                 Error::InvalidInput(
                     "There is no rate limit policy of this name. The setting limits defines policies; default is always \

@@ -45,7 +45,8 @@ use crate::base::data_dir;
 use crate::cipher::CbcMode;
 use crate::gate::audit::{Asker, AuditEvent, Pseudonyms, Trail};
 use crate::keys::{self, KeyOrigin, KeyRing, Keys};
-use crate::limiter::{Admission, DEFAULT, Limiter};
+use crate::limiter::shared::Shared;
+use crate::limiter::{Admission, Limiter};
 use crate::store::Ledger;
 use crate::tokens::{ApiKeys, Claims, Grant, Made, TokenRules, TokenSpec, TokenUse};
 use crate::users::Users;
@@ -58,13 +59,11 @@ pub use clients::Clients;
 use counts::Counts;
 pub(crate) use data::Sources;
 pub use edits::ADMIN_SCOPE;
-use fleet::Fleet;
 pub use key_admin::KeyAdmin;
 pub(crate) use limited::Counted as Limited;
-use limited::USER;
 pub(crate) use limits::Charge;
 pub use login::{Refreshed, Tokens};
-use policies::{InUse, Limits};
+use policies::Limits;
 pub(crate) use recent::RecentEvent;
 pub use settings::Settings;
 pub use signed::Unsigned;
@@ -92,7 +91,7 @@ struct Inner {
     limiter: Option<Limiter>,
     limits: Limits,
     /// The limits count in the shared store, if there is one.
-    fleet: Option<Fleet>,
+    fleet: Option<Shared>,
     limited: limited::Limited,
     counts: Counts,
 }
@@ -124,7 +123,7 @@ impl Gate {
         let keys = Arc::new(keys);
         // By now the directory exists, unless nothing is kept there.
         ledger.enter()?;
-        let fleet = Fleet::of(&ledger, &keys, &settings.limiter)?;
+        let fleet = fleet::of(&ledger, &keys, &settings.limiter)?;
         let gate = Gate {
             inner: Arc::new(Inner {
                 trail: Trail::new(Pseudonyms::from_ring(&keys.current())?, &settings.audit),
@@ -352,15 +351,8 @@ impl Gate {
     /// Counts a request of `username` and returns whether it is admitted. `None` if the limit is switched off. If the shared
     /// store does not answer and `SEALGATE_LIMITER_DOWN` is `closed`, it is refused; [`limit`](Self::limit) returns the error.
     pub fn enforce_rate_limit(&self, username: &str) -> Option<Admission> {
-        let limiter = self.inner.limiter.as_ref()?;
-        if self.inner.fleet.is_some() {
-            let found = InUse::Default(Some(limiter));
-            return found.or_refused(self.count(&found, username.as_bytes(), 1));
-        }
-        let admission = limiter.admit(username.as_bytes());
-        self.inner.counts.limiter(admission.allowed);
-        self.inner.limited.note(&admission, DEFAULT, USER, username);
-        Some(admission)
+        let found = self.default_for(None);
+        found.or_refused(self.count(&found, username.as_bytes(), username, 1))
     }
 
     /// The keys and where they come from, without their secrets; oldest first.

@@ -37,6 +37,8 @@ pub(super) enum InUse<'a> {
     /// The own limit of an API key, by its id, in place of `default`.
     Own(Arc<Window>, &'a str),
     Named(&'a Named),
+    /// A limit on logins, which no policy is, with the name under which a shared store counts it.
+    Logins(&'a Limiter, &'a str),
 }
 
 impl Limits {
@@ -94,6 +96,7 @@ impl<'a> InUse<'a> {
         match self {
             InUse::Default(limiter) => *limiter,
             InUse::Named(named) => Some(&named.limiter),
+            InUse::Logins(limiter, _) => Some(limiter),
             InUse::Own(..) => None,
         }
     }
@@ -111,6 +114,7 @@ impl<'a> InUse<'a> {
                 let policy = &named.policy;
                 (policy.name.as_str(), name, policy.limit, policy.window)
             }
+            InUse::Logins(limiter, policy) => (*policy, name, limiter.limit(), limiter.window()),
         };
         Some(Whom {
             policy,
@@ -120,7 +124,7 @@ impl<'a> InUse<'a> {
         })
     }
 
-    /// For callers that are not told of errors: then the request is refused.
+    /// For callers that cannot be given an error: a request that could not be counted is refused.
     pub(super) fn or_refused(&self, decision: Decision) -> Option<Admission> {
         decision.unwrap_or_else(|_| {
             let whom = self.whom(&[])?;
@@ -158,7 +162,10 @@ impl<'a> InUse<'a> {
 
     /// Forgets what is counted for a name and returns what it cost.
     pub(super) fn reset(&self, name: &[u8]) -> u32 {
-        self.limiter().map_or(0, |limiter| limiter.reset(name))
+        match self {
+            InUse::Own(window, _) => window.reset(),
+            _ => self.limiter().map_or(0, |limiter| limiter.reset(name)),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::base::address::{Counted, counted, parse};
 use crate::base::json::Json;
 use crate::base::names::{valid_scope, valid_subject};
 use crate::base::socket_owner::Owner;
-use crate::gate::audit::AuditEvent;
+use crate::gate::audit::{Asker, AuditEvent};
 use crate::limiter::{Admission, Limiter};
 use crate::tokens::OPEN_LOGIN_SCOPE;
 use crate::{Error, Tokens};
@@ -261,7 +261,10 @@ fn decide(
     key: &[u8],
 ) -> Result<Option<Admission>, Problem> {
     match limiter {
-        Some(limiter) => app.gate.count_by(limiter, policy, key).map_err(uncounted),
+        Some(limiter) => app
+            .gate
+            .count_login(limiter, policy, key)
+            .map_err(uncounted),
         None => Ok(None),
     }
 }
@@ -273,13 +276,31 @@ fn admitted(admission: Admission) -> Result<Admission, Problem> {
     }
 }
 
-/// The state of the limit on logins from an address; `None`: logins are not limited.
+/// What the limit on logins counts an address under, as administrators write it.
+fn key_of(address: &str) -> Option<Counted> {
+    match address {
+        "unix" => Some(Counted::default()),
+        text => parse(text).map(counted),
+    }
+}
+
+/// The state of the limit on logins from an address; `None`: it cannot be told, or logins are not limited.
 pub(super) fn peek_address(app: &AppInner, address: &str) -> Option<Admission> {
-    let key = match address {
-        "unix" => Counted::default(),
-        text => counted(parse(text)?),
-    };
-    Some(app.login_limiter.as_ref()?.peek(&key, 1))
+    let (limiter, key) = (app.login_limiter.as_ref()?, key_of(address)?);
+    app.gate.peek_login(limiter, LOGINS, &key).ok()?
+}
+
+/// Forgets the logins of an address.
+pub(super) fn reset_address(
+    call: &Call<'_>,
+    address: &str,
+    asker: Asker<'_>,
+) -> Result<bool, Error> {
+    let wrong = |why: &str| Error::InvalidInput(why.to_owned());
+    let limiter = call.app.login_limiter.as_ref();
+    let limiter = limiter.ok_or_else(|| wrong("Logins are not limited."))?;
+    let key = key_of(address).ok_or_else(|| wrong("who must be an address, or unix."))?;
+    call.app.gate.reset_login_by(limiter, LOGINS, &key, asker)
 }
 
 /// Whether the caller may try to log in. Without accounts only processes of the server's own user may, unless the settings

@@ -2,16 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::super::login::peek_address;
+use super::super::login::{peek_address, reset_address};
 use super::super::text;
 use super::asked::{self, bad, only_members};
 use crate::Error;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;
-use crate::base::address::{counted, parse};
 use crate::base::clock::unix_now;
-use crate::gate::audit::AuditEvent;
 use crate::gate::{LOGIN, Limited};
 use crate::limiter::Admission;
 use crate::whole_seconds;
@@ -49,14 +47,7 @@ pub(super) fn reset(call: &mut Call<'_>) -> Result<Response, Problem> {
     let caller = call.caller();
     let (gate, asker) = (&call.app.gate, call.asker(&caller));
     let done = match (&*policy, &*kind) {
-        (LOGIN, "address") => {
-            let trail = gate.trail();
-            trail.permit(AuditEvent::LimitReset, None, asker)?;
-            let reset = reset_login(call, &who)?;
-            let result = if reset { "ok" } else { "not_found" };
-            trail.record(AuditEvent::LimitReset, result, None, asker);
-            Ok(reset)
-        }
+        (LOGIN, "address") => reset_address(call, &who, asker),
         ("default", "api-key") => gate.reset_own_limit_by(&who, asker),
         _ => gate.reset_limit_by(&who, &policy, asker),
     };
@@ -65,18 +56,6 @@ pub(super) fn reset(call: &mut Call<'_>) -> Result<Response, Problem> {
         other => other.into(),
     })?;
     Ok(Response::json(200, &json!({"reset": reset})).no_store())
-}
-
-/// Forgets the logins of an address.
-fn reset_login(call: &Call<'_>, address: &str) -> Result<bool, Problem> {
-    let Some(limiter) = &call.app.login_limiter else {
-        return Err(bad("Logins are not limited."));
-    };
-    let key = match address {
-        "unix" => Default::default(),
-        text => counted(parse(text).ok_or_else(|| bad("who must be an address, or unix."))?),
-    };
-    Ok(limiter.reset(&key) > 0)
 }
 
 fn shown(limited: &Limited, state: &Admission, refused: bool) -> Value {
