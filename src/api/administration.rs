@@ -9,7 +9,7 @@ use super::request::Request;
 use super::route::{Administrator, AppInner, Door, LazyCaller, RequestLog};
 use crate::Claims;
 use crate::gate::ADMIN_SCOPE;
-use crate::gate::audit::{Asker, AuditEvent};
+use crate::gate::audit::AuditEvent;
 
 /// Whether administration is served to this request: on a listener of its own, or, without one, to processes of this machine.
 pub(super) fn is_served(app: &AppInner, door: Door, request: &Request<'_>) -> bool {
@@ -40,14 +40,13 @@ pub(super) fn administrator(
             request,
             settings: &app.settings,
         };
-        let asker = Asker {
-            peer: &caller,
-            id: seen.id.as_str(),
-            trace: seen.trace.as_ref(),
-            by: None,
-        };
         let (trail, user) = (app.gate.trail(), Some(claims.subject()));
-        trail.record(AuditEvent::Denied, problem.code(), user, asker);
+        trail.record(
+            AuditEvent::Denied,
+            problem.code(),
+            user,
+            seen.asker(&caller),
+        );
         return Err(problem);
     }
     seen.administrator = Some(Administrator::User(claims.subject().to_owned()));

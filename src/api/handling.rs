@@ -26,7 +26,7 @@ pub(crate) struct Found(pub(super) router::Found);
 pub(crate) struct Admitted {
     passed: router::Passed,
     seen: RequestLog,
-    /// Processing time so far, without waiting.
+    /// Processing time so far, without waiting for the body or another thread.
     spent: Duration,
 }
 
@@ -64,7 +64,9 @@ impl App {
         let _section = fork::section();
         let started = Instant::now();
         let found = self.find(request.method, request.target);
-        self.judge(request, found, (length, true), started)
+        let mut admitted = self.judge(request, found, (length, true), started)?;
+        admitted.spent = started.elapsed();
+        Ok(admitted)
     }
 
     /// Answers a request whose body is complete.
@@ -110,24 +112,27 @@ impl App {
         begun: Begun,
     ) -> Result<Response, Begun> {
         let _section = fork::section();
+        let _active = self.inner.observed.begin();
         let now = Instant::now();
-        let mut admitted = match begun {
+        let (mut admitted, started) = match begun {
             Begun::Found(found) => {
                 match self.judge(request, found, (Some(request.body.len()), true), now) {
-                    Ok(admitted) => Box::new(admitted),
+                    Ok(admitted) => (admitted, now),
                     Err(refusal) => return Ok(refusal),
                 }
             }
-            Begun::Admitted(admitted) => admitted,
-        };
-        if !admitted.passed.counted.would_wait() {
-            let _active = self.inner.observed.begin();
-            let started = now.checked_sub(admitted.spent).unwrap_or(now);
-            if let Some(response) = self.answer(request, &mut admitted, started) {
-                return Ok(response);
+            Begun::Admitted(admitted) => {
+                let started = now.checked_sub(admitted.spent).unwrap_or(now);
+                (*admitted, started)
             }
+        };
+        if !admitted.passed.counted.would_wait()
+            && let Some(response) = self.answer(request, &mut admitted, started)
+        {
+            return Ok(response);
         }
-        Err(Begun::Admitted(admitted))
+        admitted.spent = started.elapsed();
+        Err(Begun::Admitted(Box::new(admitted)))
     }
 
     /// Whether requests may have to wait for the shared store to be counted.
@@ -147,7 +152,7 @@ impl App {
             Some(Ok(passed)) => Ok(Admitted {
                 passed,
                 seen,
-                spent: started.elapsed(),
+                spent: Duration::ZERO,
             }),
             Some(Err(problem)) => {
                 let response = problem.into_response(&seen.id);

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::request::Request;
 use super::route::{AppInner, Call, LazyCaller, RequestLog};
-use crate::gate::audit::{Asker, AuditEvent};
+use crate::gate::audit::AuditEvent;
 use crate::{Claims, TokenError};
 
 /// The claims of a request whose token has one of these scopes, or all scopes of a set; every token has the empty one.
@@ -17,12 +17,7 @@ pub(super) fn permitted(
         request,
         settings: &app.settings,
     };
-    let asker = Asker {
-        peer: &caller,
-        id: seen.id.as_str(),
-        trace: seen.trace.as_ref(),
-        by: None,
-    };
+    let asker = seen.asker(&caller);
     // A header that the gate never sees.
     let token = bearer_token(request).inspect_err(|problem| {
         let trail = app.gate.trail();

@@ -95,6 +95,19 @@ impl RequestLog {
             administrator: None,
         }
     }
+
+    /// Who asks, for the audit trail.
+    pub(super) fn asker<'a>(&'a self, caller: &'a LazyCaller<'a>) -> Asker<'a> {
+        Asker {
+            peer: caller,
+            id: self.id.as_str(),
+            trace: self.trace.as_ref(),
+            by: self.administrator.as_ref().map(|by| match by {
+                Administrator::User(name) => Author::User(name),
+                Administrator::Certificate(name) => Author::Certificate(name),
+            }),
+        }
+    }
 }
 
 /// The trace that a request belongs to, if it names exactly one.
@@ -263,14 +276,6 @@ impl Call<'_> {
 
     /// Who asks, for the audit trail.
     pub(super) fn asker<'a>(&'a self, caller: &'a LazyCaller<'a>) -> Asker<'a> {
-        Asker {
-            peer: caller,
-            id: self.seen.id.as_str(),
-            trace: self.seen.trace.as_ref(),
-            by: self.seen.administrator.as_ref().map(|by| match by {
-                Administrator::User(name) => Author::User(name),
-                Administrator::Certificate(name) => Author::Certificate(name),
-            }),
-        }
+        self.seen.asker(caller)
     }
 }

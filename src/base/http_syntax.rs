@@ -20,6 +20,14 @@ const TOKEN: [bool; 256] = {
     table
 };
 
+/// The host in a `Host` header or the authority of an origin, without the port (RFC 9110, section 7.2).
+pub(crate) fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
 /// Header fields that frame the response or control the connection; only the engine sets them.
 const ENGINES: [&str; 7] = [
     "Connection",

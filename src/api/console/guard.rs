@@ -5,6 +5,7 @@ use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::response::Response;
 use crate::api::settings::Settings;
+use crate::base::http_syntax::host_of;
 
 /// The header fields of each response. The policy permits the page nothing but its own files and requests to its own server;
 /// no string can become markup or a script (Trusted Types), and nobody can show the page in a frame.
@@ -86,10 +87,7 @@ fn is_ours(origin: &[u8], request: &Request<'_>, settings: &Settings) -> bool {
     if host.trim().eq_ignore_ascii_case(&authority) {
         return true;
     }
-    let name = match authority.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => &authority,
-    };
+    let name = host_of(&authority);
     let allowed = &settings.allowed_hosts;
     allowed
         .iter()

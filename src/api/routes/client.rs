@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Text;
 use super::form::{parameters, unescape};
-use super::login::{count, count_user};
+use super::login_limit::{count, count_user};
 use crate::api::caller::Caller;
 use crate::api::permission::basic_credentials;
 use crate::api::problem::Problem;
@@ -101,7 +101,7 @@ impl Credentials {
     }
 
     /// Counts a request of this client from this caller, so that neither the store nor the audit trail hears of a crowd.
-    /// The arguments are those of [`limited`](super::login::limited).
+    /// The arguments are those of [`limited`](super::login_limit::limited).
     pub(super) fn count(
         &self,
         call: &mut Call<'_>,

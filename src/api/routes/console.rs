@@ -4,22 +4,22 @@
 
 use serde_json::json;
 
-use super::login::{MAX_PASSWORD_BYTES, count, count_user, limited};
+use super::login::{BAD_PASSWORD, BAD_USERNAME, MAX_PASSWORD_BYTES, check_username};
+use super::login_limit::{count_user, limited, limited_by_address};
+use super::refresh::exchange;
 use super::{Text, members, text};
 use crate::api::caller::Caller;
 use crate::api::console::files;
 use crate::api::console::guard::{Certainty, check_sender};
 use crate::api::problem::Problem;
 use crate::api::response::Response;
-use crate::api::route::{AppInner, Call, Cost, add_rate_limit_headers};
+use crate::api::route::{AppInner, Call, Cost};
 use crate::api::settings::LoginMode;
 use crate::base::json::Json;
-use crate::base::names::valid_subject;
 use crate::gate::ADMIN_SCOPE;
 use crate::gate::audit::AuditEvent;
 use crate::limiter::Admission;
-use crate::tokens::TokenUse;
-use crate::{Error, Refreshed, TokenError, Tokens};
+use crate::{Error, TokenError, Tokens};
 
 /// What the first administrator's account may do: everything that Sealgate knows.
 const FIRST_SCOPES: &str = "admin secure-data encrypt decrypt rewrap introspect api-keys api-keys-admin limit limit-reset metrics";
@@ -27,8 +27,6 @@ const FIRST_SCOPES: &str = "admin secure-data encrypt decrypt rewrap introspect 
 const COOKIE: &str = "__Secure-sealgate-refresh";
 const COOKIE_FIELDS: &str = "Path=/console/refresh; Secure; HttpOnly; SameSite=Strict";
 
-const BAD_USERNAME: &str = "Username is required.";
-const BAD_PASSWORD: &str = "Password is required.";
 const BAD_CODE: &str = "Code is required.";
 
 /// GET `/console/` and the files that the page consists of.
@@ -65,13 +63,7 @@ pub(super) fn first(call: &mut Call<'_>) -> Result<Response, Problem> {
 
 pub(super) fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
     check_sender(call.request, &call.app.settings, Certainty::Stated)?;
-    let caller = Caller::of(call.request, &call.app.settings).limit_key();
-    let admission = count(call.app, &caller)?;
-    let mut response = exchange(call);
-    if let Some(admission) = admission {
-        add_rate_limit_headers(&mut response, "login", &admission);
-    }
-    response
+    limited_by_address(call, renew)
 }
 
 /// Ends the session of the cookie, and removes the cookie.
@@ -105,13 +97,8 @@ fn credentials<'a>(
 ) -> Result<(Text<'a>, Text<'a>), Problem> {
     let username = required(username, "username", BAD_USERNAME)?;
     let password = required(password, "password", BAD_PASSWORD)?;
-    match valid_subject(&username) {
-        true => Ok((username, password)),
-        false => Err(Problem::bad_member(
-            BAD_USERNAME,
-            "username must have 1 to 256 characters and no control characters.",
-        )),
-    }
+    check_username(&username)?;
+    Ok((username, password))
 }
 
 fn required<'a>(
@@ -189,30 +176,16 @@ fn refused(call: &Call<'_>, username: &str, problem: Problem) -> Problem {
     problem
 }
 
-fn exchange(call: &mut Call<'_>) -> Result<Response, Problem> {
+fn renew(call: &mut Call<'_>) -> Result<Response, Problem> {
     let Some(token) = cookie(call) else {
         // No error: this is how the page finds out whom to ask for a password.
         let body = json!({"access_token": null, "first_start": call.app.awaits_first()?});
         return Ok(Response::json(200, &body).no_store());
     };
-    let gate = &call.app.gate;
-    match gate.refresh_by(token, "", call.asker(&call.caller())) {
-        Ok(Refreshed::New(user, new)) => {
-            let response = logged_in(call, &user, &new);
-            call.seen.user = Some(user);
-            Ok(response)
-        }
-        Ok(Refreshed::UsedBefore(user)) => {
-            call.seen.user = Some(user);
-            Err(forgotten(TokenError::Revoked))
-        }
-        Err(error) => {
-            call.seen.user = gate.subject_of(token, TokenUse::Refresh);
-            Err(match error {
-                Error::Token(error) if error != TokenError::Unchecked => forgotten(error),
-                other => other.into(),
-            })
-        }
+    match exchange(call, token, "") {
+        Ok((user, new)) => Ok(logged_in(call, &user, &new)),
+        Err(Error::Token(error)) if error != TokenError::Unchecked => Err(forgotten(error)),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -3,49 +3,32 @@
 
 use serde_json::json;
 
+use super::login_limit::{count_user, limited};
 use super::{Text, members, text};
 use crate::api::caller::Caller;
 use crate::api::host::HostLogin;
-use crate::api::limits::uncounted;
 use crate::api::problem::Problem;
 use crate::api::proxied::came_through_proxy;
 use crate::api::request::Request;
 use crate::api::response::Response;
-use crate::api::route::{AppInner, Call, Cost, add_rate_limit_headers};
+use crate::api::route::{AppInner, Call, Cost};
 use crate::api::settings::{LoginMode, Settings};
-use crate::base::address::{Counted, counted, parse};
+use crate::base::http_syntax::host_of;
 use crate::base::json::Json;
 use crate::base::names::{valid_scope, valid_subject};
 use crate::base::socket_owner::Owner;
-use crate::gate::audit::{Asker, AuditEvent};
-use crate::limiter::{Admission, Limiter};
+use crate::gate::audit::AuditEvent;
+use crate::limiter::Admission;
 use crate::tokens::OPEN_LOGIN_SCOPE;
 use crate::{Error, Tokens};
 
-/// Under which logins are counted in a shared store. No policy has such a name.
-const LOGINS: &str = "login\u{1}";
-const SITES: &str = "site\u{1}";
-const BAD_USERNAME: &str = "Username is required.";
-const BAD_PASSWORD: &str = "Password is required.";
+pub(super) const BAD_USERNAME: &str = "Username is required.";
+pub(super) const BAD_PASSWORD: &str = "Password is required.";
 const BAD_SCOPE: &str = "The scope is not acceptable.";
 pub(super) const MAX_PASSWORD_BYTES: usize = 4096;
 
 pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     limited(call, log_in)
-}
-
-/// Has a request answered that counts against the limit on logins. `work` receives the key of the caller's address and the
-/// address's remaining limit; it leaves there that of the user or client at this address if it is lower.
-pub(super) fn limited(
-    call: &mut Call<'_>,
-    work: impl FnOnce(&mut Call<'_>, &[u8], &mut Option<Admission>) -> Result<Response, Problem>,
-) -> Result<Response, Problem> {
-    let (caller, mut admission) = count_caller(call)?;
-    let mut response = work(call, &caller, &mut admission);
-    if let Some(admission) = admission {
-        add_rate_limit_headers(&mut response, "login", &admission);
-    }
-    response
 }
 
 pub(super) fn cost(app: &AppInner) -> Cost {
@@ -59,44 +42,6 @@ pub(super) fn cost(app: &AppInner) -> Cost {
     }
 }
 
-/// Counts a request under its address and that address's site. Returns the key of the address, and the limit with fewer
-/// requests remaining.
-fn count_caller(call: &Call<'_>) -> Result<(Counted, Option<Admission>), Problem> {
-    let from = Caller::of(call.request, &call.app.settings);
-    let caller = from.limit_key();
-    // By address first: that bounds how many names one caller can make the limiter remember.
-    let decided = decide(call.app, &call.app.login_limiter, LOGINS, &caller)?;
-    if let Some(state) = &decided {
-        call.app.gate.note_login(state, &from);
-    }
-    let by_address = decided.map(admitted).transpose()?;
-    let by_site = match from.site() {
-        Some(site) => count_under(call.app, &call.app.site_limiter, SITES, &site)?,
-        None => None,
-    };
-    Ok((caller, tighter(by_address, by_site)))
-}
-
-/// The limit with fewer requests remaining.
-fn tighter(one: Option<Admission>, other: Option<Admission>) -> Option<Admission> {
-    one.into_iter()
-        .chain(other)
-        .min_by_key(|admission| admission.remaining)
-}
-
-/// Counts a request for this user or client at the caller's address too.
-pub(super) fn count_user(
-    call: &Call<'_>,
-    caller: &[u8],
-    username: &str,
-    tightest: &mut Option<Admission>,
-) -> Result<(), Problem> {
-    let by_user = [caller, username.as_bytes()].concat();
-    let by_user = count(call.app, &by_user)?;
-    *tightest = tighter(*tightest, by_user);
-    Ok(())
-}
-
 /// See [`limited`].
 fn log_in(
     call: &mut Call<'_>,
@@ -108,12 +53,7 @@ fn log_in(
     let username = &*text(username, "username", BAD_USERNAME)?.ok_or_else(|| {
         Problem::bad_member(BAD_USERNAME, r#"Send {"username": "your_username"}."#)
     })?;
-    if !valid_subject(username) {
-        return Err(Problem::bad_member(
-            BAD_USERNAME,
-            "username must have 1 to 256 characters and no control characters.",
-        ));
-    }
+    check_username(username)?;
     call.seen.user = Some(username.to_owned());
     count_user(call, caller, username, tightest)?;
     let asked = text(scope, "scope", BAD_SCOPE)?;
@@ -134,6 +74,16 @@ fn log_in(
     match host_decides {
         true => by_host(call, username, &password, asked),
         false => by_account(call, username, &password, asked),
+    }
+}
+
+pub(super) fn check_username(username: &str) -> Result<(), Problem> {
+    match valid_subject(username) {
+        true => Ok(()),
+        false => Err(Problem::bad_member(
+            BAD_USERNAME,
+            "username must have 1 to 256 characters and no control characters.",
+        )),
     }
 }
 
@@ -239,70 +189,6 @@ pub(super) fn tokens(call: &Call<'_>, new: &Tokens) -> Response {
     Response::json(200, &body).no_store()
 }
 
-/// Counts a login under a key; an error if there were too many.
-pub(super) fn count(app: &AppInner, key: &[u8]) -> Result<Option<Admission>, Problem> {
-    count_under(app, &app.login_limiter, LOGINS, key)
-}
-
-fn count_under(
-    app: &AppInner,
-    limiter: &Option<Limiter>,
-    policy: &str,
-    key: &[u8],
-) -> Result<Option<Admission>, Problem> {
-    decide(app, limiter, policy, key)?.map(admitted).transpose()
-}
-
-/// The decision of a limit on logins; `None`: there is no such limit.
-fn decide(
-    app: &AppInner,
-    limiter: &Option<Limiter>,
-    policy: &str,
-    key: &[u8],
-) -> Result<Option<Admission>, Problem> {
-    match limiter {
-        Some(limiter) => app
-            .gate
-            .count_login(limiter, policy, key)
-            .map_err(uncounted),
-        None => Ok(None),
-    }
-}
-
-fn admitted(admission: Admission) -> Result<Admission, Problem> {
-    match admission.allowed {
-        true => Ok(admission),
-        false => Err(Problem::rate_limited(admission.reset).with_limit("login", &admission)),
-    }
-}
-
-/// What the limit on logins counts an address under, as administrators write it.
-fn key_of(address: &str) -> Option<Counted> {
-    match address {
-        "unix" => Some(Counted::default()),
-        text => parse(text).map(counted),
-    }
-}
-
-/// The state of the limit on logins from an address; `None`: it cannot be told, or logins are not limited.
-pub(super) fn peek_address(app: &AppInner, address: &str) -> Option<Admission> {
-    let (limiter, key) = (app.login_limiter.as_ref()?, key_of(address)?);
-    app.gate.peek_login(limiter, LOGINS, &key).ok()?
-}
-
-/// Forgets the logins of an address.
-pub(super) fn reset_address(
-    call: &Call<'_>,
-    address: &str,
-    asker: Asker<'_>,
-) -> Result<bool, Error> {
-    let wrong = |why: &str| Error::InvalidInput(why.to_owned());
-    let limiter = call.app.login_limiter.as_ref();
-    let limiter = limiter.ok_or_else(|| wrong("Logins are not limited."))?;
-    let key = key_of(address).ok_or_else(|| wrong("who must be an address, or unix."))?;
-    call.app.gate.reset_login_by(limiter, LOGINS, &key, asker)
-}
-
 /// Whether the caller may try to log in. Without accounts only processes of the server's own user may, unless the settings
 /// allow others.
 fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
@@ -368,10 +254,7 @@ fn host_is_ours(request: &Request<'_>, allowed: &[String]) -> bool {
         return false;
     };
     let host = host.trim().to_ascii_lowercase();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => &host,
-    };
+    let name = host_of(&host);
     let name = name
         .strip_prefix('[')
         .and_then(|inner| inner.strip_suffix(']'))

@@ -1,5 +1,5 @@
-//! The routes, one file each; those of administrators are in `admin`. `body` reads JSON bodies, `items` those of the routes that accept batches, `form` reads forms,
-//! and `client` authenticates OAuth 2.0 clients.
+//! The routes, one file each; those of administrators are in `admin`. `body` reads JSON bodies, `items` those of the routes that
+//! accept batches, `form` reads forms, `client` authenticates OAuth 2.0 clients, and `login_limit` counts logins.
 
 pub(super) mod admin;
 mod api_keys;
@@ -16,6 +16,7 @@ mod items;
 mod jwks;
 mod limit;
 mod login;
+mod login_limit;
 mod logout;
 mod metadata;
 mod openapi;
@@ -32,9 +33,9 @@ use super::route::{Access, Route, Served, Table, quick, slow};
 use crate::tokens::API_KEY_SCOPES;
 use body::{Text, anything, is_json, json, members, text};
 
-/// Defines a table: its name, the beginning of its paths, and through which doors its routes are served. A row is the method and the path, who may use it, the kind of body that it takes, how long it may
-/// take, `with data` if only the engine's limit applies to its body, `as health_check`, `as prefix` or `as everywhere`; then the description
-/// and the function.
+/// Defines a table: its name, the beginning of its paths, and through which doors its routes are served. A row is the method and
+/// the path, who may use it, the kind of body that it takes, how long it may take, `with data` if only the engine's limit applies
+/// to its body, `as health_check`, `as prefix` or `as everywhere`; then the description and the function.
 macro_rules! routes {
     ($(#[$doc:meta])* $table:ident $prefix:literal $served:expr; $(
         $method:ident $path:literal $access:expr,

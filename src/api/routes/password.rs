@@ -1,7 +1,8 @@
 //! POST `/password`: a user's change of the own password, with a token and the current password. Counts against the limit on
 //! logins, and a wrong password counts as a wrong login.
 
-use super::login::{MAX_PASSWORD_BYTES, count_user, limited};
+use super::login::MAX_PASSWORD_BYTES;
+use super::login_limit::{count_user, limited};
 use super::{Text, members, text};
 use crate::Error;
 use crate::api::caller::Caller;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Text;
 use super::client::{Credentials, invalid_request};
 use super::form::parameters;
-use super::login::limited;
+use super::login_limit::limited;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::text;
-use super::asked::{self, bad, named, only_members, page, scopes, whole};
+use super::asked::{self, bad, named, only_members, page, scope_names, scopes, whole};
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;
@@ -84,15 +84,10 @@ fn own_limit(limit: Json<'_>) -> Result<ApiKeyLimit, Problem> {
 }
 
 fn shown(key: &ApiKey) -> Value {
-    let scopes: Vec<&str> = key
-        .scope
-        .split(' ')
-        .filter(|name| !name.is_empty())
-        .collect();
     json!({
         "id": key.id,
         "owner": key.owner,
-        "scopes": scopes,
+        "scopes": scope_names(&key.scope),
         "created_at": key.created,
         "expires_at": key.expires_at,
         "last_used": key.last_used,

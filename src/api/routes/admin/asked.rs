@@ -149,6 +149,11 @@ pub(super) fn scopes(member: Option<Json<'_>>) -> Result<Option<String>, Problem
     Ok(Some(names.join(" ")))
 }
 
+/// The names in a scope, as responses have them.
+pub(super) fn scope_names(scope: &str) -> Vec<&str> {
+    scope.split(' ').filter(|name| !name.is_empty()).collect()
+}
+
 /// What a request's `If-Match` permits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum IfMatch {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::login::{peek_address, reset_address};
+use super::super::login_limit::{peek_address, reset_address};
 use super::super::text;
 use super::asked::{self, bad, only_members};
 use crate::Error;

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::super::text;
-use super::asked::{self, IfMatch, bad, flag, named, only_members, optional_members, page, scopes};
+use super::asked::{
+    self, IfMatch, bad, flag, named, only_members, optional_members, page, scope_names, scopes,
+};
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;
@@ -236,18 +238,13 @@ fn etag(user: &User) -> String {
 }
 
 fn shown(user: &User, locked_until: Option<u64>) -> Value {
-    let scopes: Vec<&str> = user
-        .scope
-        .split(' ')
-        .filter(|name| !name.is_empty())
-        .collect();
     json!({
         "name": user.name,
         "kind": match user.kind {
             AccountKind::User => "user",
             AccountKind::Client => "client",
         },
-        "scopes": scopes,
+        "scopes": scope_names(&user.scope),
         "claims": serde_json::from_str::<Value>(&user.claims).unwrap_or_else(|_| json!({})),
         "disabled": user.disabled,
         "locked_until": locked_until,
