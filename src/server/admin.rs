@@ -19,10 +19,7 @@ impl Endpoint {
         let Some(own) = own_settings(settings) else {
             return Ok(None);
         };
-        let plan = match own.tls_cert {
-            Some(_) => servers.clone(),
-            None => Plan::of(&own)?,
-        };
+        let plan = Plan::beside(servers, &own)?;
         let sockets = own.listen.iter();
         let sockets =
             sockets.map(|listen| listen::bind(listen, own.socket_mode, plan.speaks_tls()));

@@ -61,6 +61,14 @@ pub(super) enum Plan {
 }
 
 impl Plan {
+    /// For addresses beside those of a server with the plan `servers`, with whose certificate they speak TLS.
+    pub(super) fn beside(servers: &Plan, own: &Settings) -> Result<Self, Error> {
+        match own.tls_cert {
+            Some(_) => Ok(servers.clone()),
+            None => Plan::of(own),
+        }
+    }
+
     pub(super) fn of(settings: &Settings) -> Result<Self, Error> {
         #[cfg(target_os = "linux")]
         if settings.engine != EngineChoice::TinyHttp {

@@ -69,10 +69,7 @@ impl Endpoint {
         let Some(own) = own_settings(settings) else {
             return Ok(None);
         };
-        let plan = match own.tls_cert {
-            Some(_) => servers.clone(),
-            None => Plan::of(&own)?,
-        };
+        let plan = Plan::beside(servers, &own)?;
         let listen = &own.listen[0];
         Ok(Some(Endpoint {
             socket: listen::bind(listen, own.socket_mode, plan.speaks_tls())?,
