@@ -15,8 +15,8 @@ use crate::base::data_dir;
 use crate::base::replacement::{self, Exclusive};
 use crate::keys::{MovedRing, RING_FILE};
 use crate::store::{
-    Import, Movable, MovableShared, Rows, SharedSettings, Sink, SqliteStore, StoreCount,
-    StoreFacts, StoreStatus, Tally, check_copy, open_to_copy, write_new,
+    Import, Movable, MovableShared, SharedSettings, Sink, SqliteStore, StoreCount, StoreFacts,
+    StoreStatus, Tally, check_copy, open_to_copy, write_new,
 };
 
 /// The store that the settings name, as a whole, on behalf of an [`Asker`]. Needs no gate.
@@ -209,7 +209,7 @@ fn import(
     options: CopyOptions,
     progress: &mut Progress<'_>,
 ) -> Result<Tally, Error> {
-    let total = total(source)?;
+    let total = total(&source.status()?);
     let mut rows = |into: &mut Sink<'_>| reported(source, total, progress, into);
     target.import(Import {
         rows: &mut rows,
@@ -232,6 +232,7 @@ fn to_folder(
     if ring.is_none() && before.counts.iter().all(|table| table.count == 0) {
         return Ok(None);
     }
+    let total = total(&before);
     let mut copied = Copied {
         from: address(&settings.store.shared),
         to: folder.display().to_string(),
@@ -255,10 +256,8 @@ fn to_folder(
         staging
             .create(Part::Store)
             .map_err(|error| staging.unwritable(&error))?;
-        let total = total(&*source)?;
         let mut rows = |into: &mut Sink<'_>| reported(&*source, total, progress, into);
-        let rows: &mut Rows<'_> = &mut rows;
-        let tally = write_new(&path, rows)?;
+        let tally = write_new(&path, &mut rows)?;
         check_copy(&path)
             .map_err(|end| Error::Store(format!("The new store {end} Nothing was changed.")))?;
         Ok((tally, staging.replace()?))
@@ -305,9 +304,8 @@ fn while_read_only<T>(
     done
 }
 
-fn total(source: &dyn Movable) -> Result<u64, Error> {
-    let counts = source.status()?.counts;
-    Ok(counts.iter().map(|table| table.count).sum())
+fn total(status: &StoreStatus) -> u64 {
+    status.counts.iter().map(|table| table.count).sum()
 }
 
 /// Hands on all rows, and reports how many.
@@ -324,7 +322,7 @@ fn reported(
         progress(done, total.max(done));
         Ok(())
     })?;
-    match source.status()?.read_only {
+    match source.is_read_only()? {
         true => Ok(facts),
         false => Err(Error::Store(
             "The old store was unlocked while it was being copied. Nothing was changed. Try again."

@@ -44,7 +44,7 @@ pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
 pub(crate) use backend::{check_access, check_not_copied};
 pub(crate) use ledger::{Ledger, migrate};
 #[cfg(feature = "store")]
-pub(crate) use moving::{Import, Movable, MovableShared, Rows, Sink};
+pub(crate) use moving::{Import, Movable, MovableShared, Sink};
 #[cfg(feature = "store")]
 pub use moving::{StoreCount, StoreNode, StoreStatus};
 pub(crate) use opening::open_shared;

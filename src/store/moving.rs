@@ -1,7 +1,7 @@
 //! What copying a store to another one needs of both engines, and what they report of themselves.
 
-use super::SharedStore;
 use super::tables::{Facts, Row, Table, Tally};
+use super::{SeenNode, SharedStore};
 use crate::Error;
 
 /// Gets rows, some of one table at a time.
@@ -19,6 +19,8 @@ pub(crate) trait Movable {
     fn set_read_only(&self, read_only: bool) -> Result<bool, Error>;
     /// All rows as of one moment.
     fn export(&self, into: &mut Sink<'_>) -> Result<Facts, Error>;
+    /// Whether it refuses changes.
+    fn is_read_only(&self) -> Result<bool, Error>;
     fn status(&self) -> Result<StoreStatus, Error>;
 }
 
@@ -81,6 +83,17 @@ pub struct StoreNode {
     pub version: String,
     /// Seconds since it last reported.
     pub seen: u64,
+}
+
+impl StoreNode {
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code))]
+    pub(super) fn of(node: SeenNode) -> Self {
+        StoreNode {
+            host: node.host,
+            version: node.version,
+            seen: node.ago,
+        }
+    }
 }
 
 impl StoreCount {

@@ -103,8 +103,9 @@ pub(crate) struct Node {
 pub(crate) struct SeenNode {
     pub(crate) host: String,
     pub(crate) version: String,
-    /// When, in seconds since 1970-01-01 UTC by the store's clock.
+    /// When, in seconds since 1970-01-01 UTC by the store's clock, and how many seconds ago that is.
     pub(crate) seen: u64,
+    pub(crate) ago: u64,
 }
 
 /// How processes hear of what others have revoked.

@@ -169,7 +169,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, table: &'static Table, row: &[Value]) {
+    pub(crate) fn add(&mut self, table: &'static Table, rows: &[Row]) {
+        rows.iter().for_each(|row| self.add_row(table, row));
+    }
+
+    fn add_row(&mut self, table: &'static Table, row: &[Value]) {
         *self.counts.entry(table.name).or_default() += 1;
         let mut hash = openssl::sha::Sha256::new();
         let mut part = |kind: u8, bytes: &[u8]| {
@@ -213,7 +217,7 @@ mod tests {
     fn tally(rows: &[(usize, Row)]) -> Tally {
         let mut tally = Tally::default();
         for (table, row) in rows {
-            tally.add(&TABLES[*table], row);
+            tally.add(&TABLES[*table], std::slice::from_ref(row));
         }
         tally
     }

@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use tokio_postgres::types::Type;
 
+use super::moving::Movable;
 use super::{
     Account, AccountKind, Change, Condition, Moment, MovableShared, Presented, Session,
     SessionChange, SharedSettings, SharedStore, Store, StoreUrl, StoredSession, TokenState,
@@ -372,7 +373,7 @@ impl Store for PostgresStore {
 
     fn check_writable(&self) -> Result<(), Error> {
         // One that an operator has made read-only is as it should be.
-        match self.is_read_only()? {
+        match Movable::is_read_only(self)? {
             true => Ok(()),
             false => self.change(|_| Ok(())),
         }

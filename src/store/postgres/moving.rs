@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 
 use super::changes::{get, signed};
 use super::client::{Connection, Fault};
-use super::{PostgresStore, rows, schema};
+use super::{PostgresStore, nodes, rows, schema};
 use crate::Error;
 use crate::store::moving::{
     Import, Movable, MovableShared, Sink, StoreCount, StoreNode, StoreStatus,
@@ -15,6 +15,8 @@ use crate::store::tables::{Facts, TABLES, Tally};
 const ALONE: &str = "SELECT pg_advisory_xact_lock(x'7365616c6d6f7665'::bigint)";
 /// Everything as of one moment.
 const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// For how many seconds after its last report a process is listed.
+const LISTED: f64 = 3_600.0;
 /// What a copy replaces besides the tables that every store has.
 const MORE: &[&str] = &[
     "failures",
@@ -24,13 +26,11 @@ const MORE: &[&str] = &[
     "windows_since",
 ];
 
-impl PostgresStore {
-    pub(super) fn is_read_only(&self) -> Result<bool, Error> {
+impl Movable for PostgresStore {
+    fn is_read_only(&self) -> Result<bool, Error> {
         self.read(is_read_only)
     }
-}
 
-impl Movable for PostgresStore {
     fn set_read_only(&self, read_only: bool) -> Result<bool, Error> {
         self.check_schema()?;
         self.database.change(ALONE, |change| {
@@ -93,7 +93,7 @@ impl Movable for PostgresStore {
                 read_only: is_read_only(connection)?,
                 counts,
                 size: size.unsigned_abs(),
-                nodes: nodes(connection)?,
+                nodes: nodes::seen(connection, LISTED)?.into_iter().map(StoreNode::of).collect(),
                 log_age: log_age.map(|age| age.max(0).unsigned_abs()),
             })
         })
@@ -124,7 +124,7 @@ impl MovableShared for PostgresStore {
             }
             let (mut read, mut failed) = (Tally::default(), None);
             let facts = (from.rows)(&mut |table, rows| {
-                rows.iter().for_each(|row| read.add(table, row));
+                read.add(table, rows);
                 rows::insert(change, table, rows).map_err(|fault| {
                     let error = self.database.explain(&fault);
                     failed = Some(fault);
@@ -138,7 +138,7 @@ impl MovableShared for PostgresStore {
             set_ring(change, from.ring, from.usage)?;
             let mut written = Tally::default();
             rows::read_all(change, &mut |table, rows| {
-                rows.iter().for_each(|row| written.add(table, row));
+                written.add(table, rows);
                 Ok(())
             })?;
             if written != read || self::facts(change)? != facts {
@@ -219,13 +219,14 @@ fn set_ring(
 
 fn check_target(connection: &mut Connection<'_>, replace: bool, name: &str) -> Result<(), Fault> {
     if replace {
-        let used = nodes(connection)?;
-        return match used.iter().find(|node| node.seen < 15) {
+        return match nodes::seen(connection, nodes::ALIVE)?.first() {
             None => Ok(()),
             Some(node) => Err(Fault::Refused(format!(
                 "A server on {} uses the store {name} (seen {} s ago), so it is not replaced. Stop all servers that use it, and \
-                 try again in 15 s.",
-                node.host, node.seen
+                 try again in {} s.",
+                node.host,
+                node.ago,
+                nodes::ALIVE
             ))),
         };
     }
@@ -239,20 +240,4 @@ fn check_target(connection: &mut Connection<'_>, replace: bool, name: &str) -> R
              whole or not at all. To replace what is there by a new copy, use --replace"
         ))),
     }
-}
-
-fn nodes(connection: &mut Connection<'_>) -> Result<Vec<StoreNode>, Fault> {
-    let rows = connection.query(
-        "SELECT host, version, extract(epoch FROM clock_timestamp() - seen)::bigint FROM sealgate.nodes
-             WHERE seen > clock_timestamp() - interval '1 hour' ORDER BY host, id LIMIT 1000",
-        &[],
-    )?;
-    let of = |row| {
-        Ok(StoreNode {
-            host: get(row, 0)?,
-            version: get(row, 1)?,
-            seen: get::<i64>(row, 2)?.max(0).unsigned_abs(),
-        })
-    };
-    rows.iter().map(of).collect()
 }

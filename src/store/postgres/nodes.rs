@@ -7,6 +7,8 @@ use super::changes::{get, time};
 use super::client::{Connection, Fault};
 use crate::store::shared::{Node, SeenNode};
 
+/// For how many seconds after its report a process counts as one that uses the store.
+pub(super) const ALIVE: f64 = 15.0;
 /// How long the log of changes is kept, in seconds. Whoever has not read it for longer reads everything.
 const LOGGED: f64 = 600.0;
 /// How many entries are removed at most, so that it does not take long.
@@ -22,28 +24,30 @@ pub(super) fn report(change: &mut Connection<'_>, node: &Node) -> Result<u32, Fa
                  ON CONFLICT (id) DO UPDATE SET host = excluded.host, version = excluded.version, seen = excluded.seen
          )
          SELECT count(*) + 1 FROM sealgate.nodes
-             WHERE id <> $1 AND seen > clock_timestamp() - interval '15 s'",
+             WHERE id <> $1 AND seen > clock_timestamp() - make_interval(secs => $4)",
         &[
             (&node.id, Type::TEXT),
             (&node.host, Type::TEXT),
             (&crate::VERSION, Type::TEXT),
+            (&ALIVE, Type::FLOAT8),
         ],
     )?;
     Ok(u32::try_from(get::<i64>(&row, 0)?).unwrap_or(u32::MAX))
 }
 
-/// See [`SharedStore::nodes`](crate::store::SharedStore::nodes).
-pub(super) fn seen(connection: &mut Connection<'_>) -> Result<Vec<SeenNode>, Fault> {
+/// The processes that have reported within so many seconds, in order of their hosts; at most 1,000.
+pub(super) fn seen(connection: &mut Connection<'_>, within: f64) -> Result<Vec<SeenNode>, Fault> {
     let rows = connection.query(
-        "SELECT host, version, extract(epoch FROM seen)::bigint FROM sealgate.nodes
-             WHERE seen > clock_timestamp() - interval '15 s' ORDER BY host, id LIMIT 1000",
-        &[],
+        "SELECT host, version, extract(epoch FROM seen)::bigint, extract(epoch FROM clock_timestamp() - seen)::bigint
+             FROM sealgate.nodes WHERE seen > clock_timestamp() - make_interval(secs => $1) ORDER BY host, id LIMIT 1000",
+        &[(&within, Type::FLOAT8)],
     )?;
     let of = |row: &Row| {
         Ok(SeenNode {
             host: get(row, 0)?,
             version: get(row, 1)?,
             seen: time(row, 2)?,
+            ago: get::<i64>(row, 3)?.max(0).unsigned_abs(),
         })
     };
     rows.iter().map(of).collect()

@@ -21,7 +21,7 @@ impl SharedStore for PostgresStore {
     }
 
     fn nodes(&self) -> Result<Vec<SeenNode>, Error> {
-        self.read(nodes::seen)
+        self.read(|connection| nodes::seen(connection, nodes::ALIVE))
     }
 
     fn ring(&self) -> Result<Option<StoredRing>, Error> {

@@ -22,6 +22,10 @@ impl Movable for SqliteStore {
             .with(|connection| read_all(&*connection.unchecked_transaction()?, into))?
     }
 
+    fn is_read_only(&self) -> Result<bool, Error> {
+        self.pool.with(read_only::is_marked)
+    }
+
     fn status(&self) -> Result<StoreStatus, Error> {
         let mut status = self.pool.with(|connection| {
             let mut counts = Vec::new();
@@ -72,7 +76,8 @@ pub(crate) fn refused(folder: &Path) -> Error {
 /// Within a transaction, so that all is as of the same moment. The inner error is the sink's.
 fn read_all(read: &Connection, into: &mut Sink<'_>) -> rusqlite::Result<Result<Facts, Error>> {
     for table in TABLES {
-        let mut rows = read.prepare(&select(table))?;
+        let sql = format!("SELECT {} FROM {}", columns(table), table.name);
+        let mut rows = read.prepare(&sql)?;
         let mut rows = rows.query([])?;
         let mut batch = Vec::with_capacity(TOGETHER);
         loop {
@@ -105,13 +110,12 @@ fn facts(connection: &Connection) -> rusqlite::Result<Facts> {
     })
 }
 
-fn select(table: &Table) -> String {
-    let columns: Vec<String> = table
-        .columns
-        .iter()
+fn columns(table: &Table) -> String {
+    let columns = table.columns.iter();
+    let quoted: Vec<String> = columns
         .map(|column| format!("\"{}\"", column.sqlite))
         .collect();
-    format!("SELECT {} FROM {}", columns.join(", "), table.name)
+    quoted.join(", ")
 }
 
 fn row_of(table: &Table, found: &Found<'_>) -> rusqlite::Result<Row> {
@@ -137,16 +141,14 @@ pub(crate) fn write_new(path: &Path, rows: &mut Rows<'_>) -> Result<Tally, Error
         },
         error => file::explain(path, &error),
     };
-    let made = || -> rusqlite::Result<Facts> {
+    let mut make = || -> rusqlite::Result<()> {
         let mut connection = plain(path)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::migrate(&mut connection)?;
         let change = connection.transaction()?;
         let facts = rows(&mut |table, rows| {
-            for row in rows {
-                insert(&change, table, row).map_err(|error| file::explain(path, &error))?;
-                tally.add(table, row);
-            }
+            insert(&change, table, rows).map_err(|error| file::explain(path, &error))?;
+            tally.add(table, rows);
             Ok(())
         })
         .map_err(other)?;
@@ -156,7 +158,7 @@ pub(crate) fn write_new(path: &Path, rows: &mut Rows<'_>) -> Result<Tally, Error
         drop(set);
         let mut written = Tally::default();
         let read = read_all(&change, &mut |table, rows| {
-            rows.iter().for_each(|row| written.add(table, row));
+            written.add(table, rows);
             Ok(())
         })?;
         if written != tally || read.map_err(other)? != facts {
@@ -166,11 +168,9 @@ pub(crate) fn write_new(path: &Path, rows: &mut Rows<'_>) -> Result<Tally, Error
             )));
         }
         change.commit()?;
-        connection.close().map_err(|(_, error)| error)?;
-        Ok(facts)
+        connection.close().map_err(|(_, error)| error)
     };
-    let mut made = made;
-    made().map_err(failed)?;
+    make().map_err(failed)?;
     Ok(tally)
 }
 
@@ -179,26 +179,22 @@ fn other(error: Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
-fn insert(change: &Connection, table: &Table, row: &[Value]) -> rusqlite::Result<()> {
-    let columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| format!("\"{}\"", column.sqlite))
-        .collect();
-    let places = vec!["?"; columns.len()].join(", ");
+fn insert(change: &Connection, table: &Table, rows: &[Row]) -> rusqlite::Result<()> {
+    let places = vec!["?"; table.columns.len()].join(", ");
     let sql = format!(
         "INSERT INTO {} ({}) VALUES ({places})",
         table.name,
-        columns.join(", ")
+        columns(table)
     );
-    let values = row.iter().map(|value| match value {
-        Value::Null => rusqlite::types::Value::Null,
-        Value::Number(number) => rusqlite::types::Value::Integer(*number),
-        Value::Text(text) => rusqlite::types::Value::Text(text.clone()),
-        Value::Bytes(bytes) => rusqlite::types::Value::Blob(bytes.clone()),
-    });
-    change
-        .prepare_cached(&sql)?
-        .execute(params_from_iter(values))
-        .map(drop)
+    let mut insertion = change.prepare_cached(&sql)?;
+    for row in rows {
+        let values = row.iter().map(|value| match value {
+            Value::Null => rusqlite::types::Value::Null,
+            Value::Number(number) => rusqlite::types::Value::Integer(*number),
+            Value::Text(text) => rusqlite::types::Value::Text(text.clone()),
+            Value::Bytes(bytes) => rusqlite::types::Value::Blob(bytes.clone()),
+        });
+        insertion.execute(params_from_iter(values))?;
+    }
+    Ok(())
 }
