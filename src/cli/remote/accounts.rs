@@ -39,9 +39,8 @@ impl Accounts for Remote {
         scope: &str,
         claims: &str,
     ) -> Result<(), Failure> {
-        let claims: Value = serde_json::from_str(claims)
-            .map_err(|_| Failure::wrong("The claims are not a JSON object."))?;
-        let body = json!({"name": name, "password": password_of(password)?, "scopes": scopes_in(scope), "claims": claims});
+        let (password, claims) = (password_of(password)?, claims_of(claims)?);
+        let body = json!({"name": name, "password": password, "scopes": scopes_in(scope), "claims": claims});
         self.done("POST", "users", Some(&body)).map(drop)
     }
 
@@ -67,11 +66,7 @@ impl Accounts for Remote {
         }
         let body = match edit {
             Edit::Scope(scope) => json!({"scopes": scopes_in(scope)}),
-            Edit::Claims(claims) => {
-                let claims: Value = serde_json::from_str(claims)
-                    .map_err(|_| Failure::wrong("The claims are not a JSON object."))?;
-                json!({ "claims": claims })
-            }
+            Edit::Claims(claims) => json!({ "claims": claims_of(claims)? }),
             Edit::Disabled(disabled) => json!({ "disabled": disabled }),
         };
         let answer = self.found("PATCH", &named("users", name, ""), Some(&body))?;
@@ -132,6 +127,10 @@ fn password_of(password: &Secret) -> Result<&str, Failure> {
     password
         .expose_str()
         .map_err(|_| Failure::wrong("The password is not UTF-8."))
+}
+
+fn claims_of(claims: &str) -> Result<Value, Failure> {
+    serde_json::from_str(claims).map_err(|_| Failure::wrong("The claims are not a JSON object."))
 }
 
 fn user_of(user: &Value) -> User {

@@ -146,19 +146,14 @@ impl Remote {
             .map_err(|why| Failure::wrong(format!("The server {} {why}.", self.url())))
     }
 
-    /// The same for a request that has to succeed.
+    /// The same for a request that has to succeed; returns the body, if there is one.
     pub(super) fn done(
         &self,
         method: &str,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        let answer = self.ask(method, path, body)?;
-        match answer.status {
-            204 => Ok(Value::Null),
-            200 | 201 => answer.json().ok_or_else(|| unreadable(self.url())),
-            _ => Err(failure(self.url(), &answer)),
-        }
+        self.body_of(&self.ask(method, path, body)?)
     }
 
     /// The same, but `None` if there is nothing with this name.
@@ -169,14 +164,17 @@ impl Remote {
         body: Option<&Value>,
     ) -> Result<Option<Value>, Failure> {
         let answer = self.ask(method, path, body)?;
+        match answer.status == 404 && answer.code().as_deref() == Some("not_found") {
+            true => Ok(None),
+            false => self.body_of(&answer).map(Some),
+        }
+    }
+
+    fn body_of(&self, answer: &Answer) -> Result<Value, Failure> {
         match answer.status {
-            204 => Ok(Some(Value::Null)),
-            200 | 201 => answer
-                .json()
-                .map(Some)
-                .ok_or_else(|| unreadable(self.url())),
-            404 if answer.code().as_deref() == Some("not_found") => Ok(None),
-            _ => Err(failure(self.url(), &answer)),
+            204 => Ok(Value::Null),
+            200 | 201 => answer.json().ok_or_else(|| unreadable(self.url())),
+            _ => Err(failure(self.url(), answer)),
         }
     }
 
