@@ -39,7 +39,7 @@ struct Windows {
     asker: i32,
 }
 
-/// Derived from the oldest token key, so all machines have the same one. When that key is retired, counts begin anew.
+/// Derived from the oldest token key, so all machines have the same one. When that key is retired, all counts start again.
 struct Derived {
     id: String,
     key: Zeroizing<[u8; 32]>,

@@ -1,8 +1,8 @@
 //! Gate: everything a caller may do, in one handle. The server, the command, the C library and Rust programs all use it.
 //!
 //! Account logins are in `login`, introspection in `introspection`, revocation in `revocation`, encryption in `data` and, with
-//! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts` and, on a condition, in `edits`, those of clients and their tokens in
-//! `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in
+//! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts` and, on a condition, in `edits`, those of
+//! clients and their tokens in `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in
 //! `backup`, copies of a whole store in `moving`, what administrators see in `administration`, `limited` and `recent`, the audit
 //! trail in `audit` (with `events` and `pseudonyms`), the metrics in `metrics` and `counts`, and what a shared store counts in
 //! `fleet`.

@@ -10,8 +10,8 @@ use crate::base::sync::lock;
 /// How many events are kept at most, and how many bytes of text.
 const MOST: usize = 10_000;
 const MOST_BYTES: usize = 4 << 20;
-/// Events of a process are numbered from its start on: so many for each second since 1970, so that the numbers grow across
-/// restarts. JavaScript still tells them apart.
+/// A process numbers its events from the time of its start on, counted in this many parts of a second, so that the numbers also
+/// grow across restarts. They stay below 2^53, where JavaScript's numbers become inexact.
 const NUMBERS_A_SECOND: u64 = 1_000_000;
 
 /// An event as administrators see it; what it does not have is empty.

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use openssl::sha::sha256;
+
 use super::Settings;
 use super::document::{RingContents, RingKey};
 use super::kind::{KeyKind, RingKind};
 use super::place::Place;
 use super::schedule::Takeover;
 use super::seal::RingSeal;
-use openssl::sha::sha256;
-
 use super::{KeyOrigin, KeyRing, KeyState, KeyUsage};
 use crate::Error;
 use crate::base::clock::unix_now;

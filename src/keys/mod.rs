@@ -4,8 +4,9 @@
 //! of a gate and `collect` assembles it. `document` is the text of the ring file, `file` reads it, `write` changes it,
 //! `seal` encrypts it at rest, `kind` has the kinds of key, `watch` detects changes, `schedule` decides when token keys
 //! sign, `place` is where the ring is, the data directory or a store that machines share, `manage`, `rotate` and `export`
-//! are the operator's commands, `copy` is for backups, and `moving` for copies of a whole store. `tally` counts the messages that data keys seal, and `usage`
-//! stores the counts; `json` writes descriptions of keys. What a key does is up to `signing` and `cipher`.
+//! are the operator's commands, `copy` is for backups, and `moving` for copies of a whole store. `tally` counts the messages
+//! that data keys seal, and `usage` stores the counts; `json` writes descriptions of keys. What a key does is up to `signing`
+//! and `cipher`.
 
 mod collect;
 mod copy;

@@ -1,4 +1,4 @@
-//! The ring as a copy of a whole store takes it along: read from a data directory or a shared store, and sealed anew.
+//! The ring as a copy of a whole store takes it along: read from a data directory or a shared store, and sealed again.
 
 use std::path::Path;
 use std::sync::Arc;

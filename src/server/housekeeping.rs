@@ -1,5 +1,6 @@
 //! Background work of a server: replaces keys that have reached their maximum age, records how many messages each key has
-//! sealed and when API keys were last used, and has the TLS certificate replaced when its files change. It also samples the figures of the last hour.
+//! sealed and when API keys were last used, and has the TLS certificate replaced when its files change. It also samples the
+//! figures of the last hour.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};

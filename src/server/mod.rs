@@ -3,8 +3,8 @@
 //!
 //! `pool` is the Linux engine, `tiny_http` the portable one, and `engine` chooses. Both use `http1` for HTTP framing; `tls` does TLS,
 //! and `proxy_protocol` reads the header with which a proxy names its client. `listen` binds addresses, `metrics` serves the
-//! metrics on an address of its own, `admin` administration, `socket` is a non-blocking socket, and `housekeeping` does background work. The library
-//! never touches the process's signal handlers: the host calls [`Server::stop`].
+//! metrics on an address of its own, `admin` administration, `socket` is a non-blocking socket, and `housekeeping` does
+//! background work. The library never touches the process's signal handlers: the host calls [`Server::stop`].
 
 mod admin;
 #[cfg(target_os = "linux")]

@@ -115,16 +115,16 @@ fn listeners_of_its_own_serve_administration_and_the_others_do_not() {
         assert_eq!(refused.code(), "not_found", "{target}");
     }
     // A request that another machine's proxy passes on is served there, too.
-    let proxied = request(
-        "GET",
-        "/admin/v1/health",
-        &root,
-        "X-Forwarded-For: 192.0.2.1\r\n",
-        "",
-    );
+    let proxied = proxied(&root);
     assert_eq!(ask(address, &proxied).status, 200);
     server.stop();
     assert!(!socket.exists());
+}
+
+/// A request that has come through a proxy.
+fn proxied(token: &str) -> String {
+    let by_proxy = "X-Forwarded-For: 192.0.2.1\r\n";
+    request("GET", "/admin/v1/health", token, by_proxy, "")
 }
 
 #[test]
@@ -140,13 +140,7 @@ fn beyond_this_machine_administration_is_not_there() {
         assert_eq!(server.get(target, Some(&root)).code(), "not_found");
     }
     let local = people.server(&[]);
-    let proxied = request(
-        "GET",
-        "/admin/v1/health",
-        &root,
-        "X-Forwarded-For: 192.0.2.1\r\n",
-        "",
-    );
+    let proxied = proxied(&root);
     assert_eq!(local.send(proxied.as_bytes()).code(), "not_found");
     assert_eq!(local.get("/admin/v1/health", Some(&root)).status, 200);
 }

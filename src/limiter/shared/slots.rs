@@ -75,7 +75,7 @@ pub(super) fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
 }
 
 impl Slot {
-    /// The decision about a request that is to be counted, if this node can make it by itself.
+    /// Counts a request and decides about it, if what this node knows suffices for that.
     pub(super) fn known(&mut self, whom: Whom<'_>, cost: u32, now: u64) -> Option<Admission> {
         let mut known = None;
         if let Some(lease) = &mut self.lease

@@ -202,6 +202,21 @@ async function endSession(session, changed) {
   }
 }
 
+/** A list that can be restricted to one user: the field for the name, and the rows, which are the member `rows` of the response. */
+function listOf(path, rows, parameter, label, table) {
+  const whose = input({type: "search", "aria-label": label, placeholder: `${label}, as a whole`});
+  const found = paged(
+    async (after) => {
+      const body = await get(path, {limit: 100, after, [parameter]: whose.value});
+      return {rows: body[rows], next: body.next};
+    },
+    (shown) => table(shown, found.quietly, true),
+  );
+  whose.addEventListener("input", later(found.quietly));
+  found.quietly();
+  return [whose, found];
+}
+
 /** `changed` is called when a session was ended. */
 const sessionTable = (rows, changed, withUser = false) => table("Sessions", [
   ...(withUser ? [{name: "User", cell: ({user}) => h("a", {class: "name", href: `#/users/${name(user)}`}, user)}] : []),
@@ -214,16 +229,7 @@ const sessionTable = (rows, changed, withUser = false) => table("Sessions", [
 ], rows, "Nobody is logged in.");
 
 export function sessions({heading}) {
-  const user = input({type: "search", "aria-label": "Username", placeholder: "Username, as a whole"});
-  const found = paged(
-    async (after) => {
-      const body = await get("sessions", {limit: 100, after, user: user.value});
-      return {rows: body.sessions, next: body.next};
-    },
-    (rows) => sessionTable(rows, found.quietly, true),
-  );
-  user.addEventListener("input", later(found.quietly));
-  found.quietly();
+  const [user, found] = listOf("sessions", "sessions", "user", "Username", sessionTable);
   return [h("div", {class: "head"}, heading), h("div", {class: "bar"}, user), h("section", {class: "card"}, found.node)];
 }
 
@@ -275,16 +281,7 @@ async function addKey(changed, owner = "") {
 }
 
 export function apikeys({heading}) {
-  const owner = input({type: "search", "aria-label": "Owner", placeholder: "Owner, as a whole"});
-  const found = paged(
-    async (after) => {
-      const body = await get("api-keys", {limit: 100, after, owner: owner.value});
-      return {rows: body.api_keys, next: body.next};
-    },
-    (rows) => keyTable(rows, found.quietly, true),
-  );
-  owner.addEventListener("input", later(found.quietly));
-  found.quietly();
+  const [owner, found] = listOf("api-keys", "api_keys", "owner", "Owner", keyTable);
   return [
     h("div", {class: "head"}, heading,
       h("div", {class: "acts"}, button("Add an API key", () => addKey(found.quietly), "primary"))),

@@ -1,4 +1,4 @@
-//! What a node decides by itself and when it asks, over a store of the test's; `histories` has everything that may go wrong.
+//! What a node decides without asking, and when it asks. The store is simulated (`store`); `histories` tests faults and clocks.
 
 mod histories;
 mod store;
@@ -60,7 +60,7 @@ fn small_limits_are_exact_and_a_caller_over_the_limit_costs_one_call() {
         let rest = Duration::from_secs(60) - refusal.reset;
         assert!(rest < Duration::from_micros(1), "{rest:?}");
     }
-    // The node had been told by its last call.
+    // The answer to the last call had told the node.
     assert_eq!(store.calls(), 7);
     store.now.fetch_add(60 * SECOND, Ordering::Relaxed);
     assert!(ask(0).allowed);
