@@ -16,6 +16,7 @@ pub(crate) mod hkdf;
 pub(crate) mod http_syntax;
 pub(crate) mod json;
 pub(crate) mod names;
+pub(crate) mod process_thread;
 pub(crate) mod random;
 pub(crate) mod replacement;
 pub(crate) mod secret;

@@ -1,15 +1,14 @@
 //! Gives back leases that are over and that no further request takes along, on a thread of their own.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::central::{Named, Return};
 use super::slots::{Slot, locked};
-use crate::base::fork::{Owner, forks, outside, section};
+use crate::base::fork::section;
+use crate::base::process_thread::ProcessThread;
 use crate::base::sync::lock;
-use crate::base::threads;
 
 /// How often it is looked for leases that are over.
 const EVERY: Duration = Duration::from_millis(250);
@@ -17,7 +16,6 @@ const EVERY: Duration = Duration::from_millis(250);
 const MOST: usize = 100_000;
 /// How long a lease must have been over, in nanoseconds: a busy name's goes with its next request.
 const AFTER: u64 = 100_000_000;
-const NEVER: u64 = u64::MAX;
 
 struct Due {
     ends: u64,
@@ -61,51 +59,37 @@ impl Returns {
     }
 }
 
-/// The thread. A forked child starts its own.
+/// The thread.
 pub(super) struct Keeper {
     ends: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    /// The number of forks when it was started.
-    started: AtomicU64,
-    owner: Owner,
+    thread: ProcessThread,
 }
 
 impl Keeper {
     pub(super) fn new() -> Self {
         Keeper {
             ends: Arc::default(),
-            thread: Mutex::default(),
-            started: AtomicU64::new(NEVER),
-            owner: Owner::this(),
+            thread: ProcessThread::new(),
         }
     }
 
     /// Starts the thread if this process has none. It does the `work` again and again.
     pub(super) fn start<W: FnMut() + Send + 'static>(&self, work: impl FnOnce() -> W) {
-        let (before, now) = (self.started.load(Ordering::Acquire), forks());
-        let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
-        if before == now
-            || (self.started)
-                .compare_exchange(before, now, order, failed)
-                .is_err()
-        {
+        if self.thread.is_started() {
             return;
         }
-        let (mut work, ends) = (work(), Arc::clone(&self.ends));
-        let run = move || {
-            while !ends.load(Ordering::Acquire) {
-                std::thread::park_timeout(EVERY);
-                let _section = section();
-                work();
+        let run = || {
+            let (mut work, ends) = (work(), Arc::clone(&self.ends));
+            move || {
+                while !ends.load(Ordering::Acquire) {
+                    std::thread::park_timeout(EVERY);
+                    let _section = section();
+                    work();
+                }
             }
         };
-        match threads::spawn("sealgate-limits", run) {
-            // A handle of the parent's thread is of no use.
-            Ok(new) => std::mem::forget(lock(&self.thread).replace(new)),
-            Err(error) => {
-                self.started.store(NEVER, Ordering::Release);
-                log::error!("The thread that gives back leases cannot be started: {error}.");
-            }
+        if let Err(error) = self.thread.start("sealgate-limits", run) {
+            log::error!("The thread that gives back leases cannot be started: {error}.");
         }
     }
 }
@@ -113,15 +97,6 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Release);
-        let Some(thread) = lock(&self.thread).take() else {
-            return;
-        };
-        match self.owner.changed() {
-            true => std::mem::forget(thread),
-            false => {
-                thread.thread().unpark();
-                outside(|| drop(thread.join()));
-            }
-        }
+        self.thread.join();
     }
 }

@@ -7,31 +7,23 @@
 mod reader;
 mod thread;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::shared::{Entry, Feed};
 use super::{Presented, SharedSettings, SharedStore};
-use crate::base::fork::{forks, outside};
-use crate::base::sync::lock;
-use crate::base::threads;
+use crate::base::fork::outside;
+use crate::base::process_thread::ProcessThread;
 use crate::{Error, TokenError};
 use reader::Reader;
 use thread::Follower;
-
-const NEVER: u64 = u64::MAX;
 
 /// See the module.
 pub(crate) struct Following {
     store: Arc<dyn SharedStore>,
     follower: Arc<Follower>,
-    /// The thread, and the number of forks when it was started.
-    thread: Mutex<Option<(u64, JoinHandle<()>)>>,
-    /// The number of forks and the process when the thread was started.
-    started: AtomicU64,
-    process: AtomicU32,
+    thread: ProcessThread,
     /// How long callers wait for the first reading of their process.
     patience: Duration,
 }
@@ -59,9 +51,7 @@ impl Following {
         Ok(Following {
             store,
             follower: Arc::new(Follower::new(Reader::new(feed, settings)?)),
-            thread: Mutex::default(),
-            started: AtomicU64::new(NEVER),
-            process: AtomicU32::new(0),
+            thread: ProcessThread::new(),
             patience: settings.timeout,
         })
     }
@@ -83,7 +73,7 @@ impl Following {
 
     /// Whether the list may be used. Starts the thread if this process has none.
     fn is_current(&self) -> bool {
-        if self.started.load(Ordering::Acquire) == forks() && self.reader().is_fresh() {
+        if self.thread.is_started() && self.reader().is_fresh() {
             return true;
         }
         self.start();
@@ -188,27 +178,13 @@ impl Following {
 
     /// Starts the thread of this process, and waits for its first reading: what a child knows from its parent may be old.
     fn start(&self) {
-        let (before, now) = (self.started.load(Ordering::Acquire), forks());
-        let process = std::process::id();
-        let is_inherited = self.process.load(Ordering::Relaxed) != process;
-        let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
-        if (before != now || is_inherited)
-            && self
-                .started
-                .compare_exchange(before, now, order, failed)
-                .is_ok()
-        {
-            self.process.store(process, Ordering::Relaxed);
+        let run = || {
             let follower = Arc::clone(&self.follower);
-            match threads::spawn("sealgate-follow", move || follower.run()) {
-                // The handle of the parent's thread is of no use.
-                Ok(new) => std::mem::forget(lock(&self.thread).replace((now, new))),
-                Err(error) => {
-                    self.started.store(NEVER, Ordering::Release);
-                    self.reader().has_now_tried();
-                    log::error!("The thread that follows the store cannot be started: {error}.");
-                }
-            }
+            move || follower.run()
+        };
+        if let Err(error) = self.thread.start("sealgate-follow", run) {
+            self.reader().has_now_tried();
+            log::error!("The thread that follows the store cannot be started: {error}.");
         }
         let given_up = Instant::now() + self.patience;
         while !self.reader().has_tried() && Instant::now() < given_up {
@@ -220,13 +196,7 @@ impl Following {
 impl Drop for Following {
     fn drop(&mut self) {
         self.follower.ends.store(true, Ordering::Release);
-        let thread = lock(&self.thread).take();
-        if let Some((started, thread)) = thread {
-            match started == forks() && self.process.load(Ordering::Relaxed) == std::process::id() {
-                true => outside(|| drop(thread.join())),
-                false => std::mem::forget(thread),
-            }
-        }
+        self.thread.join();
     }
 }
 

@@ -1,10 +1,11 @@
 //! The reader over a feed that the test controls, and with it what a process may believe for how long.
 
 use std::collections::VecDeque;
-use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Barrier, Mutex};
 
 use super::*;
+use crate::base::sync::lock;
 use crate::store::shared::{Facts, News, Node, Position};
 
 /// A store whose log is a list, and which the test can break.
