@@ -24,7 +24,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # What cargo needs to build the library, and no more: the manifest names the examples, benches and tests, so
 # they have to be there.
-RUST = ["Cargo.toml", "Cargo.lock", "build.rs", "README.md", "LICENSE", "src"]
+RUST = ["Cargo.toml", "Cargo.lock", "build.rs", "build", "README.md", "LICENSE", "src"]
 RUST += ["benches/calls.rs", "benches/core.rs", "benches/logging.rs", "examples/rust"]
 RUST += [f"tests/{name}/main.rs" for name in ("accounts", "c", "command", "docs", "engines", "fleet", "hostile", "http", "keys", "tls")]
 
