@@ -29,7 +29,7 @@ heading = @printf '\n=== %s === %s\n' '$(1)' "$$(date +%T)"
 .DEFAULT_GOAL := help
 # `make -j test` still goes from cheap to expensive; cargo uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-fleet soak-console screenshots soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features features-lint doc docs check-compatibility deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet dist dist-check test-packages clean bootstrap-run bootstrap-check bootstrap-docs bootstrap-release bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c bootstrap-dist
+.PHONY: help run build lib install install-strip uninstall header check hooks test test-rust soak soak-fleet soak-console screenshots soak-python flaky races fuzz fuzz-minimise mutants test-python test-python-versions fmt-check clippy features features-lint doc docs check-compatibility deny fmt bench-http bench-docs bench-python bench-c bench-signing bench-fleet bench-nodes dist dist-check test-packages clean bootstrap-run bootstrap-check bootstrap-docs bootstrap-release bootstrap-test bootstrap-fuzz bootstrap-bench-http bootstrap-bench-python bootstrap-bench-c bootstrap-bench-nodes bootstrap-dist
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -279,6 +279,10 @@ bench-fleet: ## how many nodes and users one PostgreSQL carries, by simulation: 
 	PYTHONDONTWRITEBYTECODE=1 python3 benches/fleet/run.py $(or $(FLEET),quick) \
 		$(foreach name,MEASURE RATE EXPONENT,$(if $($(name)),$(name)='$($(name))'))
 
+bench-nodes: bootstrap-bench-nodes build ## servers that share a PostgreSQL beside one alone, revocations under load, starts with a million of them (5 minutes)
+	PYTHONDONTWRITEBYTECODE=1 python3 benches/fleet/nodes.py '$(TARGET)/release/sealgate' \
+		$(foreach name,ROUNDS SECONDS LOGOUTS REVOKED PARTS,$(if $($(name)),$(name)='$($(name))'))
+
 clean: ## remove everything built
 	cargo clean
 
@@ -308,6 +312,9 @@ bootstrap-bench-python:
 
 bootstrap-bench-c:
 	@scripts/bootstrap bench-c
+
+bootstrap-bench-nodes:
+	@scripts/bootstrap bench-nodes
 
 bootstrap-dist:
 	@scripts/bootstrap dist
