@@ -24,6 +24,7 @@ pub(crate) mod socket_owner;
 pub(crate) mod sync;
 pub(crate) mod threads;
 pub(crate) mod trace;
+pub(crate) mod waker;
 
 /// This crate's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

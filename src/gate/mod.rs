@@ -42,6 +42,7 @@ use std::time::Duration;
 
 use crate::base::api_key::is_meant_as_key;
 use crate::base::data_dir;
+use crate::base::waker::Waker;
 use crate::cipher::CbcMode;
 use crate::gate::audit::{Asker, AuditEvent, Pseudonyms, Trail};
 use crate::keys::{self, KeyOrigin, KeyRing, Keys};
@@ -94,6 +95,8 @@ struct Inner {
     fleet: Option<Shared>,
     limited: limited::Limited,
     counts: Counts,
+    /// Of the thread that records what keys have been used for.
+    waker: Arc<Waker>,
 }
 
 /// Why a token does not permit a request.
@@ -121,6 +124,7 @@ impl Gate {
         let ledger = Arc::new(Ledger::new(&settings.store));
         let (keys, added) = Keys::load(&settings.keys)?;
         let keys = Arc::new(keys);
+        let waker = keys.waker();
         // By now the directory exists, unless nothing is kept there.
         ledger.enter()?;
         let fleet = fleet::of(&ledger, &keys, &settings.limiter)?;
@@ -135,7 +139,9 @@ impl Gate {
                     ledger.clone(),
                     &settings.tokens,
                     settings.limiter.memory,
+                    waker.clone(),
                 )?,
+                waker,
                 fleet,
                 ledger,
                 refresh_ttl: settings.tokens.refresh_ttl,
@@ -328,6 +334,14 @@ impl Gate {
     pub fn write_key_usage(&self) {
         self.inner.keys.write_usage();
         self.inner.api_keys.write_uses();
+    }
+
+    /// Sleeps until there is something for [`write_key_usage`](Self::write_key_usage) to record or the thread is unparked, but not
+    /// longer than `most`; whether there is.
+    pub(crate) fn sleep_until_keys_are_used(&self, most: Duration) -> bool {
+        let inner = &*self.inner;
+        let is_work = || inner.keys.has_unwritten_usage() || inner.api_keys.has_unwritten_uses();
+        inner.waker.sleep(most, is_work)
     }
 
     pub(crate) fn keys(&self) -> &Keys {

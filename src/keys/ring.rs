@@ -109,6 +109,12 @@ impl KeyRing {
         }
     }
 
+    pub(super) fn has_unwritten_usage(&self) -> bool {
+        self.tally
+            .as_ref()
+            .is_some_and(|tally| tally.has_unwritten())
+    }
+
     pub(super) fn write_usage(&self, mode: FlushMode) {
         if let Some(tally) = &self.tally {
             tally.write(mode);

@@ -60,11 +60,14 @@ impl Tally {
     /// Counts one message, in a few nanoseconds.
     pub(super) fn count(&self) {
         self.forget_the_parents();
-        let counted = &self.stripes[stripe()].counted;
-        let now = counted.fetch_add(1, Ordering::Relaxed) + 1;
+        let stripe = &self.stripes[stripe()];
+        let now = stripe.counted.fetch_add(1, Ordering::SeqCst) + 1;
         // The batch size doubles each time, so a short-lived process records most of its messages even if it crashes.
         if now.is_power_of_two() || now.is_multiple_of(BLOCK) {
             self.write(FlushMode::Sealing);
+        } else if stripe.written.load(Ordering::SeqCst) + 1 == now {
+            // The first one that is not recorded: from now on there is something to do.
+            self.journal.waker.wake();
         }
     }
 
@@ -81,7 +84,7 @@ impl Tally {
     pub(super) fn has_unwritten(&self) -> bool {
         self.forget_the_parents();
         let unwritten =
-            |of: &Stripe| of.counted.load(Ordering::Relaxed) > of.written.load(Ordering::Relaxed);
+            |of: &Stripe| of.counted.load(Ordering::SeqCst) > of.written.load(Ordering::SeqCst);
         self.stripes.iter().any(unwritten)
     }
 
@@ -116,7 +119,7 @@ impl Tally {
             Ok(_) => self.journal.is_well(),
             Err(_) => {
                 for (stripe, taken) in self.stripes.iter().zip(taken) {
-                    stripe.written.fetch_sub(taken, Ordering::Relaxed);
+                    stripe.written.fetch_sub(taken, Ordering::SeqCst);
                 }
             }
         }
@@ -144,8 +147,8 @@ impl Tally {
 impl Stripe {
     /// Takes the messages not yet recorded; the caller has to record them.
     fn take(&self) -> u64 {
-        let counted = self.counted.load(Ordering::Relaxed);
-        let written = self.written.fetch_max(counted, Ordering::Relaxed);
+        let counted = self.counted.load(Ordering::SeqCst);
+        let written = self.written.fetch_max(counted, Ordering::SeqCst);
         counted.saturating_sub(written)
     }
 }

@@ -21,6 +21,7 @@ use super::{KeyKind, KeyOrigin, KeyRing, NewKeys};
 use crate::Error;
 use crate::base::clock::coarse_milliseconds;
 use crate::base::sync::{lock, try_lock};
+use crate::base::waker::Waker;
 
 /// How often the file is checked, in milliseconds.
 const LOOK_EVERY: u64 = 500;
@@ -142,6 +143,21 @@ impl Keys {
     /// Whether message counts are recorded.
     pub(crate) fn keeps_usage(&self) -> bool {
         self.source.is_some()
+    }
+
+    /// Whether any message counts are not yet recorded.
+    pub(crate) fn has_unwritten_usage(&self) -> bool {
+        self.ring.load().has_unwritten_usage()
+            || self.source.as_ref().is_some_and(|source| {
+                let unwritten = lock(&source.unwritten);
+                unwritten.iter().any(|tally| tally.has_unwritten())
+            })
+    }
+
+    /// Woken when there are counts to record.
+    pub(crate) fn waker(&self) -> Arc<Waker> {
+        let journal = self.source.as_ref().map(|source| &source.journal);
+        journal.map_or_else(Arc::default, |journal| journal.waker.clone())
     }
 
     /// Checks the file now, unless another thread is doing so.

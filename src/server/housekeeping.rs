@@ -1,8 +1,9 @@
 //! Background work of a server: replaces keys that have reached their maximum age, records how many messages each key has
 //! sealed and when API keys were last used, and has the TLS certificate replaced when its files change. It also samples the
-//! figures of the last hour.
+//! figures of the last hour. Without work it sleeps.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::{Error, Gate};
 
 /// The thread ends after this is dropped; dropping does not wait for it.
 pub(super) struct Housekeeping {
-    over: Arc<(Mutex<bool>, Condvar)>,
+    over: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -23,8 +24,10 @@ const OFTEN: Duration = Duration::from_millis(250);
 const SELDOM: Duration = Duration::from_secs(60);
 /// How long a stop waits for the thread.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often the count of sealed messages and the last use of API keys are written.
+/// How often the count of sealed messages and the last use of API keys are written, while keys are used.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// The longest interval between checks if nothing is due. Not for ever: two servers of one gate have one thread that is woken.
+const RARELY: Duration = Duration::from_secs(3600);
 
 /// How often the figures of the last hour are sampled.
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
@@ -41,28 +44,22 @@ impl Housekeeping {
         let pauses = [
             wanted.then_some(SAMPLE_EVERY),
             gate.keys().age().map(|age| (age / 20).clamp(OFTEN, SELDOM)),
-            (gate.keys().keeps_usage() || gate.has_store()).then_some(WRITE_EVERY),
+            (gate.keys().keeps_usage() || gate.has_store()).then_some(RARELY),
         ];
-        let for_keys = pauses.into_iter().flatten().min();
-        let over = Arc::new((Mutex::new(false), Condvar::new()));
+        let regular = pauses.into_iter().flatten().min();
+        if regular.is_none() && look.is_none() {
+            return Ok(None);
+        }
+        let regular = regular.unwrap_or(RARELY);
+        let over = Arc::new(AtomicBool::new(false));
         let (app, gate, stop) = (app.clone(), gate.clone(), over.clone());
-        let mut pause = match &look {
-            Some(_) => OFTEN,
-            None => match for_keys {
-                Some(pause) => pause,
-                None => return Ok(None),
-            },
-        };
+        let mut pause = if look.is_some() { OFTEN } else { regular };
         let thread = threads::spawn("sealgate-upkeep", move || {
             let mut trouble = None;
-            while !is_over_within(&stop, pause) {
+            while !is_over_within(&stop, &gate, pause) {
                 let _section = fork::section();
-                let for_files = look.as_ref().map(|look| look());
-                pause = for_files
-                    .into_iter()
-                    .chain(for_keys)
-                    .min()
-                    .unwrap_or(SELDOM);
+                let for_files = look.as_ref().map_or(RARELY, |look| look());
+                pause = for_files.min(regular);
                 rotate(&gate, &mut trouble);
                 gate.write_key_usage();
                 app.sample();
@@ -76,9 +73,10 @@ impl Housekeeping {
     }
 
     pub(super) fn stop(&self) {
-        let (over, changed) = &*self.over;
-        *lock(over) = true;
-        changed.notify_all();
+        self.over.store(true, Ordering::Release);
+        if let Some(thread) = &*lock(&self.thread) {
+            thread.thread().unpark();
+        }
     }
 
     /// Waits until the thread has ended after [`stop`](Self::stop), but not for ever: it may wait for a disk. OpenSSL's exit
@@ -103,10 +101,23 @@ impl Drop for Housekeeping {
     }
 }
 
-fn is_over_within(stop: &(Mutex<bool>, Condvar), pause: Duration) -> bool {
-    let (over, changed) = stop;
-    let waited = changed.wait_timeout_while(lock(over), pause, |over| !*over);
-    *waited.unwrap_or_else(PoisonError::into_inner).0
+/// Waits so long, or until keys have been used and a little longer, so that more uses are written at once.
+fn is_over_within(over: &AtomicBool, gate: &Gate, pause: Duration) -> bool {
+    let is_over = || over.load(Ordering::Acquire);
+    let start = Instant::now();
+    let mut end = start + pause;
+    while !is_over() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        if left <= WRITE_EVERY {
+            thread::park_timeout(left);
+        } else if gate.sleep_until_keys_are_used(left) {
+            end = end.min(Instant::now() + WRITE_EVERY);
+        }
+    }
+    is_over()
 }
 
 /// `trouble`: why the last attempt failed. Every attempt is repeated, but the same failure is logged only once.

@@ -51,6 +51,15 @@ impl Server {
 
     /// How often each thread of this name has waited for something so far, by the thread's id.
     pub fn waits_of_threads(&self, name: &str) -> BTreeMap<u32, u64> {
+        self.waits_of_all_threads()
+            .into_iter()
+            .filter(|((of, _), _)| of == name)
+            .map(|((_, id), waits)| (id, waits))
+            .collect()
+    }
+
+    /// The same of all threads, by name and id.
+    pub fn waits_of_all_threads(&self) -> BTreeMap<(String, u32), u64> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         let statuses = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")));
         let field = |status: &str, field: &str| {
@@ -62,12 +71,11 @@ impl Server {
                 .to_owned()
         };
         statuses
-            .map(Result::unwrap)
-            .filter(|status| field(status, "Name:") == name)
+            .filter_map(Result::ok) // a thread may have ended since
             .map(|status| {
-                let number = |name| field(&status, name);
-                let waits = number("voluntary_ctxt_switches:").parse().unwrap();
-                (number("Pid:").parse().unwrap(), waits)
+                let id = field(&status, "Pid:").parse().unwrap();
+                let waits = field(&status, "voluntary_ctxt_switches:").parse().unwrap();
+                ((field(&status, "Name:"), id), waits)
             })
             .collect()
     }

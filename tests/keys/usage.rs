@@ -321,3 +321,34 @@ fn each_command_counts() {
     println!("100 commands in {:?}", start.elapsed());
     assert_eq!(place.messages(), [100]);
 }
+
+/// Nothing in it wakes up, not even once a second. What was sealed just before is recorded all the same.
+#[test]
+fn a_server_without_work_sleeps_once_its_counts_are_recorded() {
+    let place = Place::with_ring();
+    let server = place.server();
+    let token = server.log_in("alice");
+    let start = Instant::now();
+    for sealed in [3, 10] {
+        let mut before = server.waits_of_all_threads();
+        loop {
+            thread::sleep(Duration::from_secs(3));
+            let now = server.waits_of_all_threads();
+            if now == before {
+                break;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it is never idle: {before:?}, {now:?}"
+            );
+            before = now;
+        }
+        let wanted = place.messages()[0] + sealed;
+        // Each on its own, so that some are counted and not recorded by the thread that seals.
+        for _ in 0..sealed {
+            encrypt_batch(&server, &token, 1);
+        }
+        let recorded = || place.messages() == [wanted];
+        within(Duration::from_secs(20), recorded);
+    }
+}

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::base::data_dir::write_new_file;
+use crate::base::waker::Waker;
 use crate::store::SharedStore;
 pub(super) use file::Fault;
 use file::Locked;
@@ -79,6 +80,8 @@ pub(super) struct Journal {
     known: AtomicBool,
     /// Whether a failure to append has been logged.
     warned: AtomicBool,
+    /// The thread that records counts, if a server has one.
+    pub(super) waker: Arc<Waker>,
 }
 
 enum Place {
@@ -101,6 +104,7 @@ impl Journal {
             place,
             known: AtomicBool::new(false),
             warned: AtomicBool::new(false),
+            waker: Arc::default(),
         }
     }
 

@@ -24,6 +24,7 @@ use super::claims::{self, Claims, OPEN_LOGIN_SCOPE};
 use crate::base::api_key::{KeyText, new_key};
 use crate::base::clock::unix_now;
 use crate::base::sync::{lock, try_lock};
+use crate::base::waker::Waker;
 use crate::limiter::{self, Window, Windows};
 use crate::store::{self, Account, AccountKind, Ledger, MAX_API_KEYS, StoredApiKey};
 use crate::{Error, Secret, TokenError};
@@ -45,6 +46,8 @@ pub struct ApiKeys {
     used: AtomicBool,
     /// Whether the last attempt to record uses failed, which is logged once.
     failed: AtomicBool,
+    /// The thread that records uses, if a server has one.
+    waker: Arc<Waker>,
 }
 
 impl ApiKeys {
@@ -54,14 +57,21 @@ impl ApiKeys {
     /// [`Error::Crypto`] if the system supplies no random bytes.
     pub fn new(store: &store::Settings) -> Result<Self, Error> {
         let memory = limiter::Settings::default().memory;
-        ApiKeys::with_ledger(Arc::new(Ledger::new(store)), &Settings::default(), memory)
+        ApiKeys::with_ledger(
+            Arc::new(Ledger::new(store)),
+            &Settings::default(),
+            memory,
+            Arc::default(),
+        )
     }
 
-    /// `memory`: what the windows of all keys with limits of their own may take, in bytes.
+    /// `memory`: what the windows of all keys with limits of their own may take, in bytes. `waker`: of the thread that calls
+    /// [`write_uses`](Self::write_uses).
     pub(crate) fn with_ledger(
         ledger: Arc<Ledger>,
         settings: &Settings,
         memory: usize,
+        waker: Arc<Waker>,
     ) -> Result<Self, Error> {
         Ok(ApiKeys {
             ledger,
@@ -72,6 +82,7 @@ impl ApiKeys {
             replacing: Mutex::default(),
             used: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            waker,
         })
     }
 
@@ -100,8 +111,8 @@ impl ApiKeys {
                 outcome?
             }
         };
-        if entry.note_use(now) {
-            self.used.store(true, Ordering::Relaxed);
+        if entry.note_use(now) && !self.used.swap(true, Ordering::SeqCst) {
+            self.waker.wake();
         }
         Ok(claims)
     }
@@ -325,9 +336,14 @@ impl ApiKeys {
         entry.check(unix_now()).is_ok().then(|| work(entry))
     }
 
+    /// Whether uses are to be recorded.
+    pub(crate) fn has_unwritten_uses(&self) -> bool {
+        self.used.load(Ordering::SeqCst)
+    }
+
     /// Writes the hours in which keys were last used: once for each key and hour, all in one change. Failures are logged.
     pub(crate) fn write_uses(&self) {
-        if !self.used.swap(false, Ordering::Relaxed) {
+        if !self.used.swap(false, Ordering::SeqCst) {
             return;
         }
         let table = self.table.load_full();
@@ -348,7 +364,7 @@ impl ApiKeys {
                 self.failed.store(false, Ordering::Relaxed);
             }
             Err(error) => {
-                self.used.store(true, Ordering::Relaxed);
+                self.used.store(true, Ordering::SeqCst);
                 if !self.failed.swap(true, Ordering::Relaxed) {
                     log::warn!("The last use of API keys cannot be recorded: {error}");
                 }
