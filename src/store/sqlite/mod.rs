@@ -127,9 +127,7 @@ impl Store for SqliteStore {
     fn accounts(&self, kind: AccountKind, after: &str, most: u32) -> Result<Vec<Account>, Error> {
         self.pool.with(|connection| {
             connection
-                .prepare_cached(&format!(
-                    "SELECT {ACCOUNT} FROM accounts WHERE name > ?1 AND kind = ?3 ORDER BY name LIMIT ?2"
-                ))?
+                .prepare_cached(&rows::page_of_accounts())?
                 .query_map(params![after, most, number_of(kind)], account_of)?
                 .collect()
         })

@@ -61,3 +61,26 @@ fn idle_connections_are_kept_up_to_a_limit() {
         assert_eq!(idle(), kept, "after {deep} at once");
     }
 }
+
+#[test]
+fn a_page_of_accounts_sorts_nothing() {
+    let place = Place::made();
+    let store = SqliteStore::open(&place.folder).unwrap().unwrap();
+    let plan: Vec<String> = store
+        .pool
+        .with(|connection| {
+            connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {}", rows::page_of_accounts()))?
+                .query_map(params!["alice", 100, 0], |row| row.get("detail"))?
+                .collect()
+        })
+        .unwrap();
+    assert!(
+        plan.iter().any(|step| step.contains("PRIMARY KEY")),
+        "{plan:?}"
+    );
+    assert!(
+        !plan.iter().any(|step| step.contains("ORDER BY")),
+        "{plan:?}"
+    );
+}
