@@ -124,39 +124,36 @@ pub(super) fn run(matches: &ArgMatches, remote: Option<&Remote>) -> Result<(), F
         Some(("export", matches)) => rest::export(matches),
         Some(("import", matches)) => rest::import(matches),
         Some(("retire", matches)) => set_state(matches, KeyState::Retired),
-        Some(("accept", matches)) => set_state(
-            matches,
-            matches
-                .get_one::<u32>("for")
-                .map_or(KeyState::Accepted, |seconds| {
-                    KeyState::AcceptedUntil(unix_now().saturating_add(u64::from(*seconds)))
-                }),
-        ),
+        Some(("accept", matches)) => {
+            let state = seconds(matches, "for").map_or(KeyState::Accepted, |seconds| {
+                KeyState::AcceptedUntil(unix_now().saturating_add(seconds.into()))
+            });
+            set_state(matches, state)
+        }
         _ => unreachable!("clap requires a known subcommand"),
     }
 }
 
 fn on_server(matches: &ArgMatches, remote: &Remote) -> Result<(), Failure> {
-    let only_there = |what: &str| {
-        Failure::wrong(format!(
-            "{what} works on the server's machine only, without --server."
-        ))
-    };
+    let changes = Changes::on_server(remote.url());
     match matches.subcommand() {
         Some(("list", matches)) => show(matches, &remote.keys()?),
-        Some(("rotate", matches)) if matches.contains_id("grace") => Err(only_there("--grace")),
-        Some(("rotate", matches)) => report(matches, &remote.rotate(chosen(matches))?, true),
-        Some(("accept", matches)) if matches.contains_id("for") => Err(only_there("--for")),
-        Some((what @ ("retire" | "accept"), matches)) => {
-            let state = match what {
-                "retire" => KeyState::Retired,
-                _ => KeyState::Accepted,
-            };
-            let changed = remote.set_key_state(&ids_of(matches), state)?;
-            let changes = Changes::on_server(remote.url());
+        Some(("rotate", matches)) => {
+            let rotated = remote.rotate(chosen(matches), seconds(matches, "grace"))?;
+            report(matches, &rotated, true)
+        }
+        Some(("retire", matches)) => {
+            let changed = remote.retire_keys(&ids_of(matches))?;
+            report_states(matches, &changed, KeyState::Retired, &changes)
+        }
+        Some(("accept", matches)) => {
+            let seconds = seconds(matches, "for");
+            let (changed, state) = remote.accept_keys(&ids_of(matches), seconds)?;
             report_states(matches, &changed, state, &changes)
         }
-        Some((what, _)) => Err(only_there(&format!("sealgate keys {what}"))),
+        Some((what, _)) => Err(Failure::wrong(format!(
+            "sealgate keys {what} works on the server's machine only, without --server."
+        ))),
         None => unreachable!("clap requires a subcommand"),
     }
 }
@@ -253,9 +250,7 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
     let all = load_settings(matches)?;
     let trail = Trail::start(&all)?;
     let settings = &all.gate.keys;
-    let grace = matches
-        .get_one::<u32>("grace")
-        .map(|seconds| Duration::from_secs(u64::from(*seconds)));
+    let grace = seconds(matches, "grace").map(|seconds| Duration::from_secs(seconds.into()));
     let keys = KeyAdmin::new(&all.gate, trail.asker());
     let rotated = keys.rotate(chosen(matches), |kind| match kind {
         _ if grace.is_some() => grace,
@@ -272,6 +267,10 @@ fn set_state(matches: &ArgMatches, state: KeyState) -> Result<(), Failure> {
     let changes = Changes::before(settings);
     let changed = KeyAdmin::new(&all.gate, trail.asker()).set_state(&ids_of(matches), state)?;
     report_states(matches, &changed, state, &changes)
+}
+
+fn seconds(matches: &ArgMatches, flag: &str) -> Option<u32> {
+    matches.get_one(flag).copied()
 }
 
 fn ids_of(matches: &ArgMatches) -> Vec<&str> {

@@ -18,8 +18,16 @@ impl Remote {
         self.key_list(&answer)
     }
 
-    pub(in crate::cli) fn rotate(&self, kinds: NewKeys) -> Result<Generated, Failure> {
+    /// `grace`: for how many seconds the replaced keys are accepted; otherwise as the server's settings say.
+    pub(in crate::cli) fn rotate(
+        &self,
+        kinds: NewKeys,
+        grace: Option<u32>,
+    ) -> Result<Generated, Failure> {
         let mut body = json!({"now": kinds.now});
+        if let Some(seconds) = grace {
+            body["grace"] = seconds.into();
+        }
         match (kinds.token, kinds.data) {
             (true, false) => body["kind"] = "token".into(),
             (false, true) => body["kind"] = "data".into(),
@@ -37,16 +45,29 @@ impl Remote {
         })
     }
 
-    /// One key after the other.
-    pub(in crate::cli) fn set_key_state(
+    pub(in crate::cli) fn retire_keys(&self, ids: &[&str]) -> Result<Changed, Failure> {
+        let (changed, _) = self.change_keys(ids, "/retire", None)?;
+        Ok(changed)
+    }
+
+    /// `seconds`: for how long; otherwise indefinitely. Returns also the keys' state, whose times are by the server's clock.
+    pub(in crate::cli) fn accept_keys(
         &self,
         ids: &[&str],
-        state: KeyState,
-    ) -> Result<Changed, Failure> {
-        let what = match state {
-            KeyState::Retired => "/retire",
-            _ => "/accept",
-        };
+        seconds: Option<u32>,
+    ) -> Result<(Changed, KeyState), Failure> {
+        let body = seconds.map(|seconds| json!({ "for": seconds }));
+        let (changed, state) = self.change_keys(ids, "/accept", body.as_ref())?;
+        Ok((changed, state.unwrap_or(KeyState::Accepted)))
+    }
+
+    /// One key after the other. Returns also the state of the last one, unless it is gone.
+    fn change_keys(
+        &self,
+        ids: &[&str],
+        what: &str,
+        body: Option<&Value>,
+    ) -> Result<(Changed, Option<KeyState>), Failure> {
         let before = self.keys()?.keys;
         for id in ids {
             if !before.iter().any(|key| key.id == *id) {
@@ -58,7 +79,7 @@ impl Remote {
             }
         }
         for id in ids {
-            self.done("POST", &named("keys", id, what), None)?;
+            self.done("POST", &named("keys", id, what), body)?;
         }
         let after = self.keys()?.keys;
         let mut changed = Changed {
@@ -78,7 +99,8 @@ impl Remote {
                 Some(_) => {}
             }
         }
-        Ok(changed)
+        let last = after.iter().rfind(|key| ids.contains(&&*key.id));
+        Ok((changed, last.map(|key| key.state)))
     }
 
     fn key_list(&self, answer: &Value) -> Result<KeyList, Failure> {

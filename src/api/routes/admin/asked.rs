@@ -131,6 +131,20 @@ pub(super) fn whole(member: Option<Json<'_>>, name: &str) -> Result<Option<u64>,
     number.map(Some).ok_or_else(wrong)
 }
 
+/// A member that must be a whole number of seconds, no more than the command's flags accept.
+pub(super) fn seconds(member: Option<Json<'_>>, name: &str) -> Result<Option<u32>, Problem> {
+    let wrong = || {
+        bad(format!(
+            "{name} must be a whole number of seconds from 0 to {}.",
+            u32::MAX
+        ))
+    };
+    let number = whole(member, name).map_err(|_| wrong())?;
+    number
+        .map(|number| u32::try_from(number).map_err(|_| wrong()))
+        .transpose()
+}
+
 /// A member that must be an array of scopes: their names with spaces between them.
 pub(super) fn scopes(member: Option<Json<'_>>) -> Result<Option<String>, Problem> {
     let Some(value) = member else {

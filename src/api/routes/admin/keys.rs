@@ -1,9 +1,11 @@
 //! `/admin/v1/keys`: the keys of the ring and of the settings, without any of their secrets.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::super::text;
-use super::asked::{IfMatch, bad, flag, named, optional_members};
+use super::asked::{IfMatch, bad, flag, named, optional_members, seconds};
 use crate::Error;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
@@ -17,7 +19,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
 }
 
 pub(super) fn rotate(call: &mut Call<'_>) -> Result<Response, Problem> {
-    let [kind, now] = optional_members(call.request, ["kind", "now"])?;
+    let [kind, now, grace] = optional_members(call.request, ["kind", "now", "grace"])?;
     let kind = text(kind, "kind", "The kind of key is not acceptable.")?;
     let (token, data) = match kind.as_deref() {
         None => (true, true),
@@ -26,28 +28,36 @@ pub(super) fn rotate(call: &mut Call<'_>) -> Result<Response, Problem> {
         Some(_) => return Err(bad("kind must be token or data.")),
     };
     let now = flag(now, "now")?.unwrap_or(false);
+    let grace = seconds(grace, "grace")?.map(|seconds| Duration::from_secs(seconds.into()));
     let only_if = condition(call)?;
     let caller = call.caller();
     let admin = call.app.gate.key_admin_by(call.asker(&caller));
     let kinds = NewKeys { token, data, now };
-    let rotated = admin.rotate_if(kinds, |kind| admin.default_grace(kind), only_if.as_deref());
-    let rotated = rotated.map_err(in_conflict)?;
+    let grace = |kind| grace.or_else(|| admin.default_grace(kind));
+    let rotated = admin
+        .rotate_if(kinds, grace, only_if.as_deref())
+        .map_err(in_conflict)?;
     let rotated = rotated.ok_or_else(Problem::precondition_failed)?;
     let added: Vec<&str> = rotated.added.iter().map(|key| &*key.id).collect();
     answer(call, json!({"added": added}))
 }
 
 pub(super) fn retire(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let [] = optional_members(call.request, [])?;
     set_state(call, KeyState::Retired)
 }
 
 pub(super) fn accept(call: &mut Call<'_>) -> Result<Response, Problem> {
-    set_state(call, KeyState::Accepted)
+    let [given] = optional_members(call.request, ["for"])?;
+    let state = match seconds(given, "for")? {
+        Some(seconds) => KeyState::AcceptedUntil(unix_now().saturating_add(seconds.into())),
+        None => KeyState::Accepted,
+    };
+    set_state(call, state)
 }
 
 fn set_state(call: &mut Call<'_>, state: KeyState) -> Result<Response, Problem> {
     let id = named(call)?;
-    let [] = optional_members(call.request, [])?;
     let only_if = condition(call)?;
     let caller = call.caller();
     let admin = call.app.gate.key_admin_by(call.asker(&caller));

@@ -81,7 +81,7 @@ fn keys_are_listed_rotated_retired_and_accepted() {
     }
     for wrong in [
         json!({"kind": "ring"}),
-        json!({"grace": 0}),
+        json!({"grace_period": 0}),
         json!({"now": 1}),
     ] {
         assert_eq!(
@@ -89,6 +89,112 @@ fn keys_are_listed_rotated_retired_and_accepted() {
             "bad_member"
         );
     }
+}
+
+/// The key with this id in a list of keys.
+fn key<'k>(keys: &'k Value, id: &str) -> &'k Value {
+    let mut keys = keys["keys"].as_array().unwrap().iter();
+    keys.find(|key| key["id"] == id).unwrap()
+}
+
+#[test]
+fn a_replaced_key_is_accepted_for_the_grace_that_is_asked_for_and_again_for_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = with_ring(folder.path());
+    let before = root.get("/admin/v1/keys");
+    let (token, data) = (
+        of_kind(&before, "token", "in_use")[0].to_owned(),
+        of_kind(&before, "data", "in_use")[0].to_owned(),
+    );
+    let close_to = |time: &Value, seconds: u64| {
+        let expected = crate::unix_now() + seconds;
+        let time = time.as_u64().unwrap();
+        assert!((expected - 60..=expected).contains(&time), "{time}");
+    };
+    // Both kinds, also the one that is accepted indefinitely otherwise.
+    let rotated = body(&root.post("/admin/v1/keys/rotate", &json!({"grace": 3000})));
+    for id in [&token, &data] {
+        close_to(&key(&rotated, id)["accepted_until"], 3000);
+    }
+    let accept = format!("/admin/v1/keys/{data}/accept");
+    let accepted = body(&root.post(&accept, &json!({"for": 500.0})));
+    close_to(&key(&accepted, &data)["accepted_until"], 500);
+    let accepted = body(&root.post(&accept, &json!({"for": 0})));
+    assert_eq!(key(&accepted, &data)["state"], "retired");
+    let accepted = body(&root.post(&accept, &json!({})));
+    assert_eq!(key(&accepted, &data)["accepted_until"], Value::Null);
+    let most = u64::from(u32::MAX);
+    let accepted = body(&root.post(&accept, &json!({ "for": most })));
+    close_to(&key(&accepted, &data)["accepted_until"], most);
+    // No grace at all ends every token, older keys' too.
+    let rotated = body(&root.post(
+        "/admin/v1/keys/rotate",
+        &json!({"kind": "token", "grace": 0}),
+    ));
+    assert_eq!(key(&rotated, &token)["state"], "retired");
+    assert_eq!(of_kind(&rotated, "token", "accepted"), [""; 0]);
+}
+
+#[test]
+fn a_token_key_with_a_public_key_signs_at_once_if_the_replaced_one_gets_no_grace() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let settings = [
+        ("data_dir", state.to_str().unwrap()),
+        ("keys", "ring"),
+        ("token_algorithm", "EdDSA"),
+    ];
+    let root = Root::new(&settings);
+    let rotated = body(&root.post(
+        "/admin/v1/keys/rotate",
+        &json!({"kind": "token", "grace": 60}),
+    ));
+    assert_eq!(of_kind(&rotated, "token", "next").len(), 1);
+    let rotated = body(&root.post(
+        "/admin/v1/keys/rotate",
+        &json!({"kind": "token", "grace": 0}),
+    ));
+    let added = rotated["added"][0].as_str().unwrap();
+    assert_eq!(of_kind(&rotated, "token", "in_use"), [added]);
+    assert_eq!(key(&rotated, added)["signs_from"], Value::Null);
+}
+
+#[test]
+fn seconds_that_are_none_are_refused_with_a_sentence_and_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = with_ring(folder.path());
+    let before = body(&root.post("/admin/v1/keys/rotate", &json!({"kind": "data"})));
+    let old = of_kind(&before, "data", "accepted")[0].to_owned();
+    for wrong in [
+        "-1",
+        "1.5",
+        "\"60\"",
+        "null",
+        "[]",
+        "true",
+        "4294967296",
+        "1e300",
+        "-0.5",
+    ] {
+        for (target, name) in [
+            ("/admin/v1/keys/rotate".to_owned(), "grace"),
+            (format!("/admin/v1/keys/{old}/accept"), "for"),
+        ] {
+            let ask = format!("{{\"{name}\": {wrong}}}");
+            let refused = root.ask(Method::Post, &target, &ask, &[]);
+            assert_eq!(code(&refused, 400), "bad_member", "{ask}");
+            let sentence =
+                format!("{name} must be a whole number of seconds from 0 to 4294967295.");
+            assert_eq!(body(&refused)["detail"], sentence, "{ask}");
+        }
+    }
+    // Retiring is for good.
+    let retire = format!("/admin/v1/keys/{old}/retire");
+    assert_eq!(
+        code(&root.post(&retire, &json!({"for": 60})), 400),
+        "bad_member"
+    );
+    assert_eq!(root.get("/admin/v1/keys")["keys"], before["keys"]);
 }
 
 #[test]
