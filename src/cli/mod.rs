@@ -64,7 +64,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("sign", matches)) => sign::sign(matches),
         Some(("unsign", matches)) => sign::unsign(matches),
         Some(("mask", matches)) => mask::run(matches),
-        Some(("limits", matches)) => limits::run(matches),
+        Some(("limits", matches)) => limits::run(matches, remote),
         Some(("healthcheck", matches)) => health::run(matches, remote),
         Some(("keys", matches)) => keys::run(matches, remote),
         Some(("user", matches)) => user::run(matches, remote),

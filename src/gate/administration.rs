@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Gate;
 use super::limited::{ADDRESS, API_KEY, Counted};
 use super::recent::RecentEvent;
-use crate::limiter::Admission;
+use crate::limiter::{Admission, Policy};
 
 /// The limit on logins from an address, which the API counts.
 pub(crate) const LOGIN: &str = "login";
@@ -66,6 +66,16 @@ impl Gate {
                     texts.any(|it| it.to_ascii_lowercase().contains(text))
                 })
         }
+    }
+
+    /// The limit of users and the named ones, in the order of the settings.
+    pub(crate) fn all_policies(&self, default_costs_by_item: bool) -> Vec<Policy> {
+        let default = Policy {
+            cost_by_item: default_costs_by_item,
+            ..self.inner.limits.of_users().clone()
+        };
+        let named = self.policies().cloned();
+        std::iter::once(default).chain(named).collect()
     }
 
     /// Notes an address that has reached the limit [`LOGIN`].

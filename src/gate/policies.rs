@@ -12,9 +12,12 @@ use crate::limiter::{Admission, DEFAULT, Limiter, Per, Policy, Settings, Window}
 use crate::metrics::Page;
 use crate::metrics::{Count, Sharded};
 
-/// The named limits.
+/// The named limits, and what the limit of users is.
 #[derive(Debug)]
-pub(super) struct Limits(Vec<Named>);
+pub(super) struct Limits {
+    named: Vec<Named>,
+    of_users: Policy,
+}
 
 /// One of them.
 #[derive(Debug)]
@@ -51,20 +54,27 @@ impl Limits {
                 decisions: Sharded::default(),
             })
         });
-        Ok(Limits(named.collect::<Result<_, Error>>()?))
+        Ok(Limits {
+            named: named.collect::<Result<_, Error>>()?,
+            of_users: settings.of_users(false),
+        })
+    }
+
+    pub(super) fn of_users(&self) -> &Policy {
+        &self.of_users
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Policy> {
-        self.0.iter().map(|named| &named.policy)
+        self.named.iter().map(|named| &named.policy)
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&Named> {
-        self.0.iter().find(|named| named.policy.name == name)
+        self.named.iter().find(|named| named.policy.name == name)
     }
 
     #[cfg(feature = "server")]
     pub(super) fn collect(&self, page: &mut Page) {
-        let samples = self.0.iter().flat_map(|named| {
+        let samples = self.named.iter().flat_map(|named| {
             let sample = |result: &str, count: fn(&Decisions) -> &Count| {
                 let policy = named.policy.name.clone();
                 let labels = vec![("policy", policy), ("result", result.to_owned())];

@@ -7,6 +7,7 @@
 //! list cannot grow is admitted no further. A caller who gets a slot later brings its part of the overflow window along.
 
 mod budget;
+mod json;
 mod overflow;
 mod policy;
 mod rules;

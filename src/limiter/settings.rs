@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::policy::{Policy, parse};
+use super::policy::{DEFAULT, Per, Policy, parse};
 use crate::Error;
 use crate::base::given_file;
 
@@ -57,6 +57,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The limit of users, which is called `default` and which no policy replaces; 0 if it is switched off. Whether it counts the
+    /// items of a batch is a setting of the HTTP API.
+    pub fn of_users(&self, cost_by_item: bool) -> Policy {
+        Policy {
+            name: DEFAULT.to_owned(),
+            limit: self.max_requests,
+            window: self.window,
+            per: Per::User,
+            cost_by_item,
+        }
+    }
+
     /// The named limits, from the file if one is set.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ const SUBCOMMANDS: &[&str] = &[
     "api-key",
     "session",
     "keys",
+    "limits",
     "healthcheck",
 ];
 /// Larger than any token.
@@ -38,7 +39,7 @@ pub(in crate::cli) fn add_flags(command: Command) -> Command {
             "server",
             "URL",
             "Do it on this server, such as https://sealgate.example.com:5001 or unix:/run/sealgate/sealgate.sock; with user, client, \
-             api-key, session, keys and healthcheck. The token is in SEALGATE_TOKEN or --token-file, or use --client-cert",
+             api-key, session, keys, limits and healthcheck. The token is in SEALGATE_TOKEN or --token-file, or use --client-cert",
         ),
         file("token-file", "File with a token that has the scope admin"),
         file(
@@ -129,7 +130,7 @@ impl Remote {
     }
 
     /// Sends a request of the administration API, and returns the response, whatever its status.
-    pub(super) fn ask(
+    pub(super) fn send(
         &self,
         method: &str,
         path: &str,
@@ -153,7 +154,7 @@ impl Remote {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        self.body_of(&self.ask(method, path, body)?)
+        self.body_of(&self.send(method, path, body)?)
     }
 
     /// The same, but `None` if there is nothing with this name.
@@ -163,7 +164,7 @@ impl Remote {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Option<Value>, Failure> {
-        let answer = self.ask(method, path, body)?;
+        let answer = self.send(method, path, body)?;
         match answer.status == 404 && answer.code().as_deref() == Some("not_found") {
             true => Ok(None),
             false => self.body_of(&answer).map(Some),

@@ -1,4 +1,4 @@
-//! `/admin/v1/limits`: who is at a limit now, and forgetting what a limit has counted.
+//! `/admin/v1/limits`: the limits, who is at one now, and forgetting what a limit has counted.
 
 use serde_json::{Value, json};
 
@@ -9,9 +9,10 @@ use crate::Error;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;
+use crate::api::settings::BatchCost;
 use crate::base::clock::unix_now;
 use crate::gate::{LOGIN, Limited};
-use crate::limiter::Admission;
+use crate::limiter::{Admission, Policy};
 use crate::whole_seconds;
 
 pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
@@ -31,7 +32,11 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
         .take(limit as usize)
         .map(|(limited, state, refused)| shown(limited, state, *refused))
         .collect();
-    Ok(Response::json(200, &json!({"limited": listed})).no_store())
+    let by_item = app.settings.batch_cost == BatchCost::Items;
+    let policies = app.gate.all_policies(by_item);
+    let policies: Vec<Value> = policies.iter().map(Policy::to_json).collect();
+    let body = json!({"limited": listed, "policies": policies});
+    Ok(Response::json(200, &body).no_store())
 }
 
 pub(super) fn reset(call: &mut Call<'_>) -> Result<Response, Problem> {

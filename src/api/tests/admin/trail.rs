@@ -182,6 +182,35 @@ fn whoever_is_at_a_limit_is_listed_and_reset() {
 }
 
 #[test]
+fn the_limits_themselves_are_listed_as_the_command_lists_them() {
+    let of =
+        |settings: &[(&str, &str)]| Root::new(settings).get("/admin/v1/limits")["policies"].clone();
+    assert_eq!(
+        of(&[
+            ("max_requests", "0"),
+            ("rate_limit_window", "90"),
+            ("batch_cost", "items"),
+        ]),
+        json!([{"name": "default", "limit": null, "window": 90, "per": "user", "cost_by_item": true}])
+    );
+    let listed = of(&[
+        ("max_requests", "7"),
+        (
+            "limits",
+            "exports: 1 per 60; bulk: 9 per 30, per api key, cost by item",
+        ),
+    ]);
+    assert_eq!(
+        listed,
+        json!([
+            {"name": "default", "limit": 7, "window": 60, "per": "user", "cost_by_item": false},
+            {"name": "exports", "limit": 1, "window": 60, "per": "user", "cost_by_item": false},
+            {"name": "bulk", "limit": 9, "window": 30, "per": "api key", "cost_by_item": true},
+        ])
+    );
+}
+
+#[test]
 fn an_api_keys_own_limit_is_listed_and_reset() {
     let root = Root::new(&[]);
     let ask =
