@@ -37,6 +37,7 @@ mod store;
 mod stream;
 mod systemd;
 mod table;
+mod tail;
 mod token;
 mod user;
 mod who;
@@ -74,7 +75,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Some(("store", matches)) => store::run(matches),
         Some(("backup", matches)) => backup::backup(matches),
         Some(("restore", matches)) => backup::restore(matches),
-        Some(("audit", matches)) => who::run(matches),
+        Some(("audit", matches)) => who::run(matches, remote),
         Some(("config", matches)) => config::run(matches),
         Some(("completions", matches)) => man::completions(command(), matches),
         Some(("man", matches)) => man::run(command(), matches),

@@ -2,6 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 
 use sealgate::Secret;
 
@@ -47,11 +50,50 @@ pub(super) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
 
 /// Writes a result to standard output. A reader that has closed the pipe (`| head`) is not an error.
 pub(super) fn write_output(bytes: &[u8]) -> Result<(), Failure> {
+    write_on(bytes).map(drop)
+}
+
+/// The same for one of several results. `false`: the reader has closed the pipe.
+pub(super) fn write_on(bytes: &[u8]) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::wrong(format!(
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::wrong(format!(
             "Standard output cannot be written: {error}."
         ))),
-        _ => Ok(()),
     }
+}
+
+/// Waits for this long. `false`: the reader of standard output has closed the pipe meanwhile.
+#[cfg(unix)]
+pub(super) fn pause(time: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let end = Instant::now() + time;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        let out = io::stdout();
+        // No event is asked for: a pipe without a reader is reported all the same.
+        let mut watched = [PollFd::new(&out, PollFlags::empty())];
+        let timeout = Timespec::try_from(left).ok();
+        let happened = poll(&mut watched, timeout.as_ref()).is_ok_and(|count| count > 0);
+        let events = watched[0].revents();
+        if happened && events.intersects(PollFlags::ERR | PollFlags::HUP) {
+            return false;
+        }
+        if happened {
+            // Not one that can be watched.
+            thread::sleep(left);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn pause(time: Duration) -> bool {
+    thread::sleep(time);
+    true
 }

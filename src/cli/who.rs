@@ -1,4 +1,4 @@
-//! `sealgate audit who`: from a name to its pseudonym in the audit trail, and back.
+//! `sealgate audit who`: from a name to its pseudonym in the audit trail, and back. `tail` prints the trail of a server.
 
 use clap::{ArgMatches, Command};
 use sealgate::audit::Pseudonyms;
@@ -9,7 +9,7 @@ use super::args::{group, operand, text};
 use super::settings::{RING, add_flags};
 use super::table::harmless;
 use super::user::for_each_account;
-use super::{Failure, load_settings, write_output};
+use super::{Failure, Remote, load_settings, tail, write_output};
 
 pub(super) fn command() -> Command {
     let who = Command::new("who")
@@ -25,14 +25,24 @@ pub(super) fn command() -> Command {
             "NAME",
             "A user's name, or a pseudonym: 16 hexadecimal digits",
         ));
-    group("audit", "Find who is behind a pseudonym in the audit trail")
+    let about = "Find who is behind a pseudonym in the audit trail, and print a server's trail";
+    group("audit", about)
+        .subcommand(tail::command())
         .subcommand(add_flags(who, &[RING]))
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let Some((_, matches)) = matches.subcommand() else {
-        unreachable!("clap requires a subcommand");
-    };
+pub(super) fn run(matches: &ArgMatches, remote: Option<&Remote>) -> Result<(), Failure> {
+    match (matches.subcommand(), remote) {
+        (Some(("tail", matches)), _) => tail::run(matches, remote),
+        (Some((_, matches)), None) => who(matches),
+        (Some((what, _)), Some(_)) => Err(Failure::wrong(format!(
+            "sealgate audit {what} works on the server's machine only, without --server."
+        ))),
+        (None, _) => unreachable!("clap requires a subcommand"),
+    }
+}
+
+fn who(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load_settings(matches)?.gate;
     let name = text(matches, "name");
     let keys = Pseudonyms::under_every_key(&settings.keys)?;

@@ -52,6 +52,10 @@ pub(super) fn send(
     request: &Request<'_>,
 ) -> Result<Answer, String> {
     let (deadline, longest) = (Instant::now() + request.timeout, request.timeout.as_secs());
+    let what_now = match request.method {
+        "GET" => "Perhaps it speaks TLS",
+        _ => "Does it speak TLS? Look whether the change was made",
+    };
     let request = text_of(to, request);
     let exchange = |mut stream: Box<dyn Stream>| {
         stream.write_all(request.expose())?;
@@ -70,8 +74,10 @@ pub(super) fn send(
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             format!("did not answer within {longest} s")
         }
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            "closed the connection before its answer was complete. Does it speak TLS? Look whether the change was made".to_owned()
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe => {
+            format!("closed the connection before its answer was complete. {what_now}")
         }
         _ => format!("cannot be asked: {error}"),
     })

@@ -24,6 +24,7 @@ const SUBCOMMANDS: &[&str] = &[
     "session",
     "keys",
     "limits",
+    "audit",
     "healthcheck",
 ];
 /// Larger than any token.
@@ -39,7 +40,7 @@ pub(in crate::cli) fn add_flags(command: Command) -> Command {
             "server",
             "URL",
             "Do it on this server, such as https://sealgate.example.com:5001 or unix:/run/sealgate/sealgate.sock; with user, client, \
-             api-key, session, keys, limits and healthcheck. The token is in SEALGATE_TOKEN or --token-file, or use --client-cert",
+             api-key, session, keys, limits, audit tail and healthcheck. The token is in SEALGATE_TOKEN or --token-file, or use --client-cert",
         ),
         file("token-file", "File with a token that has the scope admin"),
         file(
