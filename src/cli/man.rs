@@ -193,6 +193,15 @@ fn page(command: &Command, path: &str) -> Vec<u8> {
     page
 }
 
+/// The flags of a server stand between the words of a subcommand.
+fn without_server(line: &str) -> String {
+    let Some((before, flag)) = line.split_once("--server ") else {
+        return line.to_owned();
+    };
+    let (_, rest) = flag.split_once(' ').unwrap_or_default();
+    format!("{before}{rest}")
+}
+
 /// The sections that clap_mangen does not generate.
 fn more(command: &Command, path: &str) -> Roff {
     let mut roff = Roff::new();
@@ -212,7 +221,7 @@ fn more(command: &Command, path: &str) -> Roff {
         _ => EXAMPLES
             .iter()
             .copied()
-            .filter(|line| line.contains(&words))
+            .filter(|line| without_server(line).contains(&words))
             .collect(),
     };
     if !examples.is_empty() {

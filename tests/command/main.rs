@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod administered;
 mod backup;
 mod cli;
 mod clocks;
@@ -16,5 +17,8 @@ mod logs;
 mod operator;
 mod pages;
 mod remote;
+mod remote_doors;
+mod remote_limits;
+mod remote_tail;
 mod restore;
 mod systemd;
