@@ -30,8 +30,8 @@ impl Accounts<'_> {
         self.users.all_sessions(after, most)
     }
 
-    /// Until when wrong passwords may delay logins under this name from some place, in seconds since 1970-01-01 UTC. `None`: they
-    /// delay none, as far as is known.
+    /// Until when wrong passwords may delay logins under this name from some place: one that the user has logged in from, or any
+    /// other. In seconds since 1970-01-01 UTC, rounded up. `None`: they delay none, as far as is known.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -39,9 +39,9 @@ impl Accounts<'_> {
         self.users.locked_until(name)
     }
 
-    /// Whether [`locked_until`](Self::locked_until) is cheap.
-    pub(crate) fn knows_locks(&self) -> bool {
-        self.users.knows_locks()
+    /// The same for each of these names in their order. Asks the store at most once, however many they are.
+    pub(crate) fn all_locked_until(&self, names: &[&str]) -> Result<Vec<Option<u64>>, Error> {
+        self.users.all_locked_until(names)
     }
 
     /// Makes changes of an account, all of them or none. The audit trail gets the event of each.

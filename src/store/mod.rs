@@ -55,7 +55,8 @@ pub use place::STORE_FILE;
 pub(crate) use postgres::tests::cluster::Cluster;
 pub use settings::{Settings, SharedSettings};
 pub(crate) use shared::{
-    Entry, LockoutFailures, LockoutKeys, LockoutsFound, SeenNode, SharedStore,
+    Entry, LockoutFailures, LockoutKeys, LockoutName, LockoutsFound, LockoutsOfName, SeenNode,
+    SharedStore,
 };
 #[cfg(feature = "store")]
 pub use sqlite::StoreContents;
@@ -286,8 +287,8 @@ pub(crate) trait Store: ApiKeyStore + Send + Sync {
     /// Records that wrong passwords for this account until `at`, in milliseconds since 1970-01-01 UTC, no longer count.
     /// `false`: there is no such account.
     fn unlock(&self, name: &str, at: u64, kept: Moment) -> Result<bool, Error>;
-    /// The time recorded by [`unlock`](Self::unlock), while it is kept.
-    fn unlocked(&self, name: &str) -> Result<Option<u64>, Error>;
+    /// The time recorded by [`unlock`](Self::unlock) for each of these names in their order, while it is kept.
+    fn unlocked(&self, names: &[&str]) -> Result<Vec<Option<u64>>, Error>;
 
     /// `false`: the account no longer has this version, or its tokens from `issued` were revoked meanwhile.
     fn begin_session(&self, session: Session<'_>, version: i64, issued: u64)

@@ -163,6 +163,23 @@ pub(crate) struct LockoutsFound {
     pub(crate) known: bool,
 }
 
+/// A name whose failures are looked for wherever they came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LockoutName<'a> {
+    /// As in [`LockoutKeys`], like its key.
+    pub(crate) account: &'a str,
+    pub(crate) key: [u8; 16],
+}
+
+/// What counts against attempts to log in under one name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LockoutsOfName {
+    /// Counted for the name: they came from places that are not known.
+    pub(crate) name: Option<LockoutFailures>,
+    /// Counted for each of the places that are.
+    pub(crate) known: Vec<LockoutFailures>,
+}
+
 /// The part of a shared store that a store on one machine lacks.
 pub(crate) trait SharedStore: Store + Feed + WindowStore {
     /// How many calls of this process were answered, and how many failed.
@@ -191,6 +208,12 @@ pub(crate) trait SharedStore: Store + Feed + WindowStore {
 
     /// What counts for or against an attempt to log in, by the store's clock.
     fn failures(&self, of: &LockoutKeys<'_>) -> Result<LockoutsFound, Error>;
+    /// The same for each of these names in their order, wherever it is tried from. One call however many they are.
+    fn failures_of_names(
+        &self,
+        names: &[LockoutName<'_>],
+        memory: Duration,
+    ) -> Result<Vec<LockoutsOfName>, Error>;
     /// The network waits from now on, unless it does already.
     fn start_waiting(&self, of: &LockoutKeys<'_>) -> Result<(), Error>;
     /// Counts a wrong password for the place and, unless it is known, for the network and the name.

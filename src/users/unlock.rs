@@ -2,6 +2,7 @@
 //! when an account was unlocked. A process that counts wrong passwords in its own memory applies that to its counts; if they are
 //! in the store too, the store does.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Users;
@@ -9,6 +10,7 @@ use super::lockout::{Lockouts, MEMORY, Try};
 use crate::Error;
 use crate::base::clock::{exact_now, unix_now};
 use crate::store::Moment;
+use crate::whole_seconds;
 
 /// Both times of a comparison are in whole milliseconds.
 const ROUNDING: Duration = Duration::from_millis(2);
@@ -32,33 +34,49 @@ impl Users {
         store.unlock(name, milliseconds(), kept)
     }
 
-    /// Until when wrong passwords may delay logins under this name from some place, in seconds since 1970-01-01 UTC. `None`: they
-    /// delay none, as far as is known.
+    /// Until when wrong passwords may delay logins under this name from some place: one that the user has logged in from, or any
+    /// other. In seconds since 1970-01-01 UTC, rounded up. `None`: they delay none, as far as is known.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub fn locked_until(&self, name: &str) -> Result<Option<u64>, Error> {
-        let Some(lockouts) = &self.lockouts else {
-            return Ok(None);
-        };
-        let Some((age, wait)) = lockouts.wait_of_name(name)? else {
-            return Ok(None);
-        };
-        if !lockouts.is_shared()
-            && let Some(store) = self.ledger.reading()?
-            && let Some(at) = store.unlocked(name)?
-            && milliseconds().saturating_sub(at) <= age.as_millis() as u64
-        {
-            return Ok(None);
-        }
-        Ok(Some(unix_now().saturating_add(wait.as_secs().max(1))))
+        let until = self.all_locked_until(&[name])?;
+        Ok(until.into_iter().next().flatten())
     }
 
-    /// Whether [`locked_until`](Self::locked_until) asks nobody, so that it can be asked for many names.
-    pub(crate) fn knows_locks(&self) -> bool {
-        self.lockouts
-            .as_ref()
-            .is_none_or(|lockouts| !lockouts.is_shared())
+    /// The same for each of these names in their order. Asks the store at most once, however many they are.
+    pub(crate) fn all_locked_until(&self, names: &[&str]) -> Result<Vec<Option<u64>>, Error> {
+        let Some(lockouts) = &self.lockouts else {
+            return Ok(vec![None; names.len()]);
+        };
+        let mut waits = lockouts.longest_waits(names, |_| None)?;
+        if !lockouts.is_shared() {
+            let delayed = names.iter().zip(&waits).filter(|(_, wait)| !wait.is_zero());
+            let unlocked = self.unlocked(delayed.map(|(name, _)| *name).collect())?;
+            // Found again, because a failure and the unlocking that ended it may have come in between.
+            if !unlocked.is_empty() {
+                waits = lockouts.longest_waits(names, |name| forgiven(*unlocked.get(name)?))?;
+            }
+        }
+        let until = |wait: Duration| {
+            (!wait.is_zero()).then(|| whole_seconds(exact_now().saturating_add(wait)))
+        };
+        Ok(waits.into_iter().map(until).collect())
+    }
+
+    /// Those of these names whose accounts were unlocked, and when.
+    fn unlocked<'a>(&self, names: Vec<&'a str>) -> Result<HashMap<&'a str, u64>, Error> {
+        // Most of the time no name is delayed, and the store need not be read.
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let Some(store) = self.ledger.reading()? else {
+            return Ok(HashMap::new());
+        };
+        let unlocked = names.iter().copied().zip(store.unlocked(&names)?);
+        Ok(unlocked
+            .filter_map(|(name, at)| Some((name, at?)))
+            .collect())
     }
 
     /// Forgets the wrong passwords that count against an attempt, if the account has been unlocked since.
@@ -72,17 +90,19 @@ impl Users {
         if !lockouts.has_failures(tried, name)? {
             return Ok(());
         }
-        let Some(store) = self.ledger.reading()? else {
-            return Ok(());
-        };
-        let unlocked = store.unlocked(name)?;
-        // In the future: the clock has been set back.
-        let age = unlocked.and_then(|at| milliseconds().checked_sub(at));
-        if let Some(age) = age.map(Duration::from_millis) {
-            lockouts.forget_older(tried, age.saturating_sub(ROUNDING));
+        let unlocked = self.unlocked(vec![name])?;
+        if let Some(age) = unlocked.get(name).and_then(|at| forgiven(*at)) {
+            lockouts.forget_older(tried, age);
         }
         Ok(())
     }
+}
+
+/// How old failures are at least that no longer count, if the account was unlocked at this time.
+fn forgiven(unlocked: u64) -> Option<Duration> {
+    // In the future: the clock has been set back.
+    let age = milliseconds().checked_sub(unlocked)?;
+    Some(Duration::from_millis(age).saturating_sub(ROUNDING))
 }
 
 /// Since 1970-01-01 UTC.
@@ -123,6 +143,33 @@ mod tests {
         (0..12).for_each(|_| lockouts.failed(nobody, "bob").unwrap());
         let refused = here.check("bob", &PASSWORD.into(), "192.0.2.1");
         assert!(matches!(refused, Err(Error::RateLimited { .. })));
+    }
+
+    #[test]
+    fn a_delay_at_a_known_place_is_reported_until_the_account_is_unlocked_in_any_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = &[("lockout_after", "2")];
+        let (here, elsewhere) = (
+            users(folder.path(), settings),
+            users(folder.path(), settings),
+        );
+        here.add("alice", &PASSWORD.into(), "").unwrap();
+        here.check("alice", &PASSWORD.into(), "192.0.2.1").unwrap();
+        assert_eq!(here.locked_until("alice").unwrap(), None);
+        let lockouts = here.lockouts.as_ref().unwrap();
+        let tried = lockouts.of("alice", "192.0.2.1").unwrap();
+        (0..12).for_each(|_| lockouts.failed(tried, "alice").unwrap());
+        let until = here.locked_until("alice").unwrap().expect("a delay");
+        // 900 s, the longest.
+        let left = until - unix_now();
+        assert!((890..=901).contains(&left), "{left}");
+        std::thread::sleep(Duration::from_millis(10));
+        assert!(elsewhere.unlock("alice").unwrap());
+        assert_eq!(here.locked_until("alice").unwrap(), None);
+        assert!(!is_delayed(&here, "192.0.2.1"));
+        std::thread::sleep(Duration::from_millis(10));
+        (0..12).for_each(|_| lockouts.failed(tried, "alice").unwrap());
+        assert!(here.locked_until("alice").unwrap().is_some(), "since then");
     }
 
     #[test]

@@ -11,10 +11,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::PostgresStore;
-use super::changes::{get, text};
+use super::changes::{get, text, unsigned};
 use super::client::{Connection, Fault};
 use crate::Error;
-use crate::store::{LockoutFailures, LockoutKeys, LockoutsFound};
+use crate::store::{LockoutFailures, LockoutKeys, LockoutName, LockoutsFound, LockoutsOfName};
 
 /// Rows of failures; about 120 bytes each with their indexes.
 const MOST: i64 = 1_000_000;
@@ -80,6 +80,48 @@ impl PostgresStore {
                 name: found(&row, 4)?,
                 known: get(&row, 6)?,
             })
+        })
+    }
+
+    pub(super) fn find_failures_of_names(
+        &self,
+        names: &[LockoutName<'_>],
+        memory: Duration,
+    ) -> Result<Vec<LockoutsOfName>, Error> {
+        let accounts: Vec<_> = names.iter().map(|name| text(name.account)).collect();
+        let keys: Vec<_> = names.iter().map(|name| &name.key[..]).collect();
+        self.read(|connection| {
+            // LATERAL, so that each name costs a few look-ups by key, however many rows the tables have.
+            let rows = connection.query(
+                "SELECT f.count, greatest(0, extract(epoch FROM t.now - f.at) * 1000000)::bigint, f.known, asked.n - 1
+                     FROM (SELECT clock_timestamp() AS now) t
+                     CROSS JOIN unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS asked (account, key, n)
+                     LEFT JOIN sealgate.unlocked_users u ON u.name = asked.account
+                     CROSS JOIN LATERAL (
+                         SELECT count, at, false AS known FROM sealgate.failures WHERE key = asked.key
+                         UNION ALL
+                         SELECT failures.count, failures.at, true FROM sealgate.known_places places
+                             JOIN sealgate.failures ON failures.key = places.place WHERE places.name = asked.key
+                     ) f
+                     WHERE f.at > greatest(u.noted, t.now - make_interval(secs => $3))",
+                &[
+                    (&accounts, Type::TEXT_ARRAY),
+                    (&keys, Type::BYTEA_ARRAY),
+                    (&memory.as_secs_f64(), Type::FLOAT8),
+                ],
+            )?;
+            let mut of_names = vec![LockoutsOfName::default(); names.len()];
+            for row in &rows {
+                let at = usize::try_from(unsigned(get(row, 3)?)).unwrap_or(usize::MAX);
+                let of_name = of_names.get_mut(at);
+                if let (Some(of_name), Some(failures)) = (of_name, found(row, 0)?) {
+                    match get(row, 2)? {
+                        true => of_name.known.push(failures),
+                        false => of_name.name = Some(failures),
+                    }
+                }
+            }
+            Ok(of_names)
         })
     }
 

@@ -322,14 +322,8 @@ impl Store for PostgresStore {
         self.change_at(kept.now, |change| sessions::unlock(change, name, at, kept))
     }
 
-    fn unlocked(&self, name: &str) -> Result<Option<u64>, Error> {
-        self.read(|connection| {
-            let row = connection.query_opt(
-                "SELECT at FROM sealgate.unlocked_users WHERE name = $1",
-                &[(&&*text(name), Type::TEXT)],
-            )?;
-            row.map(|row| time(&row, 0)).transpose()
-        })
+    fn unlocked(&self, names: &[&str]) -> Result<Vec<Option<u64>>, Error> {
+        self.read(|connection| sessions::unlocked(connection, names))
     }
 
     fn begin_session(

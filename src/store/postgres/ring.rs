@@ -1,6 +1,7 @@
 //! The key ring, sealed, and the counts of messages: what [`SharedStore`] adds to [`Store`](crate::store::Store).
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
@@ -9,7 +10,9 @@ use super::changes::{get, signed, time};
 use super::nodes;
 use crate::base::clock::coarse_milliseconds;
 use crate::store::SharedStore;
-use crate::store::shared::{LockoutKeys, LockoutsFound, SeenNode, StoredRing};
+use crate::store::shared::{
+    LockoutKeys, LockoutName, LockoutsFound, LockoutsOfName, SeenNode, StoredRing,
+};
 use crate::{Error, Secret};
 
 /// How often the ring's version is asked for because a key is unknown, in milliseconds: anybody can name an unknown key.
@@ -126,6 +129,14 @@ impl SharedStore for PostgresStore {
 
     fn failures(&self, of: &LockoutKeys<'_>) -> Result<LockoutsFound, Error> {
         self.find_failures(of)
+    }
+
+    fn failures_of_names(
+        &self,
+        names: &[LockoutName<'_>],
+        memory: Duration,
+    ) -> Result<Vec<LockoutsOfName>, Error> {
+        self.find_failures_of_names(names, memory)
     }
 
     fn start_waiting(&self, of: &LockoutKeys<'_>) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::changes::{get, revoke_token, signed, text, time};
+use super::changes::{get, revoke_token, signed, text, time, unsigned};
 use super::client::{Connection, Fault};
 use crate::store::{MAX_SESSIONS, Moment, Session, SessionChange, StoredSession, UserSession};
 
@@ -187,4 +187,19 @@ pub(super) fn unlock(
         ],
     )?;
     Ok(recorded > 0)
+}
+
+/// See [`Store::unlocked`](crate::store::Store::unlocked).
+pub(super) fn unlocked(
+    connection: &mut Connection<'_>,
+    names: &[&str],
+) -> Result<Vec<Option<u64>>, Fault> {
+    let names: Vec<_> = names.iter().map(|name| text(name)).collect();
+    let rows = connection.query(
+        "SELECT u.at FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, n)
+             LEFT JOIN sealgate.unlocked_users u ON u.name = asked.name ORDER BY n",
+        &[(&names, Type::TEXT_ARRAY)],
+    )?;
+    let of = |row| Ok(get::<Option<i64>>(row, 0)?.map(unsigned));
+    rows.iter().map(of).collect()
 }

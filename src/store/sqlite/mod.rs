@@ -308,9 +308,9 @@ impl Store for SqliteStore {
         })
     }
 
-    fn unlocked(&self, name: &str) -> Result<Option<u64>, Error> {
+    fn unlocked(&self, names: &[&str]) -> Result<Vec<Option<u64>>, Error> {
         self.pool
-            .with(|connection| rows::unlocked(connection, name))
+            .with(|connection| rows::unlocked(connection, names))
     }
 
     fn change_session<'a>(

@@ -327,11 +327,14 @@ pub(super) fn unlock(
 }
 
 /// See [`Store::unlocked`](crate::store::Store::unlocked).
-pub(super) fn unlocked(connection: &Connection, name: &str) -> rusqlite::Result<Option<u64>> {
-    connection
-        .prepare_cached("SELECT at FROM unlocked_users WHERE name = ?1")?
-        .query_row([name], |row| whole(row, 0))
-        .optional()
+pub(super) fn unlocked(
+    connection: &Connection,
+    names: &[&str],
+) -> rusqlite::Result<Vec<Option<u64>>> {
+    let mut statement =
+        connection.prepare_cached("SELECT at FROM unlocked_users WHERE name = ?1")?;
+    let mut of = |name: &&str| statement.query_row([name], |row| whole(row, 0)).optional();
+    names.iter().map(&mut of).collect()
 }
 
 /// See [`SessionChange::Replace`](crate::store::SessionChange::Replace).

@@ -142,18 +142,21 @@ pub(crate) fn users_and_clients_are_changed_and_listed_apart(place: &dyn Place) 
 pub(crate) fn when_an_account_was_unlocked_is_kept_for_a_while(place: &dyn Place) {
     let store = place.open();
     assert!(!store.unlock("alice", 1_000_000, AT).unwrap());
-    assert_eq!(store.unlocked("alice").unwrap(), None);
+    assert_eq!(store.unlocked(&["alice"]).unwrap(), [None]);
     assert!(store.add_account(&account("alice")).unwrap());
     assert!(store.unlock("alice", 1_000_000, AT).unwrap());
     assert!(store.unlock("alice", 1_000_007, AT).unwrap());
-    assert_eq!(store.unlocked("alice").unwrap(), Some(1_000_007));
-    assert_eq!(store.unlocked("bob").unwrap(), None);
+    assert_eq!(
+        store.unlocked(&["bob", "alice", "\0"]).unwrap(),
+        [None, Some(1_000_007), None]
+    );
+    assert_eq!(store.unlocked(&[]).unwrap(), []);
     let later = Moment {
         now: 2_001,
         forget: 2_002,
     };
     store.revoke_token("t", later).unwrap();
-    assert_eq!(store.unlocked("alice").unwrap(), None);
+    assert_eq!(store.unlocked(&["alice"]).unwrap(), [None]);
 }
 
 pub(crate) fn revocations_are_kept_until_they_expire_and_then_removed(place: &dyn Place) {

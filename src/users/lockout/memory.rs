@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::Error;
-pub(super) use crate::store::{LockoutFailures as Failures, LockoutsFound as Found};
+pub(super) use crate::store::{
+    LockoutFailures as Failures, LockoutsFound as Found, LockoutsOfName as OfName,
+};
 
 /// Failures are forgotten after this long without another.
 pub(in crate::users) const MEMORY: Duration = Duration::from_secs(3600);
@@ -24,12 +26,17 @@ impl Try {
     }
 }
 
+/// Makes a key of these parts, and of whatever else the memory is of, under a secret key.
+pub(super) type Hash = Box<dyn Fn([&[u8]; 3]) -> Result<u128, Error>>;
+
 /// Where failures and known places are remembered.
 pub(super) trait Memory: Send + Sync {
-    /// A hash of these parts, and of whatever else the memory is of, under a secret key.
-    fn key(&self, parts: [&[u8]; 3]) -> Result<u128, Error>;
+    /// What hashes names and places.
+    fn hash(&self) -> Result<Hash, Error>;
     /// What counts for or against an attempt.
     fn find(&self, tried: Try, name: &str, now: Instant) -> Result<Found, Error>;
+    /// What counts against attempts under each of these names, with their keys, wherever they come from; in their order.
+    fn find_names(&self, names: &[(u128, &str)], now: Instant) -> Result<Vec<OfName>, Error>;
     /// The network waits from now on, unless it does already.
     fn start_waiting(&self, tried: Try, now: Instant) -> Result<(), Error>;
     /// Counts a failure for the place and, unless it is known, for the network and the name.

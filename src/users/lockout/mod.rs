@@ -21,7 +21,7 @@ use crate::base::random::random;
 use crate::base::sync::lock;
 use crate::keys::Keys;
 use crate::store::Ledger;
-use memory::{Failures, Found, Memory};
+use memory::{Failures, Found, Hash, Memory, OfName};
 pub(super) use memory::{MEMORY, Try};
 use own::Remembered;
 use shared::Shared;
@@ -76,9 +76,10 @@ impl Lockouts {
             Some(address) => (counted(address).to_vec(), network(address).to_vec()),
             None => (from.as_bytes().to_vec(), from.as_bytes().to_vec()),
         };
-        let key = |what: &[u8], of: &[u8]| self.memory.key([what, of, name.as_bytes()]);
+        let hash = self.memory.hash()?;
+        let key = |what: &[u8], of: &[u8]| hash([what, of, name.as_bytes()]);
         Ok(Try {
-            name: key(b"name", b"")?,
+            name: key_of_name(&hash, name)?,
             place: key(b"place", &place)?,
             network: key(b"network", &around)?,
         })
@@ -108,18 +109,9 @@ impl Lockouts {
     /// How long an unknown place waits because of others. The first call starts the wait of its network.
     fn wait_of_others(&self, found: Found, tried: Try, now: Instant) -> Result<Duration, Error> {
         let count_of = |failures: Option<Failures>| failures.map_or(0, |failures| failures.count);
-        let others = |failures: u32, times: u32| {
-            delay(
-                failures,
-                self.after.saturating_mul(times),
-                LONGEST_FOR_OTHERS,
-            )
-        };
         let failures = count_of(found.network);
-        let name = others(count_of(found.name), NAME);
-        // While a name is under attack, each further guess from a network doubles its delay.
-        let name = name.saturating_mul(1 << failures.min(20)).min(LONGEST);
-        let delay = others(failures, NETWORK).max(name);
+        let name = self.delay_under_attack(count_of(found.name), failures);
+        let delay = self.delay_of_others(failures, NETWORK).max(name);
         match found.network {
             Some(network) => Ok(left(delay, network)),
             None if delay.is_zero() => Ok(delay),
@@ -128,6 +120,18 @@ impl Lockouts {
                 Ok(delay)
             }
         }
+    }
+
+    fn delay_of_others(&self, failures: u32, times: u32) -> Duration {
+        let after = self.after.saturating_mul(times);
+        delay(failures, after, LONGEST_FOR_OTHERS)
+    }
+
+    /// How long all these failures for a name delay a network that so many of them came from.
+    fn delay_under_attack(&self, of_name: u32, of_network: u32) -> Duration {
+        let delay = self.delay_of_others(of_name, NAME);
+        // While a name is under attack, each further guess from a network doubles its delay.
+        delay.saturating_mul(1 << of_network.min(20)).min(LONGEST)
     }
 
     /// Whether failures may delay this attempt that the account's unlocking may have ended.
@@ -146,16 +150,47 @@ impl Lockouts {
         self.memory.forget_older(tried, age, Instant::now());
     }
 
-    /// How long ago the last wrong password for this name was, and for how much longer attempts from some place may have to wait.
-    /// `None`: for none.
-    pub(super) fn wait_of_name(&self, name: &str) -> Result<Option<(Duration, Duration)>, Error> {
-        let tried = self.of(name, "")?;
-        let found = self.memory.find(tried, name, Instant::now())?;
-        Ok(found.name.and_then(|failures| {
-            // As if all of them had come from one place.
-            let wait = left(delay(failures.count, self.after, LONGEST), failures);
-            (!wait.is_zero()).then_some((failures.age, wait))
-        }))
+    /// How long an attempt now may have to wait under each of these names: from the place that is delayed the longest, of those
+    /// known for the name and all others. Failures that are at least as old as `forgiven` for the name do not count.
+    pub(super) fn longest_waits(
+        &self,
+        names: &[&str],
+        forgiven: impl Fn(&str) -> Option<Duration>,
+    ) -> Result<Vec<Duration>, Error> {
+        self.longest_waits_at(names, forgiven, Instant::now())
+    }
+
+    fn longest_waits_at(
+        &self,
+        names: &[&str],
+        forgiven: impl Fn(&str) -> Option<Duration>,
+        now: Instant,
+    ) -> Result<Vec<Duration>, Error> {
+        let hash = self.memory.hash()?;
+        let key = |name| Ok((key_of_name(&hash, name)?, name));
+        let keys = names.iter().copied().map(key);
+        let keys = keys.collect::<Result<Vec<_>, Error>>()?;
+        let found = self.memory.find_names(&keys, now)?.into_iter();
+        let waits = found.zip(names).map(|(found, name)| {
+            let forgiven = forgiven(name);
+            self.longest_wait(&found, |failures| {
+                forgiven.is_none_or(|age| failures.age < age)
+            })
+        });
+        Ok(waits.collect())
+    }
+
+    fn longest_wait(&self, found: &OfName, counts: impl Fn(&Failures) -> bool) -> Duration {
+        let of_place = |of: Failures| left(delay(of.count, self.after, LONGEST), of);
+        let known = found.known.iter().copied().filter(&counts).map(of_place);
+        let unknown = found.name.filter(&counts).map(|of| {
+            // Where they came from is not kept. It is taken to be one place, which then waits the longest.
+            let attacker = left(self.delay_under_attack(of.count, of.count), of);
+            // A network that nobody has tried from yet waits from its first attempt on.
+            let newcomer = self.delay_under_attack(of.count, 0);
+            of_place(of).max(attacker).max(newcomer)
+        });
+        known.chain(unknown).max().unwrap_or_default()
     }
 
     /// Whether other machines share the memory.
@@ -173,18 +208,27 @@ impl Lockouts {
 }
 
 impl Memory for Own {
-    fn key(&self, parts: [&[u8]; 3]) -> Result<u128, Error> {
+    fn hash(&self) -> Result<Hash, Error> {
         use std::hash::Hasher;
-        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
-        for part in parts {
-            hasher.write_usize(part.len());
-            hasher.write(part);
-        }
-        Ok(hasher.finish128().as_u128())
+        let keyed = SipHasher13::new_with_key(&self.hash_key);
+        Ok(Box::new(move |parts| {
+            let mut hasher = keyed;
+            for part in parts {
+                hasher.write_usize(part.len());
+                hasher.write(part);
+            }
+            Ok(hasher.finish128().as_u128())
+        }))
     }
 
     fn find(&self, tried: Try, _: &str, now: Instant) -> Result<Found, Error> {
         Ok(lock(&self.remembered).found(tried, now))
+    }
+
+    fn find_names(&self, names: &[(u128, &str)], now: Instant) -> Result<Vec<OfName>, Error> {
+        let remembered = lock(&self.remembered);
+        let of = |(key, _): &(u128, _)| remembered.found_of_name(*key, now);
+        Ok(names.iter().map(of).collect())
     }
 
     fn start_waiting(&self, tried: Try, now: Instant) -> Result<(), Error> {
@@ -222,6 +266,10 @@ impl Memory for Own {
     fn applies_unlocking(&self) -> bool {
         false
     }
+}
+
+fn key_of_name(hash: &Hash, name: &str) -> Result<u128, Error> {
+    hash([b"name", b"", name.as_bytes()])
 }
 
 /// How long after the last of this many failures the next attempt is allowed.

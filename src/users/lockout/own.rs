@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::memory::{Failures, Found, MEMORY, Try};
+use super::memory::{Failures, Found, MEMORY, OfName, Try};
 
 const SETS: usize = 8192;
 const KNOWN_SETS: usize = 4096;
@@ -42,17 +42,29 @@ pub(super) const BYTES: usize =
 
 impl Remembered {
     pub(super) fn found(&self, tried: Try, now: Instant) -> Found {
-        let failures = |key| {
-            self.find(key, now).map(|entry| Failures {
-                count: entry.failures,
-                age: now.saturating_duration_since(entry.last),
-            })
-        };
+        let failures = |key| self.find(key, now).map(|entry| entry.failures(now));
         Found {
             place: failures(tried.place),
             network: failures(tried.network),
             name: failures(tried.name),
             known: self.knows(tried),
+        }
+    }
+
+    pub(super) fn found_of_name(&self, name: u128, now: Instant) -> OfName {
+        let known = self.known.get(name as usize % KNOWN_SETS);
+        let known = known.into_iter().flatten().flatten();
+        let failures = known
+            .filter(|known| known.name == name as u64)
+            .filter_map(|known| {
+                let set = self.failures.get(set_of(known.place.into()))?;
+                let mut entries = set.iter().flatten();
+                let entry = entries.find(|entry| entry.key as u64 == known.place)?;
+                entry.is_fresh(now).then(|| entry.failures(now))
+            });
+        OfName {
+            name: self.find(name, now).map(|entry| entry.failures(now)),
+            known: failures.collect(),
         }
     }
 
@@ -71,6 +83,13 @@ impl Remembered {
 impl Entry {
     fn is_fresh(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.last) < MEMORY
+    }
+
+    fn failures(&self, now: Instant) -> Failures {
+        Failures {
+            count: self.failures,
+            age: now.saturating_duration_since(self.last),
+        }
     }
 }
 

@@ -11,11 +11,11 @@ use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use zeroize::Zeroizing;
 
-use super::memory::{Found, MEMORY, Memory, Try};
+use super::memory::{Found, Hash, MEMORY, Memory, OfName, Try};
 use crate::Error;
 use crate::base::hkdf::hkdf_sha256;
 use crate::keys::Keys;
-use crate::store::{Ledger, LockoutKeys, SharedStore};
+use crate::store::{Ledger, LockoutKeys, LockoutName, SharedStore};
 
 const KEY_INFO: &[u8] = b"sealgate/lockouts/v1";
 const NO_HMAC: Error = Error::Crypto("HMAC-SHA256 is not available");
@@ -50,7 +50,7 @@ fn keys<'a>(tried: Try, name: &'a str) -> LockoutKeys<'a> {
 }
 
 impl Memory for Shared {
-    fn key(&self, parts: [&[u8]; 3]) -> Result<u128, Error> {
+    fn hash(&self) -> Result<Hash, Error> {
         let mut key = Zeroizing::new([0; 32]);
         {
             let ring = self.keys.current();
@@ -60,8 +60,8 @@ impl Memory for Shared {
             })?;
             hkdf_sha256(&oldest.bytes(), KEY_INFO, &mut *key)?;
         }
-        let mac = || -> Result<Vec<u8>, openssl::error::ErrorStack> {
-            let key = PKey::hmac(&*key)?;
+        let key = PKey::hmac(&*key).map_err(|_| NO_HMAC)?;
+        let mac = move |parts: [&[u8]; 3]| -> Result<Vec<u8>, openssl::error::ErrorStack> {
             let mut signer = Signer::new(MessageDigest::sha256(), &key)?;
             for part in parts {
                 signer.update(&(part.len() as u64).to_be_bytes())?;
@@ -69,13 +69,24 @@ impl Memory for Shared {
             }
             signer.sign_to_vec()
         };
-        let mac = mac().map_err(|_| NO_HMAC)?;
-        let half = mac.first_chunk::<16>().ok_or(NO_HMAC)?;
-        Ok(u128::from_be_bytes(*half))
+        Ok(Box::new(move |parts| {
+            let mac = mac(parts).map_err(|_| NO_HMAC)?;
+            let half = mac.first_chunk::<16>().ok_or(NO_HMAC)?;
+            Ok(u128::from_be_bytes(*half))
+        }))
     }
 
     fn find(&self, tried: Try, name: &str, _: Instant) -> Result<Found, Error> {
         self.store()?.failures(&keys(tried, name))
+    }
+
+    fn find_names(&self, names: &[(u128, &str)], _: Instant) -> Result<Vec<OfName>, Error> {
+        let names = names.iter().map(|(key, account)| LockoutName {
+            account,
+            key: key.to_be_bytes(),
+        });
+        let names: Vec<_> = names.collect();
+        self.store()?.failures_of_names(&names, MEMORY)
     }
 
     fn start_waiting(&self, tried: Try, _: Instant) -> Result<(), Error> {

@@ -31,12 +31,16 @@ impl Clocked {
 }
 
 impl Memory for Clocked {
-    fn key(&self, parts: [&[u8]; 3]) -> Result<u128, Error> {
-        self.inner.key(parts)
+    fn hash(&self) -> Result<Hash, Error> {
+        self.inner.hash()
     }
 
     fn find(&self, tried: Try, name: &str, now: Instant) -> Result<Found, Error> {
         self.at(now).find(tried, name, now)
+    }
+
+    fn find_names(&self, names: &[(u128, &str)], now: Instant) -> Result<Vec<OfName>, Error> {
+        self.at(now).find_names(names, now)
     }
 
     fn start_waiting(&self, tried: Try, now: Instant) -> Result<(), Error> {
@@ -146,11 +150,16 @@ fn machines_share_failures_known_places_and_unlocking() {
         (0..14).for_each(|_| lockouts.failed(tried, "alice").unwrap());
     };
     long(&a);
+    let locked = |machine: &Gate| machine.users().locked_until("alice").unwrap();
     for machine in [&a, &b, &c] {
         assert!(is_delayed(&wrong(machine, "192.0.2.1")), "its own failures");
+        let left = locked(machine).expect("a delay") - crate::unix_now();
+        // Those from elsewhere cause shorter delays.
+        assert!((800..=901).contains(&left), "{left}");
     }
     assert!(b.users().unlock("alice").unwrap());
     for machine in [&a, &b, &c] {
+        assert_eq!(locked(machine), None);
         machine
             .users()
             .check("alice", &right, "203.0.113.1")
@@ -159,6 +168,7 @@ fn machines_share_failures_known_places_and_unlocking() {
     }
     long(&c);
     assert!(is_delayed(&wrong(&a, "192.0.2.1")), "failures since then");
+    assert!(locked(&b).is_some(), "failures since then");
 }
 
 #[test]

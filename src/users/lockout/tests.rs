@@ -50,7 +50,10 @@ macro_rules! of_every_memory {
             waits_grow_to_a_quarter_of_an_hour_and_end,
             another_name_or_place_is_not_delayed_and_success_resets_the_count,
             a_new_network_waits_from_its_first_delayed_attempt,
-            wrong_passwords_are_remembered_for_an_hour_and_no_longer
+            wrong_passwords_are_remembered_for_an_hour_and_no_longer,
+            the_longest_wait_is_that_of_the_place_delayed_most,
+            a_name_under_attack_has_the_wait_of_a_place_that_has_not_tried_yet,
+            the_longest_waits_of_many_names_are_found_at_once
         }
     };
     ($made:expr; $($name:ident),*) => {
@@ -230,6 +233,97 @@ fn wrong_passwords_are_remembered_for_an_hour_and_no_longer(made: &dyn Fn(u32) -
         failed(&lockouts, alice, now + later);
         assert_eq!(wait(&lockouts, alice, now + later), waits, "{later:?}");
     }
+}
+
+fn longest(lockouts: &Lockouts, now: Instant) -> u64 {
+    let waits = lockouts.longest_waits_at(&["alice"], |_| None, now);
+    match waits.unwrap()[0] {
+        Duration::ZERO => 0,
+        wait => crate::whole_seconds(wait),
+    }
+}
+
+fn the_longest_wait_is_that_of_the_place_delayed_most(made: &dyn Fn(u32) -> Lockouts) {
+    let lockouts = made(2);
+    let mut now = Instant::now();
+    let [home, office, stranger] = ["192.0.2.1", "198.51.100.1", "203.0.113.1"];
+    let tries = [home, office, stranger].map(|from| of(&lockouts, "alice", from));
+    passed(&lockouts, tries[0], now);
+    passed(&lockouts, tries[1], now);
+    assert_eq!(longest(&lockouts, now), 0);
+    let mut seen = Vec::new();
+    for (place, failures) in [(0, 2), (2, 3), (1, 5), (2, 4), (0, 6)] {
+        for _ in 0..failures {
+            failed(&lockouts, tries[place], now);
+        }
+        for later in [0, 1, 3, 20] {
+            let now = now + Duration::from_secs(later);
+            let waits = tries.map(|tried| wait(&lockouts, tried, now));
+            assert_eq!(
+                Some(longest(&lockouts, now)),
+                waits.into_iter().max(),
+                "{waits:?}"
+            );
+        }
+        seen.push(longest(&lockouts, now));
+        now += Duration::from_secs(1);
+    }
+    assert_eq!(seen, [1, 2, 8, 32, 64]);
+    passed(&lockouts, tries[0], now);
+    assert_eq!(longest(&lockouts, now), 30, "that of the stranger is left");
+    assert_eq!(longest(&lockouts, now + MEMORY), 0);
+}
+
+fn a_name_under_attack_has_the_wait_of_a_place_that_has_not_tried_yet(
+    made: &dyn Fn(u32) -> Lockouts,
+) {
+    // The attacker's own network waits the longest, although there are fewer failures than make a place wait that long.
+    let lockouts = made(1);
+    let now = Instant::now();
+    let attacker = of(&lockouts, "alice", "203.0.113.1");
+    for _ in 0..4 {
+        failed(&lockouts, attacker, now);
+    }
+    assert_eq!(wait(&lockouts, attacker, now), 16);
+    assert_eq!(longest(&lockouts, now), 16);
+    // Once that is over, networks that have not tried yet still wait.
+    for n in 0..4 {
+        failed(
+            &lockouts,
+            of(&lockouts, "alice", &format!("10.{n}.0.1")),
+            now,
+        );
+    }
+    let now = now + Duration::from_secs(1800);
+    let new = of(&lockouts, "alice", "198.51.100.1");
+    assert_eq!(longest(&lockouts, now), 16);
+    assert_eq!(wait(&lockouts, new, now), 16);
+    assert_eq!(longest(&lockouts, now + MEMORY / 2), 0);
+}
+
+fn the_longest_waits_of_many_names_are_found_at_once(made: &dyn Fn(u32) -> Lockouts) {
+    let lockouts = made(1);
+    let now = Instant::now();
+    let names: Vec<String> = (0..1000).map(|n| format!("user {n}")).collect();
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    let known = of(&lockouts, names[3], "192.0.2.1");
+    passed(&lockouts, known, now);
+    for tried in [known, known, of(&lockouts, names[998], "192.0.2.1")] {
+        failed(&lockouts, tried, now);
+    }
+    let seconds = |at: usize| match at {
+        3 => 2,
+        998 => 1,
+        _ => 0,
+    };
+    let forgiven = |name: &str| (name == names[998]).then_some(Duration::ZERO);
+    let waits = lockouts.longest_waits_at(&names, |_| None, now).unwrap();
+    let expected = (0..1000).map(|at| Duration::from_secs(seconds(at)));
+    assert!(waits.into_iter().eq(expected));
+    let waits = lockouts.longest_waits_at(&names, forgiven, now).unwrap();
+    assert_eq!((waits[3].as_secs(), waits[998].as_secs()), (2, 0));
+    let waits = lockouts.longest_waits(&[], |_| None);
+    assert!(waits.unwrap().is_empty());
 }
 
 #[test]

@@ -24,16 +24,10 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
     let found = users.search(&after.unwrap_or_default(), &containing, limit + 1)?;
     let (found, more) = page(found, limit);
     let next = found.last().filter(|_| more).map(|user| user.name.clone());
-    // In a shared store it would be a question for each of them.
-    let locks = users.knows_locks();
-    let listed = found.iter().map(|user| {
-        let locked = match locks {
-            true => users.locked_until(&user.name)?,
-            false => None,
-        };
-        Ok(shown(user, locked))
-    });
-    let listed = listed.collect::<Result<Vec<Value>, Error>>()?;
+    let names: Vec<_> = found.iter().map(|user| &*user.name).collect();
+    let locked = users.all_locked_until(&names)?;
+    let listed = found.iter().zip(locked);
+    let listed: Vec<_> = listed.map(|(user, locked)| shown(user, locked)).collect();
     let body = json!({"users": listed, "next": next});
     Ok(Response::json(200, &body).no_store())
 }
@@ -247,7 +241,8 @@ fn shown(user: &User, locked_until: Option<u64>) -> Value {
         "scopes": scope_names(&user.scope),
         "claims": serde_json::from_str::<Value>(&user.claims).unwrap_or_else(|_| json!({})),
         "disabled": user.disabled,
-        "locked_until": locked_until,
+        // Wrong passwords do not delay clients: /login has none, and their secrets cannot be guessed.
+        "locked_until": locked_until.filter(|_| user.kind == AccountKind::User),
         "created_at": user.created,
         "etag": etag(user),
     })

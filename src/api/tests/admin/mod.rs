@@ -1,9 +1,10 @@
-//! Administration: `access` has who administers and where, `accounts`, `logins`, `keys` and `trail` what the routes answer,
+//! Administration: `access` has who administers and where, `accounts`, `locks`, `logins`, `keys` and `trail` what the routes answer,
 //! `races` changes by several at once.
 
 mod access;
 mod accounts;
 mod keys;
+mod locks;
 mod logins;
 mod races;
 mod trail;

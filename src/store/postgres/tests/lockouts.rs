@@ -1,7 +1,8 @@
 //! What the tables of wrong passwords hold, and that they stay bounded.
 
 use super::*;
-use crate::store::{LockoutKeys, postgres::lockouts::trim};
+use crate::store::postgres::lockouts::trim;
+use crate::store::{Account, LockoutKeys, LockoutName, Moment, Store};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -72,6 +73,69 @@ fn a_name_has_four_known_places_at_most_and_a_known_place_counts_for_itself_alon
             .count,
         1
     );
+}
+
+#[test]
+fn the_failures_of_many_names_are_found_at_once_wherever_they_came_from() {
+    let place = Place::new();
+    let store = place.store();
+    for account in ["alice", "bob"] {
+        assert!(store.add_account(&Account::example(account, "")).unwrap());
+    }
+    let of = |account: &'static str, name: u8, from: u8| LockoutKeys {
+        account,
+        name: [name; 16],
+        ..keys(from)
+    };
+    let found = || {
+        let names = [("nobody", 3), ("bob", 2), ("alice", 1), ("zero\0", 4)];
+        let names = names.map(|(account, name)| LockoutName {
+            account,
+            key: [name; 16],
+        });
+        let found = store.find_failures_of_names(&names, HOUR).unwrap();
+        let counts = found.into_iter().map(|found| {
+            let mut known: Vec<_> = found.known.iter().map(|of| of.count).collect();
+            known.sort_unstable();
+            (found.name.map(|of| of.count), known)
+        });
+        counts.collect::<Vec<_>>()
+    };
+    assert_eq!(found(), vec![(None, vec![]); 4]);
+    for from in [20, 21, 22] {
+        store.learn_place(&of("alice", 1, from)).unwrap();
+    }
+    store.learn_place(&of("bob", 2, 30)).unwrap();
+    // Each place has a key of its own under each name, so these are 20 once, 22 twice, 30 and places unknown to both.
+    for failed in [
+        of("alice", 1, 20),
+        of("alice", 1, 22),
+        of("alice", 1, 22),
+        of("bob", 2, 30),
+        of("bob", 2, 31),
+        of("bob", 2, 32),
+        of("zero\0", 4, 40),
+    ] {
+        store.count_failure(&failed).unwrap();
+    }
+    let nobody = (None, vec![]);
+    let all = [
+        nobody.clone(),
+        (Some(2), vec![1]),
+        (None, vec![1, 2]),
+        (Some(1), vec![]),
+    ];
+    assert_eq!(found(), all);
+    let at = Moment {
+        now: 1_000,
+        forget: 9_000,
+    };
+    assert!(store.unlock("bob", 1, at).unwrap());
+    let [nobody, _, alice, zero] = all;
+    assert_eq!(found(), [nobody.clone(), nobody, alice, zero]);
+    store.count_failure(&of("bob", 2, 30)).unwrap();
+    assert_eq!(found()[1], (None, vec![1]));
+    assert_eq!(store.find_failures_of_names(&[], HOUR).unwrap(), []);
 }
 
 #[test]
