@@ -328,20 +328,19 @@ impl Gate {
     }
 
     /// Saves how many messages the ring's newest data key has sealed, for `sealgate keys list`, and the hours in which API keys
-    /// were last used. This happens automatically every second in a server, and when the last clone of a gate is dropped
-    /// (messages are also counted from time to time by other calls); a program that exits without dropping it should call
-    /// this. Failures are logged.
+    /// were last used. This happens automatically within a second in a server, from time to time in other calls, and when the last
+    /// clone of a gate is dropped; a program that exits without dropping it should call this. Failures are logged.
     pub fn write_key_usage(&self) {
         self.inner.keys.write_usage();
         self.inner.api_keys.write_uses();
     }
 
-    /// Sleeps until there is something for [`write_key_usage`](Self::write_key_usage) to record or the thread is unparked, but not
-    /// longer than `most`; whether there is.
+    /// Sleeps until [`write_key_usage`](Self::write_key_usage) has something to record or the thread is unparked, for at most `most`;
+    /// whether there is something.
     pub(crate) fn sleep_until_keys_are_used(&self, most: Duration) -> bool {
-        let inner = &*self.inner;
-        let is_work = || inner.keys.has_unwritten_usage() || inner.api_keys.has_unwritten_uses();
-        inner.waker.sleep(most, is_work)
+        let (keys, api_keys) = (&self.inner.keys, &self.inner.api_keys);
+        let is_work = || keys.has_unwritten_usage() || api_keys.has_unwritten_uses();
+        self.inner.waker.sleep(most, is_work)
     }
 
     pub(crate) fn keys(&self) -> &Keys {

@@ -5,7 +5,7 @@
 //! `seal` encrypts it at rest, `kind` has the kinds of key, `watch` detects changes, `schedule` decides when token keys
 //! sign, `place` is where the ring is, the data directory or a store that machines share, `manage`, `rotate` and `export`
 //! are the operator's commands, `copy` is for backups, and `moving` for copies of a whole store. `tally` counts the messages
-//! that data keys seal, and `usage` stores the counts; `json` writes descriptions of keys. What a key does is up to `signing`
+//! that data keys seal, `recording` has the counts recorded, and `usage` stores them; `json` writes descriptions of keys. What a key does is up to `signing`
 //! and `cipher`.
 
 mod collect;
@@ -22,6 +22,7 @@ mod manage;
 mod moving;
 mod origin;
 mod place;
+mod recording;
 mod ring;
 mod ring_secret;
 mod rotate;

@@ -21,7 +21,6 @@ use super::{KeyKind, KeyOrigin, KeyRing, NewKeys};
 use crate::Error;
 use crate::base::clock::coarse_milliseconds;
 use crate::base::sync::{lock, try_lock};
-use crate::base::waker::Waker;
 
 /// How often the file is checked, in milliseconds.
 const LOOK_EVERY: u64 = 500;
@@ -34,12 +33,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// See the module. No wait here is unbounded. Nothing is logged while the lock of [`FileState`] is held: a host's log
 /// function may wait for a thread that waits for that lock.
 pub(crate) struct Keys {
-    ring: ArcSwap<KeyRing>,
+    pub(super) ring: ArcSwap<KeyRing>,
     /// `None`: the ring never changes.
-    source: Option<Source>,
+    pub(super) source: Option<Source>,
 }
 
-struct Source {
+pub(super) struct Source {
     settings: Settings,
     /// Caches keys that are slow to derive.
     seal: ArcSwap<RingSeal>,
@@ -47,12 +46,12 @@ struct Source {
     /// When the file was last checked.
     looked: AtomicU64,
     seen: Mutex<FileState>,
-    journal: Arc<Journal>,
+    pub(super) journal: Arc<Journal>,
     /// When message counts were last recorded.
     written: AtomicU64,
     /// Tallies of previous rings that may have unrecorded messages: the thread that drops such a ring is serving a call
     /// and must not wait for the file.
-    unwritten: Mutex<Vec<Arc<Tally>>>,
+    pub(super) unwritten: Mutex<Vec<Arc<Tally>>>,
 }
 
 /// The state of the ring file at the last check, and why its contents cannot be used.
@@ -126,38 +125,6 @@ impl Keys {
             }
         }
         self.ring.load()
-    }
-
-    /// Records the message counts not yet recorded.
-    pub(crate) fn write_usage(&self) {
-        self.write_down(FlushMode::Last);
-    }
-
-    fn write_down(&self, mode: FlushMode) {
-        self.ring.load().write_usage(mode);
-        if let Some(source) = &self.source {
-            source.write_unwritten(mode);
-        }
-    }
-
-    /// Whether message counts are recorded.
-    pub(crate) fn keeps_usage(&self) -> bool {
-        self.source.is_some()
-    }
-
-    /// Whether any message counts are not yet recorded.
-    pub(crate) fn has_unwritten_usage(&self) -> bool {
-        self.ring.load().has_unwritten_usage()
-            || self.source.as_ref().is_some_and(|source| {
-                let unwritten = lock(&source.unwritten);
-                unwritten.iter().any(|tally| tally.has_unwritten())
-            })
-    }
-
-    /// Woken when there are counts to record.
-    pub(crate) fn waker(&self) -> Arc<Waker> {
-        let journal = self.source.as_ref().map(|source| &source.journal);
-        journal.map_or_else(Arc::default, |journal| journal.waker.clone())
     }
 
     /// Checks the file now, unless another thread is doing so.
@@ -338,19 +305,6 @@ impl Source {
                 Err(error)
             }
         }
-    }
-
-    /// Records the messages sealed by previous rings, and drops the tallies that are no longer in use.
-    fn write_unwritten(&self, mode: FlushMode) {
-        let tallies = lock(&self.unwritten).clone();
-        if tallies.is_empty() {
-            return;
-        }
-        for tally in &tallies {
-            tally.write(mode);
-        }
-        drop(tallies);
-        lock(&self.unwritten).retain(|tally| Arc::strong_count(tally) > 1 || tally.has_unwritten());
     }
 
     /// The ring in the file now.

@@ -119,8 +119,11 @@ def call(path, body=None, token=None):
         request.add_header("Content-Type", "application/json")
     if token:
         request.add_header("Authorization", f"Bearer {token}")
-    with urllib.request.urlopen(request, timeout=WAIT) as answer:
-        return json.load(answer)
+    try:
+        with urllib.request.urlopen(request, timeout=WAIT) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{path}: {error.code} {error.read()}") from None
 
 
 def login():
