@@ -61,6 +61,12 @@ impl Gate {
         self.inner.ledger.wants_passwords()
     }
 
+    /// The same after a look into the store, into which another process may just have added the first account.
+    pub(crate) fn wants_passwords_now(&self) -> bool {
+        self.inner.ledger.look();
+        self.inner.ledger.wants_passwords()
+    }
+
     /// Whether there is a store, as of the last check.
     pub(crate) fn has_store(&self) -> bool {
         self.inner.ledger.epoch() != Some(0)

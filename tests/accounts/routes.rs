@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::common::people::{PASSWORD, Pair, People, claims, login, refresh, within};
@@ -353,4 +355,42 @@ fn the_portable_engine_serves_accounts_too() {
         server.get("/secure-data", Some(&pair.token)).code(),
         "token_revoked"
     );
+}
+
+/// However lately the server looked for accounts.
+#[test]
+fn the_first_account_logs_in_as_soon_as_the_command_has_added_it() {
+    // As a proxy passes it on, so that nobody gets a token without an account.
+    let post = |server: &Server, body: &Value| {
+        let body = body.to_string();
+        let request = format!(
+            "POST /login HTTP/1.1\r\nHost: localhost\r\nVia: 1.1 proxy\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        server.send(request.as_bytes()).status
+    };
+    for _ in 0..4 {
+        let people = People::none();
+        let server = people.server(&[]);
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    post(&server, &json!({"username": "stranger"}));
+                }
+            });
+            assert_eq!(post(&server, &json!({"username": "alice"})), 403);
+            people.add("alice", "decrypt");
+            let through_proxy = post(&server, &json!({"username": "alice", "password": PASSWORD}));
+            over.store(true, Ordering::SeqCst);
+            assert_eq!(through_proxy, 200);
+        });
+        let people = People::none();
+        let server = people.server(&[]);
+        server.log_in("anybody");
+        people.add("alice", "decrypt");
+        // A process of the server's own user, to which any name would have been given a token before.
+        assert_eq!(login(&server, "alice", "a wrong password").status, 401);
+        assert!(Pair::log_in(&server, "alice").refresh.len() > 20);
+    }
 }

@@ -130,6 +130,18 @@ def login():
     return call("/login", {"username": "alice", "password": PASSWORD})["token"]
 
 
+def first_login():
+    """An older version notices the first account within a quarter of a second."""
+    end = time.monotonic() + WAIT
+    while True:
+        try:
+            return login()
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
 class Load:
     """Requests without a pause until it is stopped. Each is a connection of its own, as of a client that has just come."""
 
@@ -185,7 +197,7 @@ def main(previous, new):
     service = Service()
     assert service.start() is True, service.said
     run(*as_operator, "sealgate", "user", "add", "alice", given=PASSWORD + "\n")
-    token = login()
+    token = first_login()
     sealed = call("/encrypt", {"data": "from before", "context": "life"}, token)["encrypted_data"]
     ring = (STATE / "keys.json").read_bytes()
 

@@ -118,6 +118,8 @@ import session
 os.environ.clear()
 os.environ.update(entry.split("=", 1) for entry in {said["Env"]!r})
 os.environ["PATH"] += ":/usr/sbin:/bin"
+os.makedirs("/image/dev", exist_ok=True)
+subprocess.run(["mount", "--rbind", "/dev", "/image/dev"], check=True)
 server = subprocess.Popen({[*enter, *said["Cmd"]]!r})
 session.until_ready(server)
 subprocess.run({healthy}, check=True)

@@ -60,7 +60,10 @@ fn log_in(
     let asked = asked.as_deref().unwrap_or_default();
     let gate = &call.app.gate;
     let host_decides = call.app.host.authenticate.is_some();
-    let is_open = !host_decides && !gate.wants_passwords();
+    // Whoever sends a password counts on an account, which may be new.
+    let has_accounts =
+        || gate.wants_passwords() || password.is_some() && gate.wants_passwords_now();
+    let is_open = !host_decides && !has_accounts();
     // A password that the gate never sees.
     let password = password_of(password, is_open).inspect_err(|problem| {
         let (caller, user) = (call.caller(), Some(username));
@@ -210,6 +213,7 @@ fn check_offered(call: &Call<'_>) -> Result<(), Problem> {
     }
     match why_not_open(call.request, settings) {
         None => Ok(()),
+        Some(_) if call.app.gate.wants_passwords_now() => Ok(()),
         Some(why) => Err(Problem::login_refused(format!(
             "There are no accounts, and {why}. Add an account: sealgate user add NAME. (With SEALGATE_LOGIN=open anyone \
              who can reach this server would get a token for any name, without a password.)"
