@@ -24,7 +24,8 @@ fn delays(fleet: &Fleet, rounds: usize) -> Vec<Duration> {
             let request = get("/secure-data", &loaded.token);
             while !over.load(Ordering::SeqCst) {
                 let answer = client.ask(&fleet.nodes[node], &request).unwrap();
-                assert_eq!(answer.status, 200, "{}", answer.body);
+                let log = || fleet.nodes[node].with_server(|server| server.log());
+                assert_eq!(answer.status, 200, "{}{}", answer.body, log());
                 thread::sleep(Duration::from_millis(2));
             }
         };

@@ -10,7 +10,7 @@ use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;
 use crate::api::settings::BatchCost;
-use crate::base::clock::unix_now;
+use crate::base::clock::exact_now;
 use crate::gate::{LOGIN, Limited};
 use crate::limiter::{Admission, Policy};
 use crate::whole_seconds;
@@ -64,10 +64,8 @@ pub(super) fn reset(call: &mut Call<'_>) -> Result<Response, Problem> {
 }
 
 fn shown(limited: &Limited, state: &Admission, refused: bool) -> Value {
-    let left = match state.reset.is_zero() {
-        true => 0,
-        false => whole_seconds(state.reset),
-    };
+    // Rounded up once, so that it does not change with the moment of the question.
+    let resets = exact_now() + state.reset;
     json!({
         "policy": limited.policy,
         "kind": limited.kind,
@@ -75,7 +73,7 @@ fn shown(limited: &Limited, state: &Admission, refused: bool) -> Value {
         "count": state.limit - state.remaining,
         "limit": state.limit,
         "window": state.window.as_secs(),
-        "reset_at": unix_now() + left,
+        "reset_at": whole_seconds(resets),
         "refused": refused,
     })
 }

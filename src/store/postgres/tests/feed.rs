@@ -306,3 +306,36 @@ fn an_own_change_counts_at_once_even_if_the_store_is_lost_right_after() {
     assert_eq!(following.check(presented("other", "alice"), true), Ok(()));
     within_a_minute("the loss", || !following.health().is_up);
 }
+
+/// Tokens would be refused meanwhile, for the same thread reads what is revoked.
+#[test]
+fn reports_wait_for_no_standby_that_is_gone() {
+    let more = "fsync = off\nsynchronous_commit = off\nsynchronous_standby_names = 'gone'\n";
+    let cluster = Cluster::with(more);
+    let address = cluster.database();
+    let first = store(&address);
+    assert!(first.add_account(&Account::example("alice", "")).unwrap());
+    drop(first);
+    let (_, name) = address.rsplit_once('/').unwrap();
+    cluster.sql(
+        "postgres",
+        &format!("ALTER DATABASE {name} SET synchronous_commit = on"),
+    );
+    let url = StoreUrl::parse(address.as_bytes()).unwrap();
+    let settings = SharedSettings {
+        timeout: Duration::from_secs(2),
+        ..SharedSettings::default()
+    };
+    let store = PostgresStore::new(&url, &settings).unwrap();
+    assert!(
+        store.add_account(&Account::example("bob", "")).is_err(),
+        "commits wait"
+    );
+    let node = Node {
+        id: "a".to_owned(),
+        host: "here".to_owned(),
+    };
+    let store = PostgresStore::new(&url, &settings).unwrap();
+    assert_eq!(store.report(&node).unwrap(), 1);
+    store.maintain().unwrap();
+}
