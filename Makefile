@@ -281,7 +281,7 @@ bench-fleet: ## how many nodes and users one PostgreSQL carries, by simulation: 
 
 bench-nodes: bootstrap-bench-nodes build ## servers that share a PostgreSQL beside one alone, revocations under load, starts with a million of them (5 minutes)
 	PYTHONDONTWRITEBYTECODE=1 python3 benches/fleet/nodes.py '$(TARGET)/release/sealgate' \
-		$(foreach name,ROUNDS SECONDS LOGOUTS REVOKED PARTS,$(if $($(name)),$(name)='$($(name))'))
+		$(foreach name,NODES ROUNDS SECONDS LOGOUTS REVOKED PARTS,$(if $($(name)),$(name)='$($(name))'))
 
 clean: ## remove everything built
 	cargo clean

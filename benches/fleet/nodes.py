@@ -1,7 +1,7 @@
 """Measures real servers with a shared store: `make bench-nodes`. A private PostgreSQL, one server alone with a store of its own,
-and three that share the PostgreSQL, all on this machine.
+and NODES that share the PostgreSQL, all on this machine.
 
-nodes.py SEALGATE [ROUNDS=5] [SECONDS=3] [LOGOUTS=300] [REVOKED=1000000] [PARTS='rate hot revocation start']"""
+nodes.py SEALGATE [NODES=3] [ROUNDS=5] [SECONDS=3] [LOGOUTS=300] [REVOKED=1000000] [PARTS='rate hot revocation start']"""
 
 import http.client
 import json
@@ -223,9 +223,9 @@ def start_and_stop(node):
 
 def main():
     program, *arguments = sys.argv[1:]
-    given = {"ROUNDS": "5", "SECONDS": "3", "LOGOUTS": "300", "REVOKED": "1000000", "PARTS": "rate hot revocation start"}
+    given = {"NODES": "3", "ROUNDS": "5", "SECONDS": "3", "LOGOUTS": "300", "REVOKED": "1000000", "PARTS": "rate hot revocation start"}
     given |= dict(argument.split("=", 1) for argument in arguments)
-    rounds, seconds, logouts, revoked = (int(given[name]) for name in ("ROUNDS", "SECONDS", "LOGOUTS", "REVOKED"))
+    count, rounds, seconds, logouts, revoked = (int(given[name]) for name in ("NODES", "ROUNDS", "SECONDS", "LOGOUTS", "REVOKED"))
     parts = given["PARTS"].split()
     with tempfile.TemporaryDirectory(prefix="sealgate-nodes-", dir="/tmp") as name:
         folder = Path(name)
@@ -252,13 +252,13 @@ def main():
 
             if "rate" in parts:
                 for what, limit in (("no limit", "0"), ("a limit of 1,000,000 a second for each user", "1000000")):
-                    rate(*running(3, MAX_REQUESTS=limit, RATE_LIMIT_WINDOW="1"), rounds, seconds, what)
+                    rate(*running(count, MAX_REQUESTS=limit, RATE_LIMIT_WINDOW="1"), rounds, seconds, what)
                     over()
             if "hot" in parts:
-                hot(running(3, MAX_REQUESTS=str(HOT_LIMIT), RATE_LIMIT_WINDOW="1")[1], 10)
+                hot(running(count, MAX_REQUESTS=str(HOT_LIMIT), RATE_LIMIT_WINDOW="1")[1], 10)
                 over()
             if "revocation" in parts:
-                revocation(running(3)[1], logouts, "with LISTEN")
+                revocation(running(count)[1], logouts, "with LISTEN")
                 over()
             if "start" in parts:
                 running(1)
