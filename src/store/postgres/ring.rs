@@ -105,6 +105,7 @@ impl SharedStore for PostgresStore {
         // In order, so that two processes do not wait for each other.
         counts.sort_unstable();
         self.change(|change| {
+            nodes::hurry(change)?;
             for (id, messages) in &counts {
                 change.execute(
                     "INSERT INTO sealgate.key_usage AS old VALUES ($1, $2) ON CONFLICT (id) DO UPDATE
