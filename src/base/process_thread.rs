@@ -70,7 +70,7 @@ impl ProcessThread {
         Ok(())
     }
 
-    /// Wakes the thread and waits for its end, if it is one of this process. Whoever calls this has told it to end.
+    /// Wakes the thread and waits for its end, if it is one of this process. The caller has already asked it to end.
     pub(crate) fn join(&self) {
         let Some(thread) = lock(&self.thread).take() else {
             return;

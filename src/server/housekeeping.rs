@@ -104,8 +104,7 @@ impl Drop for Housekeeping {
 /// Waits so long, or until keys have been used and a little longer, so that more uses are written at once.
 fn is_over_within(over: &AtomicBool, gate: &Gate, pause: Duration) -> bool {
     let is_over = || over.load(Ordering::Acquire);
-    let start = Instant::now();
-    let mut end = start + pause;
+    let mut end = Instant::now() + pause;
     while !is_over() {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {

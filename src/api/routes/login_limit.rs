@@ -125,7 +125,7 @@ fn key_of(address: &str) -> Option<Counted> {
     }
 }
 
-/// The state of the limit on logins from an address; `None`: it cannot be told, or logins are not limited.
+/// The state of the limit on logins from an address; `None`: it is not known, or logins are not limited.
 pub(super) fn peek_address(app: &AppInner, address: &str) -> Option<Admission> {
     let (limiter, key) = (app.login_limiter.as_ref()?, key_of(address)?);
     app.gate.peek_login(limiter, LOGINS, &key).ok()?

@@ -28,7 +28,7 @@ fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
     }
 }
 
-/// Exchanges a refresh token and returns the user with the new tokens. The access log gets the user, as far as the token tells.
+/// Exchanges a refresh token and returns the user with the new tokens. The access log names the user if the token does.
 pub(super) fn exchange(
     call: &mut Call<'_>,
     token: &str,

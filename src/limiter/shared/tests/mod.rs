@@ -60,7 +60,7 @@ fn small_limits_are_exact_and_a_caller_over_the_limit_costs_one_call() {
         let rest = Duration::from_secs(60) - refusal.reset;
         assert!(rest < Duration::from_micros(1), "{rest:?}");
     }
-    // The answer to the last call had told the node.
+    // The node knows this from the answer to its last call.
     assert_eq!(store.calls(), 7);
     store.now.fetch_add(60 * SECOND, Ordering::Relaxed);
     assert!(ask(0).allowed);
