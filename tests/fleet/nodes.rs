@@ -116,6 +116,8 @@ impl Fleet {
             .env("SEALGATE_DATA_DIR", self.home.path().join("command"))
             .env("SEALGATE_STORE", self.url_through(&self.own, "postgres"))
             .env("SEALGATE_RING_KEY", RING_KEY)
+            // Longer than a busy machine may take.
+            .env("SEALGATE_STORE_TIMEOUT", "20000")
             .envs(FREE.iter().copied());
         command
     }

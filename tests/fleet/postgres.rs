@@ -1,5 +1,6 @@
-//! A private PostgreSQL for a test, with a synchronous standby if asked, that can be killed, stopped and promoted. It writes to
-//! disk as in production. It listens on Unix sockets, which the tests' proxies lead to, so that no port can be taken by others.
+//! A private PostgreSQL for a test, with a synchronous standby if asked, that can be killed, stopped and promoted. It listens on
+//! Unix sockets, which the tests' proxies lead to, so that no port can be taken by others. At full size it waits for the disk as
+//! in production.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::nodes::sized;
 use super::trouble::Target;
 use crate::common::{PATIENCE, text};
 use programs::program;
@@ -40,7 +42,6 @@ pub struct Postgres {
 /// One server process with its data.
 pub struct Instance {
     folder: PathBuf,
-    arguments: Vec<String>,
     child: Mutex<Option<Child>>,
 }
 
@@ -58,11 +59,6 @@ fn done(command: &mut Command) -> String {
 impl Postgres {
     /// A server alone.
     pub fn alone() -> Postgres {
-        Postgres::with(&[])
-    }
-
-    /// With further arguments, such as `-c`, `fsync=off`.
-    pub fn with(arguments: &[&str]) -> Postgres {
         let folder = tempfile::tempdir().unwrap();
         give(folder.path());
         let watch = Command::new("sh")
@@ -73,7 +69,7 @@ impl Postgres {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let primary = Instance::new(folder.path().join("a"), arguments);
+        let primary = Instance::new(folder.path().join("a"));
         done(
             as_postgres(&program("initdb"))
                 .args(["--auth=trust", "--username=postgres", "--encoding=UTF8"])
@@ -93,7 +89,7 @@ impl Postgres {
     pub fn with_standby() -> Postgres {
         let mut postgres = Postgres::alone();
         let primary = &postgres.primary;
-        let standby = Instance::new(primary.folder.with_file_name("b"), &[]);
+        let standby = Instance::new(primary.folder.with_file_name("b"));
         done(
             as_postgres(&program("pg_basebackup"))
                 .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"])
@@ -142,12 +138,11 @@ impl Drop for Postgres {
 }
 
 impl Instance {
-    fn new(folder: PathBuf, arguments: &[&str]) -> Instance {
+    fn new(folder: PathBuf) -> Instance {
         fs::create_dir(&folder).unwrap();
         give(&folder);
         Instance {
             folder,
-            arguments: arguments.iter().map(|&one| one.to_owned()).collect(),
             child: Mutex::new(None),
         }
     }
@@ -177,7 +172,8 @@ impl Instance {
             .arg("-k")
             .arg(&self.folder)
             .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
-            .args(&self.arguments)
+            // What a killed process has written the kernel keeps. A disk that others use stands still for seconds now and then.
+            .args(["-c", sized("fsync=off", "fsync=on")])
             .env("LC_ALL", "C")
             .current_dir("/")
             .stdin(Stdio::null())
