@@ -10,8 +10,8 @@ use crate::store::SharedStore;
 
 /// How often calls that seal write to it, in milliseconds, unless many messages wait.
 const EVERY: u64 = 5000;
-/// So many messages do not wait.
-const MANY: u64 = 4096;
+/// So many messages do not wait: half of what a killed process may lose. A server's thread records them before there are so many.
+const MANY: u64 = 32_768;
 /// Not written to yet.
 const NEVER: u64 = u64::MAX;
 

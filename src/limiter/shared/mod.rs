@@ -8,6 +8,8 @@
 //!   spend it until L has passed since it *sent* the request, less [`DRIFT`](central::DRIFT) for its clock. If less is left than
 //!   it wants, the lease may take the place of entries that end at times e before c + L. The node may spend these parts once
 //!   e - c has passed since it *received* the answer, and as much more for its clock.
+//! - *Renewal*: shortly before a busy name's lease is over, a thread asks for the next one, so that no request waits for the
+//!   store. Both are spent, each within its own time.
 //! - *Return*: a node reports when it has spent how much. In the entry's place come entries that end a window after these times.
 //! - *Refusal*: nothing can fit before the first entry ends, so a node refuses by itself until then.
 //!
@@ -27,34 +29,31 @@
 //! found again, up to as much again may pass.
 
 mod central;
+mod keeper;
 mod lease;
 mod outage;
+mod renewal;
 mod returns;
 mod slots;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::rules::Admission;
 use super::settings::LimiterDown;
 use super::stamps::nanoseconds;
 use crate::Error;
-use crate::base::sync::try_lock;
 pub(crate) use central::{Answer, Central, Named, Return, Whom, Wish};
-use lease::Lease;
+use keeper::{Keeper, Renewals};
 pub(crate) use outage::KINDS;
-use outage::{DIRECT, LEASED, Outage, RETURNED};
-use returns::{Keeper, Returns};
-use slots::{Refusal, Slot, Slots, locked};
+use outage::{DIRECT, Outage};
+use renewal::Upkeep;
+use returns::Returns;
+use slots::{Name, Refusal, Slots};
 
 /// How long a refusal is kept at most, so that a reset is felt everywhere.
 const KEPT: Duration = Duration::from_secs(5);
-
-/// In how many turns of its thread what no longer counts is removed from the store: once a minute.
-const TIDY_EVERY: u32 = 240;
-/// How many leases are given back by one call.
-const AT_ONCE: usize = 64;
 
 /// The decision about a request, or that there is no limit.
 pub(crate) type Decision = Result<Option<Admission>, Error>;
@@ -75,6 +74,7 @@ struct State {
     slots: Slots,
     outage: Outage,
     returns: Returns,
+    renewals: Arc<Renewals>,
 }
 
 impl Shared {
@@ -92,6 +92,7 @@ impl Shared {
                 slots: Slots::new(memory)?,
                 outage: Outage::default(),
                 returns: Returns::default(),
+                renewals: Arc::default(),
             }),
             keeper: Keeper::new(),
         })
@@ -104,12 +105,8 @@ impl Shared {
 
     /// Counts a request. `local` is what decides while the store does not answer, and counts what is admitted before, too.
     pub(crate) fn admit(&self, whom: Whom<'_>, cost: u32, local: Local<'_>) -> Decision {
-        self.keeper.start(|| {
-            let state = Arc::clone(&self.state);
-            // Processes that were started together do not tidy up together.
-            let mut turns = std::process::id() % TIDY_EVERY;
-            move || state.keep(&mut turns)
-        });
+        let work = || Upkeep::of(&self.state);
+        self.keeper.start(&self.state.renewals, work);
         let clock = || self.state.elapsed();
         self.state.admit(whom, cost, &clock, local)
     }
@@ -137,7 +134,7 @@ impl Shared {
         let clock = || self.state.elapsed();
         if at_once
             && let Some(slot) = self.state.slots.found(whom)
-            && let Some(seen) = locked(&slot).seen(whom, cost, clock())
+            && let Some(seen) = slot.slot().seen(whom, cost, clock())
         {
             return Ok(Some(seen));
         }
@@ -159,30 +156,6 @@ impl State {
         nanoseconds(self.start.elapsed())
     }
 
-    /// The work of the keeper.
-    fn keep(&self, turns: &mut u32) {
-        self.return_leases(self.elapsed());
-        *turns += 1;
-        if *turns >= TIDY_EVERY && !self.outage.lasts(self.elapsed()) {
-            *turns = 0;
-            if let Err(error) = self.central.tidy() {
-                log::debug!("Old counts of rate limits were not removed: {error}");
-            }
-        }
-    }
-
-    /// Gives back the leases that nobody spends any more.
-    fn return_leases(&self, now: u64) {
-        for some in self.returns.due(now).chunks(AT_ONCE) {
-            if self.outage.lasts(now) {
-                break;
-            }
-            let given = self.central.give_back(some);
-            // Without it the entries just live longer.
-            let _ = self.outage.note(given, self.elapsed(), |()| RETURNED);
-        }
-    }
-
     fn admit(
         &self,
         whom: Whom<'_>,
@@ -195,23 +168,22 @@ impl State {
         }
         let came = clock();
         let found = self.slots.slot(whom, came);
-        // Whoever waits here profits from the answer to the one before.
-        let mut slot = locked(&found);
-        let now = clock();
-        if let Some(known) = slot.known(whom, cost, now) {
-            drop(slot);
-            self.mirror(&known, cost, local);
+        if let Some(known) = self.known((whom, cost), &found, came, local) {
             return Ok(Some(known));
         }
-        let has_failed = slot.failed > 0 && slot.failed >= came;
-        if has_failed || !self.outage.permits(now) {
-            drop(slot);
+        // Whoever waits here profits from the answer to the one before.
+        let turn = found.turn();
+        let now = clock();
+        if let Some(known) = self.known((whom, cost), &found, now, local) {
+            return Ok(Some(known));
+        }
+        let failed = found.slot().failed;
+        if (failed > 0 && failed >= came) || !self.outage.permits(now) {
+            drop(turn);
             return self.without_store(whom, cost, local);
         }
-        // If it is not remembered, it cannot hold a lease.
-        let is_kept = Arc::strong_count(&found) > 1;
-        let decided = self.ask(whom, cost, is_kept, clock, (&found, &mut slot));
-        drop(slot);
+        let decided = self.ask(whom, cost, clock, &found);
+        drop(turn);
         match decided {
             Ok(admission) => {
                 self.mirror(&admission, cost, local);
@@ -228,58 +200,52 @@ impl State {
         now: u64,
         local: Local<'_>,
     ) -> Option<Decision> {
-        if let Some(slot) = self.slots.found(whom)
-            && let Some(known) = try_lock(&slot)?.known(whom, cost, now)
+        if let Some(found) = self.slots.found(whom)
+            && let Some(known) = self.known((whom, cost), &found, now, local)
         {
-            self.mirror(&known, cost, local);
             return Some(Ok(Some(known)));
         }
         let is_down = self.outage.lasts(now);
         is_down.then(|| self.without_store(whom, cost, local))
     }
 
-    /// Asks the store, and remembers its answer.
+    /// Counts a request if what this node knows suffices to decide about it.
+    fn known(
+        &self,
+        (whom, cost): (Whom<'_>, u32),
+        found: &Arc<Name>,
+        now: u64,
+        local: Local<'_>,
+    ) -> Option<Admission> {
+        let mut slot = found.slot();
+        let known = slot.known(whom, cost, now)?;
+        let is_to_renew = slot.is_to_renew(whom.hold(), now);
+        drop(slot);
+        if is_to_renew {
+            self.renewals.add(Arc::clone(found), whom.into());
+        }
+        self.mirror(&known, cost, local);
+        Some(known)
+    }
+
+    /// Asks the store, and remembers its answer. The caller has the turn to ask.
     fn ask(
         &self,
         whom: Whom<'_>,
         cost: u32,
-        is_kept: bool,
         clock: &dyn Fn() -> u64,
-        (found, slot): (&Arc<Mutex<Slot>>, &mut Slot),
+        found: &Arc<Name>,
     ) -> Result<Admission, Error> {
+        // If it is not remembered, it cannot hold a lease.
+        let is_kept = Arc::strong_count(found) > 1;
         let hold = if is_kept { whom.hold() } else { Duration::ZERO };
-        let now = clock();
-        let wish = Wish {
-            cost,
-            wanted: slot.wanted(whom.limit, cost, hold, now),
-            hold,
-            patient: self.down == LimiterDown::Closed,
-            back: slot.lease.take().and_then(|lease| lease.back(now)),
+        let wish = {
+            let (mut slot, now) = (found.slot(), clock());
+            slot.end_leases(true, now);
+            self.wish(&mut slot, (whom, cost), hold, now)
         };
-        let wanted = wish.wanted;
-        // Before the request is sent: from here the lease counts.
-        let sent = clock();
-        let answer = self.central.take(whom, wish);
-        let now = clock();
-        let answer = self
-            .outage
-            .note(answer, now, |answer| match answer.lease {
-                0 => DIRECT,
-                _ => LEASED,
-            })
-            .inspect_err(|_| slot.failed = now.max(1))?;
-        slot.asked(cost, now);
-        let lease = Lease::of(&answer, (cost, hold, whom.window), (sent, now));
-        let has_got: u32 = answer.granted + answer.later.iter().map(|(_, some)| some).sum::<u32>();
-        if has_got < wanted || answer.granted < cost {
-            // There is no more, and what others give back meanwhile can wait.
-            slot.pause = sent.saturating_add(nanoseconds(hold));
-        }
-        let rest = lease.as_ref().map_or(0, Lease::rest);
-        if let Some(lease) = lease {
-            self.returns.add(lease.ends(), found, whom.into());
-            slot.lease = Some(Box::new(lease));
-        }
+        let (answer, rest, now) = self.take(whom, wish, clock, found)?;
+        let mut slot = found.slot();
         if answer.granted < cost {
             let after = |wait: Duration| now.saturating_add(nanoseconds(wait.min(KEPT)));
             slot.refusal = Some(Refusal {
@@ -318,11 +284,8 @@ impl State {
             return self.without_store(whom, cost, local);
         };
         // What this node has leased is left to it.
-        let own = self.slots.found(whom).map_or(0, |slot| {
-            let slot = locked(&slot);
-            let lease = slot.lease.as_ref().filter(|lease| lease.lives(now));
-            lease.map_or(0, |lease| lease.rest())
-        });
+        let found = self.slots.found(whom);
+        let own = found.map_or(0, |found| found.slot().rest(now));
         let counted = answer.counted.saturating_sub(own).min(whom.limit);
         let left = whom.limit - counted;
         Ok(Some(match cost <= left {
@@ -339,11 +302,11 @@ impl State {
 
     fn reset(&self, whom: Whom<'_>) -> Result<u32, Error> {
         let now = self.elapsed();
-        let slot = self.slots.slot(whom, now);
-        let mut slot = locked(&slot);
+        let found = self.slots.slot(whom, now);
+        let _turn = found.turn();
         let forgotten = self.central.forget(whom);
         let counted = self.outage.note(forgotten, now, |_| DIRECT)?;
-        *slot = Slot::default();
+        found.slot().forget();
         Ok(counted)
     }
 

@@ -1,17 +1,11 @@
-//! Gives back leases that are over and that no further request takes along, on a thread of their own.
+//! Leases that are over and that no further request takes along.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 
 use super::central::{Named, Return};
-use super::slots::{Slot, locked};
-use crate::base::fork::section;
-use crate::base::process_thread::ProcessThread;
+use super::slots::Name;
 use crate::base::sync::lock;
 
-/// How often it is looked for leases that are over.
-const EVERY: Duration = Duration::from_millis(250);
 /// Leases beyond this number are not remembered, and so given back only by a further request.
 const MOST: usize = 100_000;
 /// How long a lease must have been over, in nanoseconds: a busy name's goes with its next request.
@@ -19,7 +13,7 @@ const AFTER: u64 = 100_000_000;
 
 struct Due {
     ends: u64,
-    slot: Weak<Mutex<Slot>>,
+    slot: Weak<Name>,
     name: Named,
 }
 
@@ -28,7 +22,7 @@ struct Due {
 pub(super) struct Returns(Mutex<Vec<Due>>);
 
 impl Returns {
-    pub(super) fn add(&self, ends: u64, slot: &Arc<Mutex<Slot>>, name: Named) {
+    pub(super) fn add(&self, ends: u64, slot: &Arc<Name>, name: Named) {
         let mut all = lock(&self.0);
         if all.len() < MOST {
             all.push(Due {
@@ -47,56 +41,17 @@ impl Returns {
         let (due, rest): (Vec<_>, _) = all.drain(..).partition(is_due);
         *all = rest;
         drop(all);
-        let reports = due.into_iter().filter_map(|due| {
-            let slot = due.slot.upgrade()?;
-            let mut slot = locked(&slot);
-            // It may have gone already, or there is another one, which has an entry of its own.
-            let is_over = slot.lease.as_ref().is_some_and(|lease| !lease.lives(now));
-            let lease = slot.lease.take_if(|_| is_over)?;
-            Some((due.name, lease.back(now)?))
-        });
-        reports.collect()
-    }
-}
-
-/// The thread.
-pub(super) struct Keeper {
-    ends: Arc<AtomicBool>,
-    thread: ProcessThread,
-}
-
-impl Keeper {
-    pub(super) fn new() -> Self {
-        Keeper {
-            ends: Arc::default(),
-            thread: ProcessThread::new(),
-        }
-    }
-
-    /// Starts the thread if this process has none. It does the `work` again and again.
-    pub(super) fn start<W: FnMut() + Send + 'static>(&self, work: impl FnOnce() -> W) {
-        if self.thread.is_started() {
-            return;
-        }
-        let run = || {
-            let (mut work, ends) = (work(), Arc::clone(&self.ends));
-            move || {
-                while !ends.load(Ordering::Acquire) {
-                    std::thread::park_timeout(EVERY);
-                    let _section = section();
-                    work();
-                }
+        let mut reports = Vec::new();
+        for due in due {
+            let Some(slot) = due.slot.upgrade() else {
+                continue;
+            };
+            let mut slot = slot.slot();
+            // The next request for a lease takes one report along; for the rest there is an entry here for the last lease.
+            if slot.end_leases(false, now) || slot.backs.len() > 1 {
+                reports.extend(slot.backs.drain(..).map(|back| (due.name.clone(), back)));
             }
-        };
-        if let Err(error) = self.thread.start("sealgate-limits", run) {
-            log::error!("The thread that gives back leases cannot be started: {error}.");
         }
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.ends.store(true, Ordering::Release);
-        self.thread.join();
+        reports
     }
 }

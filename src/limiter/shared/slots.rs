@@ -1,13 +1,13 @@
-//! What a node knows of each name by itself: a lease, or a refusal.
+//! What a node knows of each name by itself: its leases, or a refusal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hasher;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use super::central::Whom;
+use super::central::{Return, Whom};
 use super::lease::Lease;
 use crate::Error;
 use crate::base::fork;
@@ -21,6 +21,10 @@ const SHARDS: usize = 64;
 const SLOT: usize = 256;
 /// How long a name without a lease or a refusal is remembered, in nanoseconds.
 const IDLE: u64 = 2_000_000_000;
+/// A lease is renewed when this part of its time is left, or as much as is needed meanwhile, if some requests are expected then.
+const AHEAD: u64 = 8;
+/// So many requests are some: fewer may vary too much.
+const BUSY: u64 = 4;
 /// How fast what a node asks for may grow: a few requests at once are not a rate yet.
 const GROWTH: u64 = 8;
 /// How often a full table is searched for slots that are no longer needed, in nanoseconds.
@@ -30,7 +34,7 @@ const SEARCH_EVERY: u64 = 100_000_000;
 #[derive(Default)]
 struct Shard {
     forks: u64,
-    slots: HashMap<u128, Arc<Mutex<Slot>>>,
+    slots: HashMap<u128, Arc<Name>>,
     /// When it was full and idle slots were looked for.
     searched: u64,
 }
@@ -42,15 +46,46 @@ pub(super) struct Slots {
     shards: Box<[Mutex<Shard>]>,
 }
 
+/// A name.
+#[derive(Debug, Default)]
+pub(super) struct Name {
+    /// Never held while the store is asked.
+    slot: Mutex<Slot>,
+    /// Held by whoever asks the store.
+    asking: Mutex<()>,
+}
+
+impl Name {
+    pub(super) fn slot(&self) -> MutexGuard<'_, Slot> {
+        lock(&self.slot)
+    }
+
+    /// The turn to ask the store. Waits, outside sections, for whoever asks now.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn_at_once()
+            .unwrap_or_else(|| fork::outside(|| lock(&self.asking)))
+    }
+
+    /// The same if nobody asks.
+    pub(super) fn turn_at_once(&self) -> Option<MutexGuard<'_, ()>> {
+        try_lock(&self.asking)
+    }
+}
+
 /// Times are nanoseconds since any moment.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    pub(super) lease: Option<Box<Lease>>,
+    /// The oldest first, which is spent first: rarely more than one, and the one that follows it.
+    leases: Vec<Lease>,
+    /// What is still to be reported of earlier ones, the oldest first.
+    pub(super) backs: VecDeque<Return>,
     pub(super) refusal: Option<Refusal>,
     /// The store is not asked before this time: there is no more.
     pub(super) pause: u64,
     /// When a call of the store last failed.
     pub(super) failed: u64,
+    /// No lease is renewed ahead before this time.
+    renewed: u64,
     /// When the store was last asked, and what requests have cost since, whether they were admitted or not.
     asked: u64,
     wished: u32,
@@ -69,21 +104,14 @@ pub(super) struct Refusal {
     pub(super) says: u64,
 }
 
-/// Whoever holds the lock may be waiting for the store, outside sections.
-pub(super) fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
-    try_lock(slot).unwrap_or_else(|| fork::outside(|| lock(slot)))
-}
-
 impl Slot {
     /// Counts a request and decides about it, if what this node knows suffices for that.
     pub(super) fn known(&mut self, whom: Whom<'_>, cost: u32, now: u64) -> Option<Admission> {
-        let mut known = None;
-        if let Some(lease) = &mut self.lease
-            && lease.spend(cost, now)
-        {
-            known = Some(admitted(whom, lease, now));
-        }
-        let known = known.or_else(|| self.refused(whom, cost, now));
+        let spent = self.leases.iter_mut().find_map(|lease| {
+            let is_spent = lease.spend(cost, now);
+            is_spent.then(|| admitted(whom, lease, now))
+        });
+        let known = spent.or_else(|| self.refused(whom, cost, now));
         if known.is_some() {
             self.wished = self.wished.saturating_add(cost);
         }
@@ -92,12 +120,63 @@ impl Slot {
 
     /// The same without counting.
     pub(super) fn seen(&self, whom: Whom<'_>, cost: u32, now: u64) -> Option<Admission> {
-        match &self.lease {
-            Some(lease) if lease.lives(now) && lease.left() >= cost => {
-                Some(admitted(whom, lease, now))
+        let mut leases = self.leases.iter();
+        leases
+            .find(|lease| lease.lives(now) && lease.left() >= cost)
+            .map(|lease| admitted(whom, lease, now))
+            .or_else(|| self.refused(whom, cost, now))
+    }
+
+    /// What the living leases may spend now and later.
+    pub(super) fn rest(&self, now: u64) -> u32 {
+        let living = self.leases.iter().filter(|lease| lease.lives(now));
+        living.map(Lease::rest).sum()
+    }
+
+    /// Forgets what is known.
+    pub(super) fn forget(&mut self) {
+        *self = Slot::default();
+    }
+
+    pub(super) fn add(&mut self, lease: Lease) {
+        self.leases.push(lease);
+    }
+
+    /// Ends the leases that are over, or all of them. Whether none is left.
+    pub(super) fn end_leases(&mut self, all: bool, now: u64) -> bool {
+        let Slot { leases, backs, .. } = self;
+        leases.retain(|lease| {
+            let stays = !all && lease.lives(now);
+            if !stays {
+                backs.extend(lease.back(now));
             }
-            _ => self.refused(whom, cost, now),
+            stays
+        });
+        leases.is_empty()
+    }
+
+    /// Whether the last lease ends soon, by its time or by what is left of it, and will be missed: then it is time to ask for
+    /// the next one.
+    pub(super) fn ends_soon(&self, hold: Duration, now: u64) -> bool {
+        let Some(lease) = self.leases.last().filter(|lease| lease.lives(now)) else {
+            return false;
+        };
+        let ahead = nanoseconds(hold) / AHEAD;
+        let needed = self.needed(ahead, now);
+        now >= self.pause
+            // A rate can only be told after a while.
+            && now.saturating_sub(self.asked) >= 2 * ahead
+            && needed >= BUSY
+            && (lease.ends() <= now.saturating_add(ahead) || u64::from(lease.rest()) < needed)
+    }
+
+    /// The same, once in a while.
+    pub(super) fn is_to_renew(&mut self, hold: Duration, now: u64) -> bool {
+        let is_so = now >= self.renewed && self.ends_soon(hold, now);
+        if is_so {
+            self.renewed = now.saturating_add(nanoseconds(hold) / 2);
         }
+        is_so
     }
 
     fn refused(&self, whom: Whom<'_>, cost: u32, now: u64) -> Option<Admission> {
@@ -110,7 +189,7 @@ impl Slot {
                 .max(Duration::from_millis(1))
                 .min(whom.window),
         };
-        if let Some(from) = self.lease.as_ref().and_then(|lease| lease.has(cost, now)) {
+        if let Some(from) = self.leases.iter().find_map(|lease| lease.has(cost, now)) {
             return Some(refused(0, from));
         }
         if now < self.pause {
@@ -123,28 +202,33 @@ impl Slot {
         (cost > refusal.left && now < refusal.first).then(|| refused(refusal.left, refusal.first))
     }
 
-    /// How much to ask for: what this node will need while a lease lasts, going by what it has needed since it last asked,
-    /// and a little more.
+    /// What is needed in a time, going by what was needed since the store was last asked.
+    fn needed(&self, time: u64, now: u64) -> u64 {
+        let elapsed = now.saturating_sub(self.asked).max(1);
+        let needed = u128::from(self.wished.max(1)) * u128::from(time) / u128::from(elapsed);
+        u64::try_from(needed).unwrap_or(u64::MAX)
+    }
+
+    /// How much to ask for: what this node will need while a lease lasts, and a little more, less what it has.
     pub(super) fn wanted(&self, limit: u32, cost: u32, hold: Duration, now: u64) -> u32 {
         if hold.is_zero() || self.asked == 0 {
             return cost;
         }
-        let elapsed = now.saturating_sub(self.asked).max(1);
-        let wished = u64::from(self.wished.max(1));
-        let needed = u128::from(wished) * u128::from(nanoseconds(hold)) / u128::from(elapsed);
-        let needed = u64::try_from(needed).unwrap_or(u64::MAX);
+        let needed = self.needed(nanoseconds(hold), now);
         // Chance makes the need vary by its root.
         let more = if needed < 2 {
             0
         } else {
             needed / 16 + needed.isqrt()
         };
-        let wanted = needed.saturating_add(more).min(wished * GROWTH);
+        let most = u64::from(self.wished.max(1)) * GROWTH;
+        let wanted = needed.saturating_add(more).min(most);
+        let wanted = wanted.saturating_sub(u64::from(self.rest(now)));
         let wanted = u32::try_from(wanted).unwrap_or(limit);
         wanted.clamp(cost, limit)
     }
 
-    /// The store was asked for a request of this cost.
+    /// The store is asked for a request of this cost.
     pub(super) fn asked(&mut self, cost: u32, now: u64) {
         self.asked = now.max(1);
         self.wished = cost;
@@ -155,7 +239,8 @@ impl Slot {
             .refusal
             .as_ref()
             .is_some_and(|refusal| now < refusal.first.max(refusal.fits));
-        self.lease.is_none()
+        self.leases.is_empty()
+            && self.backs.is_empty()
             && !refused
             && now >= self.pause
             && now.saturating_sub(self.asked) > IDLE
@@ -184,7 +269,7 @@ impl Slots {
     }
 
     /// What is known of a name. If there is no memory for it, nothing is remembered: then each request asks the store.
-    pub(super) fn slot(&self, whom: Whom<'_>, now: u64) -> Arc<Mutex<Slot>> {
+    pub(super) fn slot(&self, whom: Whom<'_>, now: u64) -> Arc<Name> {
         let (key, mut shard) = self.shard(whom);
         if let Some(slot) = shard.slots.get(&key) {
             return Arc::clone(slot);
@@ -194,10 +279,10 @@ impl Slots {
             shard.searched = now.max(1);
             shard.slots.retain(|_, slot| {
                 // Whoever uses it now must not find another one next time.
-                Arc::strong_count(slot) > 1 || try_lock(slot).is_none_or(|slot| !slot.is_idle(now))
+                Arc::strong_count(slot) > 1 || !slot.slot().is_idle(now)
             });
         }
-        let slot = Arc::<Mutex<Slot>>::default();
+        let slot = Arc::<Name>::default();
         if shard.slots.len() < self.most {
             shard.slots.insert(key, Arc::clone(&slot));
         }
@@ -205,7 +290,7 @@ impl Slots {
     }
 
     /// The same, if anything is known.
-    pub(super) fn found(&self, whom: Whom<'_>) -> Option<Arc<Mutex<Slot>>> {
+    pub(super) fn found(&self, whom: Whom<'_>) -> Option<Arc<Name>> {
         let (key, shard) = self.shard(whom);
         shard.slots.get(&key).cloned()
     }

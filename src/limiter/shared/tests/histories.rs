@@ -91,7 +91,12 @@ impl Machine {
             .unwrap_or_else(|| state.admit(whom, cost, &clock, &local));
         let allowed = decision.is_ok_and(|admission| admission.is_some_and(|found| found.allowed));
         let by_store = store.granted_at.load(Ordering::Relaxed);
-        allowed.then(|| if by_store > 0 { by_store } else { store.now() })
+        let at = if by_store > 0 { by_store } else { store.now() };
+        // Some time later, or so much later that requests come first.
+        if self.number.is_multiple_of(2) || store.now().is_multiple_of(3) {
+            state.renew(&clock);
+        }
+        allowed.then_some(at)
     }
 }
 

@@ -87,6 +87,36 @@ fn a_busy_user_costs_few_calls() {
 }
 
 #[test]
+fn the_lease_of_a_busy_user_is_renewed_before_it_is_over_and_no_request_waits_for_it() {
+    for delay in [0, MILLISECOND, 20 * MILLISECOND] {
+        let store = store(1);
+        let node = node(&store, LimiterDown::Share);
+        let whom = whom(10_000, SECOND);
+        let (mut waited, mut due) = (0, u64::MAX);
+        for request in 0..30_000_u64 {
+            store.now.fetch_add(SECOND / 5_000, Ordering::Relaxed);
+            let calls = store.calls();
+            let admission = node.state.admit(whom, 1, &|| store.now(), &nowhere);
+            assert!(admission.unwrap().unwrap().allowed);
+            if request >= 5_000 {
+                waited += store.calls() - calls;
+            }
+            if node.state.renewals.is_waiting() {
+                due = due.min(store.now() + delay);
+            }
+            if store.now() >= due {
+                node.state.renew(&|| store.now());
+                due = u64::MAX;
+            }
+        }
+        assert_eq!(waited, 0, "{delay}");
+        // All that was not spent has been given back, but for the last two.
+        let worth = store.live(b"alice");
+        assert!(worth <= 5_000 + 2_500, "{worth}");
+    }
+}
+
+#[test]
 fn the_setting_decides_while_the_store_is_down() {
     for (down, nodes, expected) in [
         (LimiterDown::Share, 2, 3),
@@ -180,10 +210,10 @@ fn what_is_known_needs_no_call_and_no_waiting() {
     }
     assert!(!at_once().unwrap().unwrap().unwrap().allowed);
     // Somebody else is asking.
-    let slot = node.state.slots.found(whom).unwrap();
-    let held = locked(&slot);
-    assert!(at_once().is_none());
-    drop(held);
+    let found = node.state.slots.found(whom).unwrap();
+    let turn = found.turn();
+    assert!(!at_once().unwrap().unwrap().unwrap().allowed);
+    drop(turn);
     store.is_down.store(true, Ordering::Relaxed);
     for number in 0..3_u8 {
         let whom = Whom {

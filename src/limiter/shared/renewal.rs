@@ -1,0 +1,143 @@
+//! What is asked of the store and what becomes of its answer, for requests and ahead of them, and the work of the keeper.
+
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::central::{Answer, Whom, Wish};
+use super::keeper::Work;
+use super::lease::Lease;
+use super::outage::{DIRECT, LEASED, RETURNED};
+use super::slots::{Name, Slot};
+use super::{LimiterDown, State};
+use crate::Error;
+use crate::limiter::stamps::nanoseconds;
+
+/// In how many turns what no longer counts is removed from the store: once a minute.
+const TIDY_EVERY: u32 = 240;
+/// How many leases are given back by one call.
+const AT_ONCE: usize = 64;
+
+/// What the keeper does.
+pub(super) struct Upkeep {
+    state: Arc<State>,
+    turns: u32,
+}
+
+impl Upkeep {
+    pub(super) fn of(state: &Arc<State>) -> Self {
+        Upkeep {
+            state: Arc::clone(state),
+            // Processes that were started together do not tidy up together.
+            turns: process::id() % TIDY_EVERY,
+        }
+    }
+}
+
+impl Work for Upkeep {
+    fn renew(&mut self) {
+        self.state.renew(&|| self.state.elapsed());
+    }
+
+    fn keep(&mut self) {
+        let state = &self.state;
+        state.return_leases(state.elapsed());
+        self.turns += 1;
+        if self.turns >= TIDY_EVERY && !state.outage.lasts(state.elapsed()) {
+            self.turns = 0;
+            if let Err(error) = state.central.tidy() {
+                log::debug!("Old counts of rate limits were not removed: {error}");
+            }
+        }
+    }
+}
+
+impl State {
+    /// Gives back the leases that nobody spends any more.
+    pub(super) fn return_leases(&self, now: u64) {
+        for some in self.returns.due(now).chunks(AT_ONCE) {
+            if self.outage.lasts(now) {
+                break;
+            }
+            let given = self.central.give_back(some);
+            // Without it the entries just live longer.
+            let _ = self.outage.note(given, self.elapsed(), |()| RETURNED);
+        }
+    }
+
+    /// Asks for the leases that follow those that end soon.
+    pub(super) fn renew(&self, clock: &dyn Fn() -> u64) {
+        for (found, name) in self.renewals.take() {
+            let whom = name.whom();
+            // If a request asks, it asks for a lease.
+            let Some(_turn) = found.turn_at_once() else {
+                continue;
+            };
+            let wish = {
+                let (mut slot, now) = (found.slot(), clock());
+                // Meanwhile it may have run out, or there may be another one.
+                if !slot.ends_soon(whom.hold(), now) || self.outage.lasts(now) {
+                    continue;
+                }
+                slot.end_leases(false, now);
+                self.wish(&mut slot, (whom, 0), whom.hold(), now)
+            };
+            // Requests ask the store when the lease is over, and find out what is wrong.
+            let _ = self.take(whom, wish, clock, &found);
+        }
+    }
+
+    /// What to ask for; the slot is left as after asking.
+    pub(super) fn wish(
+        &self,
+        slot: &mut Slot,
+        (whom, cost): (Whom<'_>, u32),
+        hold: Duration,
+        now: u64,
+    ) -> Wish {
+        let wish = Wish {
+            cost,
+            wanted: slot.wanted(whom.limit, cost, hold, now),
+            hold,
+            patient: self.down == LimiterDown::Closed,
+            back: slot.backs.pop_front(),
+        };
+        slot.asked(cost, now);
+        wish
+    }
+
+    /// Asks the store. Remembers the lease that it grants, and returns how much of it is left and the time.
+    pub(super) fn take(
+        &self,
+        whom: Whom<'_>,
+        wish: Wish,
+        clock: &dyn Fn() -> u64,
+        found: &Arc<Name>,
+    ) -> Result<(Answer, u32, u64), Error> {
+        let (cost, wanted, hold) = (wish.cost, wish.wanted, wish.hold);
+        // Before the request is sent: from here the lease counts.
+        let sent = clock();
+        let answer = self.central.take(whom, wish);
+        let now = clock();
+        let answer = self
+            .outage
+            .note(answer, now, |answer| match answer.lease {
+                0 => DIRECT,
+                _ => LEASED,
+            })
+            .inspect_err(|_| found.slot().failed = now.max(1))?;
+        let lease = Lease::of(&answer, (cost, hold, whom.window), (sent, now));
+        let has_got: u32 = answer.granted + answer.later.iter().map(|(_, some)| some).sum::<u32>();
+        let mut slot = found.slot();
+        if has_got < wanted || answer.granted < cost {
+            // There is no more, and what others give back meanwhile can wait.
+            slot.pause = sent.saturating_add(nanoseconds(hold));
+        }
+        let rest = lease.as_ref().map_or(0, Lease::rest);
+        if let Some(lease) = lease {
+            self.returns.add(lease.ends(), found, whom.into());
+            slot.add(lease);
+        }
+        Ok((answer, rest, now))
+    }
+}
