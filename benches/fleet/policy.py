@@ -1,7 +1,7 @@
 """The shared limit of one key: what the store keeps of it, and what each node does before it asks the store.
 
 Times are seconds, passed in by the caller. The same rules as the limiter's (src/limiter/shared, and the store's function in
-src/store/postgres/schema/windows.sql), without its clocks and messages."""
+src/store/postgres/schema/windows.sql), without its clocks and messages; a node asks when a lease is over, not before."""
 
 import bisect
 import heapq

@@ -32,25 +32,24 @@ mod central;
 mod keeper;
 mod lease;
 mod outage;
-mod renewal;
 mod returns;
 mod slots;
+mod state;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::rules::Admission;
 use super::settings::LimiterDown;
 use super::stamps::nanoseconds;
 use crate::Error;
 pub(crate) use central::{Answer, Central, Named, Return, Whom, Wish};
-use keeper::{Keeper, Renewals};
+use keeper::Keeper;
+use outage::DIRECT;
 pub(crate) use outage::KINDS;
-use outage::{DIRECT, Outage};
-use renewal::Upkeep;
-use returns::Returns;
-use slots::{Name, Refusal, Slots};
+use slots::{Name, Refusal};
+use state::{State, Upkeep};
 
 /// How long a refusal is kept at most, so that a reset is felt everywhere.
 const KEPT: Duration = Duration::from_secs(5);
@@ -67,16 +66,6 @@ pub(crate) struct Shared {
     keeper: Keeper,
 }
 
-struct State {
-    central: Arc<dyn Central>,
-    down: LimiterDown,
-    start: Instant,
-    slots: Slots,
-    outage: Outage,
-    returns: Returns,
-    renewals: Arc<Renewals>,
-}
-
 impl Shared {
     /// `memory`: about how many bytes may be used.
     pub(crate) fn new(
@@ -85,15 +74,7 @@ impl Shared {
         memory: usize,
     ) -> Result<Self, Error> {
         Ok(Shared {
-            state: Arc::new(State {
-                central,
-                down,
-                start: Instant::now(),
-                slots: Slots::new(memory)?,
-                outage: Outage::default(),
-                returns: Returns::default(),
-                renewals: Arc::default(),
-            }),
+            state: Arc::new(State::new(central, down, memory)?),
             keeper: Keeper::new(),
         })
     }
@@ -151,11 +132,6 @@ impl Shared {
 }
 
 impl State {
-    /// Nanoseconds since a fixed moment.
-    fn elapsed(&self) -> u64 {
-        nanoseconds(self.start.elapsed())
-    }
-
     fn admit(
         &self,
         whom: Whom<'_>,

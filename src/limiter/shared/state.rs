@@ -2,21 +2,33 @@
 
 use std::process;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::central::{Answer, Whom, Wish};
-use super::keeper::Work;
+use super::central::{Answer, Central, Whom, Wish};
+use super::keeper::{Renewals, Work};
 use super::lease::Lease;
-use super::outage::{DIRECT, LEASED, RETURNED};
-use super::slots::{Name, Slot};
-use super::{LimiterDown, State};
+use super::outage::{DIRECT, LEASED, Outage, RETURNED};
+use super::returns::Returns;
+use super::slots::{Name, Slot, Slots};
 use crate::Error;
+use crate::limiter::settings::LimiterDown;
 use crate::limiter::stamps::nanoseconds;
 
 /// In how many turns what no longer counts is removed from the store: once a minute.
 const TIDY_EVERY: u32 = 240;
 /// How many leases are given back by one call.
 const AT_ONCE: usize = 64;
+
+/// What a process knows.
+pub(super) struct State {
+    pub(super) central: Arc<dyn Central>,
+    pub(super) down: LimiterDown,
+    pub(super) start: Instant,
+    pub(super) slots: Slots,
+    pub(super) outage: Outage,
+    pub(super) returns: Returns,
+    pub(super) renewals: Arc<Renewals>,
+}
 
 /// What the keeper does.
 pub(super) struct Upkeep {
@@ -53,6 +65,27 @@ impl Work for Upkeep {
 }
 
 impl State {
+    pub(super) fn new(
+        central: Arc<dyn Central>,
+        down: LimiterDown,
+        memory: usize,
+    ) -> Result<Self, Error> {
+        Ok(State {
+            central,
+            down,
+            start: Instant::now(),
+            slots: Slots::new(memory)?,
+            outage: Outage::default(),
+            returns: Returns::default(),
+            renewals: Arc::default(),
+        })
+    }
+
+    /// Nanoseconds since a fixed moment.
+    pub(super) fn elapsed(&self) -> u64 {
+        nanoseconds(self.start.elapsed())
+    }
+
     /// Gives back the leases that nobody spends any more.
     pub(super) fn return_leases(&self, now: u64) {
         for some in self.returns.due(now).chunks(AT_ONCE) {
