@@ -13,6 +13,7 @@ pub(crate) mod file_stamp;
 pub(crate) mod fork;
 pub(crate) mod given_file;
 pub(crate) mod hkdf;
+pub(crate) mod hmac;
 pub(crate) mod http_syntax;
 pub(crate) mod json;
 pub(crate) mod names;

@@ -256,46 +256,22 @@ impl Trail {
         if !is_logged && self.log.is_none() && recent.is_none() {
             return;
         }
-        let name = user;
-        let (user, who) = match user {
-            Some(user) => self.masked(user),
-            None => ("-".to_owned(), "-".to_owned()),
-        };
+        let who = user.map_or_else(|| "-".to_owned(), |user| self.pseudonyms.pseudonym(user));
+        let masked = || user.map(|user| MaskedForLog(user).to_string());
         let trace = asker.trace;
         let trace = trace.map(|trace| (trace.trace_id(), trace.span_id()));
-        let mut fields = vec![
-            ("event", Value::from(event.name())),
-            ("result", Value::from(result)),
-            ("user", Value::from(user.as_str())),
-            ("who", Value::from(who.as_str())),
-            ("peer", Value::from_display(&asker.peer)),
-        ];
-        if let Some(key) = key {
-            fields.push(("key", Value::from(key)));
-        }
-        if let Some((trace, span)) = &trace {
-            fields.push(("trace", Value::from(*trace)));
-            fields.push(("span", Value::from(*span)));
-        }
         let by = asker.by.map(|by| self.shown(by));
-        if let Some((by, who)) = &by {
-            fields.push(("by", Value::from(by.as_str())));
-            fields.push(("by_who", Value::from(who.as_str())));
-        }
-        fields.push(("id", Value::from(asker.id)));
-        let fields = fields.as_slice();
         if let Some(recent) = recent {
             // What only a failed attempt names may be a password that was typed in the wrong place.
             let is_claimed = result != "ok" && event.is_attempt();
-            let name = name.filter(|_| !is_claimed).unwrap_or(&user);
+            let name = match is_claimed {
+                true => masked(),
+                false => user.map(str::to_owned),
+            };
             recent.add(RecentEvent {
                 event: event.name(),
                 result,
-                user: if name == "-" {
-                    String::new()
-                } else {
-                    name.to_owned()
-                },
+                user: name.unwrap_or_default(),
                 who: if who == "-" {
                     String::new()
                 } else {
@@ -310,6 +286,30 @@ impl Trail {
                 ..RecentEvent::default()
             });
         }
+        if !is_logged && self.log.is_none() {
+            return;
+        }
+        let user = masked().unwrap_or_else(|| "-".to_owned());
+        let mut fields = vec![
+            ("event", Value::from(event.name())),
+            ("result", Value::from(result)),
+            ("user", Value::from(user.as_str())),
+            ("who", Value::from(who.as_str())),
+            ("peer", Value::from_display(&asker.peer)),
+        ];
+        if let Some(key) = key {
+            fields.push(("key", Value::from(key)));
+        }
+        if let Some((trace, span)) = &trace {
+            fields.push(("trace", Value::from(*trace)));
+            fields.push(("span", Value::from(*span)));
+        }
+        if let Some((by, who)) = &by {
+            fields.push(("by", Value::from(by.as_str())));
+            fields.push(("by_who", Value::from(who.as_str())));
+        }
+        fields.push(("id", Value::from(asker.id)));
+        let fields = fields.as_slice();
         let deliver = |record: &Record<'_>| {
             if is_logged {
                 logger.log(record);

@@ -63,8 +63,7 @@ impl Gate {
 
     /// The same after a look into the store, into which another process may just have added the first account.
     pub(crate) fn wants_passwords_now(&self) -> bool {
-        self.inner.ledger.look();
-        self.inner.ledger.wants_passwords()
+        self.inner.ledger.wants_passwords_now()
     }
 
     /// Whether there is a store, as of the last check.

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::base::encoding::encode_hex;
-use crate::base::hkdf::hkdf_sha256;
+use crate::base::hkdf::{FirstBlock, hkdf_sha256};
 use crate::keys::{self, KeyRing};
 use crate::signing::TokenKey;
 
@@ -16,7 +16,7 @@ const KEY_INFO: &[u8] = b"sealgate/audit-pseudonym/v1";
 #[derive(Default)]
 pub struct Pseudonyms {
     /// `None` if there is no token key to derive it from.
-    key: Option<Zeroizing<[u8; 32]>>,
+    key: Option<FirstBlock>,
 }
 
 impl Pseudonyms {
@@ -48,17 +48,15 @@ impl Pseudonyms {
     fn under(token_key: &TokenKey) -> Result<Self, Error> {
         let mut key = Zeroizing::new([0; 32]);
         hkdf_sha256(&token_key.bytes(), KEY_INFO, &mut *key)?;
-        Ok(Pseudonyms { key: Some(key) })
+        let key = Some(FirstBlock::under(&*key));
+        Ok(Pseudonyms { key })
     }
 
     /// 16 hexadecimal digits; `-` if there is no key.
     pub fn pseudonym(&self, user: &str) -> String {
-        let mut bytes = [0; 8];
         match &self.key {
-            Some(key) if hkdf_sha256(&**key, user.as_bytes(), &mut bytes).is_ok() => {
-                encode_hex(&bytes)
-            }
-            _ => "-".to_owned(),
+            Some(key) => encode_hex(&key.of(user.as_bytes())[..8]),
+            None => "-".to_owned(),
         }
     }
 }

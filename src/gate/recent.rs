@@ -80,17 +80,23 @@ impl Recent {
     /// Adds an event, which gets its number and time here, and forgets the oldest ones for which there is no room.
     pub(super) fn add(&self, mut event: RecentEvent) {
         event.time = unix_now();
+        let bytes = event.bytes();
+        // Freed after the lock.
+        let mut oldest = None;
         let mut ring = lock(&self.0);
         event.seq = ring.next;
         ring.next += 1;
-        ring.bytes += event.bytes();
+        ring.bytes += bytes;
         ring.events.push_back(Arc::new(event));
         while ring.events.len() > MOST || ring.bytes > MOST_BYTES {
-            let Some(oldest) = ring.events.pop_front() else {
+            oldest = ring.events.pop_front();
+            let Some(oldest) = &oldest else {
                 break;
             };
             ring.bytes -= oldest.bytes();
         }
+        drop(ring);
+        drop(oldest);
     }
 
     /// All that are kept, oldest first.

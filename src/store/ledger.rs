@@ -18,6 +18,9 @@ use crate::{Error, TokenError};
 
 /// How stale the knowledge of other processes' changes may be: well under the promised second.
 const LOOK_AFTER_MS: u64 = 250;
+/// The same for whether there are accounts, if a login depends on it: no time in which a program could add one and ask, but
+/// long beside a login. In microseconds.
+const ACCOUNTS_AFTER: u64 = 1000;
 /// Minimum time between checks whether the store can be written.
 const ASK_AFTER_MS: u64 = 1000;
 /// No epoch: the store cannot be read, and results verified before have to be verified again.
@@ -37,6 +40,9 @@ pub(crate) struct Ledger {
     /// When the store was last checked, in milliseconds of [`coarse_milliseconds`].
     looked: AtomicU64,
     accounts: AtomicBool,
+    /// When a login last looked for accounts, in microseconds since some moment; 0: never.
+    searched: AtomicU64,
+    start: Instant,
     /// How often API keys have changed; 0 while there is no store.
     api_key_changes: AtomicU64,
     /// When it was last checked whether it can be written, in the same milliseconds.
@@ -79,6 +85,8 @@ impl Ledger {
             epoch: AtomicU64::new(0),
             looked: AtomicU64::new(NEVER),
             accounts: AtomicBool::new(false),
+            searched: AtomicU64::new(0),
+            start: Instant::now(),
             api_key_changes: AtomicU64::new(0),
             asked: AtomicU64::new(NEVER),
             writable: AtomicBool::new(true),
@@ -208,6 +216,19 @@ impl Ledger {
             None => self.accounts.load(Ordering::Relaxed),
         };
         !self.open_login && accounts
+    }
+
+    /// The same, but what another process has just added counts.
+    pub(crate) fn wants_passwords_now(&self) -> bool {
+        if !self.open_login && matches!(self.place, Place::Shared(_) | Place::Folder(_)) {
+            let now = self.start.elapsed().as_micros() as u64 + ACCOUNTS_AFTER;
+            if now.saturating_sub(self.searched.load(Ordering::Acquire)) >= ACCOUNTS_AFTER {
+                self.look();
+                // Whoever comes meanwhile looks too: what is known is never older.
+                self.searched.fetch_max(now, Ordering::AcqRel);
+            }
+        }
+        self.wants_passwords()
     }
 
     /// The store that several machines share, if this is one.
