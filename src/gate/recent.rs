@@ -81,7 +81,7 @@ impl Recent {
     pub(super) fn add(&self, mut event: RecentEvent) {
         event.time = unix_now();
         let bytes = event.bytes();
-        // Freed after the lock.
+        // Usually there is one, which is freed after the lock.
         let mut oldest = None;
         let mut ring = lock(&self.0);
         event.seq = ring.next;

@@ -18,8 +18,8 @@ use crate::{Error, TokenError};
 
 /// How stale the knowledge of other processes' changes may be: well under the promised second.
 const LOOK_AFTER_MS: u64 = 250;
-/// The same for whether there are accounts, if a login depends on it: no time in which a program could add one and ask, but
-/// long beside a login. In microseconds.
+/// The same for whether there are accounts, if a login depends on it: hardly a time in which a program can add one and log in,
+/// but long compared with a login. In microseconds.
 const ACCOUNTS_AFTER: u64 = 1000;
 /// Minimum time between checks whether the store can be written.
 const ASK_AFTER_MS: u64 = 1000;
@@ -194,7 +194,8 @@ impl Ledger {
         };
         match seen() {
             Ok((epoch, accounts, api_key_changes)) => {
-                self.accounts.store(accounts, Ordering::Relaxed);
+                // An account that has existed is never forgotten, and a slower look may have begun earlier.
+                self.accounts.fetch_or(accounts, Ordering::Relaxed);
                 self.api_key_changes
                     .fetch_max(api_key_changes, Ordering::Relaxed);
                 self.epoch.store(epoch, Ordering::Release);
@@ -224,7 +225,7 @@ impl Ledger {
             let now = self.start.elapsed().as_micros() as u64 + ACCOUNTS_AFTER;
             if now.saturating_sub(self.searched.load(Ordering::Acquire)) >= ACCOUNTS_AFTER {
                 self.look();
-                // Whoever comes meanwhile looks too: what is known is never older.
+                // Whoever comes meanwhile looks too.
                 self.searched.fetch_max(now, Ordering::AcqRel);
             }
         }

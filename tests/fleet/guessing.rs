@@ -10,7 +10,7 @@ use serde_json::json;
 use super::history::Admission;
 use super::nodes::{Client, Fleet, login, post, sized};
 use super::postgres::Postgres;
-use super::storm::{Store, rages};
+use super::storm::{Kills, rages};
 
 /// Wrong passwords before attempts have to wait.
 const AFTER: u32 = 5;
@@ -83,7 +83,7 @@ fn guesses_at_three_servers_in_trouble_are_as_few_as_at_one() {
         }
         let time = sized(Duration::from_secs(6), Duration::from_secs(120));
         let stormed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            rages(&fleet, time, Store::Kept);
+            rages(&fleet, time, Kills::Servers);
         }));
         over.store(true, Ordering::SeqCst);
         stormed.unwrap_or_else(|failure| std::panic::resume_unwind(failure));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::history::{Admission, most, violation};
 use super::nodes::{Client, Fleet, get, login, sized};
 use super::postgres::{Postgres, wait_until};
-use super::storm::{Store, rages};
+use super::storm::{Kills, rages};
 use crate::common::people::Pair;
 
 const NODES: usize = 3;
@@ -47,7 +47,7 @@ fn admissions(
     window: Duration,
     down: &str,
     time: Duration,
-    store: Store,
+    kills: Kills,
 ) -> Vec<Admission> {
     let (most, seconds) = (limit.to_string(), window.as_secs().to_string());
     let mut fleet = Fleet::without_nodes(Postgres::alone());
@@ -102,7 +102,7 @@ fn admissions(
             wait_until("too little is admitted in peace", || {
                 history.lock().unwrap().len() >= limit / 2
             });
-            rages(&fleet, time, store);
+            rages(&fleet, time, kills);
             thread::sleep(window.min(time / 4));
         }));
         over.store(true, Ordering::SeqCst);
@@ -127,8 +127,8 @@ fn sizes() -> Vec<Size> {
 }
 
 /// Holds the history to so many times the limit in any window.
-fn holds((limit, window, time): Size, down: &str, store: Store, times: usize) {
-    let history = admissions(limit, window, down, time, store);
+fn holds((limit, window, time): Size, down: &str, kills: Kills, times: usize) {
+    let history = admissions(limit, window, down, time, kills);
     println!(
         "{down}, {limit} per {window:?}: {} admitted, at most {} in a window",
         history.len(),
@@ -143,18 +143,18 @@ fn holds((limit, window, time): Size, down: &str, store: Store, times: usize) {
 #[test]
 fn no_window_holds_more_than_the_limit_if_the_limiter_is_closed_without_its_store() {
     for size in sizes() {
-        holds(size, "closed", Store::Killed, 1);
+        holds(size, "closed", Kills::ServersAndStore, 1);
     }
 }
 
 #[test]
 fn a_window_holds_what_is_documented_if_the_limiter_goes_on_without_its_store() {
     let small = [("share", 2)];
-    // Each of them counts for itself, besides what the store has counted.
+    // Each of them counts for itself, besides what the store has counted. A server that starts again would begin with nothing.
     let full = [("share", 2), ("local", 1 + NODES)];
     for (down, times) in sized(&small[..], &full[..]) {
         for size in sizes() {
-            holds(size, down, Store::Kept, *times);
+            holds(size, down, Kills::Nothing, *times);
         }
     }
 }

@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 use super::nodes::Fleet;
 use super::trouble::Trouble;
 
-/// Whether PostgreSQL itself is killed too: what it keeps in memory alone is lost then.
+/// What is killed. A server that is killed forgets what it counts itself, and PostgreSQL what it keeps in memory alone.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Store {
-    Kept,
-    Killed,
+pub enum Kills {
+    Nothing,
+    Servers,
+    ServersAndStore,
 }
 
 /// After so many steps all kinds have been made.
 const KINDS: usize = 9;
 
 /// Makes trouble for so long, and leaves everything well.
-pub fn rages(fleet: &Fleet, time: Duration, store: Store) {
+pub fn rages(fleet: &Fleet, time: Duration, kills: Kills) {
     let started = Instant::now();
     let primary = &fleet.postgres.primary;
     for step in 0.. {
@@ -26,14 +27,15 @@ pub fn rages(fleet: &Fleet, time: Duration, store: Store) {
         }
         let node = &fleet.nodes[step % fleet.nodes.len()];
         match step % KINDS {
-            0 => node.kill_and_start(),
+            0 if kills != Kills::Nothing => node.kill_and_start(),
+            0 => {}
             1 => {
                 primary.stop();
                 pause(700);
                 primary.go_on();
             }
             // Not in each round: counts that were lost are not used for a while.
-            2 if store == Store::Killed && (step / KINDS).is_multiple_of(3) => {
+            2 if kills == Kills::ServersAndStore && (step / KINDS).is_multiple_of(3) => {
                 primary.kill();
                 primary.start();
             }

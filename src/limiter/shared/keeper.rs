@@ -1,9 +1,10 @@
-//! The thread that does what no request should wait for: it renews leases before they are over, and gives back those that
+//! The threads that do what no request should wait for: one renews leases before they are over, the other gives back those that
 //! nobody spends any more.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use super::central::Named;
 use super::slots::Name;
@@ -12,7 +13,7 @@ use crate::base::process_thread::ProcessThread;
 use crate::base::sync::lock;
 use crate::base::waker::Waker;
 
-/// How often it is looked for leases that are over.
+/// How often leases that are over are looked for.
 const EVERY: Duration = Duration::from_millis(250);
 /// So many may wait to be renewed. Beyond that, requests ask for their leases themselves.
 const MOST: usize = 1_024;
@@ -62,56 +63,60 @@ impl Renewals {
     }
 }
 
-/// What the thread does.
-pub(super) trait Work: Send {
-    fn renew(&mut self);
-    /// Now and then.
-    fn keep(&mut self);
-}
-
-/// The thread.
+/// The threads.
 pub(super) struct Keeper {
     ends: Arc<AtomicBool>,
-    thread: ProcessThread,
+    renewing: ProcessThread,
+    returning: ProcessThread,
 }
 
 impl Keeper {
     pub(super) fn new() -> Self {
         Keeper {
             ends: Arc::default(),
-            thread: ProcessThread::new(),
+            renewing: ProcessThread::new(),
+            returning: ProcessThread::new(),
         }
     }
 
-    /// Starts the thread if this process has none.
-    pub(super) fn start<W: Work + 'static>(
+    /// Starts the threads if this process has none.
+    pub(super) fn start<R: FnMut() + Send + 'static, K: FnMut() + Send + 'static>(
         &self,
         renewals: &Arc<Renewals>,
-        work: impl FnOnce() -> W,
+        renew: impl FnOnce() -> R,
+        keep: impl FnOnce() -> K,
     ) {
-        if self.thread.is_started() {
+        if self.renewing.is_started() && self.returning.is_started() {
             return;
         }
-        let run = || {
-            let (mut work, ends, renewals) = (work(), Arc::clone(&self.ends), Arc::clone(renewals));
-            move || {
-                let mut next = Instant::now() + EVERY;
-                while !ends.load(Ordering::Acquire) {
-                    let rest = next.saturating_duration_since(Instant::now());
-                    renewals.waker.sleep(rest, || renewals.is_waiting());
-                    let _section = section();
-                    work.renew();
-                    if Instant::now() >= next {
-                        work.keep();
-                        next = Instant::now() + EVERY;
-                    }
-                }
-            }
-        };
-        if let Err(error) = self.thread.start("sealgate-limits", run) {
+        let waits = Arc::clone(renewals);
+        let renewing = self.renewing.start("sealgate-leases", || {
+            self.again_and_again(renew(), move || {
+                waits.waker.sleep(Duration::MAX, || waits.is_waiting());
+            })
+        });
+        let returning = self.returning.start("sealgate-limits", || {
+            self.again_and_again(keep(), || thread::park_timeout(EVERY))
+        });
+        if let Err(error) = renewing.and(returning) {
             log::error!(
-                "The thread that renews leases and gives them back cannot be started: {error}."
+                "A thread that renews leases or gives them back cannot be started: {error}."
             );
+        }
+    }
+
+    fn again_and_again<W: FnMut() + Send + 'static>(
+        &self,
+        mut work: W,
+        wait: impl Fn() + Send + 'static,
+    ) -> impl FnOnce() + Send + 'static {
+        let ends = Arc::clone(&self.ends);
+        move || {
+            while !ends.load(Ordering::Acquire) {
+                wait();
+                let _section = section();
+                work();
+            }
         }
     }
 }
@@ -119,6 +124,7 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Release);
-        self.thread.join();
+        self.renewing.join();
+        self.returning.join();
     }
 }

@@ -37,11 +37,12 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// The lease in an answer, if there is one, from which `cost` is spent already.
+    /// The lease in an answer, if there is one, from which `cost` is spent already. `own`: what this node has of other leases.
     pub(super) fn of(
         answer: &Answer,
         (cost, hold, window): (u32, Duration, Duration),
         (sent, now): (u64, u64),
+        own: u32,
     ) -> Option<Self> {
         if answer.lease == 0 {
             return None;
@@ -66,7 +67,9 @@ impl Lease {
                 .div_ceil(PARTS as u64)
                 .max(nanoseconds(window) / 256)
                 .max(1),
-            others: answer.counted.saturating_sub(answer.granted + all_later),
+            others: answer
+                .counted
+                .saturating_sub(answer.granted + all_later + own),
             granted: answer.granted + all_later,
             first: now.saturating_add(nanoseconds(answer.first)),
             forks: fork::forks(),
@@ -94,28 +97,30 @@ impl Lease {
     }
 
     fn note(&mut self, cost: u32, now: u64) {
-        self.used = now.saturating_sub(self.sent);
+        self.used = self.used.max(now.saturating_sub(self.sent));
         let part = usize::try_from(self.used / self.part).unwrap_or(usize::MAX);
         self.spent[part.min(PARTS - 1)] += cost;
     }
 
-    /// Spends this much now, if the lease lives and has it.
-    pub(super) fn spend(&mut self, cost: u32, now: u64) -> bool {
+    /// What may be spent now.
+    pub(super) fn ready(&self, now: u64) -> u32 {
         if !self.lives(now) {
-            return false;
+            return 0;
         }
+        let ready = self.later.iter().take_while(|(from, _)| *from <= now);
+        self.left + ready.map(|(_, amount)| amount).sum::<u32>()
+    }
+
+    /// Spends this much now, of what is [`ready`](Self::ready).
+    pub(super) fn spend(&mut self, cost: u32, now: u64) {
         while let Some((from, amount)) = self.later.front().copied()
             && from <= now
         {
             self.left += amount;
             self.later.pop_front();
         }
-        if self.left < cost {
-            return false;
-        }
         self.left -= cost;
         self.note(cost, now);
-        true
     }
 
     /// When there will be this much to spend, if the lease lives that long.
@@ -127,10 +132,6 @@ impl Lease {
             left >= cost
         })?;
         (self.lives(now) && self.lives(*from)).then_some(*from)
-    }
-
-    pub(super) fn left(&self) -> u32 {
-        self.left
     }
 
     /// What counts, as far as this node knows: without what it may still spend.

@@ -8,7 +8,7 @@
 //!   spend it until L has passed since it *sent* the request, less [`DRIFT`](central::DRIFT) for its clock. If less is left than
 //!   it wants, the lease may take the place of entries that end at times e before c + L. The node may spend these parts once
 //!   e - c has passed since it *received* the answer, and as much more for its clock.
-//! - *Renewal*: shortly before a busy name's lease is over, a thread asks for the next one, so that no request waits for the
+//! - *Renewal*: shortly before a busy name's lease is over, a thread asks for the next one, so that requests do not wait for the
 //!   store. Both are spent, each within its own time.
 //! - *Return*: a node reports when it has spent how much. In the entry's place come entries that end a window after these times.
 //! - *Refusal*: nothing can fit before the first entry ends, so a node refuses by itself until then.
@@ -44,6 +44,7 @@ use super::rules::Admission;
 use super::settings::LimiterDown;
 use super::stamps::nanoseconds;
 use crate::Error;
+use crate::base::fork::settle;
 pub(crate) use central::{Answer, Central, Named, Return, Whom, Wish};
 use keeper::Keeper;
 use outage::DIRECT;
@@ -86,8 +87,16 @@ impl Shared {
 
     /// Counts a request. `local` is what decides while the store does not answer, and counts what is admitted before, too.
     pub(crate) fn admit(&self, whom: Whom<'_>, cost: u32, local: Local<'_>) -> Decision {
-        let work = || Upkeep::of(&self.state);
-        self.keeper.start(&self.state.renewals, work);
+        let renewing = || {
+            let state = Arc::clone(&self.state);
+            move || state.renew(&|| state.elapsed())
+        };
+        let keeping = || {
+            let mut upkeep = Upkeep::of(&self.state);
+            move || upkeep.turn()
+        };
+        let renewals = &self.state.renewals;
+        self.keeper.start(renewals, renewing, keeping);
         let clock = || self.state.elapsed();
         self.state.admit(whom, cost, &clock, local)
     }
@@ -99,8 +108,8 @@ impl Shared {
         cost: u32,
         local: Local<'_>,
     ) -> Option<Decision> {
-        let now = self.state.elapsed();
-        self.state.admit_at_once(whom, cost, now, local)
+        let clock = || self.state.elapsed();
+        self.state.admit_at_once(whom, cost, &clock, local)
     }
 
     /// Whether a request would be admitted now. Counts nothing, and asks the store unless `at_once` a node's own knowledge
@@ -115,7 +124,10 @@ impl Shared {
         let clock = || self.state.elapsed();
         if at_once
             && let Some(slot) = self.state.slots.found(whom)
-            && let Some(seen) = slot.slot().seen(whom, cost, clock())
+            && let Some(seen) = {
+                let slot = slot.slot();
+                slot.seen(whom, cost, clock())
+            }
         {
             return Ok(Some(seen));
         }
@@ -144,17 +156,18 @@ impl State {
         }
         let came = clock();
         let found = self.slots.slot(whom, came);
-        if let Some(known) = self.known((whom, cost), &found, came, local) {
+        if let Some(known) = self.known((whom, cost), &found, clock, local) {
             return Ok(Some(known));
         }
+        // As in `renew`.
+        settle();
         // Whoever waits here profits from the answer to the one before.
         let turn = found.turn();
-        let now = clock();
-        if let Some(known) = self.known((whom, cost), &found, now, local) {
+        if let Some(known) = self.known((whom, cost), &found, clock, local) {
             return Ok(Some(known));
         }
         let failed = found.slot().failed;
-        if (failed > 0 && failed >= came) || !self.outage.permits(now) {
+        if (failed > 0 && failed >= came) || !self.outage.permits(clock()) {
             drop(turn);
             return self.without_store(whom, cost, local);
         }
@@ -173,15 +186,15 @@ impl State {
         &self,
         whom: Whom<'_>,
         cost: u32,
-        now: u64,
+        clock: &dyn Fn() -> u64,
         local: Local<'_>,
     ) -> Option<Decision> {
         if let Some(found) = self.slots.found(whom)
-            && let Some(known) = self.known((whom, cost), &found, now, local)
+            && let Some(known) = self.known((whom, cost), &found, clock, local)
         {
             return Some(Ok(Some(known)));
         }
-        let is_down = self.outage.lasts(now);
+        let is_down = self.outage.lasts(clock());
         is_down.then(|| self.without_store(whom, cost, local))
     }
 
@@ -190,10 +203,12 @@ impl State {
         &self,
         (whom, cost): (Whom<'_>, u32),
         found: &Arc<Name>,
-        now: u64,
+        clock: &dyn Fn() -> u64,
         local: Local<'_>,
     ) -> Option<Admission> {
         let mut slot = found.slot();
+        // Read while the slot is locked, so that for a lease time only goes on.
+        let now = clock();
         let known = slot.known(whom, cost, now)?;
         let is_to_renew = slot.is_to_renew(whom.hold(), now);
         drop(slot);
@@ -216,7 +231,8 @@ impl State {
         let is_kept = Arc::strong_count(found) > 1;
         let hold = if is_kept { whom.hold() } else { Duration::ZERO };
         let wish = {
-            let (mut slot, now) = (found.slot(), clock());
+            let mut slot = found.slot();
+            let now = clock();
             slot.end_leases(true, now);
             self.wish(&mut slot, (whom, cost), hold, now)
         };

@@ -21,9 +21,10 @@ const SHARDS: usize = 64;
 const SLOT: usize = 256;
 /// How long a name without a lease or a refusal is remembered, in nanoseconds.
 const IDLE: u64 = 2_000_000_000;
-/// A lease is renewed when this part of its time is left, or as much as is needed meanwhile, if some requests are expected then.
+/// A lease is renewed when one in so many parts of its time is left, or less of it than that part needs, if at least [`BUSY`]
+/// requests are expected in that part.
 const AHEAD: u64 = 8;
-/// So many requests are some: fewer may vary too much.
+/// Fewer requests vary too much.
 const BUSY: u64 = 4;
 /// How fast what a node asks for may grow: a few requests at once are not a rate yet.
 const GROWTH: u64 = 8;
@@ -107,24 +108,35 @@ pub(super) struct Refusal {
 impl Slot {
     /// Counts a request and decides about it, if what this node knows suffices for that.
     pub(super) fn known(&mut self, whom: Whom<'_>, cost: u32, now: u64) -> Option<Admission> {
-        let spent = self.leases.iter_mut().find_map(|lease| {
-            let is_spent = lease.spend(cost, now);
-            is_spent.then(|| admitted(whom, lease, now))
-        });
-        let known = spent.or_else(|| self.refused(whom, cost, now));
-        if known.is_some() {
+        if self.ready(now) < cost {
+            let refused = self.refused(whom, cost, now)?;
             self.wished = self.wished.saturating_add(cost);
+            return Some(refused);
         }
-        known
+        self.wished = self.wished.saturating_add(cost);
+        let mut rest = cost;
+        let mut last = None;
+        for lease in &mut self.leases {
+            let some = lease.ready(now).min(rest);
+            if some > 0 {
+                lease.spend(some, now);
+                rest -= some;
+                last = Some(admitted(whom, lease, now));
+            }
+        }
+        last
     }
 
     /// The same without counting.
     pub(super) fn seen(&self, whom: Whom<'_>, cost: u32, now: u64) -> Option<Admission> {
-        let mut leases = self.leases.iter();
-        leases
-            .find(|lease| lease.lives(now) && lease.left() >= cost)
-            .map(|lease| admitted(whom, lease, now))
-            .or_else(|| self.refused(whom, cost, now))
+        match self.leases.last() {
+            Some(last) if self.ready(now) >= cost => Some(admitted(whom, last, now)),
+            _ => self.refused(whom, cost, now),
+        }
+    }
+
+    fn ready(&self, now: u64) -> u32 {
+        self.leases.iter().map(|lease| lease.ready(now)).sum()
     }
 
     /// What the living leases may spend now and later.
@@ -189,7 +201,8 @@ impl Slot {
                 .max(Duration::from_millis(1))
                 .min(whom.window),
         };
-        if let Some(from) = self.leases.iter().find_map(|lease| lease.has(cost, now)) {
+        let leases = self.leases.iter();
+        if let Some(from) = leases.filter_map(|lease| lease.has(cost, now)).min() {
             return Some(refused(0, from));
         }
         if now < self.pause {
@@ -223,9 +236,19 @@ impl Slot {
         };
         let most = u64::from(self.wished.max(1)) * GROWTH;
         let wanted = needed.saturating_add(more).min(most);
-        let wanted = wanted.saturating_sub(u64::from(self.rest(now)));
+        let wanted = wanted.saturating_sub(self.has_for(now));
         let wanted = u32::try_from(wanted).unwrap_or(limit);
         wanted.clamp(cost, limit)
+    }
+
+    /// What will be spent of the leases that there are.
+    fn has_for(&self, now: u64) -> u64 {
+        let leases = self.leases.iter().filter(|lease| lease.lives(now));
+        let spent = leases.map(|lease| {
+            let needed = self.needed(lease.ends().saturating_sub(now), now);
+            needed.min(u64::from(lease.rest()))
+        });
+        spent.sum()
     }
 
     /// The store is asked for a request of this cost.

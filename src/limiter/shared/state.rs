@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::central::{Answer, Central, Whom, Wish};
-use super::keeper::{Renewals, Work};
+use super::keeper::Renewals;
 use super::lease::Lease;
 use super::outage::{DIRECT, LEASED, Outage, RETURNED};
 use super::returns::Returns;
 use super::slots::{Name, Slot, Slots};
 use crate::Error;
+use crate::base::fork::settle;
 use crate::limiter::settings::LimiterDown;
 use crate::limiter::stamps::nanoseconds;
 
@@ -30,7 +31,7 @@ pub(super) struct State {
     pub(super) renewals: Arc<Renewals>,
 }
 
-/// What the keeper does.
+/// What the keeper does now and then.
 pub(super) struct Upkeep {
     state: Arc<State>,
     turns: u32,
@@ -46,14 +47,10 @@ impl Upkeep {
     }
 }
 
-impl Work for Upkeep {
-    fn renew(&mut self) {
-        self.state.renew(&|| self.state.elapsed());
-    }
-
-    fn keep(&mut self) {
+impl Upkeep {
+    pub(super) fn turn(&mut self) {
         let state = &self.state;
-        state.return_leases(state.elapsed());
+        state.return_leases(&|| state.elapsed());
         self.turns += 1;
         if self.turns >= TIDY_EVERY && !state.outage.lasts(state.elapsed()) {
             self.turns = 0;
@@ -87,14 +84,14 @@ impl State {
     }
 
     /// Gives back the leases that nobody spends any more.
-    pub(super) fn return_leases(&self, now: u64) {
-        for some in self.returns.due(now).chunks(AT_ONCE) {
-            if self.outage.lasts(now) {
+    pub(super) fn return_leases(&self, clock: &dyn Fn() -> u64) {
+        for some in self.returns.due(clock).chunks(AT_ONCE) {
+            if self.outage.lasts(clock()) {
                 break;
             }
             let given = self.central.give_back(some);
             // Without it the entries just live longer.
-            let _ = self.outage.note(given, self.elapsed(), |()| RETURNED);
+            let _ = self.outage.note(given, clock(), |()| RETURNED);
         }
     }
 
@@ -102,17 +99,23 @@ impl State {
     pub(super) fn renew(&self, clock: &dyn Fn() -> u64) {
         for (found, name) in self.renewals.take() {
             let whom = name.whom();
+            // What is to be logged may run a host's code, which must not find the turn taken.
+            settle();
             // If a request asks, it asks for a lease.
             let Some(_turn) = found.turn_at_once() else {
                 continue;
             };
             let wish = {
-                let (mut slot, now) = (found.slot(), clock());
+                let mut slot = found.slot();
+                let now = clock();
                 // Meanwhile it may have run out, or there may be another one.
                 if !slot.ends_soon(whom.hold(), now) || self.outage.lasts(now) {
                     continue;
                 }
                 slot.end_leases(false, now);
+                if slot.wanted(whom.limit, 0, whom.hold(), now) == 0 {
+                    continue;
+                }
                 self.wish(&mut slot, (whom, 0), whom.hold(), now)
             };
             // Requests ask the store when the lease is over, and find out what is wrong.
@@ -120,7 +123,8 @@ impl State {
         }
     }
 
-    /// What to ask for; the slot is left as after asking.
+    /// What to ask for; the slot is left as after asking. Of what is to be reported, the call takes the latest along, of which
+    /// most may be left.
     pub(super) fn wish(
         &self,
         slot: &mut Slot,
@@ -133,7 +137,7 @@ impl State {
             wanted: slot.wanted(whom.limit, cost, hold, now),
             hold,
             patient: self.down == LimiterDown::Closed,
-            back: slot.backs.pop_front(),
+            back: slot.backs.pop_back(),
         };
         slot.asked(cost, now);
         wish
@@ -159,17 +163,23 @@ impl State {
                 _ => LEASED,
             })
             .inspect_err(|_| found.slot().failed = now.max(1))?;
-        let lease = Lease::of(&answer, (cost, hold, whom.window), (sent, now));
         let has_got: u32 = answer.granted + answer.later.iter().map(|(_, some)| some).sum::<u32>();
         let mut slot = found.slot();
-        if has_got < wanted || answer.granted < cost {
+        let times = (sent, now);
+        let lease = Lease::of(&answer, (cost, hold, whom.window), times, slot.rest(now));
+        // The limit has been lowered: nothing is admitted until less counts.
+        let is_over = cost == 0 && answer.counted.saturating_sub(answer.granted) > whom.limit;
+        if has_got < wanted || answer.granted < cost || is_over {
             // There is no more, and what others give back meanwhile can wait.
             slot.pause = sent.saturating_add(nanoseconds(hold));
         }
         let rest = lease.as_ref().map_or(0, Lease::rest);
         if let Some(lease) = lease {
             self.returns.add(lease.ends(), found, whom.into());
-            slot.add(lease);
+            match is_over {
+                true => slot.backs.extend(lease.back(now)),
+                false => slot.add(lease),
+            }
         }
         Ok((answer, rest, now))
     }

@@ -87,7 +87,7 @@ impl Machine {
         let state = &self.shared.state;
         store.granted_at.store(0, Ordering::Relaxed);
         let decision = state
-            .admit_at_once(whom, cost, clock(), &local)
+            .admit_at_once(whom, cost, &clock, &local)
             .unwrap_or_else(|| state.admit(whom, cost, &clock, &local));
         let allowed = decision.is_ok_and(|admission| admission.is_some_and(|found| found.allowed));
         let by_store = store.granted_at.load(Ordering::Relaxed);
@@ -130,7 +130,10 @@ fn history(
             8..20 => store.is_down.store(false, Ordering::Relaxed),
             20..200 => {
                 let machine = &machines[which];
-                machine.shared.state.return_leases(machine.clock(&store));
+                machine
+                    .shared
+                    .state
+                    .return_leases(&|| machine.clock(&store));
             }
             _ => {}
         }
@@ -196,7 +199,10 @@ fn load(nodes: u64, limit: u32, window: u64, times: f64) -> (f64, f64) {
         if store.now() > returned + SECOND / 4 {
             returned = store.now();
             for machine in &machines {
-                machine.shared.state.return_leases(machine.clock(&store));
+                machine
+                    .shared
+                    .state
+                    .return_leases(&|| machine.clock(&store));
             }
         }
         let machine = &machines[random.below(nodes) as usize];

@@ -173,6 +173,80 @@ fn what_the_store_admitted_counts_while_it_is_down() {
     }
 }
 
+/// A node with two leases: the store was asked at 5,000 a second, and once more ahead.
+fn with_two_leases(store: &Arc<Store>, node: &Shared, whom: Whom<'_>) {
+    for _ in 0..20_000 {
+        store.now.fetch_add(SECOND / 5_000, Ordering::Relaxed);
+        let admission = node.state.admit(whom, 1, &|| store.now(), &nowhere);
+        assert!(admission.unwrap().unwrap().allowed);
+        if node.state.renewals.is_waiting() {
+            let calls = store.calls();
+            node.state.renew(&|| store.now());
+            if store.calls() > calls && store.now() > 1_003 * SECOND {
+                return;
+            }
+        }
+    }
+    panic!("no lease is renewed");
+}
+
+#[test]
+fn time_never_goes_back_for_a_lease() {
+    let store = store(1);
+    let node = node(&store, LimiterDown::Share);
+    let whom = whom(10_000, SECOND);
+    with_two_leases(&store, &node, whom);
+    let found = node.state.slots.found(whom).unwrap();
+    let mut slot = found.slot();
+    let (late, early) = (store.now() + 20 * MILLISECOND, store.now());
+    assert!(slot.known(whom, 50, late).unwrap().allowed);
+    assert!(slot.known(whom, 1, early).unwrap().allowed);
+    assert!(slot.end_leases(true, late));
+    // What was spent late is reported as late, at most a thousandth of the lease sooner.
+    let back = slot.backs.front().unwrap();
+    let latest = back.spent.iter().map(|(sooner, _)| *sooner).min().unwrap();
+    assert!(latest < Duration::from_millis(31 - 20 + 1), "{latest:?}");
+}
+
+#[test]
+fn a_costly_request_is_paid_from_two_leases() {
+    let store = store(1);
+    let node = node(&store, LimiterDown::Share);
+    let whom = whom(10_000, SECOND);
+    with_two_leases(&store, &node, whom);
+    let found = node.state.slots.found(whom).unwrap();
+    let mut slot = found.slot();
+    let now = store.now();
+    let rest = slot.rest(now);
+    assert!(slot.seen(whom, rest, now).unwrap().allowed);
+    assert!(slot.known(whom, rest, now).unwrap().allowed);
+    assert_eq!(slot.rest(now), 0);
+}
+
+#[test]
+fn a_lease_is_not_renewed_beyond_a_limit_that_has_been_lowered() {
+    let store = store(1);
+    let node = node(&store, LimiterDown::Share);
+    with_two_leases(&store, &node, whom(10_000, SECOND));
+    let lowered = whom(100, SECOND);
+    let found = node.state.slots.found(lowered).unwrap();
+    let wish = Wish {
+        cost: 0,
+        wanted: 50,
+        hold: lowered.hold(),
+        patient: false,
+        back: None,
+    };
+    let before = found.slot().rest(store.now());
+    let taken = node
+        .state
+        .take(lowered, wish, &|| store.now(), &found)
+        .unwrap();
+    assert!(taken.0.counted > 100);
+    let slot = found.slot();
+    assert!(slot.rest(store.now()) <= before && slot.pause > store.now());
+}
+
 #[test]
 fn leases_that_nobody_spends_are_given_back() {
     let store = store(1);
@@ -185,12 +259,12 @@ fn leases_that_nobody_spends_are_given_back() {
     (0..20).for_each(|_| ask());
     assert!(store.live(b"alice") > 20);
     let calls = store.calls();
-    node.state.return_leases(store.now());
+    node.state.return_leases(&|| store.now());
     assert_eq!(store.calls(), calls);
     store.now.fetch_add(2 * SECOND, Ordering::Relaxed);
-    node.state.return_leases(store.now());
+    node.state.return_leases(&|| store.now());
     assert_eq!((store.live(b"alice"), store.calls()), (20, calls + 1));
-    node.state.return_leases(store.now());
+    node.state.return_leases(&|| store.now());
     assert_eq!(store.calls(), calls + 1);
     let [direct, leased, returned, failed] = node.calls();
     assert!(direct >= 1 && leased >= 1, "{direct} {leased}");

@@ -136,7 +136,7 @@ impl Row {
         let mut answer = self.refusal(limit, ask.cost, now);
         let room = limit.saturating_sub(answer.counted);
         let hold = nanoseconds(ask.hold);
-        if room < ask.cost && hold == 0 {
+        if room < ask.cost && (hold == 0 || answer.counted > limit) {
             return answer;
         }
         let (mut due, mut all, mut ending) = (ask.cost, 0, 0);
@@ -207,8 +207,10 @@ impl Central for Store {
             });
         }
         let rule = (whom.limit, nanoseconds(whom.window));
+        // More than the limit can only count where it has been lowered.
+        let most = whom.limit.max(row.counted());
         let answer = row.take(rule, &ask, self.asker.load(Ordering::Relaxed), now);
-        assert!(row.counted() <= whom.limit, "{row:?}");
+        assert!(row.counted() <= most, "{row:?}");
         if answer.granted > 0 {
             self.granted_at.store(now, Ordering::Relaxed);
         }
