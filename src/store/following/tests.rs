@@ -13,6 +13,7 @@ use crate::store::shared::{Facts, News, Node, Position};
 struct Fake {
     state: Mutex<State>,
     reads: AtomicUsize,
+    reports: AtomicUsize,
     snapshots: AtomicUsize,
     fails: std::sync::atomic::AtomicBool,
 }
@@ -94,6 +95,7 @@ impl Feed for Fake {
     }
 
     fn report(&self, _node: &Node) -> Result<u32, Error> {
+        self.reports.fetch_add(1, Ordering::SeqCst);
         self.answer().map(|()| 3)
     }
 
@@ -253,6 +255,26 @@ fn whoever_waits_for_a_reader_that_is_stuck_gives_up() {
         stuck.join().unwrap().unwrap();
     });
     reader.look().unwrap();
+}
+
+#[test]
+fn a_report_that_failed_is_soon_repeated() {
+    let (fake, reader) = reader(Duration::from_secs(3_600));
+    fake.fails.store(true, Ordering::SeqCst);
+    let follower = Arc::new(Follower::new(reader));
+    let start = Instant::now();
+    let thread = std::thread::spawn({
+        let follower = Arc::clone(&follower);
+        move || follower.run()
+    });
+    while fake.reports.load(Ordering::SeqCst) < 4 {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Three seconds; at the pace of good reports it would be fifteen.
+    assert!(start.elapsed() < Duration::from_secs(14));
+    follower.ends.store(true, Ordering::SeqCst);
+    thread.join().unwrap();
 }
 
 #[test]

@@ -18,6 +18,9 @@ const READ_EVERY: Duration = Duration::from_millis(250);
 const SLICE: Duration = Duration::from_millis(50);
 /// How often it reports that this process is alive, which also shows whether the store takes changes.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// When a report that failed is repeated: the others believe for 15 seconds only that a process is there, and share limits by
+/// how many are.
+const REPORT_AGAIN: Duration = Duration::from_secs(1);
 /// How often what has expired is removed.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// How many readings a second all processes together may cause by notifying one another.
@@ -60,8 +63,8 @@ impl Follower {
         let begun = Instant::now();
         // Failures are logged there.
         let _ = self.reader.look();
-        if work.report.is_due() {
-            self.report(&work.node);
+        if work.report.is_due() && !self.report(&work.node) {
+            work.report.next = Instant::now() + REPORT_AGAIN;
         }
         if work.forget.is_due() {
             self.reader.replica.forget(unix_now());
@@ -94,17 +97,20 @@ impl Follower {
         Duration::from_secs_f64(nodes / READINGS).min(READ_EVERY)
     }
 
-    fn report(&self, node: &Node) {
+    /// Whether it succeeds.
+    fn report(&self, node: &Node) -> bool {
         match self.reader.feed().report(node) {
             Ok(nodes) => {
                 self.nodes.store(nodes, Ordering::Relaxed);
                 self.is_writable.store(true, Ordering::Relaxed);
+                true
             }
             Err(error) => {
                 // That it does not answer at all has been logged.
                 if self.is_writable.swap(false, Ordering::Relaxed) && self.reader.is_fresh() {
                     log::error!("{error} Logins and revocations fail until it can be written.");
                 }
+                false
             }
         }
     }
