@@ -200,7 +200,10 @@ set_exception.argtypes = ctypes.c_ulong, ctypes.py_object
 end = time.monotonic() + float(sys.argv[1])
 victims, kept = set(), []
 sys.setswitchinterval(1e-5)
-sys.unraisablehook = lambda report: None
+# A shot for the thread's request before may hit the package's function before its first step. ctypes reports that, and the
+# library takes it for an empty answer. Appending is one step, which no shot interrupts.
+reports = []
+sys.unraisablehook = reports.append
 threading.excepthook = lambda report: None
 
 def shoot():
@@ -256,8 +259,11 @@ seen = set()
 while time.monotonic() < end:
     status, body = get(server)
     seen.add(status)
-    # All of it or a failure, never an empty success.
-    assert status == 500 or (status, body) == (200, b'{"user": "alice", "path": "/x"}'), (status, body)
+    # All of it or a failure, never an empty success of the package's own.
+    whole = (status, body) == (200, b'{"user": "alice", "path": "/x"}')
+    escaped = any("ctypes callback" in (report.err_msg or "") for report in reports)
+    assert status == 500 or whole or (status, body) == (200, b"") and escaped, (status, body)
+    reports.clear()
     for request in kept:
         try:
             request.body, request.user
@@ -277,7 +283,33 @@ print("whole")
 """
 
 
+# What an exception from another thread may leave behind in Python 3.9: a lock that nobody unlocks any more.
+LOCKED = """
+kept = []
+def route(request):
+    request._lock.acquire()
+    kept.append(request)
+    return {"user": request.user}
+
+server = serve(route)
+assert get(server)[0] == 200
+def read():
+    for name in ("body", "user", "path"):
+        try:
+            getattr(kept[0], name)
+        except sealgate.WrongStateError:
+            kept.append(name)
+reader = threading.Thread(target=read, daemon=True)
+reader.start()
+reader.join(60)
+assert kept[1:] == ["body", "user", "path"] and kept[0]._lock.acquire(blocking=False), kept
+server.close()
+print("whole")
+"""
+
+
 SCRIPTS = {
+    "locked": LOCKED,
     "recursion": RECURSIVE,
     "failing": FAILING,
     "memory": WITHOUT_MEMORY,

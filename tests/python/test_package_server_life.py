@@ -219,7 +219,7 @@ def test_serving_forever_ends_where_another_thread_closes_and_is_over_at_once_af
 
 
 FOREVER = """
-import signal, sealgate, sys
+import signal, sealgate, sys, threading, time
 server = sealgate.Server(sealgate.Gate(keys="ephemeral"), listen="127.0.0.1:0")
 @server.route("GET", "/slow")
 def slow(request):
@@ -233,7 +233,14 @@ def shutdown(request):
     return "shutting down"
 signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
 server.start()
-print(server.port, flush=True)
+def announce():
+    # Before the main thread waits there, a signal ends the program.
+    for _ in range(2):
+        while sys._current_frames()[threading.main_thread().ident].f_code.co_name != "serve_forever":
+            time.sleep(0.01)
+        time.sleep(0.1)
+    print(server.port, flush=True)
+threading.Thread(target=announce).start()
 server.serve_forever(drain=float(sys.argv[1]))
 print("ended", flush=True)
 """

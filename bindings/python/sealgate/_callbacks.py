@@ -78,9 +78,11 @@ def _route(request: int, response: int, number: int) -> int:
         return _FAILED
     finally:
         # The library frees the request after this: an exception at this point must not leave it open to readers.
-        while lent._handle is not None:
+        has_ended = False
+        while not has_ended:
             try:
                 lent._end()
+                has_ended = True
             except BaseException:  # noqa: B036
                 continue
 

@@ -82,12 +82,20 @@ class Request:
     def _end(self) -> None:
         with self._lock:
             self._handle = None
+        # Before Python 3.11, an exception from another thread may come when a `with` is about to unlock, which it then never
+        # does. All that this thread has locked is unlocked here.
+        try:
+            while True:
+                self._lock.release()
+        except RuntimeError:
+            pass
 
     def __reduce__(self) -> NoReturn:
         # copy.copy uses this too, and a copy would not notice that the request has been answered.
         raise TypeError("a Request can be neither copied nor pickled: take what you need of it")
 
     def _lent(self, function: Any, *arguments: Any) -> Optional[bytes]:
+        self._open()  # once it has been answered, nobody waits
         with self._lock:
             return lent_bytes(function, self._open(), *arguments)
 
@@ -185,6 +193,7 @@ class Request:
     def claims(self) -> Optional[Claims]:
         """The verified claims of the request's token; None if the route requires none."""
         claims = c_void_p()
+        self._open()
         with self._lock:
             check(HELD.sealgate_request_claims(self._open(), byref(claims)))
             return Claims(read(claims)) if claims.value else None
