@@ -6,6 +6,7 @@
 //! its window is never evicted. Once the budget is used up, new callers share one overflow window, and a caller whose own
 //! list cannot grow is admitted no further. A caller who gets a slot later brings its part of the overflow window along.
 
+mod admissions;
 mod budget;
 mod json;
 mod overflow;
@@ -13,7 +14,6 @@ mod policy;
 mod rules;
 mod settings;
 pub(crate) mod shared;
-mod stamps;
 mod table;
 mod window;
 
@@ -27,6 +27,7 @@ use siphasher::sip128::SipHasher13;
 use crate::Error;
 use crate::base::random::random;
 use crate::base::sync::lock;
+use admissions::{Stamps, nanoseconds};
 use budget::Budget;
 use overflow::Overflow;
 pub(crate) use policy::{DEFAULT, parse};
@@ -34,7 +35,6 @@ pub use policy::{Per, Policy};
 pub use rules::Admission;
 use rules::Rules;
 pub use settings::{LimiterDown, Settings};
-use stamps::{Stamps, nanoseconds};
 use table::Table;
 pub(crate) use window::{Window, Windows};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::admissions::Stamps;
 use super::budget::Budget;
-use super::stamps::Stamps;
 use crate::Error;
 
 /// Whether a request is admitted, and what to report to the caller.

@@ -5,8 +5,8 @@
 
 use std::mem::size_of;
 
+use super::admissions::Stamps;
 use super::budget::{ALLOCATION, Budget};
-use super::stamps::Stamps;
 
 const FIRST_SLOTS: usize = 16;
 

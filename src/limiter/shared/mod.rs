@@ -40,9 +40,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admissions::nanoseconds;
 use super::rules::Admission;
 use super::settings::LimiterDown;
-use super::stamps::nanoseconds;
 use crate::Error;
 use crate::base::fork::settle;
 pub(crate) use central::{Answer, Central, Named, Return, Whom, Wish};

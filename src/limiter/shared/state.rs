@@ -12,8 +12,8 @@ use super::returns::Returns;
 use super::slots::{Name, Slot, Slots};
 use crate::Error;
 use crate::base::fork::settle;
+use crate::limiter::admissions::nanoseconds;
 use crate::limiter::settings::LimiterDown;
-use crate::limiter::stamps::nanoseconds;
 
 /// In how many turns what no longer counts is removed from the store: once a minute.
 const TIDY_EVERY: u32 = 240;

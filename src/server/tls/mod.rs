@@ -9,9 +9,9 @@
 //! OpenSSL is involved only once the complete ClientHello has arrived: until then a connection costs no more than the
 //! bytes it has sent.
 
-mod certificates;
 mod files;
 mod hello;
+mod reload;
 mod rules;
 mod subject;
 mod wire;
@@ -25,11 +25,11 @@ use openssl::ssl::{ErrorCode, SslStream, SslVersion};
 use crate::Error;
 use crate::server::settings::Settings;
 use crate::server::socket::{Socket, Stop};
-pub use certificates::CertificateStatus;
-pub(in crate::server) use certificates::Certificates;
 #[cfg(any(test, fuzzing))]
 pub(crate) use hello::fuzz::hellos;
 use hello::{Alert, Reader};
+pub use reload::CertificateStatus;
+pub(in crate::server) use reload::Certificates;
 use wire::Wire;
 
 /// Memory of a connection during the handshake and afterwards, rounded up. The help of `max_tls_memory` quotes these.

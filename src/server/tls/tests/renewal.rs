@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use openssl::ssl::SslContext;
 
-use super::super::certificates::SETTLE;
+use super::super::reload::SETTLE;
 use super::super::{CertificateStatus, TlsAcceptor};
 use super::papers::{Desk, Paper, Wanted, ec_key};
 use super::talk::{Talk, client};
