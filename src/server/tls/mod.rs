@@ -1,7 +1,7 @@
 //! TLS as the state of a connection: configuration, handshake, reading and writing. Never blocks: an operation that
 //! cannot continue returns the readiness it needs.
 //!
-//! `certificates` has the certificate, key and CA in use and replaces them when their files change, `files` reads and
+//! `reload` has the certificate, key and CA in use and replaces them when their files change, `files` reads and
 //! checks those files, `hello` inspects what clients send in the clear before
 //! OpenSSL does, `rules` configures protocol versions and ciphers, `wire` is the socket as OpenSSL sees it, `subject`
 //! formats a client's name. Deadlines are left to the connection.
