@@ -1,23 +1,19 @@
 //! Signed data, version 1: a payload that everybody can read and that nobody without the key can change, with the time when
 //! it was signed. The tag is HMAC-SHA256 under a key of its own, derived from the data key.
 
-use openssl::error::ErrorStack;
-use openssl::hash::MessageDigest;
 use openssl::memcmp;
-use openssl::pkey::PKey;
-use openssl::sign::Signer;
 use zeroize::Zeroizing;
 
 use super::{DataKey, DataKeyId, HEADER, KEY_ID, check_plaintext_size};
 use crate::Error;
 use crate::base::hkdf::hkdf_sha256;
+use crate::base::hmac::{HmacSha256, TAG};
 
 /// First byte.
 const VERSION: u8 = 0x04;
 const SIGNING_INFO: &[u8] = b"sealgate/signed/v1";
 /// Version, key id and time.
 const SIGNED_HEADER: usize = HEADER + size_of::<u64>();
-const TAG: usize = 32;
 
 /// The key id in signed data, even if the rest is damaged or truncated; `None` if it does not start like signed data.
 pub(crate) fn signer_of(signed: &[u8]) -> Option<DataKeyId> {
@@ -64,22 +60,17 @@ impl DataKey {
     fn tag(&self, context: &[u8], body: &[u8]) -> Result<[u8; TAG], Error> {
         let mut key = Zeroizing::new([0; TAG]);
         hkdf_sha256(self.bytes(), SIGNING_INFO, &mut *key)?;
-        let compute = || -> Result<[u8; TAG], ErrorStack> {
-            let key = PKey::hmac(&*key)?;
-            let mut signer = Signer::new(MessageDigest::sha256(), &key)?;
-            signer.update(&(context.len() as u64).to_be_bytes())?;
-            signer.update(context)?;
-            signer.update(body)?;
-            let mut tag = [0; TAG];
-            signer.sign(&mut tag)?;
-            Ok(tag)
-        };
-        compute().map_err(|_| Error::Crypto("HMAC-SHA256 failed"))
+        let length = (context.len() as u64).to_be_bytes();
+        Ok(HmacSha256::new(&*key).tag(&[&length, context, body]))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::PKey;
+    use openssl::sign::Signer;
+
     use super::*;
 
     fn key() -> DataKey {

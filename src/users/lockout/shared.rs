@@ -6,19 +6,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
-use openssl::sign::Signer;
 use zeroize::Zeroizing;
 
 use super::memory::{Found, Hash, MEMORY, Memory, OfName, Try};
 use crate::Error;
 use crate::base::hkdf::hkdf_sha256;
+use crate::base::hmac::HmacSha256;
 use crate::keys::Keys;
 use crate::store::{Ledger, LockoutKeys, LockoutName, SharedStore};
 
 const KEY_INFO: &[u8] = b"sealgate/lockouts/v1";
-const NO_HMAC: Error = Error::Crypto("HMAC-SHA256 is not available");
 
 pub(super) struct Shared {
     ledger: Arc<Ledger>,
@@ -60,19 +57,13 @@ impl Memory for Shared {
             })?;
             hkdf_sha256(&oldest.bytes(), KEY_INFO, &mut *key)?;
         }
-        let key = PKey::hmac(&*key).map_err(|_| NO_HMAC)?;
-        let mac = move |parts: [&[u8]; 3]| -> Result<Vec<u8>, openssl::error::ErrorStack> {
-            let mut signer = Signer::new(MessageDigest::sha256(), &key)?;
-            for part in parts {
-                signer.update(&(part.len() as u64).to_be_bytes())?;
-                signer.update(part)?;
-            }
-            signer.sign_to_vec()
-        };
+        let hmac = HmacSha256::new(&*key);
         Ok(Box::new(move |parts| {
-            let mac = mac(parts).map_err(|_| NO_HMAC)?;
-            let half = mac.first_chunk::<16>().ok_or(NO_HMAC)?;
-            Ok(u128::from_be_bytes(*half))
+            let [a, b, c] = parts.map(|part| (part.len() as u64).to_be_bytes());
+            let tag = hmac.tag(&[&a, parts[0], &b, parts[1], &c, parts[2]]);
+            let mut half = [0; 16];
+            half.copy_from_slice(&tag[..16]);
+            Ok(u128::from_be_bytes(half))
         }))
     }
 
