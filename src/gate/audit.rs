@@ -252,8 +252,9 @@ impl Trail {
         let (level, logger) = (Level::Info, log::logger());
         let metadata = Metadata::builder().level(level).target(AUDIT).build();
         let is_logged = level <= log::max_level() && logger.enabled(&metadata);
+        let is_recorded = is_logged || self.log.is_some();
         let recent = self.recent.get();
-        if !is_logged && self.log.is_none() && recent.is_none() {
+        if !is_recorded && recent.is_none() {
             return;
         }
         let who = user.map_or_else(|| "-".to_owned(), |user| self.pseudonyms.pseudonym(user));
@@ -286,7 +287,7 @@ impl Trail {
                 ..RecentEvent::default()
             });
         }
-        if !is_logged && self.log.is_none() {
+        if !is_recorded {
             return;
         }
         let user = masked().unwrap_or_else(|| "-".to_owned());

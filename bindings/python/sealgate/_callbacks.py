@@ -78,11 +78,10 @@ def _route(request: int, response: int, number: int) -> int:
         return _FAILED
     finally:
         # The library frees the request after this: an exception at this point must not leave it open to readers.
-        has_ended = False
-        while not has_ended:
+        while True:
             try:
                 lent._end()
-                has_ended = True
+                break
             except BaseException:  # noqa: B036
                 continue
 

@@ -10,8 +10,8 @@ use crate::store::SharedStore;
 
 /// How often calls that seal write to it, in milliseconds, unless many messages wait.
 const EVERY: u64 = 5000;
-/// So many messages do not wait. It is looked for them whenever a thread has sealed 4,096, so with 16 threads a killed process
-/// loses 98,304 at most. A server's thread records them every second.
+/// So many messages do not wait. Each thread checks this with every 4,096th message, so with 16 threads a killed process loses
+/// 98,304 at most. A server's thread records them every second.
 const MANY: u64 = 32_768;
 /// Not written to yet.
 const NEVER: u64 = u64::MAX;

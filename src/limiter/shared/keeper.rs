@@ -13,7 +13,7 @@ use crate::base::process_thread::ProcessThread;
 use crate::base::sync::lock;
 use crate::base::waker::Waker;
 
-/// How often leases that are over are looked for.
+/// How often to look for leases that are over.
 const EVERY: Duration = Duration::from_millis(250);
 /// So many may wait to be renewed. Beyond that, requests ask for their leases themselves.
 const MOST: usize = 1_024;
@@ -91,12 +91,12 @@ impl Keeper {
         }
         let waits = Arc::clone(renewals);
         let renewing = self.renewing.start("sealgate-leases", || {
-            self.again_and_again(renew(), move || {
+            self.repeat(renew(), move || {
                 waits.waker.sleep(Duration::MAX, || waits.is_waiting());
             })
         });
         let returning = self.returning.start("sealgate-limits", || {
-            self.again_and_again(keep(), || thread::park_timeout(EVERY))
+            self.repeat(keep(), || thread::park_timeout(EVERY))
         });
         if let Err(error) = renewing.and(returning) {
             log::error!(
@@ -105,7 +105,7 @@ impl Keeper {
         }
     }
 
-    fn again_and_again<W: FnMut() + Send + 'static>(
+    fn repeat<W: FnMut() + Send + 'static>(
         &self,
         mut work: W,
         wait: impl Fn() + Send + 'static,

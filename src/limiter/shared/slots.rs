@@ -1,4 +1,4 @@
-//! What a node knows of each name by itself: its leases, or a refusal.
+//! What a node knows about each name without asking the store: its leases, or a refusal.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hasher;
@@ -170,16 +170,17 @@ impl Slot {
     /// Whether the last lease ends soon, by its time or by what is left of it, and will be missed: then it is time to ask for
     /// the next one.
     pub(super) fn ends_soon(&self, hold: Duration, now: u64) -> bool {
-        let Some(lease) = self.leases.last().filter(|lease| lease.lives(now)) else {
+        let Some(lease) = self.leases.last() else {
             return false;
         };
         let ahead = nanoseconds(hold) / AHEAD;
         let needed = self.needed(ahead, now);
         now >= self.pause
-            // A rate can only be told after a while.
+            // Until then the rate is a guess.
             && now.saturating_sub(self.asked) >= 2 * ahead
             && needed >= BUSY
             && (lease.ends() <= now.saturating_add(ahead) || u64::from(lease.rest()) < needed)
+            && lease.lives(now)
     }
 
     /// The same, once in a while.

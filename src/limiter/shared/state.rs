@@ -45,9 +45,7 @@ impl Upkeep {
             turns: process::id() % TIDY_EVERY,
         }
     }
-}
 
-impl Upkeep {
     pub(super) fn turn(&mut self) {
         let state = &self.state;
         state.return_leases(&|| state.elapsed());
@@ -113,9 +111,6 @@ impl State {
                     continue;
                 }
                 slot.end_leases(false, now);
-                if slot.wanted(whom.limit, 0, whom.hold(), now) == 0 {
-                    continue;
-                }
                 self.wish(&mut slot, (whom, 0), whom.hold(), now)
             };
             // Requests ask the store when the lease is over, and find out what is wrong.

@@ -16,8 +16,8 @@ const AT_ONCE: i64 = 20_000;
 /// The number under which one process at a time does the work; "sealprue" as ASCII.
 const LOCK: i64 = 0x7365_616c_7072_7565;
 
-/// Has the commit of this transaction wait neither for a disk nor for a standby: for what little is lost in a crash, neither the
-/// thread that reads the log of changes nor a request shall wait.
+/// Makes the commit of this transaction wait neither for a disk nor for a standby. Little is lost in a crash, and neither requests
+/// nor the thread that reads the log of changes should wait for it.
 pub(super) fn hurry(change: &mut Connection<'_>) -> Result<(), Fault> {
     change.execute("SET LOCAL synchronous_commit = off", &[])?;
     Ok(())

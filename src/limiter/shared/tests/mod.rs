@@ -173,8 +173,10 @@ fn what_the_store_admitted_counts_while_it_is_down() {
     }
 }
 
-/// A node with two leases: the store was asked at 5,000 a second, and once more ahead.
-fn with_two_leases(store: &Arc<Store>, node: &Shared, whom: Whom<'_>) {
+/// What a node knows of a name that has two leases: it is asked 5,000 times a second, and has just renewed a lease.
+fn with_two_leases(whom: Whom<'_>) -> (Arc<Store>, Shared, Arc<Name>) {
+    let store = store(1);
+    let node = node(&store, LimiterDown::Share);
     for _ in 0..20_000 {
         store.now.fetch_add(SECOND / 5_000, Ordering::Relaxed);
         let admission = node.state.admit(whom, 1, &|| store.now(), &nowhere);
@@ -183,7 +185,8 @@ fn with_two_leases(store: &Arc<Store>, node: &Shared, whom: Whom<'_>) {
             let calls = store.calls();
             node.state.renew(&|| store.now());
             if store.calls() > calls && store.now() > 1_003 * SECOND {
-                return;
+                let found = node.state.slots.found(whom).unwrap();
+                return (store, node, found);
             }
         }
     }
@@ -192,11 +195,8 @@ fn with_two_leases(store: &Arc<Store>, node: &Shared, whom: Whom<'_>) {
 
 #[test]
 fn time_never_goes_back_for_a_lease() {
-    let store = store(1);
-    let node = node(&store, LimiterDown::Share);
     let whom = whom(10_000, SECOND);
-    with_two_leases(&store, &node, whom);
-    let found = node.state.slots.found(whom).unwrap();
+    let (store, _node, found) = with_two_leases(whom);
     let mut slot = found.slot();
     let (late, early) = (store.now() + 20 * MILLISECOND, store.now());
     assert!(slot.known(whom, 50, late).unwrap().allowed);
@@ -210,11 +210,8 @@ fn time_never_goes_back_for_a_lease() {
 
 #[test]
 fn a_costly_request_is_paid_from_two_leases() {
-    let store = store(1);
-    let node = node(&store, LimiterDown::Share);
     let whom = whom(10_000, SECOND);
-    with_two_leases(&store, &node, whom);
-    let found = node.state.slots.found(whom).unwrap();
+    let (store, _node, found) = with_two_leases(whom);
     let mut slot = found.slot();
     let now = store.now();
     let rest = slot.rest(now);
@@ -225,11 +222,8 @@ fn a_costly_request_is_paid_from_two_leases() {
 
 #[test]
 fn a_lease_is_not_renewed_beyond_a_limit_that_has_been_lowered() {
-    let store = store(1);
-    let node = node(&store, LimiterDown::Share);
-    with_two_leases(&store, &node, whom(10_000, SECOND));
+    let (store, node, found) = with_two_leases(whom(10_000, SECOND));
     let lowered = whom(100, SECOND);
-    let found = node.state.slots.found(lowered).unwrap();
     let wish = Wish {
         cost: 0,
         wanted: 50,
