@@ -61,11 +61,16 @@ fn admissions(
             ("SEALGATE_STORE_DOWN", "stale:600"),
             ("SEALGATE_STORE_TIMEOUT", "1000"),
             ("SEALGATE_LEEWAY", "300"),
+            ("SEALGATE_METRICS_LISTEN", "127.0.0.1:0"),
             ("LD_PRELOAD", &library),
             ("SHIFT", shift),
             ("PHASE", phase),
         ]);
     }
+    // The promise of `share` is for as many as are known, and a server looks for others every five seconds.
+    wait_until("a server does not know of the others", || {
+        fleet.nodes.iter().all(|node| node.knows() == NODES)
+    });
     let pair = Pair::of(&Client::new().ask(&fleet.nodes[0], &login("alice")).unwrap());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let off = issued(&pair.token) - i64::try_from(now.as_secs()).unwrap();

@@ -251,6 +251,22 @@ impl Node {
         }
     }
 
+    /// How many processes use the store, as far as this one knows. It needs a listener for its metrics.
+    pub fn knows(&self) -> usize {
+        let address = self.with_server(|server| {
+            let (_, rest) = server.greeting.split_once("metrics on http://").unwrap();
+            rest.split('/').next().unwrap().to_owned()
+        });
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request).unwrap();
+        let page = Answer::read(&mut stream).unwrap().body;
+        let mut lines = page.lines();
+        let count = lines.find_map(|line| line.strip_prefix("sealgate_nodes "));
+        count.map_or(0, |count| count.parse::<f64>().unwrap() as usize)
+    }
+
     fn connect(&self) -> std::io::Result<TcpStream> {
         let port = self.port.load(Ordering::SeqCst);
         let stream = TcpStream::connect(("127.0.0.1", port))?;
