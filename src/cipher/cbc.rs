@@ -9,7 +9,7 @@ use std::fmt;
 use openssl::cipher::{Cipher, CipherRef};
 use zeroize::Zeroizing;
 
-use super::context::with_contexts;
+use super::openssl_contexts::with_contexts;
 use crate::base::secret::wipe;
 use crate::{Error, Secret};
 
@@ -62,7 +62,7 @@ impl CbcKey {
     }
 
     pub(crate) fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
-        super::check_plaintext_size(plaintext.len())?;
+        super::sealed::check_plaintext_size(plaintext.len())?;
         let cipher = cipher_for(self.key.len())?;
         with_contexts(|contexts| {
             let cbc = &mut contexts.cbc;
@@ -78,7 +78,7 @@ impl CbcKey {
     }
 
     pub(crate) fn decrypt(&self, ciphertext: &[u8]) -> Result<Secret, Error> {
-        if super::check_plaintext_size(ciphertext.len()).is_err() {
+        if super::sealed::check_plaintext_size(ciphertext.len()).is_err() {
             return Err(Error::Decrypt);
         }
         let cipher = cipher_for(self.key.len())?;

@@ -4,7 +4,7 @@
 use openssl::memcmp;
 use zeroize::Zeroizing;
 
-use super::{DataKey, DataKeyId, HEADER, KEY_ID, check_plaintext_size};
+use super::sealed::{DataKey, DataKeyId, HEADER, KEY_ID, check_plaintext_size};
 use crate::Error;
 use crate::base::hkdf::hkdf_sha256;
 use crate::base::hmac::{HmacSha256, TAG};

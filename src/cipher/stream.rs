@@ -7,9 +7,9 @@
 
 use std::mem;
 
+use super::sealed::{DataKey, KEY_ID};
 use super::stream_chunks::{Chunks, Header, STREAM_HEADER, StreamHeader, StreamKey, chunk_nonce};
 use super::xaes::TAG;
-use super::{DataKey, KEY_ID};
 use crate::Error;
 use crate::base::random::random;
 use crate::base::secret::wipe;

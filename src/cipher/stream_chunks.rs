@@ -4,9 +4,9 @@ use openssl::cipher_ctx::CipherCtx;
 use openssl::error::ErrorStack;
 use zeroize::Zeroizing;
 
-use super::context::aes_256_gcm;
+use super::openssl_contexts::aes_256_gcm;
+use super::sealed::{DataKey, DataKeyId, KEY_ID};
 use super::xaes::transform;
-use super::{DataKey, DataKeyId, KEY_ID};
 use crate::Error;
 use crate::base::hkdf::hkdf_sha256;
 

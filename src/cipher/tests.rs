@@ -1,8 +1,10 @@
 use serde_json::Value;
 
+use super::sealed::{VERSION, check_plaintext_size};
+use super::xaes::XaesKey;
 use super::*;
 use crate::base::encoding::decode_base64;
-use crate::{Config, Gate};
+use crate::{Config, Error, Gate, Secret};
 
 pub(super) fn unhex(text: &Value) -> Vec<u8> {
     let text = text.as_str().unwrap();

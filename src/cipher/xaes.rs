@@ -9,7 +9,7 @@ use openssl::cipher_ctx::CipherCtxRef;
 use openssl::error::ErrorStack;
 use zeroize::Zeroizing;
 
-use super::context::{Contexts, with_contexts};
+use super::openssl_contexts::{Contexts, with_contexts};
 use crate::Error;
 use crate::base::secret::wipe;
 

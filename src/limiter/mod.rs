@@ -6,16 +6,16 @@
 //! its window is never evicted. Once the budget is used up, new callers share one overflow window, and a caller whose own
 //! list cannot grow is admitted no further. A caller who gets a slot later brings its part of the overflow window along.
 
-mod admissions;
+mod admission_times;
+mod api_key_window;
 mod budget;
 mod json;
 mod overflow;
 mod policy;
-mod rules;
 mod settings;
 pub(crate) mod shared;
+mod sliding_window;
 mod table;
-mod window;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,16 +27,16 @@ use siphasher::sip128::SipHasher13;
 use crate::Error;
 use crate::base::random::random;
 use crate::base::sync::lock;
-use admissions::{Stamps, nanoseconds};
+use admission_times::{Stamps, nanoseconds};
+pub(crate) use api_key_window::{Window, Windows};
 use budget::Budget;
 use overflow::Overflow;
 pub(crate) use policy::{DEFAULT, parse};
 pub use policy::{Per, Policy};
-pub use rules::Admission;
-use rules::Rules;
 pub use settings::{LimiterDown, Settings};
+pub use sliding_window::Admission;
+use sliding_window::Rules;
 use table::Table;
-pub(crate) use window::{Window, Windows};
 
 /// Many more than there are cores, so that callers rarely contend for a lock.
 const SHARDS: usize = 64;

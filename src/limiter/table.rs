@@ -5,7 +5,7 @@
 
 use std::mem::size_of;
 
-use super::admissions::Stamps;
+use super::admission_times::Stamps;
 use super::budget::{ALLOCATION, Budget};
 
 const FIRST_SLOTS: usize = 16;

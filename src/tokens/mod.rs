@@ -1,7 +1,7 @@
 //! Tokens: JSON Web Tokens (RFC 7519), in our own format (RFC 9068's `at+jwt`) and in the original's.
 //!
 //! `issue` writes new tokens; `strict` reads header and claims and refuses what a lenient reader would let through; `claims`
-//! holds a verified token's claims; `cache` remembers checked tokens; `session` decides which refresh tokens are good;
+//! holds a verified token's claims; `cache` remembers checked tokens; `refresh` decides which refresh tokens are good;
 //! `api_keys` has the keys that are accepted like access tokens.
 //! Signing is left to `signing`, and the keys to the key ring.
 
@@ -9,7 +9,7 @@ mod api_keys;
 mod cache;
 mod claims;
 mod issue;
-mod session;
+mod refresh;
 mod settings;
 mod strict;
 
@@ -34,7 +34,7 @@ pub use api_keys::{API_KEY_SCOPES, ApiKey, ApiKeyLimit, ApiKeys, NEVER_EXPIRES, 
 pub use claims::{Claims, OPEN_LOGIN_SCOPE};
 pub use issue::{Grant, MAX_TTL};
 pub(crate) use issue::{Made, TokenSpec, new_id};
-pub(crate) use session::{RefreshToken, RefreshUse};
+pub(crate) use refresh::{RefreshToken, RefreshUse};
 pub use settings::Settings;
 pub use strict::Unverified;
 

@@ -19,6 +19,7 @@ mod login;
 mod login_limit;
 mod logout;
 mod metadata;
+mod open_login;
 mod openapi;
 mod password;
 mod refresh;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::central::{Answer, DRIFT, Return};
 use crate::base::fork;
-use crate::limiter::admissions::nanoseconds;
+use crate::limiter::admission_times::nanoseconds;
 
 /// Into so many parts of its time a lease is divided at most when it is given back.
 const PARTS: usize = 16;

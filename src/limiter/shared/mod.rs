@@ -40,9 +40,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admissions::nanoseconds;
-use super::rules::Admission;
+use super::admission_times::nanoseconds;
 use super::settings::LimiterDown;
+use super::sliding_window::Admission;
 use crate::Error;
 use crate::base::fork::settle;
 pub(crate) use central::{Answer, Central, Named, Return, Whom, Wish};

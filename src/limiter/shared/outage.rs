@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::central::Whom;
 use crate::Error;
-use crate::limiter::admissions::nanoseconds;
-use crate::limiter::rules::Admission;
+use crate::limiter::admission_times::nanoseconds;
 use crate::limiter::settings::LimiterDown;
+use crate::limiter::sliding_window::Admission;
 
 /// After so many calls in a row that failed, the store is asked only now and then.
 const AFTER: u32 = 3;

@@ -13,8 +13,8 @@ use crate::Error;
 use crate::base::fork;
 use crate::base::random::random;
 use crate::base::sync::{lock, try_lock};
-use crate::limiter::admissions::nanoseconds;
-use crate::limiter::rules::Admission;
+use crate::limiter::admission_times::nanoseconds;
+use crate::limiter::sliding_window::Admission;
 
 const SHARDS: usize = 64;
 /// About what one takes in memory, without a lease.

@@ -12,7 +12,7 @@ use super::returns::Returns;
 use super::slots::{Name, Slot, Slots};
 use crate::Error;
 use crate::base::fork::settle;
-use crate::limiter::admissions::nanoseconds;
+use crate::limiter::admission_times::nanoseconds;
 use crate::limiter::settings::LimiterDown;
 
 /// In how many turns what no longer counts is removed from the store: once a minute.

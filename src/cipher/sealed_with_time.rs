@@ -1,7 +1,8 @@
 //! Sealed data with a time, version 1: as sealed data, and it records when it was sealed, so that a reader can refuse what
 //! is too old. The time is authenticated, and everybody can read it.
 
-use super::{DataKey, HEADER, KEY_ID, TIMED_VERSION, check_plaintext_size, xaes, zeros};
+use super::sealed::{DataKey, HEADER, KEY_ID, TIMED_VERSION, check_plaintext_size, zeros};
+use super::xaes;
 use crate::base::random::random;
 use crate::{Error, Secret};
 
@@ -101,7 +102,7 @@ mod tests {
         );
         let mut timed = timed.unwrap();
         // With the other's first byte, and with the time moved into the context or the other way round.
-        timed[0] = super::super::VERSION;
+        timed[0] = crate::cipher::sealed::VERSION;
         assert!(key().open(b"", &timed).is_err());
         assert!(
             key()

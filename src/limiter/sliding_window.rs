@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::admissions::Stamps;
+use super::admission_times::Stamps;
 use super::budget::Budget;
 use crate::Error;
 

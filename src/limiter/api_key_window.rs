@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::admissions::{Stamps, nanoseconds};
+use super::admission_times::{Stamps, nanoseconds};
 use super::budget::Budget;
-use super::rules::{Admission, Rules};
+use super::sliding_window::{Admission, Rules};
 use crate::base::sync::lock;
 
 /// Creates windows that share one budget.
