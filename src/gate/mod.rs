@@ -3,7 +3,7 @@
 //! Account logins are in `login`, introspection in `introspection`, revocation in `revocation`, encryption in `data` and, with
 //! a time, in `timed`, signed data in `signed`, changes of accounts in `accounts` and, on a condition, in `edits`, those of
 //! clients and their tokens in `clients`, API keys in `api_keys`, changes of keys in `key_admin`, named limits in `limits` and `policies`, backups in
-//! `backup`, copies of a whole store in `moving`, what administrators see in `administration`, `limited` and `recent`, the audit
+//! `backup`, copies of a whole store in `store_copy`, what administrators see in `administration`, `limited` and `recent`, the audit
 //! trail in `audit` (with `events` and `pseudonyms`), the metrics in `metrics` and `counts`, and what a shared store counts in
 //! `fleet`.
 
@@ -26,14 +26,14 @@ mod limits;
 mod login;
 #[cfg(feature = "server")]
 mod metrics;
-#[cfg(feature = "store")]
-pub mod moving;
 mod policies;
 mod pseudonyms;
 mod recent;
 mod revocation;
 mod settings;
 mod signed;
+#[cfg(feature = "store")]
+pub mod store_copy;
 mod timed;
 
 use std::fmt;

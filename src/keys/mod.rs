@@ -4,12 +4,12 @@
 //! of a gate and `collect` assembles it. `document` is the text of the ring file, `file` reads it, `write` changes it,
 //! `seal` encrypts it at rest, `kind` has the kinds of key, `watch` detects changes, `schedule` decides when token keys
 //! sign, `place` is where the ring is, the data directory or a store that machines share, `manage`, `rotate` and `export`
-//! are the operator's commands, `copy` is for backups, and `moving` for copies of a whole store. `tally` counts the messages
+//! are the operator's commands, `backup_copy` is for backups, and `store_copy` for copies of a whole store. `tally` counts the messages
 //! that data keys seal, `recording` has the counts recorded, and `usage` stores them; `json` writes descriptions of keys. What a key does is up to `signing`
 //! and `cipher`.
 
+mod backup_copy;
 mod collect;
-mod copy;
 mod document;
 #[cfg(any(test, fuzzing))]
 pub(crate) use document::fuzz::documents;
@@ -18,8 +18,6 @@ mod file;
 mod json;
 mod kind;
 mod manage;
-#[cfg(feature = "store")]
-mod moving;
 mod origin;
 mod place;
 mod recording;
@@ -30,20 +28,22 @@ mod schedule;
 mod seal;
 mod settings;
 mod state;
+#[cfg(feature = "store")]
+mod store_copy;
 mod tally;
 mod usage;
 mod watch;
 mod write;
 
-pub use copy::KeyLosses;
-pub(crate) use copy::{MAX_RING, RingCopy, new_passphrase_key, passphrase_key, usage_for_backup};
+pub use backup_copy::KeyLosses;
+pub(crate) use backup_copy::{
+    MAX_RING, RingCopy, new_passphrase_key, passphrase_key, usage_for_backup,
+};
 pub(crate) use export::{export, import, seal, unseal};
 pub use file::{RING_BACKUP_FILE, RING_FILE};
 pub use kind::KeyKind;
 pub use manage::{Generated, KeyList, NewKeys, list};
 pub(crate) use manage::{generate, list_in_use};
-#[cfg(feature = "store")]
-pub(crate) use moving::MovedRing;
 pub use origin::KeyOrigin;
 pub(crate) use ring::KeyRing;
 pub use ring_secret::RingSecret;
@@ -52,6 +52,8 @@ pub(crate) use rotate::{rotate, rotate_if, set_state, set_state_if};
 pub use settings::{GivenKeys, RingSecrets, Rotation, Settings};
 pub use state::KeyState;
 pub(crate) use state::Unusable;
+#[cfg(feature = "store")]
+pub(crate) use store_copy::MovedRing;
 pub(crate) use tally::write_all_at_exit;
 pub use usage::{KeyUsage, USAGE_FILE};
 pub(crate) use watch::Keys;

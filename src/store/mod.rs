@@ -2,7 +2,7 @@
 //!
 //! `Store` is the interface of a backend (its part with API keys is in `api_keys`); `sqlite` is the one in the data
 //! directory, and `place` knows its file there. `backend` opens it, or `absent` in a build without it. `postgres` is the
-//! one that several machines share, at an address (`url`); `moving` copies one store to another, in terms of the `tables` that
+//! one that several machines share, at an address (`url`); `store_copy` copies one store to another, in terms of the `tables` that
 //! both have; `shared` is what it offers besides, `following` keeps a
 //! `replica` of what it has revoked. `opening` opens it; `ledger` opens the store when needed and detects changes by
 //! other processes. What a password or a token is, is up to `users` and `tokens`.
@@ -14,8 +14,6 @@ mod api_keys;
 mod backend;
 mod following;
 mod ledger;
-#[cfg(feature = "store")]
-mod moving;
 mod opening;
 mod place;
 #[cfg_attr(not(feature = "postgres"), path = "postgres_absent.rs")]
@@ -26,6 +24,8 @@ mod shared;
 #[cfg(feature = "store")]
 mod sqlite;
 mod storable;
+#[cfg(feature = "store")]
+mod store_copy;
 #[cfg(test)]
 #[cfg(feature = "store")]
 mod suite;
@@ -43,10 +43,6 @@ use api_keys::REMEMBERED;
 pub(crate) use api_keys::{ApiKeyStore, MAX_API_KEYS, StoredApiKey};
 pub(crate) use backend::{check_access, check_not_copied};
 pub(crate) use ledger::{Ledger, migrate};
-#[cfg(feature = "store")]
-pub(crate) use moving::{Import, Movable, MovableShared, Sink};
-#[cfg(feature = "store")]
-pub use moving::{StoreCount, StoreNode, StoreStatus};
 pub(crate) use opening::open_shared;
 #[cfg(feature = "store")]
 pub(crate) use opening::open_to_copy;
@@ -64,6 +60,10 @@ pub use sqlite::StoreContents;
 pub(crate) use sqlite::calls;
 #[cfg(feature = "store")]
 pub(crate) use sqlite::{SqliteStore, check_copy, write_new};
+#[cfg(feature = "store")]
+pub(crate) use store_copy::{Import, Movable, MovableShared, Sink};
+#[cfg(feature = "store")]
+pub use store_copy::{StoreCount, StoreNode, StoreStatus};
 #[cfg(feature = "store")]
 pub(crate) use tables::{Facts as StoreFacts, Tally};
 pub use url::StoreUrl;

@@ -12,7 +12,7 @@ mod json;
 mod lockout;
 mod moment;
 mod password;
-mod sessions;
+mod session_list;
 mod settings;
 mod unlock;
 

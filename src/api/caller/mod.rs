@@ -1,13 +1,15 @@
 //! The caller's address: that of the socket's peer, or the client that a trusted proxy names, at the start of the connection
 //! (PROXY protocol) or in a header.
 
+mod forwarded_header;
+
 use std::fmt;
 use std::net::IpAddr;
 
 use super::Request;
-use crate::api::peer::{Peer, Serves};
+use crate::api::peer::Peer;
 use crate::api::settings::Settings;
-use crate::base::address::{Counted, counted, network, parse};
+use crate::base::address::{Counted, counted, network};
 
 /// The caller's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,49 +20,6 @@ pub(super) enum Caller {
 }
 
 impl Caller {
-    /// The socket's peer, or the client that it named with the PROXY protocol. If that is a trusted proxy, the configured
-    /// header is read from the right, where each proxy appends, up to the first address that is not a trusted proxy's. An
-    /// unreadable entry ends the search.
-    ///
-    /// If a proxy named nobody, the header is not read: the bytes may come from a client whose address the proxy does not
-    /// know, and who may have written anything.
-    pub(super) fn of(request: &Request<'_>, settings: &Settings) -> Caller {
-        let mut caller = match request.peer.serves() {
-            Serves::Nobody => return Caller::peer(request),
-            Serves::Client(address) => Caller::Address(address.to_canonical()),
-            Serves::Peer => Caller::peer(request),
-        };
-        if !caller.is_trusted(settings) {
-            return caller;
-        }
-        let hops: Vec<&[u8]> = request
-            .headers
-            .all(&settings.forwarded_header)
-            .flat_map(|value| value.split(|byte| *byte == b','))
-            .collect();
-        let standard = settings.forwarded_header.eq_ignore_ascii_case("Forwarded");
-        for hop in hops.into_iter().rev() {
-            let address = std::str::from_utf8(hop)
-                .ok()
-                .and_then(|hop| {
-                    if standard {
-                        forwarded_for(hop)
-                    } else {
-                        Some(hop.trim())
-                    }
-                })
-                .and_then(parse);
-            let Some(address) = address else {
-                break;
-            };
-            caller = Caller::Address(address);
-            if !caller.is_trusted(settings) {
-                break;
-            }
-        }
-        caller
-    }
-
     /// The key that limits count under. All callers on Unix sockets share one.
     pub(super) fn limit_key(self) -> Counted {
         match self {
@@ -126,129 +85,5 @@ impl fmt::Display for Caller {
     }
 }
 
-/// The parameter `for` of one element of `Forwarded` (RFC 7239, section 4).
-fn forwarded_for(element: &str) -> Option<&str> {
-    element.split(';').find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("for")
-            .then(|| value.trim().trim_matches('"'))
-    })
-}
-
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzz;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::{Headers, Method};
-
-    fn caller(peer: &str, header: &str, values: &[&str], trusted: &str) -> String {
-        let mut config = crate::Config::new();
-        config.set("trusted_proxies", trusted).unwrap();
-        config.set("forwarded_header", header).unwrap();
-        let settings = config.settings().unwrap().app;
-        let request = Request {
-            method: &Method::Get,
-            target: "/",
-            headers: Headers(
-                values
-                    .iter()
-                    .map(|value| (header, value.as_bytes()))
-                    .collect(),
-            ),
-            body: b"",
-            peer: &Peer::local(peer.parse().ok(), None),
-            version_1_0: false,
-            certificate: None,
-        };
-        Caller::of(&request, &settings).to_string()
-    }
-
-    #[test]
-    fn headers_from_untrusted_peers_are_ignored() {
-        assert_eq!(
-            caller("192.0.2.1", "X-Forwarded-For", &["1.1.1.1"], "10.0.0.0/8"),
-            "192.0.2.1"
-        );
-        assert_eq!(
-            caller("unix", "X-Forwarded-For", &["1.1.1.1"], "10.0.0.0/8"),
-            "unix"
-        );
-        assert_eq!(
-            caller("192.0.2.1", "X-Forwarded-For", &["1.1.1.1"], ""),
-            "192.0.2.1"
-        );
-    }
-
-    #[test]
-    fn the_caller_is_the_rightmost_address_that_is_not_a_proxy() {
-        let walk =
-            |values: &[&str]| caller("10.0.0.1", "X-Forwarded-For", values, "10.0.0.0/8, unix");
-        assert_eq!(walk(&["6.6.6.6, 1.2.3.4, 10.0.0.2"]), "1.2.3.4");
-        assert_eq!(walk(&["6.6.6.6", "1.2.3.4", "10.0.0.2:80"]), "1.2.3.4");
-        assert_eq!(walk(&["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
-        assert_eq!(walk(&["6.6.6.6, nonsense, 10.0.0.2"]), "10.0.0.2");
-        assert_eq!(walk(&[]), "10.0.0.1");
-        assert_eq!(walk(&["::ffff:1.2.3.4"]), "1.2.3.4");
-        assert_eq!(walk(&["[2001:db8::1]:99"]), "2001:db8::1");
-        assert_eq!(
-            caller("unix", "X-Forwarded-For", &["9.9.9.9"], "unix"),
-            "9.9.9.9"
-        );
-        assert_eq!(
-            caller("::ffff:10.0.0.1", "X-Real-IP", &["9.9.9.9"], "10.0.0.0/8"),
-            "9.9.9.9"
-        );
-        let forwarded = r#"for=6.6.6.6, For="[2001:db8::7]:4711";proto=https;by=10.0.0.1"#;
-        assert_eq!(
-            caller("10.0.0.1", "Forwarded", &[forwarded], "10.0.0.1"),
-            "2001:db8::7"
-        );
-        assert_eq!(
-            caller("10.0.0.1", "Forwarded", &["for=_hidden"], "10.0.0.1"),
-            "10.0.0.1"
-        );
-    }
-
-    /// What it is if the peer named this client with the PROXY protocol, and the header this one.
-    fn named(peer: &str, client: Option<&str>, forwarded: &str) -> String {
-        let mut config = crate::Config::new();
-        config.set("trusted_proxies", "10.0.0.0/8, unix").unwrap();
-        let settings = config.settings().unwrap().app;
-        let mut peer = Peer::local(peer.parse().ok(), None);
-        peer.serve(client.map(|client| client.parse().unwrap()));
-        let request = Request {
-            method: &Method::Get,
-            target: "/",
-            headers: Headers(vec![("X-Forwarded-For", forwarded.as_bytes())]),
-            body: b"",
-            peer: &peer,
-            version_1_0: false,
-            certificate: None,
-        };
-        Caller::of(&request, &settings).to_string()
-    }
-
-    #[test]
-    fn the_client_that_the_connection_names_is_believed_before_headers() {
-        for peer in ["10.0.0.1", "unix"] {
-            assert_eq!(named(peer, Some("192.0.2.7"), "6.6.6.6"), "192.0.2.7");
-            assert_eq!(named(peer, Some("::ffff:192.0.2.7"), "x"), "192.0.2.7");
-            // Another proxy, whose header counts as if it had connected here itself.
-            assert_eq!(named(peer, Some("10.0.0.2"), "6.6.6.6, 1.2.3.4"), "1.2.3.4");
-            assert_eq!(named(peer, Some("10.0.0.2"), "nonsense"), "10.0.0.2");
-            // Nobody knows who wrote the header.
-            assert_eq!(named(peer, None, "6.6.6.6"), peer);
-        }
-    }
-
-    #[test]
-    fn an_ipv6_64_counts_as_one_caller() {
-        let key = |text: &str| Caller::Address(text.parse().unwrap()).limit_key();
-        assert_eq!(key("2001:db8::1"), key("2001:db8::2:3:4:5"));
-        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
-        assert_ne!(key("10.0.0.1"), key("10.0.0.2"));
-    }
-}

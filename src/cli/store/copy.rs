@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{ArgMatches, Command, ValueHint};
 use sealgate::Settings;
 use sealgate::config::{SETTINGS, Source};
-use sealgate::gate::moving::{Copied, CopyOptions, StoreAdmin};
+use sealgate::gate::store_copy::{Copied, CopyOptions, StoreAdmin};
 use sealgate::store::StoreUrl;
 
 use crate::cli::args::{flag, option, text};

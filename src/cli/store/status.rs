@@ -2,7 +2,7 @@
 
 use clap::{ArgMatches, Command};
 use sealgate::audit::Asker;
-use sealgate::gate::moving::StoreAdmin;
+use sealgate::gate::store_copy::StoreAdmin;
 use sealgate::store::StoreStatus;
 use serde_json::{Value, json};
 

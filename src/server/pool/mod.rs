@@ -5,8 +5,8 @@
 //! active, `connection` is the state of one connection, `transport` its bytes in the clear or over TLS, `answer` hands
 //! a request to the API. `deadlines` finds expired waits, `descriptors` computes how many connections fit, `eviction`
 //! decides which of them is closed for a new one. `proxies` decides which of them begin with a header of the PROXY protocol.
-//! `blocking` is the second pool, and `job` its work item. `stats` is what the metrics show of all this. `shared` has the counts that all threads share,
-//! `hub` the ways to reach other threads: a worker through its `mailbox`, the listener through its `waker`. `heartbeat`
+//! `blocking` is the second pool, and `job` its work item. `stats` is what the metrics show of all this. `shared` has the
+//! counts that all threads share, `buffered_memory` bounds what all connections hold, `hub` the ways to reach other threads: a worker through its `mailbox`, the listener through its `waker`. `heartbeat`
 //! shows that all of them go on.
 //!
 //! # What it protects against
@@ -18,6 +18,7 @@ mod acceptor;
 mod answer;
 mod balance;
 mod blocking;
+mod buffered_memory;
 mod connection;
 mod deadlines;
 mod descriptors;

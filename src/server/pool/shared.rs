@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::balance::Balance;
+use super::buffered_memory::Buffered;
 use super::eviction::siege::Siege;
 use super::proxies::Proxies;
 use crate::api::{App, Method};
@@ -103,79 +103,6 @@ impl Shared {
 
     pub(super) fn set_aborting(&self) {
         self.phase.fetch_max(ABORTING, Ordering::SeqCst);
-    }
-}
-
-/// Bytes held by all connections together: requests and responses in flight, or TLS state.
-pub(super) struct Buffered {
-    bytes: AtomicUsize,
-    /// Expected size of the responses being produced or on their way to their worker.
-    reserved: AtomicUsize,
-    max: usize,
-}
-
-/// Connections that hold more bytes than this share a smaller part of the room.
-pub(super) const LARGE: usize = 32 << 10;
-/// One part in this many is reserved for connections that hold no more than that.
-const FOR_SMALL: usize = 8;
-/// Large responses being produced use at most one part in this many.
-const FOR_ANSWERS: usize = 8;
-
-impl Buffered {
-    fn new(max: usize) -> Self {
-        Buffered {
-            bytes: AtomicUsize::new(0),
-            reserved: AtomicUsize::new(0),
-            max,
-        }
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Whether there is room for connections that hold much, or for those that hold little.
-    pub(super) fn has_room(&self, for_large: bool) -> bool {
-        let reserved = if for_large { self.max / FOR_SMALL } else { 0 };
-        self.bytes.load(Ordering::Relaxed) <= self.max - reserved
-    }
-
-    /// Waits until there is room, for at most `patience`.
-    pub(super) fn wait_for_room(&self, patience: Duration) {
-        let begun = Instant::now();
-        while !self.has_room(false) && begun.elapsed() < patience {
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Waits until a response of this size may be produced, for at most `patience`. Only a few are produced at a time,
-    /// so that no connection is shed for responses that merely wait to be written.
-    pub(super) fn reserve(&self, bytes: usize, patience: Duration) {
-        let begun = Instant::now();
-        let most = self.max / FOR_ANSWERS;
-        let fits = |taken| (taken == 0 || taken + bytes <= most).then_some(taken + bytes);
-        let relaxed = Ordering::Relaxed;
-        while self.reserved.fetch_update(relaxed, relaxed, fits).is_err() {
-            if begun.elapsed() >= patience {
-                self.reserved.fetch_add(bytes, relaxed);
-                return;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Releases the reservation of a response that has reached its connection.
-    pub(super) fn release(&self, bytes: usize) {
-        self.reserved.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// Records that a holder of `before` bytes now holds `now`.
-    pub(super) fn change(&self, before: usize, now: usize) {
-        if now > before {
-            self.bytes.fetch_add(now - before, Ordering::Relaxed);
-        } else if before > now {
-            self.bytes.fetch_sub(before - now, Ordering::Relaxed);
-        }
     }
 }
 

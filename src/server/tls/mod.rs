@@ -2,17 +2,18 @@
 //! cannot continue returns the readiness it needs.
 //!
 //! `reload` has the certificate, key and CA in use and replaces them when their files change, `files` reads and
-//! checks those files, `hello` inspects what clients send in the clear before
-//! OpenSSL does, `rules` configures protocol versions and ciphers, `wire` is the socket as OpenSSL sees it, `subject`
-//! formats a client's name. Deadlines are left to the connection.
+//! checks those files, `hello` inspects what clients send in the clear before OpenSSL does, `configuration` chooses
+//! protocol versions and ciphers, `client_certificates` whose certificates are accepted, `wire` is the socket as OpenSSL
+//! sees it, `subject` formats a client's name. Deadlines are left to the connection.
 //!
 //! OpenSSL is involved only once the complete ClientHello has arrived: until then a connection costs no more than the
 //! bytes it has sent.
 
+mod client_certificates;
+mod configuration;
 mod files;
 mod hello;
 mod reload;
-mod rules;
 mod subject;
 mod wire;
 

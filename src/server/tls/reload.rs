@@ -16,8 +16,9 @@ use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext};
 
+use super::client_certificates::ask_clients;
+use super::configuration::{present, rules};
 use super::files::{self, Credentials};
-use super::rules::{ask_clients, present, rules};
 use super::subject;
 use crate::Error;
 use crate::base::file_stamp::Stamp;

@@ -2,7 +2,7 @@
 //!
 //! `client` has the connections, `schema` the tables, `accounts`, `sessions` and `api_keys` their rows, `changes` the building
 //! blocks of changes and the log of them, `feed` reads that log, woken by its `listener`, `nodes` has the processes that do,
-//! `ring` (with `asking`) has the key ring, `lockouts` (with `forgotten`) wrong passwords, `moving` (with `rows`) copies all of it
+//! `ring` (with `asking`) has the key ring, `lockouts` (with `forgotten`) wrong passwords, `store_copy` (with `rows`) copies all of it
 //! to another store or back; this file implements [`Store`]. No other room knows that the client is asynchronous.
 //!
 //! All changes take locks in the same order: an account, what is revoked, sessions, API keys.
@@ -16,12 +16,12 @@ mod feed;
 mod forgotten;
 mod listener;
 mod lockouts;
-mod moving;
 mod nodes;
 mod ring;
 mod rows;
 mod schema;
 mod sessions;
+mod store_copy;
 mod windows;
 
 use std::path::Path;
@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use tokio_postgres::types::Type;
 
-use super::moving::Movable;
+use super::store_copy::Movable;
 use super::{
     Account, AccountKind, Change, Condition, Moment, MovableShared, Presented, Session,
     SessionChange, SharedSettings, SharedStore, Store, StoreUrl, StoredSession, TokenState,

@@ -4,7 +4,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::changes::get;
 use super::client::{Connection, Fault};
-use crate::store::moving::TOGETHER;
+use crate::store::store_copy::TOGETHER;
 use crate::store::tables::{Column, Kind, Row, TABLES, Table, Value};
 
 /// Gets rows of a table.

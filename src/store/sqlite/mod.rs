@@ -1,18 +1,18 @@
 //! The store in the data directory: one SQLite file (WAL, full synchronisation) that the command and running servers
 //! have open at the same time. `file` creates and validates it, `schema` has its tables, `pool` hands out connections,
 //! `rows` and `changes` read and change rows, `api_keys` those of API keys, `writable` determines whether changes can be
-//! written, `copy` checks backups, `moving` copies the store to another one, which `read_only` then guards; this file
+//! written, `backup_copy` checks backups, `store_copy` copies the store to another one, which `read_only` then guards; this file
 //! implements [`Store`].
 
 mod api_keys;
+mod backup_copy;
 mod changes;
-mod copy;
 mod file;
-mod moving;
 mod pool;
 mod read_only;
 mod rows;
 mod schema;
+mod store_copy;
 mod writable;
 
 #[cfg(test)]
@@ -31,9 +31,9 @@ use changes::{bump, end_api_keys_of, forget, revoke_token, revoke_user, signed, 
 use pool::Pool;
 use rows::{ACCOUNT, account_of, number_of, whole};
 
-pub use copy::StoreContents;
-pub(crate) use copy::check_copy;
-pub(crate) use moving::{is_read_only, refused, write_new};
+pub use backup_copy::StoreContents;
+pub(crate) use backup_copy::check_copy;
+pub(crate) use store_copy::{is_read_only, refused, write_new};
 
 /// How often this thread has used a store.
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::slowest::{self, Slowest};
-use crate::server::pool::shared::LARGE;
+use crate::server::pool::buffered_memory::LARGE;
 
 /// Connections that hold less than this are not asked to give it up.
 pub(in crate::server::pool) const SMALL: usize = 1 << 10;

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use super::Worker;
 use crate::base::address::Counted;
+use crate::server::pool::buffered_memory::LARGE;
 use crate::server::pool::deadlines::Wait;
 use crate::server::pool::eviction::choice::{Spare, Victim};
 use crate::server::pool::eviction::paces::SMALL;
 use crate::server::pool::mailbox::{Mailbox, Message, Token, milliseconds};
-use crate::server::pool::shared::LARGE;
 
 /// Connections examined in one search for those of an address.
 const LOOKED_AT: usize = 64;

@@ -6,10 +6,10 @@ use std::time::Instant;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::{Place, Worker};
+use crate::server::pool::buffered_memory::LARGE;
 use crate::server::pool::connection::{Connection, Next, Ready, Turn};
 use crate::server::pool::deadlines::Wait;
 use crate::server::pool::mailbox::{Incoming, Message, Token};
-use crate::server::pool::shared::LARGE;
 use crate::server::pool::transport::Transport;
 
 /// A response buffer that has grown beyond this is freed.

@@ -49,7 +49,7 @@ fn older_versions_are_refused() {
 
 #[test]
 fn only_the_ciphers_of_the_guidelines_are_accepted() {
-    let suites = super::super::rules::CIPHERS_1_2.split(':');
+    let suites = super::super::configuration::CIPHERS_1_2.split(':');
     let weak = "AES128-SHA AES256-GCM-SHA384 ECDHE-RSA-AES128-SHA ECDHE-ECDSA-AES256-SHA ECDHE-RSA-AES128-SHA256 \
                 DHE-RSA-AES128-GCM-SHA256 DHE-RSA-AES256-SHA ECDHE-ECDSA-AES128-CCM ECDHE-ECDSA-AES128-CCM8 \
                 ECDHE-ECDSA-NULL-SHA NULL-SHA256 AECDH-AES128-SHA ADH-AES128-GCM-SHA256 ECDHE-ECDSA-CAMELLIA128-SHA256";

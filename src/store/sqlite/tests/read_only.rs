@@ -1,7 +1,7 @@
 //! The mark of a store that was copied to another one.
 
 use super::*;
-use crate::store::moving::Movable;
+use crate::store::store_copy::Movable;
 use crate::store::{ApiKeyStore, StoredApiKey};
 
 fn marked() -> (Place, SqliteStore) {
@@ -140,7 +140,7 @@ fn a_backup_may_have_the_mark_and_no_other_trigger() {
 
 #[test]
 fn a_new_file_has_the_rows_of_another_store_and_refuses_others() {
-    use crate::store::moving::Sink;
+    use crate::store::store_copy::Sink;
     use crate::store::write_new;
     let (place, store) = marked();
     let read = |into: &mut Sink<'_>| store.export(into);

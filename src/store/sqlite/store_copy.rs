@@ -9,7 +9,7 @@ use super::SqliteStore;
 use super::file::{self, STORE_FILE, beside, plain};
 use super::{read_only, schema};
 use crate::Error;
-use crate::store::moving::{Movable, Rows, Sink, StoreCount, StoreStatus, TOGETHER};
+use crate::store::store_copy::{Movable, Rows, Sink, StoreCount, StoreStatus, TOGETHER};
 use crate::store::tables::{Facts, Kind, Row, TABLES, Table, Tally, Value, portable};
 
 impl Movable for SqliteStore {

@@ -6,7 +6,7 @@ use super::changes::{get, signed};
 use super::client::{Connection, Fault};
 use super::{PostgresStore, nodes, rows, schema};
 use crate::Error;
-use crate::store::moving::{
+use crate::store::store_copy::{
     Import, Movable, MovableShared, Sink, StoreCount, StoreNode, StoreStatus,
 };
 use crate::store::tables::{Facts, TABLES, Tally};

@@ -14,13 +14,8 @@
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{
-    AlpnError, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode,
-    SslVerifyMode, SslVersion,
+    AlpnError, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
 };
-use openssl::stack::Stack;
-use openssl::x509::store::X509StoreBuilder;
-use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509, X509PurposeId};
 
 use super::files::Credentials;
 
@@ -37,11 +32,6 @@ const GROUPS: [&str; 2] = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-
 const SECURITY_LEVEL: u32 = 2;
 /// The protocols supported (RFC 7301), preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
-/// Maximum number of intermediates between a client's certificate and one in the CA file.
-const CHAIN_DEPTH: u32 = 5;
-/// The names in the CA file are sent to each client. Longer lists are left out, and clients choose a certificate on
-/// their own.
-const MAX_CA_NAMES: usize = 16 * 1024;
 
 /// A context that follows the rules, still without a certificate.
 pub(super) fn rules() -> Result<SslContextBuilder, ErrorStack> {
@@ -106,36 +96,4 @@ pub(super) fn present(
     }
     context.set_private_key(&credentials.key)?;
     context.check_private_key()
-}
-
-/// Asks clients for certificates issued by `issuers`.
-pub(super) fn ask_clients(
-    context: &mut SslContextBuilder,
-    issuers: &[X509],
-    required: bool,
-) -> Result<(), ErrorStack> {
-    let mut names = Stack::new()?;
-    let mut size = 0;
-    let mut store = X509StoreBuilder::new()?;
-    for issuer in issuers {
-        size += issuer.subject_name().to_der()?.len();
-        names.push(issuer.subject_name().to_owned()?)?;
-        store.add_cert(issuer.clone())?;
-    }
-    // Not with `set_cert_store`, which OpenSSL may also use to complete our own chain.
-    context.set_verify_cert_store(store.build())?;
-    if size <= MAX_CA_NAMES {
-        context.set_client_ca_list(names);
-    }
-    context.set_verify_depth(CHAIN_DEPTH);
-    let judged = context.verify_param_mut();
-    judged.set_purpose(X509PurposeId::SSL_CLIENT)?;
-    // Every certificate in the file is a trust anchor, whether or not it is a root.
-    judged.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
-    let mut mode = SslVerifyMode::PEER;
-    if required {
-        mode |= SslVerifyMode::FAIL_IF_NO_PEER_CERT;
-    }
-    context.set_verify(mode);
-    Ok(())
 }
