@@ -106,7 +106,7 @@ pub mod users;
 
 pub use base::VERSION;
 pub use base::clock::unix_now;
-pub use base::data_dir::shell_word;
+pub use base::private_files::shell_word;
 pub use base::secret::Secret;
 pub use base::trace::TraceParent;
 pub use cipher::{

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::caller::Caller;
-use super::counted::Counted;
 use super::host::Host;
+use super::limit_headers::Counted;
 use super::problem::Problem;
 use super::request::Request;
 use super::route::{AppInner, Call};

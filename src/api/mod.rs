@@ -2,7 +2,7 @@
 //!
 //! `app` ties it together, `handling` has the steps in which a request is answered, and `access_log` writes a line for each.
 //! `router` finds the route and enforces its checks (token, scope, limit), `permission` has the check of a token,
-//! `administration` that of an administrator, `proxied` whether a proxy asks, `limits` counts requests, `counted` reports the
+//! `administration` that of an administrator, `proxied` whether a proxy asks, `limits` counts requests, `limit_headers` reports the
 //! limits that did, `route` defines a route and its context, `routes` has one file for each, `host` has the routes of a host
 //! program, `problem` all errors (`admin_problems` those of administrators), `caller` the client's address, `cors` the headers
 //! for web pages of other origins (`origins`), `observed` counts requests for the metrics, and `figures` keeps those of the last
@@ -17,11 +17,11 @@ mod caller;
 mod caught;
 mod console;
 mod cors;
-mod counted;
 mod entity_tag;
 mod figures;
 mod handling;
 mod host;
+mod limit_headers;
 mod limits;
 mod observed;
 mod origins;

@@ -6,9 +6,9 @@ use once_cell::sync::OnceCell;
 
 use super::caller::Caller;
 use super::console::first_code::FirstCode;
-use super::counted::Counted;
 use super::figures::Figures;
 use super::host::Host;
+use super::limit_headers::Counted;
 use super::observed::Observed;
 use super::problem::Problem;
 use super::request::{Method, Request};
@@ -21,7 +21,7 @@ use crate::gate::audit::{Asker, Author};
 use crate::limiter::Limiter;
 use crate::{Claims, Error, Gate};
 
-pub(super) use super::counted::add_rate_limit_headers;
+pub(super) use super::limit_headers::add_rate_limit_headers;
 
 /// What routes need to answer requests.
 pub(super) struct AppInner {

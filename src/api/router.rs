@@ -2,8 +2,8 @@
 
 use super::administration;
 use super::caller::Caller;
-use super::counted::Counted;
 use super::host::{Host, HostRoute};
+use super::limit_headers::Counted;
 use super::limits;
 use super::permission::{may_be_client, permitted};
 use super::problem::Problem;

@@ -6,7 +6,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
-use crate::base::data_dir::shell_word;
+use crate::base::private_files::shell_word;
 
 /// Refuses a file that others can change, with the command to fix it, as the end of a sentence that starts with the
 /// path. If others can only read it, returns a warning of the same form. Anything other than a regular file, such as a

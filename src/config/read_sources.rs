@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::source::{Source, unknown};
 use super::table::{SETTINGS, find};
 use super::values::Config;
-use crate::base::data_dir::state_directory;
 use crate::base::given_file;
+use crate::base::private_files::state_directory;
 use crate::{Error, Secret};
 
 /// Far more than all settings need.

@@ -41,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::api_key::is_meant_as_key;
-use crate::base::data_dir;
+use crate::base::private_files;
 use crate::base::waker::Waker;
 use crate::cipher::CbcMode;
 use crate::gate::audit::{Asker, AuditEvent, Pseudonyms, Trail};
@@ -119,7 +119,7 @@ impl Gate {
         let limits = Limits::new(&settings.limiter)?;
         if let Some(folder) = &settings.keys.data_dir {
             // On failure, whatever later reads or writes a file there reports why; without files there is nothing to protect.
-            let _ = data_dir::close_to_others(folder);
+            let _ = private_files::close_to_others(folder);
         }
         let ledger = Arc::new(Ledger::new(&settings.store));
         let (keys, added) = Keys::load(&settings.keys)?;

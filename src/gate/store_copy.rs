@@ -11,7 +11,7 @@ use super::Settings;
 use super::audit::{Asker, AuditEvent, Trail};
 use super::backup::{Part, Staging, state_in};
 use crate::Error;
-use crate::base::data_dir;
+use crate::base::private_files;
 use crate::base::replacement::{self, Exclusive};
 use crate::keys::{MovedRing, RING_FILE};
 use crate::store::{
@@ -243,7 +243,7 @@ fn to_folder(
     if options.dry_run {
         return Ok(Some(copied));
     }
-    data_dir::make(folder).map_err(Error::Store)?;
+    private_files::make(folder).map_err(Error::Store)?;
     let exclusive = Exclusive::of(folder).map_err(Error::Store)?;
     // What was interrupted may be complete only now.
     check_empty(folder, options.replace)?;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::document::{Fault, MAX_TEXT, RingContents};
 use super::seal::{AtRest, RingSeal};
-use crate::base::data_dir::{check_folder, check_mode, shell_word};
+use crate::base::private_files::{check_folder, check_mode, shell_word};
 use crate::base::replacement;
 use crate::{Error, Secret};
 

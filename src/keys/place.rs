@@ -14,8 +14,8 @@ use super::seal::{AtRest, RingSeal};
 use super::usage::{self, Journal, KeyUsage};
 use super::write::{self, Changed, check_readable};
 use super::{RING_BACKUP_FILE, RING_FILE, Settings, file};
-use crate::base::data_dir::{self, write_new_file};
 use crate::base::file_stamp::Stamp;
+use crate::base::private_files::{self, write_new_file};
 use crate::store::{SharedStore, open_shared};
 use crate::{Error, Secret};
 
@@ -126,7 +126,7 @@ impl Place {
         match self {
             Place::Folder(folder) => {
                 if folder.exists() {
-                    data_dir::check_folder(folder).map_err(Error::KeyRing)?;
+                    private_files::check_folder(folder).map_err(Error::KeyRing)?;
                 }
                 file::check_not_lost(folder, seal)
             }
@@ -342,7 +342,7 @@ fn replace(
 }
 
 fn keep_copy(folder: &Path, sealed: &[u8]) -> Result<(), String> {
-    data_dir::make(folder)?;
+    private_files::make(folder)?;
     let (path, new) = (folder.join(COPY_FILE), folder.join(NEW_COPY_FILE));
     if fs::read(&path).is_ok_and(|known| known == sealed) {
         return Ok(());
@@ -367,8 +367,8 @@ fn read_copy(folder: &Path) -> Result<Option<Secret>, Error> {
             )));
         }
     };
-    data_dir::check_folder(folder).map_err(Error::KeyRing)?;
-    data_dir::check_mode(&path, &metadata, 0o600).map_err(Error::KeyRing)?;
+    private_files::check_folder(folder).map_err(Error::KeyRing)?;
+    private_files::check_mode(&path, &metadata, 0o600).map_err(Error::KeyRing)?;
     let file = fs::File::open(&path)
         .and_then(|file| Secret::read(file, super::document::MAX_TEXT))
         .map_err(|error| {

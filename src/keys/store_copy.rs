@@ -9,7 +9,7 @@ use super::place::Place;
 use super::seal::{AtRest, RingSeal};
 use super::usage::KeyUsage;
 use super::{Settings, write};
-use crate::base::data_dir::{self, Writer};
+use crate::base::private_files::{self, Writer};
 use crate::store::{SharedStore, open_shared};
 use crate::{Error, Secret};
 
@@ -25,7 +25,8 @@ pub(crate) struct MovedRing {
 impl MovedRing {
     /// The ring in the directory; `None` if there is none.
     pub(crate) fn in_folder(settings: &Settings, folder: &Path) -> Result<Option<Self>, Error> {
-        let lock = data_dir::make_and_lock(folder, write::LOCK_FILE).map_err(Error::KeyRing)?;
+        let lock =
+            private_files::make_and_lock(folder, write::LOCK_FILE).map_err(Error::KeyRing)?;
         let ring = MovedRing::in_folder_now(settings, folder)?;
         if ring.is_none() {
             file::check_not_lost(folder, &RingSeal::of(&settings.ring)?)?;

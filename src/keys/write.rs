@@ -13,7 +13,7 @@ use super::document::{MAX_TEXT, RingContents};
 use super::file::{self, Found, RING_BACKUP_FILE, RING_FILE, fault_of};
 use super::seal::{AtRest, RingSeal};
 use super::usage;
-use crate::base::data_dir::{self, write_new_file};
+use crate::base::private_files::{self, write_new_file};
 use crate::store::check_not_copied;
 use crate::{Error, Secret};
 
@@ -50,7 +50,7 @@ fn change_locked(
     seal: &RingSeal,
     mut edit: impl FnMut(&mut RingContents) -> Result<bool, Error>,
 ) -> Result<(Changed, Option<String>), Error> {
-    let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
+    let _lock = private_files::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
     check_not_copied(folder)?;
     let mut found = read(folder, seal)?;
     let mut contents = found
@@ -74,7 +74,7 @@ fn change_locked(
 
 /// Rewrites the ring: sealed if a secret is set and not `plain`, otherwise unsealed.
 pub(super) fn rewrite(folder: &Path, seal: &RingSeal, plain: bool) -> Result<(), Error> {
-    let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
+    let _lock = private_files::make_and_lock(folder, LOCK_FILE).map_err(Error::KeyRing)?;
     check_not_copied(folder)?;
     let found = read(folder, seal)?.ok_or_else(|| file::none_in(folder))?;
     let text = found.text.expose();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::base::data_dir;
+use crate::base::private_files;
 use crate::{Config, Error, Gate, Grant, STORE_FILE, TokenError};
 
 const NOT_BUILT: &str = "This build of sealgate has no store for accounts, sessions and revoked tokens. Build it with the \
@@ -33,7 +33,7 @@ impl Place {
 
     /// As another build creates it; what it contains does not matter here.
     fn create_store(&self) {
-        data_dir::make(&self.folder).unwrap();
+        private_files::make(&self.folder).unwrap();
         fs::write(self.folder.join(STORE_FILE), "SQLite format 3").unwrap();
     }
 }
@@ -116,7 +116,7 @@ fn a_gate_is_not_created_beside_a_store_that_it_cannot_read() {
     }
     // Nor where a store was lost, as in every build.
     let place = Place::new();
-    data_dir::make(&place.folder).unwrap();
+    private_files::make(&place.folder).unwrap();
     fs::write(place.folder.join(format!("{STORE_FILE}-wal")), "pages").unwrap();
     assert!(matches!(place.gate("ring").err(), Some(Error::Store(_))));
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::base::data_dir::{check_folder, check_mode, shell_word};
+use crate::base::private_files::{check_folder, check_mode, shell_word};
 
 /// The store's file in the data directory; SQLite keeps two more beside it, `-wal` and `-shm`.
 pub const STORE_FILE: &str = "store.db";

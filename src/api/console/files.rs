@@ -50,6 +50,7 @@ files! {
     "/console/parts.js" "parts.js" SCRIPT;
     "/console/charts.js" "charts.js" SCRIPT;
     "/console/login.js" "login.js" SCRIPT;
+    "/console/views.js" "views.js" SCRIPT;
     "/console/overview.js" "overview.js" SCRIPT;
     "/console/accounts.js" "accounts.js" SCRIPT;
     "/console/security.js" "security.js" SCRIPT;

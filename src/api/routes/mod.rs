@@ -146,6 +146,8 @@ routes! {
         "A file of the console" console::file;
     Get "/console/login.js" Access::Anyone, takes anything, costs quick:
         "A file of the console" console::file;
+    Get "/console/views.js" Access::Anyone, takes anything, costs quick:
+        "A file of the console" console::file;
     Get "/console/overview.js" Access::Anyone, takes anything, costs quick:
         "A file of the console" console::file;
     Get "/console/accounts.js" Access::Anyone, takes anything, costs quick:

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::create::Scratch;
 use super::{Backup, BackupContents, BackupReader, Restored, check_backup_file};
 use crate::Error;
-use crate::base::data_dir::new_private_file;
 use crate::base::encoding::encode_hex;
+use crate::base::private_files::new_private_file;
 use crate::base::random::random;
 use crate::keys::RingSecret;
 

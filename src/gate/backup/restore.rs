@@ -8,7 +8,7 @@ use super::container::{self, Part, damaged, unreadable};
 use super::contents::{BackupContents, RingContents};
 use super::reader::BackupReader;
 use super::staging::{Staging, state_in};
-use crate::base::data_dir;
+use crate::base::private_files;
 use crate::base::replacement::Exclusive;
 use crate::gate::Settings;
 use crate::keys::{KeyLosses, MAX_RING, RingCopy};
@@ -41,7 +41,7 @@ pub(super) fn restore(
         ));
     }
     check_empty(folder, force)?;
-    data_dir::make(folder).map_err(Error::Store)?;
+    private_files::make(folder).map_err(Error::Store)?;
     let exclusive = Exclusive::of(folder).map_err(Error::Store)?;
     // A restore that was interrupted may be complete only now.
     check_empty(folder, force)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::container::Part;
 use crate::Error;
-use crate::base::data_dir::{new_file, new_folder, write_new_file};
+use crate::base::private_files::{new_file, new_folder, write_new_file};
 use crate::base::replacement::{Exclusive, NAMES, NEW, OLD};
 use crate::keys::{RING_BACKUP_FILE, RING_FILE, USAGE_FILE};
 use crate::store::STORE_FILE;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
-use crate::base::data_dir::new_file;
+use crate::base::private_files::new_file;
 
 /// Why nothing was added.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::Error;
-use crate::base::data_dir::write_new_file;
+use crate::base::private_files::write_new_file;
 use crate::base::waker::Waker;
 use crate::store::SharedStore;
 pub(super) use file::Fault;

@@ -6,8 +6,9 @@
 //! a request to the API. `deadlines` finds expired waits, `descriptors` computes how many connections fit, `eviction`
 //! decides which of them is closed for a new one. `proxies` decides which of them begin with a header of the PROXY protocol.
 //! `blocking` is the second pool, and `job` its work item. `stats` is what the metrics show of all this. `shared` has the
-//! counts that all threads share, `buffered_memory` bounds what all connections hold, `hub` the ways to reach other threads: a worker through its `mailbox`, the listener through its `waker`. `heartbeat`
-//! shows that all of them go on.
+//! counts that all threads share, of which `buffered_memory` bounds what all connections hold and `connections_by_address`
+//! how many of them an address has. `hub` has the ways to reach other threads: a worker through its `mailbox`, the listener
+//! through its `waker`. `heartbeat` shows that all of them go on.
 //!
 //! # What it protects against
 //! Receiving the head, receiving the body, sending the response and idling each have an overall deadline, so trickling
@@ -20,6 +21,7 @@ mod balance;
 mod blocking;
 mod buffered_memory;
 mod connection;
+mod connections_by_address;
 mod deadlines;
 mod descriptors;
 mod eviction;
@@ -50,10 +52,11 @@ use crate::server::tls::TlsAcceptor;
 
 use acceptor::Acceptor;
 use blocking::Pools;
+use connections_by_address::Addresses;
 use hub::Hub;
 use listener::Listener;
 use mailbox::Mailbox;
-use shared::{Addresses, Shared};
+use shared::Shared;
 pub(super) use stats::Stats;
 use worker::{Timeouts, Worker};
 

@@ -11,8 +11,8 @@ use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 
-use crate::base::data_dir::shell_word;
 use crate::base::given_file;
+use crate::base::private_files::shell_word;
 use crate::server::settings::Settings;
 use crate::{Error, Secret};
 

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::read_only;
 use super::schema::{self, Form};
 use crate::Error;
-use crate::base::data_dir::{self, new_file};
+use crate::base::private_files::{self, new_file};
 pub(super) use crate::store::place::{Found, STORE_FILE, beside, check_access, look};
 use crate::store::place::{judge_access, restore};
 
@@ -30,7 +30,7 @@ const SMALL: u64 = 8 << 20;
 
 /// Creates the store if there is none: under another name first, so a killed process leaves no store or a complete one.
 pub(super) fn make(folder: &Path) -> Result<(), Error> {
-    let _lock = data_dir::make_and_lock(folder, LOCK_FILE).map_err(Error::Store)?;
+    let _lock = private_files::make_and_lock(folder, LOCK_FILE).map_err(Error::Store)?;
     if let Found::File(_) = look(folder)? {
         return Ok(());
     }

@@ -11,8 +11,8 @@ use super::file::{self, Found, Judge};
 use super::writable::{self, LastChange};
 use super::{read_only, schema};
 use crate::Error;
-use crate::base::data_dir::new_private_file;
 use crate::base::fork::Owner;
+use crate::base::private_files::new_private_file;
 use crate::base::sync::{Turns, lock};
 
 /// Idle connections to keep: each takes a few descriptors and at most 512 KiB.

@@ -1,26 +1,16 @@
 // The frame around the views: who is logged in, where one can go, and which view is shown.
 
-import {logout, onEnd, resume, who} from "./api.js";
+import {Problem, logout, onEnd, resume, who} from "./api.js";
 import {h, icon} from "./dom.js";
 import {loginView} from "./login.js";
 import {toast} from "./parts.js";
-import {overview} from "./overview.js";
-import {apikeys, sessions, users} from "./accounts.js";
-import {audit, keys, limits} from "./security.js";
-import {settings} from "./settings.js";
-import {tryit} from "./tryit.js";
 
-const VIEWS = {
-  overview: ["Overview", overview],
-  users: ["Users", users],
-  sessions: ["Sessions", sessions],
-  apikeys: ["API keys", apikeys],
-  keys: ["Keys", keys],
-  audit: ["Audit", audit],
-  limits: ["Limits", limits],
-  settings: ["Settings", settings],
-  tryit: ["Try it", tryit],
-};
+// They come while the server says who is logged in; whoever has to log in need not wait for them.
+const coming = import("./views.js").catch(() => {
+  throw new Problem(0, {title: "The server cannot be reached.", detail: "Load the page again."});
+});
+let VIEWS = {};
+
 const GROUPS = [
   ["", ["overview"]],
   ["Accounts", ["users", "sessions", "apikeys"]],
@@ -90,7 +80,8 @@ function theme(next) {
 }
 theme();
 
-function frame() {
+async function frame() {
+  ({VIEWS} = await coming);
   const themes = h("select", {
     class: "plain", "aria-label": "Theme", onchange: (event) => theme(event.target.value),
   }, THEMES.map((name) => h("option", {value: name, selected: name === theme()}, `${name[0].toUpperCase()}${name.slice(1)}`)));
@@ -149,7 +140,7 @@ onEnd(() => {
 
 try {
   await resume();
-  frame();
+  await frame();
 } catch (problem) {
   if (problem.code === undefined) throw problem;
   enter(problem.status === 401 ? "" : `${problem.message} ${problem.detail}`, problem.isFirst);

@@ -21,7 +21,7 @@ export function loginView({note, isFirst, onDone}) {
       if (isFirst) await first(code.value, username.value, password.value);
       else await login(username.value, password.value);
       password.value = code.value = "";
-      onDone();
+      await onDone();
     } catch (problem) {
       const lacks = problem.code === "insufficient_scope";
       wrong.replaceChildren(alertBox(lacks
