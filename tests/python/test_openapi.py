@@ -51,21 +51,34 @@ def open_login(serve):
     return with_token(serve(**RAISED))
 
 
-def with_token(server):
+@pytest.fixture(scope="module")
+def administered(serve):
+    """A server for requests that end accounts and keys."""
+    server = serve(**RAISED, **CHEAP)
+    add = Command(server.arguments[0], server.folder)
+    for name, scopes in [("alice", SCOPES), ("root", "admin")]:
+        add("user", "add", name, "--scopes", scopes, stdin="a quiet harbour\n", **CHEAP).succeeded()
+    return with_token(server, "root", "admin")
+
+
+def with_token(server, user="alice", scopes=SCOPES):
     issue = Command(server.arguments[0], server.folder)
-    server.token = issue("token", "issue", "--user", "alice", "--scope", SCOPES, "--ttl", "86400").succeeded().decode().strip()
+    server.token = issue("token", "issue", "--user", user, "--scope", scopes, "--ttl", "86400").succeeded().decode().strip()
     return server
 
 
-def schemathesis(site, token, *arguments, document=described.FILE, folder, timeout=10 * PATIENCE):
+# Administration would end the accounts and keys that the other tests use.
+REST = "--exclude-path-regex=^/admin/"
+ADMINISTRATION = "--include-path-regex=^/admin/"
+
+
+def schemathesis(site, token, *arguments, paths=REST, document=described.FILE, folder, timeout=10 * PATIENCE):
     """Tests a server with all of schemathesis' checks."""
     environment = clean_environment(folder, {"SEALGATE_TOKEN": token, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": OWN})
     ended = subprocess.run(
         [
             *(tool("st"), "--no-color", "--config-file", OWN / "schemathesis.toml", "run", document),
-            # Its token has no scope `admin`: it would end accounts and keys that the other tests use.
-            "--exclude-path-regex=^/admin/",
-            *("--url", f"http://127.0.0.1:{site.port}", "--checks", "all", *arguments),
+            *("--url", f"http://127.0.0.1:{site.port}", "--checks", "all", paths, *arguments),
         ],
         cwd=folder,
         env=environment,
@@ -83,13 +96,13 @@ def requests(server):
     return server.err.read_text(encoding="utf-8").count(" status=")
 
 
-@pytest.mark.parametrize("name", ["accounts", "open_login"])
-def test_the_server_keeps_to_the_document(name, request, tmp_path):
+@pytest.mark.parametrize(("name", "paths"), [("accounts", REST), ("open_login", REST), ("administered", ADMINISTRATION)])
+def test_the_server_keeps_to_the_document(name, paths, request, tmp_path):
     server = request.getfixturevalue(name)
     examples, seed = (30, 1) if REQUESTS else (10, 1)
     while True:
         more = ("--max-examples", str(examples), "--seed", str(seed))
-        ended = schemathesis(server, server.token, *more, folder=tmp_path)
+        ended = schemathesis(server, server.token, *more, paths=paths, folder=tmp_path)
         assert ended.code == 0, ended.err
         made, seed = requests(server), seed + 1
         print(f"{name}: {made} requests")

@@ -56,6 +56,14 @@ def only_contents_are_refused(context, response, case):
         # The same, or a cost without a policy.
         wanted = case.query.get("policy", case.query.get("cost")) if path == "/verify" else case.path_parameters["limit"]
         assert problem == "bad_request" and wanted not in (None, "-"), f"{problem}: {case.query}"
+    elif path == "/admin/v1/limits/reset":
+        # A policy that this server does not have, or an API key without a limit.
+        assert problem == "bad_member" and (body["policy"] != "default" or body["kind"] == "api-key"), f"{problem}: {body}"
+    elif path.startswith("/admin/") and "password" in (body or {}):
+        # What passwords, names, scopes and claims may be.
+        assert problem in ("weak_password", "bad_member"), f"{problem}: {body}"
+    elif path.startswith("/admin/"):
+        assert problem == "bad_member" and {"name", "scopes", "claims", "owner", "expires_at", "expires_in"} & set(body), f"{problem}: {body}"
     elif path == "/password":
         assert problem == "weak_password", f"{problem}: {body}"
     else:

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::text;
-use super::asked::{self, bad, named, only_members, page, scope_names, scopes, whole};
+use super::asked::{
+    self, bad, knows_all_members, named, only_members, page, scope_names, scopes, whole,
+};
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;
@@ -71,9 +73,9 @@ pub(super) fn revoke(call: &mut Call<'_>) -> Result<Response, Problem> {
 
 fn own_limit(limit: Json<'_>) -> Result<ApiKeyLimit, Problem> {
     let wrong = || bad(r#"limit must be an object: {"max_requests": 100, "window": 60}."#);
-    let [max_requests, window] = limit
-        .members(["max_requests", "window"])
-        .ok_or_else(wrong)?;
+    let names = ["max_requests", "window"];
+    let [max_requests, window] = limit.members(names).ok_or_else(wrong)?;
+    knows_all_members(limit, &names)?;
     let max_requests = whole(max_requests, "max_requests")?.ok_or_else(wrong)?;
     let window = whole(window, "window")?.ok_or_else(wrong)?;
     Ok(ApiKeyLimit {

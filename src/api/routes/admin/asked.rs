@@ -79,10 +79,15 @@ pub(super) fn only_members<'a, const N: usize>(
     names: [&str; N],
 ) -> Result<[Option<Json<'a>>; N], Problem> {
     let found = members(request, names)?;
-    let entries = Json::read(request.body).ok().and_then(Json::entries);
-    let mut unknown = entries.into_iter().flatten().map(|(name, _)| name);
+    Json::read(request.body).map_or(Ok(()), |body| knows_all_members(body, &names))?;
+    Ok(found)
+}
+
+/// An error if an object has members with other names.
+pub(super) fn knows_all_members(object: Json<'_>, names: &[&str]) -> Result<(), Problem> {
+    let mut unknown = object.entries().into_iter().flatten().map(|(name, _)| name);
     match unknown.find(|name| !names.contains(&&**name)) {
-        None => Ok(found),
+        None => Ok(()),
         Some(name) => {
             let shown: String = name.chars().take(64).collect();
             Err(bad(format!("There is no member {shown:?}.")))

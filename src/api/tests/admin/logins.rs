@@ -82,6 +82,7 @@ fn api_keys_of_everybody_are_managed() {
         json!({"owner": "alice", "limit": 7}),
         json!({"owner": "alice", "limit": {"max_requests": 9}}),
         json!({"owner": "alice", "limit": {"max_requests": 0, "window": 60}}),
+        json!({"owner": "alice", "limit": {"max_requests": 9, "window": 60, "per": "user"}}),
         json!({"owner": "alice", "max_requests": 9}),
     ] {
         assert_eq!(
