@@ -5,7 +5,8 @@ import {h, icon} from "./dom.js";
 import {loginView} from "./login.js";
 import {toast} from "./parts.js";
 
-// They come while the server says who is logged in; whoever has to log in need not wait for them.
+// The views come meanwhile: whoever has to log in need not wait for them.
+const resumed = resume();
 const coming = import("./views.js").catch(() => {
   throw new Problem(0, {title: "The server cannot be reached.", detail: "Load the page again."});
 });
@@ -139,7 +140,7 @@ onEnd(() => {
 });
 
 try {
-  await resume();
+  await resumed;
   await frame();
 } catch (problem) {
   if (problem.code === undefined) throw problem;
