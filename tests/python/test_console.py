@@ -253,7 +253,7 @@ LOOKS = [("light", 360), ("dark", 1280), *([("light", 1280), ("dark", 360)] if S
 def test_every_view_is_usable_by_everybody(browser, site, theme, width):
     viewport = {"width": width, "height": 800}
     with Console(browser, site, viewport=viewport, color_scheme=theme) as console:
-        assert console.open().page.get_by_label("Username").is_visible()
+        expect(console.open().page.get_by_label("Username")).to_be_visible()
         found = {"login": console.axe()}
         assert console.overflow() <= 0
         console.log_in()
