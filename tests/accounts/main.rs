@@ -15,6 +15,7 @@ mod kept;
 mod killed;
 mod logins;
 mod open_login;
+mod refreshes;
 mod refusals;
 mod revocation;
 mod routes;

@@ -11,6 +11,7 @@ mod cli;
 mod clocks;
 mod config;
 mod healthcheck;
+mod help;
 mod install;
 mod limits;
 mod logs;

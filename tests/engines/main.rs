@@ -1,7 +1,8 @@
 //! One table for both engines: the bytes that are sent, and what comes back. What an engine cannot do is marked beside the
 //! case with the reason, and held too, so that the mark goes when the reason goes.
 //!
-//! `table` runs the cases, `lines`, `heads` and `bodies` are the table; `conversations` has what takes more than bytes and answers.
+//! `table` runs the cases, `lines`, `heads`, `hosts` and `bodies` are the table; `conversations` has what takes more than
+//! bytes and answers.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 #![allow(clippy::print_stdout)] // figures and reasons, for whoever runs the tests
@@ -13,6 +14,7 @@ mod bodies;
 mod conversations;
 mod deadlines;
 mod heads;
+mod hosts;
 mod lines;
 mod table;
 

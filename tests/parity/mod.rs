@@ -1,8 +1,9 @@
-//! The same scenarios at every door: Rust, C, Python, the command, and HTTP with both engines. Every answer has to be the one in
-//! the table, and so the same at every door; a cell without one has a reason.
+//! The same scenarios at every door: Rust, C, Python, the command, and HTTP with both engines. Every answer has to be the
+//! one in the table, and so the same at every door; a cell without one has a reason.
 //!
-//! `table` has the scenarios and the reasons. `rust`, `c`, `python`, `command` and `http` ask one door each; a new operation is a
-//! step in the table, and a line in each of these. `shown` has the form in which lists are compared.
+//! `table` has the scenarios and the reasons, `scenarios` the test of each. `rust`, `c`, `python`, `command` and `http` ask
+//! one door each; a new operation is a step in the table, and a line in each of these. `shown` has the form in which lists
+//! are compared.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 #![cfg(target_os = "linux")]
@@ -12,6 +13,7 @@ mod command;
 mod http;
 mod python;
 mod rust;
+mod scenarios;
 mod shown;
 mod table;
 
@@ -300,86 +302,6 @@ fn compare(scenario: &Scenario) {
         );
     }
     assert!(wrong.is_empty(), "{}:\n{wrong}", scenario.name);
-}
-
-#[test]
-fn tokens_are_the_same_at_every_door() {
-    compare(&table::tokens());
-}
-
-#[test]
-fn data_is_the_same_at_every_door() {
-    compare(&table::data());
-}
-
-#[test]
-fn keys_are_the_same_at_every_door() {
-    compare(&table::keys());
-}
-
-#[test]
-fn published_keys_are_the_same_at_every_door() {
-    compare(&table::published_keys());
-}
-
-#[test]
-fn accounts_are_the_same_at_every_door() {
-    compare(&table::accounts());
-}
-
-#[test]
-fn sessions_are_the_same_at_every_door() {
-    compare(&table::sessions());
-}
-
-#[test]
-fn guesses_are_the_same_at_every_door() {
-    compare(&table::guesses());
-}
-
-#[test]
-fn limits_are_the_same_at_every_door() {
-    compare(&table::limits());
-}
-
-#[test]
-fn claims_of_tokens_are_the_same_at_every_door() {
-    compare(&table::token_claims());
-}
-
-#[test]
-fn claims_of_accounts_are_the_same_at_every_door() {
-    compare(&table::account_claims());
-}
-
-#[test]
-fn api_keys_are_the_same_at_every_door() {
-    compare(&table::api_keys());
-}
-
-#[test]
-fn limits_of_api_keys_are_the_same_at_every_door() {
-    compare(&table::key_limits());
-}
-
-#[test]
-fn clients_are_the_same_at_every_door() {
-    compare(&table::clients());
-}
-
-#[test]
-fn named_limits_are_the_same_at_every_door() {
-    compare(&table::named_limits());
-}
-
-#[test]
-fn a_disabled_limit_is_the_same_at_every_door() {
-    compare(&table::no_limits());
-}
-
-#[test]
-fn texts_for_urls_are_the_same_at_every_door() {
-    compare(&table::texts());
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `admin` administration, `heads` what is
-//! answered before a body has arrived, `api_keys` API keys, `cors` web pages of other origins, `items` batches and rewrapping,
-//! `limits` named limits, `proxy_limits` those that proxies name, `batch_costs` what batches cost, `console` the page for administrators, `oauth` and `oauth_tokens`
-//! clients of OAuth 2.0, `openapi` the document of the API, `password` changes of the own password, `routes` the rest.
-//! `described` compares every response with that document.
+//! The contract of the API, without a socket: `access` covers tokens, scopes, limits and who may log in, `admin`
+//! administration, `heads` what is answered before a body has arrived, `api_keys` API keys, `cors` web pages of other
+//! origins, `items` batches and rewrapping, `limits` named limits, `proxy_limits` those that proxies name, `batch_costs`
+//! what batches cost, `console` the page for administrators, `first_administrator` how the first one is created, `oauth`,
+//! `oauth_errors` and `oauth_tokens` clients of OAuth 2.0, `openapi` and `openapi_responses` the document of the API,
+//! `password` changes of the own password, `routes` the rest. `described` compares every response with that document.
 
 mod access;
 mod admin;
@@ -11,13 +12,16 @@ mod batch_costs;
 mod console;
 mod cors;
 mod described;
+mod first_administrator;
 mod heads;
 mod host;
 mod items;
 mod limits;
 mod oauth;
+mod oauth_errors;
 mod oauth_tokens;
 mod openapi;
+mod openapi_responses;
 mod password;
 mod proxy_limits;
 mod routes;

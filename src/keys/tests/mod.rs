@@ -1,10 +1,12 @@
 //! What a ring says about itself and what changes it: `changes` has the operator's changes and rotation, `secrets` sealing,
-//! `damaged` rings that cannot be used, `described` what is listed of keys, `collected` how a ring is assembled.
+//! `damaged` rings that cannot be used, `described` what is listed of keys, `collected` how a ring is assembled,
+//! `environment` keys of the environment.
 
 mod changes;
 mod collected;
 mod damaged;
 mod described;
+mod environment;
 mod secrets;
 
 use std::fs;
