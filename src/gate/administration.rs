@@ -50,20 +50,21 @@ impl Gate {
         };
         let (user, by) = (named(filter.user), named(filter.by));
         let text = filter.text.map(|text| text.to_ascii_lowercase());
-        let is = |wanted: &Option<(String, Option<String>)>, name: &str, who: &str| {
-            wanted
-                .as_ref()
-                .is_none_or(|(text, pseudonym)| text == name || pseudonym.as_deref() == Some(who))
-        };
+        let is =
+            |wanted: &Option<(String, Option<String>)>, name: &str, who: &dyn Fn() -> String| {
+                wanted.as_ref().is_none_or(|(text, pseudonym)| {
+                    text == name || pseudonym.as_ref().is_some_and(|wanted| *wanted == who())
+                })
+            };
         move |event| {
             filter.event.as_ref().is_none_or(|name| name == event.event)
-                && is(&user, &event.user, &event.who)
-                && is(&by, &event.by, &event.by_who)
+                && is(&user, event.user(), &|| event.who(pseudonyms))
+                && is(&by, event.by(), &|| event.by_who().to_owned())
                 && filter.since.is_none_or(|since| event.time >= since)
                 && filter.until.is_none_or(|until| event.time <= until)
                 && text.as_ref().is_none_or(|text| {
-                    let mut texts = event.texts().into_iter();
-                    texts.any(|it| it.to_ascii_lowercase().contains(text))
+                    let has = |it: &str| it.to_ascii_lowercase().contains(text);
+                    event.texts().into_iter().any(has) || has(&event.who(pseudonyms))
                 })
         }
     }

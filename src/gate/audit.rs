@@ -11,7 +11,7 @@ use log::kv::Value;
 use log::{Level, Metadata, Record};
 use once_cell::sync::OnceCell;
 
-use super::recent::{Recent, RecentEvent};
+use super::recent::{Parts, Recent, RecentEvent};
 use super::settings::Settings;
 use crate::Error;
 use crate::base::trace::TraceParent;
@@ -257,40 +257,39 @@ impl Trail {
         if !is_recorded && recent.is_none() {
             return;
         }
-        let who = user.map_or_else(|| "-".to_owned(), |user| self.pseudonyms.pseudonym(user));
+        let who = || user.map_or_else(|| "-".to_owned(), |user| self.pseudonyms.pseudonym(user));
         let masked = || user.map(|user| MaskedForLog(user).to_string());
         let trace = asker.trace;
         let trace = trace.map(|trace| (trace.trace_id(), trace.span_id()));
         let by = asker.by.map(|by| self.shown(by));
         if let Some(recent) = recent {
-            // What only a failed attempt names may be a password that was typed in the wrong place.
-            let is_claimed = result != "ok" && event.is_attempt();
-            let name = match is_claimed {
-                true => masked(),
-                false => user.map(str::to_owned),
-            };
-            recent.add(RecentEvent {
+            let mut parts = Parts {
                 event: event.name(),
                 result,
-                user: name.unwrap_or_default(),
-                who: if who == "-" {
-                    String::new()
-                } else {
-                    who.clone()
-                },
-                peer: asker.peer.to_string(),
-                by: asker.by.map_or_else(String::new, |by| by.to_string()),
-                by_who: by.as_ref().map_or_else(String::new, |(_, who)| who.clone()),
-                key: key.unwrap_or_default().to_owned(),
-                trace: trace.map_or("", |(trace, _)| trace).to_owned(),
-                id: if asker.id == "-" { "" } else { asker.id }.to_owned(),
-                ..RecentEvent::default()
-            });
+                user: user.unwrap_or_default(),
+                peer: Some(asker.peer),
+                by: asker.by.as_ref().map(|by| by as &dyn fmt::Display),
+                by_who: by.as_ref().map_or("", |(_, who)| who),
+                key: key.unwrap_or_default(),
+                trace: trace.map_or("", |(trace, _)| trace),
+                id: if asker.id == "-" { "" } else { asker.id },
+                ..Parts::default()
+            };
+            // What only a failed attempt names may be a password that was typed in the wrong place.
+            match user.filter(|_| result != "ok" && event.is_attempt()) {
+                None => recent.add(&parts),
+                Some(claimed) => {
+                    let (masked, who) = self.masked(claimed);
+                    parts.user = &masked;
+                    parts.who = if who == "-" { "" } else { &who };
+                    recent.add(&parts);
+                }
+            }
         }
         if !is_recorded {
             return;
         }
-        let user = masked().unwrap_or_else(|| "-".to_owned());
+        let (user, who) = (masked().unwrap_or_else(|| "-".to_owned()), who());
         let mut fields = vec![
             ("event", Value::from(event.name())),
             ("result", Value::from(result)),

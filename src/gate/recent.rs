@@ -2,8 +2,10 @@
 //! of this process are there.
 
 use std::collections::VecDeque;
+use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use super::pseudonyms::Pseudonyms;
 use crate::base::clock::unix_now;
 use crate::base::sync::lock;
 
@@ -22,38 +24,121 @@ pub(crate) struct RecentEvent {
     pub(crate) time: u64,
     pub(crate) event: &'static str,
     pub(crate) result: &'static str,
-    /// Whom it concerns; masked if only a failed attempt names it, since it may be a password typed in the wrong place.
-    pub(crate) user: String,
-    pub(crate) who: String,
-    pub(crate) peer: String,
-    /// Who asked for it, and the pseudonym.
-    pub(crate) by: String,
-    pub(crate) by_who: String,
-    pub(crate) key: String,
-    pub(crate) trace: String,
-    pub(crate) id: String,
+    /// Its other texts, one after the other, in one allocation: logins are many.
+    texts: String,
+    ends: [usize; TEXTS],
 }
 
+/// What a [`RecentEvent`] is made of.
+#[derive(Default)]
+pub(super) struct Parts<'a> {
+    pub(super) event: &'static str,
+    pub(super) result: &'static str,
+    pub(super) user: &'a str,
+    /// Empty if it is the pseudonym of `user`, which is derived when it is asked for.
+    pub(super) who: &'a str,
+    pub(super) peer: Option<&'a dyn fmt::Display>,
+    pub(super) by: Option<&'a dyn fmt::Display>,
+    pub(super) by_who: &'a str,
+    pub(super) key: &'a str,
+    pub(super) trace: &'a str,
+    pub(super) id: &'a str,
+}
+
+const TEXTS: usize = 8;
+
 impl RecentEvent {
-    /// All its texts.
-    pub(crate) fn texts(&self) -> [&str; 10] {
+    fn of(parts: &Parts<'_>) -> Self {
+        let mut made = RecentEvent {
+            event: parts.event,
+            result: parts.result,
+            texts: String::with_capacity(96),
+            ..RecentEvent::default()
+        };
+        let none: &dyn fmt::Display = &"";
+        let all: [&dyn fmt::Display; TEXTS] = [
+            &parts.user,
+            &parts.who,
+            parts.peer.unwrap_or(none),
+            parts.by.unwrap_or(none),
+            &parts.by_who,
+            &parts.key,
+            &parts.trace,
+            &parts.id,
+        ];
+        for (text, end) in all.into_iter().zip(&mut made.ends) {
+            let _ = write!(made.texts, "{text}"); // into memory
+            *end = made.texts.len();
+        }
+        made
+    }
+
+    fn text(&self, number: usize) -> &str {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.texts[start..self.ends[number]]
+    }
+
+    /// Whom it concerns; masked if only a failed attempt names it, since it may be a password typed in the wrong place.
+    pub(crate) fn user(&self) -> &str {
+        self.text(0)
+    }
+
+    /// The pseudonym.
+    pub(crate) fn who(&self, pseudonyms: &Pseudonyms) -> String {
+        match (self.text(1), self.user()) {
+            ("", "") => String::new(),
+            // Without a key nobody has one.
+            ("", user) => Some(pseudonyms.pseudonym(user))
+                .filter(|who| who != "-")
+                .unwrap_or_default(),
+            (who, _) => who.to_owned(),
+        }
+    }
+
+    /// The caller's address.
+    pub(crate) fn peer(&self) -> &str {
+        self.text(2)
+    }
+
+    /// Who asked for it.
+    pub(crate) fn by(&self) -> &str {
+        self.text(3)
+    }
+
+    /// The pseudonym of who asked for it.
+    pub(crate) fn by_who(&self) -> &str {
+        self.text(4)
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        self.text(5)
+    }
+
+    pub(crate) fn trace(&self) -> &str {
+        self.text(6)
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        self.text(7)
+    }
+
+    /// All its texts but the pseudonym.
+    pub(crate) fn texts(&self) -> [&str; 9] {
         [
             self.event,
             self.result,
-            &self.user,
-            &self.who,
-            &self.peer,
-            &self.by,
-            &self.by_who,
-            &self.key,
-            &self.trace,
-            &self.id,
+            self.user(),
+            self.peer(),
+            self.by(),
+            self.by_who(),
+            self.key(),
+            self.trace(),
+            self.id(),
         ]
     }
 
     fn bytes(&self) -> usize {
-        let texts: usize = self.texts().iter().map(|text| text.len()).sum();
-        texts + size_of::<RecentEvent>()
+        self.texts.capacity() + size_of::<RecentEvent>()
     }
 }
 
@@ -78,16 +163,20 @@ impl Recent {
     }
 
     /// Adds an event, which gets its number and time here, and forgets the oldest ones for which there is no room.
-    pub(super) fn add(&self, mut event: RecentEvent) {
+    pub(super) fn add(&self, parts: &Parts<'_>) {
+        let mut event = RecentEvent::of(parts);
         event.time = unix_now();
         let bytes = event.bytes();
+        let mut event = Arc::new(event);
         // Usually there is one, which is freed after the lock.
         let mut oldest = None;
         let mut ring = lock(&self.0);
-        event.seq = ring.next;
+        if let Some(event) = Arc::get_mut(&mut event) {
+            event.seq = ring.next;
+        }
         ring.next += 1;
         ring.bytes += bytes;
-        ring.events.push_back(Arc::new(event));
+        ring.events.push_back(event);
         while ring.events.len() > MOST || ring.bytes > MOST_BYTES {
             oldest = ring.events.pop_front();
             let Some(oldest) = &oldest else {
@@ -116,7 +205,7 @@ mod tests {
     #[test]
     fn the_latest_events_are_kept_and_numbered_without_a_gap() {
         let recent = Recent::new();
-        (0..MOST + 5).for_each(|_| recent.add(RecentEvent::default()));
+        (0..MOST + 5).for_each(|_| recent.add(&Parts::default()));
         let kept = numbers(&recent);
         assert_eq!(kept.len(), MOST);
         assert!(kept.windows(2).all(|pair| pair[0] + 1 == pair[1]));
@@ -127,19 +216,19 @@ mod tests {
     fn long_texts_take_no_more_memory() {
         let recent = Recent::new();
         for _ in 0..100 {
-            recent.add(RecentEvent {
-                peer: "x".repeat(100_000),
-                ..RecentEvent::default()
+            recent.add(&Parts {
+                peer: Some(&"x".repeat(100_000)),
+                ..Parts::default()
             });
         }
         let kept: usize = recent.all().iter().map(|event| event.bytes()).sum();
         assert!(kept <= MOST_BYTES && numbers(&recent).len() > 30, "{kept}");
-        recent.add(RecentEvent {
-            peer: "x".repeat(2 * MOST_BYTES),
-            ..RecentEvent::default()
+        recent.add(&Parts {
+            peer: Some(&"x".repeat(2 * MOST_BYTES)),
+            ..Parts::default()
         });
         assert_eq!(numbers(&recent).len(), 0);
-        recent.add(RecentEvent::default());
+        recent.add(&Parts::default());
         assert_eq!(numbers(&recent).len(), 1);
     }
 }

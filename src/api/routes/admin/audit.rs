@@ -32,7 +32,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
                 && is_asked_for(event)
         })
         .take(limit as usize)
-        .map(|event| shown(event))
+        .map(|event| shown(event, &event.who(gate.trail().pseudonyms())))
         .collect();
     let number = |event: Option<&std::sync::Arc<RecentEvent>>| event.map(|event| event.seq);
     let body = json!({
@@ -44,21 +44,21 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
 }
 
 /// The event, without the members that it does not have.
-fn shown(event: &RecentEvent) -> Value {
+fn shown(event: &RecentEvent, who: &str) -> Value {
     let mut members = Map::new();
     members.insert("seq".to_owned(), event.seq.into());
     members.insert("time".to_owned(), event.time.into());
     for (name, text) in [
         ("event", event.event),
         ("result", event.result),
-        ("user", &event.user),
-        ("who", &event.who),
-        ("address", &event.peer),
-        ("by", &event.by),
-        ("by_who", &event.by_who),
-        ("key", &event.key),
-        ("trace", &event.trace),
-        ("request_id", &event.id),
+        ("user", event.user()),
+        ("who", who),
+        ("address", event.peer()),
+        ("by", event.by()),
+        ("by_who", event.by_who()),
+        ("key", event.key()),
+        ("trace", event.trace()),
+        ("request_id", event.id()),
     ] {
         if !text.is_empty() {
             members.insert(name.to_owned(), text.into());

@@ -286,7 +286,7 @@ fn a_listed_certificate_administers_and_is_named_in_the_trail() {
         .rev()
         .find(|event| event.event == "account.remove")
         .unwrap();
-    assert_eq!((&*event.by, &*event.user), ("cert:ops", "root"));
+    assert_eq!((event.by(), event.user()), ("cert:ops", "root"));
 }
 
 #[test]
