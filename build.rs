@@ -1,5 +1,5 @@
 //! How the C library is linked: its SONAME is `libsealgate.so.0.MINOR` before 1.0, `libsealgate.so.MAJOR` after, and it is
-//! never unloaded. That nothing but `sealgate_*` leaves it is rustc's own doing, and tests/symbols.rs holds it.
+//! never unloaded. That nothing but `sealgate_*` leaves it is rustc's own doing, and tests/c/symbols.rs holds it.
 //! `build/console.rs` compresses the page of the console.
 
 use std::env;

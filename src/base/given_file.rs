@@ -1,6 +1,6 @@
 //! The single rule for files with secrets that others created for us, such as a TLS key or a container's secrets, and
 //! for existing logs: a file that others can change is refused; one that others can read causes a warning. Files that
-//! we create follow the stricter rule in `data_dir`.
+//! we create follow the stricter rule in `private_files`.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};

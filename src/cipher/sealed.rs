@@ -28,7 +28,7 @@ pub(crate) type DataKeyId = [u8; KEY_ID];
 /// A key that seals and opens data with XAES-256-GCM.
 pub(crate) struct DataKey {
     pub(super) id: DataKeyId,
-    pub(super) bytes: Zeroizing<[u8; 32]>,
+    bytes: Zeroizing<[u8; 32]>,
     pub(super) xaes: XaesKey,
 }
 

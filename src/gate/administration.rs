@@ -50,16 +50,15 @@ impl Gate {
         };
         let (user, by) = (named(filter.user), named(filter.by));
         let text = filter.text.map(|text| text.to_ascii_lowercase());
-        let is =
-            |wanted: &Option<(String, Option<String>)>, name: &str, who: &dyn Fn() -> String| {
-                wanted.as_ref().is_none_or(|(text, pseudonym)| {
-                    text == name || pseudonym.as_ref().is_some_and(|wanted| *wanted == who())
-                })
-            };
+        let is = |wanted: &Option<(String, Option<String>)>, name: &str, who: &str| {
+            wanted
+                .as_ref()
+                .is_none_or(|(text, pseudonym)| text == name || pseudonym.as_deref() == Some(who))
+        };
         move |event| {
             filter.event.as_ref().is_none_or(|name| name == event.event)
-                && is(&user, event.user(), &|| event.who(pseudonyms))
-                && is(&by, event.by(), &|| event.by_who().to_owned())
+                && is(&user, event.user(), event.kept_who())
+                && is(&by, event.by(), event.by_who())
                 && filter.since.is_none_or(|since| event.time >= since)
                 && filter.until.is_none_or(|until| event.time <= until)
                 && text.as_ref().is_none_or(|text| {

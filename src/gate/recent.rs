@@ -83,9 +83,14 @@ impl RecentEvent {
         self.text(0)
     }
 
+    /// The pseudonym, if the name is masked; else it is derived from the name.
+    pub(crate) fn kept_who(&self) -> &str {
+        self.text(1)
+    }
+
     /// The pseudonym.
     pub(crate) fn who(&self, pseudonyms: &Pseudonyms) -> String {
-        match (self.text(1), self.user()) {
+        match (self.kept_who(), self.user()) {
             ("", "") => String::new(),
             // Without a key nobody has one.
             ("", user) => Some(pseudonyms.pseudonym(user))

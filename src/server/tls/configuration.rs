@@ -10,7 +10,7 @@
 //!
 //! Not offered: compression (CRIME), renegotiation by the client, early data (it can be replayed), session IDs (they
 //! need memory on the server; tickets are kept by the client). OpenSSL creates the ticket keys;
-//! `certificates` keeps them across reloads.
+//! `reload` keeps them across reloads.
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{

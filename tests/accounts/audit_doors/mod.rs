@@ -203,7 +203,7 @@ fn every_event_is_in_the_table_above_and_in_the_guide() {
     for event in AuditEvent::ALL {
         let name = event.name();
         let mut leaves = operations.iter().flat_map(|operation| operation.leaves);
-        // Only the command copies a store, and needs a PostgreSQL for it: tests/fleet/moving.rs.
+        // Only the command copies a store, and needs a PostgreSQL for it: tests/fleet/store_copy.rs.
         let is_copying = matches!(event, AuditEvent::StoreCopy | AuditEvent::StoreUnlock);
         assert!(
             is_copying || leaves.any(|leaves| leaves[0] == name),

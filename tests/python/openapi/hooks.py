@@ -63,7 +63,7 @@ def only_contents_are_refused(context, response, case):
         # What passwords, names, scopes and claims may be.
         assert problem in ("weak_password", "bad_member"), f"{problem}: {body}"
     elif path.startswith("/admin/"):
-        assert problem == "bad_member" and {"name", "scopes", "claims", "owner", "expires_at", "expires_in"} & set(body), f"{problem}: {body}"
+        assert problem == "bad_member" and {"name", "scopes", "claims", "owner", "expires_at", "expires_in"} & set(body or {}), f"{problem}: {body}"
     elif path == "/password":
         assert problem == "weak_password", f"{problem}: {body}"
     else:

@@ -7,9 +7,11 @@ import {toast} from "./parts.js";
 
 // The views come meanwhile: whoever has to log in need not wait for them.
 const resumed = resume();
-const coming = import("./views.js").catch(() => {
-  throw new Problem(0, {title: "The server cannot be reached.", detail: "Load the page again."});
+const coming = import("./views.js").catch((fault) => {
+  console.error(fault);
+  throw new Problem(0, {title: "The console did not load completely.", detail: "Load the page again."});
 });
+coming.catch(() => {}); // shown by whoever waits for them
 let VIEWS = {};
 
 const GROUPS = [

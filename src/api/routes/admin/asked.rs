@@ -95,7 +95,7 @@ pub(super) fn knows_all_members(object: Json<'_>, names: &[&str]) -> Result<(), 
     }
 }
 
-/// The same for a body that may be missing.
+/// What [`only_members`] does, for a body that may be missing.
 pub(super) fn optional_members<'a, const N: usize>(
     request: &Request<'a>,
     names: [&str; N],
