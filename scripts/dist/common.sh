@@ -37,3 +37,11 @@ tar_options=(--sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --num
 
 # Gives every file and folder below $1 the date of the commit.
 date_all() { find "$1" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +; }
+
+# Puts the files of packaging/ into the crate. With their own dates, those that are older than the commit would make another
+# package in each clone.
+copy_packaging() {
+    rm -rf "$crate/packaging"
+    cp -r "$root/packaging" "$crate/packaging"
+    date_all "$crate/packaging"
+}
