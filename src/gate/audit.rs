@@ -257,44 +257,43 @@ impl Trail {
         if !is_recorded && recent.is_none() {
             return;
         }
-        let who = || user.map_or_else(|| "-".to_owned(), |user| self.pseudonyms.pseudonym(user));
-        let masked = || user.map(|user| MaskedForLog(user).to_string());
+        // What only a failed attempt names may be a password that was typed in the wrong place.
+        let is_claimed = result != "ok" && event.is_attempt();
+        let masked = user
+            .filter(|_| is_recorded || is_claimed)
+            .map(|user| self.masked(user));
         let trace = asker.trace;
         let trace = trace.map(|trace| (trace.trace_id(), trace.span_id()));
         let by = asker.by.map(|by| self.shown(by));
         if let Some(recent) = recent {
-            let mut parts = Parts {
+            let (user, who) = match &masked {
+                Some((user, who)) if is_claimed => (&**user, &**who),
+                _ => (user.unwrap_or_default(), ""),
+            };
+            recent.add(&Parts {
                 event: event.name(),
                 result,
-                user: user.unwrap_or_default(),
+                user,
+                who: if who == "-" { "" } else { who },
                 peer: Some(asker.peer),
                 by: asker.by.as_ref().map(|by| by as &dyn fmt::Display),
                 by_who: by.as_ref().map_or("", |(_, who)| who),
                 key: key.unwrap_or_default(),
                 trace: trace.map_or("", |(trace, _)| trace),
                 id: if asker.id == "-" { "" } else { asker.id },
-                ..Parts::default()
-            };
-            // What only a failed attempt names may be a password that was typed in the wrong place.
-            match user.filter(|_| result != "ok" && event.is_attempt()) {
-                None => recent.add(&parts),
-                Some(claimed) => {
-                    let (masked, who) = self.masked(claimed);
-                    parts.user = &masked;
-                    parts.who = if who == "-" { "" } else { &who };
-                    recent.add(&parts);
-                }
-            }
+            });
         }
         if !is_recorded {
             return;
         }
-        let (user, who) = (masked().unwrap_or_else(|| "-".to_owned()), who());
+        let (user, who) = masked
+            .as_ref()
+            .map_or(("-", "-"), |(user, who)| (user, who));
         let mut fields = vec![
             ("event", Value::from(event.name())),
             ("result", Value::from(result)),
-            ("user", Value::from(user.as_str())),
-            ("who", Value::from(who.as_str())),
+            ("user", Value::from(user)),
+            ("who", Value::from(who)),
             ("peer", Value::from_display(&asker.peer)),
         ];
         if let Some(key) = key {

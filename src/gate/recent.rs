@@ -30,7 +30,7 @@ pub(crate) struct RecentEvent {
 }
 
 /// What a [`RecentEvent`] is made of.
-#[derive(Default)]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Parts<'a> {
     pub(super) event: &'static str,
     pub(super) result: &'static str,
