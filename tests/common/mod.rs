@@ -153,6 +153,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// Where it shows its metrics, if that is a TCP address.
+    pub fn metrics_address(&self) -> &str {
+        let (_, rest) = self.greeting.split_once("metrics on http://").unwrap();
+        rest.split_once("/metrics").unwrap().0
+    }
+
     pub fn start(home: &Path, settings: &[(&str, &str)]) -> Server {
         Server::start_with(home, |command| {
             command.envs(settings.iter().copied());

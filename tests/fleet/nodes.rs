@@ -253,10 +253,7 @@ impl Node {
 
     /// How many processes use the store, as far as this one knows. It needs a listener for its metrics.
     pub fn knows(&self) -> usize {
-        let address = self.with_server(|server| {
-            let (_, rest) = server.greeting.split_once("metrics on http://").unwrap();
-            rest.split('/').next().unwrap().to_owned()
-        });
+        let address = self.with_server(|server| server.metrics_address().to_owned());
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";

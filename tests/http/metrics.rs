@@ -24,9 +24,7 @@ fn serve(home: &Path, settings: &[(&str, &str)]) -> (Server, String) {
             .env("SEALGATE_METRICS_LISTEN", "127.0.0.1:0")
             .envs(settings.iter().copied());
     });
-    let (_, rest) = server.greeting.split_once("metrics on http://").unwrap();
-    let (address, _) = rest.split_once("/metrics").unwrap();
-    let address = address.to_owned();
+    let address = server.metrics_address().to_owned();
     (server, address)
 }
 

@@ -1,4 +1,4 @@
-//! How long it takes to refuse a client tells nobody the reason.
+//! How long the refusal of a client takes does not reveal the reason.
 
 use std::time::Instant;
 

@@ -100,8 +100,7 @@ fn unfinished_headers_have_to_fit_into_the_memory_for_requests() {
         ("SEALGATE_HEAD_TIMEOUT", "60"),
     ];
     let server = start(&home, &settings);
-    let (_, rest) = server.greeting.split_once("metrics on http://").unwrap();
-    let metrics = rest.split('/').next().unwrap();
+    let metrics = server.metrics_address();
     let ask_metrics = |first: &[u8]| {
         let mut stream = TcpStream::connect(metrics).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
