@@ -118,7 +118,7 @@ pub use default_gate::{
 };
 pub use error::{Error, TokenError, whole_seconds};
 #[doc(hidden)] // for the command only
-pub use ffi::save_address_space;
+pub use ffi::prepare_process;
 pub use gate::{Gate, Refreshed, Tokens, Unsigned, audit};
 pub use keys::{KeyKind, KeyOrigin, RING_FILE};
 pub use limiter::Admission;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 fn main() -> ExitCode {
     // Must run before any thread starts.
-    sealgate::save_address_space();
+    sealgate::prepare_process();
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

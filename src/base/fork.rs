@@ -35,6 +35,7 @@ static IS_FORKING: AtomicBool = AtomicBool::new(false);
 /// Held by the forking thread from before the fork until after it.
 static TURN: Mutex<()> = Mutex::new(());
 static FORKS: AtomicU64 = AtomicU64::new(0);
+static IS_WATCHED: AtomicBool = AtomicBool::new(false);
 
 type Work = Box<dyn FnOnce()>;
 
@@ -111,6 +112,16 @@ pub(crate) fn settle() {
 /// number belongs to the parent.
 pub(crate) fn forks() -> u64 {
     FORKS.load(Ordering::Relaxed)
+}
+
+/// Notes that the system reports forks from now on.
+pub(crate) fn set_watched() {
+    IS_WATCHED.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`forks`] counts every fork.
+pub(crate) fn is_watched() -> bool {
+    IS_WATCHED.load(Ordering::Relaxed)
 }
 
 /// The process that owns something.

@@ -55,7 +55,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use error::keep_last_error;
 use panics::Call;
 #[doc(hidden)]
-pub use process::save_address_space;
+pub use process::prepare_process;
 pub(crate) use status::SealgateStatus;
 
 use crate::Error;

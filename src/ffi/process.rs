@@ -31,7 +31,9 @@ pub(super) fn watch_forks() {
     // SAFETY: the handlers take no arguments, call no C, do not unwind, and live as long as the library, which is never
     // unloaded. They run on the forking thread, where they wait for other threads and take and release a lock. The only
     // failure is a lack of memory; a fork beside other threads is then as unsafe as without handlers.
-    let _ = unsafe { nix::libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) };
+    if unsafe { nix::libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) } == 0 {
+        fork::set_watched();
+    }
 }
 
 #[cfg(not(unix))]
@@ -60,9 +62,10 @@ pub(super) fn watch_exit() {
 #[cfg(not(unix))]
 pub(super) fn watch_exit() {}
 
-/// Under a limit on address space (`ulimit -v`), keeps the C library from reserving 64 MiB of it for each thread. Call it
-/// before the program starts any threads. For our own programs only: a host decides about its own memory.
-pub fn save_address_space() {
+/// What a program of our own does before it starts any threads: it has the system report forks, and under a limit on address
+/// space (`ulimit -v`) keeps the C library from reserving 64 MiB of it for each thread. A host decides about its own memory.
+pub fn prepare_process() {
+    watch_forks();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         use nix::libc::{M_ARENA_MAX, mallopt};

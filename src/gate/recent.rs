@@ -26,7 +26,7 @@ pub(crate) struct RecentEvent {
     pub(crate) result: &'static str,
     /// Its other texts, one after the other, in one allocation: logins are many.
     texts: String,
-    ends: [usize; TEXTS],
+    ends: [u32; TEXTS],
 }
 
 /// What a [`RecentEvent`] is made of.
@@ -47,6 +47,11 @@ pub(super) struct Parts<'a> {
 
 const TEXTS: usize = 8;
 
+enum Part<'a> {
+    Text(&'a str),
+    Shown(Option<&'a dyn fmt::Display>),
+}
+
 impl RecentEvent {
     fn of(parts: &Parts<'_>) -> Self {
         let mut made = RecentEvent {
@@ -55,27 +60,33 @@ impl RecentEvent {
             texts: String::with_capacity(96),
             ..RecentEvent::default()
         };
-        let none: &dyn fmt::Display = &"";
-        let all: [&dyn fmt::Display; TEXTS] = [
-            &parts.user,
-            &parts.who,
-            parts.peer.unwrap_or(none),
-            parts.by.unwrap_or(none),
-            &parts.by_who,
-            &parts.key,
-            &parts.trace,
-            &parts.id,
+        let all: [Part<'_>; TEXTS] = [
+            Part::Text(parts.user),
+            Part::Text(parts.who),
+            Part::Shown(parts.peer),
+            Part::Shown(parts.by),
+            Part::Text(parts.by_who),
+            Part::Text(parts.key),
+            Part::Text(parts.trace),
+            Part::Text(parts.id),
         ];
-        for (text, end) in all.into_iter().zip(&mut made.ends) {
-            let _ = write!(made.texts, "{text}"); // into memory
-            *end = made.texts.len();
+        for (part, end) in all.into_iter().zip(&mut made.ends) {
+            match part {
+                Part::Text(text) => made.texts.push_str(text),
+                Part::Shown(Some(text)) => {
+                    let _ = write!(made.texts, "{text}"); // into memory
+                }
+                Part::Shown(None) => {}
+            }
+            *end = u32::try_from(made.texts.len()).unwrap_or(u32::MAX);
         }
         made
     }
 
     fn text(&self, number: usize) -> &str {
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.texts[start..self.ends[number]]
+        let end = |number: usize| self.ends[number] as usize;
+        let start = number.checked_sub(1).map_or(0, end);
+        self.texts.get(start..end(number)).unwrap_or_default()
     }
 
     /// Whom it concerns; masked if only a failed attempt names it, since it may be a password typed in the wrong place.

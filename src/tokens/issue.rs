@@ -10,7 +10,7 @@ use crate::Error;
 use crate::base::custom_claims::CustomClaims;
 use crate::base::encoding::encode_url;
 use crate::base::names::{check_subject, valid_scope};
-use crate::base::random::random;
+use crate::base::random::random_id;
 use crate::keys::KeyRing;
 use crate::signing::MAX_TOKEN;
 
@@ -166,7 +166,5 @@ fn check_audience(audience: &str) -> Result<(), Error> {
 
 /// 128 random bits, in base64url.
 pub(crate) fn new_id() -> Result<String, Error> {
-    let mut id = [0; 16];
-    random(&mut id)?;
-    Ok(encode_url(&id))
+    Ok(encode_url(&random_id()?))
 }

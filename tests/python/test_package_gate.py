@@ -362,25 +362,31 @@ def sealed_and_issued(gate):
     return gate.seal(b"from the child"), gate.issue_token("child")
 
 
+def token_ids(gate):
+    return {gate.verify_token(gate.issue_token("alice")).id for _ in range(50)}
+
+
 def test_a_gate_works_in_a_forked_process():
     gate = sealgate.Gate(KEYS)
-    parents = {gate.seal(b"x")[5:29] for _ in range(10)}
+    parents, ids = {gate.seal(b"x")[5:29] for _ in range(10)}, token_ids(gate)
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             sealed, token = sealed_and_issued(gate)
             nonces = {gate.seal(b"x")[5:29] for _ in range(10)}
-            os.write(writer, pickle.dumps((sealed, token, nonces)))
+            os.write(writer, pickle.dumps((sealed, token, nonces, token_ids(gate))))
             os._exit(0)
         finally:
             os._exit(1)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        sealed, token, nonces = pickle.load(pipe)
+        sealed, token, nonces, childs_ids = pickle.load(pipe)
     assert os.waitpid(child, 0)[1] == 0
     assert gate.open(sealed) == b"from the child" and gate.verify_token(token).subject == "child"
     assert not nonces & parents and not nonces & {gate.seal(b"x")[5:29] for _ in range(10)}
+    # More than are fetched from the system at once.
+    assert len(ids | childs_ids | token_ids(gate)) == 3 * 50
 
 
 def test_a_process_forked_off_while_the_ring_is_read_uses_new_keys_too(environment, sealgate_command):

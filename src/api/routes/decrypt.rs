@@ -3,7 +3,7 @@
 use super::items::{self, Item};
 use crate::Gate;
 use crate::api::problem::Problem;
-use crate::api::response::{Response, write_text_object};
+use crate::api::response::{Member, Response, write_object};
 use crate::api::route::Call;
 use crate::base::encoding::encode_base64;
 
@@ -16,12 +16,11 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
 fn decrypt(gate: &Gate, item: &Item<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
     let decrypted = gate.decrypt_data(&item.encrypted_data()?, item.context()?.as_bytes())?;
     match decrypted.expose_str() {
-        Ok(text) => write_text_object(out, "decrypted_data", text),
-        Err(_) => write_text_object(
-            out,
-            "decrypted_data_base64",
-            &encode_base64(decrypted.expose()),
-        ),
+        Ok(text) => write_object(out, &[("decrypted_data", Member::Text(text))]),
+        Err(_) => {
+            let encoded = encode_base64(decrypted.expose());
+            write_object(out, &[("decrypted_data_base64", Member::Text(&encoded))]);
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::items::{self, Item};
 use crate::api::problem::Problem;
-use crate::api::response::{Response, write_text_object};
+use crate::api::response::{Member, Response, write_object};
 use crate::api::route::Call;
 use crate::base::encoding::decode_base64;
 use crate::{Gate, Secret};
@@ -27,7 +27,7 @@ fn encrypt(gate: &Gate, item: &Item<'_>, out: &mut Vec<u8>) -> Result<(), Proble
         (None, None) => return Err(bad("Send data (a string) or data_base64.")),
         (Some(_), Some(_)) => return Err(bad("Send data or data_base64, not both.")),
     };
-    write_text_object(out, "encrypted_data", &encrypted?);
+    write_object(out, &[("encrypted_data", Member::Text(&encrypted?))]);
     Ok(())
 }
 

@@ -1,15 +1,13 @@
 //! POST `/login`: a token for a username. With accounts, in the data directory or the host's, it requires a password. If
 //! there have never been any, anyone can get a token for any name, so this open login is restricted.
 
-use serde_json::json;
-
 use super::login_limit::{count_user, limited};
 use super::open_login::check_offered;
 use super::{Text, members, text};
 use crate::api::caller::Caller;
 use crate::api::host::HostLogin;
 use crate::api::problem::Problem;
-use crate::api::response::Response;
+use crate::api::response::{Member, Response};
 use crate::api::route::{AppInner, Call, Cost};
 use crate::base::json::Json;
 use crate::base::names::{valid_scope, valid_subject};
@@ -143,7 +141,7 @@ fn by_account(
             call.asker(&caller),
         )
         .map_err(scope_problem)?;
-    Ok(tokens(call, &new))
+    Ok(tokens(call, "token", &new))
 }
 
 fn issue(
@@ -156,13 +154,13 @@ fn issue(
     let token = gate
         .log_in_without_account(username, permitted, asked, call.asker(&call.caller()))
         .map_err(scope_problem)?;
-    Ok(Response::json(
+    Ok(Response::object(
         200,
-        &json!({
-            "token": token,
-            "token_type": "Bearer",
-            "expires_in": gate.token_ttl().as_secs(),
-        }),
+        &[
+            ("token", Member::Text(&token)),
+            ("token_type", Member::Text("Bearer")),
+            ("expires_in", Member::Number(gate.token_ttl().as_secs())),
+        ],
     )
     .no_store())
 }
@@ -174,16 +172,19 @@ fn scope_problem(error: Error) -> Problem {
     }
 }
 
-/// The response with an account's tokens.
-pub(super) fn tokens(call: &Call<'_>, new: &Tokens) -> Response {
-    let mut body = json!({
-        "token": new.token,
-        "token_type": "Bearer",
-        "expires_in": call.app.gate.token_ttl().as_secs(),
-        "scope": new.scope,
-    });
+/// The response with an account's tokens; `name` is the member with the token.
+pub(super) fn tokens(call: &Call<'_>, name: &'static str, new: &Tokens) -> Response {
+    let mut members = vec![
+        (name, Member::Text(&new.token)),
+        ("token_type", Member::Text("Bearer")),
+        (
+            "expires_in",
+            Member::Number(call.app.gate.token_ttl().as_secs()),
+        ),
+        ("scope", Member::Text(&new.scope)),
+    ];
     if let Some(refresh_token) = &new.refresh_token {
-        body["refresh_token"] = refresh_token.as_str().into();
+        members.push(("refresh_token", Member::Text(refresh_token)));
     }
-    Response::json(200, &body).no_store()
+    Response::object(200, &members).no_store()
 }

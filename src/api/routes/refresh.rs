@@ -22,7 +22,7 @@ fn refresh(call: &mut Call<'_>) -> Result<Response, Problem> {
         .ok_or_else(|| Problem::bad_member(BAD_TOKEN, r#"Send {"refresh_token": "..."}."#))?;
     let asked = text(scope, "scope", BAD_SCOPE)?;
     match exchange(call, token, asked.as_deref().unwrap_or_default()) {
-        Ok((_, new)) => Ok(tokens(call, &new)),
+        Ok((_, new)) => Ok(tokens(call, "token", &new)),
         Err(Error::InvalidInput(sentence)) => Err(Problem::bad_member(BAD_SCOPE, sentence)),
         Err(error) => Err(error.into()),
     }

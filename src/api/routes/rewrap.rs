@@ -2,7 +2,7 @@
 
 use super::items;
 use crate::api::problem::Problem;
-use crate::api::response::{Response, write_text_object};
+use crate::api::response::{Member, Response, write_object};
 use crate::api::route::Call;
 use crate::gate::Sources;
 
@@ -20,7 +20,7 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
     items::answer(call, |item, out| {
         let (data, context) = (item.encrypted_data()?, item.context()?);
         let sealed = gate.rewrap_data_from(&data, context.as_bytes(), sources)?;
-        write_text_object(out, "encrypted_data", &sealed);
+        write_object(out, &[("encrypted_data", Member::Text(&sealed))]);
         Ok(())
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::problem::Problem;
-use crate::api::response::Response;
+use crate::api::response::{Member, Response};
 use crate::api::route::{AppInner, Call, Cost, LARGE};
 
 pub(super) fn cost(app: &AppInner) -> Cost {
@@ -20,5 +20,8 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
         None => call.app.secure_data.current(),
     };
     let encrypted = call.app.gate.encrypt_data(data.expose(), b"")?;
-    Ok(Response::json_text(200, "encrypted_data", &encrypted))
+    Ok(Response::object(
+        200,
+        &[("encrypted_data", Member::Text(&encrypted))],
+    ))
 }

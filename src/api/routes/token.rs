@@ -1,8 +1,6 @@
 //! POST `/token`: the token endpoint of OAuth 2.0 (RFC 6749, section 3.2), for clients that act for themselves and for the
 //! refresh tokens of logins.
 
-use serde_json::json;
-
 use super::Text;
 use super::client::{Credentials, invalid_request};
 use super::form::parameters;
@@ -100,16 +98,7 @@ fn refusal(error: Error) -> Problem {
 
 /// RFC 6749, section 5.1.
 fn tokens(call: &Call<'_>, new: &Tokens) -> Response {
-    let mut body = json!({
-        "access_token": new.token,
-        "token_type": "Bearer",
-        "expires_in": call.app.gate.token_ttl().as_secs(),
-        "scope": new.scope,
-    });
-    if let Some(refresh_token) = &new.refresh_token {
-        body["refresh_token"] = refresh_token.as_str().into();
-    }
-    let mut response = Response::json(200, &body).no_store();
+    let mut response = super::login::tokens(call, "access_token", new);
     response.set("Pragma", "no-cache");
     response
 }
