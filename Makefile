@@ -95,7 +95,7 @@ test-rust: ## unit, integration and documentation tests
 soak: bootstrap-test ## hostile clients, logins, rotating keys and certificates, forks, and 20,000 requests by schemathesis against a release build; prints figures
 	$(call heading,soak)
 	cargo test --locked --release --test hostile --test accounts --test keys --test tls --test c -- --ignored --nocapture --test-threads 1 --skip races::
-	$(VENVS)
+	$(PYTHON_TEST_TOOLS)
 	$(PYTEST_ENVIRONMENT) SEALGATE_BIN='$(TARGET)/release/sealgate' SEALGATE_OPENAPI_REQUESTS=20000 \
 		'$(VENV)/bin/python' $(PYTEST) -n 0 -s tests/python/test_openapi.py
 
@@ -125,9 +125,10 @@ mutants: bootstrap-test ## which changes of security-relevant code no test notic
 PYTEST_ENVIRONMENT = SEALGATE_BIN='$(TARGET)/debug/sealgate' SEALGATE_LIB='$(TARGET)/debug/libsealgate.so' \
 	SEALGATE_NODE_MODULES='$(TARGET)/node' SEALGATE_OPENAPI_TOOLS='$(TARGET)/openapi' CARGO_TARGET_DIR='$(TARGET)' \
 	PYTHONDONTWRITEBYTECODE=1
-# The tests' own Python, and one for the programs that test_openapi.py runs, which need many packages.
-VENVS = scripts/venv '$(VENV)' tests/python/requirements.txt && \
-	scripts/venv '$(TARGET)/openapi' tests/python/openapi/requirements.txt
+# The tests' own Python, one for the programs that test_openapi.py runs, which need many packages, and those from npm.
+PYTHON_TEST_TOOLS = scripts/venv '$(VENV)' tests/python/requirements.txt && \
+	scripts/venv '$(TARGET)/openapi' tests/python/openapi/requirements.txt && \
+	scripts/node-modules '$(TARGET)/node' tests/python/package.json
 # A file's tests stay together and in their order, and the files in theirs: the one that builds the package takes longest, and
 # begins early enough so.
 PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache' -n $(JOBS) --dist loadfile --no-loadscope-reorder
@@ -135,8 +136,7 @@ PYTEST = -m pytest -o cache_dir='$(TARGET)/pytest-cache' -n $(JOBS) --dist loadf
 test-python: ## the Python tests, against the debug build; the package is also built and installed as released
 	$(call heading,pytest)
 	$(DEBUG_BUILD)
-	$(VENVS)
-	scripts/node-modules '$(TARGET)/node' tests/python/package.json
+	$(PYTHON_TEST_TOOLS)
 	$(PYTEST_ENVIRONMENT) '$(VENV)/bin/python' $(PYTEST) tests/python
 
 # What depends on the Python that runs it. Where there is one Python only, it has run in test-python.
@@ -156,8 +156,7 @@ test-python-versions: ## the package's tests under the oldest and the newest Pyt
 soak-console: bootstrap-test ## the console in Chromium: every view in both themes and widths, a page that is open all day, every payload on every view
 	$(call heading,soak of the console)
 	cargo build --locked
-	$(VENVS)
-	scripts/node-modules '$(TARGET)/node' tests/python/package.json
+	$(PYTHON_TEST_TOOLS)
 	$(PYTEST_ENVIRONMENT) SEALGATE_SOAK_CONSOLE=1 '$(VENV)/bin/python' $(PYTEST) -n 0 -s tests/python/test_console.py
 
 # pngquant makes them smaller, where it is installed.
@@ -179,7 +178,7 @@ soak-python: bootstrap-test ## a million calls of each of the package's function
 flaky: bootstrap-test ## the whole suite FLAKY_ROUNDS times (5) beside four busy processes; lists what failed, logs in target/flaky
 	$(call heading,flaky tests)
 	$(DEBUG_BUILD)
-	$(VENVS)
+	$(PYTHON_TEST_TOOLS)
 	$(PYTEST_ENVIRONMENT) FLAKY_ROUNDS='$(FLAKY_ROUNDS)' FLAKY_BUSY='$(FLAKY_BUSY)' \
 		scripts/flaky '$(TARGET)/flaky' '$(VENV)/bin/python' $(PYTEST) -rfE tests/python
 
