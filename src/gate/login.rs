@@ -196,7 +196,7 @@ impl Gate {
         let Inner { ledger, .. } = &*self.inner;
         let scope = narrow_scope(asked, login.scope())?;
         let issued_at = ledger.issue_time(login.name())?;
-        let session = tokens::new_id()?;
+        let session = tokens::new_session_id()?;
         let account = (login.name(), login.claims());
         let pair = self.make_pair(account, (scope, scope), &session, issued_at)?;
         let refresh = pair.refresh.as_ref();

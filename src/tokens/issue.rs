@@ -10,7 +10,7 @@ use crate::Error;
 use crate::base::custom_claims::CustomClaims;
 use crate::base::encoding::encode_url;
 use crate::base::names::{check_subject, valid_scope};
-use crate::base::random::random_id;
+use crate::base::random::{random, random_id};
 use crate::keys::KeyRing;
 use crate::signing::MAX_TOKEN;
 
@@ -100,7 +100,7 @@ impl TokenRules {
                 "The scope must be names separated by single spaces.".into(),
             ));
         }
-        let id = new_id()?;
+        let id = encode_url(&random_id()?);
         let ttl = grant.ttl.unwrap_or(self.ttl);
         if ttl > Duration::from_secs(MAX_TTL) {
             return Err(Error::InvalidInput(format!(
@@ -164,7 +164,9 @@ fn check_audience(audience: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// 128 random bits, in base64url.
-pub(crate) fn new_id() -> Result<String, Error> {
-    Ok(encode_url(&random_id()?))
+/// The id of a session: 128 random bits, in base64url.
+pub(crate) fn new_session_id() -> Result<String, Error> {
+    let mut id = [0; 16];
+    random(&mut id)?;
+    Ok(encode_url(&id))
 }

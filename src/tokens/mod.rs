@@ -33,7 +33,7 @@ pub use crate::signing::MAX_TOKEN;
 pub use api_keys::{API_KEY_SCOPES, ApiKey, ApiKeyLimit, ApiKeys, NEVER_EXPIRES, NewApiKey};
 pub use claims::{Claims, OPEN_LOGIN_SCOPE};
 pub use issue::{Grant, MAX_TTL};
-pub(crate) use issue::{Made, TokenSpec, new_id};
+pub(crate) use issue::{Made, TokenSpec, new_session_id};
 pub(crate) use refresh::{RefreshToken, RefreshUse};
 pub use settings::Settings;
 pub use strict::Unverified;
