@@ -71,6 +71,8 @@ fn every_command_that_changes_the_store_names_it() {
     for arguments in [
         &["user", "passwd", "alice"][..],
         &["user", "scopes", "alice", "decrypt"],
+        &["user", "claims", "alice", "{}"],
+        &["user", "unlock", "alice"],
         &["user", "disable", "alice"],
         &["user", "enable", "alice"],
         &["token", "revoke", "--user", "alice"],
@@ -80,6 +82,21 @@ fn every_command_that_changes_the_store_names_it() {
         let output = people.typed(arguments, "another quiet harbour");
         assert_eq!(stderr(&output), changed, "{arguments:?}");
         assert!(output.stdout.is_empty());
+    }
+    // These print a secret, and nothing but that.
+    for arguments in [
+        ["client", "add", "robot"],
+        ["client", "secret", "robot"],
+        ["api-key", "add", "robot"],
+    ] {
+        let output = people.typed(&arguments, "");
+        assert!(stderr(&output).starts_with(&changed), "{arguments:?}");
+        assert_eq!(output.stdout.split(|byte| *byte == b'\n').count(), 2);
+        if arguments[0] == "api-key" {
+            let key = String::from_utf8(output.stdout).unwrap();
+            let revoked = people.typed(&["api-key", "revoke"], &key);
+            assert!(stderr(&revoked).starts_with(&changed));
+        }
     }
     // What fails changed nothing, and says where it looked.
     let missing = people.typed(&["user", "enable", "alice"], "");
