@@ -1,9 +1,10 @@
 //! What a ring says about itself and what changes it: `changes` has the operator's changes and rotation, `secrets` sealing,
-//! `damaged` rings that cannot be used, `described` what is listed of keys, `collected` how a ring is assembled,
-//! `environment` keys of the environment.
+//! `damaged` rings that cannot be used, `described` what is listed of keys, `collected` how a ring is assembled, `copied` what
+//! a backup takes of it, `environment` keys of the environment.
 
 mod changes;
 mod collected;
+mod copied;
 mod damaged;
 mod described;
 mod environment;
