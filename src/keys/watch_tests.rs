@@ -90,9 +90,9 @@ fn the_counts_of_previous_rings_are_kept_while_they_are_used() {
     // Of seven messages, one to four have been recorded by now.
     (0..7).for_each(|_| old.count_sealed());
     drop(old);
-    assert!(lock(&source.unwritten)[0].has_unwritten());
+    assert!(lock(&source.unwritten)[0].has_unwritten() && place.keys.has_unwritten_usage());
     source.write_unwritten(FlushMode::Last);
-    assert!(lock(&source.unwritten).is_empty());
+    assert!(lock(&source.unwritten).is_empty() && !place.keys.has_unwritten_usage());
     let path = source.place.path();
     let folder = path.parent().unwrap();
     let usage = super::super::usage::read(folder);

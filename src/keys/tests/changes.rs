@@ -64,6 +64,7 @@ fn retiring_a_next_key_withdraws_it_and_setting_a_state_again_changes_nothing() 
     let said = sentence(ring.set(&ids[1], KeyState::AcceptedUntil(unix_now() + 9)));
     assert!(said.contains("has not been used yet"), "{said}");
     let changed = ring.set(&ids[1], KeyState::Retired).unwrap();
+    assert_eq!(changed.to_json()["ring"], ring.file().to_str().unwrap());
     assert_eq!(
         (changed.keys.len(), changed.withdrawn),
         (0, vec![ids[1].clone()])

@@ -1,7 +1,8 @@
-//! What a backup takes of a ring, and what a restored ring changes.
+//! What a backup and a copy of a store take of a ring, and what a restored ring changes.
 
 use super::*;
 use crate::keys::backup_copy::{KeyLosses, RingCopy};
+use crate::keys::store_copy::MovedRing;
 
 fn copy(ring: &Ring) -> RingCopy {
     RingCopy::of(&ring.settings, &ring.folder).unwrap().unwrap()
@@ -59,4 +60,20 @@ fn an_older_ring_lacks_newer_keys_and_accepts_retired_ones_again() {
     assert_eq!((lost.missing, lost.accepted_again), (missing, again));
     let all = copy(&ring).all_lost().unwrap();
     assert_eq!((all.missing.len(), all.accepted_again.len()), (3, 0));
+}
+
+#[test]
+fn a_copy_of_a_store_takes_the_counts_of_the_keys_there_are() {
+    let ring = Ring::made();
+    let (keys, _) = Keys::load(&ring.settings).unwrap();
+    (0..3).for_each(|_| keys.current().count_sealed());
+    keys.write_usage();
+    ring.add(DATA);
+    let read = || MovedRing::in_folder_now(&ring.settings, &ring.folder);
+    let moved = read().unwrap().unwrap();
+    let used = ring.ids(KeyKind::Data).remove(0);
+    assert_eq!(moved.counts(), (1, 2));
+    assert_eq!(moved.usage(), [(used, 3)]);
+    fs::remove_file(ring.file()).unwrap();
+    assert!(read().unwrap().is_none());
 }
