@@ -50,7 +50,9 @@ fn rules_and_dashboard_name_what_there_is() {
     let home = tempfile::tempdir().unwrap();
     let (shared, shared_address) = serve_shared(home.path(), &cluster);
     let start = Instant::now();
-    while !scrape(&shared_address, "*/*").body.contains("feed_age") {
+    // What a server knows only after it has heard from the store, and has counted the others.
+    let is_complete = |page: &str| page.contains("feed_age") && page.contains("\nsealgate_nodes ");
+    while !is_complete(&scrape(&shared_address, "*/*").body) {
         assert!(start.elapsed() < PATIENCE);
         thread::sleep(Duration::from_millis(20));
     }
