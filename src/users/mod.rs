@@ -3,8 +3,7 @@
 //! `password` hashes passwords and decides which are acceptable; `lockout` slows down guessing, and `unlock` ends that for
 //! one account; `session_list` lists and ends logins; `edits` makes several changes on a condition; `claims` changes what an
 //! account's tokens may say; `clients` has the accounts of programs, with secrets in place of passwords. Storing accounts is
-//! left to `store`, and what their tokens permit to
-//! `tokens`.
+//! left to `store`, and what their tokens permit to `tokens`.
 
 mod claims;
 mod clients;

@@ -154,15 +154,22 @@ fn issue(
     let token = gate
         .log_in_without_account(username, permitted, asked, call.asker(&call.caller()))
         .map_err(scope_problem)?;
-    Ok(Response::object(
-        200,
-        &[
-            ("token", Member::Text(&token)),
-            ("token_type", Member::Text("Bearer")),
-            ("expires_in", Member::Number(gate.token_ttl().as_secs())),
-        ],
-    )
-    .no_store())
+    let members = members_with(call, "token", &token);
+    Ok(Response::object(200, &members).no_store())
+}
+
+/// What every response with a token has; `name` is the member with the token.
+fn members_with<'a>(
+    call: &Call<'_>,
+    name: &'static str,
+    token: &'a str,
+) -> [(&'static str, Member<'a>); 3] {
+    let lifetime = call.app.gate.token_ttl().as_secs();
+    [
+        (name, Member::Text(token)),
+        ("token_type", Member::Text("Bearer")),
+        ("expires_in", Member::Number(lifetime)),
+    ]
 }
 
 fn scope_problem(error: Error) -> Problem {
@@ -174,15 +181,8 @@ fn scope_problem(error: Error) -> Problem {
 
 /// The response with an account's tokens; `name` is the member with the token.
 pub(super) fn tokens(call: &Call<'_>, name: &'static str, new: &Tokens) -> Response {
-    let mut members = vec![
-        (name, Member::Text(&new.token)),
-        ("token_type", Member::Text("Bearer")),
-        (
-            "expires_in",
-            Member::Number(call.app.gate.token_ttl().as_secs()),
-        ),
-        ("scope", Member::Text(&new.scope)),
-    ];
+    let mut members = Vec::from(members_with(call, name, &new.token));
+    members.push(("scope", Member::Text(&new.scope)));
     if let Some(refresh_token) = &new.refresh_token {
         members.push(("refresh_token", Member::Text(refresh_token)));
     }
