@@ -16,6 +16,8 @@ pub(crate) mod hmac;
 pub(crate) mod http_syntax;
 pub(crate) mod json;
 pub(crate) mod names;
+#[cfg(test)]
+pub(crate) mod own_process;
 pub(crate) mod private_files;
 pub(crate) mod process_thread;
 pub(crate) mod random;

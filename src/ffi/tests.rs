@@ -7,6 +7,7 @@ use super::config::{sealgate_config_free, sealgate_config_new, sealgate_config_s
 use super::error::sealgate_last_error;
 use super::gate::{SealgateGate, call, sealgate_encrypt_data, sealgate_free, sealgate_new};
 use super::*;
+use crate::base::own_process::run_alone;
 
 fn last_error() -> String {
     let mut text = [0 as c_char; 256];
@@ -60,16 +61,7 @@ fn a_panic_inside_writes_nothing_to_the_hosts_standard_error() {
             continue;
         }
         let test = format!("ffi::tests::{test}");
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &test, "--nocapture", "--include-ignored"])
-            .output()
-            .unwrap();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            printed.contains("1 passed") && output.status.success(),
-            "{printed}"
-        );
+        let said = run_alone(&test);
         assert_eq!(said.contains("panicked at"), own, "{test}: {said}");
     }
 }

@@ -9,6 +9,8 @@ pub mod c;
 #[path = "../../src/api/tests/described.rs"]
 pub mod described;
 pub mod load;
+#[path = "../../src/base/own_process.rs"]
+pub mod own_process;
 pub mod pair;
 pub mod people;
 pub mod place;

@@ -20,6 +20,11 @@ fn status(id: u32, name: &str) -> u64 {
         .unwrap()
 }
 
+/// Resident memory of a process, in KiB.
+pub fn resident_of(id: u32) -> u64 {
+    status(id, "VmRSS:")
+}
+
 /// The most memory of a process that was ever resident, in KiB.
 pub fn peak_of(id: u32) -> u64 {
     status(id, "VmHWM:")
@@ -28,7 +33,7 @@ pub fn peak_of(id: u32) -> u64 {
 impl Server {
     /// Resident memory in KiB.
     pub fn resident(&self) -> u64 {
-        status(self.id(), "VmRSS:")
+        resident_of(self.id())
     }
 
     /// The most memory that was ever resident, in KiB.

@@ -5,6 +5,9 @@
 
 use sealgate::{Config, Gate};
 
+use crate::common::own_process::run_alone;
+use crate::common::process::resident_of;
+
 /// The default of `SEALGATE_LIMITER_MEMORY`.
 const BYTES: usize = 64 << 20;
 /// For what else the process grows by meanwhile, and for whole pages.
@@ -12,33 +15,13 @@ const SLACK: usize = 8 << 20;
 
 /// Resident memory in bytes, from the system.
 fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<usize>()
-        .unwrap()
-        << 10
+    usize::try_from(resident_of(std::process::id())).unwrap() << 10
 }
 
 /// In a separate process: the memory counted is that of all tests that a process runs.
 #[test]
 fn a_million_callers_stay_within_the_bytes_and_free_nobody() {
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "limits::a_million_callers_in_this_process"])
-        .args(["--nocapture", "--include-ignored"])
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        printed.contains("1 passed") && output.status.success(),
-        "{printed}{said}"
-    );
+    run_alone("limits::a_million_callers_in_this_process");
 }
 
 #[test]
