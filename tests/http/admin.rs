@@ -48,6 +48,16 @@ fn an_administrator_does_over_http_what_the_command_does() {
             server.post("/admin/v1/users", &ask, Some(&root)).status,
             201
         );
+        for (name, kind) in [("dora", "user"), ("shop", "client")] {
+            let mut ask = json!({"name": name, "kind": kind});
+            if kind == "user" {
+                ask["password"] = PASSWORD.into();
+            }
+            let added = server.post("/admin/v1/users", &ask.to_string(), Some(&root));
+            let default = json!(["secure-data", "encrypt", "decrypt"]);
+            assert_eq!(added.json()["scopes"], default, "{added:?}");
+            people.done(&[kind, "remove", name]);
+        }
         let bob = Pair::log_in(&server, "b/ob");
         assert!(text(&people.typed(&["user", "list"], "").stdout).contains("b/ob"));
         let edit = request(

@@ -14,6 +14,7 @@ use crate::api::route::Call;
 use crate::base::json::Json;
 use crate::gate::ADMIN_SCOPE;
 use crate::store::AccountKind;
+use crate::tokens::OPEN_LOGIN_SCOPE;
 use crate::users::{AccountEdit, EditIf, Edited, User};
 use crate::{Error, Secret};
 
@@ -45,7 +46,7 @@ pub(super) fn add(call: &mut Call<'_>) -> Result<Response, Problem> {
     const TITLE: &str = "The account is not acceptable.";
     let name = text(name, "name", TITLE)?.ok_or_else(|| bad("name is missing."))?;
     let password = text(password, "password", TITLE)?;
-    let scope = scopes(names)?.ok_or_else(|| bad("scopes is missing."))?;
+    let scope = scopes(names)?.unwrap_or_else(|| OPEN_LOGIN_SCOPE.to_owned());
     let claims = object(claims)?;
     let is_client = match text(kind, "kind", TITLE)?.as_deref() {
         None | Some("user") => false,
