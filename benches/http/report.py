@@ -71,7 +71,7 @@ def summary_of(cells, kind):
 
 def peers_of(names, kind):
     """Over TLS and with new connections most of the work is not a request's, so that nginx counts although it does none."""
-    peers = PEERS if kind in ("keep-alive", "tokens") else (*PEERS, "nginx")
+    peers = PEERS if kind in ("keep-alive", "sent", "tokens") else (*PEERS, "nginx")
     return [name for name in names if name in peers]
 
 

@@ -18,6 +18,7 @@ from servers import HERE, NAMES, TICK, TLS_PEERS, Failure, Server, cpu_seconds
 ROUTES = {"secure-data": ("GET", "/secure-data"), "login": ("POST", "/login"), "decrypt": ("POST", "/decrypt")}
 LOADS = {
     "keep-alive": "one token on connections that stay open",
+    "sent": "the same, each request timed from when it was sent",
     "tokens": "100,000 different tokens on connections that stay open",
     "tls": "one token on TLS connections that stay open",
     "fresh": "a new connection for each request",
@@ -94,7 +95,7 @@ def takes_part(name, kind):
     """nginx does not look at tokens, and Flask is there for one comparison."""
     if is_tls(kind):
         return name.startswith("sealgate") or name in TLS_PEERS
-    return kind == "keep-alive" or name != "flask" and (kind != "tokens" or name != "nginx")
+    return kind in ("keep-alive", "sent") or name != "flask" and (kind != "tokens" or name != "nginx")
 
 
 def is_tls(kind):
@@ -122,7 +123,7 @@ def measure(settings, servers, kind, route, connections, problems):
 
 
 def load(server, kind, route, connections, seconds, prepared):
-    """One run of wrk against one server, with the CPU time that both took."""
+    """One run of wrk, or of sent.c, against one server, with the CPU time that both took."""
     method, path = ROUTES[route]
     token, sealed = prepared
     environment = {"PATH": os.environ["PATH"], "LOAD_METHOD": method}
@@ -134,8 +135,11 @@ def load(server, kind, route, connections, seconds, prepared):
         environment["LOAD_TOKEN"] = token
     if method == "POST":
         environment["LOAD_BODY"] = sealed if route == "decrypt" else '{"username":"bench"}'
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", HERE / "load.lua"]
-    command.append(f"{server.scheme}://127.0.0.1:{server.port}{path}")
+    if kind == "sent":
+        command = [server.built / "sent", str(server.port), path, str(connections), str(seconds)]
+    else:
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", HERE / "load.lua"]
+        command.append(f"{server.scheme}://127.0.0.1:{server.port}{path}")
     pids = server.pids()
     before, wrk_before, all_before = cpu_seconds(pids), children_seconds(), busy_seconds()
     begun = time.monotonic()
@@ -143,7 +147,7 @@ def load(server, kind, route, connections, seconds, prepared):
     time.sleep(SETTLE)
     lines = [line for line in wrk.stdout.splitlines() if line.startswith("RESULT ")]
     if wrk.returncode or not lines:
-        raise Failure(f"wrk failed with {server.name}, {route}, {connections} connections:\n{wrk.stdout}{wrk.stderr}")
+        raise Failure(f"{command[0]} failed with {server.name}, {route}, {connections} connections:\n{wrk.stdout}{wrk.stderr}")
     found = dict(zip(WRK_FIELDS, map(int, lines[0].split()[1:])))
     if server.pids() != pids:
         raise Failure(f"{server.name} has changed its processes during a round, so its CPU time is not known")

@@ -42,7 +42,8 @@ class Server:
         self.name = name
         self.tls = tls
         self.scheme = "https" if tls else "http"
-        self.folder = target / "bench-http" / "run" / (f"{name}-tls" if tls else name)
+        self.built = target / "bench-http"
+        self.folder = self.built / "run" / (f"{name}-tls" if tls else name)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.output = self.folder / "output.log"
         self.access_log = self.folder / "access.log" if access_log else None
@@ -52,7 +53,7 @@ class Server:
         self.port = free_port()
         self.served = 0
         self.tokens = self.folder / "tokens.txt"
-        self.certificate = certificate(target / "bench-http") if tls else None
+        self.certificate = certificate(self.built) if tls else None
         command, environment = self.command(target)
         kept = {name: os.environ[name] for name in ("HOME", "LANG", "PATH") if name in os.environ}
         # Sealgate's lines go to standard error, the others' to a file that they are told.

@@ -22,7 +22,7 @@ COLUMNS = ["sealgate", "axum", "actix", "libmicrohttpd", "nginx"]
 def main(target):
     results = json.loads((target / "bench-http" / "results.json").read_text())
     tables = {"busy": busy(results["cells"]), "beside": beside(results["cells"])}
-    for kind in ("tokens", "tls", "fresh-tls"):
+    for kind in ("sent", "tokens", "tls", "fresh-tls"):
         tables[kind] = rates(results["cells"], kind)
     for page in PAGES:
         path = ROOT / page
