@@ -31,17 +31,50 @@ impl InStore {
         }
     }
 
-    /// A call that seals waits for the store with its first message, then every few seconds or for many messages, and the exit
-    /// handler not at all: what is not recorded then stays in memory.
+    /// Adds messages of a key, unless their count [`can_wait`]; what is not recorded then stays in memory.
     pub(super) fn add(&self, id: &str, messages: u64, mode: FlushMode) -> Result<(), Fault> {
         let (now, before) = (coarse_milliseconds(), self.written.load(Ordering::Relaxed));
-        let is_early = before != NEVER && now.saturating_sub(before) < EVERY;
-        let waits = mode == FlushMode::Sealing && is_early && messages < MANY;
-        if mode == FlushMode::Exit || waits {
+        let since = (before != NEVER).then(|| now.saturating_sub(before));
+        if can_wait(mode, since, messages) {
             return Err(Fault::Busy);
         }
         self.written.store(now, Ordering::Relaxed);
         let added = self.store.add_key_usage(&[(id.to_owned(), messages)]);
         added.map_err(|error| Fault::Trouble(error.to_string()))
+    }
+}
+
+/// Whether a count is recorded later: a call that seals writes its first message to the store, then every few seconds or for many
+/// messages, and the exit handler nothing. `since` is how long ago the store was written to, in milliseconds, if it was.
+fn can_wait(mode: FlushMode, since: Option<u64>, messages: u64) -> bool {
+    match mode {
+        FlushMode::Sealing => since.is_some_and(|since| since < EVERY) && messages < MANY,
+        FlushMode::Last => false,
+        FlushMode::Exit => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_seals_writes_first_then_seldom_or_for_many() {
+        let sealing = |since, messages| can_wait(FlushMode::Sealing, since, messages);
+        assert!(!sealing(None, 1));
+        assert!(sealing(Some(0), 1));
+        assert!(sealing(Some(EVERY - 1), MANY - 1));
+        assert!(!sealing(Some(EVERY), 1));
+        assert!(!sealing(Some(0), MANY));
+    }
+
+    #[test]
+    fn the_last_count_never_waits_and_at_the_exit_none_is_written() {
+        for since in [None, Some(0), Some(EVERY)] {
+            for messages in [1, MANY] {
+                assert!(!can_wait(FlushMode::Last, since, messages));
+                assert!(can_wait(FlushMode::Exit, since, messages));
+            }
+        }
     }
 }
