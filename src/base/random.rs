@@ -35,6 +35,13 @@ pub(crate) fn random(out: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(out).map_err(|_| Error::Crypto("the system's random generator failed"))
 }
 
+/// So many random bytes. Secrets are filled in place by [`random`], so that no copy of them stays behind.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    random(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// A fresh 256-bit key.
 pub(crate) fn random_key() -> Result<Zeroizing<[u8; 32]>, Error> {
     let mut key = Zeroizing::new([0; 32]);
@@ -62,7 +69,5 @@ pub(crate) fn random_id() -> Result<Id, Error> {
     {
         return id;
     }
-    let mut id = [0; 16];
-    random(&mut id)?;
-    Ok(id)
+    random_bytes()
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::base::hkdf::{FirstBlock, hkdf_sha256};
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use crate::keys::Keys;
 use crate::limiter::Settings;
 use crate::limiter::shared::{Answer, Central, Named, Return, Shared, Whom, Wish};
@@ -54,8 +54,7 @@ pub(super) fn of(
     if ledger.following().is_none() {
         return Ok(None);
     }
-    let mut asker = [0; 4];
-    random(&mut asker)?;
+    let asker: [u8; 4] = random_bytes()?;
     let windows = Windows {
         ledger: Arc::clone(ledger),
         keys: Arc::clone(keys),

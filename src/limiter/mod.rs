@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use siphasher::sip128::SipHasher13;
 
 use crate::Error;
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use crate::base::sync::lock;
 use admission_times::{Stamps, nanoseconds};
 pub(crate) use api_key_window::{Window, Windows};
@@ -86,8 +86,7 @@ impl Limiter {
                     .into(),
             ));
         }
-        let mut hash_key = [0; 16];
-        random(&mut hash_key)?;
+        let hash_key: [u8; 16] = random_bytes()?;
         let budget = Budget::new(max_bytes);
         Ok(Limiter {
             rules: Rules {

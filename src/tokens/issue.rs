@@ -10,7 +10,7 @@ use crate::Error;
 use crate::base::custom_claims::CustomClaims;
 use crate::base::encoding::encode_url;
 use crate::base::names::{check_subject, valid_scope};
-use crate::base::random::{random, random_id};
+use crate::base::random::{random_bytes, random_id};
 use crate::keys::KeyRing;
 use crate::signing::MAX_TOKEN;
 
@@ -166,7 +166,6 @@ fn check_audience(audience: &str) -> Result<(), Error> {
 
 /// The id of a session: 128 random bits, in base64url.
 pub(crate) fn new_session_id() -> Result<String, Error> {
-    let mut id = [0; 16];
-    random(&mut id)?;
+    let id: [u8; 16] = random_bytes()?;
     Ok(encode_url(&id))
 }

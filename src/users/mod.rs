@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use crate::base::clock::unix_now;
 use crate::base::names::valid_scope;
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use crate::keys::Keys;
 use crate::store::{self, Account, AccountKind, Change, Entry, Ledger, PasswordHash};
 use crate::{Error, Secret};
@@ -370,8 +370,7 @@ impl User {
 
 /// Below half of what a column holds, so that it can grow.
 fn first_version() -> Result<i64, Error> {
-    let mut bytes = [0; 8];
-    random(&mut bytes)?;
+    let bytes: [u8; 8] = random_bytes()?;
     Ok(i64::from_be_bytes(bytes) >> 2 & (i64::MAX >> 2))
 }
 

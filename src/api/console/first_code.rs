@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use openssl::memcmp;
 
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use crate::base::sync::lock;
 use crate::{Error, Gate};
 
@@ -35,8 +35,7 @@ impl FirstCode {
 
     /// A new code, and its text in groups.
     pub(in crate::api) fn new() -> Result<(Self, String), Error> {
-        let mut bytes = [0; 16];
-        random(&mut bytes)?;
+        let bytes: [u8; 16] = random_bytes()?;
         let number = u128::from_be_bytes(bytes);
         let digit = |at: usize| char::from(DIGITS[(number >> (5 * at)) as usize % 32]);
         let code: String = (0..LENGTH).rev().map(digit).collect();

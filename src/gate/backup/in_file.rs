@@ -9,7 +9,7 @@ use super::{Backup, BackupContents, BackupReader, Restored, check_backup_file};
 use crate::Error;
 use crate::base::encoding::encode_hex;
 use crate::base::private_files::new_private_file;
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use crate::keys::RingSecret;
 
 impl Backup<'_> {
@@ -91,8 +91,7 @@ fn exists(file: &Path) -> Error {
 
 /// A name beside the file that nobody else uses.
 fn beside(file: &Path, what: &str) -> Result<PathBuf, Error> {
-    let mut digits = [0; 8];
-    random(&mut digits)?;
+    let digits: [u8; 8] = random_bytes()?;
     let mut name = file.as_os_str().to_owned();
     name.push(format!(".{}.{what}", encode_hex(&digits)));
     Ok(name.into())

@@ -17,7 +17,7 @@ use super::settings::RingSecrets;
 use crate::base::encoding::{decode_base64, encode_base64};
 use crate::base::given_file;
 use crate::base::hkdf::hkdf_sha256;
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use crate::base::sync::lock;
 use crate::cipher::DataKey;
 use crate::{Error, Secret};
@@ -244,8 +244,7 @@ fn secret_of(
 
 impl Derivation {
     pub(in crate::keys) fn new(secret: &RingSecret) -> Result<Self, Error> {
-        let mut salt = [0; SALT];
-        random(&mut salt)?;
+        let salt: [u8; SALT] = random_bytes()?;
         let salt = encode_base64(&salt);
         Ok(match secret.form {
             Form::Key => Derivation::HkdfSha256 { salt },

@@ -11,7 +11,7 @@ use super::central::{Return, Whom};
 use super::lease::Lease;
 use crate::Error;
 use crate::base::fork;
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use crate::base::sync::{lock, try_lock};
 use crate::limiter::admission_times::nanoseconds;
 use crate::limiter::sliding_window::Admission;
@@ -283,8 +283,7 @@ fn admitted(whom: Whom<'_>, lease: &Lease, now: u64) -> Admission {
 
 impl Slots {
     pub(super) fn new(memory: usize) -> Result<Self, Error> {
-        let mut hash_key = [0; 16];
-        random(&mut hash_key)?;
+        let hash_key: [u8; 16] = random_bytes()?;
         Ok(Slots {
             hash_key,
             most: (memory / SLOT / SHARDS).max(1),

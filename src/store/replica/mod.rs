@@ -16,7 +16,7 @@ use super::Presented;
 use super::shared::Entry;
 use super::storable::storable;
 use crate::Error;
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use table::{Key, Table, word};
 
 /// Each has a lock of its own.
@@ -70,8 +70,7 @@ impl Replica {
     }
 
     fn with_room(most: usize) -> Result<Self, Error> {
-        let mut hash_key = [0; 16];
-        random(&mut hash_key)?;
+        let hash_key: [u8; 16] = random_bytes()?;
         Ok(Replica {
             hash_key,
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),

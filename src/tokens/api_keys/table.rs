@@ -12,7 +12,7 @@ use openssl::sha::sha256;
 use siphasher::sip128::SipHasher24;
 
 use crate::base::api_key::{ID_SIZE, KeyText};
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use crate::limiter::{Window, Windows};
 use crate::store::StoredApiKey;
 use crate::tokens::claims::Claims;
@@ -185,7 +185,6 @@ impl Entry {
 
 /// A key for the hashes of secrets.
 pub(super) fn new_hash() -> Result<SipHasher24, Error> {
-    let mut key = [0; 16];
-    random(&mut key)?;
+    let key: [u8; 16] = random_bytes()?;
     Ok(SipHasher24::new_with_key(&key))
 }

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use super::claims::{Checked, Claims};
 use crate::Error;
 use crate::base::clock::now;
-use crate::base::random::random;
+use crate::base::random::{random, random_bytes};
 
 /// Longer tokens are checked each time. With it a cache of 4096 tokens takes at most 22 MiB.
 const MAX_REMEMBERED: usize = 2048;
@@ -60,8 +60,7 @@ pub(super) struct Place {
 impl TokenCache {
     /// A cache for about `tokens` tokens; the number of sets is rounded up to a power of two.
     pub(super) fn new(tokens: usize) -> Result<Self, Error> {
-        let mut seed = [0; 8];
-        random(&mut seed)?;
+        let seed: [u8; 8] = random_bytes()?;
         let sets = tokens.div_ceil(WAYS).next_power_of_two();
         Ok(TokenCache {
             hash: SeedableRandomState::with_seed(u64::from_le_bytes(seed), process_seed()),

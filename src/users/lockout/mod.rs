@@ -17,7 +17,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::Error;
 use crate::base::address::{counted, network, parse};
-use crate::base::random::random;
+use crate::base::random::random_bytes;
 use crate::base::sync::lock;
 use crate::keys::Keys;
 use crate::store::Ledger;
@@ -50,8 +50,7 @@ struct Own {
 impl Lockouts {
     /// In the memory of this process.
     pub(super) fn new(after: u32) -> Result<Self, Error> {
-        let mut hash_key = [0; 16];
-        random(&mut hash_key)?;
+        let hash_key: [u8; 16] = random_bytes()?;
         let remembered = Mutex::default();
         Ok(Lockouts {
             after,
