@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import socket
+import sys
 import urllib.error
 
 import pytest
@@ -263,10 +264,51 @@ def test_json_that_is_nested_too_deeply_for_python_is_no_fault_of_the_route(serv
     assert asked_for_json(server, '{"a":' * 9_000 + "0" + "}" * 9_000).status in (200, 400)
 
 
+MALFORMED = {
+    "cut off": b'{"a":',
+    "empty": b"",
+    "two values": b"1 2",
+    "not UTF-8": b'"\xff"',
+    "UTF-16": '"a"'.encode("utf-16"),
+    "a byte order mark": b"\xef\xbb\xbf{}",
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_body_that_is_not_json_is_the_clients_fault(server, caplog, name):
+    reply = asked_for_json(server, MALFORMED[name])
+    assert reply.status == 400 and "The body is not" in json.loads(reply.body)["detail"]
+    assert not caplog.records
+
+
+def test_a_number_of_too_many_digits_for_python_is_no_fault_of_the_route(server, caplog):
+    reply = asked_for_json(server, b"1" * 5_000)
+    # Old Pythons have no limit.
+    assert reply.status == (400 if hasattr(sys, "get_int_max_str_digits") else 200)
+    assert not caplog.records and b"sys." not in reply.body
+
+
+def test_a_route_may_answer_malformed_json_itself(server):
+    @server.route("POST", "/json")
+    def route(request):
+        try:
+            return {"read": request.json()}
+        except ValueError as error:
+            assert isinstance(error, sealgate.InvalidArgumentError)
+            return str(error), 422
+
+    reply = posted(server, b'{\n"a":')
+    assert (reply.status, reply.body) == (422, b"The body is not valid JSON: the error is at line 2, column 5.")
+
+
 def asked_for_json(server, body):
     server.route("POST", "/json")(lambda request: {"read": bool(request.json())})
+    return posted(server, body)
+
+
+def posted(server, body):
     connection = http.client.HTTPConnection("127.0.0.1", started(server).port, timeout=PATIENCE)
-    connection.request("POST", "/json", body.encode())
+    connection.request("POST", "/json", body if isinstance(body, bytes) else body.encode())
     response = connection.getresponse()
     reply = Reply(response.status, response.headers, response.read())
     connection.close()

@@ -146,17 +146,24 @@ class Request:
         """The body as JSON in UTF-8.
 
         :param max_values: how many values it may have in total; each takes far more memory in Python than in the body.
-        :raises ValueError: if it is not JSON.
-        :raises InvalidArgumentError: if it has more values, or is nested too deeply for Python. Unless the route catches
-            it, the client gets 400.
+        :raises InvalidArgumentError: if it is not JSON, has more values, is nested too deeply for Python, or has a number
+            with too many digits for it. This is a ValueError. Unless the route catches it, the client gets 400.
         """
-        body = self.body.decode()
+        try:
+            body = self.body.decode()
+        except UnicodeDecodeError:
+            raise InvalidArgumentError("The body is not UTF-8.") from None
         if _has_more_values(body, max_values):
             raise InvalidArgumentError(f"The body has more than {max_values} JSON values.")
         try:
             return json.loads(body)
         except RecursionError:
             raise InvalidArgumentError("The body's JSON is nested too deeply.") from None
+        except json.JSONDecodeError as error:
+            where = f"line {error.lineno}, column {error.colno}"
+            raise InvalidArgumentError(f"The body is not valid JSON: the error is at {where}.") from None
+        except ValueError:  # sys.set_int_max_str_digits
+            raise InvalidArgumentError("The body's JSON has a number with too many digits.") from None
 
     @property
     def peer(self) -> str:
