@@ -161,6 +161,19 @@ def test_a_route_for_holders_of_a_token(server, gate):
     assert site.get("/mine", token=token).ok() == {"user": "alice", "id": None}
 
 
+def test_a_route_with_any_scope_needs_a_token(server, gate):
+    server.route("GET", "/any", scope="")(lambda request: request.user)
+    server.route("GET", "/orders", scope="orders")(lambda request: request.user)
+    server.route("GET", "/public", scope=None)(lambda request: "x")
+    site = started(server)
+    unscoped, scoped = gate.issue_token("alice", scope=""), gate.issue_token("alice", scope="orders")
+    statuses = {path: [site.get(path, token=one).status for one in (None, unscoped, scoped)] for path in ("/any", "/orders")}
+    assert statuses == {"/any": [401, 200, 200], "/orders": [401, 403, 200]}
+    assert site.get("/public").status == 200
+    with pytest.raises(TypeError):
+        server.route("GET", "/several", scope=[])
+
+
 def test_a_limited_route_counts_with_the_gate(server, gate):
     server.route("GET", "/limited", token=True, limited=True)(lambda request: "yes")
     site = started(server)

@@ -128,7 +128,8 @@ class Server:
         :param method: ``GET`` (which also answers HEAD), ``POST`` or another one, in any case.
         :param path: begins with a slash; a segment in braces, as in ``/orders/{id}``, matches any text.
         :param token: requests need a token, whose verified claims are in ``request.claims``.
-        :param scope: the one scope name that the token needs; implies ``token=True``.
+        :param scope: the one scope name that the token needs; implies ``token=True``. With an empty one any valid token is
+            accepted; None requires nothing.
         :param limited: the gate's rate limit applies, shared with the user's other requests. Needs a token.
         :param policies: policies of the gate's setting ``limits`` that apply as well: a name, several, or a mapping of names
             to what a request costs. All of them have to admit a request. Needs a token, unless they count addresses.
@@ -139,9 +140,9 @@ class Server:
         :raises TypeError: if the function is ``async``: routes run on threads.
         :raises WrongStateError: if the server has been started.
         """
-        verb, place, wanted = text(method, "method").upper(), text(path, "path"), text(scope or "", "scope")
-        costs = costs_of(policies)
-        flags = (_TOKEN if token or wanted else 0) | (_LIMITED if limited else 0) | (_BLOCKING if blocking else 0)
+        verb, place, costs = text(method, "method").upper(), text(path, "path"), costs_of(policies)
+        wanted = b"" if scope is None else text(scope, "scope")
+        flags = (_TOKEN if token or scope is not None else 0) | (_LIMITED if limited else 0) | (_BLOCKING if blocking else 0)
 
         def add(function: RouteFunction) -> RouteFunction:
             _refuse_async(function)
