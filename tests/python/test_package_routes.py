@@ -42,6 +42,10 @@ INVALID_TOKEN = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 EXPIRED = {"WWW-Authenticate": 'Bearer error="invalid_token", error_description="Old"'}
 SCOPES_NEEDED = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="a b"'}
 
+CYCLE = []
+CYCLE.append(CYCLE)
+DEEP = functools.reduce(lambda inner, _: [inner], range(200_000), [])
+
 #: Each with its status, the sentence in the member `error`, and header fields.
 ANSWERS = {
     "ours": (HTTPError(404, "There is no order 17."), 404, "There is no order 17.", {}),
@@ -58,6 +62,13 @@ ANSWERS = {
     "unchecked": (sealgate.TokenUncheckedError("Later."), 503, "The server cannot answer now.", {"Retry-After": "1"}),
     "forged": (sealgate.TokenInvalidError('a"\r\nX-C: d'), 401, 'a"\r\nX-C: d', INVALID_TOKEN),
     "starlette": (Foreign(status_code=403, detail="Not you.", headers={"X-A": "b"}), 403, "Not you.", {"X-A": "b"}),
+    "starlette's object": (Foreign(status_code=422, detail={"a": ["ä", 1]}), 422, '{"a":["ä",1]}', {}),
+    "starlette's list": (Foreign(status_code=422, detail=[{"loc": "x"}]), 422, '[{"loc":"x"}]', {}),
+    "no detail of starlette's": (Foreign(status_code=404, detail=None), 404, "Not Found", {}),
+    "no JSON": (Foreign(status_code=422, detail={"a": {1}}), 422, http.HTTPStatus(422).phrase, {}),
+    "no number of JSON": (Foreign(status_code=409, detail=[float("nan")]), 409, "Conflict", {}),
+    "a cycle": (Foreign(status_code=409, detail=CYCLE), 409, "Conflict", {}),
+    "deep": (Foreign(status_code=409, detail=DEEP), 409, "Conflict", {}),
     "really werkzeug's": (NOT_ALLOWED, 405, "Not that.", {"Allow": "GET, PUT"}),
     "werkzeug's with a time": (TOO_MANY_REQUESTS, 429, "Slow.", {"Retry-After": "7"}),
     "werkzeug": (Werkzeugs(code=410, description="Gone."), 410, "Gone.", {}),

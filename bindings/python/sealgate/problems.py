@@ -100,8 +100,8 @@ def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
 
     These are an :class:`HTTPError`, an exception of this package whose ``http_status`` is not 500, one with ``status_code``
     and optionally ``detail`` and ``headers`` (Starlette's, FastAPI's), or one with ``code`` and ``get_response``, and
-    optionally ``get_headers`` (werkzeug's, Flask's ``abort``). The exception of a failed request to another server
-    (urllib's HTTPError, whose ``code`` is that server's) is a fault.
+    optionally ``get_headers`` (werkzeug's, Flask's ``abort``). A detail that is not text becomes JSON text. The exception of
+    a failed request to another server (urllib's HTTPError, whose ``code`` is that server's) is a fault.
     """
     if isinstance(error, HTTPError):
         return _http_problem(error.status, error.detail, error.headers, request_id)
@@ -121,7 +121,17 @@ def answer_to(error: BaseException, request_id: str) -> Optional[Response]:
         headers = {name: value for name, value in fields if name.lower() != "content-type"}
     if not isinstance(status, int) or not 400 <= status <= 599:
         return None
-    return _http_problem(int(status), detail if isinstance(detail, str) else "", headers, request_id)
+    return _http_problem(int(status), _sentence(detail), headers, request_id)
+
+
+def _sentence(detail: object) -> str:
+    """A detail as text, in JSON if it is something else; empty if there is none or JSON cannot represent it."""
+    if detail is None or isinstance(detail, str):
+        return detail or ""
+    try:
+        return json.dumps(detail, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        return ""
 
 
 def fault(request_id: str) -> Response:
