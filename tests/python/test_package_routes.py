@@ -125,6 +125,12 @@ def test_an_error_has_a_status_that_is_one():
             HTTPError(status)
 
 
+@pytest.mark.parametrize("detail", [b"x", None, {"a": 1}, 7])
+def test_an_error_has_a_detail_that_is_text(detail):
+    with pytest.raises(TypeError, match="detail"):
+        HTTPError(404, detail)
+
+
 def test_a_method_may_be_written_in_any_case(server):
     server.route("get", "/x")(lambda request: request.method)
     server.route("Post", "/x")(lambda request: request.method)

@@ -51,6 +51,8 @@ class HTTPError(Exception):
     def __init__(self, status: int, detail: str = "", headers: Optional[Mapping[str, str]] = None) -> None:
         if not isinstance(status, int) or not 400 <= status <= 599:
             raise ValueError("status must be an int from 400 to 599")
+        if not isinstance(detail, str):
+            raise TypeError(f"detail must be str, not {type(detail).__name__}")
         super().__init__(status, detail, headers)
         self.status = int(status)
         self.detail = detail
