@@ -151,17 +151,51 @@ class Callable:
     async def __call__(self, *_):
         return "x"
 
+    @functools.lru_cache
+    async def method(self, *_):
+        return "x"
 
-ASYNC = [coroutine, generator, Callable(), functools.partial(coroutine, 1), functools.partial(Callable(), 1)]
+
+ASYNC = {
+    "function": coroutine,
+    "generator": generator,
+    "object": Callable(),
+    "partial": functools.partial(coroutine, 1),
+    "partial of an object": functools.partial(Callable(), 1),
+    "cached object": functools.lru_cache(Callable()),
+    "cached": functools.lru_cache(coroutine),
+    "cached without a limit": functools.lru_cache(maxsize=None)(coroutine),
+    "cached method": Callable().method,
+    "cached partial": functools.lru_cache(functools.partial(coroutine, 1)),
+    "partial of a cached one": functools.partial(functools.lru_cache(coroutine), 1),
+}
 
 
-@pytest.mark.parametrize("function", ASYNC)
+@pytest.mark.parametrize("function", ASYNC.values(), ids=ASYNC)
 def test_an_async_function_is_refused_when_it_is_registered(server, function):
     for register in (server.route("GET", "/x"), server.authenticate, server.secure_data):
         with pytest.raises(TypeError, match="must not be async"):
             register(function)
     server.route("GET", "/x")(lambda request: asyncio.run(coroutine()))
     assert started(server).get("/x").body == b"x"
+
+
+def test_a_function_that_runs_an_async_one_is_accepted(server):
+    """It may claim to be that one, as what functools.wraps returns does."""
+
+    @server.route("GET", "/x")
+    @functools.wraps(coroutine)
+    def run(*arguments):
+        return asyncio.run(coroutine(*arguments))
+
+    assert started(server).get("/x").body == b"x"
+
+
+@pytest.mark.parametrize("function", [None, "hello", b"", 7, ["x"]])
+def test_what_cannot_be_called_is_refused_when_it_is_registered(server, function):
+    for register in (server.route("GET", "/x"), server.authenticate, server.secure_data):
+        with pytest.raises(TypeError, match="callable"):
+            register(function)
 
 
 def test_a_route_knows_who_is_asking_and_the_requests_id(gate):

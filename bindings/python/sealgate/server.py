@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import functools
-import inspect
 import threading
 import weakref
 from collections.abc import Mapping
@@ -14,6 +12,7 @@ from typing import Any, Callable, NoReturn, Optional, Protocol, TypeVar, Union
 from . import _callbacks, log
 from ._callbacks import Verdict
 from ._callbacks import logger as _logger
+from ._functions import check_function, with_address
 from ._load import LIBRARY
 from ._memory import Data, Handle, bytes_of, number, opened, take_buffer, text
 from .config import Config, Value, config_of
@@ -137,7 +136,7 @@ class Server:
             thread that serves the connections, which is faster for a function that neither waits nor computes; it waits for
             Python's lock in any case.
         :raises InvalidArgumentError: if the path is malformed or already in use, or a limit comes without a token.
-        :raises TypeError: if the function is ``async``: routes run on threads.
+        :raises TypeError: if the function cannot be called or is ``async``: routes run on threads.
         :raises WrongStateError: if the server has been started.
         """
         verb, place, costs = text(method, "method").upper(), text(path, "path"), costs_of(policies)
@@ -145,7 +144,7 @@ class Server:
         flags = (_TOKEN if token or scope is not None else 0) | (_LIMITED if limited else 0) | (_BLOCKING if blocking else 0)
 
         def add(function: RouteFunction) -> RouteFunction:
-            _refuse_async(function)
+            check_function(function)
             handle = opened(self._handle, "server")
             registered = _callbacks.register(function, f"The function for the route {method} {path}")
             check(
@@ -173,10 +172,11 @@ class Server:
 
         It may be slow, as password hashes are. Every client that reaches the server can then log in.
 
+        :raises TypeError: if the function cannot be called or is ``async``.
         :raises WrongStateError: if the server has been started.
         """
-        _refuse_async(function)
-        decide = _with_address(function)
+        check_function(function)
+        decide = with_address(function)
         self._set(LIBRARY.sealgate_server_set_authenticate, _callbacks.authenticate, decide, "authenticate")
         return function
 
@@ -184,9 +184,10 @@ class Server:
         """Decorates a function to supply the data of ``/secure-data``, as text or bytes for each request; it is sent
         encrypted.
 
+        :raises TypeError: if the function cannot be called or is ``async``.
         :raises WrongStateError: if the server has been started.
         """
-        _refuse_async(function)
+        check_function(function)
         self._set(LIBRARY.sealgate_server_set_secure_data, _callbacks.secure_data, function, "secure_data")
         return function
 
@@ -322,30 +323,6 @@ class Server:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Server cannot be pickled: create one in each process")
-
-
-def _refuse_async(function: Callable[..., Any]) -> None:
-    while isinstance(function, functools.partial):
-        function = function.func
-    call = getattr(function, "__call__", None)  # noqa: B004 - an object may have an async one
-    if any(inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one) for one in (function, call)):
-        raise TypeError(
-            "the function must not be async: the server calls it on a thread and waits for what it returns. Define it with "
-            "def; it may run a coroutine with asyncio.run, or hand it to a loop with asyncio.run_coroutine_threadsafe"
-        )
-
-
-def _with_address(function: Callable[..., Verdict]) -> Callable[[str, str, str], Verdict]:
-    """Wraps the function to take the client's address, which it gets if it has a parameter for it."""
-    try:
-        wants_it = "address" in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # a function in C
-        wants_it = False
-
-    def decide(username: str, password: str, address: str) -> Verdict:
-        return function(username, password, address=address) if wants_it else function(username, password)
-
-    return decide
 
 
 #: Started servers that are still in use, for the interpreter's exit.
