@@ -265,9 +265,36 @@ def test_nobody_names_another_address_without_a_trusted_proxy(server):
     assert site.request("GET", "/x", headers={"X-Forwarded-For": "203.0.113.9"}).body == b"127.0.0.1"
 
 
+def by_position(name, password, address, /):
+    return address == "127.0.0.1"
+
+
+def by_position_or_without(name, password, address="127.0.0.1", /, *_):
+    return address == "127.0.0.1"
+
+
+def by_name(name, password, *, address):
+    return address == "127.0.0.1"
+
+
+def by_either(name, password, address):
+    return address == "127.0.0.1"
+
+
+class Method:
+    def check(self, name, password, address, /):
+        return address == "127.0.0.1"
+
+
+@pytest.mark.parametrize("check", [by_position, by_position_or_without, by_name, by_either, Method().check])
+def test_a_function_takes_the_address_by_position_or_by_name(server, check):
+    server.authenticate(check)
+    assert started(server).request("POST", "/login", send={"username": "a", "password": "b"}).status == 200
+
+
 @pytest.mark.parametrize(
     "check",
-    [lambda name, password: True, lambda name, password, limit=3: limit == 3, functools.partial(lambda a, n, p: a, True)],
+    [lambda name, password: True, lambda name, password, limit=3: limit == 3, functools.partial(lambda a, n, p: a, True), lambda name, password, *address: not address],
 )
 def test_a_function_without_that_parameter_is_not_given_the_address(server, check):
     server.authenticate(check)

@@ -41,11 +41,16 @@ def _innermost(function: Any) -> Any:
 def with_address(function: Callable[..., Verdict]) -> Callable[[str, str, str], Verdict]:
     """Wraps the function to take the client's address, which it gets if it has a parameter for it."""
     try:
-        wants_it = "address" in inspect.signature(function).parameters
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a function in C
-        wants_it = False
+        parameters = []
+    place, kind = next(((at, one.kind) for at, one in enumerate(parameters) if one.name == "address"), (-1, None))
 
     def decide(username: str, password: str, address: str) -> Verdict:
-        return function(username, password, address=address) if wants_it else function(username, password)
+        if kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+            return function(username, password, address=address)
+        if kind is inspect.Parameter.POSITIONAL_ONLY and place == 2:
+            return function(username, password, address)
+        return function(username, password)
 
     return decide
