@@ -270,6 +270,23 @@ def test_what_one_door_makes_the_server_accepts(server, gate):
     assert gate.verify_token(site.log_in("zoë")).subject == "zoë"
 
 
+@pytest.mark.parametrize(
+    ("username", "password", "kind", "title"),
+    [
+        ("alice", "short", "weak_password", "The new password is not acceptable."),
+        ("a\0b", "a long enough secret", "invalid_name", "The name is not acceptable."),
+        ("a" * 257, "a long enough secret", "invalid_name", "The name is not acceptable."),
+    ],
+)
+def test_a_route_that_adds_accounts_answers_with_the_reason(server, caplog, username, password, kind, title):
+    with sealgate.Gate(keys="ephemeral") as accounts:
+        server.route("POST", "/accounts")(lambda request: accounts.add_user(**request.json()))
+        reply = started(server).post("/accounts", {"name": username, "password": password})
+    problem = reply.json()
+    assert (reply.status, problem["type"], problem["title"]) == (400, f"urn:sealgate:problem:{kind}", title)
+    assert problem["detail"] not in ("", title) and not caplog.records
+
+
 def test_a_request_ends_with_its_call(server):
     kept = []
 

@@ -14,6 +14,7 @@ from .errors import (
     DecryptFailedError,
     InsufficientScopeError,
     InvalidArgumentError,
+    InvalidNameError,
     KeyRetiredError,
     LoginFailedError,
     NotFreshError,
@@ -30,6 +31,7 @@ from .errors import (
     TokenRevokedError,
     TokenUncheckedError,
     UserExistsError,
+    WeakPasswordError,
 )
 from .http import Response
 
@@ -93,6 +95,8 @@ _TEXTS = {
     NotFreshError: _Text("It is too old, dated in the future, or without a time.", "The data is not recent enough."),
     SignatureInvalidError: _Text("It was not made by this server, or with another context, or the data is damaged."),
     InvalidArgumentError: _Text(title="The data is not acceptable.", code="bad_member"),
+    InvalidNameError: _Text(title="The name is not acceptable."),
+    WeakPasswordError: _Text(title="The new password is not acceptable."),
     UserExistsError: _Text(title="The name is taken."),
 }
 
