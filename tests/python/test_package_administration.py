@@ -124,6 +124,20 @@ def test_any_number_of_accounts_is_listed(gate):
     assert gate.find_user("nobody") is None
 
 
+def test_a_list_is_read_only_when_it_is_iterated_over(gate, monkeypatch):
+    read = []
+    real = sealgate._memory.json.loads
+    monkeypatch.setattr(sealgate._memory.json, "loads", lambda page: read.append(page) or real(page))
+    lists = [gate.list_users(), gate.clients(), gate.api_keys(), gate.api_keys("alice")]
+    assert read == []
+    assert [list(one) for one in lists] == [[]] * 4 and read == [b"[]"] * 4
+    later = [gate.list_users(), gate.clients(), gate.api_keys()]
+    gate.close()
+    for one in later:
+        with pytest.raises(sealgate.WrongStateError):
+            next(one)
+
+
 def test_logins_are_listed_and_ended(gate):
     with pytest.raises(sealgate.NotFoundError):
         gate.list_sessions("alice")
@@ -229,7 +243,11 @@ def test_a_closed_gate_says_so(settings):
         gate.key_trouble,
         gate.public_keys,
         gate.check_store,
-        lambda: list(gate.list_users()),
+        gate.list_users,
+        gate.clients,
+        gate.api_keys,
+        lambda: gate.api_keys("alice"),
+        lambda: gate.api_keys(""),
         lambda: gate.list_sessions("alice"),
         lambda: gate.end_session("x"),
         lambda: gate.introspect("x"),

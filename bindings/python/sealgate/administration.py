@@ -63,6 +63,7 @@ class Administration(Accounts):
 
         :raises StoreError: if the store cannot be used.
         """
+        opened(self._handle, "gate")  # the first page is read later
 
         def read(after: bytes, most: int, out: Any) -> int:
             status: int = LIBRARY.sealgate_list_users(opened(self._handle, "gate"), after, len(after), most, out)

@@ -98,27 +98,17 @@ class ApiKeys(Accounts):
 
     def api_keys(self, owner: Optional[str] = None) -> Iterator[ApiKey]:
         """The keys of this user, or all of them, ordered by id. Revoked keys are listed for some time."""
+        opened(self._handle, "gate")  # the first page is read later
         name = b"" if owner is None else text(owner, "owner")
         if owner is not None and not name:
-            return
+            return iter(())
 
         def read(after: bytes, most: int, out: Any) -> int:
             handle = opened(self._handle, "gate")
             status: int = LIBRARY.sealgate_list_api_keys(handle, name, len(name), after, len(after), most, out)
             return status
 
-        for key in pages(read, "id"):
-            limit = None if key["max_requests"] is None else (key["max_requests"], key["window"])
-            yield ApiKey(
-                key["id"],
-                key["owner"],
-                tuple(key["scope"].split()),
-                key["created"],
-                key["expires_at"],
-                limit,
-                key["last_used"],
-                key["revoked_at"],
-            )
+        return map(_api_key, pages(read, "id"))
 
     def admit_api_key(self, id: str) -> Admission:
         """Counts a request with an API key, by its id (``Claims.api_key``), and returns whether it is admitted: against the
@@ -142,3 +132,17 @@ class ApiKeys(Accounts):
         handle, name, revoked = opened(self._handle, "gate"), text(owner, "owner"), c_uint64()
         check(LIBRARY.sealgate_revoke_api_keys_of(handle, name, len(name), byref(revoked)))
         return revoked.value
+
+
+def _api_key(key: dict[str, Any]) -> ApiKey:
+    limit = None if key["max_requests"] is None else (key["max_requests"], key["window"])
+    return ApiKey(
+        key["id"],
+        key["owner"],
+        tuple(key["scope"].split()),
+        key["created"],
+        key["expires_at"],
+        limit,
+        key["last_used"],
+        key["revoked_at"],
+    )

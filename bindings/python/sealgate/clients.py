@@ -67,13 +67,13 @@ class Clients(Accounts):
 
         :raises StoreError: if the store cannot be used.
         """
+        opened(self._handle, "gate")  # the first page is read later
 
         def read(after: bytes, most: int, out: Any) -> int:
             status: int = LIBRARY.sealgate_list_clients(opened(self._handle, "gate"), after, len(after), most, out)
             return status
 
-        for found in pages(read, "id"):
-            yield Client(found["id"], tuple(found["scope"].split()), found["disabled"], found["created"])
+        return map(_client, pages(read, "id"))
 
     def set_client_scope(self, id: str, scope: Union[str, Iterable[str]]) -> None:
         """Changes a client's scopes. Removing one revokes all its tokens.
@@ -116,3 +116,7 @@ class Clients(Accounts):
             handle, name, len(name), password, len(password), names, len(names), place[1]
         )
         return text_of(status, place)
+
+
+def _client(found: dict[str, Any]) -> Client:
+    return Client(found["id"], tuple(found["scope"].split()), found["disabled"], found["created"])
