@@ -148,18 +148,18 @@ impl Engine {
             self.hub.blocking.clear();
         }
         self.hub.blocking.close();
+        let ended = in_time || within(ABORT);
         // A thread still in a route cannot be ended, and may be the caller. It ends with its route, as threads of the
         // blocking pool end with their jobs.
-        if in_time || within(ABORT) {
+        if ended {
             // Joined, not only counted: a thread frees its OpenSSL contexts after its last line, and OpenSSL's exit
             // handler must not run at the same time.
             for thread in std::mem::take(&mut *lock(&self.threads)) {
                 let _ = thread.join();
             }
         }
-        // After an aborted stop a route may still be running on the second pool; a later stop does not wait for it
-        // either.
-        if in_time && !self.hub.shared.is_aborting() {
+        // Otherwise a route may still be running on the second pool; a later stop does not wait for it either.
+        if ended && !self.hub.shared.has_cut_off() {
             self.hub.blocking.join();
             return Ok(());
         }
@@ -191,12 +191,13 @@ impl Drop for Engine {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::{SocketAddr, TcpStream};
+
     use super::*;
     use crate::{Config, Gate};
 
-    /// No client connects to wake the listener.
-    #[test]
-    fn the_engine_ends_when_a_worker_fails() {
+    fn engine() -> (Engine, SocketAddr) {
         let mut config = Config::new();
         for (name, value) in [
             ("keys", "ephemeral"),
@@ -208,11 +209,40 @@ mod tests {
         let settings = config.settings().unwrap();
         let app = App::new(Gate::new(&settings.gate).unwrap(), &settings.app).unwrap();
         let socket = listen::bind(&settings.server.listen[0], 0o600, false).unwrap();
+        let address = socket.address.tcp().unwrap();
         let engine = Engine::start(app, vec![socket], None, &settings.server).unwrap();
+        (engine, address)
+    }
+
+    /// No client connects to wake the listener.
+    #[test]
+    fn the_engine_ends_when_a_worker_fails() {
+        let (engine, _) = engine();
         engine.hub.worker_ended(Some(Error::Io("lost".to_owned())));
         for thread in std::mem::take(&mut *lock(&engine.threads)) {
             thread.join().unwrap();
         }
         assert_eq!(engine.wait(), Err(Error::Io("lost".to_owned())));
+    }
+
+    #[test]
+    fn a_stop_without_grace_fails_only_if_it_cuts_a_request_off() {
+        for _ in 0..20 {
+            let (engine, address) = engine();
+            let idle = TcpStream::connect(address).unwrap();
+            assert_eq!(engine.stop(Duration::ZERO), Ok(()));
+            assert_eq!(engine.stop(Duration::ZERO), Ok(()));
+            drop(idle);
+        }
+        let (engine, address) = engine();
+        let mut asking = TcpStream::connect(address).unwrap();
+        asking.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
+        let begun = Instant::now();
+        while engine.hub.shared.buffered.bytes() == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(engine.stop(Duration::ZERO).is_err());
+        assert!(engine.stop(Duration::ZERO).is_err());
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Shared {
     /// Set when the listener has ended: no new connections will come.
     pub(super) listened: AtomicBool,
     phase: AtomicU8,
+    /// Whether an aborted stop has left a request without its response.
+    cut_off: AtomicBool,
     /// Set when the engine stops: until then, requests on idle connections are still answered.
     closes_idle: OnceLock<Instant>,
 }
@@ -64,6 +66,7 @@ impl Shared {
             evicted: Count::default(),
             listened: AtomicBool::new(false),
             phase: AtomicU8::new(RUNNING),
+            cut_off: AtomicBool::new(false),
             closes_idle: OnceLock::new(),
         }
     }
@@ -98,6 +101,14 @@ impl Shared {
         let closes = || Instant::now() + farewell;
         self.closes_idle.get_or_init(closes);
         self.phase.fetch_max(STOPPING, Ordering::SeqCst);
+    }
+
+    pub(super) fn has_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_cut_off(&self) {
+        self.cut_off.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn set_aborting(&self) {

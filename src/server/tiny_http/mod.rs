@@ -33,6 +33,9 @@ use crate::server::settings::{self, Listen, Settings};
 pub use exchange::Mount;
 use exchange::{Exchange, Heard};
 
+/// The least that a stop waits: the time in which threads without a request end.
+const WAKING: Duration = Duration::from_millis(250);
+
 /// Refuses addresses that this engine must not serve.
 pub(super) fn check_exposure(settings: &Settings) -> Result<(), Error> {
     let exposed = settings.listen.iter().find_map(|listen| match listen {
@@ -89,7 +92,7 @@ impl Engine {
     }
 
     pub(super) fn stop(&self, grace: Duration) -> Result<(), Error> {
-        let deadline = Instant::now() + grace;
+        let deadline = Instant::now() + grace.max(WAKING);
         self.shared.begin_stop(settings::farewell(grace), None);
         let mut workers = lock(&self.workers);
         while workers.iter().any(|worker| !worker.is_finished()) {

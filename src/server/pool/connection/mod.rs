@@ -177,6 +177,15 @@ impl Connection {
         self.phase == Phase::Reading && self.input.is_empty() && !self.framer.in_body()
     }
 
+    /// Whether a request, or part of one, has been received whose response has not been sent.
+    pub(super) fn owes_a_response(&self) -> bool {
+        match self.phase {
+            Phase::Reading => !self.is_between_requests() && !self.framer.is_passing_over(),
+            Phase::Blocked | Phase::Writing(_) => true,
+            Phase::Lingering => false,
+        }
+    }
+
     /// Whether another worker may take it over: it holds no data that polling its socket would not report.
     pub(super) fn may_move(&self) -> bool {
         self.is_between_requests() && !self.transport.has_unread()

@@ -298,6 +298,9 @@ impl Worker {
                 let Some(connection) = &self.places[index].connection else {
                     continue;
                 };
+                if aborting && connection.owes_a_response() {
+                    self.shared.set_cut_off();
+                }
                 if aborting || connection.is_between_requests() {
                     self.close(self.token(index as u32));
                 }
