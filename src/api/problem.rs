@@ -162,16 +162,6 @@ impl Problem {
         )
     }
 
-    /// 400: a new password is not acceptable.
-    pub(super) fn weak_password(detail: impl Into<String>) -> Self {
-        Problem::new(
-            400,
-            "weak_password",
-            "The new password is not acceptable.",
-            detail,
-        )
-    }
-
     /// 401: no such user or a wrong password; the response does not reveal which.
     pub(super) fn login_failed() -> Self {
         Problem::new(
@@ -371,12 +361,16 @@ impl From<Error> for Problem {
                 "The signature is not valid.",
                 "It was not made by this server, or with another context, or the data is damaged.",
             ),
-            Error::InvalidInput(sentence)
-            | Error::WeakPassword(sentence)
-            | Error::InvalidName(sentence) => {
+            Error::InvalidInput(sentence) => {
                 Problem::bad_member("The data is not acceptable.", sentence)
             }
-            // No route adds accounts.
+            Error::WeakPassword(sentence) => {
+                let title = "The new password is not acceptable.";
+                Problem::new(400, "weak_password", title, sentence)
+            }
+            Error::InvalidName(sentence) => {
+                Problem::new(400, "invalid_name", "The name is not acceptable.", sentence)
+            }
             Error::UserExists => {
                 Problem::new(409, error.code(), "The name is taken.", error.to_string())
             }

@@ -156,7 +156,6 @@ fn add_first(
     let add = || accounts.add(username, &password.into(), FIRST_SCOPES);
     match call.app.first_code.redeem(code, add) {
         Some(Ok(())) => Ok(()),
-        Some(Err(Error::WeakPassword(sentence))) => Err(Problem::weak_password(sentence)),
         Some(Err(Error::InvalidName(sentence))) => Err(Problem::bad_member(BAD_USERNAME, sentence)),
         Some(Err(error)) => Err(error.into()),
         None => {

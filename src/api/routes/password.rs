@@ -4,7 +4,6 @@
 use super::login::MAX_PASSWORD_BYTES;
 use super::login_limit::{count_user, limited};
 use super::{Text, members, text};
-use crate::Error;
 use crate::api::caller::Caller;
 use crate::api::permission::denied;
 use crate::api::problem::Problem;
@@ -45,11 +44,8 @@ fn change(
     let from = Caller::of(call.request, &call.app.settings).to_string();
     let asked_by = call.caller();
     let users = call.app.gate.users_by(call.asker(&asked_by));
-    match users.change_password(&user, &(&*current).into(), &(&*new).into(), &from) {
-        Ok(()) => Ok(Response::empty(204)),
-        Err(Error::WeakPassword(sentence)) => Err(Problem::weak_password(sentence)),
-        Err(error) => Err(error.into()),
-    }
+    users.change_password(&user, &(&*current).into(), &(&*new).into(), &from)?;
+    Ok(Response::empty(204))
 }
 
 fn required<'a>(member: Option<Json<'a>>, name: &str) -> Result<Text<'a>, Problem> {

@@ -61,9 +61,9 @@ def only_contents_are_refused(context, response, case):
         assert problem == "bad_member" and (body["policy"] != "default" or body["kind"] == "api-key"), f"{problem}: {body}"
     elif path.startswith("/admin/") and "password" in (body or {}):
         # What passwords, names, scopes and claims may be.
-        assert problem in ("weak_password", "bad_member"), f"{problem}: {body}"
+        assert problem in ("weak_password", "invalid_name", "bad_member"), f"{problem}: {body}"
     elif path.startswith("/admin/"):
-        assert problem == "bad_member" and {"name", "scopes", "claims", "owner", "expires_at", "expires_in"} & set(body or {}), f"{problem}: {body}"
+        assert problem in ("bad_member", "invalid_name") and {"name", "scopes", "claims", "owner", "expires_at", "expires_in"} & set(body or {}), f"{problem}: {body}"
     elif path == "/password":
         assert problem == "weak_password", f"{problem}: {body}"
     else:

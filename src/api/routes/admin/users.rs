@@ -8,6 +8,7 @@ use super::super::text;
 use super::asked::{
     self, IfMatch, bad, flag, named, only_members, optional_members, page, scope_names, scopes,
 };
+use crate::Secret;
 use crate::api::problem::Problem;
 use crate::api::response::Response;
 use crate::api::route::Call;
@@ -16,7 +17,6 @@ use crate::gate::ADMIN_SCOPE;
 use crate::store::AccountKind;
 use crate::tokens::OPEN_LOGIN_SCOPE;
 use crate::users::{AccountEdit, EditIf, Edited, User};
-use crate::{Error, Secret};
 
 pub(super) fn list(call: &mut Call<'_>) -> Result<Response, Problem> {
     let (limit, after) = (asked::limit(call)?, asked::text(call, "after")?);
@@ -131,11 +131,7 @@ pub(super) fn set_password(call: &mut Call<'_>) -> Result<Response, Problem> {
     let caller = call.caller();
     let users = call.app.gate.users_by(call.asker(&caller));
     let password: Secret = (&*password).into();
-    let done = users.set_password_if(&name, &password, only_if);
-    settled(done.map_err(|error| match error {
-        Error::WeakPassword(sentence) => Problem::weak_password(sentence),
-        other => other.into(),
-    })?)?;
+    settled(users.set_password_if(&name, &password, only_if)?)?;
     Ok(Response::empty(204).no_store())
 }
 
