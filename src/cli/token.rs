@@ -135,7 +135,7 @@ fn issue(matches: &ArgMatches) -> Result<(), Failure> {
     match &account {
         Some(account) => warn_of_account(account, scope),
         None if gate.wants_passwords() => remark(
-            "Warning: there are accounts, but none with this name: the token will be refused (sealgate user add creates one).",
+            "Warning: there is no account with this name, and there have been accounts: the token will be refused (sealgate user add creates one).",
         ),
         None => {}
     }

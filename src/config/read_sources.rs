@@ -124,8 +124,8 @@ impl Config {
 
     /// Warnings about environment variables that look like settings but are not, each with the nearest real name.
     pub fn unknown_env() -> Vec<String> {
-        // Not a setting: the path of the settings file.
-        const OTHERS: [&str; 1] = ["SEALGATE_CONFIG"];
+        // Not settings: the path of the settings file, the token of `sealgate --server`, and the Python package's library.
+        const OTHERS: [&str; 3] = ["SEALGATE_CONFIG", "SEALGATE_TOKEN", "SEALGATE_LIBRARY"];
         std::env::vars_os()
             .filter_map(|(name, _)| name.into_string().ok())
             .filter(|name| name.starts_with("SEALGATE_"))

@@ -129,6 +129,9 @@ fn every_fault_is_told_at_once_by_the_names_of_its_giver() {
         ("SEALGATE_SECURE_DATA", "a"),
         ("SEALGATE_SECURE_DATA_FILE", "/nowhere"),
         ("SEALGATE_LISTN", "x"),
+        // Not settings, but known.
+        ("SEALGATE_TOKEN", "canary"),
+        ("SEALGATE_LIBRARY", "/nowhere"),
     ];
     let begins = [
         "There is no setting in the environment named SEALGATE_LISTN. Did you mean SEALGATE_LISTEN?".to_owned(),

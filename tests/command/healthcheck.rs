@@ -268,7 +268,7 @@ fn what_hangs_or_dribbles_is_given_up_and_what_is_no_server_is_told_apart() {
     let strange = peer(|mut stream| drop(stream.write_all(b"220 mail.example ESMTP\r\n")));
     is_not(
         &check(home.path(), &strange, &[], &[]),
-        &["is not an HTTP server"],
+        &["does not speak HTTP/1.1"],
     );
     is_not(
         &check(home.path(), &strange, &[], &own),

@@ -125,6 +125,20 @@ fn every_command_that_changes_the_store_names_it() {
 }
 
 #[test]
+fn keys_are_not_rotated_where_there_are_none() {
+    let place = Place::new();
+    for arguments in [
+        &["keys", "rotate"][..],
+        &["keys", "rotate", "--token", "--json"],
+    ] {
+        let refused = run(place.command(arguments), b"");
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(said(&refused).contains("There is no key ring in"));
+        assert!(refused.stdout.is_empty() && !place.ring().exists());
+    }
+}
+
+#[test]
 fn a_key_ring_made_on_the_way_is_named() {
     for arguments in [
         &["token", "issue", "--user", "a"][..],

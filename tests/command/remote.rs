@@ -97,6 +97,7 @@ fn a_server_and_the_command_beside_it_show_and_change_the_same_state() {
     all.done(&["user", "scopes", "../..", "decrypt"]);
     all.done(&["user", "remove", ".."]);
     all.is_same_everywhere();
+    all.done(&["client", "add", "shop", "--scopes", "encrypt"]);
     // The same exit codes, for the same reasons.
     for (arguments, code) in [
         (&["user", "add", "alice"][..], 1),
@@ -106,7 +107,15 @@ fn a_server_and_the_command_beside_it_show_and_change_the_same_state() {
         (&["client", "secret", "nobody"], 1),
         (&["api-key", "revoke", "7Tq0mVxkQ2Lr"], 1),
         (&["session", "end", "nothing"], 1),
+        (&["client", "secret", "alice"], 1),
+        (&["user", "unlock", "shop"], 1),
+        (&["user", "passwd", "shop"], 1),
         (&["user", "scopes", "alice", "not\"a scope"], 2),
+        (&["user", "scopes", "alice", "  "], 2),
+        (&["user", "scopes", "alice", "encrypt  decrypt"], 2),
+        (&["client", "scopes", "shop", " encrypt"], 2),
+        (&["api-key", "add", "alice", "--scope", "encrypt "], 2),
+        (&["client", "add", "bäckerei"], 2),
         (&["user", "claims", "alice", r#"{"sub":1}"#], 2),
     ] {
         let (here, there) = (all.local(arguments), all.typed(arguments));

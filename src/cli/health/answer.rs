@@ -40,6 +40,6 @@ pub(super) fn judge(answer: &[u8; 12]) -> Result<Health, String> {
         )),
         // The first byte of a TLS alert or handshake message.
         _ if matches!(answer[0], 0x15 | 0x16) => Err(format!("does not speak HTTP. {TLS_HERE}")),
-        _ => Err("is not an HTTP server".to_owned()),
+        _ => Err("does not speak HTTP/1.1".to_owned()),
     }
 }

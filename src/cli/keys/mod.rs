@@ -165,7 +165,12 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
     if listed.is_complete() {
         return Ok(());
     }
-    Err(Failure::no(match &settings.data_dir {
+    Err(no_ring(&settings))
+}
+
+/// For settings that name no ring which exists.
+fn no_ring(settings: &keys::Settings) -> Failure {
+    Failure::no(match &settings.data_dir {
         _ if settings.ephemeral => {
             "With SEALGATE_KEYS=ephemeral each process creates its own random keys, which cannot be listed.".to_owned()
         }
@@ -174,7 +179,7 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
             folder.display()
         ),
         None => "There is no data directory for a key ring. Set SEALGATE_DATA_DIR.".to_owned(),
-    }))
+    })
 }
 
 fn show(matches: &ArgMatches, listed: &KeyList) -> Result<(), Failure> {
@@ -252,6 +257,10 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = &all.gate.keys;
     let grace = seconds(matches, "grace").map(|seconds| Duration::from_secs(seconds.into()));
     let keys = KeyAdmin::new(&all.gate, trail.asker());
+    // A new ring would not be the one that a running server uses.
+    if keys.list().is_ok_and(|listed| listed.keys.is_empty()) {
+        return Err(no_ring(settings));
+    }
     let rotated = keys.rotate(chosen(matches), |kind| match kind {
         _ if grace.is_some() => grace,
         KeyKind::Token => Some(settings.rotation.token_grace),

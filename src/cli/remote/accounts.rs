@@ -50,11 +50,17 @@ impl Accounts for Remote {
     }
 
     fn renew_secret(&self, name: &str) -> Result<Option<Secret>, Failure> {
+        if !self.is_of_kind(AccountKind::Client, name)? {
+            return Ok(None);
+        }
         let answer = self.found("POST", &named("users", name, "/secret"), None)?;
         answer.map(|answer| self.secret_in(&answer)).transpose()
     }
 
     fn set_password(&self, name: &str, password: &Secret) -> Result<bool, Failure> {
+        if !self.is_of_kind(AccountKind::User, name)? {
+            return Ok(false);
+        }
         let body = json!({"password": password_of(password)?});
         let answer = self.found("PUT", &named("users", name, "/password"), Some(&body))?;
         Ok(answer.is_some())
@@ -74,6 +80,9 @@ impl Accounts for Remote {
     }
 
     fn unlock(&self, name: &str) -> Result<bool, Failure> {
+        if !self.is_of_kind(AccountKind::User, name)? {
+            return Ok(false);
+        }
         let answer = self.found("POST", &named("users", name, "/unlock"), None)?;
         Ok(answer.is_some())
     }

@@ -39,7 +39,8 @@ pub(super) fn failure(url: &str, answer: &Answer) -> Failure {
              SEALGATE_ADMIN_LISTEN says ({code})."
         )),
         (409, "last_administrator") => Failure::wrong(format!(
-            "{said} Use the command on the server's machine to do it all the same ({code})."
+            "{} Add another one first, or use the command on the server's machine to do it all the same ({code}).",
+            text("title")
         )),
         _ => Failure::wrong(format!("{said} ({code})")),
     }

@@ -14,7 +14,10 @@ pub(super) fn scope_of(value: &Value) -> String {
     names.join(" ")
 }
 
-/// The scopes in a text as a list.
+/// The scopes in a text as a list. With a space too many a name is empty, which the server refuses.
 pub(super) fn scopes_in(text: &str) -> Vec<&str> {
-    text.split(' ').filter(|name| !name.is_empty()).collect()
+    match text {
+        "" => Vec::new(),
+        _ => text.split(' ').collect(),
+    }
 }
