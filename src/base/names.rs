@@ -33,6 +33,17 @@ pub fn valid_scope(scope: &str) -> bool {
             }))
 }
 
+/// Returns an error for a malformed scope.
+pub(crate) fn check_scope(scope: &str) -> Result<(), Error> {
+    if valid_scope(scope) {
+        return Ok(());
+    }
+    Err(Error::InvalidInput(
+        "The scope must be names of visible ASCII characters other than \" and \\, separated by single spaces, 1024 characters in all."
+            .into(),
+    ))
+}
+
 /// The requested scope if it is permitted; the whole permitted scope if none was requested.
 pub(crate) fn narrow_scope<'a>(asked: &'a str, permitted: &'a str) -> Result<&'a str, Error> {
     if asked.is_empty() {

@@ -4,10 +4,10 @@ use std::ffi::{c_char, c_void};
 
 use super::input::{bytes, handle_mut, lend, text};
 use super::request::address_text;
-use super::{Failure, SealgateStatus, boundary};
+use super::{SealgateStatus, boundary};
 use crate::Secret;
 use crate::api::HostLogin;
-use crate::base::names::valid_scope;
+use crate::base::names::check_scope;
 
 /// A login attempt that a callback decides.
 ///
@@ -118,11 +118,7 @@ pub unsafe extern "C" fn sealgate_login_allow(
             let login = handle_mut(login, "login")?;
             (login, text(scope, scope_size, "scope")?)
         };
-        if !valid_scope(scope) {
-            return Err(Failure::invalid(
-                "scope must be names separated by single spaces.",
-            ));
-        }
+        check_scope(scope)?;
         login.allowed = Some(scope.to_owned());
         Ok(())
     })

@@ -47,7 +47,7 @@ pub(super) fn in_memory() -> Result<Box<dyn Store>, Error> {
 /// Why there is no store without a data directory.
 pub(super) fn nowhere() -> Error {
     Error::Setting(
-        "There is no data directory to store revocations in. Set one with SEALGATE_DATA_DIR."
+        "There is no data directory to store accounts and revocations in. Set one with SEALGATE_DATA_DIR."
             .to_owned(),
     )
 }

@@ -9,7 +9,7 @@ use super::{TokenRules, TokenUse};
 use crate::Error;
 use crate::base::custom_claims::CustomClaims;
 use crate::base::encoding::encode_url;
-use crate::base::names::{check_subject, valid_scope};
+use crate::base::names::{check_scope, check_subject};
 use crate::base::random::{random_bytes, random_id};
 use crate::keys::KeyRing;
 use crate::signing::MAX_TOKEN;
@@ -95,11 +95,7 @@ impl TokenRules {
     pub(crate) fn issue(&self, ring: &KeyRing, making: &TokenSpec<'_>) -> Result<Made, Error> {
         let grant = making.grant;
         check_subject(grant.subject)?;
-        if !valid_scope(grant.scope) {
-            return Err(Error::InvalidInput(
-                "The scope must be names separated by single spaces.".into(),
-            ));
-        }
+        check_scope(grant.scope)?;
         let id = encode_url(&random_id()?);
         let ttl = grant.ttl.unwrap_or(self.ttl);
         if ttl > Duration::from_secs(MAX_TTL) {

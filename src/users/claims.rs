@@ -1,7 +1,8 @@
 //! The scopes and claims of an account, which its tokens have.
 
-use super::{Users, check_scope, password};
+use super::{Users, password};
 use crate::base::custom_claims::CustomClaims;
+use crate::base::names::check_scope;
 use crate::base::names::check_subject;
 use crate::store::{AccountKind, Change};
 use crate::{Error, Secret};

@@ -5,9 +5,10 @@
 
 use openssl::sha::sha256;
 
-use super::{Login, User, Users, check_scope};
+use super::{Login, User, Users};
 use crate::base::custom_claims::CustomClaims;
 use crate::base::encoding::encode_url;
+use crate::base::names::check_scope;
 use crate::base::random::random;
 use crate::store::{AccountKind, Change, PasswordHash};
 use crate::{Error, Secret};

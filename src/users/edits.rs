@@ -3,9 +3,10 @@
 
 use super::claims::check_size;
 use super::moment::{from_now, revoke_late};
-use super::{User, Users, check_scope, password};
+use super::{User, Users, password};
 use crate::base::clock::unix_now;
 use crate::base::custom_claims::CustomClaims;
+use crate::base::names::check_scope;
 use crate::store::{AccountKind, Change, Condition, Entry, UserSession};
 use crate::{Error, Secret};
 

@@ -24,7 +24,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::clock::unix_now;
-use crate::base::names::valid_scope;
 use crate::base::random::random_bytes;
 use crate::keys::Keys;
 use crate::store::{self, Account, AccountKind, Change, Entry, Ledger, PasswordHash};
@@ -372,16 +371,6 @@ impl User {
 fn first_version() -> Result<i64, Error> {
     let bytes: [u8; 8] = random_bytes()?;
     Ok(i64::from_be_bytes(bytes) >> 2 & (i64::MAX >> 2))
-}
-
-fn check_scope(scope: &str) -> Result<(), Error> {
-    if valid_scope(scope) {
-        return Ok(());
-    }
-    Err(Error::InvalidInput(
-        "The scope must be names of visible ASCII characters, separated by single spaces."
-            .to_owned(),
-    ))
 }
 
 impl std::fmt::Debug for Users {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::base::clock::{LAST, unix_now};
-use crate::base::names::{check_subject, valid_scope};
+use crate::base::names::{check_scope, check_subject};
 use crate::store::StoredApiKey;
 
 /// The scopes that permit managing API keys over HTTP: one's own, and everybody's. They are of no use to API keys, which
@@ -71,12 +71,7 @@ impl NewApiKey<'_> {
     /// Checks all that does not depend on the owner's account.
     pub(super) fn check(&self) -> Result<(), Error> {
         check_subject(self.owner)?;
-        if !self.scope.is_none_or(valid_scope) {
-            return Err(Error::InvalidInput(
-                "The scope must be names of visible ASCII characters, separated by single spaces."
-                    .to_owned(),
-            ));
-        }
+        self.scope.map_or(Ok(()), check_scope)?;
         let wrong = |sentence: String| Err(Error::InvalidInput(sentence));
         if self
             .expires_at
