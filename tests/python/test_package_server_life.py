@@ -87,6 +87,24 @@ def test_a_function_is_let_go_with_its_server(gate):
     assert gone() is None
 
 
+def test_a_server_that_its_own_function_refers_to_is_freed_when_it_is_closed(gate):
+    class Program:
+        def __init__(self):
+            self.server = sealgate.Server(gate, HERE)
+            self.server.route("GET", "/x")(self.answer)
+
+        def answer(self, request):
+            return "x"
+
+    program = Program()
+    gone = weakref.ref(program)
+    with program.server:
+        assert Site(program.server.port).get("/x").body == b"x"
+    del program
+    gc.collect()
+    assert gone() is None
+
+
 def test_a_server_that_is_dropped_serves_no_more(gate):
     server = sealgate.Server(gate, HERE)
     port = started(server).port
