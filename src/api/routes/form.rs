@@ -31,10 +31,7 @@ pub(super) fn parameters<const N: usize>(
     let mut seen = [false; N];
     let mut values: [Option<Text<'static>>; N] = [const { None }; N];
     for pair in form.split(|byte| *byte == b'&') {
-        let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
-            Some(at) => (&pair[..at], &pair[at + 1..]),
-            None => (pair, &[][..]),
-        };
+        let (name, value) = parts(pair);
         let name = unescape(name);
         let Some(at) = names
             .iter()
@@ -54,11 +51,20 @@ pub(super) fn parameters<const N: usize>(
     Ok(values)
 }
 
-/// The only value of this name; `None` if there is none. Other names are ignored.
+/// Name and value; without a `=` the value is empty.
+fn parts(pair: &[u8]) -> (&[u8], &[u8]) {
+    match pair.iter().position(|byte| *byte == b'=') {
+        Some(at) => (&pair[..at], &pair[at + 1..]),
+        None => (pair, &[]),
+    }
+}
+
+/// The only value of this name, which may be empty; `None` if there is none. Other names are ignored.
 pub(super) fn value(form: &[u8], name: &str) -> Result<Option<String>, Fault> {
     let mut values = form.split(|byte| *byte == b'&').filter_map(|pair| {
-        let rest = pair.strip_prefix(name.as_bytes())?;
-        rest.strip_prefix(b"=")
+        let (known, value) = parts(pair);
+        let escaped = || known.contains(&b'%') && unescape(known).as_deref() == Some(name);
+        (known == name.as_bytes() || escaped()).then_some(value)
     });
     let Some(found) = values.next() else {
         return Ok(None);
@@ -91,7 +97,10 @@ mod tests {
     #[test]
     fn a_name_has_one_value() {
         assert_eq!(value(b"a=1&ab=2&b=3+4", "b"), Ok(Some("3 4".to_owned())));
-        assert_eq!(value(b"a=1&bb=2&b", "b"), Ok(None));
+        assert_eq!(value(b"a=1&bb=2", "b"), Ok(None));
+        assert_eq!(value(b"a=1&b", "b"), Ok(Some(String::new())));
+        assert_eq!(value(b"%62=1", "b"), Ok(Some("1".to_owned())));
+        assert_eq!(value(b"b=1&%62=1", "b"), Err(Fault::Repeated));
         assert_eq!(value(b"", "b"), Ok(None));
         assert_eq!(value(b"b=1&a=2&b=1", "b"), Err(Fault::Repeated));
         assert_eq!(value(b"b=%zz", "b"), Err(Fault::Encoding));

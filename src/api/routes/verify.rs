@@ -49,8 +49,7 @@ pub(super) fn answer(call: &mut Call<'_>) -> Result<Response, Problem> {
         (None, Some(_)) => return Err(Problem::bad_request("A cost needs a policy.")),
         (None, None) => {}
     }
-    let scope = value("scope")?.unwrap_or_default().into();
-    let required = required(scope, limits)?;
+    let required = required(value("scope")?.map(Cow::Owned), limits)?;
     call.seen.original = original(call.request);
     decide(call, required)
 }
@@ -64,7 +63,7 @@ pub(super) fn answer_for(call: &mut Call<'_>) -> Result<Response, Problem> {
             "The path must be /verify/for/SCOPE/LIMIT/..., with - for any token or no limit.",
         ));
     };
-    let scope = if scope == "-" { "" } else { scope };
+    let scope = (scope != "-").then_some(scope.into());
     let limits = match limit {
         "-" => Vec::new(),
         limits => limits
@@ -75,7 +74,7 @@ pub(super) fn answer_for(call: &mut Call<'_>) -> Result<Response, Problem> {
             })
             .collect::<Result<_, Problem>>()?,
     };
-    let required = required(scope.into(), limits)?;
+    let required = required(scope, limits)?;
     call.seen.original = Some(Original {
         method: call.request.method_for_log(),
         path: format!("/{path}"),
@@ -89,10 +88,15 @@ fn cost_of(text: &str) -> Result<u32, Problem> {
     cost.ok_or_else(|| Problem::bad_request("The cost must be a whole number."))
 }
 
-fn required(scope: Cow<'_, str>, limits: Vec<Use>) -> Result<Required<'_>, Problem> {
-    match valid_scope(&scope) {
-        true => Ok(Required { scope, limits }),
-        false => Err(Problem::bad_request("The scope is malformed.")),
+/// Without a scope, any token will do. An empty one is refused: a proxy's variable may be empty by mistake.
+fn required(scope: Option<Cow<'_, str>>, limits: Vec<Use>) -> Result<Required<'_>, Problem> {
+    match scope.as_deref() {
+        Some("") => Err(Problem::bad_request("The scope is empty.")),
+        Some(scope) if !valid_scope(scope) => Err(Problem::bad_request("The scope is malformed.")),
+        _ => Ok(Required {
+            scope: scope.unwrap_or_default(),
+            limits,
+        }),
     }
 }
 

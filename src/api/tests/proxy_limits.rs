@@ -48,6 +48,10 @@ fn a_proxy_names_policies_and_costs() {
         "/verify?cost=1",
         "/verify?limit=exports",
         "/verify?limit=default&policy=default",
+        "/verify?scope=",
+        "/verify?scope",
+        "/verify?%73cope=a&scope=b",
+        "/verify/for//-/",
         "/verify/for/-/other/",
         "/verify/for/-/exports:/",
         "/verify/for/-/exports:x/",
@@ -58,6 +62,10 @@ fn a_proxy_names_policies_and_costs() {
     ] {
         assert_eq!(code(&ask(target), 400), "bad_request", "{target}");
     }
+    assert_eq!(
+        code(&ask("/verify?%73cope=nope"), 403),
+        "insufficient_scope"
+    );
     // Whoever has no token does not learn which policies there are.
     for target in ["/verify?policy=other", "/verify?policy=exports"] {
         assert_eq!(code(&get(target).of(&app), 401), "token_missing");
