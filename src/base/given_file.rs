@@ -27,16 +27,21 @@ pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<Option<String>, 
         ));
     }
     let user = geteuid();
-    // Services' files are managed by the administrator.
-    let is_strangers = !user.is_root() && ![0, user.as_raw()].contains(&metadata.uid());
-    if is_strangers && mode & 0o200 != 0 {
+    let is_strangers = is_strangers(metadata) && mode & 0o200 != 0;
+    let owner = metadata.uid();
+    if is_strangers && !user.is_root() {
         return Err(format!(
-            "belongs to another user ({}), who can change it, so it cannot be trusted. Fix it with: chown {} {word}",
-            metadata.uid(),
+            "belongs to another user ({owner}), who can change it, so it cannot be trusted. Fix it with: chown {} {word}",
             user.as_raw()
         ));
     }
-    let looser = check_folders(path)?;
+    // In a container root reads what a user of the machine has mounted.
+    let lent_to_root = is_strangers.then(|| {
+        format!(
+            "belongs to another user ({owner}), who can change it. Unless that is intended, fix it with: chown root {word}"
+        )
+    });
+    let looser = check_folders(path)?.or(lent_to_root);
     // An unprivileged service gets access to a root-owned file this way: through a group (Debian's ssl-cert), or
     // through an ACL, whose mask then stands in the place of the group root's mode (credentials of systemd).
     let is_lent = metadata.uid() == 0
@@ -59,6 +64,14 @@ pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<Option<String>, 
 #[cfg(not(unix))]
 pub(crate) fn check(_path: &Path, _metadata: &Metadata) -> Result<Option<String>, String> {
     Ok(None)
+}
+
+/// Whether the owner is neither root nor this process's user.
+#[cfg(unix)]
+fn is_strangers(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid())
 }
 
 /// The same for a file without secrets that controls behaviour, such as a settings file: its owner and group may change
@@ -85,6 +98,17 @@ pub(crate) fn check_open(_path: &Path, _metadata: &Metadata) -> Result<(), Strin
     Ok(())
 }
 
+/// The same for a file that will be created: refuses a place where every user can replace it.
+#[cfg(unix)]
+pub(crate) fn check_place(path: &Path) -> Result<(), String> {
+    check_folders(path).map(drop)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn check_place(_path: &Path) -> Result<(), String> {
+    Ok(())
+}
+
 /// Others can replace files in a directory that they can write to, including the directories in it: those on the path,
 /// and those that each link leads through. In a directory with the sticky bit, such as /tmp, they can replace only
 /// their own files.
@@ -98,10 +122,18 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
             continue;
         };
         let mode = metadata.mode() & 0o7777;
+        let word = shell_word(&folder);
+        if is_strangers(&metadata) {
+            looser = Some(format!(
+                "is in a directory of another user ({}), who can replace it. Unless that is intended, move it, or fix it with: \
+                 chown {} {word}",
+                metadata.uid(),
+                rustix::process::geteuid().as_raw()
+            ));
+        }
         if mode & 0o1000 != 0 || mode & 0o022 == 0 {
             continue;
         }
-        let word = shell_word(&folder);
         if mode & 0o002 != 0 {
             return Err(format!(
                 "is in a directory in which every user can replace it (mode {mode:04o}). Fix it with: chmod o-w {word}"

@@ -77,6 +77,11 @@ pub(super) fn read_raw(folder: &Path) -> Result<Option<(Secret, Metadata)>, Erro
     // Of the open file, not of whatever has its name by now.
     let metadata = file.metadata().map_err(unreadable)?;
     check_mode(&path, &metadata, 0o600).map_err(Error::KeyRing)?;
+    // Most of its keys are in use.
+    let backup = folder.join(RING_BACKUP_FILE);
+    if let Ok(metadata) = fs::metadata(&backup) {
+        check_mode(&backup, &metadata, 0o600).map_err(Error::KeyRing)?;
+    }
     let raw = read_text(file).map_err(unreadable)?;
     Ok(Some((raw, metadata)))
 }

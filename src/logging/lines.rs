@@ -186,17 +186,17 @@ impl Lines {
     }
 }
 
-/// Checks that the file that a setting names can be trusted, if it exists.
+/// Checks that the file that a setting names can be trusted or, if it does not exist, the directories on its path.
 ///
 /// # Errors
 /// [`Error::Setting`] if others can change it.
 pub(super) fn check_file(setting: &str, path: &Path) -> Result<(), Error> {
-    let Ok(metadata) = path.metadata() else {
-        return Ok(());
+    let checked = match path.metadata() {
+        Ok(metadata) => given_file::check(path, &metadata).map(drop),
+        // It will be created.
+        Err(_) => given_file::check_place(path),
     };
-    given_file::check(path, &metadata)
-        .map(drop)
-        .map_err(|end| Error::Setting(format!("{setting}: {} {end}", path.display())))
+    checked.map_err(|end| Error::Setting(format!("{setting}: {} {end}", path.display())))
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -1,6 +1,10 @@
 //! `sealgate config --check`: what it looks at, what it refuses, and what it remarks.
 
+use std::os::unix::fs::chown;
+
 use super::*;
+use crate::common::place::Place;
+use crate::common::{run, said};
 
 #[test]
 fn a_check_looks_at_what_the_settings_point_to_and_makes_nothing() {
@@ -245,6 +249,79 @@ fn files_with_secrets_that_others_can_change_are_refused_and_those_they_can_read
         fs::remove_file(&link).unwrap();
         fs::remove_file(&by_links).unwrap();
         fs::remove_dir_all(&open).unwrap();
+    }
+}
+
+/// Its lines could be replaced as soon as it is there.
+#[test]
+fn a_log_is_not_created_where_every_user_can_replace_it() {
+    let home = tempfile::tempdir().unwrap();
+    let open = home.path().join("open");
+    fs::create_dir(&open).unwrap();
+    let mode = |mode| fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+    for name in ["SEALGATE_LOG_FILE", "SEALGATE_AUDIT_FILE"] {
+        let file = open.join(name);
+        let settings = [(name, file.to_str().unwrap())];
+        mode(0o777);
+        for arguments in [
+            &["config", "--check"][..],
+            &["serve", "--listen", "127.0.0.1:0"],
+        ] {
+            let output = typed(home.path(), arguments, b"", &settings);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+            assert!(said.contains("chmod o-w") && !file.exists(), "{said}");
+        }
+        mode(0o755);
+        crate::common::Server::start(home.path(), &settings).stop();
+        assert!(file.exists());
+    }
+}
+
+/// In a container root is given files of the machine's users.
+#[test]
+fn what_another_user_can_replace_gets_a_warning() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    const OTHER: Option<u32> = Some(65_534);
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("others");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("ring.key");
+    write(&file, "correct horse battery", 0o600);
+    let check = || {
+        let settings = [("SEALGATE_RING_KEY_FILE", file.to_str().unwrap())];
+        let output = typed(home.path(), &["config", "--check"], b"", &settings);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output.stderr)
+    };
+    assert_eq!(check(), "");
+    chown(&file, OTHER, None).unwrap();
+    assert!(check().contains("belongs to another user (65534), who can change it"));
+    chown(&file, Some(0), None).unwrap();
+    chown(&folder, OTHER, None).unwrap();
+    assert!(check().contains("is in a directory of another user (65534)"));
+}
+
+#[test]
+fn the_rings_backup_is_refused_if_others_can_read_it() {
+    let place = Place::with_ring();
+    let done = run(place.command(&["keys", "rotate"]), b"");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let backup = place.ring().with_file_name("keys.json.bak");
+    fs::set_permissions(&backup, fs::Permissions::from_mode(0o640)).unwrap();
+    for arguments in [
+        &["config", "--check"][..],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ] {
+        let refused = run(place.command(arguments), b"");
+        assert_ne!(refused.status.code(), Some(0));
+        let said = said(&refused);
+        assert!(
+            said.contains("keys.json.bak") && said.contains("chmod 600"),
+            "{said}"
+        );
     }
 }
 
