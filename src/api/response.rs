@@ -41,6 +41,8 @@ pub(super) fn write_object(out: &mut Vec<u8>, members: &[(&'static str, Member<'
 fn write_text(out: &mut Vec<u8>, text: &str) {
     match needs_escapes(text) {
         true => {
+            // Growing step by step would take up to twice the memory.
+            out.reserve_exact(escaped_length(text) + 64);
             serde_json::to_writer(&mut *out, text).expect("a text is JSON, and memory takes it")
         }
         false => {
@@ -49,6 +51,16 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
             out.push(b'"');
         }
     }
+}
+
+/// How long a text is at most as JSON, in bytes.
+fn escaped_length(text: &str) -> usize {
+    let longer = |byte| match byte {
+        b'"' | b'\\' => 1,
+        0..b' ' => 5,
+        _ => 0,
+    };
+    text.len() + 2 + text.bytes().map(longer).sum::<usize>()
 }
 
 /// Whether JSON has to escape the text (RFC 8259, section 7). This compiles to a scan of many bytes at once, which a writer

@@ -224,6 +224,8 @@ pub(crate) enum Cost {
     Quick,
     /// Longer, because the request or the response is large.
     Large,
+    /// The same, and the response may be several times as large as the request.
+    Growing,
     /// It may block.
     Slow,
     /// It hashes a password, which occupies a core and much memory for some time.
@@ -236,6 +238,11 @@ pub(super) const LARGE: usize = 64 << 10;
 /// The cost of routes that only compute.
 pub(super) fn quick(_app: &AppInner) -> Cost {
     Cost::Quick
+}
+
+/// The cost of routes that only compute, and return text in which JSON may need an escape for each byte.
+pub(super) fn growing(_app: &AppInner) -> Cost {
+    Cost::Growing
 }
 
 /// The cost of routes that write to disk.

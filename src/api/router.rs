@@ -218,9 +218,10 @@ fn cost_of(app: &AppInner, route: RouteRef, body: usize) -> Cost {
         RouteRef::Host(number) if app.host.routes[number].blocking => Cost::Slow,
         RouteRef::Host(_) => Cost::Quick,
     };
-    match cost {
-        Cost::Quick => by_size(body),
-        cost => cost,
+    match (cost, by_size(body)) {
+        (Cost::Quick, by_size) => by_size,
+        (Cost::Growing, Cost::Quick) => Cost::Quick,
+        (cost, _) => cost,
     }
 }
 

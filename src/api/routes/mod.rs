@@ -30,7 +30,7 @@ mod token;
 mod verify;
 
 use super::request::Method;
-use super::route::{Access, Route, Served, Table, quick, slow};
+use super::route::{Access, Route, Served, Table, growing, quick, slow};
 use crate::tokens::API_KEY_SCOPES;
 use body::{Text, anything, is_json, json, members, text};
 
@@ -75,7 +75,7 @@ routes! {
         "The confidential data, encrypted" secure_data::answer;
     Post "/encrypt" Access::Token(&["encrypt"]), takes json, costs quick, with data:
         "Encrypt data" encrypt::answer;
-    Post "/decrypt" Access::Token(&["decrypt"]), takes json, costs quick, with data:
+    Post "/decrypt" Access::Token(&["decrypt"]), takes json, costs growing, with data:
         "Decrypt data" decrypt::answer;
     Post "/rewrap" Access::Token(rewrap::SCOPES), takes json, costs quick, with data:
         "Re-encrypt data under the newest key" rewrap::answer;

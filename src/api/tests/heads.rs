@@ -106,11 +106,12 @@ fn the_cost_is_that_of_the_route_however_much_has_been_checked() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), vec![b'x'; 70_000]).unwrap();
     let app = app(&[("secure_data_file", file.path().to_str().unwrap())]);
-    let reads = token(&app, "secure-data encrypt");
+    let reads = token(&app, "secure-data encrypt decrypt");
     let authorized = |ask: Ask<'static>| ask.with("Authorization", &reads);
     for (ask, small, large) in [
         (get("/secure-data"), Cost::Large, Cost::Large),
         (post("/encrypt", ""), Cost::Quick, Cost::Large),
+        (post("/decrypt", ""), Cost::Quick, Cost::Growing),
         (post("/logout", ""), Cost::Slow, Cost::Slow),
         (get("/healthz"), Cost::Quick, Cost::Large),
     ] {

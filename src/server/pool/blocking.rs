@@ -43,7 +43,7 @@ impl Pools {
     /// send.
     pub(super) fn submit(&self, job: Box<Job>, worker: usize, token: Token) -> Result<(), Vec<u8>> {
         let pool = match job.lane {
-            Lane::Large | Lane::Slow => &self.slow,
+            Lane::Large | Lane::Growing | Lane::Slow => &self.slow,
             Lane::Hashing => &self.hashing,
         };
         pool.submit(job, worker, token)

@@ -300,6 +300,7 @@ fn lane(cost: Cost) -> Option<Lane> {
     match cost {
         Cost::Quick => None,
         Cost::Large => Some(Lane::Large),
+        Cost::Growing => Some(Lane::Growing),
         Cost::Slow => Some(Lane::Slow),
         Cost::Hashing => Some(Lane::Hashing),
     }
