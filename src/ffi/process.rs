@@ -62,20 +62,32 @@ pub(super) fn watch_exit() {
 #[cfg(not(unix))]
 pub(super) fn watch_exit() {}
 
-/// What a program of our own does before it starts any threads: it has the system report forks, and under a limit on address
-/// space (`ulimit -v`) keeps the C library from reserving 64 MiB of it for each thread. A host decides about its own memory.
+/// What a program of our own does before it starts any threads: it has the system report forks, and has the C library return
+/// the memory of very large responses as soon as they are freed, which it would otherwise keep for later ones, several
+/// times the limit on buffered memory. Under a limit on address space (`ulimit -v`) it also keeps the library from reserving
+/// 64 MiB of it for each thread. A host decides about its own memory.
 pub fn prepare_process() {
     watch_forks();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        use nix::libc::{M_ARENA_MAX, mallopt};
+        use nix::libc::{M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, mallopt};
         use rustix::process::{Resource, getrlimit};
 
         const ARENAS: i32 = 2;
+        /// Larger pieces of memory are the system's again when they are freed: responses beyond those to bodies of the usual limit.
+        const RETURNED: i32 = 2 << 20;
+        /// So much may stay free at the end of a heap. With a fixed limit above, the library no longer adapts this one.
+        const KEPT: i32 = 4 << 20;
         let is_limited = getrlimit(Resource::As).current.is_some();
-        if is_limited && std::env::var_os("MALLOC_ARENA_MAX").is_none() {
-            // SAFETY: it takes two numbers, and glibc locks what it changes. On failure nothing changes.
-            let _ = unsafe { mallopt(M_ARENA_MAX, ARENAS) };
+        for (variable, option, value, wanted) in [
+            ("MALLOC_ARENA_MAX", M_ARENA_MAX, ARENAS, is_limited),
+            ("MALLOC_MMAP_THRESHOLD_", M_MMAP_THRESHOLD, RETURNED, true),
+            ("MALLOC_TRIM_THRESHOLD_", M_TRIM_THRESHOLD, KEPT, true),
+        ] {
+            if wanted && std::env::var_os(variable).is_none() {
+                // SAFETY: it takes two numbers, and glibc locks what it changes. On failure nothing changes.
+                let _ = unsafe { mallopt(option, value) };
+            }
         }
     }
 }
