@@ -1,5 +1,7 @@
 //! Whether a proxy's header (`X-Forwarded-For`, `Forwarded`) is believed, and which client it names.
 
+use std::net::IpAddr;
+
 use super::Caller;
 use crate::api::Request;
 use crate::api::peer::Serves;
@@ -22,23 +24,18 @@ impl Caller {
         if !caller.is_trusted(settings) {
             return caller;
         }
-        let hops: Vec<&[u8]> = request
-            .headers
-            .all(&settings.forwarded_header)
-            .flat_map(|value| value.split(|byte| *byte == b','))
-            .collect();
+        let values: Vec<&[u8]> = request.headers.all(&settings.forwarded_header).collect();
         let standard = settings.forwarded_header.eq_ignore_ascii_case("Forwarded");
-        for hop in hops.into_iter().rev() {
-            let address = std::str::from_utf8(hop)
-                .ok()
-                .and_then(|hop| {
-                    if standard {
-                        forwarded_for(hop)
-                    } else {
-                        Some(hop.trim())
-                    }
-                })
-                .and_then(parse);
+        let hops = values
+            .into_iter()
+            .rev()
+            .flat_map(|value| from_the_right(value, b',', standard));
+        for hop in hops {
+            let hop = std::str::from_utf8(hop).ok();
+            let address = match standard {
+                true => hop.and_then(forwarded_for),
+                false => hop.and_then(|hop| parse(hop.trim())),
+            };
             let Some(address) = address else {
                 break;
             };
@@ -51,14 +48,62 @@ impl Caller {
     }
 }
 
-/// The parameter `for` of one element of `Forwarded` (RFC 7239, section 4).
-fn forwarded_for(element: &str) -> Option<&str> {
-    element.split(';').find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("for")
-            .then(|| value.trim().trim_matches('"'))
+/// The parts of a list, the last one first; with `quotes`, a separator between quotation marks does not count (RFC 9110, section
+/// 5.6.4). Read from the right, so that a quotation mark that a client has left open does not reach what a proxy appended.
+fn from_the_right(list: &[u8], separator: u8, quotes: bool) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut quoted = false;
+        let at = (0..text.len()).rev().find(|&at| {
+            let is_mark = quotes && text[at] == b'"' && !is_escaped(text, at);
+            quoted ^= is_mark;
+            !quoted && text[at] == separator
+        });
+        rest = at.map(|at| &text[..at]);
+        Some(at.map_or(text, |at| &text[at + 1..]))
     })
+}
+
+fn is_escaped(text: &[u8], at: usize) -> bool {
+    let before = text[..at].iter().rev();
+    before.take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+/// The address in the parameter `for` of one element of `Forwarded` (RFC 7239, sections 4 and 6); `None` as well if the element
+/// is malformed or has two.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let mut node = None;
+    for pair in from_the_right(element.as_bytes(), b';', true) {
+        let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
+        let value = unquoted(value.trim())?;
+        let is_node = name.trim().eq_ignore_ascii_case("for");
+        if name.contains('"') || is_node && node.replace(value).is_some() {
+            return None;
+        }
+    }
+    let node = node?;
+    match node.rsplit_once(':') {
+        // A port that the proxy keeps to itself.
+        Some((address, port)) if port.starts_with('_') => parse(address),
+        _ => parse(&node),
+    }
+}
+
+/// The text of a token or a quoted string; `None` if it is neither.
+fn unquoted(value: &str) -> Option<String> {
+    let Some(inner) = value.strip_prefix('"') else {
+        return (!value.contains('"')).then(|| value.to_owned());
+    };
+    let mut text = String::new();
+    let mut characters = inner.chars();
+    loop {
+        match characters.next()? {
+            '"' => return characters.next().is_none().then_some(text),
+            '\\' => text.push(characters.next()?),
+            other => text.push(other),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -128,10 +173,41 @@ mod tests {
             caller("10.0.0.1", "Forwarded", &[forwarded], "10.0.0.1"),
             "2001:db8::7"
         );
-        assert_eq!(
-            caller("10.0.0.1", "Forwarded", &["for=_hidden"], "10.0.0.1"),
-            "10.0.0.1"
-        );
+    }
+
+    /// What a client wrote must not become an address, even where a proxy repeats it between quotation marks.
+    #[test]
+    fn forwarded_is_read_as_its_grammar_has_it() {
+        let of = |value: &str| caller("10.0.0.1", "Forwarded", &[value], "10.0.0.1");
+        for (value, client) in [
+            (r#"for=1.2.3.4;host="a,for=6.6.6.6""#, "1.2.3.4"),
+            (r#"host="a;for=6.6.6.6;x=";for=1.2.3.4"#, "1.2.3.4"),
+            (r#"for=1.2.3.4;host="a\",for=6.6.6.6""#, "1.2.3.4"),
+            (r#"for=1.2.3.4;host="a\\""#, "1.2.3.4"),
+            (r#"for=6.6.6.6;host="open, for=1.2.3.4"#, "1.2.3.4"),
+            (r#"for=", for=1.2.3.4;proto=http"#, "1.2.3.4"),
+            (r#"for="1.2.3.4:_p""#, "1.2.3.4"),
+            (r#"FOR="[2001:db8::1]:_port" ; by=_x"#, "2001:db8::1"),
+            (r#"for="\1.2.3.4""#, "1.2.3.4"),
+            ("for=1.2.3.4;host=\u{e4}", "1.2.3.4"),
+            // Not readable: the search ends at the proxy.
+            ("for=6.6.6.6;for=1.2.3.4", "10.0.0.1"),
+            (r#"for=1.2.3.4;host="open"#, "10.0.0.1"),
+            (r#"for="1.2.3.4"x"#, "10.0.0.1"),
+            (r#"x"y=1;for=1.2.3.4"#, "10.0.0.1"),
+            ("for=1.2.3.4;nonsense", "10.0.0.1"),
+            ("for=1.2.3.4,", "10.0.0.1"),
+            ("for=_hidden", "10.0.0.1"),
+            ("for=unknown", "10.0.0.1"),
+            ("host=a", "10.0.0.1"),
+            ("", "10.0.0.1"),
+        ] {
+            assert_eq!(of(value), client, "{value}");
+        }
+        let earlier = "for=6.6.6.6;host=\"";
+        let lines = |last| caller("10.0.0.1", "Forwarded", &[earlier, last], "10.0.0.1");
+        assert_eq!(lines("for=1.2.3.4"), "1.2.3.4");
+        assert_eq!(lines("for=10.0.0.1"), "10.0.0.1");
     }
 
     /// What it is if the peer named this client with the PROXY protocol, and the header this one.
