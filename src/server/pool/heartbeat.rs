@@ -15,7 +15,8 @@ impl Heartbeat {
         Heartbeat((0..=workers).map(|_| Rounds::default()).collect())
     }
 
-    /// Counts a round of this worker. Only its thread may call this.
+    /// Counts a round of this worker, once it has taken note of being woken: if it were counted before that, a wake in between
+    /// would be taken for the earlier one, and no further round would follow. Only its thread may call this.
     pub(super) fn count(&self, worker: usize) {
         let Rounds(rounds) = &self.0[worker];
         rounds.store(rounds.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

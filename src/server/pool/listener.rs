@@ -177,7 +177,6 @@ impl Listener {
                     thread::sleep(REST);
                 }
             }
-            self.hub.heartbeat.count_listener();
             let is_quiet = events.is_empty();
             for event in events.drain(..) {
                 match event.data.u64() {
@@ -191,6 +190,7 @@ impl Listener {
                     number => self.accept_from(number as usize),
                 }
             }
+            self.hub.heartbeat.count_listener();
             if is_quiet && self.checks.is_some() {
                 self.check_workers();
             }

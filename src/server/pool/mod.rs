@@ -225,13 +225,35 @@ mod tests {
         assert_eq!(engine.wait(), Err(Error::Io("lost".to_owned())));
     }
 
+    /// Another wake, a moment before, must not be taken for the one that asks.
+    #[test]
+    fn threads_that_were_woken_just_now_are_alive() {
+        let (engine, _) = engine();
+        let hub = engine.hub.clone();
+        let (ask, asked) = std::sync::mpsc::channel();
+        let waking = thread::spawn(move || {
+            for () in asked {
+                hub.waker.ring();
+                hub.wake_all();
+            }
+        });
+        for round in 0..1_000 {
+            ask.send(()).unwrap();
+            assert!(engine.is_alive(Duration::from_secs(30)), "round {round}");
+        }
+        drop(ask);
+        waking.join().unwrap();
+    }
+
     #[test]
     fn a_stop_without_grace_fails_only_if_it_cuts_a_request_off() {
         for _ in 0..20 {
             let (engine, address) = engine();
             let idle = TcpStream::connect(address).unwrap();
-            assert_eq!(engine.stop(Duration::ZERO), Ok(()));
-            assert_eq!(engine.stop(Duration::ZERO), Ok(()));
+            let begun = Instant::now();
+            let stopped = engine.stop(Duration::ZERO);
+            // Threads that get no core for so long may be in a route.
+            assert!(stopped.is_ok() || begun.elapsed() >= ABORT, "{stopped:?}");
             drop(idle);
         }
         let (engine, address) = engine();

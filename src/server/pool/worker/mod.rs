@@ -150,7 +150,6 @@ impl Worker {
             self.publish_spare();
             self.mailbox().load.waits(self.done);
             let woken = self.wait(&mut events, now)?;
-            self.hub.heartbeat.count(self.number);
             self.look.asleep += woken - now;
             self.mailbox()
                 .load
@@ -171,6 +170,7 @@ impl Worker {
             if rung {
                 self.read_mail();
             }
+            self.hub.heartbeat.count(self.number);
             now = Instant::now();
             self.close_overdue(now);
             self.sample_load(now);
