@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) const DEFAULT: &str = "default";
 
 /// Names that a setting cannot give to a policy: of the two limits that are always there.
-const RESERVED: [&str; 2] = [DEFAULT, "login"];
+const RESERVED: [&str; 3] = [DEFAULT, "login", "-"];
 const MOST_POLICIES: usize = 32;
 const LONGEST_NAME: usize = 64;
 /// The bounds of `MAX_REQUESTS` and `RATE_LIMIT_WINDOW`, without 0.
@@ -113,7 +113,7 @@ fn read(name: &str, rate: &str, others: &[Policy]) -> Result<Policy, String> {
         .any(|reserved| name.eq_ignore_ascii_case(reserved))
     {
         return Err(
-            "has a reserved name: other settings define the limits default and login".to_owned(),
+            "has a reserved name: other settings define the limits default and login, and - stands for none".to_owned(),
         );
     }
     if others
@@ -231,6 +231,7 @@ mod tests {
             ("default: 1 per 1", 1, "reserved"),
             ("Default: 1 per 1", 1, "reserved"),
             ("LOGIN: 1 per 1", 1, "reserved"),
+            ("-: 1 per 1", 1, "reserved"),
             ("a: s3cret", 1, "NUMBER per SECONDS"),
             ("a: 1 per", 1, "NUMBER per SECONDS"),
             ("a: 1 per 1 per address", 1, "NUMBER per SECONDS"),

@@ -1,7 +1,5 @@
 //! What administrators' requests have in common: names in paths, pages of lists, preconditions, bodies without unknown members.
 
-use std::borrow::Cow;
-
 use super::super::{form, members};
 use crate::api::problem::Problem;
 use crate::api::request::Request;
@@ -157,15 +155,15 @@ pub(super) fn scopes(member: Option<Json<'_>>) -> Result<Option<String>, Problem
     };
     let wrong = || bad("scopes must be an array of strings, each the name of one scope.");
     let elements = value.elements().ok_or_else(wrong)?;
-    let names: Option<Vec<Cow<'_, str>>> = elements.map(Json::text).collect();
-    let names = names.ok_or_else(wrong)?;
-    if names
-        .iter()
-        .any(|name| name.is_empty() || name.contains(' '))
-    {
-        return Err(wrong());
+    let mut scope = String::new();
+    for name in elements.map(Json::text) {
+        let name = name.filter(|name| !name.is_empty() && !name.contains(' '));
+        if !scope.is_empty() {
+            scope.push(' ');
+        }
+        scope.push_str(&name.ok_or_else(wrong)?);
     }
-    Ok(Some(names.join(" ")))
+    Ok(Some(scope))
 }
 
 /// The names in a scope, as responses have them.
@@ -187,12 +185,13 @@ pub(super) enum IfMatch {
 impl IfMatch {
     pub(super) fn of(request: &Request<'_>) -> Result<Self, Problem> {
         let mut tags = Vec::new();
-        for value in request.headers.all("If-Match") {
-            let wrong = || Problem::bad_request("If-Match must be * or entity tags.");
-            let value = std::str::from_utf8(value).map_err(|_| wrong())?.trim();
-            if value == "*" {
-                return Ok(IfMatch::Any);
-            }
+        let wrong = || Problem::bad_request("If-Match must be * or entity tags.");
+        let values: Vec<&[u8]> = request.headers.all("If-Match").collect();
+        if let [b"*"] = values[..] {
+            return Ok(IfMatch::Any);
+        }
+        for value in values {
+            let value = std::str::from_utf8(value).map_err(|_| wrong())?;
             // No tag of ours has a comma.
             for tag in value.split(',').map(str::trim) {
                 let opaque = tag.strip_prefix("W/").unwrap_or(tag);

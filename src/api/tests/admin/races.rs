@@ -34,6 +34,26 @@ fn of_two_changes_with_one_tag_exactly_one_is_made() {
 }
 
 #[test]
+fn any_state_and_a_tag_are_not_asked_for_together() {
+    let root = Root::new(&[]);
+    root.add("alice", &[]);
+    let change = |conditions: &[(&'static str, &str)]| {
+        let edit = json!({"disabled": true}).to_string();
+        root.ask(Method::Patch, "/admin/v1/users/alice", &edit, conditions)
+    };
+    for conditions in [
+        &[("If-Match", "\"old\""), ("If-Match", "*")][..],
+        &[("If-Match", "*"), ("If-Match", "\"old\"")],
+        &[("If-Match", "\"old\", *")],
+    ] {
+        assert_eq!(code(&change(conditions), 400), "bad_request");
+    }
+    let old = change(&[("If-Match", "\"old\"")]);
+    assert_eq!(code(&old, 412), "precondition_failed");
+    assert_eq!(change(&[("If-Match", "*")]).status().0, 200);
+}
+
+#[test]
 fn two_administrators_cannot_disable_each_other() {
     let root = Root::new(&[]);
     root.add("other", &["admin"]);
