@@ -1,5 +1,5 @@
 //! The single rule for files with secrets that others created for us, such as a TLS key or a container's secrets, and
-//! for existing logs: a file that others can change is refused; one that others can read causes a warning. Files that
+//! for logs: a file that others can change is refused; one that others can read causes a warning. Files that
 //! we create follow the stricter rule in `private_files`.
 
 use std::fs::Metadata;
@@ -35,13 +35,13 @@ pub(crate) fn check(path: &Path, metadata: &Metadata) -> Result<Option<String>, 
             user.as_raw()
         ));
     }
+    let looser = check_folders(path)?;
     // In a container root reads what a user of the machine has mounted.
-    let lent_to_root = is_strangers.then(|| {
-        format!(
+    if is_strangers {
+        return Ok(Some(format!(
             "belongs to another user ({owner}), who can change it. Unless that is intended, fix it with: chown root {word}"
-        )
-    });
-    let looser = check_folders(path)?.or(lent_to_root);
+        )));
+    }
     // An unprivileged service gets access to a root-owned file this way: through a group (Debian's ssl-cert), or
     // through an ACL, whose mask then stands in the place of the group root's mode (credentials of systemd).
     let is_lent = metadata.uid() == 0
@@ -124,12 +124,14 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
         let mode = metadata.mode() & 0o7777;
         let word = shell_word(&folder);
         if is_strangers(&metadata) {
-            looser = Some(format!(
-                "is in a directory of another user ({}), who can replace it. Unless that is intended, move it, or fix it with: \
-                 chown {} {word}",
-                metadata.uid(),
-                rustix::process::geteuid().as_raw()
-            ));
+            looser.get_or_insert_with(|| {
+                format!(
+                    "is in a directory of another user ({}), who can replace it. Unless that is intended, move it, or fix it \
+                     with: chown {} {word}",
+                    metadata.uid(),
+                    rustix::process::geteuid().as_raw()
+                )
+            });
         }
         if mode & 0o1000 != 0 || mode & 0o022 == 0 {
             continue;
@@ -142,10 +144,12 @@ fn check_folders(path: &Path) -> Result<Option<String>, String> {
         // A user's private group has no other members.
         let own = rustix::process::getegid().as_raw();
         if holds_it && ![0, own].contains(&metadata.gid()) {
-            looser = Some(format!(
-                "is in a directory in which its group can replace it (mode {mode:04o}). Unless that is intended, fix it \
-                 with: chmod g-w {word}"
-            ));
+            looser.get_or_insert_with(|| {
+                format!(
+                    "is in a directory in which its group can replace it (mode {mode:04o}). Unless that is intended, fix it \
+                     with: chmod g-w {word}"
+                )
+            });
         }
     }
     Ok(looser)

@@ -79,6 +79,10 @@ pub fn prepare_process() {
         /// So much may stay free at the end of a heap. With a fixed limit above, the library no longer adapts this one.
         const KEPT: i32 = 4 << 20;
         let is_limited = getrlimit(Resource::As).current.is_some();
+        let tunables = std::env::var("GLIBC_TUNABLES").unwrap_or_default();
+        if tunables.contains("glibc.malloc") {
+            return;
+        }
         for (variable, option, value, wanted) in [
             ("MALLOC_ARENA_MAX", M_ARENA_MAX, ARENAS, is_limited),
             ("MALLOC_MMAP_THRESHOLD_", M_MMAP_THRESHOLD, RETURNED, true),

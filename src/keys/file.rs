@@ -77,11 +77,6 @@ pub(super) fn read_raw(folder: &Path) -> Result<Option<(Secret, Metadata)>, Erro
     // Of the open file, not of whatever has its name by now.
     let metadata = file.metadata().map_err(unreadable)?;
     check_mode(&path, &metadata, 0o600).map_err(Error::KeyRing)?;
-    // Most of its keys are in use.
-    let backup = folder.join(RING_BACKUP_FILE);
-    if let Ok(metadata) = fs::metadata(&backup) {
-        check_mode(&backup, &metadata, 0o600).map_err(Error::KeyRing)?;
-    }
     let raw = read_text(file).map_err(unreadable)?;
     Ok(Some((raw, metadata)))
 }
@@ -111,6 +106,15 @@ pub(super) fn none_in(folder: &Path) -> Error {
         "There is no key ring in {}. Set SEALGATE_DATA_DIR to its directory, or create one with: sealgate keys generate",
         folder.display()
     ))
+}
+
+/// Refuses a ring whose backup others can read: most keys of a backup are in use.
+pub(super) fn check_backup(folder: &Path) -> Result<(), Error> {
+    let backup = folder.join(RING_BACKUP_FILE);
+    match fs::metadata(&backup) {
+        Ok(metadata) => check_mode(&backup, &metadata, 0o600).map_err(Error::KeyRing),
+        Err(_) => Ok(()),
+    }
 }
 
 /// The error for a missing ring whose backup exists: new keys would open nothing that the old keys sealed.

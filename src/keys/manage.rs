@@ -109,7 +109,10 @@ pub(super) fn mark_of(ring: &mut RingContents) -> String {
 /// # Errors
 /// [`Error::KeyRing`] if the ring cannot be read or trusted, or is missing while its backup exists.
 pub fn list(settings: &Settings) -> Result<KeyList, Error> {
-    Ok(list_in_use(settings, &KeyRing::as_it_is(settings)?))
+    let ring = KeyRing::as_it_is(settings)?;
+    let place = Place::of(settings)?;
+    place.as_ref().map_or(Ok(()), Place::check_backup)?;
+    Ok(list_in_use(settings, &ring))
 }
 
 /// Lists the keys of a ring that these settings name.

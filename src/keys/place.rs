@@ -158,6 +158,15 @@ impl Place {
         }
     }
 
+    /// Checks the backup, when a process starts to use the ring: what is wrong with it later must not keep a running server from
+    /// new keys.
+    pub(super) fn check_backup(&self) -> Result<(), Error> {
+        match self {
+            Place::Folder(folder) => file::check_backup(folder),
+            Place::Shared { .. } => Ok(()),
+        }
+    }
+
     /// Reads the ring; `None` if there is none.
     pub(super) fn read(&self, seal: &RingSeal) -> Result<Option<Kept>, Error> {
         let (store, address, copy) = match self {

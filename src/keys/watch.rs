@@ -68,6 +68,7 @@ impl Keys {
     /// algorithm.
     pub(crate) fn load(settings: &Settings) -> Result<(Self, Vec<KeyOrigin>), Error> {
         let place = Place::of(settings)?;
+        place.as_ref().map_or(Ok(()), Place::check_backup)?;
         // Taken before the ring is read: a change meanwhile is detected later.
         let before = place.as_ref().and_then(Place::first_mark);
         let seal = RingSeal::of(&settings.ring)?;

@@ -136,6 +136,11 @@ fn keys_are_not_rotated_where_there_are_none() {
         assert!(said(&refused).contains("There is no key ring in"));
         assert!(refused.stdout.is_empty() && !place.ring().exists());
     }
+    // Neither where the environment has keys.
+    let mut command = place.command(&["keys", "rotate", "--data"]);
+    command.env("JWT_SECRET_KEY", "0123456789abcdef0123456789abcdef");
+    assert_eq!(run(command, b"").status.code(), Some(1));
+    assert!(!place.ring().exists());
 }
 
 #[test]

@@ -75,7 +75,11 @@ fn is_escaped(text: &[u8], at: usize) -> bool {
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut node = None;
     for pair in from_the_right(element.as_bytes(), b';', true) {
-        let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
+        let pair = std::str::from_utf8(pair).ok()?.trim();
+        if pair.is_empty() {
+            continue;
+        }
+        let (name, value) = pair.split_once('=')?;
         let value = unquoted(value.trim())?;
         let is_node = name.trim().eq_ignore_ascii_case("for");
         if name.contains('"') || is_node && node.replace(value).is_some() {
@@ -189,6 +193,7 @@ mod tests {
             (r#"for="1.2.3.4:_p""#, "1.2.3.4"),
             (r#"FOR="[2001:db8::1]:_port" ; by=_x"#, "2001:db8::1"),
             (r#"for="\1.2.3.4""#, "1.2.3.4"),
+            ("for=1.2.3.4; ;proto=https;", "1.2.3.4"),
             ("for=1.2.3.4;host=\u{e4}", "1.2.3.4"),
             // Not readable: the search ends at the proxy.
             ("for=6.6.6.6;for=1.2.3.4", "10.0.0.1"),

@@ -170,13 +170,15 @@ fn list(matches: &ArgMatches) -> Result<(), Failure> {
 
 /// For settings that name no ring which exists.
 fn no_ring(settings: &keys::Settings) -> Failure {
-    Failure::no(match &settings.data_dir {
+    let place = settings.shared.url.as_ref().map(ToString::to_string);
+    let folder = settings.data_dir.as_ref();
+    let place = place.or_else(|| folder.map(|folder| folder.display().to_string()));
+    Failure::no(match place {
         _ if settings.ephemeral => {
             "With SEALGATE_KEYS=ephemeral each process creates its own random keys, which cannot be listed.".to_owned()
         }
-        Some(folder) => format!(
-            "There is no key ring in {} yet. Create it with: sealgate keys generate (or let the first sealgate serve do it).",
-            folder.display()
+        Some(place) => format!(
+            "There is no key ring in {place} yet. Create it with: sealgate keys generate (or let the first sealgate serve do it)."
         ),
         None => "There is no data directory for a key ring. Set SEALGATE_DATA_DIR.".to_owned(),
     })
@@ -258,7 +260,8 @@ fn rotate(matches: &ArgMatches) -> Result<(), Failure> {
     let grace = seconds(matches, "grace").map(|seconds| Duration::from_secs(seconds.into()));
     let keys = KeyAdmin::new(&all.gate, trail.asker());
     // A new ring would not be the one that a running server uses.
-    if keys.list().is_ok_and(|listed| listed.keys.is_empty()) {
+    let is_none = || keys.list().is_ok_and(|listed| listed.ring.is_none());
+    if !settings.ephemeral && is_none() {
         return Err(no_ring(settings));
     }
     let rotated = keys.rotate(chosen(matches), |kind| match kind {

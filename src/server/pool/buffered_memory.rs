@@ -1,14 +1,19 @@
 //! The memory that requests and responses of all connections may take together.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::base::sync::lock;
 
 /// Bytes held by all connections together: requests and responses in flight, or TLS state.
 pub(super) struct Buffered {
     bytes: AtomicUsize,
     /// Expected size of the responses being produced or on their way to their worker.
     reserved: AtomicUsize,
+    /// Held by the thread that waits to reserve: those that come later wait behind it, however little they want.
+    reserving: Mutex<()>,
     max: usize,
 }
 
@@ -24,6 +29,7 @@ impl Buffered {
         Buffered {
             bytes: AtomicUsize::new(0),
             reserved: AtomicUsize::new(0),
+            reserving: Mutex::default(),
             max,
         }
     }
@@ -46,20 +52,23 @@ impl Buffered {
         }
     }
 
-    /// Waits until a response of this size may be produced, for at most `patience`. Only a few are produced at a time,
-    /// so that no connection is shed for responses that merely wait to be written.
-    pub(super) fn reserve(&self, bytes: usize, patience: Duration) {
+    /// Waits until a response of this size may be produced, for at most `patience`, and returns what was reserved. Only a few
+    /// are produced at a time, so that no connection is shed for responses that merely wait to be written; two always fit.
+    pub(super) fn reserve(&self, bytes: usize, patience: Duration) -> usize {
         let begun = Instant::now();
         let most = self.max / FOR_ANSWERS;
-        let fits = |taken| (taken == 0 || taken + bytes <= most).then_some(taken + bytes);
+        let bytes = bytes.min(most / 2);
+        let fits = |taken| (taken + bytes <= most).then_some(taken + bytes);
         let relaxed = Ordering::Relaxed;
+        let _turn = lock(&self.reserving);
         while self.reserved.fetch_update(relaxed, relaxed, fits).is_err() {
             if begun.elapsed() >= patience {
                 self.reserved.fetch_add(bytes, relaxed);
-                return;
+                break;
             }
             thread::sleep(Duration::from_millis(1));
         }
+        bytes
     }
 
     /// Releases the reservation of a response that has reached its connection.

@@ -95,8 +95,7 @@ impl Job {
             Lane::Growing => self.bytes() * 9 / 2,
             Lane::Slow | Lane::Hashing => return 0,
         };
-        buffered.reserve(expected, LARGE_PATIENCE);
-        expected
+        buffered.reserve(expected, LARGE_PATIENCE)
     }
 
     /// The encoded response, and whether the connection closes afterwards.

@@ -160,7 +160,9 @@ impl Engine {
         }
         // Otherwise a route may still be running on the second pool; a later stop does not wait for it either.
         if ended && !self.hub.shared.has_cut_off() {
-            self.hub.blocking.join();
+            if in_time {
+                self.hub.blocking.join();
+            }
             return Ok(());
         }
         Err(Error::Io(

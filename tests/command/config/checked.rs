@@ -298,7 +298,11 @@ fn what_another_user_can_replace_gets_a_warning() {
     };
     assert_eq!(check(), "");
     chown(&file, OTHER, None).unwrap();
-    assert!(check().contains("belongs to another user (65534), who can change it"));
+    for mode in [0o600, 0o644] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        assert!(check().contains("belongs to another user (65534), who can change it"));
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     chown(&file, Some(0), None).unwrap();
     chown(&folder, OTHER, None).unwrap();
     assert!(check().contains("is in a directory of another user (65534)"));
