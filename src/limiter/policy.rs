@@ -6,7 +6,8 @@ use std::time::Duration;
 /// The name of the limit that `MAX_REQUESTS` and `RATE_LIMIT_WINDOW` set.
 pub(crate) const DEFAULT: &str = "default";
 
-/// Names that a setting cannot give to a policy: of the two limits that are always there.
+/// Names that a setting cannot give to a policy: of the two limits that are always there, and what means no limit in the path
+/// of `/verify/for/`.
 const RESERVED: [&str; 3] = [DEFAULT, "login", "-"];
 const MOST_POLICIES: usize = 32;
 const LONGEST_NAME: usize = 64;
@@ -113,7 +114,7 @@ fn read(name: &str, rate: &str, others: &[Policy]) -> Result<Policy, String> {
         .any(|reserved| name.eq_ignore_ascii_case(reserved))
     {
         return Err(
-            "has a reserved name: other settings define the limits default and login, and - stands for none".to_owned(),
+            "has a reserved name: other settings define the limits default and login, and - means no limit".to_owned(),
         );
     }
     if others
